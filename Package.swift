@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "berth",
+  products: [
+    .executable(name: "berth", targets: ["berth"]),
+    .library(name: "BerthPreload", type: .dynamic, targets: ["CPreload"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+  ],
+  targets: [
+    // MARK: C libraries: a module map and shim.h, no Swift
+    .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CXenStore", pkgConfig: "xenstore", providers: [.apt(["libxen-dev"])]),
+    .systemLibrary(name: "CXenControl", pkgConfig: "xencontrol", providers: [.apt(["libxen-dev"])]),
+    /** Preloaded into stock xenstored, libxl and xl: the sandbox's hypervisor in place of Xen's. */
+    .target(name: "CPreload", linkerSettings: [.linkedLibrary("dl")]),
+    /** Linux calls that Swift's Glibc module lacks. */
+    .target(name: "CLinux"),
+
+    // MARK: Pure
+    /** Values, the planner and the port protocols. Imports nothing. */
+    .target(name: "Core"),
+    /** YAML text to checked desired state; every error with file, line and column. */
+    .target(name: "Manifest", dependencies: ["Core", "CYAML"]),
+    /** Plans, status and events to text and JSON documents. */
+    .target(name: "Rendering", dependencies: ["Core"]),
+
+    // MARK: Effects
+    /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */
+    .target(
+      name: "Reconciling", dependencies: ["Core", .product(name: "Logging", package: "swift-log")]),
+    /** xenstore and the hypervisor, through their C libraries. */
+    .target(name: "XenAdapter", dependencies: ["Core", "CXenStore", "CXenControl"]),
+    /** sysfs, pciback, libxl's userdata files and locks, Berth's own records. */
+    .target(name: "LinuxAdapter", dependencies: ["Core", "CLinux"]),
+    /** A host to play with: a private real xenstored, simulated kernel and hypervisor. */
+    .target(name: "Sandbox", dependencies: ["Core", "Manifest", "CLinux"]),
+
+    // MARK: Programs
+    /** One file a command: arguments, operation, view, exit code. */
+    .target(
+      name: "Commands",
+      dependencies: [
+        "Core", "Manifest", "Rendering", "Reconciling", "Sandbox",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ]),
+    /** The one place that joins ports and adapters. */
+    .executableTarget(
+      name: "berth", dependencies: ["Commands", "Sandbox", "LinuxAdapter", "XenAdapter", "Core"]),
+
+    // MARK: Tests
+    /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
+    .target(name: "TestSupport", dependencies: ["Core"]),
+    .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"]),
+    .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"]),
+    .testTarget(name: "RenderingTests", dependencies: ["Core", "Rendering", "TestSupport"]),
+    .testTarget(
+      name: "ReconcilingTests", dependencies: ["Core", "Reconciling", "TestSupport"]),
+    .testTarget(
+      name: "AdapterTests", dependencies: ["Core", "LinuxAdapter", "XenAdapter", "TestSupport"]),
+    .testTarget(
+      name: "SandboxTests", dependencies: ["Core", "Sandbox", "TestSupport"]),
+    .testTarget(
+      name: "IntegrationTests", dependencies: ["Core", "TestSupport", "berth"]),
+  ]
+)
+
+// The strict settings hold for every Swift target from the first commit: retrofitting them is the cost.
+let cTargets: Set<String> = ["CPreload", "CLinux"]
+for target in package.targets where target.type != .system && !cTargets.contains(target.name) {
+  target.swiftSettings = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+  ]
+}

@@ -1,0 +1,56 @@
+/// How reserved device memory that conflicts with guest memory is treated at assignment.
+package enum RDMPolicy: String, Sendable, Codable, CaseIterable {
+  case strict, relaxed
+}
+
+/// The options one assignment has; the defaults are libxl's.
+package struct DeviceOptions: Hashable, Sendable, Codable {
+  package var permissive: Bool
+  package var msiTranslate: Bool
+  package var powerManagement: Bool
+  package var rdmPolicy: RDMPolicy
+  /// The slot the guest should see, 1…31; nil lets Xen choose.
+  package var virtualSlot: UInt8?
+
+  package init(
+    permissive: Bool = false, msiTranslate: Bool = false, powerManagement: Bool = false,
+    rdmPolicy: RDMPolicy = .strict, virtualSlot: UInt8? = nil
+  ) {
+    self.permissive = permissive
+    self.msiTranslate = msiTranslate
+    self.powerManagement = powerManagement
+    self.rdmPolicy = rdmPolicy
+    self.virtualSlot = virtualSlot
+  }
+
+  /// The value of an `opts-N` node, as libxl writes it (`libxl_create_pci_backend_device`, Xen 4.17).
+  package var storeText: String {
+    "msitranslate=\(msiTranslate ? 1 : 0),power_mgmt=\(powerManagement ? 1 : 0),permissive=\(permissive ? 1 : 0)"
+      + ",rdm_policy=\(rdmPolicy.rawValue)"
+  }
+
+  /// The value of a `vdevfn-N` node, hexadecimal without prefix; nil where the node is absent.
+  package var storeVirtualFunction: String? {
+    virtualSlot.map { String(UInt64($0) << 3, radix: 16) }
+  }
+
+  /// Reads `opts-N` and `vdevfn-N` as libxl does: unknown keys are skipped, absent ones have their default.
+  package init(storeText: String?, storeVirtualFunction: String?) {
+    self.init()
+    for pair in (storeText ?? "").split(separator: ",") {
+      let halves = pair.split(separator: "=", maxSplits: 1)
+      guard halves.count == 2 else { continue }
+      let isSet = halves[1] == "1"
+      switch halves[0] {
+      case "permissive": permissive = isSet
+      case "msitranslate": msiTranslate = isSet
+      case "power_mgmt": powerManagement = isSet
+      case "rdm_policy": rdmPolicy = RDMPolicy(rawValue: String(halves[1])) ?? .strict
+      default: continue
+      }
+    }
+    if let text = storeVirtualFunction, let value = hexadecimal(text, digits: 1...2), value >> 3 > 0 {
+      virtualSlot = UInt8(value >> 3)
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/// A running domain's number. It changes at every reboot and is used again later.
+package struct DomainID: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+  package let rawValue: UInt32
+  package init(rawValue: UInt32) { self.rawValue = rawValue }
+  package init(_ value: UInt32) { rawValue = value }
+
+  /// The control domain.
+  package static let zero = DomainID(0)
+  /// The first number that no ordinary domain has (`DOMID_FIRST_RESERVED`, xen/include/public/xen.h).
+  package static let firstReserved: UInt32 = 0x7FF0
+
+  package static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+  package var description: String { String(rawValue) }
+}
+
+/// A domain's UUID, the hypervisor's handle: what stays the same over reboots.
+package struct DomainUUID: Hashable, Sendable, Comparable {
+  private let high: UInt64
+  private let low: UInt64
+
+  /// Takes the sixteen bytes of a hypervisor handle in their order; nil for another count.
+  package init?(bytes: some Collection<UInt8>) {
+    guard bytes.count == 16 else { return nil }
+    var words: [UInt64] = [0, 0]
+    for (position, byte) in bytes.enumerated() { words[position / 8] = words[position / 8] << 8 | UInt64(byte) }
+    (high, low) = (words[0], words[1])
+  }
+
+  /// Reads `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx`.
+  package init?(_ text: some StringProtocol) {
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    let widths = [8, 4, 4, 4, 12]
+    guard parts.count == widths.count else { return nil }
+    var numbers: [UInt64] = []
+    for (part, width) in zip(parts, widths) {
+      guard let number = hexadecimal(part, digits: width...width) else { return nil }
+      numbers.append(number)
+    }
+    high = numbers[0] << 32 | numbers[1] << 16 | numbers[2]
+    low = numbers[3] << 48 | numbers[4]
+  }
+
+  /// The sixteen bytes in the hypervisor's order.
+  package var bytes: [UInt8] {
+    (0..<16).map { UInt8(truncatingIfNeeded: ($0 < 8 ? high : low) >> UInt64(56 - ($0 % 8) * 8)) }
+  }
+
+  package static func < (left: Self, right: Self) -> Bool {
+    (left.high, left.low) < (right.high, right.low)
+  }
+}
+
+extension DomainUUID: CustomStringConvertible {
+  package var description: String {
+    hex(high >> 32, 8) + "-" + hex(high >> 16 & 0xFFFF, 4) + "-" + hex(high & 0xFFFF, 4) + "-"
+      + hex(low >> 48, 4) + "-" + hex(low & 0xFFFF_FFFF_FFFF, 12)
+  }
+}
+
+extension DomainUUID: TextCodable {
+  package init?(text: String) { self.init(text) }
+  package var text: String { description }
+}
+
+/// One domain in one life: the pair that libxl's userdata files are named by.
+package struct DomainKey: Hashable, Sendable, Codable {
+  package let id: DomainID
+  package let uuid: DomainUUID
+  package init(id: DomainID, uuid: DomainUUID) { (self.id, self.uuid) = (id, uuid) }
+}
+
+/// How a domain is virtualised.
+package enum DomainKind: String, Sendable, Codable, CaseIterable {
+  case pv, hvm, pvh
+  /// `/libxl/<domid>/type` is missing or holds another word.
+  case unknown
+}
+
+/// Where in its life a domain is, as far as dom0 can tell.
+package enum DomainLifecycle: String, Sendable, Codable, CaseIterable {
+  /// libxl is still creating it: there is no saved configuration yet.
+  case building
+  /// Built and never started: paused, no CPU time used. Devices are attached cold.
+  case cold
+  case running
+  /// Paused after it has run. It cannot answer a round.
+  case paused
+  /// The shutdown flag is set: its toolstack is about to destroy or restart it.
+  case shutdown
+  /// Its xenstore home is going while the hypervisor still lists it.
+  case destroying
+}

@@ -1,0 +1,4 @@
+@main
+struct Berth {
+  static func main() {}
+}
