@@ -1,6 +1,8 @@
 /// Everything read from one host at one moment, as far as it could be read.
 package struct Observation: Hashable, Sendable, Codable {
   package var host: HostFacts
+  /// When it was taken, in seconds since 1970.
+  package var takenAt: Int64
   /// In order of their numbers; dom0 is not among them.
   package var domains: [ObservedDomain]
   /// Every device on pciback, in a back end, claimed, or asked for; in order of address.
@@ -13,10 +15,11 @@ package struct Observation: Hashable, Sendable, Codable {
   package var intents: [Intent]
 
   package init(
-    host: HostFacts, domains: [ObservedDomain] = [], devices: [ObservedDevice] = [],
+    host: HostFacts, takenAt: Int64 = 0, domains: [ObservedDomain] = [], devices: [ObservedDevice] = [],
     leftoverBackEnds: [BackEnd] = [], records: [OwnershipRecord] = [], intents: [Intent] = []
   ) {
     self.host = host
+    self.takenAt = takenAt
     self.domains = domains
     self.devices = devices
     self.leftoverBackEnds = leftoverBackEnds

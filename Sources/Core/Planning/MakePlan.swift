@@ -1,8 +1,159 @@
+/// How long a domain may be gone before Berth forgets what it owned there: 30 days, in seconds.
+package let recordLifetime: Int64 = 30 * 24 * 3600
+
 /// What would turn what was observed into what is desired.
 ///
 /// Pure and total: the same arguments give the same plan, and there is a plan for every observation.
 package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
-  Plan(
+  let planner = Planner(desired: desired, observation: observation)
+  var plan = Plan(
     host: observation.host, domainCount: observation.domains.count, deviceCount: observation.devices.count,
     policy: desired.policy)
+  let declared = desired.domains.sorted { $0.name < $1.name }
+  for domain in declared { plan.domains.append(planner.plan(for: domain)) }
+  let names = Set(declared.map(\.name))
+  for domain in observation.domains.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) })
+  where !names.contains(domain.name) && domain.stubDomainOf == nil {
+    let steps = planner.undeclaredSteps(in: domain, declaring: [])
+    if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
+  }
+  plan.hostDrift = planner.hostDrift()
+  plan.bookkeeping = planner.bookkeeping()
+  plan.refuseExcessiveRemovals()
+  return plan
+}
+
+extension Plan {
+  /// Blocks every removal where there are more of them than the policy allows.
+  fileprivate mutating func refuseExcessiveRemovals() {
+    guard let limit = policy.maxRemovals else { return }
+    let removals = count(.detach) + count(.move)
+    guard removals > limit else { return }
+    for domain in domains.indices {
+      for step in domains[domain].steps.indices {
+        let action = domains[domain].steps[step].action
+        guard action == .detach || action == .move else { continue }
+        domains[domain].steps[step].action = .blocked
+        domains[domain].steps[step].reason = .removalLimit
+        domains[domain].steps[step].evidence =
+          "\(action.rawValue): the plan removes \(removals) devices, policy.maxRemovals is \(limit)"
+        domains[domain].steps[step].remedy = "check the manifest; --allow-removals applies it all the same"
+      }
+    }
+  }
+}
+
+extension DomainPlan {
+  init(_ domain: ObservedDomain, steps: [PlannedStep]) {
+    self.init(
+      name: domain.name, uuid: domain.uuid, id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle,
+      stubDomain: domain.stubDomain, steps: steps)
+  }
+}
+
+/// The observation, indexed for planning.
+struct Planner {
+  let desired: DesiredState
+  let observation: Observation
+  let devices: [PCIAddress: ObservedDevice]
+  /// Living guests by name; stub domains are no guests.
+  let guests: [String: [ObservedDomain]]
+  let living: [DomainID: ObservedDomain]
+  /// Who lists each device in a back end.
+  let listings: [PCIAddress: [DomainID]]
+  let owned: [DomainUUID: Set<PCIAddress>]
+  let intended: [DomainKey: Set<PCIAddress>]
+  /// Where each device is declared.
+  let declarations: [PCIAddress: String]
+
+  init(desired: DesiredState, observation: Observation) {
+    self.desired = desired
+    self.observation = observation
+    devices = Dictionary(observation.devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
+    guests = Dictionary(grouping: observation.domains.filter { $0.stubDomainOf == nil }, by: \.name)
+    living = Dictionary(observation.domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    var listings: [PCIAddress: [DomainID]] = [:]
+    for domain in observation.domains {
+      for entry in domain.backEnd?.entries ?? [] {
+        if let device = entry.device { listings[device, default: []].append(domain.id) }
+      }
+    }
+    self.listings = listings
+    owned = Dictionary(
+      observation.records.map { ($0.uuid, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
+    intended = Dictionary(
+      observation.intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
+    declarations = Dictionary(
+      desired.domains.flatMap { domain in domain.devices.map { ($0.address, domain.name) } },
+      uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Whether Berth attached or adopted the device in this domain, or said it was about to.
+  func isOwned(_ device: PCIAddress, in domain: ObservedDomain) -> Bool {
+    owned[domain.uuid]?.contains(device) == true || intended[domain.key]?.contains(device) == true
+  }
+
+  /// Whether the policy lets the device be taken out of this domain.
+  func mayRemove(_ device: PCIAddress, from domain: ObservedDomain) -> Bool {
+    switch desired.policy.prune {
+    case .never: false
+    case .owned: isOwned(device, in: domain)
+    case .all: true
+    }
+  }
+
+  func plan(for wanted: DesiredDomain) -> DomainPlan {
+    let candidates = guests[wanted.name] ?? []
+    guard let domain = candidates.first else {
+      return DomainPlan(
+        name: wanted.name, uuid: wanted.uuid,
+        steps: wanted.devices.map { step($0, .pending, .domainAbsent) }.sorted { $0.device < $1.device })
+    }
+    let refusal: (Reason, String, String)? =
+      if candidates.count > 1 {
+        (
+          .domainAmbiguous, "domains \(candidates.map(\.id.description).joined(separator: " and ")) have this name",
+          "rename one of them, or give the domain's uuid"
+        )
+      } else if let uuid = wanted.uuid, uuid != domain.uuid {
+        (
+          .domainMismatch, "the domain's uuid is \(domain.uuid), the manifest says \(uuid)",
+          "correct the uuid in the manifest, or remove it"
+        )
+      } else {
+        nil
+      }
+    if let (reason, evidence, remedy) = refusal {
+      return DomainPlan(
+        domain, steps: wanted.devices.map { step($0, .blocked, reason, evidence: evidence, remedy: remedy) })
+    }
+    let declared = wanted.devices.map { declaredStep($0, in: domain) }
+    let mending = wanted.devices.flatMap { mendingSteps($0, in: domain) }
+    let undeclared = undeclaredSteps(in: domain, declaring: Set(wanted.devices.map(\.address)))
+    let steps = (declared + undeclared).sorted { $0.device < $1.device } + mending.sorted { $0.device < $1.device }
+    return DomainPlan(domain, steps: steps)
+  }
+
+  func step(
+    _ wanted: DesiredDevice, _ action: StepAction, _ reason: Reason, evidence: String? = nil, remedy: String? = nil
+  ) -> PlannedStep {
+    PlannedStep(
+      device: wanted.address, id: devices[wanted.address]?.facts?.id ?? wanted.id, label: wanted.label,
+      action: action, reason: reason, after: wanted.options, evidence: evidence, remedy: remedy,
+      isRequired: wanted.isRequired)
+  }
+}
+
+extension ObservedDomain {
+  /// How changes are made now; nil where none can be made, with the reason.
+  var mode: (mode: PlannedStep.Mode?, obstacle: Reason?) {
+    switch lifecycle {
+    case .running: (.hot, nil)
+    case .cold: (.cold, nil)
+    case .building: (nil, .domainBuilding)
+    case .paused: (nil, .domainPaused)
+    case .shutdown: (nil, .domainShuttingDown)
+    case .destroying: (nil, .domainDestroying)
+    }
+  }
 }

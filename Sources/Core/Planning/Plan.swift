@@ -6,13 +6,16 @@ package struct Plan: Hashable, Sendable, Codable {
   package var policy: Policy
   /// Domains with something to show, declared ones first, each group in order of name.
   package var domains: [DomainPlan]
-  /// Back ends and records that belong to no living domain.
+  /// Back ends and claims that belong to no living domain.
   package var hostDrift: [HostDrift]
+  /// Changes to Berth's own records that an apply makes on the way; nothing on the host depends on them.
+  package var bookkeeping: [RecordChange]
 
   package init(
     host: HostFacts, domainCount: Int, deviceCount: Int, policy: Policy, domains: [DomainPlan] = [],
-    hostDrift: [HostDrift] = []
+    hostDrift: [HostDrift] = [], bookkeeping: [RecordChange] = []
   ) {
+    self.bookkeeping = bookkeeping
     self.host = host
     self.domainCount = domainCount
     self.deviceCount = deviceCount
@@ -27,6 +30,9 @@ package struct Plan: Hashable, Sendable, Codable {
   package var hasChanges: Bool {
     steps.contains { $0.action.isChange } || hostDrift.contains { $0.isRepaired }
   }
+
+  /// More devices would be removed than the policy allows: nothing of the plan may be applied.
+  package var isRefused: Bool { steps.contains { $0.reason == .removalLimit } }
 
   /// How many steps there are of each action, for the summary.
   package func count(_ action: StepAction) -> Int { steps.count { $0.action == action } }
@@ -186,6 +192,20 @@ package struct PlannedStep: Hashable, Sendable, Codable {
   }
 }
 
+/// A change to Berth's own record of a domain.
+package enum RecordChange: Hashable, Sendable, Codable {
+  /// The domain was found gone at this time, in seconds since 1970.
+  case gone(DomainUUID, since: Int64)
+  /// The domain is back.
+  case returned(DomainUUID)
+  /// The domain has been gone for so long that the record is removed.
+  case collect(DomainUUID)
+  /// The device is neither attached nor declared any more.
+  case forget(DomainUUID, PCIAddress)
+  /// The intent's domain is gone, and with it everything it could have left.
+  case discard(intent: String)
+}
+
 /// A difference that belongs to no living domain.
 package struct HostDrift: Hashable, Sendable, Codable {
   package enum Kind: String, Sendable, Codable {
@@ -193,12 +213,6 @@ package struct HostDrift: Hashable, Sendable, Codable {
     case leakedBackEnd = "leaked-back-end"
     /// A claim by a domain that is gone.
     case staleClaim = "stale-claim"
-    /// A record of a domain long gone.
-    case oldRecord = "old-record"
-    /// A record of a domain that was found gone just now.
-    case recordWithoutDomain = "record-without-domain"
-    /// A record of a domain that is back.
-    case recordDomainReturned = "record-domain-returned"
   }
   package var kind: Kind
   package var domain: DomainID?

@@ -30,14 +30,25 @@ package enum ResetOutcome: String, Sendable {
   case failed
 }
 
-/// What dom0's kernel log says of one device: the last word counts.
-package enum ExportEvidence: Hashable, Sendable {
-  /// pciback exported the device to this domain at this virtual slot.
-  case exported(DomainID, slot: UInt8)
-  /// The log was read and speaks of no export of this device since it was last given back.
-  case notExported
-  /// The log cannot be read, or it does not reach back far enough.
-  case unknown
+/// One export that pciback logged: this device, to this domain, at this virtual slot.
+package struct ExportRecord: Hashable, Sendable {
+  package var device: PCIAddress
+  package var domain: DomainID
+  package var slot: UInt8
+  package init(device: PCIAddress, domain: DomainID, slot: UInt8) {
+    self.device = device
+    self.domain = domain
+    self.slot = slot
+  }
+}
+
+/// dom0's kernel log from one moment on: the only witness of an export whose entry was overwritten.
+///
+/// The kernel logs no release, so a record only proves something for a device that was not exported when
+/// listening began.
+package protocol ExportLog: Sendable {
+  /// The exports logged since listening began, in order; nil where part of the log was lost meanwhile.
+  func exports() throws(DeviceTreeError) -> [ExportRecord]?
 }
 
 /// dom0's PCI devices: sysfs, the pciback driver, the kernel's back-end objects and log.
@@ -56,8 +67,8 @@ package protocol DeviceTreePort: Sendable {
   func setPermissive(_ device: PCIAddress) throws(DeviceTreeError)
   /// Whether the kernel still has its object for the domain's PCI back end.
   func hasBackEndObject(for domain: DomainID) throws(DeviceTreeError) -> Bool
-  /// What the kernel log says of a device's export.
-  func exportEvidence(for device: PCIAddress) throws(DeviceTreeError) -> ExportEvidence
+  /// Begins to listen to the kernel log at its end; nil where the log cannot be read.
+  func listenForExports() -> (any ExportLog)?
 }
 
 /// A failure of sysfs.

@@ -21,7 +21,7 @@ package protocol IntentPort: Sendable {
   /// Every intent found, those of live processes marked so.
   func intents() throws(RecordError) -> [Intent]
   /// Removes what a dead process left, once its outcome is known.
-  func discard(_ intent: Intent) throws(RecordError)
+  func discard(identifier: String) throws(RecordError)
 }
 
 /// A failure of Berth's own files.

@@ -1,0 +1,73 @@
+/// What a PV bus can take at this moment, told from one transaction's reads.
+package enum BusCondition: Hashable, Sendable {
+  /// Nothing is there: the first devices create it.
+  case absent
+  /// Nothing is in xenstore, but dom0's kernel has not let go of the old bus yet, or the guest's directory remains.
+  case vanishing
+  /// The guest has not connected yet (1, 2, 3): entries may be appended, no round is started.
+  case connecting
+  /// Both ends are connected: changes are made in a round.
+  case connected
+  /// pciback is connected and the guest is about to be (4 with a front end below 4).
+  case settling
+  /// Someone's round is running (7, 8).
+  case round
+  /// The guest finished its half of a round that was taken back under it (4 with a front end at 7).
+  case torn
+  /// The bus is being closed, or died (5, 6).
+  case closing
+  /// Connected at both ends, but a removal is half done: entries wait for their deletion.
+  case halfRemoved(Set<PCIAddress>)
+  /// Not as any toolstack leaves it; the text says what was found.
+  case corrupt(String)
+}
+
+extension BackEnd {
+  /// The indices whose entry breaks what libxl and pciback rely on: dense, each with address, key and state.
+  private var damage: String? {
+    switch count {
+    case .absent where !isAbsent: return "num_devs is missing though other nodes are there"
+    case .invalid(let text): return "num_devs is \"\(text)\""
+    default: break
+    }
+    if let hole = entries.first(where: { $0.device == nil }) {
+      return "dev-\(hole.index) is missing or not an address, though num_devs is \(entries.count)"
+    }
+    if let headless = entries.first(where: { !$0.hasKey }) { return "key-\(headless.index) is missing" }
+    if let stateless = entries.first(where: { $0.state.state == nil }) {
+      return "state-\(stateless.index) is \(stateless.state)"
+    }
+    if let orphan = orphans.first { return "nodes of entry \(orphan.index) are left at or above num_devs" }
+    var seen: Set<PCIAddress> = []
+    for entry in entries {
+      if let device = entry.device, !seen.insert(device).inserted { return "\(device) is listed twice" }
+    }
+    return nil
+  }
+
+  /// What the bus can take now.
+  package var condition: BusCondition {
+    if isAbsent {
+      return hasKernelObject == true || !frontEndState.isAbsent ? .vanishing : .absent
+    }
+    guard !state.isAbsent, hasFrontEndPath else {
+      return .corrupt("the back end lacks its \(state.isAbsent ? "state" : "frontend") node")
+    }
+    if let damage { return .corrupt(damage) }
+    switch state.state {
+    case .initialising, .initWait, .initialised: return .connecting
+    case .reconfiguring, .reconfigured: return .round
+    case .closing, .closed: return .closing
+    case .connected:
+      switch frontEndState.state {
+      case .connected:
+        let removed = entries.filter { $0.state.state == .closing }.compactMap(\.device)
+        return removed.isEmpty ? .connected : .halfRemoved(Set(removed))
+      case .reconfiguring: return .torn
+      case .initialising, .initWait, .initialised: return .settling
+      default: return .closing
+      }
+    case .unknown, nil: return .corrupt("the back end's state is \(state)")
+    }
+  }
+}

@@ -1,0 +1,102 @@
+// The writes of each kind of change to a PV bus. All are decided from one transaction's reads and done in it.
+
+extension BackEnd {
+  private var path: StorePath { .backEnd(domain) }
+  private var stateNode: StorePath { path.child("state") }
+
+  /// Makes back and front end with the whole batch of first devices.
+  ///
+  /// Nodes, values and permissions are those of `libxl__create_pci_backend` and
+  /// `libxl_create_pci_backend_device` (Xen 4.17). Both states are 1: dom0's kernel probes a back end only if it
+  /// reads 1 when first seen (`xenbus_probe_node`, Linux drivers/xen/xenbus/xenbus_probe.c).
+  package static func creation(
+    for domain: DomainID, named name: String, of devices: [BackEndEntry]
+  ) -> [StoreEdit] {
+    let back = StorePath.backEnd(domain)
+    let front = StorePath.frontEnd(domain)
+    var edits: [StoreEdit] = [
+      .makeDirectory(front, StorePermissions(owner: domain, reader: .zero)),
+      .write(front.child("backend"), back.text),
+      .write(front.child("backend-id"), "0"),
+      .write(front.child("state"), StateNode(.initialising).description),
+      .makeDirectory(back, StorePermissions(owner: .zero, reader: domain)),
+      .write(back.child("frontend"), front.text),
+      .write(back.child("frontend-id"), domain.description),
+      .write(back.child("online"), "1"),
+      .write(back.child("state"), StateNode(.initialising).description),
+      .write(back.child("domain"), name),
+    ]
+    for (index, device) in devices.enumerated() {
+      edits += device.edits(at: index, replacing: nil, in: back)
+    }
+    edits.append(.write(back.child("num_devs"), String(devices.count)))
+    return edits
+  }
+
+  /// Replaces the entries by `kept`, in their order, dense from 0, and then `added`.
+  ///
+  /// `startRound` asks both ends to look again (state 7). All nodes of an entry move together: the virtual
+  /// address is what later removals go by.
+  package func replacingEntries(
+    with kept: [BackEndEntry], adding added: [BackEndEntry] = [], startRound: Bool
+  ) -> [StoreEdit] {
+    let wanted = kept + added
+    var edits: [StoreEdit] = []
+    for (index, entry) in wanted.enumerated() {
+      edits += entry.edits(at: index, replacing: index < entries.count ? entries[index] : nil, in: path)
+    }
+    for stale in entries.dropFirst(wanted.count) { edits += stale.removals(in: path) }
+    if count != .number(wanted.count) { edits.append(.write(path.child("num_devs"), String(wanted.count))) }
+    if startRound { edits.append(.write(stateNode, StateNode(.reconfiguring).description)) }
+    return edits
+  }
+
+  /// Marks these devices for removal and starts the round.
+  package func marking(_ devices: Set<PCIAddress>) -> [StoreEdit] {
+    let marked = entries.map { entry in
+      var entry = entry
+      if let device = entry.device, devices.contains(device) { entry.state = StateNode(.closing) }
+      return entry
+    }
+    return replacingEntries(with: marked, startRound: true)
+  }
+
+  /// Asks both ends to look again, with no other change.
+  package func kick() -> [StoreEdit] { [.write(stateNode, StateNode(.reconfiguring).description)] }
+
+  /// Asks the guest to let the empty bus go; it answers by closing its side.
+  package func closing() -> [StoreEdit] {
+    [.write(path.child("online"), "0"), .write(stateNode, StateNode(.closing).description)]
+  }
+
+  /// Takes both directories away. dom0's kernel drops its object when the back end is gone.
+  package func removal() -> [StoreEdit] { [.remove(path), .remove(.frontEnd(domain))] }
+
+  /// Takes a round back from a guest known to sleep: entries as they were before it, state 4.
+  ///
+  /// Only for 7 with a front end at 4, and only while the domain is paused: a guest at work may have read the 7
+  /// already, and would then finish a round that is no longer there.
+  package func takingBack(
+    removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>
+  ) -> [StoreEdit] {
+    let kept = entries.compactMap { entry -> BackEndEntry? in
+      guard let device = entry.device else { return entry }
+      if added.contains(device), !entry.isExported { return nil }
+      var entry = entry
+      if marked.contains(device), entry.state.state == .closing { entry.state = StateNode(.initialised) }
+      return entry
+    }
+    return replacingEntries(with: kept, startRound: false) + [.write(stateNode, StateNode(.connected).description)]
+  }
+
+  /// Lets a guest that answered a round taken back under it finish that round.
+  ///
+  /// Only for 4 with a front end at 7 that the guest wrote. Both nodes in one transaction: pciback acts on the
+  /// front end's 7 only while the back end reads 7 (`xen_pcibk_reconfigure`).
+  package func mendingTornRound() -> [StoreEdit] {
+    [
+      .write(stateNode, StateNode(.reconfiguring).description),
+      .write(StorePath.frontEnd(domain).child("state"), StateNode(.reconfiguring).description),
+    ]
+  }
+}

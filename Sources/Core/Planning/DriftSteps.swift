@@ -1,0 +1,152 @@
+extension Planner {
+  /// Stores that disagree about a declared device which the domain has.
+  func mendingSteps(_ wanted: DesiredDevice, in domain: ObservedDomain) -> [PlannedStep] {
+    guard domain.backEnd?.entry(for: wanted.address) != nil, domain.mode.mode != nil,
+      obstacleToAnyChange(in: domain) == nil
+    else { return [] }
+    var steps: [PlannedStep] = []
+    if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
+      steps.append(step(wanted, .repair, .storeOnly, evidence: "the saved configuration lacks it, and gets it"))
+    }
+    let claim = devices[wanted.address]?.claim
+    if claim == nil {
+      steps.append(step(wanted, .repair, .claimMissing, evidence: "its claim is gone, and is written again"))
+    } else if let claim, claim != domain.id {
+      if let other = living[claim], listings[wanted.address]?.contains(other.id) == true {
+        steps.append(
+          step(wanted, .drift, .claimForeign, evidence: "\(other.name) claims it, and its back end lists it too"))
+      } else {
+        steps.append(
+          step(wanted, .repair, .claimForeign, evidence: "domain \(claim) claims it without having it: corrected"))
+      }
+    }
+    return steps
+  }
+
+  /// What the domain has and the manifest does not declare for it.
+  func undeclaredSteps(in domain: ObservedDomain, declaring declared: Set<PCIAddress>) -> [PlannedStep] {
+    let entries = (domain.backEnd?.entries ?? []).filter { entry in
+      entry.device.map { !declared.contains($0) } ?? false
+    }
+    var steps = entries.compactMap { entry in entry.device.flatMap { undeclaredStep($0, entry, in: domain) } }
+    steps += savedOnlySteps(in: domain, declaring: declared)
+    steps += leftoverSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
+    return steps.sorted { $0.device < $1.device }
+  }
+
+  private func undeclaredStep(
+    _ device: PCIAddress, _ entry: BackEndEntry, in domain: ObservedDomain
+  ) -> PlannedStep? {
+    // Shown once, as the move it is, in the domain that gets it.
+    if let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
+      let receiver = guests[target]?.first, receiver.mode.mode != nil, domain.mode.mode != nil
+    {
+      return nil
+    }
+    var step = PlannedStep(
+      device: device, id: devices[device]?.facts?.id, action: .foreign, reason: .notOwned, before: entry.options)
+    if entry.state.state == .closing, !isOwned(device, in: domain) {
+      step.action = .drift
+      step.reason = .halfRemoved
+      step.evidence = "another toolstack marked it for removal; it is at work, or left it"
+      return step
+    }
+    guard mayRemove(device, from: domain) else { return step }
+    step.action = .detach
+    step.reason = .notDeclared
+    step.effects = ["the guest loses the device"]
+    if let obstacle = domain.mode.obstacle {
+      step.action = .pending
+      step.reason = obstacle
+    } else if let (reason, evidence, remedy) = obstacleToAnyChange(in: domain) {
+      step.action = .blocked
+      (step.reason, step.evidence, step.remedy) = (reason, evidence, remedy)
+    }
+    step.mode = domain.mode.mode
+    return step
+  }
+
+  /// Devices that only the saved configuration still has.
+  private func savedOnlySteps(in domain: ObservedDomain, declaring declared: Set<PCIAddress>) -> [PlannedStep] {
+    guard case .devices(let saved) = domain.saved, domain.mode.mode != nil, domain.kind == .pv,
+      obstacleToAnyChange(in: domain) == nil
+    else { return [] }
+    let listed = Set((domain.backEnd?.entries ?? []).compactMap(\.device))
+    return saved.filter { !declared.contains($0.address) && !listed.contains($0.address) }.map { device in
+      let observed = devices[device.address]
+      var step = PlannedStep(
+        device: device.address, id: observed?.facts?.id, action: .repair, reason: .configOnly,
+        before: device.options, evidence: "left by an xl detach, will be dropped")
+      guard observed?.claim == domain.id else { return step }
+      // Claimed and saved, but not listed: another toolstack overwrote the entry, or a run was killed half-way.
+      step.reason = .overwritten
+      step.evidence = "claimed and saved for the domain, but its back end does not list it"
+      step.action = mayRemove(device.address, from: domain) ? .detach : .drift
+      step.mode = domain.mode.mode
+      return step
+    }
+  }
+
+  /// Devices that a run which was killed had taken or was giving back, and that no other store tells of.
+  private func leftoverSteps(
+    in domain: ObservedDomain, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
+  ) -> [PlannedStep] {
+    guard let mode = domain.mode.mode, domain.kind == .pv, obstacleToAnyChange(in: domain) == nil else { return [] }
+    let dead = observation.intents.filter { !$0.isLive && $0.domain == domain.key }
+    let live = Set(observation.intents.filter { $0.isLive && $0.domain == domain.key }.flatMap(\.devices))
+    let listed = Set((domain.backEnd?.entries ?? []).compactMap(\.device))
+    let left = Set(dead.flatMap(\.devices)).subtracting(declared).subtracting(shown).subtracting(live)
+    return left.subtracting(listed).sorted().map { device in
+      PlannedStep(
+        device: device, id: devices[device]?.facts?.id, action: .detach, reason: .leftoverIntent, mode: mode,
+        evidence: "a run that was killed may have left it half attached; it is given back")
+    }
+  }
+
+  /// What belongs to no living domain.
+  func hostDrift() -> [HostDrift] {
+    var drift = observation.leftoverBackEnds.map { backEnd in
+      HostDrift(
+        kind: .leakedBackEnd, domain: backEnd.domain,
+        evidence: backEnd.hasKernelObject == false
+          ? "domain \(backEnd.domain) is gone, its back end is not: removed"
+          : "domain \(backEnd.domain) is gone, and dom0's kernel still holds its back end",
+        isRepaired: backEnd.hasKernelObject == false)
+    }
+    for device in observation.devices {
+      guard let claim = device.claim, claim != .zero, living[claim] == nil, listings[device.address] == nil else {
+        continue
+      }
+      guard declarations[device.address] == nil || device.assignment != .assigned else { continue }
+      drift.append(
+        HostDrift(
+          kind: .staleClaim, domain: claim, device: device.address,
+          evidence: "domain \(claim), which claims \(device.address), is gone: removed", isRepaired: true))
+    }
+    return drift
+  }
+
+  /// What an apply writes into Berth's records besides its steps.
+  func bookkeeping() -> [RecordChange] {
+    let alive = Dictionary(observation.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+    let live = Set(observation.domains.map(\.key))
+    let ended = observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
+      .map { RecordChange.discard(intent: $0.identifier) }
+    return ended + observation.records.flatMap { record -> [RecordChange] in
+      guard let domain = alive[record.uuid] else {
+        guard let since = record.goneSince else { return [.gone(record.uuid, since: observation.takenAt)] }
+        return observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
+      }
+      var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
+      guard domain.mode.mode != nil, case .devices(let saved) = domain.saved else { return changes }
+      let known = Set(saved.map(\.address)).union((domain.backEnd?.entries ?? []).compactMap(\.device))
+      for device in record.devices
+      where !known.contains(device) && declarations[device] != domain.name
+        && intended[domain.key]?.contains(device) != true && devices[device]?.claim != domain.id
+      {
+        changes.append(.forget(record.uuid, device))
+      }
+      return changes
+    }
+  }
+}
