@@ -35,6 +35,146 @@ package struct Executor: Sendable {
 
   /// Carries out `plan`: domains side by side, the devices of one domain in one round.
   ///
-  /// Every decision is taken again on what is read inside the transaction that writes; the plan only says what to try.
-  package func apply(_ plan: Plan) -> ApplyOutcome { ApplyOutcome() }
+  /// Every decision is taken again on what is read inside the transaction that writes; the plan only says what to
+  /// try. A refused plan (`Plan.isRefused`) is not touched.
+  package func apply(_ plan: Plan) -> ApplyOutcome {
+    guard !plan.isRefused else { return ApplyOutcome() }
+    var result = ApplyOutcome()
+    result.hostRepairs = HostRepairs(host: host).apply(plan)
+    let jobs = DomainJob.jobs(of: plan)
+    // A device that moves is attached only when its old domain has let go of it: those domains come last, with all
+    // their attaches, so that each still has one round.
+    let first = concurrently(jobs, workers: options.workers) { job in
+      run(job) { (worker) throws(Stop) in try worker.begin(job) }
+    }
+    let given = Set(
+      first.flatMap(\.steps).filter { $0.action == .detach && $0.result == .done }.map(\.device))
+    let second = concurrently(jobs.filter(\.awaitsMoves), workers: options.workers) { job in
+      run(job) { (worker) throws(Stop) in try worker.completeMoves(job, given: given) }
+    }
+    result.domains = merge(first + second)
+    for domain in result.domains { report(.finished(domain)) }
+    result.wasInterrupted = host.isInterrupted()
+    return result
+  }
+
+  private func run(_ job: DomainJob, _ body: (DomainWorker) throws(Stop) -> Void) -> DomainOutcome {
+    let store: any StorePort
+    do throws(StoreError) { store = try host.stores.connect() } catch {
+      return DomainOutcome(
+        name: job.name, id: job.key.id, uuid: job.key.uuid, failure: HostError.store(error).summary)
+    }
+    let worker = DomainWorker(
+      host: host, store: store, options: options, key: job.key, name: job.name, mode: job.mode, known: job.known,
+      report: report)
+    if !job.isEmpty { report(.began(domain: job.name, devices: job.deviceCount)) }
+    do throws(Stop) {
+      try body(worker)
+      try worker.discardSettledIntents()
+    } catch {
+      worker.outcome.failure = worker.describe(error)
+      worker.outcome.isLockBusy = error.isLockBusy
+    }
+    return worker.outcome
+  }
+
+  /// One outcome a domain, in the order of first appearance; domains with nothing to tell are left out.
+  private func merge(_ outcomes: [DomainOutcome]) -> [DomainOutcome] {
+    var merged: [DomainOutcome] = []
+    for outcome in outcomes {
+      guard let index = merged.firstIndex(where: { $0.id == outcome.id && $0.uuid == outcome.uuid }) else {
+        merged.append(outcome)
+        continue
+      }
+      merged[index].steps += outcome.steps
+      merged[index].failure = merged[index].failure ?? outcome.failure
+      merged[index].isLockBusy = merged[index].isLockBusy || outcome.isLockBusy
+      merged[index].readopted += outcome.readopted
+      merged[index].rounds += outcome.rounds
+      merged[index].longestLockMicroseconds = max(
+        merged[index].longestLockMicroseconds, outcome.longestLockMicroseconds)
+    }
+    return merged.filter { !$0.steps.isEmpty || $0.failure != nil }
+  }
+}
+
+/// The steps of one domain, sorted into the order they are done in.
+struct DomainJob: Sendable {
+  var name: String
+  var key: DomainKey
+  var mode: PlannedStep.Mode
+  var detaches: [PlannedStep] = []
+  var reattaches: [PlannedStep] = []
+  var attaches: [PlannedStep] = []
+  var moves: [PlannedStep] = []
+  var repairs: [PlannedStep] = []
+  var adoptions: [PlannedStep] = []
+  /// Devices the plan saw in the domain.
+  var known: Set<PCIAddress> = []
+
+  var awaitsMoves: Bool { !moves.isEmpty }
+  var deviceCount: Int { detaches.count + reattaches.count + attaches.count + moves.count }
+  var isEmpty: Bool { deviceCount == 0 }
+
+  /// One job for each domain that something is done to, also for one that only loses a moved device.
+  static func jobs(of plan: Plan) -> [DomainJob] {
+    var jobs: [DomainJob] = []
+    func index(_ name: String, _ key: DomainKey, _ mode: PlannedStep.Mode) -> Int {
+      if let index = jobs.firstIndex(where: { $0.key == key }) { return index }
+      jobs.append(DomainJob(name: name, key: key, mode: mode))
+      return jobs.count - 1
+    }
+    for domain in plan.domains {
+      guard let id = domain.id, let uuid = domain.uuid, domain.steps.contains(where: \.action.isChange) else { continue }
+      let key = DomainKey(id: id, uuid: uuid)
+      let own = index(domain.name, key, domain.lifecycle == .cold ? .cold : .hot)
+      for step in domain.steps {
+        if step.before != nil { jobs[own].known.insert(step.device) }
+        switch step.action {
+        case .attach: jobs[own].attaches.append(step)
+        case .detach: jobs[own].detaches.append(step)
+        case .reattach: jobs[own].reattaches.append(step)
+        case .repair: jobs[own].repairs.append(step)
+        case .adopt: jobs[own].adoptions.append(step)
+        case .move:
+          jobs[own].moves.append(step)
+          guard let source = step.source else { continue }
+          var leaving = step
+          leaving.action = .detach
+          let from = index(step.from ?? "", source, step.sourceMode ?? .hot)
+          jobs[from].detaches.append(leaving)
+          jobs[from].known.insert(step.device)
+        case .keep, .foreign, .blocked, .pending, .drift: continue
+        }
+      }
+    }
+    return jobs
+  }
+}
+
+extension DomainWorker {
+  /// Everything but the attaches that wait for a moved device: removals, mending, then additions.
+  func begin(_ job: DomainJob) throws(Stop) {
+    try adopt(job.adoptions)
+    try repair(job.repairs)
+    let additions = job.attaches + job.reattaches + job.moves
+    try detach(job.detaches + job.reattaches, keepsBus: !additions.isEmpty)
+    guard !job.awaitsMoves else { return }
+    try attach(job.attaches + returned(job.reattaches))
+  }
+
+  /// Those of the devices to reattach that this run has detached: nothing is concluded of them yet.
+  private func returned(_ steps: [PlannedStep]) -> [PlannedStep] {
+    steps.filter { step in !outcome.steps.contains { $0.device == step.device } }
+  }
+
+  /// The attaches of a domain that gets a moved device.
+  func completeMoves(_ job: DomainJob, given: Set<PCIAddress>) throws(Stop) {
+    let arrived = job.moves.filter { given.contains($0.device) }
+    let missing = job.moves.filter { !given.contains($0.device) }
+    conclude(missing, .pending, "its old domain has not let go of it")
+    let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    let returned = job.reattaches.filter { !listed.contains($0.device) }
+    try attach(job.attaches + returned + arrived)
+  }
 }

@@ -3,13 +3,139 @@ package import Core
 /// Reads one host through its ports.
 package struct Observer: Sendable {
   private let host: Host
+  /// Connections read at the same time. The daemon serves one request at a time, so few are enough to keep it busy.
+  private let readers: Int
 
-  package init(host: Host) { self.host = host }
+  package init(host: Host, readers: Int = 4) {
+    self.host = host
+    self.readers = readers
+  }
 
   /// Reads what a plan for `desired` depends on, and everything a status shows.
   ///
-  /// Takes no lock and writes nothing.
+  /// Takes no lock and writes nothing. What a domain's bus looks like is confirmed in a transaction only where a
+  /// first look finds it out of order: it may have been caught in the middle of a change.
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
-    Observation(host: HostFacts(name: host.name))
+    let (version, hasIOMMU) = try asHostError { () throws(HypervisorError) in try host.hypervisor.hostFacts() }
+    let hasPCIBack = try asHostError { () throws(DeviceTreeError) in try host.tree.hasPCIBack() }
+    let pciback = try asHostError { () throws(DeviceTreeError) in try host.tree.pcibackDevices() }
+    let listed = try asHostError { () throws(HypervisorError) in try host.hypervisor.domains() }
+    var observation = Observation(
+      host: HostFacts(name: host.name, xenVersion: version, hasIOMMU: hasIOMMU, hasPCIBack: hasPCIBack),
+      takenAt: host.wallClock())
+    observation.records = try asHostError { () throws(RecordError) in try host.ownership.records() }
+    observation.intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
+
+    let names = Set((desired?.domains ?? []).map(\.name))
+    observation.domains = try inChunks(listed) { (domain, store) throws(HostError) in
+      try DomainObserver(host: host, store: store).observe(domain, isDeclared: names.contains)
+    }
+    let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
+    observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
+
+    var addresses = pciback
+    addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
+    addresses.formUnion(observation.domains.flatMap { $0.backEnd?.entries ?? [] }.compactMap(\.device))
+    addresses.formUnion(observation.intents.flatMap(\.devices))
+    let claimed = try asHostError { () throws(StoreError) in try store.list(.claims) ?? [] }
+      .compactMap { PCIAddress(storeKey: $0) }
+    addresses.formUnion(claimed)
+    let claims = Set(claimed)
+    observation.devices = try inChunks(addresses.sorted()) { (address, store) throws(HostError) in
+      try observe(address, onPCIBack: pciback, isClaimed: claims.contains(address), hasIOMMU: hasIOMMU, store)
+    }
+    try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
+    return observation
+  }
+
+  private func observe(
+    _ address: PCIAddress, onPCIBack pciback: Set<PCIAddress>, isClaimed: Bool, hasIOMMU: Bool,
+    _ store: any StorePort
+  ) throws(HostError) -> ObservedDevice {
+    var facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: address) }
+    facts?.isOnPCIBack = pciback.contains(address)
+    var device = ObservedDevice(address: address, facts: facts)
+    if isClaimed {
+      device.claim = try asHostError { () throws(StoreError) in try store.read(.claim(address)) }
+        .flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
+    }
+    guard facts != nil else { return device }
+    guard hasIOMMU else {
+      device.assignment = .impossible
+      return device
+    }
+    let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(address, for: nil) }
+    device.assignment =
+      switch probe {
+      case .free: .free
+      case .takenOrUnknown: .assigned
+      case .noIOMMU: .impossible
+      }
+    return device
+  }
+
+  /// Asks for each declared domain that lacks a device whether it can have any: one question a domain.
+  private func askForPassthrough(
+    _ observation: inout Observation, desired: DesiredState?, hasIOMMU: Bool
+  ) throws(HostError) {
+    guard hasIOMMU, let desired else { return }
+    for wanted in desired.domains {
+      for index in observation.domains.indices where observation.domains[index].name == wanted.name {
+        let domain = observation.domains[index]
+        guard domain.kind == .pv else { continue }
+        let missing = wanted.devices.first { domain.backEnd?.entry(for: $0.address) == nil }
+        guard let missing else {
+          observation.domains[index].hasIOMMU = true
+          continue
+        }
+        let probe = try asHostError { () throws(HypervisorError) in
+          try host.hypervisor.probe(missing.address, for: domain.id)
+        }
+        observation.domains[index].hasIOMMU = probe != .noIOMMU
+      }
+    }
+  }
+
+  /// The back ends of numbers that the hypervisor does not list.
+  private func leftoverBackEnds(
+    besides living: Set<DomainID>, _ store: any StorePort
+  ) throws(HostError) -> [BackEnd] {
+    let names = try asHostError { () throws(StoreError) in try store.list(.backEnds) ?? [] }
+    var leftovers: [BackEnd] = []
+    for domain in names.compactMap({ decimal($0) }).map({ DomainID(UInt32($0)) }).sorted()
+    where !living.contains(domain) {
+      let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
+      leftovers.append(
+        try asHostError { () throws(StoreError) in
+          let listing = try store.list(.backEnd(domain)) ?? []
+          return try BusReader(domain: domain).read(listing: listing, kernelObject: object) {
+            (path) throws(StoreError) in try store.read(path)
+          }
+        })
+    }
+    return leftovers
+  }
+
+  /// Does `body` for each item, on a few connections at a time; the first failure in order is thrown.
+  private func inChunks<Item: Sendable, Value: Sendable>(
+    _ items: [Item], _ body: @escaping @Sendable (Item, any StorePort) throws(HostError) -> Value
+  ) throws(HostError) -> [Value] {
+    // A connection costs as much as a few reads: small hosts use one.
+    let number = max(1, min(readers, items.count / 32))
+    let size = max(1, (items.count + number - 1) / number)
+    let chunks = stride(from: 0, to: items.count, by: size).map { Array(items[$0..<min($0 + size, items.count)]) }
+    let results = concurrently(chunks, workers: number) { chunk -> Result<[Value], HostError> in
+      do throws(HostError) {
+        let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
+        var values: [Value] = []
+        for item in chunk { values.append(try body(item, store)) }
+        return .success(values)
+      } catch {
+        return .failure(error)
+      }
+    }
+    var values: [Value] = []
+    for result in results { values += try result.get() }
+    return values
   }
 }

@@ -69,8 +69,10 @@ extension BackEnd {
     [.write(path.child("online"), "0"), .write(stateNode, StateNode(.closing).description)]
   }
 
-  /// Takes both directories away. dom0's kernel drops its object when the back end is gone.
-  package func removal() -> [StoreEdit] { [.remove(path), .remove(.frontEnd(domain))] }
+  /// Takes both directories away, with the parents that would stay empty, as libxl does.
+  ///
+  /// dom0's kernel drops its object when the back end is gone.
+  package func removal() -> [StoreEdit] { [.remove(.backEndHome(domain)), .remove(.frontEndHome(domain))] }
 
   /// Takes a round back from a guest known to sleep: entries as they were before it, state 4.
   ///

@@ -129,6 +129,8 @@ extension Planner {
     }
     var move = step(wanted, .move, .declaredElsewhere, evidence: "\(other.name) (domain \(other.id)) has it")
     move.from = other.name
+    move.source = other.key
+    move.sourceMode = other.mode.mode
     return move
   }
 

@@ -158,8 +158,11 @@ package struct PlannedStep: Hashable, Sendable, Codable {
   package var mode: Mode?
   package var before: DeviceOptions?
   package var after: DeviceOptions?
-  /// The domain a moved device comes from.
+  /// The name of the domain a moved device comes from.
   package var from: String?
+  /// That domain, and how changes to it are made.
+  package var source: DomainKey?
+  package var sourceMode: Mode?
   /// What was found that leads to this step, for people.
   package var evidence: String?
   /// How a person can get a blocked step unblocked.

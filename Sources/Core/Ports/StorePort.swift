@@ -23,6 +23,10 @@ package struct StorePath: Hashable, Sendable, CustomStringConvertible {
   package static func backEnd(_ domain: DomainID) -> StorePath {
     StorePath("/local/domain/0/backend/pci/\(domain)/0")
   }
+  /// The directory of all of a domain's PCI back ends; there is only device 0 in it.
+  package static func backEndHome(_ domain: DomainID) -> StorePath { backEnds.child("\(domain)") }
+  /// The directory of all of a domain's PCI front ends.
+  package static func frontEndHome(_ domain: DomainID) -> StorePath { home(domain).child("device").child("pci") }
   /// The PCI front end's directory: owned and writable by the guest.
   package static func frontEnd(_ domain: DomainID) -> StorePath { StorePath("/local/domain/\(domain)/device/pci/0") }
   /// The node by which toolstacks reserve a device.

@@ -1,0 +1,83 @@
+import Core
+
+/// Reads one domain's PCI bus, through a transaction or beside one.
+struct BusReader {
+  let domain: DomainID
+
+  /// Reads every node a decision about the bus depends on.
+  ///
+  /// Reading them all is the point: a commit proves only that the reads would give the same again, and oxenstored
+  /// lets writes to unread nodes through (`tools/ocaml/xenstored/transaction.ml`, Xen 4.17).
+  ///
+  /// - Parameters:
+  ///   - listing: the names in the back end's directory, where they were listed. Then absent nodes are not asked
+  ///     for, and entries beyond `num_devs` are found. A transaction that changes the bus does not list: pciback
+  ///     adds nodes of its own at any time, and each would be a conflict.
+  ///   - read: reads one node.
+  func read(
+    listing: [String]? = nil, kernelObject: Bool? = nil, _ read: (StorePath) throws(StoreError) -> String?
+  ) throws(StoreError) -> BackEnd {
+    let path = StorePath.backEnd(domain)
+    let present = listing.map(Set.init)
+    func node(_ name: String) throws(StoreError) -> String? {
+      if let present, !present.contains(name) { return nil }
+      return try read(path.child(name))
+    }
+    var backEnd = BackEnd(domain: domain, hasKernelObject: kernelObject)
+    backEnd.count = DeviceCount(try node("num_devs"))
+    backEnd.state = StateNode(try node("state"))
+    backEnd.online = try node("online")
+    backEnd.hasFrontEndPath = try node("frontend") == StorePath.frontEnd(domain).text
+    backEnd.frontEndState = StateNode(try read(StorePath.frontEnd(domain).child("state")))
+    let number = backEnd.count.number ?? 0
+    for index in 0..<number { backEnd.entries.append(try entry(index, node)) }
+    for index in orphanIndices(in: listing ?? [], from: number) { backEnd.orphans.append(try entry(index, node)) }
+    return backEnd
+  }
+
+  private func entry(
+    _ index: Int, _ node: (String) throws(StoreError) -> String?
+  ) throws(StoreError) -> BackEndEntry {
+    func text(_ name: EntryNode) throws(StoreError) -> String? { try node("\(name.rawValue)-\(index)") }
+    return BackEndEntry(
+      index: index, device: try text(.dev).flatMap { PCIAddress($0) }, hasKey: try text(.key) != nil,
+      state: StateNode(try text(.state)), virtualAddress: try text(.vdev).flatMap { PCIAddress($0) },
+      optionsText: try text(.opts), virtualFunctionText: try text(.vdevfn), name: try text(.name))
+  }
+
+  /// The indices that have nodes at or above `num_devs`, at most as many as a bus can have.
+  private func orphanIndices(in names: [String], from first: Int) -> [Int] {
+    let prefixes = Set(EntryNode.allCases.map(\.rawValue))
+    let indices = names.compactMap { name -> Int? in
+      guard let dash = name.lastIndex(of: "-"), prefixes.contains(String(name[..<dash])) else { return nil }
+      return decimal(name[name.index(after: dash)...])
+    }
+    return Array(Set(indices.filter { $0 >= first }).sorted().prefix(BackEnd.mostDevices))
+  }
+}
+
+/// What one transaction read of a domain: the ground of every decision made in it.
+struct DomainView {
+  /// Whether the domain's home still names the UUID: destruction removes it first (`libxl__destroy_domid`).
+  var isAlive: Bool
+  var backEnd: BackEnd
+  var claims: [PCIAddress: DomainID]
+
+  init(
+    of key: DomainKey, claimsOn devices: [PCIAddress], kernelObject: Bool?,
+    in access: borrowing any StoreAccess & ~Copyable
+  ) throws(StoreError) {
+    isAlive = try access.read(StorePath.home(key.id).child("vm")) == "/vm/\(key.uuid)"
+    // Part of the ground, though a PV guest's type never changes: a new domain of this number might be another kind.
+    _ = try access.read(StorePath.toolstack(key.id).child("type"))
+    backEnd = try BusReader(domain: key.id).read(kernelObject: kernelObject) { (path) throws(StoreError) in
+      try access.read(path)
+    }
+    claims = [:]
+    for device in devices {
+      if let claimant = try access.read(.claim(device)).flatMap({ decimal($0) }) {
+        claims[device] = DomainID(UInt32(claimant))
+      }
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import Core
+
+/// Reads one domain.
+struct DomainObserver {
+  let host: Host
+  let store: any StorePort
+
+  func observe(
+    _ domain: HypervisorDomain, isDeclared: (String) -> Bool
+  ) throws(HostError) -> ObservedDomain {
+    let home = StorePath.home(domain.id)
+    let name = try read(home.child("name")) ?? ""
+    let vm = try read(home.child("vm"))
+    let kind = try kind(of: domain)
+    let key = DomainKey(id: domain.id, uuid: domain.uuid)
+    let saved = try savedDevices(of: key)
+    var observed = ObservedDomain(
+      id: domain.id, uuid: domain.uuid, name: name, kind: kind,
+      lifecycle: lifecycle(of: domain, hasHome: vm != nil, saved: saved), saved: saved)
+    if domain.isHardwareVirtualised {
+      observed.stubDomain = try number(at: home.child("image").child("device-model-domid"))
+        .flatMap { $0 == .zero ? nil : $0 }
+    } else {
+      observed.stubDomainOf = try number(at: home.child("target"))
+    }
+    observed.backEnd = try backEnd(of: domain.id)
+    return observed
+  }
+
+  private func read(_ path: StorePath) throws(HostError) -> String? {
+    try asHostError { () throws(StoreError) in try store.read(path) }
+  }
+
+  private func number(at path: StorePath) throws(HostError) -> DomainID? {
+    try read(path).flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
+  }
+
+  private func kind(of domain: HypervisorDomain) throws(HostError) -> DomainKind {
+    guard domain.isHardwareVirtualised else { return .pv }
+    return try read(StorePath.toolstack(domain.id).child("type")).flatMap(DomainKind.init) ?? .unknown
+  }
+
+  private func lifecycle(
+    of domain: HypervisorDomain, hasHome: Bool, saved: SavedDevices
+  ) -> DomainLifecycle {
+    if domain.isDying || !hasHome { return .destroying }
+    if domain.isShutDown { return .shutdown }
+    // libxl stores the configuration last of all, after the devices and before the first unpause
+    // (`domcreate_complete`, tools/libs/light/libxl_create.c, Xen 4.17).
+    if saved == .absent { return .building }
+    if domain.isPaused { return domain.cpuTime == 0 ? .cold : .paused }
+    return .running
+  }
+
+  private func savedDevices(of key: DomainKey) throws(HostError) -> SavedDevices {
+    do throws(UserdataError) {
+      guard let bytes = try host.userdata.savedConfiguration(of: key) else { return .absent }
+      do throws(SavedConfigurationError) {
+        return .devices(try SavedConfiguration(bytes).devices)
+      } catch {
+        return .corrupt(error.description)
+      }
+    } catch {
+      if error.code == .empty { return .corrupt("\(error.path) is empty") }
+      throw .userdata(error)
+    }
+  }
+
+  private func backEnd(of domain: DomainID) throws(HostError) -> BackEnd? {
+    let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
+    let reader = BusReader(domain: domain)
+    return try asHostError { () throws(StoreError) in
+      guard let listing = try store.list(.backEnd(domain)), !listing.isEmpty else {
+        return object ? BackEnd(domain: domain, hasKernelObject: true) : nil
+      }
+      let seen = try reader.read(listing: listing, kernelObject: object) { (path) throws(StoreError) in
+        try store.read(path)
+      }
+      guard case .corrupt = seen.condition else { return seen }
+      // Out of order, or caught half-way through somebody's change: look again with one consistent view.
+      return try store.transaction { (access) throws(StoreError) in
+        let listing = try access.list(.backEnd(domain)) ?? []
+        return .abort(
+          try reader.read(listing: listing, kernelObject: object) { (path) throws(StoreError) in
+            try access.read(path)
+          })
+      }
+    }
+  }
+}

@@ -1,0 +1,322 @@
+import Core
+
+/// How publishing a batch ended.
+private enum Published {
+  /// In the store; `base` is the index of the first new entry, `asksGuest` whether a round was started or a bus made.
+  case done(base: Int)
+  /// All of it was listed before.
+  case listed
+  case refused(Reason, String)
+  /// libxl has no saved configuration of the domain: it is still building it.
+  case building
+  /// The bus did not come to rest in time.
+  case restless(BusCondition)
+  case interrupted
+}
+
+extension DomainWorker {
+  /// Attaches the devices of `steps`, all in one transaction and one round.
+  func attach(_ steps: [PlannedStep]) throws(Stop) {
+    guard !steps.isEmpty else { return }
+    let devices = steps.map(\.device)
+    // Recorded before it is so: a device recorded and not attached harms nobody, the reverse is never removed again.
+    try record { $0.formUnion(devices) }
+    let intent = try openIntent(.attach, devices)
+
+    var held: [Held] = []
+    for step in steps {
+      switch claim(step) {
+      case .held(let device): held.append(device)
+      case .blocked(let reason, let evidence): conclude([step], .blocked, "\(reason.rawValue): \(evidence)")
+      case .failed(let error): conclude([step], .failed, describe(error))
+      }
+    }
+    let refused = steps.filter { step in !held.contains { $0.step.device == step.device } }
+    if !refused.isEmpty {
+      let listed = Set(try look().backEnd.entries.compactMap(\.device))
+      try forget(refused.filter { !listed.contains($0.device) })
+    }
+    guard !held.isEmpty else { return try intent.finish() }
+
+    let log = host.tree.listenForExports()
+    let published: Published
+    do throws(Stop) { published = try publish(held) } catch {
+      if error.isLockBusy {
+        // Nothing was written yet; the devices alone go back.
+        release(held)
+        try forget(held.map(\.step))
+        try intent.finish()
+        throw error
+      }
+      // A commit whose answer was lost may have been made: then the entries are listed, and nothing is undone.
+      undo(held, describe(error), result: .failed)
+      return intent.leave()
+    }
+    do throws(Stop) { try settle(published, held, log: log, intent: intent) } catch {
+      // Published: the guest may have the devices, so nothing is taken back. The next run takes it up.
+      let open = held.map(\.step).filter { step in !outcome.steps.contains { $0.device == step.device } }
+      conclude(open, .unknown, describe(error))
+      intent.leave()
+    }
+  }
+
+  /// Brings the outcome of a published batch to an end: proof, repair, or undoing.
+  private func settle(
+    _ published: Published, _ held: [Held], log: (any ExportLog)?, intent: HeldIntent
+  ) throws(Stop) {
+    switch published {
+    case .refused(let reason, let evidence):
+      undo(held, "\(reason.rawValue): \(evidence)", result: .blocked)
+      try intent.finish()
+    case .building:
+      undo(held, "libxl has no saved configuration of the domain: it is being built", result: .pending)
+      try intent.finish()
+    case .interrupted:
+      undo(held, "stopped before the change", result: .interrupted)
+      try intent.finish()
+    case .restless(let condition):
+      undo(held, "the bus did not come to rest: \(condition)", result: .unknown)
+      try intent.finish()
+    case .listed where mode == .cold, .done where mode == .cold:
+      try concludeCold(held)
+      try intent.finish()
+    case .listed: try follow(held, base: 0, log: log, intent: intent)
+    case .done(let base): try follow(held, base: base, log: log, intent: intent)
+    }
+  }
+
+  // MARK: Publishing
+
+  /// Writes the saved configuration and commits entries, claims and state, under libxl's lock.
+  ///
+  /// Goes back to waiting, outside the lock, as often as the bus is found busy; each wait has its own deadline.
+  private func publish(_ held: [Held]) throws(Stop) -> Published {
+    let wanted = held.map { Wanted(device: $0.step.device, options: $0.step.after ?? DeviceOptions()) }
+    let devices = wanted.map(\.device)
+    var lastCondition = BusCondition.absent
+    for attempt in 0..<100 {
+      if host.isInterrupted() { return .interrupted }
+      let exportable = try pcibackDevices()
+      let decision = try locked { (userdata) throws(HostError) -> (AttachDecision, base: Int)? in
+        if attempt < 3, userdata.hasWaiter() {
+          // Another toolstack sleeps on this lock, with a device count it read before: let it write first.
+          return (.wait(.round), 0)
+        }
+        let old: SavedConfiguration
+        switch try savedConfiguration(userdata) {
+        case .absent: return nil
+        case .corrupt(let what): return (.refuse(.corruptSavedConfiguration, what), 0)
+        case .present(let configuration): old = configuration
+        }
+        // The file first: libxl's rule is that what the store lists is saved, and a saved device that the store
+        // does not list is legal. A crash between the two leaves the legal state.
+        let new = old.adding(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
+        try save(new, over: old, userdata)
+        let decision = try transact(claimsOn: devices) { view in
+          let decision = view.backEnd.attachDecision(
+            wanted, named: name, mode: mode, finishing: finished, exportable: exportable)
+          guard case .publish(let edits, _) = decision else { return ((decision, base: 0), []) }
+          let claims = devices.filter { view.claims[$0] != key.id }
+            .map { StoreEdit.write(.claim($0), key.id.description) }
+          return ((decision, base: view.backEnd.entries.count), edits + claims)
+        }
+        switch decision?.0 {
+        case .publish, .alreadyListed: break
+        default: try save(old, over: new, userdata)
+        }
+        return decision ?? (.refuse(.domainDestroying, "the domain is going"), 0)
+      }
+      switch decision {
+      case nil: return .building
+      case (.publish(_, let startsRound), let base)?:
+        if startsRound { outcome.rounds += 1 }
+        return .done(base: base)
+      case (.alreadyListed, _)?: return .listed
+      case (.refuse(let reason, let evidence), _)?: return .refused(reason, evidence)
+      case (.wait(let condition), _)?:
+        lastCondition = condition
+        if let end = try rest(from: condition) { return end }
+      }
+    }
+    return .restless(lastCondition)
+  }
+
+  /// Waits for the bus to come to rest; nil to try again.
+  private func rest(from condition: BusCondition) throws(Stop) -> Published? {
+    switch try awaitRest(from: condition) {
+    case .satisfied: return nil
+    case .interrupted: return .interrupted
+    case .timedOut:
+      switch condition {
+      case .halfRemoved(let devices):
+        // Nobody waits this long: whoever marked them is gone, and its index with it.
+        finished.formUnion(devices)
+        return nil
+      case .torn:
+        try mendTornRound()
+        return nil
+      default: return .restless(condition)
+      }
+    }
+  }
+
+  /// Lets a guest finish a round that was taken back under it.
+  private func mendTornRound() throws(Stop) {
+    _ = try locked { (_) throws(HostError) in
+      try transact { view in
+        view.backEnd.condition == .torn ? ((), view.backEnd.mendingTornRound()) : ((), [])
+      }
+    }
+  }
+
+  func pcibackDevices() throws(Stop) -> Set<PCIAddress> {
+    do throws(DeviceTreeError) { return try host.tree.pcibackDevices() } catch { throw .failed(.tree(error)) }
+  }
+
+  // MARK: After the commit
+
+  /// Waits for the guest, and mends what another toolstack did to the entries meanwhile.
+  private func follow(_ held: [Held], base: Int, log: (any ExportLog)?, intent: HeldIntent) throws(Stop) {
+    let devices = held.map(\.step.device)
+    let deadline = ContinuousClock.now + options.waitTimeout
+    report(.waiting(domain: name, devices: devices.count, until: deadline))
+    // Each pass is caused by somebody else's write; more of them than this is no accident.
+    for _ in 0..<8 {
+      switch try awaitTaken(devices, base: base, until: deadline) {
+      case .satisfied(.taken(let bus)):
+        guard try audit(devices, bus, log: log) else { continue }
+        try concludeTaken(held)
+        return try intent.finish()
+      case .satisfied(.lost(let lost, _)):
+        sawOthers = true
+        guard try readopt(lost, of: held, log: log) else {
+          conclude(
+            held.map(\.step), .unknown,
+            "another toolstack overwrote the entry, and the kernel log cannot tell whether the guest has the device; "
+              + "nothing was written")
+          return intent.leave()
+        }
+      case .satisfied(.overlooked): try kick()
+      case .satisfied(.dead(let bus)):
+        try abandonDead(held, bus)
+        return try intent.finish()
+      case .timedOut, .interrupted:
+        return try giveUp(held, intent: intent)
+      }
+    }
+    try giveUp(held, intent: intent)
+  }
+
+  /// Asks both ends to look again at entries that a round left out.
+  private func kick() throws(Stop) {
+    let exportable = try pcibackDevices()
+    let kicked = try locked { (_) throws(HostError) -> Bool? in
+      try transact { view -> (Bool, [StoreEdit]) in
+        let waiting = view.backEnd.entries.filter { $0.state.state == .initialising }.compactMap(\.device)
+        guard view.backEnd.condition == .connected, !waiting.isEmpty, exportable.isSuperset(of: waiting) else {
+          return (false, [])
+        }
+        return (true, view.backEnd.kick())
+      }
+    }
+    if kicked == true { outcome.rounds += 1 }
+  }
+
+  private func concludeTaken(_ held: [Held]) throws(Stop) {
+    let bus = try look().backEnd
+    for held in held {
+      let entry = bus.entry(for: held.step.device)
+      outcome.steps.append(
+        StepOutcome(
+          device: held.step.device, action: held.step.action, result: .done, evidence: bus.evidence(for: entry),
+          virtualAddress: entry?.virtualAddress, isRequired: held.step.isRequired))
+    }
+  }
+
+  /// A domain that has never run proves nothing yet but that the entries stand.
+  private func concludeCold(_ held: [Held]) throws(Stop) {
+    let bus = try look().backEnd
+    for held in held {
+      let entry = bus.entry(for: held.step.device)
+      outcome.steps.append(
+        StepOutcome(
+          device: held.step.device, action: held.step.action, result: entry == nil ? .failed : .done,
+          detail: entry == nil ? "the entry is not there" : nil, evidence: bus.evidence(for: entry),
+          virtualAddress: entry?.virtualAddress, isRequired: held.step.isRequired))
+    }
+  }
+
+  // MARK: When it does not end well
+
+  /// The guest did not answer in time: taken back only where it is known to sleep.
+  private func giveUp(_ held: [Held], intent: HeldIntent) throws(Stop) {
+    let devices = Set(held.map(\.step.device))
+    if try takeBack(removing: devices, restoring: []) {
+      undo(held, "the domain is paused and cannot answer", result: .unknown)
+      return try intent.finish()
+    }
+    let bus = try look().backEnd
+    if bus.condition == .closing {
+      try abandonDead(held, bus)
+      return try intent.finish()
+    }
+    for held in held {
+      conclude(
+        [held.step], .unknown,
+        "the guest did not answer in time (back end \(bus.state), front end \(bus.frontEndState)); "
+          + "left as it is, the next apply takes it up",
+        evidence: bus.evidence(for: bus.entry(for: held.step.device)))
+    }
+    intent.leave()
+  }
+
+  /// Takes a round back from a domain that is paused before and after; false where that is not safe.
+  func takeBack(removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>) throws(Stop) -> Bool {
+    let isTaken = try locked { (_) throws(HostError) -> Bool? in
+      guard try isPaused() else { return false }
+      return try transact { view -> (Bool, [StoreEdit]) in
+        let bus = view.backEnd
+        guard bus.state.state == .reconfiguring, bus.frontEndState.state == .connected else { return (false, []) }
+        return (true, bus.takingBack(removing: added, restoring: marked))
+      }
+    }
+    return isTaken == true
+  }
+
+  /// pciback ended the bus: the entries it never exported are taken out again, what it exported stays.
+  private func abandonDead(_ held: [Held], _ bus: BackEnd) throws(Stop) {
+    let devices = Set(held.map(\.step.device))
+    _ = try locked { (_) throws(HostError) in
+      try transact { view in
+        guard view.backEnd.condition == .closing else { return ((), []) }
+        let kept = view.backEnd.entries.filter { entry in
+          guard let device = entry.device, devices.contains(device) else { return true }
+          return entry.isExported
+        }
+        return ((), view.backEnd.replacingEntries(with: kept, startRound: false))
+      }
+    }
+    let text = try read(.backEndError(key.id)) ?? "no text"
+    undo(
+      held, "pciback ended the guest's PCI bus (back end \(bus.state), front end \(bus.frontEndState)): \(text)",
+      result: .failed)
+  }
+
+  /// Gives the devices back and takes the marks of this run away, where the bus does not list them.
+  private func undo(_ held: [Held], _ detail: String, result: StepResult) {
+    do throws(Stop) {
+      let listed = Set(try look().backEnd.entries.compactMap(\.device))
+      let gone = held.filter { !listed.contains($0.step.device) }
+      release(gone)
+      try unmark(Set(gone.filter(\.isAssignedHere).map(\.step.device)))
+      try forget(gone.map(\.step))
+      for held in held {
+        let isUndone = !listed.contains(held.step.device)
+        conclude([held.step], result, detail, isUndone: isUndone)
+      }
+    } catch {
+      if case .gone = error { release(held) }
+      conclude(held.map(\.step), result, "\(detail); undoing it failed: \(describe(error))")
+    }
+  }
+}

@@ -1,0 +1,166 @@
+import Core
+
+extension DomainWorker {
+  /// Looks for entries that another toolstack overwrote after the guest had taken them.
+  ///
+  /// At once, and, where another toolstack was seen at work or the user asked for it, for as long as one may still
+  /// act on what it read before. True when all of `devices` stand; false when the bus must be followed again.
+  func audit(_ devices: [PCIAddress], _ bus: BackEnd, log: (any ExportLog)?) throws(Stop) -> Bool {
+    noteForeignEntries(in: bus, besides: devices)
+    if try mismatch(devices, log: log) { return false }
+    guard sawOthers || options.audits else { return true }
+    let deadline = ContinuousClock.now + longestToolstackWait
+    report(.auditing(domain: name, until: deadline))
+    let outcome = try wait(until: deadline) { () throws(Stop) -> Bool? in
+      switch try self.look().backEnd.condition {
+      case .connected, .halfRemoved: return try self.mismatch(devices, log: log) ? true : nil
+      default: return nil
+      }
+    }
+    if case .satisfied = outcome { return false }
+    return try !mismatch(devices, log: log)
+  }
+
+  /// Whether one of `devices` is not listed as the guest has it, while the bus is at rest.
+  private func mismatch(_ devices: [PCIAddress], log: (any ExportLog)?) throws(Stop) -> Bool {
+    switch try judge(devices, try look().backEnd) {
+    case .taken(let bus): return try mislabelled(in: bus, log: log) != nil
+    case nil: return false
+    case .lost, .overlooked, .dead: return true
+    }
+  }
+
+  /// An entry whose virtual address the kernel log gives to another device: its node was overwritten mid-round.
+  func mislabelled(in bus: BackEnd, log: (any ExportLog)?) throws(Stop) -> BackEndEntry? {
+    guard let exports = try exports(from: log) else { return nil }
+    return bus.entries.first { entry in
+      guard let device = entry.device, let slot = entry.virtualAddress?.device else { return false }
+      guard let last = exports.last(where: { $0.slot == slot }) else { return false }
+      return last.device != device && !exports.contains { $0.device == device }
+    }
+  }
+
+  /// The exports to this domain since the change began; nil where the kernel log cannot tell.
+  func exports(from log: (any ExportLog)?) throws(Stop) -> [ExportRecord]? {
+    do throws(DeviceTreeError) {
+      return try log?.exports()?.filter { $0.domain == key.id }
+    } catch {
+      throw .failed(.tree(error))
+    }
+  }
+
+  /// Entries that no Berth intended or recorded are another toolstack's.
+  private func noteForeignEntries(in bus: BackEnd, besides devices: [PCIAddress]) {
+    let unknown = Set(bus.entries.compactMap(\.device)).subtracting(devices).subtracting(known)
+    guard !unknown.isEmpty else { return }
+    do throws(RecordError) {
+      let records = try host.ownership.records().filter { $0.uuid == key.uuid }.flatMap(\.devices)
+      if !unknown.isSubset(of: records) { sawOthers = true }
+    } catch {
+      // Without the records nothing tells that the entries are Berth's: look again, which only takes longer.
+      sawOthers = true
+    }
+  }
+
+  /// Puts entries back that another toolstack overwrote.
+  ///
+  /// A device that pciback exported meanwhile gets its entry as it was, with the virtual address it has: an entry
+  /// of state 1 for a device that pciback holds would end the guest's bus. One that was not exported is asked for
+  /// again. Where the kernel log cannot tell, nothing is written and the answer is false.
+  func readopt(_ lost: Set<PCIAddress>, of held: [Held], log: (any ExportLog)?) throws(Stop) -> Bool {
+    let condition = try look().backEnd.condition
+    if condition == .connecting || condition == .absent || condition == .vanishing {
+      try rebuild(held)
+      return true
+    }
+    guard let exports = try exports(from: log) else { return false }
+    let exportable = try pcibackDevices()
+    let readopted = try locked { (_) throws(HostError) -> Set<PCIAddress>? in
+      try transact(claimsOn: lost.sorted()) { view -> (Set<PCIAddress>, [StoreEdit]) in
+        let bus = view.backEnd
+        guard bus.condition == .connected else { return ([], []) }
+        let listed = Set(bus.entries.compactMap(\.device))
+        let missing = held.filter { lost.contains($0.step.device) && !listed.contains($0.step.device) }
+        guard exportable.isSuperset(of: missing.map(\.step.device)) else { return ([], []) }
+        let (entries, needsRound) = restoredEntries(of: missing, in: bus, exports: exports)
+        return (
+          Set(missing.map(\.step.device)), bus.replacingEntries(with: entries, startRound: needsRound)
+        )
+      }
+    }
+    for device in (readopted ?? []).sorted() where !outcome.readopted.contains(device) {
+      outcome.readopted.append(device)
+    }
+    return true
+  }
+
+  /// The entries as they should be, and whether a round must be started for some of them.
+  private func restoredEntries(
+    of missing: [Held], in bus: BackEnd, exports: [ExportRecord]
+  ) -> (entries: [BackEndEntry], needsRound: Bool) {
+    var entries = bus.entries
+    var needsRound = false
+    for held in missing {
+      var entry = BackEndEntry(wanted: held.step.device, options: held.step.after ?? DeviceOptions())
+      guard let export = exports.last(where: { $0.device == held.step.device }) else {
+        needsRound = true
+        entries.append(entry)
+        continue
+      }
+      // vpci keeps a function's number within its virtual slot (`__xen_pcibk_add_pci_dev`,
+      // Linux drivers/xen/xen-pciback/vpci.c).
+      entry.virtualAddress = PCIAddress(segment: 0, bus: 0, device: export.slot, function: held.step.device.function)
+      entry.state = StateNode(.initialised)
+      for index in entries.indices where entries[index].virtualAddress == entry.virtualAddress {
+        // The overwriting entry shows our device's virtual address as its own: it was never exported itself.
+        entries[index].virtualAddress = nil
+        entries[index].state = StateNode(.initialising)
+        needsRound = true
+      }
+      entries.append(entry)
+    }
+    return (entries, needsRound)
+  }
+
+  /// Makes the bus anew after another toolstack replaced it under its kernel object, which neither end notices.
+  ///
+  /// Both directories go, the kernel drops its object, the guest sees its own side go, and then the whole batch is
+  /// made again with what the other toolstack had listed.
+  private func rebuild(_ held: [Held]) throws(Stop) {
+    let exportable = try pcibackDevices()
+    let others = try locked { (_) throws(HostError) -> [BackEndEntry]? in
+      try transact { view -> ([BackEndEntry], [StoreEdit]) in
+        let ours = Set(held.map(\.step.device))
+        return (
+          view.backEnd.entries.filter { entry in
+            entry.device.map { !ours.contains($0) && exportable.contains($0) } ?? false
+          },
+          view.backEnd.isAbsent ? [] : view.backEnd.removal()
+        )
+      }
+    }
+    _ = try awaitKernelRelease(until: ContinuousClock.now + options.waitTimeout)
+    try awaitGuestNotice()
+    let entries =
+      held.map { BackEndEntry(wanted: $0.step.device, options: $0.step.after ?? DeviceOptions()) }
+      + (others ?? []).compactMap { entry in
+        entry.device.map { BackEndEntry(wanted: $0, options: entry.options) }
+      }
+    let isRebuilt = try locked { (_) throws(HostError) -> Bool? in
+      try transact { view -> (Bool, [StoreEdit]) in
+        guard view.backEnd.condition == .absent else { return (false, []) }
+        return (true, BackEnd.creation(for: key.id, named: name, of: entries))
+      }
+    }
+    guard isRebuilt == true else { return }
+    for device in held.map(\.step.device) where !outcome.readopted.contains(device) { outcome.readopted.append(device) }
+  }
+
+  /// Gives a running guest the time to see that its front end is gone: nothing tells when it has.
+  func awaitGuestNotice() throws(Stop) {
+    guard mode == .hot else { return }
+    _ = try wait(until: ContinuousClock.now + .seconds(1), watching: [.frontEnd(key.id)]) {
+      () throws(Stop) -> Void? in nil
+    }
+  }
+}

@@ -1,0 +1,248 @@
+import Core
+
+/// How marking a batch for removal ended.
+private enum Marked {
+  /// The round runs.
+  case round
+  /// The guest has let go, or never had them.
+  case released
+  case refused(Reason, String)
+  case restless(BusCondition)
+  case interrupted
+}
+
+extension DomainWorker {
+  /// Detaches the devices of `steps` in one round: the guest lets go first, then access is taken away.
+  ///
+  /// `keepsBus` leaves an emptied bus standing for the attach that follows. Of devices to reattach nothing is
+  /// concluded where they are gone.
+  func detach(_ steps: [PlannedStep], keepsBus: Bool) throws(Stop) {
+    guard !steps.isEmpty else { return }
+    let devices = Set(steps.map(\.device))
+    // On disk before the marks: it tells this half-done removal from another toolstack's.
+    let intent = try openIntent(.detach, devices.sorted())
+    let marked: Marked
+    do throws(Stop) { marked = try mark(devices) } catch {
+      // Without the lock nothing was marked; otherwise a commit may have been made whose answer was lost.
+      if error.isLockBusy { try intent.finish() } else { intent.leave() }
+      throw error
+    }
+    switch marked {
+    case .refused(let reason, let evidence):
+      conclude(steps, .blocked, "\(reason.rawValue): \(evidence)")
+      return try intent.finish()
+    case .restless(let condition):
+      conclude(steps, .unknown, "the bus did not come to rest: \(condition)")
+      return try intent.finish()
+    case .interrupted:
+      conclude(steps, .interrupted, "stopped before the change")
+      return try intent.finish()
+    case .round:
+      guard try awaitRemoval(steps) else {
+        return intent.leave()
+      }
+    case .released: break
+    }
+    finished.formUnion(devices)
+    try compact(devices)
+    let isDone = try giveBack(steps)
+    if !keepsBus { try closeEmptyBus() }
+    if isDone { try intent.finish() } else { intent.leave() }
+  }
+
+  /// Marks the devices and starts the round, in one transaction under libxl's lock.
+  private func mark(_ devices: Set<PCIAddress>) throws(Stop) -> Marked {
+    var lastCondition = BusCondition.absent
+    var staying: [BackEndEntry]?
+    try adoptOwnRemovals(devices)
+    for _ in 0..<100 {
+      if host.isInterrupted(), staying == nil { return .interrupted }
+      if let entries = staying { return try remake(entries) }
+      let decision = try locked { (_) throws(HostError) -> DetachDecision? in
+        try transact { view -> (DetachDecision, [StoreEdit]) in
+          let decision = view.backEnd.detachDecision(devices, mode: mode, finishing: finished)
+          switch decision {
+          case .mark(let edits), .dropBus(let edits, _): return (decision, edits)
+          default: return (decision, [])
+          }
+        }
+      }
+      switch decision {
+      case nil: throw .gone
+      case .mark?:
+        outcome.rounds += 1
+        return .round
+      case .notListed?, .alreadyMarked?: return .released
+      case .dropBus(_, let entries)?: staying = entries
+      case .refuse(let reason, let evidence)?: return .refused(reason, evidence)
+      case .wait(let condition)?:
+        lastCondition = condition
+        switch try awaitRest(from: condition) {
+        case .satisfied: continue
+        case .interrupted: return .interrupted
+        case .timedOut:
+          guard case .halfRemoved(let left) = condition else { return .restless(condition) }
+          finished.formUnion(left)
+        }
+      }
+    }
+    return .restless(lastCondition)
+  }
+
+  /// Removals that a dead run of Berth marked are this run's to finish, without waiting for anyone.
+  private func adoptOwnRemovals(_ devices: Set<PCIAddress>) throws(Stop) {
+    do throws(RecordError) {
+      let dead = try host.intents.intents().filter { !$0.isLive && $0.domain == key && $0.operation == .detach }
+      finished.formUnion(dead.flatMap(\.devices))
+    } catch {
+      throw .failed(.record(error))
+    }
+  }
+
+  /// Makes the bus of a domain that never ran anew with the entries that stay.
+  private func remake(_ entries: [BackEndEntry]) throws(Stop) -> Marked {
+    guard case .satisfied = try awaitKernelRelease(until: ContinuousClock.now + options.waitTimeout) else {
+      return .restless(.vanishing)
+    }
+    guard !entries.isEmpty else { return .released }
+    let fresh = entries.compactMap { entry in entry.device.map { BackEndEntry(wanted: $0, options: entry.options) } }
+    _ = try locked { (_) throws(HostError) in
+      try transact { view in
+        guard view.backEnd.condition == .absent else { return ((), []) }
+        return ((), BackEnd.creation(for: key.id, named: name, of: fresh))
+      }
+    }
+    return .released
+  }
+
+  /// Waits until the guest has let the devices go; where it does not, says so and takes back what is safe.
+  private func awaitRemoval(_ steps: [PlannedStep]) throws(Stop) -> Bool {
+    let devices = Set(steps.map(\.device))
+    let deadline = ContinuousClock.now + options.waitTimeout
+    report(.waiting(domain: name, devices: devices.count, until: deadline))
+    let state = StorePath.backEnd(key.id).child("state")
+    let answer = try wait(until: deadline) { () throws(Stop) -> BackEnd? in
+      switch StateNode(try self.read(state)).state {
+      case .reconfiguring, .reconfigured: return nil
+      default: break
+      }
+      let bus = try self.look().backEnd
+      switch bus.condition {
+      case .round, .settling, .torn: return nil
+      default: return bus
+      }
+    }
+    if case .satisfied(let bus) = answer {
+      switch bus.condition {
+      case .connected, .halfRemoved, .absent, .vanishing: return true
+      default: break
+      }
+      let text = try read(.backEndError(key.id)) ?? "no text"
+      conclude(
+        steps, .failed, "the guest's PCI bus ended (back end \(bus.state), front end \(bus.frontEndState)): \(text)")
+      return false
+    }
+    let isUndone = try takeBack(removing: [], restoring: devices)
+    let bus = try look().backEnd
+    conclude(
+      steps, .unknown,
+      isUndone
+        ? "the domain is paused and cannot answer; the devices stay attached"
+        : "the guest did not let go in time (back end \(bus.state), front end \(bus.frontEndState)); "
+          + "left as it is, the next apply takes it up",
+      isUndone: isUndone)
+    return false
+  }
+
+  /// Deletes the entries whose removal both ends have finished.
+  private func compact(_ devices: Set<PCIAddress>) throws(Stop) {
+    _ = try locked { (_) throws(HostError) in
+      try transact { view in ((), view.backEnd.compaction(of: devices)?.edits ?? []) }
+    }
+  }
+
+  /// Takes access away, gives the devices back to Xen, and removes claim, saved entry and record.
+  private func giveBack(_ steps: [PlannedStep]) throws(Stop) -> Bool {
+    let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    var returned: [PlannedStep] = []
+    for step in steps {
+      if listed.contains(step.device) {
+        conclude([step], .unknown, "the back end lists it again; look at it with berth status")
+        continue
+      }
+      do throws(HostError) {
+        let grants = try grantsOrNone(step.device)
+        try revoke(step.device, grants)
+        returned.append(step)
+      } catch {
+        conclude([step], .failed, "the guest has let go, but \(describe(error))")
+      }
+    }
+    try unmark(Set(returned.map(\.device)))
+    // A device that is attached again at once stays on record.
+    try forget(returned.filter { $0.action != .reattach })
+    for step in returned where step.action != .reattach {
+      conclude([step], .done, evidence: ["no entry", "given back to Xen", "no claim"])
+    }
+    return returned.count == steps.count
+  }
+
+  /// What to revoke; nothing for a device that has gone from the host.
+  private func grantsOrNone(_ device: PCIAddress) throws(HostError) -> DeviceGrants {
+    do throws(DeviceTreeError) { return try host.tree.grants(for: device) } catch {
+      guard error.code == .missing else { throw .tree(error) }
+      return DeviceGrants(resources: [], interrupt: nil)
+    }
+  }
+
+  /// Closes a bus without devices, with the guest's acknowledgement, and takes its directories away.
+  ///
+  /// Not a failure where the guest does not answer: an empty bus is legal, and the next attach uses it.
+  func closeEmptyBus() throws(Stop) {
+    let isClosing = try locked { (_) throws(HostError) -> Bool? in
+      try transact { view -> (Bool, [StoreEdit]) in
+        let bus = view.backEnd
+        guard bus.count == .number(0), bus.condition == .connected else { return (bus.isEmptyAndClosed, []) }
+        return (true, bus.closing())
+      }
+    }
+    guard isClosing == true else { return }
+    _ = try awaitClosed(until: ContinuousClock.now + options.waitTimeout)
+    _ = try locked { (_) throws(HostError) in
+      try transact { view in
+        guard view.backEnd.isEmptyAndClosed, view.backEnd.hasKernelObject == false else { return ((), []) }
+        return ((), view.backEnd.removal())
+      }
+    }
+  }
+
+  /// Waits until the kernel has dropped the closed bus.
+  private func awaitClosed(until deadline: ContinuousClock.Instant) throws(Stop) -> Bool {
+    var pause = Duration.milliseconds(2)
+    while true {
+      let end = min(deadline, ContinuousClock.now + pause)
+      let outcome = try wait(until: end) { () throws(Stop) -> Bool? in
+        do throws(DeviceTreeError) {
+          return try self.host.tree.hasBackEndObject(for: self.key.id) ? nil : true
+        } catch {
+          throw .failed(.tree(error))
+        }
+      }
+      switch outcome {
+      case .satisfied: return true
+      case .interrupted: return false
+      case .timedOut:
+        if end >= deadline { return false }
+        // sysfs tells nobody when an object goes: look again, less and less often.
+        pause = min(pause * 2, .milliseconds(100))
+      }
+    }
+  }
+}
+
+extension BackEnd {
+  /// A bus that lost its last device and was asked to close.
+  fileprivate var isEmptyAndClosed: Bool {
+    count == .number(0) && online == "0" && (state.state == .closing || state.state == .closed)
+  }
+}

@@ -1,0 +1,179 @@
+import Core
+
+/// A device this run holds for the domain, and what it did to get there.
+struct Held {
+  var step: PlannedStep
+  /// Whether this run assigned it, rather than finding it assigned to this domain already.
+  var isAssignedHere: Bool
+  var grants: DeviceGrants
+}
+
+/// How claiming one device ended.
+enum ClaimResult {
+  case held(Held)
+  case blocked(Reason, String)
+  case failed(HostError)
+}
+
+extension DomainWorker {
+  /// Takes the device for the domain and grants what it needs; undone in reverse where a step fails.
+  ///
+  /// The assignment comes first: it is the only atomic claim Xen has, so nothing is reset or granted before it.
+  /// No lock is held: the longer libxl's lock is kept, the staler is what a waiting xl acts on.
+  func claim(_ step: PlannedStep) -> ClaimResult {
+    var held: Held?
+    do throws(HostError) {
+      let facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: step.device) }
+      guard facts != nil else { return .blocked(.deviceMissing, "sysfs has no device at \(step.device)") }
+      let grants = try asHostError { () throws(DeviceTreeError) in try host.tree.grants(for: step.device) }
+      let relaxed = step.after?.rdmPolicy == .relaxed
+      switch try assign(step.device, relaxed: relaxed) {
+      case .assigned: held = Held(step: step, isAssignedHere: true, grants: grants)
+      case .already: held = Held(step: step, isAssignedHere: false, grants: grants)
+      case .refused(let reason, let evidence): return .blocked(reason, evidence)
+      }
+      if held?.isAssignedHere == true {
+        // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
+        _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(step.device) }
+      }
+      try grant(grants, allowed: true)
+      if step.after?.permissive == true {
+        try asHostError { () throws(DeviceTreeError) in try host.tree.setPermissive(step.device) }
+      }
+      guard let held else { return .blocked(.assignedElsewhere, "") }
+      return .held(held)
+    } catch {
+      if let held { release([held]) }
+      return .failed(error)
+    }
+  }
+
+  private enum AssignResult {
+    case assigned, already
+    case refused(Reason, String)
+  }
+
+  private func assign(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
+    do throws(HypervisorError) {
+      try host.hypervisor.assign(device, to: key.id, relaxed: relaxed)
+      return .assigned
+    } catch {
+      switch error.code {
+      case .busy:
+        return try isHeldHere(device) ? .already : .refused(.assignedElsewhere, "Xen says that another guest has it")
+      case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
+      case .notOwner: return .refused(.deviceMissing, "Xen does not know the device")
+      default: throw .hypervisor(error)
+      }
+    }
+  }
+
+  /// Whether a device that some guest has is this guest's: no call names the owner, so the stores must.
+  ///
+  /// Another Berth at work on the same domain is waited for: its entry will show.
+  private func isHeldHere(_ device: PCIAddress) throws(HostError) -> Bool {
+    func isListedOrClaimed() throws(HostError) -> Bool {
+      let view = try transact(claimsOn: [device]) { ($0, []) }
+      return view?.backEnd.entry(for: device) != nil || view?.claims[device] == key.id
+    }
+    if try isListedOrClaimed() { return true }
+    let intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
+      .filter { $0.domain == key && $0.operation == .attach && $0.devices.contains(device) }
+    // This run's own intent is live as well; another's tells that it is about to publish the device.
+    if intents.contains(where: { !$0.isLive }) { return true }
+    guard intents.count > 1 else { return false }
+    let deadline = ContinuousClock.now + options.waitTimeout
+    var failure: HostError?
+    let outcome = try asHostError { () throws(StoreError) in
+      try store.wait(watching: [.backEnd(key.id)], until: deadline) { () throws(StoreError) -> Bool? in
+        do throws(HostError) { return try isListedOrClaimed() ? true : nil } catch {
+          failure = error
+          return false
+        }
+      }
+    }
+    if let failure { throw failure }
+    if case .satisfied(true) = outcome { return true }
+    return false
+  }
+
+  /// Grants or revokes ranges and interrupt. Repeating is harmless.
+  private func grant(_ grants: DeviceGrants, allowed: Bool) throws(HostError) {
+    try asHostError { () throws(HypervisorError) in
+      for resource in grants.resources {
+        switch resource.space {
+        case .ports: try host.hypervisor.setPorts(resource.range, of: key.id, allowed: allowed)
+        case .memory: try host.hypervisor.setFrames(resource.frames, of: key.id, allowed: allowed)
+        }
+      }
+      if allowed, let interrupt = grants.interrupt {
+        // Mapped first: the permission is given by dom0's number, which must exist.
+        try host.hypervisor.mapInterrupt(interrupt, in: key.id)
+        try host.hypervisor.setInterrupt(interrupt, of: key.id, allowed: true)
+      }
+    }
+  }
+
+  /// Gives back what this run took, in reverse order; the first failure does not keep the rest.
+  func release(_ held: [Held]) {
+    for held in held.reversed() where held.isAssignedHere {
+      do throws(HostError) {
+        try revoke(held.step.device, held.grants)
+      } catch {
+        outcome.failure = outcome.failure ?? "giving back \(held.step.device): \(error)"
+      }
+    }
+  }
+
+  /// Takes a device's access away and the device from the domain, after the guest has let go of it.
+  ///
+  /// Ranges and interrupts that another of the domain's devices shares stay: revoking a shared interrupt line
+  /// silences the device that still uses it.
+  func revoke(_ device: PCIAddress, _ grants: DeviceGrants) throws(HostError) {
+    let others = try siblings(of: device)
+    try asHostError { () throws(HypervisorError) in
+      if let interrupt = grants.interrupt, !others.contains(where: { $0.interrupt == interrupt }) {
+        do throws(HypervisorError) { try host.hypervisor.unmapInterrupt(interrupt, in: key.id) } catch {
+          // Not mapped counts as done: a device that shared the line may have taken it along.
+          guard error.code == .invalid else { throw error }
+        }
+        try host.hypervisor.setInterrupt(interrupt, of: key.id, allowed: false)
+      }
+      for resource in grants.resources where !others.contains(where: { $0.shares(resource) }) {
+        switch resource.space {
+        case .ports: try host.hypervisor.setPorts(resource.range, of: key.id, allowed: false)
+        case .memory: try host.hypervisor.setFrames(resource.frames, of: key.id, allowed: false)
+        }
+      }
+    }
+    // Best effort, as at the attach; pciback has reset the device when it released it.
+    _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(device) }
+    do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
+      // ENODEV: the domain does not own it, which is what was wanted.
+      guard error.code == .notOwner else { throw .hypervisor(error) }
+    }
+  }
+
+  /// What the domain's other devices use.
+  private func siblings(of device: PCIAddress) throws(HostError) -> [DeviceGrants] {
+    let view = try transact { ($0, []) }
+    var grants: [DeviceGrants] = []
+    for other in (view?.backEnd.entries ?? []).compactMap(\.device) where other != device {
+      do throws(DeviceTreeError) { grants.append(try host.tree.grants(for: other)) } catch {
+        // A sibling that sysfs no longer has uses nothing.
+        guard error.code == .missing else { throw .tree(error) }
+      }
+    }
+    return grants
+  }
+}
+
+extension DeviceGrants {
+  /// Whether some range of these overlaps a resource, in the units that are granted.
+  fileprivate func shares(_ resource: DeviceResource) -> Bool {
+    resources.contains { own in
+      guard own.space == resource.space else { return false }
+      return own.space == .memory ? own.frames.overlaps(resource.frames) : own.range.overlaps(resource.range)
+    }
+  }
+}

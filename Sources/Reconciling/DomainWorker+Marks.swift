@@ -1,0 +1,81 @@
+import Core
+
+/// An intent on disk, while its file is held.
+struct HeldIntent {
+  let open: any OpenIntent
+
+  /// The outcome is proven: the record goes.
+  func finish() throws(Stop) {
+    do throws(RecordError) { try open.close() } catch { throw .failed(.record(error)) }
+  }
+
+  /// The outcome is not known: the record stays for the next run, and reads as a dead run's once this one ends.
+  func leave() {}
+}
+
+extension DomainWorker {
+  func openIntent(_ operation: Intent.Operation, _ devices: [PCIAddress]) throws(Stop) -> HeldIntent {
+    let identifier = "\(key.id)-\(operation.rawValue)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
+    let intent = Intent(identifier: identifier, domain: key, operation: operation, devices: devices, isLive: true)
+    do throws(RecordError) { return HeldIntent(open: try host.intents.open(intent)) } catch { throw .failed(.record(error)) }
+  }
+
+  /// Removes claims and saved entries of devices that the bus does not list and Xen has given back.
+  ///
+  /// Another domain's claim is never touched: what is removed was read in the same transaction.
+  func unmark(_ devices: Set<PCIAddress>) throws(Stop) {
+    guard !devices.isEmpty else { return }
+    _ = try locked { (userdata) throws(HostError) in
+      let listed = try transact(claimsOn: devices.sorted()) { view -> (Set<PCIAddress>, [StoreEdit]) in
+        let listed = Set(view.backEnd.entries.compactMap(\.device))
+        let stale = devices.subtracting(listed).filter { view.claims[$0] == key.id }
+        return (listed, stale.sorted().map { .remove(.claim($0)) })
+      }
+      guard let listed, case .present(let saved) = try savedConfiguration(userdata) else { return }
+      try save(saved.removing(devices.subtracting(listed)), over: saved, userdata)
+    }
+  }
+
+  /// Takes devices that are not attached out of Berth's record.
+  func forget(_ steps: [PlannedStep]) throws(Stop) {
+    guard !steps.isEmpty else { return }
+    let devices = Set(steps.map(\.device))
+    try record { $0.subtract(devices) }
+  }
+
+  func describe(_ stop: Stop) -> String {
+    switch stop {
+    case .gone: "the domain has gone, or is going"
+    case .failed(let error): describe(error)
+    }
+  }
+
+  func describe(_ error: HostError) -> String { error.summary }
+}
+
+extension HostError {
+  /// One line: what was tried, where, and the system's word for what went wrong.
+  package var summary: String {
+    switch self {
+    case .store(let error):
+      "xenstore \(error.operation)\(error.path.map { " \($0)" } ?? ""): \(error.code.rawValue) (errno \(error.errno))"
+    case .hypervisor(let error): "\(error.operation): \(error.code.rawValue) (errno \(error.errno))"
+    case .tree(let error): "\(error.operation) \(error.path): \(error.code.rawValue) (errno \(error.errno))"
+    case .userdata(let error):
+      "\(error.operation) \(error.path): \(error.code.rawValue)"
+        + (error.holder.map { ", held by \($0)" } ?? " (errno \(error.errno))")
+    case .record(let error): "\(error.operation) \(error.path): \(error.code.rawValue) (errno \(error.errno))"
+    }
+  }
+}
+
+extension BackEnd {
+  /// What was read back of an entry, for people and for the record.
+  func evidence(for entry: BackEndEntry?) -> [String] {
+    var lines = ["back end \(state)", "front end \(frontEndState)"]
+    guard let entry else { return lines + ["no entry"] }
+    lines += ["dev-\(entry.index) \(entry.device?.description ?? "missing")", "state-\(entry.index) \(entry.state)"]
+    if let address = entry.virtualAddress { lines.append("vdev-\(entry.index) \(address.virtualText)") }
+    return lines
+  }
+}

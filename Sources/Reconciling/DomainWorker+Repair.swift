@@ -1,0 +1,65 @@
+import Core
+
+extension DomainWorker {
+  /// Mends stores that disagree about devices, under the lock and on what one transaction reads.
+  func repair(_ steps: [PlannedStep]) throws(Stop) {
+    guard !steps.isEmpty else { return }
+    let devices = Set(steps.map(\.device)).sorted()
+    let results = try locked { (userdata) throws(HostError) -> [StepResult]? in
+      guard case .present(let saved) = try savedConfiguration(userdata) else { return nil }
+      let view = try transact(claimsOn: devices) { view -> (DomainView, [StoreEdit]) in
+        let claims = steps.filter { $0.mendsClaim(in: view) }
+        return (view, claims.map { .write(.claim($0.device), key.id.description) })
+      }
+      guard let view else { return nil }
+      var mended = saved
+      var results: [StepResult] = []
+      for step in steps {
+        let entry = view.backEnd.entry(for: step.device)
+        switch step.reason {
+        case .storeOnly where entry != nil:
+          mended = mended.adding([SavedDevice(address: step.device, options: entry?.options ?? DeviceOptions())])
+          results.append(.done)
+        case .configOnly where entry == nil && view.claims[step.device] != key.id:
+          mended = mended.removing([step.device])
+          results.append(.done)
+        case .claimMissing, .claimForeign: results.append(step.mendsClaim(in: view) ? .done : .unchanged)
+        default: results.append(.unchanged)
+        }
+      }
+      try save(mended, over: saved, userdata)
+      return results
+    }
+    guard let results else { return conclude(steps, .pending, "the domain is being built, or is going") }
+    for (step, result) in zip(steps, results) { conclude([step], result) }
+  }
+
+  /// Records devices that are there already as Berth's own.
+  func adopt(_ steps: [PlannedStep]) throws(Stop) {
+    guard !steps.isEmpty else { return }
+    try record { $0.formUnion(steps.map(\.device)) }
+    conclude(steps, .done, evidence: ["recorded; nothing else changed"])
+  }
+
+  /// Removes what dead runs wrote about devices whose state is known now.
+  func discardSettledIntents() throws(Stop) {
+    let open = Set(outcome.steps.filter { $0.result == .unknown || $0.result == .interrupted }.map(\.device))
+    guard outcome.failure == nil else { return }
+    do throws(RecordError) {
+      for intent in try host.intents.intents()
+      where intent.domain == key && !intent.isLive && open.isDisjoint(with: intent.devices) {
+        try host.intents.discard(identifier: intent.identifier)
+      }
+    } catch {
+      throw .failed(.record(error))
+    }
+  }
+}
+
+extension PlannedStep {
+  /// Whether the claim is to be written, on what this transaction read.
+  fileprivate func mendsClaim(in view: DomainView) -> Bool {
+    guard reason == .claimMissing || reason == .claimForeign else { return false }
+    return view.backEnd.entry(for: device) != nil && view.claims[device] != view.backEnd.domain
+  }
+}

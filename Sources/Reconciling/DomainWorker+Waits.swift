@@ -1,0 +1,157 @@
+import Core
+
+/// libxl waits this long for a back end before it gives up (`libxl__wait_for_backend`, tools/libs/light/libxl_device.c),
+/// and a little more for the work around it: after this, what another toolstack once read is no longer acted on.
+let longestToolstackWait = Duration.seconds(12)
+
+/// A removal that another toolstack marked is left alone this long: it goes on by the index it has read.
+let foreignRemovalGrace = Duration.seconds(15)
+
+/// What a guest made of a round.
+enum Answer {
+  /// Every device is exported, and both ends are connected.
+  case taken(BackEnd)
+  /// At rest, and these entries are not there any more: someone overwrote them.
+  case lost(Set<PCIAddress>, BackEnd)
+  /// At rest, and these entries were not looked at: the bus needs one more round.
+  case overlooked(BackEnd)
+  /// pciback ended the bus.
+  case dead(BackEnd)
+}
+
+extension DomainWorker {
+  private var busNodes: [StorePath] {
+    [StorePath.backEnd(key.id).child("state"), StorePath.frontEnd(key.id).child("state")]
+  }
+
+  /// Waits until the guest has all of `devices`, or until that can no longer be.
+  ///
+  /// `base` is where the entries were put: a hint that makes most looks cheap. What counts is found by address.
+  /// The caller must hold no lock.
+  func awaitTaken(_ devices: [PCIAddress], base: Int, until deadline: ContinuousClock.Instant) throws(Stop)
+    -> WaitOutcome<Answer>
+  {
+    let back = StorePath.backEnd(key.id)
+    let hint = back.child("dev-\(base)")
+    return try wait(until: deadline) { () throws(Stop) -> Answer? in
+      let state = StateNode(try self.read(back.child("state"))).state
+      switch state {
+      case .reconfiguring, .reconfigured: return nil
+      case .connected:
+        let front = StateNode(try self.read(StorePath.frontEnd(self.key.id).child("state"))).state
+        guard front == .connected else { return nil }
+      case .initialising, .initWait, .initialised:
+        // The guest is connecting. Only a bus that was made anew under us is of interest.
+        if try self.read(hint).flatMap({ PCIAddress($0) }) == devices.first { return nil }
+      default: break
+      }
+      return try self.judge(devices, try self.look().backEnd)
+    }
+  }
+
+  /// What one consistent look says of `devices`; nil where the answer is still to come.
+  func judge(_ devices: [PCIAddress], _ bus: BackEnd) throws(Stop) -> Answer? {
+    let entries = devices.map { bus.entry(for: $0) }
+    switch bus.condition {
+    case .round, .settling, .torn: return nil
+    case .closing: return .dead(bus)
+    case .absent, .vanishing, .corrupt, .connecting:
+      let lost = zip(devices, entries).filter { $0.1 == nil }.map(\.0)
+      return lost.isEmpty ? nil : .lost(Set(lost), bus)
+    case .connected, .halfRemoved:
+      let lost = zip(devices, entries).filter { $0.1 == nil }.map(\.0)
+      if !lost.isEmpty { return .lost(Set(lost), bus) }
+      return entries.allSatisfy { $0?.isExported == true } ? .taken(bus) : .overlooked(bus)
+    }
+  }
+
+  /// Waits until no round, start or closing is under way; false when the deadline came first.
+  ///
+  /// The caller must hold no lock. What it finds is proved again inside the next transaction.
+  func awaitRest(from condition: BusCondition) throws(Stop) -> WaitOutcome<Void> {
+    let patience: Duration
+    if case .halfRemoved(let devices) = condition {
+      patience = foreignRemovalGrace
+      sawOthers = sawOthers || !isOurs(devices)
+    } else {
+      patience = options.waitTimeout
+    }
+    let deadline = ContinuousClock.now + patience
+    if condition == .vanishing || condition == .closing {
+      return try awaitKernelRelease(until: deadline)
+    }
+    let watched: [StorePath] =
+      if case .halfRemoved = condition { [.backEnd(key.id)] } else { busNodes }
+    return try wait(until: deadline, watching: watched) { () throws(Stop) -> Void? in
+      switch try self.look().backEnd.condition {
+      case .round, .settling, .torn, .halfRemoved: nil
+      default: ()
+      }
+    }
+  }
+
+  /// Waits until dom0's kernel has dropped its object of the back end, or the bus is connected again.
+  ///
+  /// sysfs tells nobody when an object goes, so this looks again at short, growing intervals.
+  func awaitKernelRelease(until deadline: ContinuousClock.Instant) throws(Stop) -> WaitOutcome<Void> {
+    var pause = Duration.milliseconds(2)
+    while true {
+      let now = ContinuousClock.now
+      let end = min(deadline, now + pause)
+      let outcome = try wait(until: end) { () throws(Stop) -> Void? in
+        switch try self.look().backEnd.condition {
+        case .vanishing, .closing: nil
+        default: ()
+        }
+      }
+      if case .timedOut = outcome, end < deadline {
+        pause = min(pause * 2, .milliseconds(100))
+        continue
+      }
+      return outcome
+    }
+  }
+
+  /// Whether every one of `devices` is in a Berth's journal for this domain.
+  func isOurs(_ devices: Set<PCIAddress>) -> Bool {
+    do throws(RecordError) {
+      let intended = try host.intents.intents().filter { $0.domain == key }.flatMap(\.devices)
+      return devices.subtracting(finished).isSubset(of: intended)
+    } catch {
+      // A journal that cannot be read proves nothing: treat the devices as another's, which only waits longer.
+      return false
+    }
+  }
+
+  func read(_ path: StorePath) throws(Stop) -> String? {
+    do throws(StoreError) { return try store.read(path) } catch { throw .failed(.store(error)) }
+  }
+
+  /// Waits on the bus's state nodes with a condition that may find the domain gone.
+  func wait<Result>(
+    until deadline: ContinuousClock.Instant, watching paths: [StorePath]? = nil,
+    _ condition: () throws(Stop) -> Result?
+  ) throws(Stop) -> WaitOutcome<Result> {
+    var stop: Stop?
+    let outcome: WaitOutcome<Result?>
+    do throws(StoreError) {
+      outcome = try store.wait(watching: paths ?? busNodes, until: deadline) { () throws(StoreError) -> Result?? in
+        do throws(Stop) {
+          guard let result = try condition() else { return nil }
+          return .some(result)
+        } catch {
+          stop = error
+          return .some(nil)
+        }
+      }
+    } catch {
+      throw .failed(.store(error))
+    }
+    if let stop { throw stop }
+    switch outcome {
+    case .satisfied(let result?): return .satisfied(result)
+    case .satisfied(nil), .timedOut: return .timedOut
+    case .interrupted: return .interrupted
+    }
+  }
+}

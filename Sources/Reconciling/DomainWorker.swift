@@ -1,0 +1,191 @@
+import Core
+
+/// Changes one domain: its own connection, one thread, one step after the other.
+///
+/// The methods read like the protocol they carry out: claim, publish in one transaction under libxl's lock, wait
+/// outside both, prove, and undo what this run did where that is safe.
+final class DomainWorker {
+  let host: Host
+  let store: any StorePort
+  let options: ApplyOptions
+  let key: DomainKey
+  let name: String
+  let mode: PlannedStep.Mode
+  let report: (ApplyEvent) -> Void
+  var outcome: DomainOutcome
+  /// Removals that may be finished here: this run's, a dead run's, or ones left longer than any toolstack waits.
+  var finished: Set<PCIAddress> = []
+  /// Devices the domain had when it was planned.
+  let known: Set<PCIAddress>
+  /// Whether another toolstack was seen at work on this domain.
+  var sawOthers = false
+
+  init(
+    host: Host, store: any StorePort, options: ApplyOptions, key: DomainKey, name: String, mode: PlannedStep.Mode,
+    known: Set<PCIAddress>, report: @escaping (ApplyEvent) -> Void
+  ) {
+    self.host = host
+    self.store = store
+    self.options = options
+    self.key = key
+    self.name = name
+    self.mode = mode
+    self.known = known
+    self.report = report
+    outcome = DomainOutcome(name: name, id: key.id, uuid: key.uuid)
+  }
+
+  // MARK: The lock and the transaction
+
+  /// Runs `body` under libxl's userdata lock, after proving that the number still means this domain.
+  ///
+  /// Throws `Stop.gone` where it does not. The time the lock was held is noted.
+  func locked<Result>(
+    _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
+  ) throws(Stop) -> Result {
+    let deadline = ContinuousClock.now + options.lockTimeout
+    var held = Duration.zero
+    let result: Result?
+    do throws(HostError) {
+      result = try host.userdata.withLock(of: key, until: deadline) { (userdata) throws(HostError) -> Result? in
+        let start = ContinuousClock.now
+        defer { held = ContinuousClock.now - start }
+        guard try isRunnable() else { return nil }
+        let result = try body(userdata)
+        if userdata.hasWaiter() { sawOthers = true }
+        return result
+      }
+    } catch {
+      throw .failed(error)
+    }
+    outcome.longestLockMicroseconds = max(outcome.longestLockMicroseconds, held.microseconds)
+    guard let result else { throw .gone }
+    return result
+  }
+
+  /// Whether the hypervisor still has this very domain, neither shut down nor dying.
+  private func isRunnable() throws(HostError) -> Bool {
+    let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
+    guard let domain, domain.uuid == key.uuid else { return false }
+    return !domain.isShutDown && !domain.isDying
+  }
+
+  /// Whether the domain sleeps now, so that nothing of it can be at work on a round.
+  func isPaused() throws(HostError) -> Bool {
+    let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
+    return domain?.uuid == key.uuid && domain?.isPaused == true
+  }
+
+  /// Reads the domain in a transaction, lets `decide` choose the writes from those reads, and does them in it.
+  ///
+  /// `decide` runs again from fresh reads after each conflict. Nil edits abort. Throws `Stop.gone` where the domain's
+  /// home no longer names it. The caller must hold the lock where edits are made.
+  func transact<Decision>(
+    claimsOn devices: [PCIAddress] = [], _ decide: (DomainView) -> (decision: Decision, edits: [StoreEdit])
+  ) throws(HostError) -> Decision? {
+    let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: key.id) }
+    return try asHostError { () throws(StoreError) in
+      try store.transaction { (access) throws(StoreError) in
+        let view = try DomainView(of: key, claimsOn: devices, kernelObject: object, in: access)
+        guard view.isAlive else { return .abort(nil) }
+        let (decision, edits) = decide(view)
+        guard !edits.isEmpty else { return .abort(decision) }
+        for edit in edits { try edit.apply(to: access) }
+        return .commit(decision)
+      }
+    }
+  }
+
+  /// One consistent look, with no writes and no lock. Advisory: nothing read here may be written on.
+  func look(claimsOn devices: [PCIAddress] = []) throws(Stop) -> DomainView {
+    let view: DomainView?
+    do throws(HostError) {
+      view = try transact(claimsOn: devices) { ($0, []) }
+    } catch {
+      throw .failed(error)
+    }
+    guard let view else { throw .gone }
+    return view
+  }
+
+  // MARK: The saved configuration
+
+  /// libxl's saved configuration, for changing. The caller must hold the lock.
+  func savedConfiguration(
+    _ userdata: borrowing any LockedUserdata & ~Copyable
+  ) throws(HostError) -> SavedState {
+    guard let bytes = try asHostError({ () throws(UserdataError) in try userdata.savedConfiguration() }) else {
+      return .absent
+    }
+    do throws(SavedConfigurationError) {
+      return .present(try SavedConfiguration(bytes))
+    } catch {
+      return .corrupt(error.description)
+    }
+  }
+
+  /// Writes `new` where it differs. The caller must hold the lock.
+  func save(
+    _ new: SavedConfiguration, over old: SavedConfiguration, _ userdata: borrowing any LockedUserdata & ~Copyable
+  ) throws(HostError) {
+    guard new.bytes != old.bytes else { return }
+    try asHostError { () throws(UserdataError) in try userdata.replaceSavedConfiguration(new.bytes) }
+  }
+
+  // MARK: Records
+
+  /// Changes Berth's record of this domain; a failure is the domain's.
+  func record(_ change: (inout Set<PCIAddress>) -> Void) throws(Stop) {
+    let (uuid, name) = (key.uuid, name)
+    do throws(RecordError) {
+      try host.ownership.update(uuid) { record in
+        var devices = Set(record?.devices ?? [])
+        let before = devices
+        change(&devices)
+        guard devices != before else { return }
+        record =
+          devices.isEmpty ? nil : OwnershipRecord(uuid: uuid, name: name, devices: devices.sorted())
+      }
+    } catch {
+      throw .failed(.record(error))
+    }
+  }
+
+  /// Notes an outcome for each of `devices`.
+  func conclude(
+    _ steps: [PlannedStep], _ result: StepResult, _ detail: String? = nil, evidence: [String] = [],
+    isUndone: Bool = false
+  ) {
+    for step in steps {
+      outcome.steps.append(
+        StepOutcome(
+          device: step.device, action: step.action, result: result, detail: detail, evidence: evidence,
+          isUndone: isUndone, isRequired: step.isRequired))
+    }
+  }
+}
+
+/// Why a domain's work ends early.
+enum Stop: Error {
+  /// The domain went away, or is going.
+  case gone
+  case failed(HostError)
+
+  /// Whether libxl's lock could not be had in time.
+  var isLockBusy: Bool {
+    if case .failed(.userdata(let error)) = self { error.code == .busy } else { false }
+  }
+}
+
+/// libxl's saved configuration as a lock holder finds it.
+enum SavedState {
+  /// There is none: libxl is still building the domain, or the domain is not libxl's.
+  case absent
+  case present(SavedConfiguration)
+  case corrupt(String)
+}
+
+extension Duration {
+  /// Whole microseconds, rounded down.
+  var microseconds: Int64 { components.seconds * 1_000_000 + components.attoseconds / 1_000_000_000_000 }
+}
