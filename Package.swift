@@ -56,7 +56,7 @@ let package = Package(
     // MARK: Tests
     /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
     .target(name: "TestSupport", dependencies: ["Core"]),
-    .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"]),
+    .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"]),
     .testTarget(name: "RenderingTests", dependencies: ["Core", "Rendering", "TestSupport"]),
     .testTarget(

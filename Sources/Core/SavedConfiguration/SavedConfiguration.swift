@@ -1,0 +1,89 @@
+/// A domain's configuration as libxl saves it in its userdata file `libxl-json`, with its list of PCI devices open to
+/// change.
+///
+/// Everything outside the list, and every element that is not changed, keeps its bytes: libxl drops keys it does not
+/// know when it rewrites the file, this does not. New text has the form libxl gives it
+/// (`libxl__object_to_json`, `libxl_device_pci_gen_json`, Xen 4.17, with yajl 2).
+package struct SavedConfiguration: Hashable, Sendable {
+  /// The file's content, with the NUL that ends it.
+  package let bytes: [UInt8]
+  /// What `pcidevs` lists, in its order; an element that covers a whole slot stands as its own function only.
+  package var devices: [SavedDevice] { elements.map(\.device) }
+
+  /// One element of `pcidevs`.
+  struct Element: Hashable {
+    var range: Range<Int>
+    var device: SavedDevice
+  }
+
+  /// A key of the whole, and where it stands.
+  struct Place: Hashable {
+    var name: String
+    /// From the key's opening quotation mark to the end of its value.
+    var range: Range<Int>
+    var valueStart: Int
+  }
+
+  /// The keys of the whole, in their order.
+  let members: [Place]
+  let elements: [Element]
+
+  static let listKey = "pcidevs"
+
+  /// Reads a file's bytes. Throws where libxl could not read them, or would not read from them what they mean.
+  package init(_ bytes: [UInt8]) throws(SavedConfigurationError) {
+    guard let last = bytes.last else { throw SavedConfigurationError("is empty") }
+    // libxl parses the raw buffer as a C string, so a file without the NUL makes it read past the end
+    // (libxl__get_domain_configuration).
+    guard last == 0 else { throw SavedConfigurationError("does not end in a NUL byte") }
+    let text = bytes.dropLast()
+    guard !text.contains(0) else { throw SavedConfigurationError("has a NUL byte before its end") }
+    guard String(validating: text, as: UTF8.self) != nil else { throw SavedConfigurationError("is not valid UTF-8") }
+
+    var members: [Place] = []
+    var list: JSONScanner.Value?
+    var scanner = JSONScanner(text)
+    guard try scanner.skipValue().kind == .object else { throw SavedConfigurationError("is not a JSON object") }
+    try scanner.expectEnd()
+    scanner = JSONScanner(text, at: text.firstIndex(of: UInt8(ascii: "{")))
+    try scanner.forEachMember { (member) throws(SavedConfigurationError) in
+      members.append(
+        Place(
+          name: member.name, range: member.start..<member.value.range.upperBound,
+          valueStart: member.value.range.lowerBound))
+      guard member.name == Self.listKey else { return }
+      if list != nil { throw SavedConfigurationError("has two lists of PCI devices") }
+      guard member.value.kind == .array else { throw SavedConfigurationError("has `pcidevs` that are no list") }
+      list = member.value
+    }
+
+    var elements: [Element] = []
+    if let list {
+      var scanner = JSONScanner(text, at: list.range.lowerBound)
+      try scanner.forEachElement { (value) throws(SavedConfigurationError) in
+        let device = try SavedDevice(value, in: text, name: "pcidevs[\(elements.count)]")
+        elements.append(Element(range: value.range, device: device))
+      }
+    }
+    (self.bytes, self.members, self.elements) = (bytes, members, elements)
+  }
+}
+
+/// Why a saved configuration cannot be read; the reason follows the file's name: "… does not end in a NUL byte".
+package struct SavedConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+  package let reason: String
+  package var description: String { reason }
+  package init(_ reason: String) { self.reason = reason }
+}
+
+extension SavedDevices {
+  /// What a `libxl-json` file lists; nil means that there is none.
+  package init(savedConfiguration bytes: [UInt8]?) {
+    guard let bytes else { self = .absent; return }
+    do throws(SavedConfigurationError) {
+      self = .devices(try SavedConfiguration(bytes).devices)
+    } catch {
+      self = .corrupt(error.reason)
+    }
+  }
+}

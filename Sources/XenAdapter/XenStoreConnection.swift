@@ -1,0 +1,164 @@
+import CXenStore
+package import Core
+import Glibc
+import Synchronization
+
+/// Makes connections to one xenstored.
+package struct XenStoreConnector: StoreConnector {
+  private let socket: String?
+  private let interruptDescriptor: Int32?
+  private let counters = StoreCounters()
+
+  /// `socket` names the daemon's socket; nil leaves the search to libxenstore (`XENSTORED_PATH`, its compiled-in
+  /// path, Xen's device). Waits end early while `interruptDescriptor` is readable.
+  package init(socket: String?, interruptDescriptor: Int32?) {
+    self.socket = socket
+    self.interruptDescriptor = interruptDescriptor
+  }
+
+  package func connect() throws(StoreError) -> any StorePort {
+    try XenStoreConnection(socket: socket, interruptDescriptor: interruptDescriptor, counters: counters)
+  }
+
+  /// What all connections of this connector have asked so far.
+  package var statistics: StoreStatistics { counters.values }
+}
+
+/// One connection to xenstored.
+///
+/// Requests have no time limit: libxenstore waits for each answer. Once a request fails with `lost`, every later one
+/// does; a new connection is the way on.
+package final class XenStoreConnection: StorePort {
+  /// Attempts of one transaction; with the pauses between them some two seconds.
+  static let attempts = 200
+
+  private let handle: XenStoreHandle
+  private let socket: String?
+  private let interruptDescriptor: Int32?
+  /// Kept between waits. A connection of its own: the first watch starts a reader thread in the library, through which
+  /// every later answer would take a detour (`xs_watch`, tools/libs/store/xs.c).
+  private let idleWatcher = Mutex<XenStoreWatcher?>(nil)
+
+  init(socket: String?, interruptDescriptor: Int32?, counters: StoreCounters) throws(StoreError) {
+    self.socket = socket
+    self.interruptDescriptor = interruptDescriptor
+    handle = try XenStoreHandle(socket: socket, counters: counters)
+  }
+
+  package func read(_ path: StorePath) throws(StoreError) -> String? { try handle.read(path.text, in: noTransaction) }
+
+  package func list(_ path: StorePath) throws(StoreError) -> [String]? {
+    try handle.list(path.text, in: noTransaction)
+  }
+
+  /// C xenstored gives a transaction no snapshot: two reads can see two moments, which only the commit finds out. So a
+  /// body that aborts without having written is committed all the same, and its answer stands on proven reads.
+  package func transaction<Result>(
+    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
+  ) throws(StoreError) -> Result {
+    for attempt in 0..<Self.attempts {
+      if attempt > 0 { pause(beforeAttempt: attempt) }
+      let number = try handle.startTransaction()
+      let mark = WriteMark()
+      let decision: StoreDecision<Result>
+      do throws(StoreError) {
+        decision = try body(XenStoreTransaction(handle: handle, number: number, mark: mark))
+      } catch {
+        handle.abort(number)
+        throw error
+      }
+      switch decision {
+      case .abort(let result) where mark.isSet:
+        handle.abort(number)
+        return result
+      case .abort(let result), .commit(let result):
+        guard try handle.commit(number) else { continue }
+        if mark.isSet { handle.counters.commits.count() }
+        return result
+      }
+    }
+    throw StoreError(.conflict, operation: "commit", errno: EAGAIN)
+  }
+
+  package func wait<Result>(
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    _ condition: () throws(StoreError) -> Result?
+  ) throws(StoreError) -> WaitOutcome<Result> {
+    let kept = idleWatcher.withLock { $0.take() }
+    let watcher: XenStoreWatcher
+    if let kept { watcher = kept } else { watcher = try XenStoreWatcher(socket: socket, counters: handle.counters) }
+    // The token sets this wait's events apart from what an earlier wait may have left in the pipe.
+    let token = watcher.nextToken()
+    for path in paths { try watcher.watch(path: path.text, token: token) }
+    let outcome = try wait(with: watcher, token: token, paths: paths, until: deadline, condition)
+    for path in paths { try watcher.unwatch(path: path.text, token: token) }
+    idleWatcher.withLock { $0 = watcher }
+    return outcome
+  }
+
+  private func wait<Result>(
+    with watcher: XenStoreWatcher, token: String, paths: [StorePath], until deadline: ContinuousClock.Instant,
+    _ condition: () throws(StoreError) -> Result?
+  ) throws(StoreError) -> WaitOutcome<Result> {
+    if let result = try condition() { return .satisfied(result) }
+    // A watch's first event tells of its registration, which was before the condition was looked at.
+    var registrations = paths.count
+    while true {
+      switch try watcher.nextEvents(until: deadline, interruptDescriptor: interruptDescriptor) {
+      case .events(let events):
+        let own = events.count { $0.token == token }
+        let expected = min(own, registrations)
+        registrations -= expected
+        guard own > expected else { continue }
+        if let result = try condition() { return .satisfied(result) }
+      case .timedOut:
+        if let result = try condition() { return .satisfied(result) }
+        return .timedOut
+      case .interrupted: return .interrupted
+      }
+    }
+  }
+
+  /// Sleeps at random so that two writers part ways; longer after more conflicts, at most 20 ms.
+  private func pause(beforeAttempt attempt: Int) {
+    let longest = attempt < 5 ? 1 << attempt : 20
+    var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: 1_000_000...max(1_000_000, longest * 1_000_000)))
+    _ = unsafe nanosleep(&time, nil)
+  }
+}
+
+/// `XBT_NULL`: a request outside any transaction.
+private let noTransaction: xs_transaction_t = 0
+
+/// Whether a request in a transaction would change a node.
+private final class WriteMark { var isSet = false }
+
+/// One transaction, valid only inside the closure it is lent to.
+struct XenStoreTransaction: ~Copyable, StoreAccess {
+  private let handle: XenStoreHandle
+  private let number: xs_transaction_t
+  private let mark: WriteMark
+
+  fileprivate init(handle: XenStoreHandle, number: xs_transaction_t, mark: WriteMark) {
+    (self.handle, self.number, self.mark) = (handle, number, mark)
+  }
+
+  borrowing func read(_ path: StorePath) throws(StoreError) -> String? { try handle.read(path.text, in: number) }
+
+  borrowing func list(_ path: StorePath) throws(StoreError) -> [String]? { try handle.list(path.text, in: number) }
+
+  borrowing func write(_ path: StorePath, _ value: String) throws(StoreError) {
+    mark.isSet = true
+    try handle.write(path.text, value, in: number)
+  }
+
+  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(StoreError) {
+    mark.isSet = true
+    try handle.makeDirectory(path.text, permissions, in: number)
+  }
+
+  borrowing func remove(_ path: StorePath) throws(StoreError) {
+    mark.isSet = true
+    try handle.remove(path.text, in: number)
+  }
+}

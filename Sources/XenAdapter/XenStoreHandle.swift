@@ -1,0 +1,216 @@
+import CXenStore
+import Core
+import Glibc
+import Synchronization
+
+/// Owns one `xs_handle`; its destruction closes it and nothing else does.
+///
+/// `@unchecked Sendable`: libxenstore serialises the requests of a handle by a mutex of its own (`xs_talkv`,
+/// tools/libs/store/xs.c, Xen 4.17), and the pointer never changes.
+@safe final class XenStoreHandle: @unchecked Sendable {
+  /// The most bytes of one value that are taken from a node. xenstored's own messages end at 4096.
+  static let longestValue = 64 * 1024
+
+  private let raw: OpaquePointer
+  let counters: StoreCounters
+
+  /// Connects to the daemon at `socket`, or where libxenstore looks by itself.
+  init(socket: String?, counters: StoreCounters) throws(StoreError) {
+    ignoreBrokenPipes
+    let (handle, failure) = unsafe socketVariable.withLock { unsafe $0.open(socket) }
+    guard let handle = unsafe handle else {
+      throw StoreError(openCode(failure), operation: "connect", path: nil, errno: failure)
+    }
+    unsafe raw = handle
+    self.counters = counters
+  }
+
+  deinit { unsafe xs_close(raw) }
+
+  // MARK: Requests; `XBT_NULL` as the transaction means none
+
+  func read(_ path: String, in transaction: xs_transaction_t) throws(StoreError) -> String? {
+    counters.requests.count()
+    var length: UInt32 = 0
+    guard let bytes = unsafe xs_read(raw, transaction, path, &length) else {
+      let failure = errno
+      if failure == ENOENT { return nil }
+      throw StoreError(failure, "read", path)
+    }
+    defer { unsafe free(bytes) }
+    guard length <= Self.longestValue else { throw StoreError(.refused, operation: "read", path: path, errno: E2BIG) }
+    return unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
+  }
+
+  func list(_ path: String, in transaction: xs_transaction_t) throws(StoreError) -> [String]? {
+    counters.requests.count()
+    var count: UInt32 = 0
+    guard let names = unsafe xs_directory(raw, transaction, path, &count) else {
+      let failure = errno
+      if failure == ENOENT { return nil }
+      throw StoreError(failure, "list", path)
+    }
+    defer { unsafe free(names) }
+    var result: [String] = []
+    result.reserveCapacity(Int(count))
+    for index in 0..<Int(count) {
+      if let name = unsafe names[index] { unsafe result.append(String(cString: name)) }
+    }
+    return result
+  }
+
+  func write(_ path: String, _ value: String, in transaction: xs_transaction_t) throws(StoreError) {
+    counters.requests.count()
+    counters.writes.count()
+    var value = value
+    let failure: Int32 = value.withUTF8 { bytes in
+      unsafe xs_write(raw, transaction, path, bytes.baseAddress, UInt32(bytes.count)) ? 0 : errno
+    }
+    if failure != 0 { throw StoreError(failure, "write", path) }
+  }
+
+  func makeDirectory(
+    _ path: String, _ permissions: StorePermissions, in transaction: xs_transaction_t
+  ) throws(StoreError) {
+    counters.requests.count()
+    counters.writes.count()
+    guard unsafe xs_mkdir(raw, transaction, path) else { throw StoreError(errno, "make-directory", path) }
+    var entries = [
+      xs_permissions(id: permissions.owner.rawValue, perms: UInt32(XS_PERM_NONE))
+    ]
+    if let reader = permissions.reader {
+      entries.append(xs_permissions(id: reader.rawValue, perms: UInt32(XS_PERM_READ)))
+    }
+    counters.requests.count()
+    counters.writes.count()
+    guard unsafe xs_set_permissions(raw, transaction, path, &entries, UInt32(entries.count)) else {
+      throw StoreError(errno, "set-permissions", path)
+    }
+  }
+
+  func remove(_ path: String, in transaction: xs_transaction_t) throws(StoreError) {
+    counters.requests.count()
+    counters.writes.count()
+    guard unsafe xs_rm(raw, transaction, path) else {
+      let failure = errno
+      // A missing leaf is no error to xenstored; ENOENT means that its parent is missing too.
+      if failure == ENOENT { return }
+      throw StoreError(failure, "remove", path)
+    }
+  }
+
+  // MARK: Transactions
+
+  func startTransaction() throws(StoreError) -> xs_transaction_t {
+    counters.requests.count()
+    let transaction = unsafe xs_transaction_start(raw)
+    guard transaction != 0 else { throw StoreError(errno, "start-transaction", nil) }
+    counters.transactions.count()
+    return transaction
+  }
+
+  /// Ends a transaction; false where it met a conflict. Its number is dead either way.
+  func commit(_ transaction: xs_transaction_t) throws(StoreError) -> Bool {
+    counters.requests.count()
+    if unsafe xs_transaction_end(raw, transaction, false) { return true }
+    let failure = errno
+    guard failure == EAGAIN else { throw StoreError(failure, "commit", nil) }
+    counters.conflicts.count()
+    return false
+  }
+
+  /// Gives a transaction up. A failure is dropped on purpose: whoever aborts has an error or a result to tell that
+  /// matters more, and a transaction dies with its connection at the latest.
+  func abort(_ transaction: xs_transaction_t) {
+    counters.requests.count()
+    _ = unsafe xs_transaction_end(raw, transaction, true)
+  }
+
+  // MARK: Watches
+
+  /// Watches a node and all below it. The daemon sends one event for it at once.
+  func watch(_ path: String, token: String) throws(StoreError) {
+    counters.requests.count()
+    guard unsafe xs_watch(raw, path, token) else { throw StoreError(errno, "watch", path) }
+  }
+
+  func unwatch(_ path: String, token: String) throws(StoreError) {
+    counters.requests.count()
+    guard unsafe xs_unwatch(raw, path, token) else { throw StoreError(errno, "unwatch", path) }
+  }
+
+  /// Readable while events are pending.
+  func eventDescriptor() throws(StoreError) -> Int32 {
+    let descriptor = unsafe xs_fileno(raw)
+    guard descriptor >= 0 else { throw StoreError(errno, "watch", nil) }
+    return descriptor
+  }
+
+  /// The next pending event; nil where none is.
+  func nextEvent() throws(StoreError) -> (path: String, token: String)? {
+    guard let words = unsafe xs_check_watch(raw) else {
+      let failure = errno
+      if failure == EAGAIN { return nil }
+      // The library's reader thread has ended: it gives EINVAL from then on (`read_watch_internal`).
+      throw StoreError(.lost, operation: "watch", errno: failure)
+    }
+    defer { unsafe free(words) }
+    guard let path = unsafe words[Int(XS_WATCH_PATH.rawValue)], let token = unsafe words[Int(XS_WATCH_TOKEN.rawValue)]
+    else { throw StoreError(.other, operation: "watch") }
+    return unsafe (String(cString: path), String(cString: token))
+  }
+}
+
+extension StoreError {
+  /// The failure of a request, from the `errno` it left.
+  init(_ failure: Int32, _ operation: String, _ path: String?) {
+    let code: Code
+    switch failure {
+    case EACCES, EPERM, EROFS: code = .notPermitted
+    // EINVAL is also what libxenstore makes of errors it does not know, such as oxenstored's EQUOTA.
+    case EINVAL, E2BIG, ENOSPC: code = .refused
+    case EBADF, EPIPE, ECONNRESET: code = .lost
+    default: code = .other
+    }
+    self.init(code, operation: operation, path: path, errno: failure)
+  }
+}
+
+/// What a failure to connect means.
+private func openCode(_ failure: Int32) -> StoreError.Code {
+  switch failure {
+  case EACCES, EPERM: .notPermitted
+  default: .unreachable
+  }
+}
+
+/// Ignores SIGPIPE for the whole process, once: libxenstore ignores it for the time of each request and puts back what
+/// it found, which two threads at once would get wrong (`xs_talkv`, Xen 4.17).
+private let ignoreBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
+
+/// `XENSTORED_PATH`, the only way to tell libxenstore a socket (`xenstore_daemon_path`, Xen 4.17; later releases take
+/// it for the device they try second). The environment is the process's, so it is changed only where it must be.
+private struct SocketVariable {
+  /// What the program was started with.
+  private let inherited = unsafe getenv("XENSTORED_PATH").map { unsafe String(cString: $0) }
+  private var current: String?
+
+  init() { current = inherited }
+
+  mutating func open(_ socket: String?) -> (OpaquePointer?, errno: Int32) {
+    let wanted = socket ?? inherited
+    if wanted != current {
+      if let wanted { _ = unsafe setenv("XENSTORED_PATH", wanted, 1) } else { _ = unsafe unsetenv("XENSTORED_PATH") }
+      current = wanted
+    }
+    if let handle = unsafe xs_open(0) { return unsafe (handle, 0) }
+    var failure = errno
+    // The library goes on to Xen's device and tells why that failed; what matters is why the socket did.
+    if let path = unsafe xs_daemon_socket(), unsafe access(path, F_OK) == 0, unsafe access(path, W_OK) != 0 {
+      failure = errno
+    }
+    return (nil, failure)
+  }
+}
+
+private let socketVariable = Mutex(SocketVariable())

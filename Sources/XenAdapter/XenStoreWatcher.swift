@@ -1,0 +1,87 @@
+package import Core
+import Glibc
+import Synchronization
+
+/// A connection that only watches: for those who serve many nodes rather than wait for one.
+package final class XenStoreWatcher: Sendable {
+  /// A change at or below a watched path.
+  package struct Event: Hashable, Sendable {
+    /// The node that changed. A removed parent is told as the watched path itself.
+    package let path: String
+    /// The token its watch was made with.
+    package let token: String
+  }
+
+  /// How waiting for events ended.
+  package enum Outcome: Hashable, Sendable {
+    /// At least one.
+    case events([Event])
+    case timedOut
+    case interrupted
+  }
+
+  /// Longest sleep between two looks at the connection. The library does not wake a sleeper when the daemon dies
+  /// (`read_thread`, tools/libs/store/xs.c, Xen 4.17).
+  private static let longestSleep = Duration.seconds(1)
+
+  private let handle: XenStoreHandle
+  private let tokens = Atomic(0)
+
+  /// `socket` as in `XenStoreConnector`.
+  package convenience init(socket: String?) throws(StoreError) {
+    try self.init(socket: socket, counters: StoreCounters())
+  }
+
+  init(socket: String?, counters: StoreCounters) throws(StoreError) {
+    handle = try XenStoreHandle(socket: socket, counters: counters)
+  }
+
+  /// A token not used before on this connection.
+  func nextToken() -> String { "w" + String(tokens.add(1, ordering: .relaxed).newValue) }
+
+  /// Watches a path, or `@introduceDomain` or `@releaseDomain`. One event follows at once.
+  package func watch(path: String, token: String) throws(StoreError) { try handle.watch(path, token: token) }
+
+  /// Stops a watch. Events already on their way are still delivered.
+  package func unwatch(path: String, token: String) throws(StoreError) { try handle.unwatch(path, token: token) }
+
+  /// Sleeps until there are events, and takes all that are pending.
+  ///
+  /// Without a deadline it sleeps until an event or an interruption. Throws `lost` within a second when the daemon
+  /// is gone.
+  package func nextEvents(
+    until deadline: ContinuousClock.Instant?, interruptDescriptor: Int32? = nil
+  ) throws(StoreError) -> Outcome {
+    let descriptor = try handle.eventDescriptor()
+    while true {
+      var events: [Event] = []
+      while let event = try handle.nextEvent() { events.append(Event(path: event.path, token: event.token)) }
+      if !events.isEmpty { return .events(events) }
+
+      var sleep = Self.longestSleep
+      if let deadline {
+        let left = deadline - ContinuousClock.now
+        if left <= .zero { return .timedOut }
+        sleep = min(sleep, left)
+      }
+      var descriptors = [
+        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: interruptDescriptor ?? -1, events: Int16(POLLIN), revents: 0),
+      ]
+      if unsafe poll(&descriptors, 2, sleep.pollMilliseconds) < 0 {
+        let failure = errno
+        guard failure == EINTR || failure == EAGAIN else { throw StoreError(.other, operation: "wait", errno: failure) }
+        continue
+      }
+      if descriptors[1].revents != 0 { return .interrupted }
+    }
+  }
+}
+
+extension Duration {
+  /// Whole milliseconds, rounded up, so that a sleep never ends just before its deadline.
+  fileprivate var pollMilliseconds: Int32 {
+    let (seconds, attoseconds) = components
+    return Int32(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+  }
+}
