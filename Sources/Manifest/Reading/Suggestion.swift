@@ -1,0 +1,40 @@
+/// "did you mean 'devices'?" where one of the candidates is close to a word; else nil.
+///
+/// Only the first 1000 candidates are looked at, so that a hostile text costs bounded work.
+package func didYouMean(_ word: String, among candidates: some Sequence<String>) -> String? {
+  closest(to: word, among: candidates).map { "did you mean \(quoted($0))?" }
+}
+
+/// The candidate that a slip of the fingers turns into the word; the first of several.
+package func closest(to word: String, among candidates: some Sequence<String>) -> String? {
+  let typed = Array(word.lowercased().unicodeScalars.prefix(64))
+  let reach = max(1, typed.count / 3)
+  var best: (distance: Int, candidate: String)?
+  for candidate in candidates.prefix(1000) where candidate != word {
+    let other = Array(candidate.lowercased().unicodeScalars.prefix(64))
+    guard abs(other.count - typed.count) <= reach else { continue }
+    let distance = editDistance(typed, other)
+    if distance <= reach, distance < best?.distance ?? Int.max { best = (distance, candidate) }
+  }
+  return best?.candidate
+}
+
+/// How many letters must be added, dropped, changed or swapped with their neighbour.
+private func editDistance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -> Int {
+  var before: [Int] = []
+  var previous = Array(0...right.count)
+  for (row, letter) in left.enumerated() {
+    var current = [row + 1]
+    current.reserveCapacity(right.count + 1)
+    for (column, other) in right.enumerated() {
+      var cost = min(previous[column] + (letter == other ? 0 : 1), previous[column + 1] + 1, current[column] + 1)
+      if row > 0, column > 0, letter == right[column - 1], left[row - 1] == other {
+        cost = min(cost, before[column - 1] + 1)
+      }
+      current.append(cost)
+    }
+    before = previous
+    previous = current
+  }
+  return previous[right.count]
+}

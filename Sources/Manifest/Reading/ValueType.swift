@@ -1,0 +1,195 @@
+/// A type of value: how it is read from a node and how a JSON Schema describes it, in one place.
+package struct ValueType<Value: Sendable>: Sendable {
+  /// What a JSON Schema says of the value.
+  package let schema: JSONValue
+  /// How a default stands in the schema; nil where the type has none.
+  let encode: (@Sendable (Value) -> JSONValue)?
+  private let reader: @Sendable (YAMLNode, String, Diagnostics) -> Value?
+
+  /// - Parameter read: takes the node, how messages name the value (`'prune'`) and where errors go; returns nil only
+  ///   after it has reported an error.
+  package init(
+    schema: JSONValue, encode: (@Sendable (Value) -> JSONValue)? = nil,
+    read: @escaping @Sendable (YAMLNode, String, Diagnostics) -> Value?
+  ) {
+    self.schema = schema
+    self.encode = encode
+    self.reader = read
+  }
+
+  /// Reads a node; nil after an error was reported.
+  package func read(_ node: YAMLNode, as name: String, _ report: Diagnostics) -> Value? {
+    reader(node, name, report)
+  }
+
+  /// The same type, with the place where the value stands.
+  package var located: ValueType<Located<Value>> {
+    var encodeLocated: (@Sendable (Located<Value>) -> JSONValue)?
+    if let encode { encodeLocated = { encode($0.value) } }
+    let reader = reader
+    return ValueType<Located<Value>>(schema: schema, encode: encodeLocated) { node, name, report in
+      guard let value = reader(node, name, report) else { return nil }
+      return Located<Value>(value, at: node.mark)
+    }
+  }
+
+  /// The same type with what the schema says replaced or added to.
+  package func describing(_ more: KeyValuePairs<String, JSONValue>) -> ValueType {
+    ValueType(schema: schema.adding(more), encode: encode, read: reader)
+  }
+}
+
+/// A value and where it stands.
+package struct Located<Value: Sendable>: Sendable {
+  package var value: Value
+  package var mark: SourceMark
+
+  package init(_ value: Value, at mark: SourceMark) {
+    self.value = value
+    self.mark = mark
+  }
+}
+
+extension ValueType where Value == YAMLNode {
+  /// Anything, unread.
+  package static var node: ValueType {
+    ValueType(schema: .members([:])) { node, _, _ in node }
+  }
+}
+
+extension ValueType {
+  /// A value that is written as one scalar and read from its raw text: quoting makes no difference.
+  ///
+  /// - Parameters:
+  ///   - expected: completes "must be": `a PCI address such as 0000:03:00.0`.
+  ///   - explain: for a text that was refused, what is wrong with it, where more can be said than `expected`.
+  ///   - parse: returns nil for a text that is none.
+  package static func parsed(
+    expected: String, schema: JSONValue, encode: (@Sendable (Value) -> JSONValue)? = nil,
+    explain: @escaping @Sendable (String) -> (message: String, hint: String?)? = { _ in nil },
+    parse: @escaping @Sendable (String) -> Value?
+  ) -> ValueType {
+    ValueType(schema: schema, encode: encode) { node, name, report in
+      guard let scalar = scalar(node, name, expected: expected, report) else { return nil }
+      if let value = parse(scalar.text) { return value }
+      if let (message, hint) = explain(scalar.text) {
+        report.error("\(name): \(message)", at: node.mark, hint: hint)
+      } else {
+        report.error("\(name) must be \(expected), not \(node.kind)", at: node.mark)
+      }
+      return nil
+    }
+  }
+
+  /// The scalar of a node that must be one and have a value; nil after an error.
+  static func scalar(_ node: YAMLNode, _ name: String, expected: String, _ report: Diagnostics) -> YAMLScalar? {
+    guard let scalar = node.scalar, !scalar.isNull else {
+      report.error("\(name) must be \(expected), not \(node.kind)", at: node.mark)
+      return nil
+    }
+    return scalar
+  }
+}
+
+extension ValueType where Value == String {
+  /// A text that is not empty, as written: `no`, `0040` and `15e3` are texts.
+  package static var text: ValueType {
+    .parsed(
+      expected: "a text", schema: .members(["type": .string("string"), "minLength": .number(1)]),
+      encode: JSONValue.string
+    ) { $0.isEmpty ? nil : $0 }
+  }
+}
+
+extension ValueType where Value == Bool {
+  /// `true` or `false`, unquoted, and no other word.
+  package static var boolean: ValueType {
+    ValueType(schema: .members(["type": .string("boolean")]), encode: JSONValue.bool) { node, name, report in
+      let expected = "true or false"
+      guard let scalar = scalar(node, name, expected: expected, report) else { return nil }
+      let meant: Bool? =
+        switch scalar.text.lowercased() {
+        case "true", "yes", "on", "y", "1": true
+        case "false", "no", "off", "n", "0": false
+        default: nil
+        }
+      if scalar.isPlain, let meant, scalar.text == String(meant) { return meant }
+      report.error(
+        "\(name) must be \(expected), not \(scalar.isPlain ? "" : "the text ")\(node.kind)", at: node.mark,
+        hint: meant.map { "write \($0)\(scalar.isPlain ? "" : ", without quotes")" })
+      return nil
+    }
+  }
+}
+
+extension ValueType where Value == Int {
+  /// A decimal number in a range, unquoted, without sign tricks: no octal, no hexadecimal, no `1_000`.
+  package static func integer(_ range: ClosedRange<Int>) -> ValueType {
+    let schema: JSONValue = .members([
+      "type": .string("integer"), "minimum": .number(range.lowerBound), "maximum": .number(range.upperBound),
+    ])
+    return ValueType(schema: schema, encode: JSONValue.number) { node, name, report in
+      let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
+      guard let scalar = scalar(node, name, expected: expected, report) else { return nil }
+      let number = Int(scalar.text)
+      if scalar.isPlain, let number, String(number) == scalar.text, range.contains(number) { return number }
+      let isQuoted = !scalar.isPlain && number != nil
+      report.error(
+        "\(name) must be \(expected), not \(isQuoted ? "the text " : "")\(node.kind)", at: node.mark,
+        hint: isQuoted ? "write it without quotes" : nil)
+      return nil
+    }
+  }
+}
+
+extension ValueType where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+  /// One of an enumeration's words.
+  package static func choice(_ type: Value.Type = Value.self) -> ValueType {
+    let words = Value.allCases.map(\.rawValue)
+    let expected = words.count == 1 ? words.joined() : "one of " + words.joined(separator: ", ")
+    let schema: JSONValue = .members(["enum": .array(words.map(JSONValue.string))])
+    return ValueType(schema: schema, encode: { .string($0.rawValue) }) { node, name, report in
+      guard let scalar = scalar(node, name, expected: expected, report) else { return nil }
+      if let value = Value(rawValue: scalar.text) { return value }
+      report.error(
+        "\(name) must be \(expected), not \(node.kind)", at: node.mark, hint: didYouMean(scalar.text, among: words))
+      return nil
+    }
+  }
+}
+
+extension ValueType where Value == Duration {
+  /// A number with its unit: `500ms`, `10s`, `2m`, `1h`.
+  package static var duration: ValueType {
+    let schema: JSONValue = .members([
+      "type": .string("string"), "pattern": .string("^[0-9]{1,9}(ms|s|m|h)$"),
+    ])
+    return .parsed(expected: "a duration such as 500ms, 10s or 2m", schema: schema) { text in
+      let digits = text.prefix { $0.isASCII && $0.isNumber }
+      guard (1...9).contains(digits.utf8.count), let number = Int(digits) else { return nil }
+      switch text.dropFirst(digits.count) {
+      case "ms": return .milliseconds(number)
+      case "s": return .seconds(number)
+      case "m": return .seconds(number * 60)
+      case "h": return .seconds(number * 3600)
+      default: return nil
+      }
+    }
+  }
+}
+
+extension ValueType {
+  /// A list; elements with errors are left out after each was reported.
+  package static func list<Element: Sendable>(of element: ValueType<Element>) -> ValueType
+  where Value == [Element] {
+    ValueType(schema: .members(["type": .string("array"), "items": element.schema])) { node, name, report in
+      guard case .sequence(let nodes) = node.content else {
+        report.error(
+          "\(name) must be a list, not \(node.kind)", at: node.mark,
+          hint: node.isNull ? "write [] for an empty list" : nil)
+        return nil
+      }
+      return nodes.compactMap { element.read($0, as: "an entry of \(name)", report) }
+    }
+  }
+}

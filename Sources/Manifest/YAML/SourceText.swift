@@ -1,0 +1,127 @@
+/// A text that was read, with the name people know it by: what marks and messages point into.
+package final class SourceText: Sendable {
+  /// The file's path as it was given, or `<stdin>`.
+  package let name: String
+  /// The text's place among the texts of one run; messages are sorted by it.
+  package let order: Int
+  /// Without a byte order mark.
+  let bytes: [UInt8]
+  /// Where each line begins. Lines end where libyaml ends them, so that its line numbers fit.
+  private let lineStarts: [Int]
+
+  package init(name: String, bytes: [UInt8], order: Int = 0) {
+    self.name = name
+    self.order = order
+    let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
+    self.bytes = text
+    lineStarts = Self.starts(of: text)
+  }
+
+  package convenience init(name: String, text: String, order: Int = 0) {
+    self.init(name: name, bytes: Array(text.utf8), order: order)
+  }
+
+  /// The bytes of a line, counted from 1, without its end; empty where there is no such line.
+  func line(_ number: Int) -> ArraySlice<UInt8> {
+    guard number >= 1, number <= lineStarts.count else { return [] }
+    let start = lineStarts[number - 1]
+    let next = number < lineStarts.count ? lineStarts[number] : bytes.count
+    var end = next
+    if number < lineStarts.count { end -= Self.breakLength(before: next, in: bytes) }
+    return bytes[start..<end]
+  }
+
+  /// The place of a byte.
+  func mark(atOffset offset: Int) -> SourceMark {
+    var low = 0
+    var high = lineStarts.count - 1
+    while low < high {
+      let middle = (low + high + 1) / 2
+      if lineStarts[middle] <= offset { low = middle } else { high = middle - 1 }
+    }
+    let before = bytes[lineStarts[low]..<min(offset, bytes.count)]
+    return SourceMark(source: self, line: low + 1, column: before.count { !isUTF8Continuation($0) } + 1)
+  }
+
+  /// The character at a place; nil at a line's end and beyond.
+  func character(at mark: SourceMark) -> Unicode.Scalar? {
+    let line = line(mark.line)
+    var column = 0
+    for index in line.indices where !isUTF8Continuation(line[index]) {
+      column += 1
+      guard column == mark.column else { continue }
+      return String(decoding: line[index...].prefix(4), as: UTF8.self).unicodeScalars.first
+    }
+    return nil
+  }
+
+  /// libyaml's line ends: CR LF, CR, LF, NEL, LS and PS (`IS_BREAK`, libyaml 0.2.5 `src/yaml_private.h`).
+  private static func starts(of bytes: [UInt8]) -> [Int] {
+    var starts = [0]
+    var index = 0
+    while index < bytes.count {
+      let byte = bytes[index]
+      index += 1
+      switch byte {
+      case 0x0A: starts.append(index)
+      case 0x0D:
+        if index < bytes.count, bytes[index] == 0x0A { index += 1 }
+        starts.append(index)
+      case 0x85 where index >= 2 && bytes[index - 2] == 0xC2: starts.append(index)
+      case 0xA8, 0xA9:
+        if index >= 3, bytes[index - 2] == 0x80, bytes[index - 3] == 0xE2 { starts.append(index) }
+      default: continue
+      }
+    }
+    return starts
+  }
+
+  private static func breakLength(before end: Int, in bytes: [UInt8]) -> Int {
+    switch bytes[end - 1] {
+    case 0x0A: end >= 2 && bytes[end - 2] == 0x0D ? 2 : 1
+    case 0x85: 2
+    case 0xA8, 0xA9: 3
+    default: 1
+    }
+  }
+}
+
+/// A place in a text.
+package struct SourceMark: Sendable {
+  package let source: SourceText
+  /// Counted from 1; 0 stands for the text as a whole.
+  package let line: Int
+  /// Counted from 1, in Unicode scalars.
+  package let column: Int
+
+  package init(source: SourceText, line: Int, column: Int) {
+    self.source = source
+    self.line = line
+    self.column = column
+  }
+
+  /// The text as a whole.
+  package init(wholeOf source: SourceText) { self.init(source: source, line: 0, column: 0) }
+}
+
+extension SourceMark: Hashable, Comparable, CustomStringConvertible {
+  package static func == (left: Self, right: Self) -> Bool {
+    left.source === right.source && left.line == right.line && left.column == right.column
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(ObjectIdentifier(source))
+    hasher.combine(line)
+    hasher.combine(column)
+  }
+
+  package static func < (left: Self, right: Self) -> Bool {
+    (left.source.order, left.line, left.column) < (right.source.order, right.line, right.column)
+  }
+
+  /// `host.yaml:12:7`
+  package var description: String { line == 0 ? source.name : "\(source.name):\(line):\(column)" }
+}
+
+/// Whether a byte continues a multi-byte character.
+func isUTF8Continuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }

@@ -1,0 +1,190 @@
+/// Reads every document of a text.
+///
+/// What is wrong is reported. The documents before the first fault are returned all the same, so that their own
+/// errors can be told in the same run; the one with the fault is not.
+///
+/// - Returns: the documents' roots, without the empty documents that stray `---` lines make.
+package func parseYAML(
+  _ source: SourceText, limits: YAMLLimits = .standard, report: Diagnostics
+) -> [YAMLNode] {
+  guard source.bytes.count <= limits.bytes else {
+    report.error(
+      "the text is larger than \(limits.bytes) bytes", at: SourceMark(wholeOf: source),
+      hint: "split it into several files")
+    return []
+  }
+  guard isYAMLText(source, report) else { return [] }
+  var builder = YAMLBuilder(source: source, limits: limits, report: report)
+  if let fault = forEachYAMLEvent(in: source.bytes, { builder.take($0, at: $1, anchor: $2, tag: $3) }) {
+    builder.tell(fault)
+  }
+  return builder.documents.filter { !$0.isNull }
+}
+
+/// Makes nodes of events, within bounds.
+private struct YAMLBuilder {
+  let source: SourceText
+  let limits: YAMLLimits
+  let report: Diagnostics
+  var documents: [YAMLNode] = []
+
+  /// A finished node with what its use by an alias costs.
+  private struct Measured {
+    var node: YAMLNode
+    var size: Int
+    var height: Int
+  }
+
+  /// A sequence or mapping whose end has not come; a mapping's children are key, value, key, value…
+  private struct Frame {
+    var isMapping: Bool
+    var mark: SourceMark
+    var anchor: String?
+    var children: [YAMLNode] = []
+    var size = 1
+    var height = 0
+  }
+
+  private var frames: [Frame] = []
+  private var anchors: [String: Measured] = [:]
+  private var nodeCount = 0
+
+  init(source: SourceText, limits: YAMLLimits, report: Diagnostics) {
+    self.source = source
+    self.limits = limits
+    self.report = report
+  }
+
+  /// Returns whether to go on.
+  mutating func take(_ event: YAMLEvent, at place: YAMLPlace, anchor: String?, tag: String?) -> Bool {
+    let mark = SourceMark(place, in: source)
+    checkTag(tag, at: mark)
+    switch event {
+    case .documentStart:
+      anchors.removeAll()
+      return true
+    case .documentEnd:
+      return true
+    case .scalar(let scalar):
+      guard count(1, at: mark) else { return false }
+      return add(Measured(node: YAMLNode(.scalar(scalar), at: mark), size: 1, height: 0), anchor: anchor)
+    case .sequenceStart, .mappingStart:
+      guard count(1, at: mark), hasDepth(for: 1, at: mark) else { return false }
+      var isMapping = false
+      if case .mappingStart = event { isMapping = true }
+      frames.append(Frame(isMapping: isMapping, mark: mark, anchor: anchor))
+      return true
+    case .collectionEnd:
+      guard let frame = frames.popLast() else { return false }
+      let node = YAMLNode(frame.isMapping ? mapping(frame.children) : .sequence(frame.children), at: frame.mark)
+      return add(Measured(node: node, size: frame.size, height: frame.height + 1), anchor: frame.anchor)
+    case .alias(let name):
+      return addAlias(name, at: mark)
+    }
+  }
+
+  private mutating func addAlias(_ name: String, at mark: SourceMark) -> Bool {
+    if let open = frames.first(where: { $0.anchor == name }) {
+      report.error(
+        "the alias *\(name) stands inside what it repeats", at: mark,
+        notes: [.init("&\(name) begins", at: open.mark)])
+      return false
+    }
+    guard var target = anchors[name] else {
+      report.error(
+        "the alias *\(name) repeats nothing: there is no &\(name) before it", at: mark,
+        hint: didYouMean(name, among: anchors.keys.sorted()))
+      return false
+    }
+    guard count(target.size, at: mark), hasDepth(for: target.height, at: mark) else { return false }
+    target.node.mark = mark
+    return add(target, anchor: nil)
+  }
+
+  private mutating func add(_ measured: Measured, anchor: String?) -> Bool {
+    if let anchor { anchors[anchor] = measured }
+    guard !frames.isEmpty else {
+      documents.append(measured.node)
+      return true
+    }
+    frames[frames.count - 1].children.append(measured.node)
+    frames[frames.count - 1].size += measured.size
+    frames[frames.count - 1].height = max(frames[frames.count - 1].height, measured.height)
+    return true
+  }
+
+  private func mapping(_ children: [YAMLNode]) -> YAMLNode.Content {
+    var pairs: [YAMLPair] = []
+    pairs.reserveCapacity(children.count / 2)
+    for index in stride(from: 0, to: children.count - 1, by: 2) {
+      let key = children[index]
+      if let scalar = key.scalar, scalar.isPlain, scalar.text == "<<" {
+        report.error(
+          "the merge key '<<' is not supported", at: key.mark, hint: "write the keys out where they are needed")
+        continue
+      }
+      pairs.append(YAMLPair(key: key, value: children[index + 1]))
+    }
+    return .mapping(pairs)
+  }
+
+  /// Tags would make `!!str 5` and `5` differ; nothing here reads them, so only those that name a node's own kind pass.
+  private func checkTag(_ tag: String?, at mark: SourceMark) {
+    guard let tag, tag != "!" else { return }
+    let prefix = "tag:yaml.org,2002:"
+    let known = ["str", "int", "bool", "float", "null", "seq", "map"]
+    if tag.hasPrefix(prefix), known.contains(String(tag.dropFirst(prefix.count))) { return }
+    report.error("the tag \(quoted(tag)) means nothing here", at: mark, hint: "delete it")
+  }
+
+  private mutating func count(_ more: Int, at mark: SourceMark) -> Bool {
+    // Both are at most the limit before they are added, so the sum cannot overflow.
+    nodeCount += more
+    guard nodeCount > limits.nodes else { return true }
+    report.error(
+      "more than \(limits.nodes) values, those that aliases repeat counted each time", at: mark,
+      hint: "split the text into several files, or use fewer aliases")
+    return false
+  }
+
+  private func hasDepth(for height: Int, at mark: SourceMark) -> Bool {
+    guard frames.count + height > limits.depth else { return true }
+    report.error("nested more than \(limits.depth) deep", at: mark)
+    return false
+  }
+
+  /// Reports what libyaml found, in words that lead to the cause.
+  func tell(_ fault: YAMLSyntaxError) {
+    let mark = SourceMark(fault.place, in: source)
+    var notes: [Diagnostic.Note] = []
+    if let context = fault.context, fault.contextPlace.line != fault.place.line {
+      notes.append(.init(context, at: SourceMark(fault.contextPlace, in: source)))
+    }
+    let character = source.character(at: mark)
+    switch fault.problem {
+    case _ where character == "\t" && (fault.problem.contains("tab") || fault.problem.contains("cannot start")):
+      report.error("a tab is used for indentation", at: mark, hint: "YAML allows only spaces here")
+    case "found character that cannot start any token":
+      report.error(
+        "a value cannot begin with \(quoted(character.map(String.init) ?? ""))", at: mark,
+        hint: "put the value in quotes")
+    case "mapping values are not allowed in this context":
+      report.error(
+        "a key and its value cannot stand here", at: mark, notes: notes,
+        hint: "check the indentation; a text that holds ': ' needs quotes")
+    case "could not find expected ':'":
+      report.error("a ':' is missing after a key", at: mark, notes: notes)
+    case "did not find expected key", "did not find expected '-' indicator":
+      report.error(
+        "\(fault.problem)", at: mark, notes: notes, hint: "check the indentation, and brackets or quotes left open")
+    default:
+      report.error(fault.problem, at: mark, notes: notes)
+    }
+  }
+}
+
+extension SourceMark {
+  fileprivate init(_ place: YAMLPlace, in source: SourceText) {
+    self.init(source: source, line: place.line + 1, column: place.column + 1)
+  }
+}

@@ -1,0 +1,132 @@
+import CYAML
+
+/// What libyaml reports while it goes through a text.
+enum YAMLEvent {
+  case documentStart
+  case documentEnd
+  case scalar(YAMLScalar)
+  case sequenceStart
+  case mappingStart
+  /// Of the innermost open sequence or mapping.
+  case collectionEnd
+  case alias(String)
+}
+
+/// A place as libyaml counts: from 0, the column in Unicode scalars.
+struct YAMLPlace {
+  var line: Int
+  var column: Int
+}
+
+/// What libyaml found wrong.
+struct YAMLSyntaxError {
+  var problem: String
+  var place: YAMLPlace
+  /// What it was at when that happened, and where that had begun.
+  var context: String?
+  var contextPlace: YAMLPlace
+}
+
+/// Goes through the events of a text until `body` returns false, and tells where the syntax is wrong.
+///
+/// - Parameter body: takes the event, its place, its anchor and its tag.
+func forEachYAMLEvent(
+  in bytes: [UInt8], _ body: (YAMLEvent, YAMLPlace, _ anchor: String?, _ tag: String?) -> Bool
+) -> YAMLSyntaxError? {
+  guard let parser = EventParser() else {
+    return YAMLSyntaxError(
+      problem: "out of memory", place: YAMLPlace(line: 0, column: 0), contextPlace: YAMLPlace(line: 0, column: 0))
+  }
+  return parser.run(bytes, body)
+}
+
+/// Owns one libyaml parser. It points into itself, so it lives on the heap and never moves.
+@safe private struct EventParser: ~Copyable {
+  private let parser: UnsafeMutablePointer<yaml_parser_t>
+
+  /// nil where memory ran out.
+  init?() {
+    let fresh = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
+    unsafe fresh.initialize(to: yaml_parser_t())
+    guard unsafe yaml_parser_initialize(fresh) == 1 else {
+      unsafe fresh.deallocate()
+      return nil
+    }
+    unsafe parser = fresh
+  }
+
+  deinit {
+    unsafe yaml_parser_delete(parser)
+    unsafe parser.deallocate()
+  }
+
+  /// libyaml keeps the input's address, so everything happens while the bytes are lent.
+  consuming func run(
+    _ bytes: [UInt8], _ body: (YAMLEvent, YAMLPlace, _ anchor: String?, _ tag: String?) -> Bool
+  ) -> YAMLSyntaxError? {
+    let parser = unsafe self.parser
+    return unsafe bytes.withUnsafeBufferPointer { buffer -> YAMLSyntaxError? in
+      unsafe yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
+      unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+      while true {
+        var event = unsafe yaml_event_t()
+        guard unsafe yaml_parser_parse(parser, &event) == 1 else { return unsafe Self.error(of: parser.pointee) }
+        defer { unsafe yaml_event_delete(&event) }
+        if unsafe event.type == YAML_STREAM_END_EVENT { return nil }
+        guard let translated = unsafe Self.translate(event) else { continue }
+        let place = unsafe YAMLPlace(event.start_mark)
+        if !body(translated.event, place, translated.anchor, translated.tag) { return nil }
+      }
+    }
+  }
+
+  /// nil for the stream's start, which says nothing.
+  private static func translate(_ event: yaml_event_t) -> (event: YAMLEvent, anchor: String?, tag: String?)? {
+    switch unsafe event.type {
+    case YAML_DOCUMENT_START_EVENT: return (.documentStart, nil, nil)
+    case YAML_DOCUMENT_END_EVENT: return (.documentEnd, nil, nil)
+    case YAML_ALIAS_EVENT: return unsafe (.alias(text(event.data.alias.anchor) ?? ""), nil, nil)
+    case YAML_SCALAR_EVENT:
+      let data = unsafe event.data.scalar
+      let bytes = unsafe UnsafeBufferPointer(start: data.value, count: data.length)
+      let scalar = unsafe YAMLScalar(String(decoding: bytes, as: UTF8.self), style: style(data.style))
+      return unsafe (.scalar(scalar), text(data.anchor), text(data.tag))
+    case YAML_SEQUENCE_START_EVENT:
+      let data = unsafe event.data.sequence_start
+      return unsafe (.sequenceStart, text(data.anchor), text(data.tag))
+    case YAML_MAPPING_START_EVENT:
+      let data = unsafe event.data.mapping_start
+      return unsafe (.mappingStart, text(data.anchor), text(data.tag))
+    case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT: return (.collectionEnd, nil, nil)
+    default: return nil
+    }
+  }
+
+  private static func style(_ style: yaml_scalar_style_t) -> YAMLScalar.Style {
+    switch style {
+    case YAML_SINGLE_QUOTED_SCALAR_STYLE: .singleQuoted
+    case YAML_DOUBLE_QUOTED_SCALAR_STYLE: .doubleQuoted
+    case YAML_LITERAL_SCALAR_STYLE: .literal
+    case YAML_FOLDED_SCALAR_STYLE: .folded
+    default: .plain
+    }
+  }
+
+  private static func error(of parser: yaml_parser_t) -> YAMLSyntaxError {
+    unsafe YAMLSyntaxError(
+      problem: parser.problem.map { unsafe String(cString: $0) } ?? "out of memory",
+      place: YAMLPlace(parser.problem_mark),
+      context: parser.context.map { unsafe String(cString: $0) },
+      contextPlace: YAMLPlace(parser.context_mark))
+  }
+
+  private static func text(_ pointer: UnsafeMutablePointer<yaml_char_t>?) -> String? {
+    unsafe pointer.map { unsafe String(cString: $0) }
+  }
+}
+
+extension YAMLPlace {
+  fileprivate init(_ mark: yaml_mark_t) {
+    self.init(line: Int(clamping: mark.line), column: Int(clamping: mark.column))
+  }
+}
