@@ -84,7 +84,7 @@ struct DomainPlanDocument: Encodable, Sendable {
     kind = domain.kind?.rawValue
     lifecycle = domain.lifecycle?.rawValue
     stubDomain = domain.stubDomain?.rawValue
-    steps = domain.steps.map { StepDocument($0, naming: naming) }
+    steps = domain.steps.map { StepDocument($0, in: domain.name, naming: naming) }
   }
 }
 
@@ -120,7 +120,7 @@ struct StepDocument: Encodable, Sendable {
   let isReversible: Bool
   let isRequired: Bool
 
-  init(_ step: PlannedStep, naming: DeviceNaming) {
+  init(_ step: PlannedStep, in domain: String, naming: DeviceNaming) {
     device = DeviceDocument(step.device, id: step.id, label: step.label, naming: naming)
     action = step.action.rawValue
     reason = step.reason.rawValue
@@ -131,7 +131,7 @@ struct StepDocument: Encodable, Sendable {
     from = step.from
     evidence = step.evidence
     switch step.action {
-    case .blocked, .pending, .drift: remedy = step.remedy ?? step.reason.remedy
+    case .blocked, .pending, .drift: remedy = step.remedy ?? step.reason.remedy(device: step.device, domain: domain)
     case .attach, .detach, .reattach, .move, .repair, .adopt, .keep, .foreign: remedy = step.remedy
     }
     effects = step.effects

@@ -39,7 +39,7 @@ package struct PlanView: View {
     for step in steps {
       columns.row(
         Mark(step.action), step.device.description, Words.device(step.id, label: step.label, naming: naming),
-        Self.words(for: step), notes: Self.notes(for: step, style))
+        Self.words(for: step), notes: Self.notes(for: step, in: domain.name, style))
     }
   }
 
@@ -49,7 +49,8 @@ package struct PlanView: View {
     columns.heading("Drift")
     for (name, step) in drift {
       columns.row(
-        Mark(step.action), step.device.description, name, Self.words(for: step), notes: Self.notes(for: step, style))
+        Mark(step.action), step.device.description, name, Self.words(for: step),
+        notes: Self.notes(for: step, in: name, style))
     }
     for drift in plan.hostDrift {
       let place = drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "record"
@@ -98,14 +99,16 @@ package struct PlanView: View {
     return text
   }
 
-  private static func notes(for step: PlannedStep, _ style: TextStyle) -> [String] {
+  private static func notes(for step: PlannedStep, in domain: String, _ style: TextStyle) -> [String] {
     var notes: [String] = []
     if style.isVerbose, let evidence = step.evidence, step.action.isChange, step.action != .repair {
       notes.append("seen: \(evidence)")
     }
     switch step.action {
     case .blocked, .pending, .drift:
-      if let remedy = step.remedy ?? step.reason.remedy { notes.append("next: \(remedy)") }
+      if let remedy = step.remedy ?? step.reason.remedy(device: step.device, domain: domain) {
+        notes.append("next: \(remedy)")
+      }
     case .attach, .detach, .reattach, .move, .repair, .adopt, .keep, .foreign: break
     }
     return notes
@@ -125,12 +128,12 @@ package struct PlanView: View {
       (plan.count(.drift) + plan.hostDrift.count { !$0.isRepaired }, "left as found"),
     ])
     let kept = plan.count(.keep)
-    if changes.isEmpty && rest.isEmpty {
-      return kept == 0
-        ? "Nothing to do: no devices are declared, and none of Berth's are attached."
-        : "Nothing to do: \(Words.count(kept, "device is", "devices are")) as declared."
-    }
-    return "Plan: " + (changes.isEmpty ? "nothing to do" : changes) + (rest.isEmpty ? "." : "; \(rest).")
+    guard changes.isEmpty else { return "Plan: " + changes + (rest.isEmpty ? "." : "; \(rest).") }
+    let reason =
+      kept > 0
+      ? ": \(Words.count(kept, "device is", "devices are")) as declared"
+      : rest.isEmpty ? ": no device is declared, and Berth has attached none" : ""
+    return "Nothing to do" + reason + (rest.isEmpty ? "." : "; \(rest).")
   }
 }
 

@@ -48,6 +48,11 @@ extension Reason {
   }
 
   /// The next step, where a person has one to take; otherwise nil.
+  package func remedy(device: PCIAddress, domain: String) -> String? {
+    remedy?.replacing("ADDRESS", with: device.description).replacing("DOMAIN", with: domain)
+  }
+
+  /// The next step, with ADDRESS and DOMAIN for the device and the domain.
   package var remedy: String? {
     switch self {
     case .declared, .notDeclared, .optionsDiffer, .declaredElsewhere, .alreadyAttached, .inSync: nil

@@ -35,7 +35,7 @@ package struct TextStyle: Sendable {
   /// The text with nothing in it that could steer a terminal, nor anything the locale cannot show.
   ///
   /// Names and node values come from guests and from files: control characters in them become `?`.
-  func printable(_ text: String) -> String {
+  package func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
       switch scalar.value {

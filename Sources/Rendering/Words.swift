@@ -36,34 +36,31 @@ enum Words {
   }
 
   /// `Intel I210 [8086:1533]`; the id alone where it has no name, the manifest's name before either.
+  ///
+  /// A long name is cut before the id, so that the id is always whole.
   static func device(_ id: DeviceID?, label: String?, naming: DeviceNaming) -> String {
-    let name = id.map { id in naming(id).map { "\(shortened($0)) [\(id)]" } ?? "\(id)" }
-    switch (label, name) {
-    case (let label?, let name?): return "\(label): \(name)"
-    case (let label?, nil): return label
-    case (nil, let name?): return name
-    case (nil, nil): return ""
-    }
+    guard let id else { return label ?? "" }
+    guard let name = naming(id).map(shortened) else { return label.map { "\($0): \(id)" } ?? "\(id)" }
+    let whole = label.map { "\($0): \(name)" } ?? name
+    // A blank, two brackets, and the id's nine characters.
+    let room = Columns.widestName - 12
+    return "\(whole.count > room ? whole.prefix(room - 1) + "…" : whole) [\(id)]"
   }
 
-  /// A vendor's name as people say it: without its legal form.
+  /// A device's name as people say it: the name it is sold by where the list has one in brackets, otherwise without
+  /// its vendor's legal form.
   static func shortened(_ name: String) -> String {
-    var words: [Substring] = []
-    for word in name.split(separator: " ") {
-      let bare = word.hasSuffix(",") ? word.dropLast() : word
-      if legalForms.contains(String(bare)) { continue }
-      words.append(word)
+    if name.hasSuffix("]"), let start = name.lastIndex(of: "["), start != name.startIndex {
+      return String(name[name.index(after: start)..<name.index(before: name.endIndex)])
     }
-    // "Samsung Electronics Co Ltd" leaves a comma behind where the form was set off by one.
-    return words.enumerated().map { position, word in
-      let next = position + 1 < words.count
-      return word.hasSuffix(",") && !next ? String(word.dropLast()) : String(word)
+    return name.split(separator: " ").filter { word in
+      !legalForms.contains(word.hasSuffix(",") ? word.dropLast() : word)
     }.joined(separator: " ")
   }
 
-  private static let legalForms: Set<String> = [
+  private static let legalForms: Set<Substring> = [
     "Corporation", "Corp.", "Corp", "Inc.", "Inc", "Co.", "Co", "Ltd.", "Ltd", "Limited", "LLC", "GmbH", "S.A.", "AG",
-    "Electronics",
+    "Electronics", "Semiconductor",
   ]
 
   /// `permissive no → yes, rdmPolicy strict → relaxed`.
