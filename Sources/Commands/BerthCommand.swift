@@ -1,0 +1,57 @@
+import ArgumentParser
+import Core
+import Rendering
+
+/// A command: arguments to an operation, its answer to a view, and a status.
+protocol BerthCommand: ParsableCommand {
+  var global: GlobalOptions { get }
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus
+}
+
+extension BerthCommand {
+  /// Shows an answer on standard output.
+  func show(_ view: some View, in context: CommandContext) throws(Failure) {
+    let text: String
+    do {
+      text = try render(view, as: global.output, style: global.style(in: context))
+    } catch {
+      throw Failure(.failed, "the answer cannot be written as \(global.output.rawValue): \(error)")
+    }
+    context.standardOutput(text)
+  }
+
+  /// Runs what asks the host, and gives its failures their words.
+  func asking<Result>(
+    _ context: CommandContext, _ body: () throws(HostError) -> Result
+  ) throws(Failure) -> Result {
+    do throws(HostError) { return try body() } catch {
+      throw HostPlace(sandbox: global.sandboxDirectory(in: context), userID: context.userID).failure(for: error)
+    }
+  }
+}
+
+/// The whole program: reads `arguments` (without the program's name), does the work, and returns the exit status.
+package func runBerth(_ arguments: [String], in context: CommandContext) -> Int32 {
+  do {
+    var command = try RootCommand.parseAsRoot(arguments)
+    guard let command = command as? any BerthCommand else {
+      try command.run()
+      return 0
+    }
+    do throws(Failure) {
+      return try command.run(in: context).rawValue
+    } catch {
+      context.standardError(error.text(command.global.errorStyle(in: context)))
+      return error.status.rawValue
+    }
+  } catch {
+    // Only the parser's own answers come here: help, the version, or what is wrong with the arguments.
+    let text = RootCommand.fullMessage(for: error)
+    guard RootCommand.exitCode(for: error).isSuccess else {
+      context.standardError(text + "\n")
+      return ExitStatus.usage.rawValue
+    }
+    context.standardOutput(text + "\n")
+    return ExitStatus.done.rawValue
+  }
+}

@@ -1,0 +1,69 @@
+package import Core
+package import Reconciling
+package import Rendering
+
+/// Everything a command knows of the world around it; the executable fills it, tests fill it with less.
+package struct CommandContext: Sendable {
+  package var environment: [String: String]
+  /// The answer goes here.
+  package var standardOutput: @Sendable (String) -> Void
+  /// Messages go here.
+  package var standardError: @Sendable (String) -> Void
+  /// One line from the person at the terminal; nil at the end of input.
+  package var readLine: @Sendable () -> String?
+  package var isInputTerminal: Bool
+  package var isOutputTerminal: Bool
+  package var isErrorTerminal: Bool
+  package var userID: UInt32
+  /// The name manifests select by, without touching the host. The argument is the sandbox's directory, if any.
+  package var hostName: @Sendable (_ sandbox: String?) throws(Failure) -> String
+  /// Opens the host, or the sandbox in the directory.
+  package var openHost: @Sendable (_ sandbox: String?) throws(Failure) -> HostSession
+  /// Loads the device names; called only where some are shown.
+  package var loadNames: @Sendable () -> DeviceNaming
+
+  package init(
+    environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
+    standardError: @escaping @Sendable (String) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
+    isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
+    hostName: @escaping @Sendable (_ sandbox: String?) throws(Failure) -> String,
+    openHost: @escaping @Sendable (_ sandbox: String?) throws(Failure) -> HostSession,
+    loadNames: @escaping @Sendable () -> DeviceNaming = { { _ in nil } }
+  ) {
+    self.environment = environment
+    self.standardOutput = standardOutput
+    self.standardError = standardError
+    self.readLine = readLine
+    self.isInputTerminal = isInputTerminal
+    self.isOutputTerminal = isOutputTerminal
+    self.isErrorTerminal = isErrorTerminal
+    self.userID = userID
+    self.hostName = hostName
+    self.openHost = openHost
+    self.loadNames = loadNames
+  }
+}
+
+/// One host, opened: what the commands ask of the planner and the engine.
+package struct HostSession: Sendable {
+  package var observe: @Sendable (DesiredState?) throws(HostError) -> Observation
+  package var plan: @Sendable (DesiredState, Observation) -> Plan
+  package var apply: @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
+
+  package init(
+    observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
+    plan: @escaping @Sendable (DesiredState, Observation) -> Plan = { makePlan(desired: $0, observation: $1) },
+    apply: @escaping @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
+  ) {
+    self.observe = observe
+    self.plan = plan
+    self.apply = apply
+  }
+
+  /// The planner and the engine over a host's ports.
+  package init(host: Host) {
+    self.init(
+      observe: { (desired) throws(HostError) in try Observer(host: host).observe(desired: desired) },
+      apply: { plan, options, report in Executor(host: host, options: options, report: report).apply(plan) })
+  }
+}

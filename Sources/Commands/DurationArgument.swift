@@ -1,0 +1,29 @@
+import ArgumentParser
+
+/// A length of time on the command line: `10s`, `500ms`, `2m`.
+struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
+  let duration: Duration
+
+  init(_ duration: Duration) { self.duration = duration }
+
+  /// Reads a whole number and its unit; nil for anything else, for no unit, and beyond a day.
+  init?(argument: String) {
+    let digits = argument.prefix { ("0"..."9").contains($0) }
+    guard (1...9).contains(digits.utf8.count), let number = Int64(digits) else { return nil }
+    let milliseconds: Int64
+    switch argument.dropFirst(digits.count) {
+    case "ms": milliseconds = number
+    case "s": milliseconds = number * 1000
+    case "m": milliseconds = number * 60_000
+    case "h": milliseconds = number * 3_600_000
+    default: return nil
+    }
+    guard milliseconds <= 86_400_000 else { return nil }
+    duration = .milliseconds(milliseconds)
+  }
+
+  var defaultValueDescription: String {
+    let (seconds, rest) = duration.components
+    return rest == 0 ? "\(seconds)s" : "\(seconds * 1000 + rest / 1_000_000_000_000_000)ms"
+  }
+}

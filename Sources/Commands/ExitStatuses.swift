@@ -1,0 +1,46 @@
+package import Core
+
+/// The exit status of a plan.
+///
+/// Blocked is told whether or not changes are asked for; a pending domain only where it must run.
+package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) -> ExitStatus {
+  if requiresRunning && plan.count(.pending) > 0 { return .failed }
+  if plan.steps.contains(where: \.countsAsBlocked) { return .blocked }
+  return isDetailed && plan.hasChanges ? .changesPending : .done
+}
+
+/// The exit status of an apply: the worst of everything that happened.
+///
+/// The order is: failed (of which partly applied, or applied and taken back), unknown, lock busy, interrupted, blocked.
+/// What the plan could not do counts as well as what the apply did not.
+package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: Bool) -> ExitStatus {
+  let steps = outcome.domains.flatMap(\.steps)
+  let failed = steps.filter { $0.result == .failed }
+  let hasDone = steps.contains { $0.result == .done } || !outcome.hostRepairs.isEmpty
+  // A busy lock fails the domain's steps with it: they are one failure, and one worth a retry.
+  let realFailures = outcome.domains.contains { domain in
+    !domain.isLockBusy && (domain.failure != nil || domain.steps.contains { $0.result == .failed })
+  }
+  if realFailures {
+    if hasDone { return .partlyApplied }
+    return !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
+  }
+  let pending = plan.steps.filter { $0.action == .pending }
+  if requiresRunning && (!pending.isEmpty || steps.contains { $0.result == .pending }) { return .failed }
+  // A paused domain cannot answer: what it would say is as unknown as a guest's silence.
+  if steps.contains(where: { $0.result == .unknown }) || pending.contains(where: { $0.reason == .domainPaused }) {
+    return .unknown
+  }
+  if outcome.domains.contains(where: \.isLockBusy) { return .lockBusy }
+  if outcome.wasInterrupted || steps.contains(where: { $0.result == .interrupted }) { return .interrupted }
+  if plan.steps.contains(where: \.countsAsBlocked) || steps.contains(where: { $0.result == .blocked && $0.isRequired })
+  {
+    return .blocked
+  }
+  return .done
+}
+
+extension PlannedStep {
+  /// An optional device that is not there is shown, and is no failure.
+  var countsAsBlocked: Bool { action == .blocked && (isRequired || reason != .deviceMissing) }
+}

@@ -1,0 +1,61 @@
+import ArgumentParser
+import Core
+import Manifest
+import Rendering
+
+/// The manifests a command reads, and what overrides them.
+struct ManifestOptions: ParsableArguments {
+  @Argument(
+    help: ArgumentHelp(
+      "Manifest files, or directories of them.", discussion: "BERTH_MANIFEST in the environment is the default.",
+      valueName: "manifest"))
+  var paths: [String] = []
+
+  /// The paths given, or the environment's; none is a usage error unless `isOptional`.
+  func resolved(in context: CommandContext, isOptional: Bool = false) throws(Failure) -> [String] {
+    if !paths.isEmpty { return paths }
+    if let path = context.environment["BERTH_MANIFEST"], !path.isEmpty { return [path] }
+    guard !isOptional else { return [] }
+    throw Failure(
+      .usage, "no manifest given", hint: "name a manifest file or a directory of them, or set BERTH_MANIFEST")
+  }
+}
+
+/// What reading manifests came to.
+enum ReadManifests {
+  case valid(LoadedManifests)
+  case invalid([Diagnostic])
+}
+
+/// Reads manifests; throws where there are none.
+func readManifests(_ paths: [String], hostName: String) throws(Failure) -> ReadManifests {
+  do throws(ManifestFailure) {
+    return .valid(try loadManifests(paths: paths, hostName: hostName))
+  } catch {
+    switch error {
+    case .notFound(let message): throw Failure(.noManifest, message)
+    case .invalid(let diagnostics): return .invalid(diagnostics)
+    }
+  }
+}
+
+extension BerthCommand {
+  /// Reads manifests; what is wrong with them is written to standard error, all of it.
+  func load(_ paths: [String], in context: CommandContext) throws(Failure) -> LoadedManifests {
+    let hostName = try context.hostName(global.sandboxDirectory(in: context))
+    switch try readManifests(paths, hostName: hostName) {
+    case .valid(let loaded):
+      report(loaded.warnings, in: context)
+      return loaded
+    case .invalid(let diagnostics):
+      report(diagnostics, in: context)
+      let errors = diagnostics.count { $0.severity == .error }
+      throw Failure(.invalidManifest, "\(errors) error\(errors == 1 ? "" : "s") in the manifest; nothing was touched")
+    }
+  }
+
+  /// Writes what the manifest's reader found.
+  func report(_ diagnostics: [Diagnostic], in context: CommandContext) {
+    for diagnostic in diagnostics { context.standardError("\(diagnostic)\n") }
+  }
+}

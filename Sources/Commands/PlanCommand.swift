@@ -1,0 +1,70 @@
+import ArgumentParser
+import Core
+import Manifest
+import Rendering
+
+/// `berth plan`: shows what would change, and changes nothing.
+struct PlanCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plan", abstract: "Show what would make the host as the manifest declares it; changes nothing.")
+
+  @OptionGroup var manifests: ManifestOptions
+  @OptionGroup var policy: PolicyOptions
+  @OptionGroup var global: GlobalOptions
+
+  @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 where there is something to change.")
+  var detailedExitCode = false
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let prepared = try prepare(manifests, policy, in: context)
+    try show(prepared.view(naming: context.loadNames()), in: context)
+    return exitStatus(
+      of: prepared.plan, isDetailed: detailedExitCode, requiresRunning: policy.requireRunning)
+  }
+}
+
+/// What is declared, what was found, and the plan between the two.
+struct PreparedPlan {
+  var session: HostSession
+  var plan: Plan
+  var warnings: [String]
+
+  func view(naming: @escaping DeviceNaming) -> PlanView { PlanView(plan: plan, warnings: warnings, naming: naming) }
+}
+
+/// What a run may do beyond or short of the manifest's policy.
+struct PolicyOptions: ParsableArguments {
+  @Option(
+    help: "What happens to attached devices nobody declares, in place of the manifest's policy: never, owned, all.")
+  var prune: Policy.Prune?
+
+  @Flag(name: .customLong("allow-removals"), help: "Detach more devices than policy.maxRemovals allows.")
+  var allowRemovals = false
+
+  @Flag(name: .customLong("require-running"), help: "Fail where a declared domain cannot take its devices now.")
+  var requireRunning = false
+
+  /// The desired state with these options in place of its own policy.
+  func applied(to desired: DesiredState) -> DesiredState {
+    var desired = desired
+    if let prune { desired.policy.prune = prune }
+    if allowRemovals { desired.policy.maxRemovals = nil }
+    return desired
+  }
+}
+
+extension Policy.Prune: ExpressibleByArgument {}
+
+extension BerthCommand {
+  /// Reads the manifests, looks at the host, and plans: the same for `plan` and for `apply`.
+  func prepare(
+    _ manifests: ManifestOptions, _ policy: PolicyOptions, in context: CommandContext
+  ) throws(Failure) -> PreparedPlan {
+    let loaded = try load(try manifests.resolved(in: context), in: context)
+    let desired = policy.applied(to: loaded.desired)
+    let session = try context.openHost(global.sandboxDirectory(in: context))
+    let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
+    return PreparedPlan(
+      session: session, plan: session.plan(desired, observation), warnings: loaded.warnings.map(\.message))
+  }
+}

@@ -1,0 +1,17 @@
+import ArgumentParser
+import Core
+import Manifest
+import Rendering
+
+/// `berth schema`: the manifest's JSON Schema, for editors and checkers.
+struct SchemaCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "schema", abstract: "Print the JSON Schema of manifests, for editors and checkers.")
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    context.standardOutput(manifestSchema())
+    return .done
+  }
+}

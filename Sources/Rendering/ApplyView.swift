@@ -1,0 +1,122 @@
+package import Core
+
+/// What became of an apply, for people and for programs.
+package struct ApplyView: View {
+  package var plan: Plan
+  package var outcome: ApplyOutcome
+  package var status: ExitStatus
+  package var warnings: [String]
+  private let naming: DeviceNaming
+
+  package init(
+    plan: Plan, outcome: ApplyOutcome, status: ExitStatus, warnings: [String] = [],
+    naming: @escaping DeviceNaming = { _ in nil }
+  ) {
+    self.plan = plan
+    self.outcome = outcome
+    self.status = status
+    self.warnings = warnings
+    self.naming = naming
+  }
+
+  package var document: ApplyDocument {
+    ApplyDocument(plan: plan, outcome: outcome, status: status, warnings: warnings, naming: naming)
+  }
+
+  /// The result alone: the plan was shown before it.
+  package func text(_ style: TextStyle) -> String {
+    var columns = Columns(style: style)
+    for domain in outcome.domains { write(domain, to: &columns, style: style) }
+    if !outcome.hostRepairs.isEmpty {
+      columns.heading("Host")
+      for repair in outcome.hostRepairs { columns.row(.differ, "done", "", repair) }
+    }
+    var result = columns.rendered()
+    if !columns.isEmpty { result += "\n" }
+    return result + style.printable(summary) + "\n"
+  }
+
+  private func write(_ domain: DomainOutcome, to columns: inout Columns, style: TextStyle) {
+    guard !domain.steps.isEmpty || domain.failure != nil || !domain.readopted.isEmpty else { return }
+    columns.heading(domain.name, domain.id.map { "domid \($0)" } ?? "not running")
+    for step in domain.steps {
+      var notes: [String] = []
+      if style.isVerbose { notes += step.evidence.map { "proof: \($0)" } }
+      columns.row(
+        Mark(step.result, of: step.action), step.device.description, name(of: step.device), Self.words(for: step),
+        notes: notes)
+    }
+    for device in domain.readopted {
+      columns.row(
+        .differ, device.description, name(of: device), "entered again: another toolstack had overwritten its entry")
+    }
+    if let failure = domain.failure {
+      columns.row(.refuse, domain.isLockBusy ? "lock busy" : "failed", "", failure)
+    }
+    if style.isVerbose {
+      columns.row(
+        .none, "rounds \(domain.rounds)", "", "userdata lock held for at most \(domain.longestLockMicroseconds) µs")
+    }
+  }
+
+  private func name(of device: PCIAddress) -> String {
+    let step = plan.steps.first { $0.device == device }
+    return Words.device(step?.id, label: step?.label, naming: naming)
+  }
+
+  static func words(for step: StepOutcome) -> String {
+    var text: String
+    switch step.result {
+    case .done:
+      text = doneWord(step.action)
+      if let address = step.virtualAddress { text += ", the guest sees \(address)" }
+    case .unchanged: text = "unchanged"
+    case .failed: text = "\(step.action.rawValue) failed"
+    case .unknown: text = "\(step.action.rawValue) outcome unknown"
+    case .blocked: text = "\(step.action.rawValue) refused"
+    case .pending: text = "\(step.action.rawValue) pending"
+    case .interrupted: text = "\(step.action.rawValue) not begun: interrupted"
+    }
+    if let detail = step.detail { text += ": \(detail)" }
+    if step.isUndone { text += " (taken back)" }
+    return text
+  }
+
+  private static func doneWord(_ action: StepAction) -> String {
+    switch action {
+    case .attach: "attached"
+    case .detach: "detached"
+    case .reattach: "attached again"
+    case .move: "moved here"
+    case .repair: "repaired"
+    case .adopt: "adopted"
+    case .keep, .foreign, .blocked, .pending, .drift: "left as it is"
+    }
+  }
+
+  /// What the whole apply came to, in one sentence.
+  var summary: String {
+    let steps = outcome.domains.flatMap(\.steps)
+    func done(_ action: StepAction) -> Int { steps.count { $0.result == .done && $0.action == action } }
+    func count(_ result: StepResult) -> Int { steps.count { $0.result == result } }
+    let readopted = outcome.domains.reduce(0) { $0 + $1.readopted.count }
+    let good = Words.counts([
+      (done(.attach), "attached"), (done(.detach), "detached"), (done(.reattach), "changed"), (done(.move), "moved"),
+      (done(.repair) + outcome.hostRepairs.count, "repaired"), (done(.adopt), "adopted"),
+      (readopted, "entered again"), (count(.unchanged), "unchanged"),
+    ])
+    let lockBusy = outcome.domains.count { $0.isLockBusy }
+    let otherFailures = outcome.domains.count { $0.failure != nil && !$0.isLockBusy && !hasFailedStep($0) }
+    let bad = Words.counts([
+      (count(.failed), "failed"), (otherFailures, otherFailures == 1 ? "domain failed" : "domains failed"),
+      (count(.unknown), "unknown"), (lockBusy, lockBusy == 1 ? "domain's lock busy" : "domains' locks busy"),
+      (count(.blocked) + plan.count(.blocked), "blocked"), (count(.pending) + plan.count(.pending), "pending"),
+      (count(.interrupted), "not begun"),
+    ])
+    let verb = outcome.wasInterrupted ? "Interrupted: " : "Applied: "
+    return verb + (good.isEmpty ? "nothing" : good) + (bad.isEmpty ? "." : "; \(bad).")
+      + (count(.unknown) > 0 ? " The next apply takes up what is unknown." : "")
+  }
+
+  private func hasFailedStep(_ domain: DomainOutcome) -> Bool { domain.steps.contains { $0.result == .failed } }
+}

@@ -1,0 +1,141 @@
+package import Core
+
+/// How far a device is into or out of a domain.
+enum Attachment: String, Encodable, Sendable {
+  /// Exported, the bus connected on both sides: the guest has it.
+  case attached
+  /// Exported before the guest has connected.
+  case exported
+  /// In the back end, and not exported yet.
+  case entered
+  /// A removal is under way or was left half done.
+  case removing
+  /// Only in libxl's saved configuration.
+  case saved
+  /// Neither in the back end nor saved.
+  case absent
+  /// In the back end with a state that says nothing known.
+  case unclear
+}
+
+/// One device of a domain, seen from every side.
+struct DeviceStatus: Sendable {
+  var address: PCIAddress
+  var id: DeviceID?
+  var label: String?
+  var attachment: Attachment
+  var virtualAddress: PCIAddress?
+  var options: DeviceOptions?
+  var isDeclared: Bool
+  var isOwned: Bool
+  var isSaved: Bool
+  var claim: DomainID?
+}
+
+/// One domain and its devices.
+struct DomainStatus: Sendable {
+  var name: String
+  var uuid: DomainUUID?
+  /// Nil where the domain does not exist now.
+  var observed: ObservedDomain?
+  var devices: [DeviceStatus]
+}
+
+/// What a host has, put together from an observation and what is declared for it.
+package struct HostStatus: Sendable {
+  var host: HostFacts
+  var domainCount: Int
+  var deviceCount: Int
+  var domains: [DomainStatus]
+  /// Devices that are in no domain.
+  var free: [ObservedDevice]
+  /// What differs, as the planner sees it.
+  var plan: Plan
+  var leftovers: [BackEnd]
+  var intents: [Intent]
+
+  /// Puts together what `observation` and `desired` say; `plan` must be made from the same two.
+  package init(observation: Observation, desired: DesiredState?, plan: Plan) {
+    self.plan = plan
+    host = observation.host
+    domainCount = observation.domains.count
+    deviceCount = observation.devices.count
+    leftovers = observation.leftoverBackEnds
+    intents = observation.intents
+
+    let devices = Dictionary(observation.devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
+    var declared = Dictionary(
+      (desired?.domains ?? []).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var records = Dictionary(observation.records.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+    var used: Set<PCIAddress> = []
+
+    domains = observation.domains.map { domain in
+      let wanted = declared.removeValue(forKey: domain.name)
+      let record = records.removeValue(forKey: domain.uuid)
+      let status = DomainStatus(
+        name: domain.name, uuid: domain.uuid, observed: domain,
+        devices: Self.devices(of: domain, wanted: wanted, record: record, among: devices))
+      used.formUnion(status.devices.filter { $0.attachment != .absent }.map(\.address))
+      return status
+    }
+    // Declared or remembered domains that do not exist now, in order of name.
+    var absent: [DomainStatus] = declared.values.map { wanted in
+      let record = records.first { $0.value.name == wanted.name || $0.key == wanted.uuid }
+      if let record { records.removeValue(forKey: record.key) }
+      return Self.absentDomain(wanted.name, wanted: wanted, record: record?.value, among: devices)
+    }
+    absent += records.values.map { Self.absentDomain($0.name, wanted: nil, record: $0, among: devices) }
+    domains += absent.sorted { ($0.name, $0.uuid?.description ?? "") < ($1.name, $1.uuid?.description ?? "") }
+    free = observation.devices.filter { !used.contains($0.address) && $0.facts != nil }
+  }
+
+  private static func absentDomain(
+    _ name: String, wanted: DesiredDomain?, record: OwnershipRecord?, among devices: [PCIAddress: ObservedDevice]
+  ) -> DomainStatus {
+    let addresses = Set(wanted?.devices.map(\.address) ?? []).union(record?.devices ?? [])
+    return DomainStatus(
+      name: name, uuid: wanted?.uuid ?? record?.uuid, observed: nil,
+      devices: addresses.sorted().map { address in
+        let declared = wanted?.devices.first { $0.address == address }
+        return DeviceStatus(
+          address: address, id: devices[address]?.facts?.id, label: declared?.label, attachment: .absent,
+          isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false, isSaved: false,
+          claim: devices[address]?.claim)
+      })
+  }
+
+  private static func devices(
+    of domain: ObservedDomain, wanted: DesiredDomain?, record: OwnershipRecord?,
+    among devices: [PCIAddress: ObservedDevice]
+  ) -> [DeviceStatus] {
+    var saved: [PCIAddress: SavedDevice] = [:]
+    if case .devices(let list) = domain.saved { for device in list { saved[device.address] = device } }
+    let entries = Dictionary(
+      (domain.backEnd?.entries ?? []).compactMap { entry in entry.device.map { ($0, entry) } },
+      uniquingKeysWith: { first, _ in first })
+    let addresses = Set(entries.keys).union(saved.keys).union(wanted?.devices.map(\.address) ?? [])
+      .union(record?.devices ?? [])
+    return addresses.sorted().map { address in
+      let entry = entries[address]
+      let declared = wanted?.devices.first { $0.address == address }
+      return DeviceStatus(
+        address: address, id: devices[address]?.facts?.id, label: declared?.label,
+        attachment: attachment(entry, of: domain.backEnd, isSaved: saved[address] != nil),
+        virtualAddress: entry?.virtualAddress, options: entry?.options ?? saved[address]?.options,
+        isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false,
+        isSaved: saved[address] != nil, claim: devices[address]?.claim)
+    }
+  }
+
+  private static func attachment(_ entry: BackEndEntry?, of backEnd: BackEnd?, isSaved: Bool) -> Attachment {
+    guard let entry, let backEnd else { return isSaved ? .saved : .absent }
+    switch entry.state.state {
+    case .initialised:
+      guard entry.isExported else { return .entered }
+      return backEnd.state.state == .connected && backEnd.frontEndState.state == .connected ? .attached : .exported
+    case .initialising, .initWait: return .entered
+    case .closing, .closed: return .removing
+    case .unknown, .connected, .reconfiguring, .reconfigured, nil: return .unclear
+    }
+  }
+}

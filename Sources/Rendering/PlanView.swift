@@ -1,0 +1,150 @@
+package import Core
+
+/// A plan, for people and for programs.
+package struct PlanView: View {
+  package var plan: Plan
+  /// What the manifest's reader remarked.
+  package var warnings: [String]
+  private let naming: DeviceNaming
+
+  package init(plan: Plan, warnings: [String] = [], naming: @escaping DeviceNaming = { _ in nil }) {
+    self.plan = plan
+    self.warnings = warnings
+    self.naming = naming
+  }
+
+  package var document: PlanDocument { PlanDocument(plan, warnings: warnings, naming: naming) }
+
+  package func text(_ style: TextStyle) -> String {
+    var columns = Columns(style: style)
+    for domain in plan.domains { write(domain, to: &columns, style: style) }
+    writeDrift(to: &columns, style: style)
+
+    var result = style.printable(header) + "\n\n"
+    if !columns.isEmpty { result += columns.rendered() + "\n" }
+    return result + style.printable(summary) + "\n"
+  }
+
+  /// `host17 · Xen 4.17.7 · 4 domains, 11 devices`.
+  private var header: String {
+    Words.host(plan.host, domains: plan.domainCount, devices: plan.deviceCount)
+  }
+
+  private func write(_ domain: DomainPlan, to columns: inout Columns, style: TextStyle) {
+    let steps = domain.steps.filter { Self.isShown($0, style) && !Self.isDrift($0) }
+    guard !steps.isEmpty else { return }
+    columns.heading(
+      domain.name,
+      Words.domain(id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle, stubDomain: domain.stubDomain))
+    for step in steps {
+      columns.row(
+        Mark(step.action), step.device.description, Words.device(step.id, label: step.label, naming: naming),
+        Self.words(for: step), notes: Self.notes(for: step, in: domain.name, style))
+    }
+  }
+
+  private func writeDrift(to columns: inout Columns, style: TextStyle) {
+    let drift = plan.domains.flatMap { domain in domain.steps.filter(Self.isDrift).map { (domain.name, $0) } }
+    guard !drift.isEmpty || !plan.hostDrift.isEmpty else { return }
+    columns.heading("Drift")
+    for (name, step) in drift {
+      columns.row(
+        Mark(step.action), step.device.description, name, Self.words(for: step),
+        notes: Self.notes(for: step, in: name, style))
+    }
+    for drift in plan.hostDrift {
+      let place = drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "record"
+      columns.row(
+        .differ, place, drift.uuid?.description ?? "",
+        "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.meaning : drift.evidence), "
+          + (drift.isRepaired ? drift.kind.repair : "left as it is"))
+    }
+  }
+
+  /// What is as declared is shown on demand only.
+  private static func isShown(_ step: PlannedStep, _ style: TextStyle) -> Bool {
+    style.isVerbose || step.action != .keep
+  }
+
+  private static func isDrift(_ step: PlannedStep) -> Bool { step.action == .repair || step.action == .drift }
+
+  /// What happens to the device and why, on one line.
+  static func words(for step: PlannedStep) -> String {
+    let mode = step.mode.map { ", \($0.rawValue)" } ?? ""
+    let found = step.evidence ?? step.reason.meaning
+    var text: String
+    switch step.action {
+    case .attach:
+      let options = Words.unusualOptions(step.after)
+      text = "attach" + mode + (options.isEmpty ? "" : ", \(options)")
+    case .detach: text = "detach: \(step.reason.meaning)"
+    case .reattach:
+      let changes = step.before.flatMap { before in step.after.map { Words.optionChanges(from: before, to: $0) } } ?? ""
+      text = (changes.isEmpty ? step.reason.meaning : changes) + " (detach, attach)"
+    case .move: text = "move here from \(step.from ?? "another domain")" + mode
+    case .repair: text = "\(step.reason.rawValue): \(found), \(step.reason.repair)"
+    case .drift: text = "\(step.reason.rawValue): \(found), left as it is"
+    case .adopt: text = "adopt: attached already, only Berth's record changes"
+    case .keep: text = "as declared"
+    case .foreign: text = "foreign: not declared and not Berth's, left alone"
+    case .blocked:
+      text = "blocked: \(step.reason.rawValue), \(found)"
+      if !step.isRequired { text += " (optional)" }
+    case .pending: text = "pending: \(step.reason.rawValue), \(found)"
+    }
+    if step.action.isChange {
+      for effect in step.effects { text += "; \(effect)" }
+      if !step.isReversible { text += "; cannot be undone" }
+    }
+    return text
+  }
+
+  private static func notes(for step: PlannedStep, in domain: String, _ style: TextStyle) -> [String] {
+    var notes: [String] = []
+    if style.isVerbose, let evidence = step.evidence, step.action.isChange, step.action != .repair {
+      notes.append("seen: \(evidence)")
+    }
+    switch step.action {
+    case .blocked, .pending, .drift:
+      if let remedy = step.remedy ?? step.reason.remedy(device: step.device, domain: domain) {
+        notes.append("next: \(remedy)")
+      }
+    case .attach, .detach, .reattach, .move, .repair, .adopt, .keep, .foreign: break
+    }
+    return notes
+  }
+
+  /// What the whole plan comes to, in one sentence.
+  var summary: String {
+    let bookkeeping = plan.hostDrift.count { $0.isRepaired && $0.kind.isBookkeeping }
+    let repairs = plan.count(.repair) + plan.hostDrift.count { $0.isRepaired && !$0.kind.isBookkeeping }
+    let changes = Words.counts([
+      (plan.count(.attach), "to attach"), (plan.count(.detach), "to detach"), (plan.count(.reattach), "to change"),
+      (plan.count(.move), "to move"), (repairs, "to repair"), (plan.count(.adopt), "to adopt"),
+      (bookkeeping, bookkeeping == 1 ? "record to update" : "records to update"),
+    ])
+    let rest = Words.counts([
+      (plan.count(.blocked), "blocked"), (plan.count(.pending), "pending"), (plan.count(.foreign), "foreign"),
+      (plan.count(.drift) + plan.hostDrift.count { !$0.isRepaired }, "left as found"),
+    ])
+    let kept = plan.count(.keep)
+    guard changes.isEmpty else { return "Plan: " + changes + (rest.isEmpty ? "." : "; \(rest).") }
+    let reason =
+      kept > 0
+      ? ": \(Words.count(kept, "device is", "devices are")) as declared"
+      : rest.isEmpty ? ": no device is declared, and Berth has attached none" : ""
+    return "Nothing to do" + reason + (rest.isEmpty ? "." : "; \(rest).")
+  }
+}
+
+extension Words {
+  /// `host17 · Xen 4.17.7 · 4 domains, 11 devices`.
+  static func host(_ host: HostFacts, domains: Int, devices: Int) -> String {
+    var parts = [host.name]
+    parts.append(host.xenVersion.map { "Xen \($0)" } ?? "Xen version unknown")
+    if host.hasIOMMU == false { parts.append("no IOMMU") }
+    if !host.hasPCIBack { parts.append("pciback not loaded") }
+    parts.append(Words.count(domains, "domain") + ", " + Words.count(devices, "device"))
+    return parts.joined(separator: " · ")
+  }
+}

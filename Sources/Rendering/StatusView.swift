@@ -1,0 +1,158 @@
+import Core
+
+/// The state of a host, for people and for programs.
+package struct StatusView: View {
+  package var status: HostStatus
+  package var warnings: [String]
+  private let naming: DeviceNaming
+
+  package init(
+    status: HostStatus, warnings: [String] = [], naming: @escaping DeviceNaming = { _ in nil }
+  ) {
+    self.status = status
+    self.warnings = warnings
+    self.naming = naming
+  }
+
+  package var document: StatusDocument { StatusDocument(status, warnings: warnings, naming: naming) }
+
+  package func text(_ style: TextStyle) -> String {
+    var columns = Columns(style: style)
+    for domain in status.domains { write(domain, to: &columns, style: style) }
+    if !status.free.isEmpty {
+      columns.heading("In no domain")
+      for device in status.free {
+        columns.row(
+          .none, device.address.description, Words.device(device.facts?.id, label: nil, naming: naming),
+          Self.words(forFree: device))
+      }
+    }
+    let anomalies = writeAnomalies(to: &columns)
+    let header = Words.host(status.host, domains: status.domainCount, devices: status.deviceCount)
+    return style.printable(header) + "\n\n" + (columns.isEmpty ? "" : columns.rendered() + "\n")
+      + style.printable(summary(anomalies: anomalies)) + "\n"
+  }
+
+  private func write(_ domain: DomainStatus, to columns: inout Columns, style: TextStyle) {
+    var text = Words.domain(
+      id: domain.observed?.id, kind: domain.observed?.kind, lifecycle: domain.observed?.lifecycle,
+      stubDomain: domain.observed?.stubDomain, stubDomainOf: domain.observed?.stubDomainOf)
+    if let backEnd = domain.observed?.backEnd, !backEnd.isAbsent { text += ", bus \(Self.bus(backEnd, style))" }
+    columns.heading(domain.name, text)
+    for device in domain.devices {
+      columns.row(
+        Self.mark(device), device.address.description, Words.device(device.id, label: device.label, naming: naming),
+        Self.words(for: device, in: domain.observed, style))
+    }
+  }
+
+  private static func mark(_ device: DeviceStatus) -> Mark {
+    switch device.attachment {
+    case .attached, .exported: .same
+    case .entered, .removing, .absent: .wait
+    case .saved: .differ
+    case .unclear: .unsure
+    }
+  }
+
+  /// `connected`, with the two states behind it on demand.
+  private static func bus(_ backEnd: BackEnd, _ style: TextStyle) -> String {
+    let word: String
+    switch (backEnd.state.state, backEnd.frontEndState.state) {
+    case (.connected, .connected): word = "connected"
+    case (.reconfiguring, _), (.reconfigured, _): word = "reconfiguring"
+    case (.closing, _), (.closed, _): word = "closing"
+    case (.initialising, _), (.initWait, _), (.initialised, _): word = "waiting for the guest"
+    default: word = "unclear"
+    }
+    guard style.isVerbose || word == "unclear" else { return word }
+    return "\(word) (back end \(backEnd.state), front end \(backEnd.frontEndState))"
+  }
+
+  private static func words(for device: DeviceStatus, in domain: ObservedDomain?, _ style: TextStyle) -> String {
+    var parts: [String] = []
+    switch device.attachment {
+    case .attached: parts.append("attached")
+    case .exported: parts.append("exported, the guest has not connected")
+    case .entered: parts.append("waiting to be exported")
+    case .removing: parts.append("being removed")
+    case .saved: parts.append("saved, not attached")
+    case .absent: parts.append("not attached")
+    case .unclear: parts.append("state unclear")
+    }
+    if let address = device.virtualAddress { parts.append("the guest sees \(address)") }
+    switch (device.isDeclared, device.isOwned) {
+    case (true, true): parts.append("declared, Berth's")
+    case (true, false): parts.append("declared")
+    case (false, true): parts.append("Berth's")
+    case (false, false): parts.append("foreign")
+    }
+    let options = Words.unusualOptions(device.options)
+    if !options.isEmpty { parts.append(options) }
+    let isThere = device.attachment != .absent && device.attachment != .saved
+    switch device.claim {
+    case nil: if isThere { parts.append("not reserved") }
+    case let claim? where claim != domain?.id: parts.append("reserved for domid \(claim)")
+    case let claim?: if style.isVerbose { parts.append("reserved for domid \(claim)") }
+    }
+    if isThere && !device.isSaved { parts.append("not in the saved configuration") }
+    return parts.joined(separator: ", ")
+  }
+
+  private static func words(forFree device: ObservedDevice) -> String {
+    var parts: [String] = []
+    if let facts = device.facts {
+      parts.append(
+        facts.isOnPCIBack ? "assignable" : facts.driver.map { "not assignable: driver \($0)" } ?? "not assignable")
+    }
+    if let claim = device.claim { parts.append("reserved for domid \(claim)") }
+    if device.assignment == .assigned { parts.append("assigned to some domain by Xen") }
+    return parts.joined(separator: ", ")
+  }
+
+  /// Writes what differs from what the stores should say; returns how much that is.
+  private func writeAnomalies(to columns: inout Columns) -> Int {
+    let steps = status.plan.domains.flatMap { domain in
+      domain.steps.filter { $0.action == .repair || $0.action == .drift }.map { (domain.name, $0) }
+    }
+    let known = Set(status.plan.hostDrift.compactMap(\.domain))
+    let leftovers = status.leftovers.filter { !known.contains($0.domain) }
+    let count = steps.count + status.plan.hostDrift.count + leftovers.count + status.intents.count
+    guard count > 0 else { return 0 }
+    columns.heading("Anomalies")
+    for (name, step) in steps {
+      columns.row(
+        .differ, step.device.description, name,
+        "\(step.reason.rawValue): \(step.evidence ?? step.reason.meaning)"
+          + (step.action == .repair ? ", the next apply repairs it" : ""))
+    }
+    for drift in status.plan.hostDrift {
+      columns.row(
+        .differ, drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "record",
+        drift.uuid?.description ?? "",
+        "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.meaning : drift.evidence)"
+          + (drift.isRepaired ? ", the next apply repairs it" : ""))
+    }
+    for backEnd in leftovers {
+      columns.row(.differ, "domid \(backEnd.domain)", "", "leaked-back-end: a back end whose domain is gone")
+    }
+    for intent in status.intents {
+      let devices = intent.devices.map(\.description).joined(separator: ", ")
+      columns.row(
+        .differ, "domid \(intent.domain.id)", "",
+        intent.isLive
+          ? "another Berth is at work: \(intent.operation.rawValue) \(devices)"
+          : "an earlier Berth ended before it had finished: \(intent.operation.rawValue) \(devices)")
+    }
+    return count
+  }
+
+  private func summary(anomalies: Int) -> String {
+    let attached = status.domains.flatMap(\.devices).count {
+      $0.attachment == .attached || $0.attachment == .exported
+    }
+    return Words.count(attached, "device") + " attached, "
+      + Words.count(status.free.count { $0.facts?.isOnPCIBack ?? false }, "device") + " free to assign, "
+      + (anomalies == 0 ? "no anomalies." : Words.count(anomalies, "anomaly", "anomalies") + ".")
+  }
+}

@@ -1,0 +1,111 @@
+package import Core
+
+/// How text is written for people: what the terminal can show and how much is wanted.
+package struct TextStyle: Sendable {
+  /// Colours repeat what marks and words already say.
+  package var usesColor: Bool
+  /// Only ASCII: the locale cannot show more.
+  package var isASCII: Bool
+  /// Also what is as declared, and the proof behind each line.
+  package var isVerbose: Bool
+
+  package init(usesColor: Bool = false, isASCII: Bool = false, isVerbose: Bool = false) {
+    self.usesColor = usesColor
+    self.isASCII = isASCII
+    self.isVerbose = isVerbose
+  }
+
+  /// What a line is about, where the terminal has colours.
+  enum Tone: String {
+    case plain = ""
+    case added = "32"
+    case removed = "31"
+    case changed = "33"
+    case refused = "31;1"
+    case waiting = "36"
+    case quiet = "2"
+    case heading = "1"
+  }
+
+  /// The text between the terminal's codes for a tone, or alone where colours are off.
+  func paint(_ text: String, _ tone: Tone) -> String {
+    usesColor && tone != .plain ? "\u{1B}[\(tone.rawValue)m\(text)\u{1B}[0m" : text
+  }
+
+  /// The text with nothing in it that could steer a terminal, nor anything the locale cannot show.
+  ///
+  /// Names and node values come from guests and from files: control characters in them become `?`.
+  package func printable(_ text: String) -> String {
+    var result = ""
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0x20..<0x7F: result.unicodeScalars.append(scalar)
+      case 0x09, 0x0A: result += " "
+      case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF: result += "?"
+      default:
+        if !isASCII {
+          result.unicodeScalars.append(scalar)
+        } else {
+          result += Self.plainForms[scalar] ?? "?"
+        }
+      }
+    }
+    return result
+  }
+
+  /// What stands for the program's own signs where only ASCII can be shown.
+  private static let plainForms: [Unicode.Scalar: String] = [
+    "·": "|", "→": "->", "…": ".", "≠": "*", "–": "-", "×": "x", "’": "'", "µ": "u",
+  ]
+}
+
+/// The sign before a line: it says alone what colour repeats.
+enum Mark: String {
+  case add = "+"
+  case remove = "-"
+  case change = "~"
+  case refuse = "!"
+  case wait = "…"
+  case differ = "≠"
+  case same = "="
+  case unsure = "?"
+  case none = " "
+
+  var tone: TextStyle.Tone {
+    switch self {
+    case .add: .added
+    case .remove: .removed
+    case .change, .differ: .changed
+    case .refuse: .refused
+    case .wait, .unsure: .waiting
+    case .same: .quiet
+    case .none: .plain
+    }
+  }
+
+  init(_ action: StepAction) {
+    self =
+      switch action {
+      case .attach: .add
+      case .detach: .remove
+      case .reattach, .move: .change
+      case .repair, .drift: .differ
+      case .adopt, .keep, .foreign: .same
+      case .blocked: .refuse
+      case .pending: .wait
+      }
+  }
+
+  init(_ result: StepResult, of action: StepAction) {
+    self =
+      switch result {
+      case .done, .unchanged: Mark(action)
+      case .failed, .blocked: .refuse
+      case .unknown: .unsure
+      case .pending, .interrupted: .wait
+      }
+  }
+}
+
+/// A device's name for people, from the system's list of ids; nil where it has none.
+package typealias DeviceNaming = @Sendable (DeviceID) -> String?

@@ -1,0 +1,104 @@
+import Core
+
+/// The words that plans, results and status share.
+enum Words {
+  static func kind(_ kind: DomainKind) -> String {
+    switch kind {
+    case .pv: "PV"
+    case .hvm: "HVM"
+    case .pvh: "PVH"
+    case .unknown: "kind unknown"
+    }
+  }
+
+  static func lifecycle(_ lifecycle: DomainLifecycle) -> String {
+    switch lifecycle {
+    case .building: "being built"
+    case .cold: "built, not started"
+    case .running: "running"
+    case .paused: "paused"
+    case .shutdown: "shutting down"
+    case .destroying: "being destroyed"
+    }
+  }
+
+  /// `domid 2, PV, running`.
+  static func domain(
+    id: DomainID?, kind: DomainKind?, lifecycle: DomainLifecycle?, stubDomain: DomainID?, stubDomainOf: DomainID? = nil
+  ) -> String {
+    guard let id else { return "not running" }
+    var parts = ["domid \(id)"]
+    if let kind { parts.append(Words.kind(kind)) }
+    if let stubDomain { parts.append("stub domain \(stubDomain)") }
+    if let stubDomainOf { parts.append("stub domain of \(stubDomainOf)") }
+    if let lifecycle { parts.append(Words.lifecycle(lifecycle)) }
+    return parts.joined(separator: ", ")
+  }
+
+  /// `Intel I210 [8086:1533]`; the id alone where it has no name, the manifest's name before either.
+  ///
+  /// A long name is cut before the id, so that the id is always whole.
+  static func device(_ id: DeviceID?, label: String?, naming: DeviceNaming) -> String {
+    guard let id else { return label ?? "" }
+    guard let name = naming(id).map(shortened) else { return label.map { "\($0): \(id)" } ?? "\(id)" }
+    let whole = label.map { "\($0): \(name)" } ?? name
+    // A blank, two brackets, and the id's nine characters.
+    let room = Columns.widestName - 12
+    return "\(whole.count > room ? whole.prefix(room - 1) + "…" : whole) [\(id)]"
+  }
+
+  /// A device's name as people say it: the name it is sold by where the list has one in brackets, otherwise without
+  /// its vendor's legal form.
+  static func shortened(_ name: String) -> String {
+    if name.hasSuffix("]"), let start = name.lastIndex(of: "["), start != name.startIndex {
+      return String(name[name.index(after: start)..<name.index(before: name.endIndex)])
+    }
+    return name.split(separator: " ").filter { word in
+      !legalForms.contains(word.hasSuffix(",") ? word.dropLast() : word)
+    }.joined(separator: " ")
+  }
+
+  private static let legalForms: Set<Substring> = [
+    "Corporation", "Corp.", "Corp", "Inc.", "Inc", "Co.", "Co", "Ltd.", "Ltd", "Limited", "LLC", "GmbH", "S.A.", "AG",
+    "Electronics", "Semiconductor",
+  ]
+
+  /// `permissive no → yes, rdmPolicy strict → relaxed`.
+  static func optionChanges(from before: DeviceOptions, to after: DeviceOptions) -> String {
+    var changes: [String] = []
+    func compare(_ name: String, _ old: String, _ new: String) {
+      if old != new { changes.append("\(name) \(old) → \(new)") }
+    }
+    compare("permissive", yesNo(before.permissive), yesNo(after.permissive))
+    compare("msiTranslate", yesNo(before.msiTranslate), yesNo(after.msiTranslate))
+    compare("powerManagement", yesNo(before.powerManagement), yesNo(after.powerManagement))
+    compare("rdmPolicy", before.rdmPolicy.rawValue, after.rdmPolicy.rawValue)
+    compare("virtualSlot", slot(before.virtualSlot), slot(after.virtualSlot))
+    return changes.joined(separator: ", ")
+  }
+
+  /// The options that are not libxl's defaults, for an attach.
+  static func unusualOptions(_ options: DeviceOptions?) -> String {
+    guard let options else { return "" }
+    var parts: [String] = []
+    if options.permissive { parts.append("permissive") }
+    if options.msiTranslate { parts.append("msiTranslate") }
+    if options.powerManagement { parts.append("powerManagement") }
+    if options.rdmPolicy != .strict { parts.append("rdmPolicy \(options.rdmPolicy.rawValue)") }
+    if let slot = options.virtualSlot { parts.append("virtualSlot \(slot)") }
+    return parts.joined(separator: ", ")
+  }
+
+  static func yesNo(_ value: Bool) -> String { value ? "yes" : "no" }
+  private static func slot(_ value: UInt8?) -> String { value.map { String($0) } ?? "any" }
+
+  /// `1 device`, `2 devices`.
+  static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
+    "\(number) \(number == 1 ? one : many ?? one + "s")"
+  }
+
+  /// The non-zero ones of `1 to attach, 2 to detach`.
+  static func counts(_ pairs: [(Int, String)]) -> String {
+    pairs.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,77 @@
+import Core
+import Rendering
+import Testing
+
+@Suite struct FailureTests {
+  private let host = HostPlace(sandbox: nil, userID: 1000)
+  private let root = HostPlace(sandbox: nil, userID: 0)
+  private let sandbox = HostPlace(sandbox: "/tmp/box", userID: 1000)
+
+  @Test func `no xenstored is unreachable, with what was tried and what to do`() throws {
+    let failure = root.failure(
+      for: .store(StoreError(.unreachable, operation: "connect", path: "/run/xenstored/socket", errno: 2)))
+    #expect(failure.status == .unreachable)
+    #expect(failure.message.contains("/run/xenstored/socket"))
+    #expect(failure.message.contains("ENOENT"))
+    let hint = try #require(failure.hint)
+    #expect(hint.contains("dom0") && hint.contains("--sandbox"))
+  }
+
+  @Test func `a sandbox that does not run is told as one`() throws {
+    let failure = sandbox.failure(for: .store(StoreError(.unreachable, operation: "connect")))
+    #expect(try #require(failure.hint).contains("berth sandbox start --sandbox /tmp/box"))
+  }
+
+  @Test func `no Xen is unreachable`() {
+    #expect(
+      root.failure(for: .hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open"))).status
+        == .unreachable)
+  }
+
+  @Test func `no permission names the user and the way out`() throws {
+    let errors: [HostError] = [
+      .store(StoreError(.notPermitted, operation: "read", path: "/libxl")),
+      .hypervisor(HypervisorError(.notPermitted, operation: "xc_interface_open", errno: 13)),
+      .tree(DeviceTreeError(.notPermitted, operation: "reset", path: "/sys/x", errno: 13)),
+      .userdata(UserdataError(.notPermitted, operation: "open", path: "/var/lib/xen/x", errno: 13)),
+      .record(RecordError(.notPermitted, operation: "write", path: "/var/lib/berth/x", errno: 13)),
+    ]
+    for error in errors {
+      let failure = host.failure(for: error)
+      #expect(failure.status == .notPermitted)
+      let hint = try #require(failure.hint)
+      #expect(hint.contains("uid 1000") && hint.contains("root"))
+    }
+    #expect(try #require(root.failure(for: errors[0]).hint).contains("as root"))
+  }
+
+  @Test func `a busy lock names its holder`() {
+    let failure = host.failure(
+      for: .userdata(
+        UserdataError(.busy, operation: "lock", path: "/var/lib/xen/u", holder: "4711 (xl pci-attach vm 03:00.0)")))
+    #expect(failure.status == .lockBusy)
+    #expect(failure.message.contains("4711 (xl pci-attach vm 03:00.0)"))
+  }
+
+  @Test(arguments: [
+    (StoreError.Code.unreachable, Core.ExitStatus.unreachable), (.notPermitted, .notPermitted), (.conflict, .lockBusy),
+    (.refused, .failed), (.lost, .unknown), (.other, .failed),
+  ])
+  func `each store failure has its status`(_ code: StoreError.Code, _ status: Core.ExitStatus) {
+    let failure = host.failure(for: .store(StoreError(code, operation: "read", path: "/a", errno: 5)))
+    #expect(failure.status == status)
+  }
+
+  @Test(arguments: [
+    (HypervisorError.Code.noIOMMU, Core.ExitStatus.hostNotPrepared), (.busy, .failed), (.notOwner, .failed),
+    (.noDomain, .failed), (.invalid, .failed), (.other, .failed),
+  ])
+  func `each hypervisor failure has its status`(_ code: HypervisorError.Code, _ status: Core.ExitStatus) {
+    #expect(host.failure(for: .hypervisor(HypervisorError(code, operation: "xc_x", errno: 22))).status == status)
+  }
+
+  @Test func `a failure is one message and one hint`() {
+    let failure = Failure(.failed, "a\nb", hint: "do\u{1B} this")
+    #expect(failure.text(TextStyle()) == "berth: error: a b\n  do? this\n")
+  }
+}

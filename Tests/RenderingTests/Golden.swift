@@ -1,0 +1,21 @@
+import FoundationEssentials
+import Testing
+
+/// Compares text with a file below `Fixtures`; with RECORD=1 in the environment it is written instead, and the run fails.
+func expectGolden(
+  _ actual: String, _ name: String, file: String = #filePath, at location: SourceLocation = #_sourceLocation
+) throws {
+  let path = file.prefix(upTo: file.lastIndex(of: "/") ?? file.startIndex) + "/Fixtures/" + name
+  let folder = String(path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex))
+  if ProcessInfo.processInfo.environment["RECORD"] == "1" {
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try actual.write(toFile: String(path), atomically: true, encoding: .utf8)
+    Issue.record("recorded \(name): read it, then run without RECORD", sourceLocation: location)
+    return
+  }
+  let expected = try #require(
+    FileManager.default.contents(atPath: String(path)), "there is no \(path)", sourceLocation: location)
+  #expect(
+    actual == String(decoding: expected, as: UTF8.self), "\(name) differs; RECORD=1 rewrites it",
+    sourceLocation: location)
+}

@@ -1,0 +1,195 @@
+import Core
+
+/// Hand-built values that stand for what the planner and the engine give.
+enum Samples {
+  static func address(_ text: String) throws -> PCIAddress { try unwrap(PCIAddress(text), text) }
+  static func id(_ text: String) throws -> DeviceID { try unwrap(DeviceID(text), text) }
+  static func uuid(_ digit: Character) throws -> DomainUUID {
+    let text = "\(digit)0000000-0000-4000-8000-00000000000\(digit)"
+    return try unwrap(DomainUUID(text), text)
+  }
+
+  struct NotAValue: Error { let text: String }
+  private static func unwrap<Value>(_ value: Value?, _ text: String) throws -> Value {
+    guard let value else { throw NotAValue(text: text) }
+    return value
+  }
+
+  static let naming: @Sendable (DeviceID) -> String? = { id in
+    switch id.description {
+    case "8086:1533": "Intel Corporation I210 Gigabit Network Connection"
+    case "10ec:8125": "Realtek Semiconductor Co., Ltd. RTL8125 2.5GbE Controller"
+    case "10de:2504": "NVIDIA Corporation GA106 [GeForce RTX 3060 Lite Hash Rate]"
+    case "144d:a80a": "Samsung Electronics Co Ltd NVMe SSD Controller PM9A1"
+    default: nil
+    }
+  }
+
+  static let host = HostFacts(name: "host17", xenVersion: "4.17.7", hasIOMMU: true, hasPCIBack: true)
+
+  /// One of everything.
+  static func everything() throws -> Plan {
+    var permissive = DeviceOptions()
+    permissive.permissive = true
+    return Plan(
+      host: host, domainCount: 4, deviceCount: 11, policy: Policy(prune: .owned, maxRemovals: 4),
+      domains: [
+        DomainPlan(
+          name: "build",
+          steps: [
+            PlannedStep(
+              device: try address("0000:04:00.0"), id: try id("144d:a80a"), action: .pending, reason: .domainAbsent)
+          ]),
+        DomainPlan(
+          name: "gpu-vm", uuid: try uuid("4"), id: DomainID(4), kind: .hvm, lifecycle: .running,
+          stubDomain: DomainID(5),
+          steps: [
+            PlannedStep(
+              device: try address("0000:01:00.0"), id: try id("10de:2504"), label: "gpu", action: .reattach,
+              reason: .optionsDiffer, mode: .hot, before: DeviceOptions(), after: permissive,
+              effects: ["the guest loses the device for a moment"]),
+            PlannedStep(
+              device: try address("0000:01:00.1"), id: try id("10de:228e"), action: .blocked, reason: .identityMismatch,
+              evidence: "expected 10de:228f"),
+            PlannedStep(
+              device: try address("0000:02:00.0"), action: .blocked, reason: .deviceMissing, isRequired: false),
+          ]),
+        DomainPlan(
+          name: "sys-net", uuid: try uuid("2"), id: DomainID(2), kind: .pv, lifecycle: .running,
+          steps: [
+            PlannedStep(
+              device: try address("0000:03:00.0"), id: try id("8086:1533"), action: .attach, reason: .declared,
+              mode: .hot, after: DeviceOptions()),
+            PlannedStep(
+              device: try address("0000:05:00.0"), id: try id("10ec:8125"), action: .detach, reason: .notDeclared,
+              mode: .hot, before: DeviceOptions(), effects: ["guest link drops"], isReversible: false),
+            PlannedStep(
+              device: try address("0000:05:00.1"), action: .move, reason: .declaredElsewhere, mode: .hot,
+              after: permissive, from: "sys-usb"),
+            PlannedStep(
+              device: try address("0000:08:00.0"), action: .adopt, reason: .alreadyAttached, evidence: "dev-1, state 3"),
+            PlannedStep(device: try address("0000:08:00.1"), action: .keep, reason: .inSync),
+          ]),
+        DomainPlan(
+          name: "sys-usb", uuid: try uuid("3"), id: DomainID(3), kind: .pv, lifecycle: .paused,
+          steps: [
+            PlannedStep(device: try address("0000:09:00.0"), action: .foreign, reason: .notOwned),
+            PlannedStep(
+              device: try address("0000:06:00.0"), action: .repair, reason: .configOnly,
+              evidence: "left by an xl detach"),
+            PlannedStep(device: try address("0000:07:00.0"), action: .drift, reason: .duplicateEntry),
+          ]),
+      ],
+      hostDrift: [
+        HostDrift(kind: .leakedBackEnd, domain: DomainID(9), evidence: "2 entries, no domain 9", isRepaired: true),
+        HostDrift(
+          kind: .recordWithoutDomain, uuid: try uuid("8"), evidence: "", isRepaired: true),
+        HostDrift(
+          kind: .staleClaim, domain: DomainID(9), device: try address("0a:00.0"), evidence: "", isRepaired: false),
+      ])
+  }
+
+  /// Everything is as declared.
+  static func inSync() throws -> Plan {
+    Plan(
+      host: host, domainCount: 1, deviceCount: 2, policy: Policy(),
+      domains: [
+        DomainPlan(
+          name: "sys-net", uuid: try uuid("2"), id: DomainID(2), kind: .pv, lifecycle: .running,
+          steps: [
+            PlannedStep(
+              device: try address("0000:03:00.0"), id: try id("8086:1533"), action: .keep, reason: .inSync),
+            PlannedStep(device: try address("0000:05:00.0"), action: .keep, reason: .inSync),
+          ])
+      ])
+  }
+
+  /// Every result a step can have.
+  static func results() throws -> ApplyOutcome {
+    ApplyOutcome(
+      domains: [
+        DomainOutcome(
+          name: "gpu-vm", id: DomainID(4), uuid: try uuid("4"),
+          steps: [
+            StepOutcome(
+              device: try address("0000:01:00.0"), action: .reattach, result: .failed, detail: "the reset failed",
+              evidence: ["dev-0 absent"], isUndone: true)
+          ], rounds: 1, longestLockMicroseconds: 812),
+        DomainOutcome(
+          name: "locked", id: DomainID(6), failure: "userdata lock held by 4711 (xl pci-attach)", isLockBusy: true),
+        DomainOutcome(
+          name: "sys-net", id: DomainID(2), uuid: try uuid("2"),
+          steps: [
+            StepOutcome(
+              device: try address("0000:03:00.0"), action: .attach, result: .done,
+              evidence: ["dev-1 0000:03:00.0", "state-1 3", "back end 4, front end 4"],
+              virtualAddress: try address("0000:00:01.0")),
+            StepOutcome(
+              device: try address("0000:05:00.0"), action: .detach, result: .unknown,
+              detail: "the guest did not answer in 10 s; the back end is in state 7"),
+            StepOutcome(device: try address("0000:05:00.1"), action: .move, result: .interrupted),
+            StepOutcome(device: try address("0000:08:00.0"), action: .adopt, result: .done),
+            StepOutcome(
+              device: try address("0000:09:00.0"), action: .attach, result: .blocked,
+              detail: "claimed by domain 7 meanwhile"),
+          ], readopted: [try address("0000:0b:00.0")], rounds: 2, longestLockMicroseconds: 1204),
+      ], hostRepairs: ["removed the back end of domain 9"])
+  }
+
+  static func observation() throws -> Observation {
+    let attached = try address("0000:03:00.0")
+    let waiting = try address("0000:05:00.0")
+    let saved = try address("0000:06:00.0")
+    return Observation(
+      host: host,
+      domains: [
+        ObservedDomain(
+          id: DomainID(2), uuid: try uuid("2"), name: "sys-net", kind: .pv, lifecycle: .running, hasIOMMU: true,
+          backEnd: BackEnd(
+            domain: DomainID(2), state: StateNode(.connected), frontEndState: StateNode(.connected), count: .number(2),
+            online: "1", hasFrontEndPath: true,
+            entries: [
+              BackEndEntry(
+                index: 0, device: attached, state: StateNode(.initialised),
+                virtualAddress: try address("0000:00:00.00"),
+                optionsText: "msitranslate=0,power_mgmt=0,permissive=1,rdm_policy=strict"),
+              BackEndEntry(index: 1, device: waiting, state: StateNode(.initialising)),
+            ]),
+          saved: .devices([
+            SavedDevice(address: attached, options: DeviceOptions()),
+            SavedDevice(address: saved, options: DeviceOptions()),
+          ])),
+        ObservedDomain(
+          id: DomainID(3), uuid: try uuid("3"), name: "evil\u{1B}[2Jname", kind: .hvm, lifecycle: .paused,
+          backEnd: BackEnd(
+            domain: DomainID(3), state: StateNode(.initialised), frontEndState: StateNode("9\u{07}"), count: .number(0),
+            hasFrontEndPath: true), saved: .corrupt("not JSON")),
+      ],
+      devices: [
+        ObservedDevice(
+          address: attached, facts: DeviceFacts(id: try id("8086:1533"), driver: "pciback", isOnPCIBack: true),
+          claim: DomainID(2), assignment: .assigned),
+        ObservedDevice(
+          address: waiting, facts: DeviceFacts(id: try id("10ec:8125"), driver: "pciback", isOnPCIBack: true),
+          claim: DomainID(7), assignment: .assigned),
+        ObservedDevice(
+          address: saved, facts: DeviceFacts(id: nil, driver: "pciback", isOnPCIBack: true)),
+        ObservedDevice(
+          address: try address("0000:0c:00.0"), facts: DeviceFacts(id: try id("144d:a80a"), driver: "nvme"),
+          assignment: .free),
+        ObservedDevice(
+          address: try address("0000:0d:00.0"), facts: DeviceFacts(isOnPCIBack: true), claim: DomainID(9),
+          assignment: .free),
+      ],
+      leftoverBackEnds: [BackEnd(domain: DomainID(9), state: StateNode(.closed))],
+      records: [
+        OwnershipRecord(uuid: try uuid("2"), name: "sys-net", devices: [attached]),
+        OwnershipRecord(uuid: try uuid("8"), name: "build", devices: [try address("0000:0d:00.0")]),
+      ],
+      intents: [
+        Intent(
+          identifier: "a", domain: DomainKey(id: DomainID(2), uuid: try uuid("2")), operation: .attach,
+          devices: [waiting])
+      ])
+  }
+}
