@@ -1,1 +1,34 @@
+import Glibc
+import TestSupport
 import Testing
+
+/// What the other tests stand on: a program that is run is told about in full, and never outlives its test.
+struct `Running programs` {
+  @Test func `the exit code and both outputs are told`() async throws {
+    let result = try await Command(
+      "/bin/sh", ["-c", "read a; echo out $a $B; echo err >&2; exit 7"],
+      environment: ["B": "b"], input: "in\n"
+    ).run()
+    #expect(result.status == 7)
+    #expect(result.output == "out in b\n")
+    #expect(result.errors == "err\n")
+  }
+
+  @Test func `a program past its deadline is a failure that tells what it had said`() async throws {
+    let command = Command("/bin/sh", ["-c", "echo so far; sleep 1000"])
+    let failure = await #expect(throws: Command.Failure.self) { try await command.run(within: .milliseconds(300)) }
+    #expect(failure?.description.contains("so far") == true)
+  }
+
+  @Test func `a program's children end with it`() throws {
+    let process = try Command("/bin/sh", ["-c", "sleep 1000 & echo begun; wait"]).start()
+    #expect(process.collect(until: .now + .seconds(20)) { $0.output == "begun\n" })
+    #expect(process.end(SIGTERM) == 128 + SIGTERM)
+    // The child had the outputs too: they close when it is gone.
+    #expect(process.collect(until: .now + .seconds(20)) { _ in false })
+  }
+
+  @Test func `a program that is not there is said so`() async throws {
+    await #expect(throws: Command.Failure.self) { try await Command("/nowhere/to/be/found").run() }
+  }
+}

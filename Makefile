@@ -1,0 +1,46 @@
+# `make demo` and `make test` do the whole set-up; the other targets are for working on Berth.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check rules lint format deps build release bench soak
+
+# Every declared dependency must be a real one, and every import a declared one.
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+
+help: ## Say what the targets are
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+deps: ## Install the Debian packages that are missing (as root), or say which
+	@.ci/deps
+
+build: deps ## Build everything, for debugging
+	swift build $(SWIFT_FLAGS) --build-tests
+
+release: deps ## Build the program, optimised
+	swift build $(SWIFT_FLAGS) -c release
+
+demo: deps ## See a plan made and applied, on a sandbox
+	swift build $(SWIFT_FLAGS) --product berth
+	swift build $(SWIFT_FLAGS) --product BerthPreload
+	@.ci/demo
+
+test: build ## Run all tests, as root also as an unprivileged user
+	@.ci/test
+
+check: deps lint rules test ## Everything a change must pass
+
+lint: ## Check the format
+	swift format lint --strict --parallel --recursive Package.swift Sources Tests
+
+rules: ## Check the rules of the house
+	@.ci/rules
+
+format: ## Format the sources in place
+	swift format format --in-place --parallel --recursive Package.swift Sources Tests
+
+bench: release ## Measure, into .build/bench.json
+	@.ci/bench
+
+soak: release ## Run every concurrency round, into .build/soak.json
+	@.ci/soak

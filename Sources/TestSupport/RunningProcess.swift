@@ -1,0 +1,144 @@
+import Glibc
+
+/// A program that was started: what it said so far, and how to end it.
+///
+/// It is used by one thread at a time. Whoever starts one calls `end` or lets `Command.run` do all.
+package final class RunningProcess {
+  package let pid: Int32
+  private var outputBytes: [UInt8] = []
+  private var errorBytes: [UInt8] = []
+  private var outputPipe: Int32
+  private var errorPipe: Int32
+  private var status: Int32?
+
+  package var output: String { String(decoding: outputBytes, as: UTF8.self) }
+  package var errors: String { String(decoding: errorBytes, as: UTF8.self) }
+
+  init(_ command: Command) throws {
+    let output = try Self.pipe()
+    let errors = try Self.pipe()
+    let input = try Self.input(command.input)
+    defer { for end in [output.write, errors.write, input] { close(end) } }
+    var environment = Self.environment()
+    for (name, value) in command.environment { environment[name] = value }
+
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    for (target, end) in [input, output.write, errors.write].enumerated() {
+      unsafe posix_spawn_file_actions_adddup2(&actions, end, Int32(target))
+    }
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+
+    var pid = pid_t()
+    var arguments = unsafe ([command.program] + command.arguments).map { unsafe strdup($0) } + [nil]
+    var variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { for unsafetext in unsafe arguments + variables { unsafe free(text) } }
+    let status = unsafe posix_spawnp(&pid, command.program, &actions, &attributes, &arguments, &variables)
+    guard status == 0 else {
+      close(output.read)
+      close(errors.read)
+      throw Command.Failure(description: "cannot start \(command): \(unsafe String(cString: strerror(status)))")
+    }
+    self.pid = pid
+    (outputPipe, errorPipe) = (output.read, errors.read)
+  }
+
+  deinit {
+    end(SIGKILL)
+    for end in [outputPipe, errorPipe] where end >= 0 { close(end) }
+  }
+
+  /// Reads what the program says until both of its outputs are closed, or `isEnough` of it, or the deadline.
+  ///
+  /// Tells whether one of the first two came. A child that keeps an output open keeps it from ending.
+  package func collect(until deadline: ContinuousClock.Instant, _ isEnough: (RunningProcess) -> Bool) -> Bool {
+    while outputPipe >= 0 || errorPipe >= 0 {
+      if isEnough(self) { return true }
+      var ends = [
+        pollfd(fd: outputPipe, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: errorPipe, events: Int16(POLLIN), revents: 0),
+      ]
+      let left = deadline - ContinuousClock.now
+      guard left > .zero else { return false }
+      let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000 + 1
+      _ = unsafe poll(&ends, 2, Int32(clamping: milliseconds))
+      if ends[0].revents != 0 { Self.read(&outputPipe, into: &outputBytes) }
+      if ends[1].revents != 0 { Self.read(&errorPipe, into: &errorBytes) }
+    }
+    return true
+  }
+
+  /// Sends a signal to the program and all its children, and waits for the program's end.
+  ///
+  /// A second call does nothing.
+  @discardableResult
+  package func end(_ signal: Int32) -> Int32 {
+    if let status { return status }
+    kill(-pid, signal)
+    let ended = waitForExit()
+    kill(-pid, SIGKILL)
+    return ended
+  }
+
+  /// Waits for the program's end; the exit code, for a signal 128 and its number.
+  package func waitForExit() -> Int32 {
+    if let status { return status }
+    var raw: Int32 = 0
+    while unsafe waitpid(pid, &raw, 0) < 0, errno == EINTR {}
+    let ended = raw & 0x7f == 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
+    status = ended
+    return ended
+  }
+
+  // MARK: Pieces
+
+  private static func read(_ end: inout Int32, into bytes: inout [UInt8]) {
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    let count = unsafe Glibc.read(end, &buffer, buffer.count)
+    if count > 0 {
+      bytes += buffer[..<count]
+    } else if count == 0 || errno != EINTR {
+      close(end)
+      end = -1
+    }
+  }
+
+  /// Two ends that no program started meanwhile by another thread inherits: that could keep them open for ever.
+  private static func pipe() throws -> (read: Int32, write: Int32) {
+    var ends: [Int32] = [-1, -1]
+    let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+    guard unsafe socketpair(AF_UNIX, type, 0, &ends) == 0 else {
+      throw Command.Failure(description: "socketpair: \(errno)")
+    }
+    return (ends[0], ends[1])
+  }
+
+  /// A descriptor to read the text from. The text must be short: it is written before the program runs.
+  private static func input(_ text: String?) throws -> Int32 {
+    guard let text else { return unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) }
+    let ends = try pipe()
+    defer { close(ends.write) }
+    let bytes = [UInt8](text.utf8)
+    guard unsafe send(ends.write, bytes, bytes.count, Int32(MSG_DONTWAIT)) == bytes.count else {
+      throw Command.Failure(description: "the input is too long to be written at once")
+    }
+    return ends.read
+  }
+
+  private static func environment() -> [String: String] {
+    var result: [String: String] = [:]
+    var index = 0
+    while let entry = unsafe environ[index] {
+      let text = unsafe String(cString: entry)
+      if let equals = text.firstIndex(of: "=") {
+        result[String(text[..<equals])] = String(text[text.index(after: equals)...])
+      }
+      index += 1
+    }
+    return result
+  }
+}
