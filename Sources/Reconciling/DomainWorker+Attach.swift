@@ -110,7 +110,9 @@ extension DomainWorker {
         }
         // The file first: libxl's rule is that what the store lists is saved, and a saved device that the store
         // does not list is legal. A crash between the two leaves the legal state.
-        let new = old.adding(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
+        let new = try asHostError { () throws(SavedConfigurationError) in
+          try old.adding(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
+        }
         try save(new, over: old, userdata)
         let decision = try transact(claimsOn: devices) { view in
           let decision = view.backEnd.attachDecision(

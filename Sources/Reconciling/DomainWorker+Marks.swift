@@ -32,7 +32,10 @@ extension DomainWorker {
         return (listed, stale.sorted().map { .remove(.claim($0)) })
       }
       guard let listed, case .present(let saved) = try savedConfiguration(userdata) else { return }
-      try save(saved.removing(devices.subtracting(listed)), over: saved, userdata)
+      let kept = try asHostError { () throws(SavedConfigurationError) in
+        try saved.removing(devices.subtracting(listed))
+      }
+      try save(kept, over: saved, userdata)
     }
   }
 

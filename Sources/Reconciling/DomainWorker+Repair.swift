@@ -18,10 +18,12 @@ extension DomainWorker {
         let entry = view.backEnd.entry(for: step.device)
         switch step.reason {
         case .storeOnly where entry != nil:
-          mended = mended.adding([SavedDevice(address: step.device, options: entry?.options ?? DeviceOptions())])
+          mended = try asHostError { () throws(SavedConfigurationError) in
+            try mended.adding([SavedDevice(address: step.device, options: entry?.options ?? DeviceOptions())])
+          }
           results.append(.done)
         case .configOnly where entry == nil && view.claims[step.device] != key.id:
-          mended = mended.removing([step.device])
+          mended = try asHostError { () throws(SavedConfigurationError) in try mended.removing([step.device]) }
           results.append(.done)
         case .claimMissing, .claimForeign: results.append(step.mendsClaim(in: view) ? .done : .unchanged)
         default: results.append(.unchanged)

@@ -54,3 +54,8 @@ package func asHostError<Result>(_ body: () throws(UserdataError) -> Result) thr
 package func asHostError<Result>(_ body: () throws(RecordError) -> Result) throws(HostError) -> Result {
   do throws(RecordError) { return try body() } catch { throw .record(error) }
 }
+package func asHostError<Result>(_ body: () throws(SavedConfigurationError) -> Result) throws(HostError) -> Result {
+  do throws(SavedConfigurationError) { return try body() } catch {
+    throw .userdata(UserdataError(.other, operation: "change", path: "libxl-json, which \(error.description)"))
+  }
+}
