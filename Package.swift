@@ -57,8 +57,8 @@ let package = Package(
     /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
     .target(name: "TestSupport", dependencies: ["Core"]),
     .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], exclude: ["Fixtures"]),
-    .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"]),
-    .testTarget(name: "RenderingTests", dependencies: ["Core", "Rendering", "TestSupport"]),
+    .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(name: "RenderingTests", dependencies: ["Core", "Rendering", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(
       name: "ReconcilingTests", dependencies: ["Core", "Reconciling", "TestSupport"]),
     .testTarget(

@@ -36,7 +36,7 @@ package final class RunningProcess {
     var pid = pid_t()
     var arguments = unsafe ([command.program] + command.arguments).map { unsafe strdup($0) } + [nil]
     var variables = unsafe environment.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { for unsafetext in unsafe arguments + variables { unsafe free(text) } }
+    defer { unsafe (arguments + variables).forEach { unsafe free($0) } }
     let status = unsafe posix_spawnp(&pid, command.program, &actions, &attributes, &arguments, &variables)
     guard status == 0 else {
       close(output.read)
