@@ -1,0 +1,50 @@
+package import Core
+import Synchronization
+
+/// What others do to a model host while the code under test is at work.
+extension ModelHost {
+  /// Runs `action` once, before the request of that number, or before a later one where `condition` first holds.
+  package func interfere(
+    atRequest index: Int, onceTrue condition: @escaping @Sendable (ModelHost) -> Bool = { _ in true },
+    _ action: @escaping @Sendable () -> Void
+  ) {
+    let start = store.requests
+    state.withLock { $0.hasInterfered = false }
+    store.beforeRequest.withLock { hook in
+      hook = { [unowned self] store in
+        guard store.requests - start >= index, condition(self) else { return }
+        // A lock holder keeps others out, except one that takes no lock or has waited for it.
+        guard state.withLock({ $0.lockDepth == 0 && !$0.hasInterfered }) else { return }
+        state.withLock { $0.hasInterfered = true }
+        action()
+        store.settle()
+      }
+    }
+  }
+
+  package var hasInterfered: Bool { state.withLock(\.hasInterfered) }
+
+  /// What `libxl__device_pci_add_xenstore` commits with a device count it read before the lock (Xen 4.17).
+  package func overwrite(domain: UInt32, index: Int, with device: PCIAddress) {
+    let back = StorePath.backEnd(DomainID(domain)).text
+    store["\(back)/key-\(index)"] = device.description
+    store["\(back)/dev-\(index)"] = device.description
+    store["\(back)/opts-\(index)"] = DeviceOptions().storeText
+    store["\(back)/state-\(index)"] = "1"
+    store["\(back)/num_devs"] = String(index + 1)
+    store["\(back)/state"] = "7"
+    store[StorePath.claim(device).text] = String(domain)
+  }
+
+  /// The process that wrote the open intents is gone: they are a dead run's now.
+  package func killWriters() {
+    state.withLock { state in
+      for identifier in state.intents.keys { state.intents[identifier]?.isLive = false }
+    }
+  }
+
+  /// pciback keeps the device for another domain.
+  package func pretendExported(_ device: PCIAddress, to domain: UInt32) {
+    state.withLock { $0.exports[DomainID(domain), default: [:]][device] = 0 }
+  }
+}

@@ -1,0 +1,138 @@
+import Core
+import Synchronization
+
+/// pciback in dom0 and pcifront in the guests, one step at a time.
+///
+/// After Linux drivers/xen/xen-pciback/xenbus.c and drivers/pci/xen-pcifront.c (6.1), as far as the protocol
+/// depends on them.
+extension ModelHost {
+  /// Does the first thing there is to do; false where there is none.
+  func step(_ store: ModelStore) -> Bool {
+    let domains = state.withLock { state in
+      (state.domains.values.map { ($0.key.id, $0.answers && !$0.isPaused && !$0.isShutDown) }, state.objects)
+    }
+    let known = Set(domains.0.map(\.0)).union(domains.1)
+    let awake = Dictionary(domains.0, uniquingKeysWith: { first, _ in first })
+    for domain in known.sorted() {
+      if stepBackEnd(domain, store) { return true }
+      if awake[domain] == true, stepFrontEnd(domain, store) { return true }
+    }
+    return false
+  }
+
+  private func number(_ store: ModelStore, _ path: StorePath) -> Int? { store[path.text].flatMap { Int($0) } }
+
+  private func stepBackEnd(_ domain: DomainID, _ store: ModelStore) -> Bool {
+    let back = StorePath.backEnd(domain)
+    let front = StorePath.frontEnd(domain)
+    let hasObject = state.withLock { $0.objects.contains(domain) }
+    guard let backState = number(store, back.child("state")) else {
+      if hasObject { drop(domain) }
+      return hasObject
+    }
+    let frontState = number(store, front.child("state"))
+    guard hasObject else {
+      guard backState == 1, frontState != nil else { return false }
+      state.withLock { _ = $0.objects.insert(domain) }
+      store[back.child("state").text] = "2"
+      return true
+    }
+    switch (backState, frontState) {
+    case (2, _):
+      guard exportAll(domain, store, onlyWanted: false) else { return true }
+      store[back.child("state").text] = "3"
+      return true
+    case (3, 3?):
+      store[back.child("state").text] = "4"
+      return true
+    case (3, _): return hasWanted(domain, store) && exportAll(domain, store, onlyWanted: true)
+    case (7, 7?):
+      guard removeMarked(domain, store), exportAll(domain, store, onlyWanted: true) else { return true }
+      store[back.child("state").text] = "8"
+      return true
+    case (8, 4?):
+      store[back.child("state").text] = "4"
+      return true
+    case (_, 6?) where backState != 6:
+      store[back.child("state").text] = "6"
+      if store[back.child("online").text] == "0" { drop(domain) }
+      return true
+    default: return false
+    }
+  }
+
+  private func stepFrontEnd(_ domain: DomainID, _ store: ModelStore) -> Bool {
+    let front = StorePath.frontEnd(domain).child("state").text
+    guard let frontState = store[front].flatMap({ Int($0) }),
+      let backState = number(store, StorePath.backEnd(domain).child("state"))
+    else { return false }
+    let next: Int? =
+      switch (backState, frontState) {
+      case (2...3, 1): 3
+      case (4, 3): 4
+      case (7, 4): 7
+      case (8, 7): 4
+      case (5, 4): 6
+      default: nil
+      }
+    guard let next else { return false }
+    store[front] = String(next)
+    return true
+  }
+
+  private func drop(_ domain: DomainID) {
+    state.withLock { state in
+      state.objects.remove(domain)
+      state.exports[domain] = nil
+    }
+  }
+
+  private func count(_ domain: DomainID, _ store: ModelStore) -> Int {
+    number(store, StorePath.backEnd(domain).child("num_devs")) ?? 0
+  }
+
+  private func hasWanted(_ domain: DomainID, _ store: ModelStore) -> Bool {
+    let back = StorePath.backEnd(domain)
+    return (0..<count(domain, store)).contains { store[back.child("state-\($0)").text] == "1" }
+  }
+
+  /// Exports wanted entries; false where one cannot be, which ends the bus.
+  private func exportAll(_ domain: DomainID, _ store: ModelStore, onlyWanted: Bool) -> Bool {
+    let back = StorePath.backEnd(domain)
+    for index in 0..<count(domain, store) {
+      if onlyWanted, store[back.child("state-\(index)").text] != "1" { continue }
+      let device = store[back.child("dev-\(index)").text].flatMap { PCIAddress($0) }
+      let slot = state.withLock { state -> UInt8? in
+        guard let device, state.pciback.contains(device), !state.exports.values.contains(where: { $0[device] != nil })
+        else { return nil }
+        let taken = Set((state.exports[domain] ?? [:]).values)
+        guard let slot = (UInt8(0)..<32).first(where: { !taken.contains($0) }) else { return nil }
+        state.exports[domain, default: [:]][device] = slot
+        state.log.append(ExportRecord(device: device, domain: domain, slot: slot))
+        return slot
+      }
+      guard let slot, let device else {
+        store[StorePath.backEndError(domain).text] = "22 Couldn't locate PCI device! perhaps already in-use?"
+        store[back.child("state").text] = "5"
+        return false
+      }
+      let address = PCIAddress(segment: 0, bus: 0, device: slot, function: device.function)
+      store[back.child("vdev-\(index)").text] = address?.virtualText
+      store[back.child("state-\(index)").text] = "3"
+    }
+    return true
+  }
+
+  /// Releases marked entries; false where the virtual address is unknown, which leaves the bus at 7 and 7.
+  private func removeMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
+    let back = StorePath.backEnd(domain)
+    for index in 0..<count(domain, store) where store[back.child("state-\(index)").text] == "5" {
+      let slot = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }?.device
+      state.withLock { state in
+        let device = state.exports[domain]?.first { $0.value == slot }?.key
+        if let device { state.exports[domain]?[device] = nil }
+      }
+    }
+    return true
+  }
+}

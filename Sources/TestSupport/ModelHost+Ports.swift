@@ -1,0 +1,171 @@
+import Core
+import Synchronization
+
+struct ModelHypervisor: HypervisorPort {
+  let model: ModelHost
+
+  private func check(_ operation: String) throws(HypervisorError) {
+    if let code = model.state.withLock({ $0.failures[operation] }) {
+      throw HypervisorError(code, operation: operation)
+    }
+  }
+
+  func domains() -> [HypervisorDomain] {
+    model.state.withLock { state in
+      state.domains.values.sorted { $0.key.id < $1.key.id }.map { domain in
+        HypervisorDomain(
+          id: domain.key.id, uuid: domain.key.uuid, isPaused: domain.isPaused, isShutDown: domain.isShutDown,
+          cpuTime: domain.cpuTime)
+      }
+    }
+  }
+
+  func domain(_ id: DomainID) -> HypervisorDomain? { domains().first { $0.id == id } }
+  func hostFacts() -> (version: String, hasIOMMU: Bool) { ("4.17.7", true) }
+
+  func probe(_ device: PCIAddress, for domain: DomainID?) -> AssignmentProbe {
+    model.state.withLock { state in
+      if let domain, state.domains[domain]?.hasIOMMU != true { return .noIOMMU }
+      return state.owners[device] == nil ? .free : .takenOrUnknown
+    }
+  }
+
+  func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError) {
+    try check("assign")
+    let code = model.state.withLock { state -> HypervisorError.Code? in
+      guard state.domains[domain]?.hasIOMMU == true else { return .noIOMMU }
+      guard state.owners[device] == nil else { return .busy }
+      state.owners[device] = domain
+      return nil
+    }
+    if let code { throw HypervisorError(code, operation: "assign") }
+  }
+
+  func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError) {
+    try check("deassign")
+    let isOwner = model.state.withLock { state -> Bool in
+      guard state.owners[device] == domain else { return false }
+      state.owners[device] = nil
+      return true
+    }
+    if !isOwner { throw HypervisorError(.notOwner, operation: "deassign") }
+  }
+
+  private func set(_ grant: String, _ allowed: Bool) {
+    model.state.withLock { state in
+      if allowed { state.mapped.insert(grant) } else { state.mapped.remove(grant) }
+    }
+  }
+
+  func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+    try check("ports")
+    set("\(domain) ports \(range)", allowed)
+  }
+  func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+    try check("frames")
+    set("\(domain) frames \(range)", allowed)
+  }
+  func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+    try check("map")
+    set("\(domain) pirq \(gsi)", true)
+  }
+  func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+    let wasMapped = model.state.withLock { $0.mapped.remove("\(domain) pirq \(gsi)") != nil }
+    if !wasMapped { throw HypervisorError(.invalid, operation: "unmap") }
+  }
+  func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+    try check("interrupt")
+    set("\(domain) irq \(gsi)", allowed)
+  }
+}
+
+struct ModelTree: DeviceTreePort {
+  let model: ModelHost
+  func hasPCIBack() -> Bool { true }
+  func pcibackDevices() -> Set<PCIAddress> { model.state.withLock(\.pciback) }
+  func facts(of device: PCIAddress) -> DeviceFacts? {
+    model.state.withLock { state in
+      guard state.present.contains(device) else { return nil }
+      return DeviceFacts(
+        id: DeviceID(vendor: 0x8086, device: 0x1533), deviceClass: 0x020000,
+        driver: state.pciback.contains(device) ? "pciback" : "e1000e", isOnPCIBack: state.pciback.contains(device))
+    }
+  }
+  func grants(for device: PCIAddress) -> DeviceGrants {
+    let base = UInt64(0xF000_0000) + UInt64(device.sbdf) << 12
+    return DeviceGrants(
+      resources: [DeviceResource(space: .memory, range: base...base + 0xFFF)],
+      interrupt: model.state.withLock { $0.interrupts[device] })
+  }
+  func reset(_ device: PCIAddress) -> ResetOutcome {
+    model.state.withLock { $0.resetOrder.append(device) }
+    return .done
+  }
+  func setPermissive(_ device: PCIAddress) {}
+  func hasBackEndObject(for domain: DomainID) -> Bool { model.state.withLock { $0.objects.contains(domain) } }
+  func listenForExports() -> (any ExportLog)? {
+    ModelLog(model: model, start: model.state.withLock { $0.log.count })
+  }
+
+  private struct ModelLog: ExportLog {
+    let model: ModelHost
+    let start: Int
+    func exports() -> [ExportRecord]? { model.state.withLock { Array($0.log.dropFirst(start)) } }
+  }
+}
+
+struct ModelUserdata: UserdataPort {
+  let model: ModelHost
+
+  func savedConfiguration(of domain: DomainKey) -> [UInt8]? { model.state.withLock { $0.saved[domain] } }
+
+  func withLock<Result>(
+    of domain: DomainKey, until deadline: ContinuousClock.Instant,
+    _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
+  ) throws(HostError) -> Result {
+    let isFree = model.state.withLock { state -> Bool in
+      guard !state.isLockBusy, state.lockDepth == 0 else { return false }
+      state.lockDepth = 1
+      return true
+    }
+    guard isFree else {
+      throw .userdata(UserdataError(.busy, operation: "lock", path: "lock", holder: "1234 (xl pci-attach)"))
+    }
+    defer { model.state.withLock { $0.lockDepth = 0 } }
+    return try body(Locked(model: model, key: domain))
+  }
+
+  private struct Locked: ~Copyable, LockedUserdata {
+    let model: ModelHost
+    let key: DomainKey
+    init(model: ModelHost, key: DomainKey) { (self.model, self.key) = (model, key) }
+    borrowing func savedConfiguration() -> [UInt8]? { model.state.withLock { $0.saved[key] } }
+    borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) { model.state.withLock { $0.saved[key] = bytes } }
+    borrowing func hasWaiter() -> Bool { model.state.withLock(\.hasWaiter) }
+  }
+}
+
+struct ModelOwnership: OwnershipPort {
+  let model: ModelHost
+  func records() -> [OwnershipRecord] { model.state.withLock { $0.records.values.sorted { $0.uuid < $1.uuid } } }
+  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) {
+    model.state.withLock { change(&$0.records[domain]) }
+  }
+}
+
+struct ModelIntents: IntentPort {
+  let model: ModelHost
+
+  func open(_ intent: Intent) -> any OpenIntent {
+    model.state.withLock { $0.intents[intent.identifier] = intent }
+    return Open(model: model, identifier: intent.identifier)
+  }
+  func intents() -> [Intent] { model.openIntents }
+  func discard(identifier: String) { model.state.withLock { $0.intents[identifier] = nil } }
+
+  private struct Open: OpenIntent {
+    let model: ModelHost
+    let identifier: String
+    func close() { model.state.withLock { $0.intents[identifier] = nil } }
+  }
+}

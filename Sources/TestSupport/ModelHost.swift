@@ -1,0 +1,126 @@
+package import Core
+import Synchronization
+
+/// A host in memory: one state machine behind all ports, so that tests assert what is so, not what was called.
+package final class ModelHost: Sendable {
+  package struct Domain: Sendable {
+    package var key: DomainKey
+    package var name: String
+    package var hasIOMMU = true
+    package var isPaused = false
+    package var cpuTime: UInt64 = 1
+    package var isShutDown = false
+    /// Whether the guest answers: a paused one, or one without pcifront, does not.
+    package var answers = true
+  }
+
+  struct State {
+    var domains: [DomainID: Domain] = [:]
+    var owners: [PCIAddress: DomainID] = [:]
+    var pciback: Set<PCIAddress> = []
+    var present: Set<PCIAddress> = []
+    var interrupts: [PCIAddress: UInt32] = [:]
+    var mapped: Set<String> = []
+    var exports: [DomainID: [PCIAddress: UInt8]] = [:]
+    var objects: Set<DomainID> = []
+    var log: [ExportRecord] = []
+    var saved: [DomainKey: [UInt8]] = [:]
+    var records: [DomainUUID: OwnershipRecord] = [:]
+    var intents: [String: Intent] = [:]
+    var failures: [String: HypervisorError.Code] = [:]
+    var isLockBusy = false
+    var isInterrupted = false
+    var hasWaiter = false
+    var lockDepth = 0
+    var resetOrder: [PCIAddress] = []
+    var hasInterfered = false
+  }
+
+  let state = Mutex(State())
+  package let store = ModelStore()
+
+  package init() {
+    store.react.withLock { $0 = { [unowned self] store in self.step(store) } }
+  }
+
+  /// The ports to this host.
+  package var host: Host {
+    Host(
+      name: "model", stores: store, hypervisor: ModelHypervisor(model: self), tree: ModelTree(model: self),
+      userdata: ModelUserdata(model: self), ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
+      wallClock: { 1_000_000 }, isInterrupted: { [self] in state.withLock(\.isInterrupted) })
+  }
+
+  // MARK: Setting the scene
+
+  /// A PV domain with an empty saved configuration; running unless changed.
+  @discardableResult
+  package func addDomain(
+    _ number: UInt32, _ name: String, _ change: (inout Domain) -> Void = { _ in }
+  ) -> DomainKey {
+    let key = DomainKey(id: DomainID(number), uuid: Sample.uuid(Int(number)))
+    var domain = Domain(key: key, name: name)
+    change(&domain)
+    state.withLock { [domain] state in
+      state.domains[key.id] = domain
+      state.saved[key] = Array("{\n    \"c_info\": {\n        \"type\": \"pv\"\n    }\n}\n".utf8) + [0]
+    }
+    store[StorePath.home(key.id).child("vm").text] = "/vm/\(key.uuid)"
+    store[StorePath.home(key.id).child("name").text] = name
+    store[StorePath.toolstack(key.id).child("type").text] = "pv"
+    return key
+  }
+
+  package func change(_ number: UInt32, _ change: (inout Domain) -> Void) {
+    state.withLock { state in
+      guard var domain = state.domains[DomainID(number)] else { return }
+      change(&domain)
+      state.domains[DomainID(number)] = domain
+    }
+    store.settle()
+  }
+
+  /// A device on pciback.
+  package func addDevice(_ address: PCIAddress, interrupt: UInt32? = nil) {
+    state.withLock { state in
+      state.present.insert(address)
+      state.pciback.insert(address)
+      state.interrupts[address] = interrupt
+    }
+  }
+
+  package func removeFromPCIBack(_ address: PCIAddress) { _ = state.withLock { $0.pciback.remove(address) } }
+  package func setOwner(_ address: PCIAddress, _ domain: UInt32) {
+    state.withLock { $0.owners[address] = DomainID(domain) }
+  }
+  package func fail(_ call: String, _ code: HypervisorError.Code) { state.withLock { $0.failures[call] = code } }
+  package func setLockBusy(_ isBusy: Bool) { state.withLock { $0.isLockBusy = isBusy } }
+  package func setWaiter(_ hasWaiter: Bool) { state.withLock { $0.hasWaiter = hasWaiter } }
+  package func setSaved(_ key: DomainKey, _ bytes: [UInt8]?) { state.withLock { $0.saved[key] = bytes } }
+  package func put(_ record: OwnershipRecord) { state.withLock { $0.records[record.uuid] = record } }
+  package func put(_ intent: Intent) { state.withLock { $0.intents[intent.identifier] = intent } }
+
+  // MARK: Looking
+
+  package func owner(of address: PCIAddress) -> DomainID? { state.withLock { $0.owners[address] } }
+  package func claim(on address: PCIAddress) -> String? { store[StorePath.claim(address).text] }
+  package func exports(to number: UInt32) -> Set<PCIAddress> {
+    state.withLock { Set(($0.exports[DomainID(number)] ?? [:]).keys) }
+  }
+  package func node(_ number: UInt32, _ name: String) -> String? {
+    store[StorePath.backEnd(DomainID(number)).child(name).text]
+  }
+  package func saved(_ key: DomainKey) -> [PCIAddress] {
+    guard let bytes = state.withLock({ $0.saved[key] }) else { return [] }
+    do { return try SavedConfiguration(bytes).devices.map(\.address) } catch { return [] }
+  }
+  package func recorded(_ key: DomainKey) -> [PCIAddress] { state.withLock { $0.records[key.uuid]?.devices ?? [] } }
+  package var openIntents: [Intent] { state.withLock { $0.intents.values.sorted { $0.identifier < $1.identifier } } }
+  /// Permissions and mappings that are granted now.
+  package var granted: Set<String> { state.withLock(\.mapped) }
+  /// The devices a domain's back end lists, in order of index.
+  package func listed(_ number: UInt32) -> [PCIAddress] {
+    let count = node(number, "num_devs").flatMap { Int($0) } ?? 0
+    return (0..<count).compactMap { node(number, "dev-\($0)").flatMap { PCIAddress($0) } }
+  }
+}
