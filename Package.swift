@@ -60,6 +60,8 @@ let package = Package(
     .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(name: "RenderingTests", dependencies: ["Core", "Rendering", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(
+      name: "CommandsTests", dependencies: ["Commands", "Core", "Reconciling", "Rendering", "TestSupport"]),
+    .testTarget(
       name: "ReconcilingTests", dependencies: ["Core", "Reconciling", "TestSupport"]),
     .testTarget(
       name: "AdapterTests", dependencies: ["Core", "LinuxAdapter", "XenAdapter", "TestSupport"]),

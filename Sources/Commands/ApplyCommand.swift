@@ -43,20 +43,22 @@ struct ApplyCommand: BerthCommand {
         hint: "run `berth plan` first, then `berth apply --yes`")
     }
     let prepared = try prepare(manifests, policy, in: context)
-    let naming = context.loadNames()
+    let naming = context.naming(prepared.plan.steps.map(\.id))
     let view = prepared.view(naming: naming)
     if dryRun {
       try show(view, in: context)
       return exitStatus(of: prepared.plan, isDetailed: false, requiresRunning: policy.requireRunning)
     }
-    guard prepared.plan.hasChanges else {
-      let status = exitStatus(of: ApplyOutcome(), plan: prepared.plan, requiresRunning: policy.requireRunning)
+    let plan = prepared.plan
+    if plan.isRefused || !plan.hasChanges && plan.bookkeeping.isEmpty {
+      let status = exitStatus(of: ApplyOutcome(), plan: plan, requiresRunning: policy.requireRunning)
       try showResult(of: ApplyOutcome(), prepared, status: status, naming: naming, in: context)
       return status
     }
-    showPlan(view, in: context)
-    guard yes || isConfirmed(in: context) else {
-      throw Failure(.failed, "not confirmed; nothing was changed")
+    // Berth's own records change without a question: nothing on the host does.
+    if plan.hasChanges {
+      showPlan(view, in: context)
+      guard yes || isConfirmed(in: context) else { throw Failure(.failed, "not confirmed; nothing was changed") }
     }
     let progress = Progress(context: context, style: global.errorStyle(in: context))
     let outcome = prepared.session.apply(
@@ -83,7 +85,8 @@ struct ApplyCommand: BerthCommand {
     in context: CommandContext
   ) throws(Failure) {
     // With nothing to change, people read the plan's own sentence.
-    if global.output == .table && !prepared.plan.hasChanges {
+    let isQuiet = outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil }
+    if global.output == .table, isQuiet, prepared.plan.isRefused || !prepared.plan.hasChanges {
       try show(prepared.view(naming: naming), in: context)
       return
     }

@@ -25,7 +25,7 @@ extension BerthCommand {
     _ context: CommandContext, _ body: () throws(HostError) -> Result
   ) throws(Failure) -> Result {
     do throws(HostError) { return try body() } catch {
-      throw HostPlace(sandbox: global.sandboxDirectory(in: context), userID: context.userID).failure(for: error)
+      throw context.failure(for: error, sandbox: global.sandboxDirectory(in: context))
     }
   }
 }

@@ -19,8 +19,8 @@ package struct CommandContext: Sendable {
   package var hostName: @Sendable (_ sandbox: String?) throws(Failure) -> String
   /// Opens the host, or the sandbox in the directory.
   package var openHost: @Sendable (_ sandbox: String?) throws(Failure) -> HostSession
-  /// Loads the device names; called only where some are shown.
-  package var loadNames: @Sendable () -> DeviceNaming
+  /// Looks up names of devices; called only where some are shown.
+  package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
 
   package init(
     environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
@@ -28,7 +28,7 @@ package struct CommandContext: Sendable {
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
     hostName: @escaping @Sendable (_ sandbox: String?) throws(Failure) -> String,
     openHost: @escaping @Sendable (_ sandbox: String?) throws(Failure) -> HostSession,
-    loadNames: @escaping @Sendable () -> DeviceNaming = { { _ in nil } }
+    names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] }
   ) {
     self.environment = environment
     self.standardOutput = standardOutput
@@ -40,7 +40,12 @@ package struct CommandContext: Sendable {
     self.userID = userID
     self.hostName = hostName
     self.openHost = openHost
-    self.loadNames = loadNames
+    self.names = names
+  }
+
+  /// The status and the words for a failure of a host's port.
+  package func failure(for error: HostError, sandbox: String?) -> Failure {
+    HostPlace(sandbox: sandbox, userID: userID).failure(for: error)
   }
 }
 

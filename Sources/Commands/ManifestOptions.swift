@@ -22,16 +22,14 @@ struct ManifestOptions: ParsableArguments {
 }
 
 /// What reading manifests came to.
-enum ReadManifests {
-  case valid(LoadedManifests)
+enum ReadManifests<Value> {
+  case valid(Value)
   case invalid([Diagnostic])
 }
 
 /// Reads manifests; throws where there are none.
-func readManifests(_ paths: [String], hostName: String) throws(Failure) -> ReadManifests {
-  do throws(ManifestFailure) {
-    return .valid(try loadManifests(paths: paths, hostName: hostName))
-  } catch {
+func readManifests<Value>(_ read: () throws(ManifestFailure) -> Value) throws(Failure) -> ReadManifests<Value> {
+  do throws(ManifestFailure) { return .valid(try read()) } catch {
     switch error {
     case .notFound(let message): throw Failure(.noManifest, message)
     case .invalid(let diagnostics): return .invalid(diagnostics)
@@ -43,9 +41,10 @@ extension BerthCommand {
   /// Reads manifests; what is wrong with them is written to standard error, all of it.
   func load(_ paths: [String], in context: CommandContext) throws(Failure) -> LoadedManifests {
     let hostName = try context.hostName(global.sandboxDirectory(in: context))
-    switch try readManifests(paths, hostName: hostName) {
+    switch try readManifests({ () throws(ManifestFailure) in try loadManifests(paths: paths, hostName: hostName) }) {
     case .valid(let loaded):
       report(loaded.warnings, in: context)
+      if global.verbose { report(loaded.skipped, in: context) }
       return loaded
     case .invalid(let diagnostics):
       report(diagnostics, in: context)

@@ -17,7 +17,7 @@ struct PlanCommand: BerthCommand {
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let prepared = try prepare(manifests, policy, in: context)
-    try show(prepared.view(naming: context.loadNames()), in: context)
+    try show(prepared.view(naming: context.naming(prepared.plan.steps.map(\.id))), in: context)
     return exitStatus(
       of: prepared.plan, isDetailed: detailedExitCode, requiresRunning: policy.requireRunning)
   }
@@ -54,6 +54,14 @@ struct PolicyOptions: ParsableArguments {
 }
 
 extension Policy.Prune: ExpressibleByArgument {}
+
+extension CommandContext {
+  /// The names of these devices, looked up once.
+  func naming(_ ids: [DeviceID?]) -> DeviceNaming {
+    let names = names(Set(ids.compactMap(\.self)))
+    return { names[$0] }
+  }
+}
 
 extension BerthCommand {
   /// Reads the manifests, looks at the host, and plans: the same for `plan` and for `apply`.

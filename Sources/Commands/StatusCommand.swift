@@ -22,8 +22,9 @@ struct StatusCommand: BerthCommand {
     let desired = loaded?.desired ?? DesiredState(policy: Policy(prune: .never))
     let status = HostStatus(
       observation: observation, desired: loaded?.desired, plan: session.plan(desired, observation))
+    let naming = context.naming(observation.devices.map(\.facts?.id))
     try show(
-      StatusView(status: status, warnings: loaded?.warnings.map(\.message) ?? [], naming: context.loadNames()),
+      StatusView(status: status, warnings: loaded?.warnings.map(\.message) ?? [], naming: naming),
       in: context)
     return .done
   }

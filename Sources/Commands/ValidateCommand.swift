@@ -13,19 +13,20 @@ struct ValidateCommand: BerthCommand {
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let paths = try manifests.resolved(in: context)
-    let hostName = try context.hostName(global.sandboxDirectory(in: context))
-    switch try readManifests(paths, hostName: hostName) {
-    case .valid(let loaded):
-      report(loaded.warnings, in: context)
+    switch try readManifests({ () throws(ManifestFailure) in try validateManifests(paths: paths) }) {
+    case .valid(let valid):
+      report(valid.warnings, in: context)
+      let hosts = valid.hosts.map { host in
+        ValidatedHost(
+          host: host.host, domainCount: host.desired.domains.count,
+          deviceCount: host.desired.domains.reduce(0) { $0 + $1.devices.count })
+      }
       try show(
-        ValidationView(
-          domainCount: loaded.desired.domains.count,
-          deviceCount: loaded.desired.domains.reduce(0) { $0 + $1.devices.count },
-          remarks: loaded.warnings.map(Remark.init)), in: context)
+        ValidationView(files: valid.files, hosts: hosts, remarks: valid.warnings.map(Remark.init)), in: context)
       return .done
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
-      try show(ValidationView(domainCount: 0, deviceCount: 0, remarks: diagnostics.map(Remark.init)), in: context)
+      try show(ValidationView(files: [], hosts: [], remarks: diagnostics.map(Remark.init)), in: context)
       return .invalidManifest
     }
   }

@@ -8,19 +8,24 @@ package struct PlanDocument: Encodable, Sendable {
   let kind = "Plan"
   let host: HostDocument
   let hasChanges: Bool
+  /// Whether `policy.maxRemovals` forbids it: then nothing of it is applied.
+  let isRefused: Bool
   let policy: PolicyDocument
   let summary: SummaryDocument
   let domains: [DomainPlanDocument]
   let hostDrift: [HostDriftDocument]
+  let bookkeeping: [RecordChangeDocument]
   let warnings: [String]
 
   init(_ plan: Plan, warnings: [String], naming: DeviceNaming) {
     host = HostDocument(plan.host, domains: plan.domainCount, devices: plan.deviceCount)
     hasChanges = plan.hasChanges
+    isRefused = plan.isRefused
     policy = PolicyDocument(prune: plan.policy.prune.rawValue, maxRemovals: plan.policy.maxRemovals)
     summary = SummaryDocument(plan)
     domains = plan.domains.map { DomainPlanDocument($0, naming: naming) }
     hostDrift = plan.hostDrift.map(HostDriftDocument.init)
+    bookkeeping = plan.bookkeeping.map(RecordChangeDocument.init)
     self.warnings = warnings
   }
 }
@@ -173,5 +178,31 @@ struct HostDriftDocument: Encodable, Sendable {
     device = drift.device?.description
     evidence = drift.evidence
     isRepaired = drift.isRepaired
+  }
+}
+
+/// A change to Berth's own records.
+struct RecordChangeDocument: Encodable, Sendable {
+  /// `gone`, `returned`, `collect`, `forget` or `discard`.
+  let change: String
+  let uuid: String?
+  let device: String?
+  let intent: String?
+
+  init(_ change: RecordChange) {
+    switch change {
+    case .gone(let uuid, since: _): self.init("gone", uuid)
+    case .returned(let uuid): self.init("returned", uuid)
+    case .collect(let uuid): self.init("collect", uuid)
+    case .forget(let uuid, let device): self.init("forget", uuid, device: device)
+    case .discard(let intent): self.init("discard", nil, intent: intent)
+    }
+  }
+
+  private init(_ change: String, _ uuid: DomainUUID?, device: PCIAddress? = nil, intent: String? = nil) {
+    self.change = change
+    self.uuid = uuid?.description
+    self.device = device?.description
+    self.intent = intent
   }
 }

@@ -36,10 +36,13 @@ package struct PlanView: View {
     columns.heading(
       domain.name,
       Words.domain(id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle, stubDomain: domain.stubDomain))
-    for step in steps {
+    let notes = steps.map { Self.notes(for: $0, in: domain.name, style) }
+    for (position, step) in steps.enumerated() {
+      // What holds for several lines is said once, below the last of them.
+      let isRepeated = position + 1 < steps.count && notes[position + 1] == notes[position]
       columns.row(
         Mark(step.action), step.device.description, Words.device(step.id, label: step.label, naming: naming),
-        Self.words(for: step), notes: Self.notes(for: step, in: domain.name, style))
+        Self.words(for: step), notes: isRepeated ? [] : notes[position])
     }
   }
 
@@ -53,12 +56,14 @@ package struct PlanView: View {
         notes: Self.notes(for: step, in: name, style))
     }
     for drift in plan.hostDrift {
-      let place = drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "record"
       columns.row(
-        .differ, place, drift.uuid?.description ?? "",
-        "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.meaning : drift.evidence), "
-          + (drift.isRepaired ? drift.kind.repair : "left as it is"))
+        .differ, drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "", "", Self.words(for: drift))
     }
+  }
+
+  static func words(for drift: HostDrift) -> String {
+    "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.meaning : drift.evidence)"
+      + (drift.isRepaired ? "" : ", left as it is")
   }
 
   /// What is as declared is shown on demand only.
@@ -82,7 +87,8 @@ package struct PlanView: View {
       let changes = step.before.flatMap { before in step.after.map { Words.optionChanges(from: before, to: $0) } } ?? ""
       text = (changes.isEmpty ? step.reason.meaning : changes) + " (detach, attach)"
     case .move: text = "move here from \(step.from ?? "another domain")" + mode
-    case .repair: text = "\(step.reason.rawValue): \(found), \(step.reason.repair)"
+    case .repair:
+      text = "\(step.reason.rawValue): " + (step.evidence ?? "\(step.reason.meaning), \(step.reason.repair)")
     case .drift: text = "\(step.reason.rawValue): \(found), left as it is"
     case .adopt: text = "adopt: attached already, only Berth's record changes"
     case .keep: text = "as declared"
@@ -116,18 +122,19 @@ package struct PlanView: View {
 
   /// What the whole plan comes to, in one sentence.
   var summary: String {
-    let bookkeeping = plan.hostDrift.count { $0.isRepaired && $0.kind.isBookkeeping }
-    let repairs = plan.count(.repair) + plan.hostDrift.count { $0.isRepaired && !$0.kind.isBookkeeping }
+    let repairs = plan.count(.repair) + plan.hostDrift.count { $0.isRepaired }
     let changes = Words.counts([
       (plan.count(.attach), "to attach"), (plan.count(.detach), "to detach"), (plan.count(.reattach), "to change"),
       (plan.count(.move), "to move"), (repairs, "to repair"), (plan.count(.adopt), "to adopt"),
-      (bookkeeping, bookkeeping == 1 ? "record to update" : "records to update"),
     ])
     let rest = Words.counts([
       (plan.count(.blocked), "blocked"), (plan.count(.pending), "pending"), (plan.count(.foreign), "foreign"),
       (plan.count(.drift) + plan.hostDrift.count { !$0.isRepaired }, "left as found"),
     ])
     let kept = plan.count(.keep)
+    if plan.isRefused {
+      return "Refused: more devices would be removed than policy.maxRemovals allows; nothing of this plan is applied."
+    }
     guard changes.isEmpty else { return "Plan: " + changes + (rest.isEmpty ? "." : "; \(rest).") }
     let reason =
       kept > 0

@@ -108,25 +108,6 @@ extension HostDrift.Kind {
     switch self {
     case .leakedBackEnd: "a back end whose domain is gone"
     case .staleClaim: "reserved for a domain that is gone"
-    case .oldRecord: "Berth's record of a domain that is long gone"
-    case .recordWithoutDomain: "Berth's record of a domain that is gone"
-    case .recordDomainReturned: "Berth's record of a domain that is back"
-    }
-  }
-
-  /// What applying the plan does about it.
-  var repair: String {
-    switch self {
-    case .leakedBackEnd, .staleClaim, .oldRecord: "will be removed"
-    case .recordWithoutDomain, .recordDomainReturned: "will be noted in the record"
-    }
-  }
-
-  /// Only Berth's own files are concerned, not the host.
-  var isBookkeeping: Bool {
-    switch self {
-    case .leakedBackEnd, .staleClaim: false
-    case .oldRecord, .recordWithoutDomain, .recordDomainReturned: true
     }
   }
 }

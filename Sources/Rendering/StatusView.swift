@@ -123,15 +123,13 @@ package struct StatusView: View {
     for (name, step) in steps {
       columns.row(
         .differ, step.device.description, name,
-        "\(step.reason.rawValue): \(step.evidence ?? step.reason.meaning)"
+        "\(step.reason.rawValue): \(step.reason.meaning)"
           + (step.action == .repair ? ", the next apply repairs it" : ""))
     }
     for drift in status.plan.hostDrift {
       columns.row(
-        .differ, drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "record",
-        drift.uuid?.description ?? "",
-        "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.meaning : drift.evidence)"
-          + (drift.isRepaired ? ", the next apply repairs it" : ""))
+        .differ, drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "", "",
+        "\(drift.kind.rawValue): \(drift.kind.meaning)" + (drift.isRepaired ? ", the next apply repairs it" : ""))
     }
     for backEnd in leftovers {
       columns.row(.differ, "domid \(backEnd.domain)", "", "leaked-back-end: a back end whose domain is gone")

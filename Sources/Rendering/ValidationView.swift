@@ -20,16 +20,30 @@ package struct Remark: Sendable, Hashable, Encodable {
   }
 }
 
-/// Whether manifests are valid, for people and for programs.
-package struct ValidationView: View {
-  /// What was read; zero where the manifests are not valid.
+/// What valid manifests declare for one host.
+package struct ValidatedHost: Sendable, Hashable, Encodable {
+  /// Nil for every host that no document names.
+  package var host: String?
   package var domainCount: Int
   package var deviceCount: Int
-  package var remarks: [Remark]
 
-  package init(domainCount: Int, deviceCount: Int, remarks: [Remark]) {
+  package init(host: String?, domainCount: Int, deviceCount: Int) {
+    self.host = host
     self.domainCount = domainCount
     self.deviceCount = deviceCount
+  }
+}
+
+/// Whether manifests are valid, for people and for programs.
+package struct ValidationView: View {
+  /// What was read; empty where the manifests are not valid.
+  package var files: [String]
+  package var hosts: [ValidatedHost]
+  package var remarks: [Remark]
+
+  package init(files: [String], hosts: [ValidatedHost], remarks: [Remark]) {
+    self.files = files
+    self.hosts = hosts
     self.remarks = remarks
   }
 
@@ -37,8 +51,7 @@ package struct ValidationView: View {
   private var errors: Int { remarks.count { $0.severity == .error } }
 
   package var document: ValidationDocument {
-    ValidationDocument(
-      isValid: isValid, domainCount: domainCount, deviceCount: deviceCount, remarks: remarks)
+    ValidationDocument(isValid: isValid, files: files, hosts: hosts, remarks: remarks)
   }
 
   /// The verdict; the remarks themselves are messages and go elsewhere.
@@ -46,7 +59,12 @@ package struct ValidationView: View {
     let warnings = remarks.count - errors
     let tail = warnings == 0 ? "" : ", " + Words.count(warnings, "warning")
     guard isValid else { return "Not valid: \(Words.count(errors, "error"))\(tail).\n" }
-    return "Valid: \(Words.count(domainCount, "domain")), \(Words.count(deviceCount, "device"))\(tail).\n"
+    let contents = hosts.map { host in
+      let counts = Words.count(host.domainCount, "domain") + ", " + Words.count(host.deviceCount, "device")
+      if let name = host.host { return "\(counts) for \(name)" }
+      return hosts.count == 1 ? counts : "\(counts) for any other host"
+    }
+    return style.printable("Valid: \(contents.joined(separator: "; "))\(tail).") + "\n"
   }
 }
 
@@ -55,7 +73,7 @@ package struct ValidationDocument: Encodable, Sendable {
   let formatVersion = documentVersion
   let kind = "ValidationResult"
   let isValid: Bool
-  let domainCount: Int
-  let deviceCount: Int
+  let files: [String]
+  let hosts: [ValidatedHost]
   let remarks: [Remark]
 }

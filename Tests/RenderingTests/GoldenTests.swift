@@ -66,10 +66,16 @@ import Testing
   }
 
   @Test func `a verdict on manifests`() throws {
-    let valid = ValidationView(domainCount: 2, deviceCount: 1, remarks: [])
+    let one = ValidatedHost(host: nil, domainCount: 2, deviceCount: 1)
+    let other = ValidatedHost(host: "host18", domainCount: 0, deviceCount: 0)
+    let valid = ValidationView(files: ["a.yaml"], hosts: [one], remarks: [])
     #expect(try render(valid, as: .table, style: TextStyle()) == "Valid: 2 domains, 1 device.\n")
+    let two = ValidationView(files: ["a.yaml"], hosts: [one, other], remarks: [])
+    #expect(
+      try render(two, as: .table, style: TextStyle())
+        == "Valid: 2 domains, 1 device for any other host; 0 domains, 0 devices for host18.\n")
     let invalid = ValidationView(
-      domainCount: 0, deviceCount: 0,
+      files: [], hosts: [],
       remarks: [
         Remark(
           severity: .error, file: "a.yaml", line: 3, column: 7, message: "unknown key 'devcies'", hint: "devices?"),

@@ -76,16 +76,20 @@ enum Samples {
             PlannedStep(device: try address("0000:09:00.0"), action: .foreign, reason: .notOwned),
             PlannedStep(
               device: try address("0000:06:00.0"), action: .repair, reason: .configOnly,
-              evidence: "left by an xl detach"),
+              evidence: "left by an xl detach, will be dropped"),
             PlannedStep(device: try address("0000:07:00.0"), action: .drift, reason: .duplicateEntry),
           ]),
       ],
       hostDrift: [
-        HostDrift(kind: .leakedBackEnd, domain: DomainID(9), evidence: "2 entries, no domain 9", isRepaired: true),
         HostDrift(
-          kind: .recordWithoutDomain, uuid: try uuid("8"), evidence: "", isRepaired: true),
+          kind: .leakedBackEnd, domain: DomainID(9), evidence: "domain 9 is gone, its back end is not: removed",
+          isRepaired: true),
         HostDrift(
           kind: .staleClaim, domain: DomainID(9), device: try address("0a:00.0"), evidence: "", isRepaired: false),
+      ],
+      bookkeeping: [
+        .gone(try uuid("8"), since: 1_700_000_000), .forget(try uuid("2"), try address("0000:0e:00.0")),
+        .discard(intent: "17-4"),
       ])
   }
 

@@ -1,0 +1,86 @@
+import Core
+import Synchronization
+import Testing
+
+@testable import Commands
+
+@Suite struct ArgumentTests {
+  @Test(arguments: [
+    ("10s", Duration.seconds(10)), ("500ms", .milliseconds(500)), ("2m", .seconds(120)), ("0s", .zero),
+    ("24h", .seconds(86_400)),
+  ])
+  func `durations have a unit`(_ text: String, _ expected: Duration) throws {
+    #expect(try #require(DurationArgument(argument: text)).duration == expected)
+  }
+
+  @Test(arguments: ["", "10", "s", "-1s", "1.5s", "10 s", "10S", "25h", "99999999999s", "1d", "٣s"])
+  func `what is no duration is refused`(_ text: String) { #expect(DurationArgument(argument: text) == nil) }
+
+  @Test func `durations are shown as they are given`() {
+    #expect(DurationArgument(.seconds(10)).defaultValueDescription == "10s")
+    #expect(DurationArgument(.milliseconds(1500)).defaultValueDescription == "1500ms")
+  }
+
+  @Test(
+    arguments: [
+      ([:], true, false, true), ([:], false, false, false), ([:], true, true, false),
+      (["NO_COLOR": "1"], true, false, false), (["NO_COLOR": ""], true, false, true),
+      (["TERM": "dumb"], true, false, false),
+      (["FORCE_COLOR": "1"], false, false, true), (["FORCE_COLOR": "1"], false, true, false),
+      (["FORCE_COLOR": "1", "NO_COLOR": "1"], true, false, false), (["CLICOLOR_FORCE": "0"], true, false, false),
+    ] as [([String: String], Bool, Bool, Bool)])
+  func `the flag goes before the environment, that before the terminal`(
+    _ row: ([String: String], Bool, Bool, Bool)
+  ) {
+    #expect(usesColor(row.0, isTerminal: row.1, isForbidden: row.2) == row.3)
+  }
+
+  @Test(
+    arguments: [
+      ([:], false), (["LANG": "C"], false), (["LANG": "en_US.UTF-8"], true), (["LANG": "C.utf8"], true),
+      (["LANG": "de_DE@euro"], false), (["LANG": "ca_ES.UTF-8@valencia"], true),
+      (["LANG": "en_US.UTF-8", "LC_ALL": "C"], false), (["LANG": "C", "LC_CTYPE": "C.UTF-8"], true),
+      (["LANG": "C.UTF-8", "LC_ALL": ""], true),
+    ] as [([String: String], Bool)])
+  func `the locale tells what can be shown`(_ row: ([String: String], Bool)) {
+    #expect(hasUnicodeLocale(row.0) == row.1)
+  }
+
+  @Test(arguments: [
+    ["plan", "--no-such-option"], ["no-such-command"], ["apply", "--lock-timeout", "10"], ["plan", "-o", "xml"],
+    ["apply", "--prune", "some"], ["plan"], ["apply", "--yes"], ["validate"],
+  ])
+  func `wrong usage is 64 and says so on standard error`(_ arguments: [String]) {
+    let world = FakeWorld()
+    #expect(world.run(arguments) == 64)
+    #expect(world.output.isEmpty)
+    #expect(world.messages.lowercased().contains("error"))
+    #expect(world.state.withLock { $0.opened.isEmpty })
+  }
+
+  @Test(arguments: [["--help"], ["plan", "--help"], ["help", "apply"], []])
+  func `help is an answer`(_ arguments: [String]) {
+    let world = FakeWorld()
+    #expect(world.run(arguments) == 0)
+    #expect(world.output.contains("USAGE: berth"))
+    #expect(world.messages.isEmpty)
+  }
+
+  @Test func `the version is one line`() {
+    let world = FakeWorld()
+    #expect(world.run("--version") == 0)
+    #expect(world.output == "\(berthVersion)\n")
+  }
+
+  @Test func `the sandbox may be named before or after the command, or by the environment`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      #expect(world.run("--sandbox", "/a", "plan", manifest) == 0)
+      #expect(world.run("plan", "--sandbox", "/b", manifest) == 0)
+      #expect(world.run("plan", manifest, given: .init(environment: ["BERTH_SANDBOX": "/c"])) == 0)
+      #expect(world.run("plan", manifest, "--sandbox", "/d", given: .init(environment: ["BERTH_SANDBOX": "/c"])) == 0)
+      #expect(world.run("status") == 0)
+      #expect(world.state.withLock { $0.opened } == ["/a", "/b", "/c", "/d", nil])
+    }
+  }
+}

@@ -1,0 +1,210 @@
+import Commands
+import Core
+import FoundationEssentials
+import Reconciling
+import Rendering
+import Synchronization
+import Testing
+
+@Suite struct CommandTests {
+  @Test func `a plan changes nothing and says what it found`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let plan = try Plan.one(.attach, .declared)
+      #expect(world.run("plan", manifest, given: .init(plan: plan)) == 0)
+      #expect(world.output.contains("+ 0000:03:00.0") && world.output.contains("Plan: 1 to attach."))
+      #expect(world.state.withLock { $0.applied.isEmpty })
+      #expect(world.run("plan", manifest, "--detailed-exitcode", given: .init(plan: plan)) == 2)
+      #expect(world.run("apply", "--dry-run", manifest, given: .init(plan: plan)) == 0)
+      #expect(world.state.withLock { $0.applied.isEmpty })
+    }
+  }
+
+  @Test func `a manifest is read from the environment`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      #expect(world.run("plan", given: .init(environment: ["BERTH_MANIFEST": manifest])) == 0)
+      let desired = try #require(world.state.withLock { $0.desired.first ?? nil })
+      #expect(desired.domains.map(\.name) == ["sys-net"])
+    }
+  }
+
+  @Test func `options stand before the manifest's policy`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      #expect(world.run("plan", manifest) == 0)
+      #expect(world.run("plan", manifest, "--prune", "all", "--allow-removals") == 0)
+      let desired = world.state.withLock { $0.desired.compactMap(\.self) }
+      #expect(desired.map(\.policy) == [Policy(maxRemovals: 4), Policy(prune: .all, maxRemovals: nil)])
+    }
+  }
+
+  @Test func `an invalid manifest is 65, a missing one 66, and no host is asked`() throws {
+    try withManifest("apiVersion: berth/v1alpha1\nkind: HostAssignments\nspecs: {}\n") { manifest in
+      for command in ["plan", "validate", "status"] {
+        let world = FakeWorld()
+        #expect(world.run(command, manifest) == 65)
+        #expect(world.messages.contains("host17.yaml:3:1: error:"))
+        #expect(world.run(command, manifest + "x") == 66)
+        #expect(world.messages.contains("host17.yamlx"))
+        #expect(world.state.withLock { $0.opened.isEmpty })
+      }
+    }
+  }
+
+  @Test func `a verdict is a document for programs`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      #expect(world.run("validate", "-o", "json", manifest) == 0)
+      #expect(world.output.contains("\"isValid\" : true"))
+      #expect(world.state.withLock { $0.opened.isEmpty })
+    }
+  }
+
+  @Test func `apply without a terminal needs yes, and says so before it looks at anything`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let given = FakeWorld.Given(plan: try .one(.attach, .declared))
+      #expect(world.run("apply", manifest, given: given) == 64)
+      #expect(world.messages.contains("--yes"))
+      #expect(world.state.withLock { $0.opened.isEmpty && $0.questions == 0 })
+    }
+  }
+
+  @Test(arguments: [("y", true), ("YES", true), (" yes ", true), ("n", false), ("", false), ("yep", false)])
+  func `apply on a terminal asks`(_ answer: String, _ isMeant: Bool) throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let status = world.run(
+        "apply", manifest,
+        given: .init(
+          isTerminal: true, plan: try .one(.attach, .declared), outcome: try .of(.done), answers: [answer]))
+      #expect(status == (isMeant ? 0 : 1))
+      #expect(world.state.withLock { $0.applied.count } == (isMeant ? 1 : 0))
+      #expect(world.messages.contains("[y/N]"))
+      #expect(world.output.contains("Plan: 1 to attach."))
+    }
+  }
+
+  @Test func `no answer is no`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.attach, .declared))
+      #expect(world.run("apply", manifest, given: given) == 1)
+      #expect(world.state.withLock { $0.applied.isEmpty })
+    }
+  }
+
+  @Test func `nothing to do asks nothing and applies nothing`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.keep, .inSync))
+      #expect(world.run("apply", manifest, given: given) == 0)
+      #expect(world.state.withLock { $0.applied.isEmpty && $0.questions == 0 })
+      #expect(world.output.contains("Nothing to do: 1 device is as declared."))
+    }
+  }
+
+  @Test func `Berth's own records are kept without a question`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      var plan = try Plan.one(.keep, .inSync)
+      plan.bookkeeping = [.discard(intent: "1-1")]
+      #expect(world.run("apply", manifest, given: .init(isTerminal: true, plan: plan)) == 0)
+      #expect(world.state.withLock { $0.applied.count == 1 && $0.questions == 0 })
+      #expect(world.output.contains("Nothing to do"))
+    }
+  }
+
+  @Test func `a plan that removes too much is refused whole`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      var plan = try Plan.one(.blocked, .removalLimit)
+      plan.domains += try Plan.one(.attach, .declared).domains
+      #expect(world.run("apply", "--yes", manifest, given: .init(plan: plan)) == 3)
+      #expect(world.state.withLock { $0.applied.isEmpty })
+      #expect(world.output.contains("Refused: ") && world.output.contains("--allow-removals"))
+    }
+  }
+
+  @Test func `options of apply reach the engine`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let given = FakeWorld.Given(plan: try .one(.attach, .declared), outcome: try .of(.done))
+      #expect(world.run("apply", "-y", manifest, given: given) == 0)
+      #expect(
+        world.run(
+          "apply", "-y", "--lock-timeout", "3s", "--wait-timeout", "250ms", "--audit", manifest, given: given) == 0)
+      let options = world.state.withLock { $0.applied.map(\.options) }
+      #expect(options.map(\.lockTimeout) == [.seconds(10), .seconds(3)])
+      #expect(options.map(\.waitTimeout) == [.seconds(10), .milliseconds(250)])
+      #expect(options.map(\.audits) == [false, true])
+    }
+  }
+
+  @Test func `the status of an apply is the outcome's`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let given = FakeWorld.Given(plan: try .one(.attach, .declared), outcome: try .of(.done, .unknown))
+      #expect(world.run("apply", "-y", manifest, given: given) == 7)
+      #expect(world.output.contains("Applied: 1 attached; 1 unknown."))
+    }
+  }
+
+  @Test func `a document is all there is on standard output`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let given = FakeWorld.Given(
+        isTerminal: true, plan: try .one(.attach, .declared), outcome: try .of(.done), answers: ["y"])
+      #expect(world.run("apply", "-o", "json", manifest, given: given) == 0)
+      #expect(world.output.hasPrefix("{\n") && world.output.hasSuffix("\n}\n"))
+      #expect(world.messages.contains("Plan: 1 to attach."))
+      let document = try JSONDecoder().decode(Header.self, from: Data(world.output.utf8))
+      #expect(document == Header(formatVersion: 1, kind: "ApplyResult", exitStatus: 0))
+    }
+  }
+
+  private struct Header: Decodable, Equatable {
+    var formatVersion: Int
+    var kind: String
+    var exitStatus: Int32
+  }
+
+  @Test func `a host that cannot be reached is told with the next step`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let error = HostError.store(
+        StoreError(.unreachable, operation: "connect", path: "/run/xenstored/socket", errno: 2))
+      #expect(world.run("plan", manifest, given: .init(observeFailure: error)) == 69)
+      #expect(world.messages.contains("/run/xenstored/socket") && world.messages.contains("berth sandbox start"))
+      #expect(world.output.isEmpty)
+      #expect(world.run("status", given: .init(openFailure: Failure(.notPermitted, "no"))) == 77)
+    }
+  }
+
+  @Test func `progress is one line on a terminal and is taken away`() throws {
+    try withManifest { manifest in
+      let device = try #require(PCIAddress("0000:03:00.0"))
+      let outcome = DomainOutcome(
+        name: "sys-net", steps: [StepOutcome(device: device, action: .attach, result: .done)])
+      let events: [ApplyEvent] = [
+        .began(domain: "sys-net", devices: 1), .waiting(domain: "sys-net", devices: 1, until: .now + .seconds(10)),
+        .finished(outcome),
+      ]
+      let given = FakeWorld.Given(
+        isTerminal: true, plan: try .one(.attach, .declared), outcome: ApplyOutcome(domains: [outcome]), events: events)
+      let terminal = FakeWorld()
+      #expect(terminal.run("apply", "-y", manifest, given: given) == 0)
+      #expect(terminal.messages.contains("\rwaiting for sys-net, 1 device"))
+      #expect(terminal.messages.hasSuffix("\r") && !terminal.messages.contains("\n"))
+      var quiet = given
+      quiet.isTerminal = false
+      let pipe = FakeWorld()
+      #expect(pipe.run("apply", "-y", manifest, given: quiet) == 0)
+      #expect(pipe.messages.isEmpty)
+      let verbose = FakeWorld()
+      #expect(verbose.run("apply", "-y", "-v", manifest, given: quiet) == 0)
+      #expect(verbose.messages.contains("sys-net: waiting for the guest, at most 10 s\n"))
+    }
+  }
+}

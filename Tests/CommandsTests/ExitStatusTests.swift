@@ -1,0 +1,96 @@
+import Commands
+import Core
+import Testing
+
+@Suite struct ExitStatusTests {
+  private let empty = Plan(host: HostFacts(name: "h"), domainCount: 0, deviceCount: 0, policy: Policy())
+
+  private func status(
+    _ outcome: ApplyOutcome, _ plan: Plan? = nil, requiresRunning: Bool = false
+  ) -> Core.ExitStatus {
+    exitStatus(of: outcome, plan: plan ?? empty, requiresRunning: requiresRunning)
+  }
+
+  @Test(arguments: [
+    ([StepResult.done, .done], Core.ExitStatus.done), ([.unchanged], .done), ([], .done),
+    ([.failed], .failed), ([.failed, .blocked, .unknown], .failed), ([.done, .failed], .partlyApplied),
+    ([.done, .failed, .unknown, .blocked], .partlyApplied), ([.unchanged, .failed], .failed),
+    ([.unknown], .unknown), ([.done, .unknown], .unknown), ([.unknown, .blocked], .unknown),
+    ([.unknown, .interrupted], .unknown), ([.blocked], .blocked), ([.done, .blocked], .blocked),
+    ([.done, .pending], .done), ([.interrupted], .interrupted), ([.done, .interrupted, .blocked], .interrupted),
+  ])
+  func `the worst result is told`(_ results: [StepResult], _ expected: Core.ExitStatus) throws {
+    let device = try #require(PCIAddress("0000:03:00.0"))
+    // Also with every result in a domain of its own: the status must not depend on the grouping.
+    let together = ApplyOutcome(domains: [
+      DomainOutcome(name: "a", steps: results.map { StepOutcome(device: device, action: .attach, result: $0) })
+    ])
+    let apart = ApplyOutcome(
+      domains: results.map {
+        DomainOutcome(name: "a", steps: [StepOutcome(device: device, action: .attach, result: $0)])
+      })
+    #expect(status(together) == expected)
+    #expect(status(apart) == expected)
+    #expect(status(ApplyOutcome(domains: apart.domains.reversed())) == expected)
+  }
+
+  @Test func `what was taken back is told as such`() throws {
+    #expect(status(try .of(.failed, isUndone: true)) == .rolledBack)
+    var mixed = try ApplyOutcome.of(.failed, isUndone: true)
+    mixed.domains += try ApplyOutcome.of(.failed).domains
+    #expect(status(mixed) == .failed)
+    mixed = try ApplyOutcome.of(.failed, isUndone: true)
+    mixed.domains += try ApplyOutcome.of(.done).domains
+    #expect(status(mixed) == .partlyApplied)
+  }
+
+  @Test func `a busy lock is told only where nothing is worse`() throws {
+    #expect(status(try .of(isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
+    #expect(status(try .of(.failed, isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
+    #expect(status(try .of(isLockBusy: true, failure: "held"), try .one(.blocked, .isBridge)) == .lockBusy)
+    var other = try ApplyOutcome.of(isLockBusy: true, failure: "held")
+    other.domains += try ApplyOutcome.of(.done).domains
+    #expect(status(other) == .lockBusy)
+    other.domains += try ApplyOutcome.of(.unknown).domains
+    #expect(status(other) == .unknown)
+    other.domains += try ApplyOutcome.of(failure: "xenstored went away").domains
+    #expect(status(other) == .partlyApplied)
+  }
+
+  @Test func `a domain's own failure counts without any step`() throws {
+    #expect(status(try .of(failure: "xenstored went away")) == .failed)
+  }
+
+  @Test func `what the plan could not do counts too`() throws {
+    #expect(status(try .of(.done), try .one(.blocked, .identityMismatch)) == .blocked)
+    #expect(status(try .of(.done), try .one(.blocked, .deviceMissing)) == .blocked)
+    #expect(status(try .of(.done), try .one(.blocked, .deviceMissing, isRequired: false)) == .done)
+    #expect(status(try .of(.done), try .one(.blocked, .identityMismatch, isRequired: false)) == .blocked)
+    #expect(status(ApplyOutcome(), try .one(.pending, .domainAbsent)) == .done)
+    #expect(status(ApplyOutcome(), try .one(.pending, .domainPaused)) == .unknown)
+    #expect(status(ApplyOutcome(), try .one(.foreign, .notOwned)) == .done)
+  }
+
+  @Test func `with require-running a pending domain is a failure`() throws {
+    #expect(status(ApplyOutcome(), try .one(.pending, .domainAbsent), requiresRunning: true) == .failed)
+    #expect(status(try .of(.pending), requiresRunning: true) == .failed)
+    #expect(status(try .of(.done, .failed), try .one(.pending, .domainAbsent), requiresRunning: true) == .partlyApplied)
+    #expect(status(try .of(.done), requiresRunning: true) == .done)
+  }
+
+  @Test func `a plan's status`() throws {
+    func status(_ plan: Plan, detailed: Bool = false, running: Bool = false) -> Core.ExitStatus {
+      exitStatus(of: plan, isDetailed: detailed, requiresRunning: running)
+    }
+    #expect(status(empty, detailed: true) == .done)
+    #expect(status(try .one(.attach, .declared)) == .done)
+    #expect(status(try .one(.attach, .declared), detailed: true) == .changesPending)
+    #expect(status(try .one(.keep, .inSync), detailed: true) == .done)
+    #expect(status(try .one(.pending, .domainAbsent), detailed: true) == .done)
+    #expect(status(try .one(.pending, .domainAbsent), running: true) == .failed)
+    #expect(status(try .one(.blocked, .isBridge)) == .blocked)
+    var both = try Plan.one(.blocked, .isBridge)
+    both.domains += try Plan.one(.attach, .declared).domains
+    #expect(status(both, detailed: true) == .blocked)
+  }
+}

@@ -1,0 +1,127 @@
+import Commands
+import Core
+import FoundationEssentials
+import Reconciling
+import Rendering
+import Synchronization
+import Testing
+
+/// A world for commands: what they write is kept, what they ask is counted, what they get is given.
+final class FakeWorld: Sendable {
+  struct State {
+    var output = ""
+    var messages = ""
+    var answers: [String] = []
+    var opened: [String?] = []
+    var desired: [DesiredState?] = []
+    var applied: [(plan: Plan, options: ApplyOptions)] = []
+    var questions = 0
+  }
+  let state = Mutex(State())
+
+  var output: String { state.withLock { $0.output } }
+  var messages: String { state.withLock { $0.messages } }
+
+  /// What the commands get to see.
+  struct Given {
+    var environment: [String: String] = [:]
+    var isTerminal = false
+    var plan = Plan(host: HostFacts(name: "host17"), domainCount: 0, deviceCount: 0, policy: Policy())
+    var outcome = ApplyOutcome()
+    var events: [ApplyEvent] = []
+    var observeFailure: HostError?
+    var openFailure: Failure?
+    var answers: [String] = []
+  }
+
+  /// Runs `berth` in this world and returns its exit status.
+  func run(_ arguments: String..., given: Given = Given()) -> Int32 { run(arguments, given: given) }
+
+  func run(_ arguments: [String], given: Given = Given()) -> Int32 {
+    state.withLock { $0.answers = given.answers }
+    let context = CommandContext(
+      environment: given.environment,
+      standardOutput: { text in self.state.withLock { $0.output += text } },
+      standardError: { text in self.state.withLock { $0.messages += text } },
+      readLine: {
+        self.state.withLock { state in
+          state.questions += 1
+          return state.answers.isEmpty ? nil : state.answers.removeFirst()
+        }
+      },
+      isInputTerminal: given.isTerminal, isOutputTerminal: given.isTerminal, isErrorTerminal: given.isTerminal,
+      userID: 1000, hostName: { _ in "host17" },
+      openHost: { (sandbox) throws(Failure) in
+        self.state.withLock { $0.opened.append(sandbox) }
+        if let failure = given.openFailure { throw failure }
+        return HostSession(
+          observe: { (desired) throws(HostError) in
+            self.state.withLock { $0.desired.append(desired) }
+            if let failure = given.observeFailure { throw failure }
+            return Observation(host: HostFacts(name: "host17"))
+          },
+          plan: { _, _ in given.plan },
+          apply: { plan, options, report in
+            self.state.withLock { $0.applied.append((plan, options)) }
+            for event in given.events { report(event) }
+            return given.outcome
+          })
+      })
+    return runBerth(arguments, in: context)
+  }
+}
+
+/// A folder with one manifest in it, gone when the body returns.
+func withManifest<Result>(
+  _ text: String = """
+  apiVersion: berth/v1alpha1
+  kind: HostAssignments
+  metadata:
+    name: host17
+  spec:
+    policy:
+      maxRemovals: 4
+    domains:
+      sys-net:
+        devices:
+          - {address: 0000:03:00.0, id: 8086:1533}
+
+  """, _ body: (String) throws -> Result
+) throws -> Result {
+  let folder = FileManager.default.temporaryDirectory.path + "/berth-commands-\(UUID().uuidString)"
+  try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+  defer {
+    do { try FileManager.default.removeItem(atPath: folder) } catch { Issue.record(error, "left \(folder)") }
+  }
+  try text.write(toFile: folder + "/host17.yaml", atomically: true, encoding: .utf8)
+  return try body(folder + "/host17.yaml")
+}
+
+extension Plan {
+  /// One step in one domain.
+  static func one(_ action: StepAction, _ reason: Reason, isRequired: Bool = true) throws -> Plan {
+    let device = try #require(PCIAddress("0000:03:00.0"))
+    return Plan(
+      host: HostFacts(name: "host17", xenVersion: "4.17.7"), domainCount: 1, deviceCount: 1, policy: Policy(),
+      domains: [
+        DomainPlan(
+          name: "sys-net", id: DomainID(2), kind: .pv, lifecycle: .running,
+          steps: [PlannedStep(device: device, action: action, reason: reason, mode: .hot, isRequired: isRequired)])
+      ])
+  }
+}
+
+extension ApplyOutcome {
+  /// One domain with a step of each result.
+  static func of(_ results: StepResult..., isUndone: Bool = false, isLockBusy: Bool = false, failure: String? = nil)
+    throws -> ApplyOutcome
+  {
+    let device = try #require(PCIAddress("0000:03:00.0"))
+    return ApplyOutcome(domains: [
+      DomainOutcome(
+        name: "sys-net", id: DomainID(2),
+        steps: results.map { StepOutcome(device: device, action: .attach, result: $0, isUndone: isUndone) },
+        failure: failure, isLockBusy: isLockBusy)
+    ])
+  }
+}
