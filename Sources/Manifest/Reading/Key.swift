@@ -28,11 +28,13 @@ package struct Key<Value: Sendable>: Sendable {
   }
 
   /// The key without its value's Swift type.
-  package var info: KeyInfo {
+  package var info: KeyInfo { info(default: defaultValue.flatMap { value in type.encode.map { $0(value) } }) }
+
+  /// The same with a default that is decided elsewhere.
+  package func info(default value: JSONValue?) -> KeyInfo {
     KeyInfo(
-      name: name, summary: summary, schema: type.schema, isRequired: isRequired,
-      defaultValue: defaultValue.flatMap { value in type.encode.map { $0(value) } }, isSupported: isSupported,
-      since: since)
+      name: name, summary: summary, schema: type.schema, isRequired: isRequired, defaultValue: value,
+      isSupported: isSupported, since: since)
   }
 }
 
@@ -63,7 +65,7 @@ extension JSONValue {
 }
 
 extension KeyInfo {
-  /// The value's schema with summary, default and release. An unsupported key accepts nothing, as in the reader.
+  /// The value's schema with summary, default and release; an unsupported key accepts nothing, as in the reader.
   fileprivate var described: JSONValue {
     guard isSupported else {
       return .members(["description": .string(summary + " Not supported yet."), "not": .members([:])])

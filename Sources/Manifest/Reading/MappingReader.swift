@@ -12,12 +12,18 @@ package struct MappingReader {
   package let node: YAMLNode
   package let report: Diagnostics
   private let entries: [MappingEntry]
-  /// By key. Kept apart from `entries`, so that a lookup does not depend on the mapping's size.
+  /// By key, so that a lookup does not depend on the mapping's size.
   private let values: [String: YAMLNode]
   private var asked: [String] = []
+  /// The keys that will be asked for, where that is known beforehand.
+  private let keys: [String]
 
-  /// nil after an error, where the node is no mapping. Duplicate keys are reported here.
-  package init?(_ node: YAMLNode, _ name: String, _ report: Diagnostics) {
+  /// Begins to read a mapping, and reports its duplicate keys; nil after an error, where the node is none.
+  ///
+  /// - Parameter keys: the keys that will be asked for. Where they are given, a misspelt required key gets one error
+  ///   and not two.
+  package init?(_ node: YAMLNode, _ name: String, _ report: Diagnostics, keys: [String] = []) {
+    self.keys = keys
     guard let entries = mappingEntries(node, name, report) else { return nil }
     self.name = name
     self.node = node
@@ -29,6 +35,9 @@ package struct MappingReader {
   /// Whether the mapping has the key.
   package func has(_ key: String) -> Bool { values[key] != nil }
 
+  /// Where a key's value stands; nil where there is none.
+  package func mark(ofValueAt key: String) -> SourceMark? { values[key]?.mark }
+
   /// The value of a key that may be absent; nil where it is, or after an error.
   package mutating func optional<Value>(_ key: String, _ type: ValueType<Value>) -> Value? {
     asked.append(key)
@@ -37,8 +46,8 @@ package struct MappingReader {
 
   /// The value of a key that must be there; nil after an error.
   package mutating func required<Value>(_ key: String, _ type: ValueType<Value>) -> Value? {
-    if !has(key) {
-      report.error("\(name) needs the key '\(key)'", at: node.mark, hint: misspelling(of: key))
+    if !has(key), !isProbablyMisspelt([key]) {
+      report.error("\(name) needs the key '\(key)'", at: node.mark)
     }
     return optional(key, type)
   }
@@ -68,12 +77,20 @@ package struct MappingReader {
       report.error(
         "\(name) has no key \(quoted(entry.key))", at: entry.mark,
         hint: hints[entry.key] ?? didYouMean(entry.key, among: free)
-          ?? "it may have " + asked.joined(separator: ", "))
+          ?? "it may have " + (keys.isEmpty ? asked : keys).joined(separator: ", "))
     }
   }
 
-  private func misspelling(of key: String) -> String? {
-    closest(to: key, among: entries.map(\.key)).map { "is \(quoted($0)) meant to be it?" }
+  /// Whether each of the keys was asked for once, and no other.
+  func hasAsked(exactly keys: [String]) -> Bool { asked.sorted() == keys.sorted() }
+
+  /// Whether `finish()` will report an unknown key and suggest one of these in its place.
+  package func isProbablyMisspelt(_ missing: [String]) -> Bool {
+    guard !keys.isEmpty else { return false }
+    let free = keys.filter { !has($0) }
+    return entries.contains { entry in
+      !keys.contains(entry.key) && closest(to: entry.key, among: free).map(missing.contains) ?? false
+    }
   }
 }
 
@@ -88,11 +105,15 @@ package struct MappingEntry: Sendable {
 /// The entries of a mapping, in order; nil after an error, where the node is none.
 ///
 /// Reported and left out: keys that are no plain text, and every key's second appearance.
-package func mappingEntries(_ node: YAMLNode, _ name: String, _ report: Diagnostics) -> [MappingEntry]? {
+///
+/// - Parameter hint: what to write where nothing stands.
+package func mappingEntries(
+  _ node: YAMLNode, _ name: String, _ report: Diagnostics, hint: String? = nil
+) -> [MappingEntry]? {
   guard case .mapping(let pairs) = node.content else {
     report.error(
       "\(name) must be a mapping of keys to values, not \(node.kind)", at: node.mark,
-      hint: node.isNull ? "write {} where it is meant to be empty" : nil)
+      hint: node.isNull ? hint : nil)
     return nil
   }
   var first: [String: SourceMark] = [:]

@@ -12,6 +12,8 @@ package func closest(to word: String, among candidates: some Sequence<String>) -
   var best: (distance: Int, candidate: String)?
   for candidate in candidates.prefix(1000) where candidate != word {
     let other = Array(candidate.lowercased().unicodeScalars.prefix(64))
+    // `own` for `owned` is further than a slip, and as clear.
+    if typed.count >= 3, other.starts(with: typed), best == nil { best = (reach, candidate) }
     guard abs(other.count - typed.count) <= reach else { continue }
     let distance = editDistance(typed, other)
     if distance <= reach, distance < best?.distance ?? Int.max { best = (distance, candidate) }

@@ -47,8 +47,10 @@ package final class Diagnostics {
   package init(limit: Int = 100) { self.limit = limit }
 
   package var hasErrors: Bool { errors > 0 }
+  /// Those beyond the bound included.
+  package var errorCount: Int { errors }
 
-  /// Adds an error. Message and hint are not computed once the bound is reached.
+  /// Adds an error; its message and hint are not computed once the bound is reached.
   package func error(
     _ message: @autoclosure () -> String, at mark: SourceMark?, notes: @autoclosure () -> [Diagnostic.Note] = [],
     hint: @autoclosure () -> String? = nil
@@ -57,7 +59,7 @@ package final class Diagnostics {
     if keep(Diagnostic(.error, message(), at: mark, notes: notes(), hint: hint())) { errors += 1 }
   }
 
-  /// Adds a warning. Message and hint are not computed once the bound is reached.
+  /// Adds a warning; its message and hint are not computed once the bound is reached.
   package func warning(
     _ message: @autoclosure () -> String, at mark: SourceMark?, notes: @autoclosure () -> [Diagnostic.Note] = [],
     hint: @autoclosure () -> String? = nil

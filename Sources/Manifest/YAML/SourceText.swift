@@ -6,7 +6,7 @@ package final class SourceText: Sendable {
   package let order: Int
   /// Without a byte order mark.
   let bytes: [UInt8]
-  /// Where each line begins. Lines end where libyaml ends them, so that its line numbers fit.
+  /// Where each line begins; lines end where libyaml ends them, so that its line numbers fit.
   private let lineStarts: [Int]
 
   package init(name: String, bytes: [UInt8], order: Int = 0) {
@@ -119,7 +119,7 @@ extension SourceMark: Hashable, Comparable, CustomStringConvertible {
     (left.source.order, left.line, left.column) < (right.source.order, right.line, right.column)
   }
 
-  /// `host.yaml:12:7`
+  /// The form that editors and people follow: `host.yaml:12:7`.
   package var description: String { line == 0 ? source.name : "\(source.name):\(line):\(column)" }
 }
 

@@ -35,7 +35,7 @@ private struct YAMLBuilder {
     var height: Int
   }
 
-  /// A sequence or mapping whose end has not come; a mapping's children are key, value, key, value…
+  /// A sequence or mapping whose end has not come; a mapping's children are keys and values in turn.
   private struct Frame {
     var isMapping: Bool
     var mark: SourceMark
@@ -177,6 +177,15 @@ private struct YAMLBuilder {
     case "did not find expected key", "did not find expected '-' indicator":
       report.error(
         "\(fault.problem)", at: mark, notes: notes, hint: "check the indentation, and brackets or quotes left open")
+    case "did not find expected node content":
+      report.error("a value was expected here", at: mark, notes: notes)
+    case "did not find expected ',' or ']'", "did not find expected ',' or '}'":
+      let wanted = fault.problem.hasSuffix("']'") ? "',' or ']'" : "',' or '}'"
+      report.error("\(wanted) was expected here", at: mark, notes: notes)
+    case "found unexpected end of stream" where fault.context == "while scanning a quoted scalar":
+      report.error(
+        "the text ends inside quotes", at: mark,
+        notes: [.init("they begin", at: SourceMark(fault.contextPlace, in: source))])
     default:
       report.error(fault.problem, at: mark, notes: notes)
     }

@@ -40,7 +40,7 @@ func forEachYAMLEvent(
   return parser.run(bytes, body)
 }
 
-/// Owns one libyaml parser. It points into itself, so it lives on the heap and never moves.
+/// Owns one libyaml parser, on the heap: it points into itself and must never move.
 @safe private struct EventParser: ~Copyable {
   private let parser: UnsafeMutablePointer<yaml_parser_t>
 

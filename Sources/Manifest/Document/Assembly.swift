@@ -1,0 +1,177 @@
+import Core
+
+/// Puts the documents that apply to one host together, and reports where they contradict each other.
+struct Assembly {
+  private let report: Diagnostics
+  private var definitions: [String: Named<DeviceDefinition>] = [:]
+  private var hasUnreadDefinitions = false
+  /// Which domain a device was first declared for, and where.
+  private var holders: [PCIAddress: (domain: String, mark: SourceMark)] = [:]
+
+  /// The desired state of a host that all of the documents apply to.
+  static func desiredState(of documents: [ManifestDocument], _ report: Diagnostics) -> DesiredState {
+    var assembly = Assembly(report: report)
+    let policy = assembly.policy(of: documents)
+    assembly.hasUnreadDefinitions = documents.contains(where: \.spec.hasUnreadDefinitions)
+    assembly.define(documents.flatMap(\.spec.definitions))
+    let domains = assembly.domains(documents.flatMap(\.spec.domains))
+    return DesiredState(policy: policy, domains: domains)
+  }
+
+  private init(report: Diagnostics) { self.report = report }
+
+  // MARK: Policy
+
+  private func policy(of documents: [ManifestDocument]) -> Policy {
+    let policies = documents.compactMap(\.spec.policy)
+    var result = Policy()
+    if let prune = agreed(policies.compactMap(\.prune), on: "prune") { result.prune = prune }
+    result.maxRemovals = agreed(policies.compactMap(\.maxRemovals), on: "maxRemovals")
+    return result
+  }
+
+  private func agreed<Value: Equatable>(_ values: [Located<Value>], on key: String) -> Value? {
+    guard let first = values.first else { return nil }
+    for other in values.dropFirst() where other.value != first.value {
+      report.error(
+        "'\(key)' is \(other.value) here and \(first.value) in another document for the same host", at: other.mark,
+        notes: [.init("first", at: first.mark)])
+    }
+    return first.value
+  }
+
+  // MARK: Named devices
+
+  private mutating func define(_ all: [Named<DeviceDefinition>]) {
+    var names: [PCIAddress: Located<String>] = [:]
+    for definition in all {
+      let name = definition.name
+      if let earlier = definitions[name.value] {
+        report.error(
+          "the device name \(quoted(name.value)) is given twice", at: name.mark,
+          notes: [.init("first given", at: earlier.name.mark)])
+        continue
+      }
+      definitions[name.value] = definition
+      guard let address = definition.value.address else { continue }
+      if let earlier = names[address.value] {
+        report.warning(
+          "device \(address.value) has two names, \(quoted(earlier.value)) and \(quoted(name.value))",
+          at: address.mark, notes: [.init("first named", at: earlier.mark)])
+      } else {
+        names[address.value] = name
+      }
+      if !definition.value.saysID { warnOfMissingID(address.value, at: address.mark) }
+    }
+  }
+
+  /// Warns of names that no document uses, be it for another host.
+  static func warnOfUnusedNames(in documents: [ManifestDocument], _ report: Diagnostics) {
+    // A reference that could not be read may have been the use.
+    guard !report.hasErrors else { return }
+    var used: Set<String> = []
+    for assignment in documents.lazy.flatMap(\.spec.domains).flatMap(\.value.devices) {
+      if case .name(let name) = assignment.reference { used.insert(name) }
+    }
+    for definition in documents.flatMap(\.spec.definitions) where !used.contains(definition.name.value) {
+      report.warning("no domain uses the device \(quoted(definition.name.value))", at: definition.name.mark)
+    }
+  }
+
+  private func warnOfMissingID(_ address: PCIAddress, at mark: SourceMark) {
+    report.warning(
+      "nothing says what device \(address) must be", at: mark,
+      hint: "give its id, as lspci -n -s \(address) prints it: another card at this address is then left alone")
+  }
+
+  // MARK: Domains
+
+  private mutating func domains(_ all: [Named<DomainDeclaration>]) -> [DesiredDomain] {
+    var first: [String: SourceMark] = [:]
+    var uuids: [DomainUUID: Located<String>] = [:]
+    var result: [DesiredDomain] = []
+    for domain in all {
+      let name = domain.name
+      if let earlier = first[name.value] {
+        report.error(
+          "domain \(quoted(name.value)) is declared in two documents", at: name.mark,
+          notes: [.init("first declared", at: earlier)], hint: "put all its devices into one of them")
+        continue
+      }
+      first[name.value] = name.mark
+      if let uuid = domain.value.uuid {
+        if let earlier = uuids[uuid.value] {
+          report.error(
+            "domains \(quoted(earlier.value)) and \(quoted(name.value)) have the same UUID", at: uuid.mark,
+            notes: [.init("first given to \(quoted(earlier.value))", at: earlier.mark)])
+        } else {
+          uuids[uuid.value] = Located(name.value, at: uuid.mark)
+        }
+      }
+      let devices = domain.value.devices.compactMap { device($0, of: name.value) }
+      reportSharedSlots(of: name.value, devices)
+      result.append(DesiredDomain(name: name.value, uuid: domain.value.uuid?.value, devices: devices.map(\.value)))
+    }
+    return result.sorted { $0.name < $1.name }
+  }
+
+  private mutating func device(_ assignment: Assignment, of domain: String) -> Located<DesiredDevice>? {
+    var id = assignment.id?.value
+    let address: PCIAddress
+    var label: String?
+    switch assignment.reference {
+    case .address(let given):
+      address = given
+      if !assignment.saysID { warnOfMissingID(given, at: assignment.mark) }
+    case .name(let name):
+      guard let definition = definitions[name] else {
+        guard !hasUnreadDefinitions else { return nil }
+        report.error(
+          "no device is named \(quoted(name))", at: assignment.mark,
+          hint: didYouMean(name, among: definitions.keys.sorted()) ?? explainAddress(name)?.hint
+            ?? "name it under 'spec.devices'")
+        return nil
+      }
+      label = name
+      if let here = assignment.id, let there = definition.value.id, here.value != there.value {
+        report.error(
+          "device \(quoted(name)) cannot be \(here.value) here and \(there.value) by its definition", at: here.mark,
+          notes: [.init("defined", at: there.mark)])
+      }
+      id = id ?? definition.value.id?.value
+      guard let found = definition.value.address else { return nil }
+      address = found.value
+    }
+    guard claim(address, for: domain, at: assignment.mark) else { return nil }
+    let device = DesiredDevice(
+      address: address, id: id, label: label, options: assignment.options, isRequired: assignment.isRequired)
+    return Located(device, at: assignment.slotMark ?? assignment.mark)
+  }
+
+  private mutating func claim(_ address: PCIAddress, for domain: String, at mark: SourceMark) -> Bool {
+    guard let holder = holders[address] else {
+      holders[address] = (domain, mark)
+      return true
+    }
+    let message =
+      holder.domain == domain
+      ? "device \(address) is listed twice for \(quoted(domain))"
+      : "device \(address) is assigned to both \(quoted(holder.domain)) and \(quoted(domain))"
+    let verb = holder.domain == domain ? "first listed" : "first assigned"
+    report.error(message, at: mark, notes: [.init(verb, at: holder.mark)])
+    return false
+  }
+
+  /// Two devices of one domain may share a virtual slot only as functions of one physical slot.
+  private func reportSharedSlots(of domain: String, _ devices: [Located<DesiredDevice>]) {
+    var first: [UInt8: Located<DesiredDevice>] = [:]
+    for device in devices {
+      guard let slot = device.value.options.virtualSlot else { continue }
+      guard let earlier = first[slot] else { first[slot] = device; continue }
+      guard earlier.value.address.sbdf >> 3 != device.value.address.sbdf >> 3 else { continue }
+      report.error(
+        "virtual slot \(slot) of \(quoted(domain)) is given to both \(earlier.value.address) and "
+          + "\(device.value.address)", at: device.mark, notes: [.init("first given", at: earlier.mark)])
+    }
+  }
+}

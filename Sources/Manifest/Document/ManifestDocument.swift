@@ -1,0 +1,241 @@
+import Core
+
+/// One document as it was declared: checked by itself, not yet against the others.
+struct ManifestDocument: Sendable {
+  var mark: SourceMark
+  /// The host it is for; nil means every host.
+  var host: Located<String>?
+  var spec: DocumentSpec
+}
+
+/// What a document declares.
+struct DocumentSpec: Sendable {
+  var policy: DocumentPolicy?
+  var definitions: [Named<DeviceDefinition>]
+  /// Whether there are definitions that could not be read: then no name can be said to be missing.
+  var hasUnreadDefinitions = false
+  var domains: [Named<DomainDeclaration>]
+}
+
+/// The policy of one document, as far as it says something.
+struct DocumentPolicy: Sendable {
+  var prune: Located<Policy.Prune>?
+  var maxRemovals: Located<Int>?
+}
+
+/// A device that was given a name.
+struct DeviceDefinition: Sendable {
+  /// nil where it could not be read; the name is defined all the same.
+  var address: Located<PCIAddress>?
+  var id: Located<DeviceID>?
+  /// Also true for an id that could not be read.
+  var saysID = false
+}
+
+/// A domain and what it should have.
+struct DomainDeclaration: Sendable {
+  var uuid: Located<DomainUUID>?
+  var devices: [Assignment]
+}
+
+/// A device in a domain's list.
+struct Assignment: Sendable {
+  var mark: SourceMark
+  var reference: DeviceReference
+  var id: Located<DeviceID>?
+  /// Also true for an id that could not be read.
+  var saysID = false
+  var options = DeviceOptions()
+  /// Where the virtual slot was asked for.
+  var slotMark: SourceMark?
+  var isRequired = true
+}
+
+extension ValueType where Value == Located<String>? {
+  /// `metadata`: gives the host's name.
+  static var metadata: ValueType {
+    .object("Where the document applies.", keys: ManifestKeys.metadataTable) { .some($0.value(ManifestKeys.hostName)) }
+  }
+}
+
+extension ValueType where Value == DocumentPolicy {
+  static var policy: ValueType {
+    .object("What may be removed.", keys: ManifestKeys.policyTable) { reader in
+      DocumentPolicy(prune: reader.value(ManifestKeys.prune), maxRemovals: reader.value(ManifestKeys.maxRemovals))
+    }
+  }
+}
+
+extension ValueType where Value == DocumentSpec {
+  static var spec: ValueType {
+    .object(
+      "What is declared.", keys: ManifestKeys.specTable,
+      hints: ["prune": "it belongs into 'policy'", "maxRemovals": "it belongs into 'policy'"]
+    ) { reader in
+      let policy = reader.value(ManifestKeys.policy)
+      let definitions = reader.value(ManifestKeys.definitions)
+      return DocumentSpec(
+        policy: policy, definitions: definitions ?? [],
+        hasUnreadDefinitions: definitions == nil && reader.has(ManifestKeys.definitions.name),
+        domains: reader.value(ManifestKeys.domains) ?? [])
+    }
+  }
+}
+
+extension ValueType where Value == DeviceDefinition {
+  static var definition: ValueType {
+    let options = [
+      "permissive", "rdmPolicy", "msiTranslate", "powerManagement", "virtualSlot", "required", "functions",
+    ]
+    let hint = "options belong to the device in a domain's list: {device: NAME, permissive: true}"
+    let whole = ValueType.object(
+      "A device with a name.", keys: ManifestKeys.definitionTable,
+      hints: Dictionary(options.map { ($0, hint) }) { first, _ in first }
+    ) { reader in
+      let definition = DeviceDefinition(
+        address: reader.value(ManifestKeys.definedAddress), id: reader.value(ManifestKeys.identity),
+        saysID: reader.has(ManifestKeys.identity.name))
+      // Read for their errors: both are refused as not supported.
+      _ = reader.value(ManifestKeys.subsystem)
+      _ = reader.value(ManifestKeys.serial)
+      _ = reader.value(ManifestKeys.macAddress)
+      return definition
+    }
+    return ValueType(schema: whole.schema) { node, name, report in
+      // The name is defined even where its definition makes no sense.
+      whole.read(node, as: name, report) ?? DeviceDefinition()
+    }
+  }
+}
+
+extension ValueType where Value == DomainDeclaration {
+  static var domain: ValueType {
+    .object("A domain and the devices it should have.", keys: ManifestKeys.domainTable) { reader in
+      DomainDeclaration(
+        uuid: reader.value(ManifestKeys.uuid), devices: reader.value(ManifestKeys.domainDevices) ?? [])
+    }
+  }
+}
+
+/// Stands for a `match`, which is read for its errors and then refused.
+struct Match: Sendable {}
+
+extension ValueType where Value == Match {
+  static var match: ValueType {
+    .object("What the device is.", keys: ManifestKeys.matchTable) { reader in
+      _ = reader.value(ManifestKeys.matchAddress)
+      _ = reader.value(ManifestKeys.matchPath)
+      _ = reader.value(ManifestKeys.matchID)
+      _ = reader.value(ManifestKeys.matchSubsystem)
+      _ = reader.value(ManifestKeys.matchClass)
+      _ = reader.value(ManifestKeys.matchSerial)
+      _ = reader.value(ManifestKeys.matchMAC)
+      return Match()
+    }
+  }
+}
+
+extension ValueType where Value == Assignment {
+  /// An address or a name alone, or a mapping with options.
+  static var assignment: ValueType {
+    let alone = ValueType<DeviceReference>.deviceReference
+    let full = mapping
+    let schema: JSONValue = .members(["anyOf": .array([alone.schema, full.schema])])
+    return ValueType(schema: schema) { node, name, report in
+      if case .mapping = node.content { return full.read(node, as: name, report) }
+      return alone.read(node, as: name, report).map { Assignment(mark: node.mark, reference: $0) }
+    }
+  }
+
+  private static var mapping: ValueType {
+    let one: JSONValue = .array([
+      .members(["required": .array([.string("device")])]), .members(["required": .array([.string("address")])]),
+    ])
+    return .object(
+      "A device with options.", keys: ManifestKeys.assignmentTable,
+      hints: [
+        "serial": "it belongs into 'match'", "mac": "it belongs into 'match'", "name": "use 'device'",
+        "vslot": "use 'virtualSlot'", "power_mgmt": "use 'powerManagement'",
+      ],
+      also: ["oneOf": one]
+    ) { reader in
+      let reference = place(&reader)
+      let slot = reader.value(ManifestKeys.virtualSlot)
+      var options = DeviceOptions()
+      options.permissive = reader.value(ManifestKeys.permissive) ?? options.permissive
+      options.rdmPolicy = reader.value(ManifestKeys.rdmPolicy) ?? options.rdmPolicy
+      options.msiTranslate = reader.value(ManifestKeys.msiTranslate) ?? options.msiTranslate
+      options.powerManagement = reader.value(ManifestKeys.powerManagement) ?? options.powerManagement
+      options.virtualSlot = slot.map { UInt8(clamping: $0.value) }
+      _ = reader.value(ManifestKeys.functions)
+      let id = reader.value(ManifestKeys.identity)
+      let saysID = reader.has(ManifestKeys.identity.name)
+      let isRequired = reader.value(ManifestKeys.isRequired) ?? true
+      return reference.map {
+        Assignment(
+          mark: $0.mark, reference: $0.value, id: id, saysID: saysID, options: options, slotMark: slot?.mark,
+          isRequired: isRequired)
+      }
+    }
+  }
+
+  /// The one key of three that says which device is meant.
+  private static func place(_ reader: inout MappingReader) -> Located<DeviceReference>? {
+    let keys = ["device", "address", "match"]
+    let given = keys.filter(reader.has)
+    let start = reader.node.mark
+    if given.isEmpty, !reader.isProbablyMisspelt(keys) {
+      reader.report.error(
+        "\(reader.name) needs 'device' or 'address'", at: start)
+    } else if given.count > 1 {
+      reader.report.error(
+        "\(reader.name) says twice which device it is: \(given.map(quoted).joined(separator: " and "))", at: start,
+        hint: "keep one of them")
+    }
+    let reference = reader.value(ManifestKeys.reference)
+    let address = reader.value(ManifestKeys.address)
+    _ = reader.value(ManifestKeys.match)
+    guard given.count == 1 else { return nil }
+    let mark = reader.mark(ofValueAt: given[0]) ?? start
+    return (reference ?? address.map(DeviceReference.address)).map { Located($0, at: mark) }
+  }
+}
+
+extension ValueType where Value == ManifestDocument {
+  static var document: ValueType {
+    let spec = "it belongs into 'spec'"
+    let whole = ValueType.object(
+      "What the PCI devices of a Xen host's domains should be.", keys: ManifestKeys.document,
+      hints: [
+        "policy": spec, "devices": spec, "domains": spec, "name": "it belongs into 'metadata'",
+        "host": "write metadata: {name: …}",
+      ]
+    ) { reader in
+      _ = reader.value(ManifestKeys.apiVersion)
+      _ = reader.value(ManifestKeys.kind)
+      let host = reader.value(ManifestKeys.metadata)
+      let spec = reader.value(ManifestKeys.spec)
+      return ManifestDocument(
+        mark: reader.node.mark, host: host.flatMap { $0 },
+        spec: spec ?? DocumentSpec(definitions: [], domains: []))
+    }
+    return ValueType(schema: whole.schema) { node, name, report in
+      if isForeign(node) {
+        if case .mapping(let pairs) = node.content, let kind = pairs.first(where: { $0.key.scalar?.text == "kind" }) {
+          _ = ManifestKeys.kind.type.read(kind.value, as: "'kind'", report)
+        }
+        return nil
+      }
+      return whole.read(node, as: name, report)
+    }
+  }
+
+  /// Whether the document is of a kind that is nothing like Berth's: its other keys would only make noise.
+  private static func isForeign(_ node: YAMLNode) -> Bool {
+    guard case .mapping(let pairs) = node.content,
+      let kind = pairs.first(where: { $0.key.scalar?.text == "kind" })?.value.scalar?.text
+    else { return false }
+    let known = DocumentKind.allCases.map(\.rawValue)
+    return !known.contains(kind) && closest(to: kind, among: known) == nil
+  }
+}

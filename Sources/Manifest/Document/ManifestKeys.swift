@@ -1,0 +1,127 @@
+import Core
+
+/// Every key of a manifest, once: the reader, the JSON Schema and the tests of both go by these tables.
+enum ManifestKeys {
+  // MARK: The document
+
+  static let apiVersion = Key(
+    "apiVersion", ValueType<APIVersion>.choice(), "The version of this format.", isRequired: true)
+  static let kind = Key("kind", ValueType<DocumentKind>.choice(), "What the document declares.", isRequired: true)
+  static let metadata = Key("metadata", .metadata, "Where the document applies.")
+  static let spec = Key("spec", .spec, "What is declared.", isRequired: true)
+  static let document = [apiVersion.info, kind.info, metadata.info, spec.info]
+
+  // MARK: metadata
+
+  static let hostName = Key(
+    "name", ValueType<String>.hostName.located,
+    "The host that the document is for; without it, the document is for every host.")
+  static let metadataTable = [hostName.info]
+
+  // MARK: spec
+
+  static let policy = Key("policy", .policy, "What may be removed.")
+  static let definitions = Key(
+    "devices", .map("device", key: .deviceName, of: .definition),
+    "Names for devices, to be used in the lists of domains.")
+  static let domains = Key(
+    "domains", .map("domain", key: .domainName, of: .domain),
+    "The domains and the devices each should have. A domain that does not exist yet is waited for.")
+  static let specTable = [policy.info, definitions.info, domains.info]
+
+  // MARK: policy
+
+  static let prune = Key(
+    "prune", ValueType<Policy.Prune>.choice().located,
+    "What happens to attached devices that nobody declares: nothing (never), those that Berth attached or adopted "
+      + "are detached (owned), or all are (all).")
+  static let maxRemovals = Key(
+    "maxRemovals", ValueType<Int>.integer(0...100_000).located,
+    "A plan that detaches more devices than this is refused. Without it there is no bound.")
+  static let policyTable = [
+    prune.info(default: .string(Policy().prune.rawValue)), maxRemovals.info,
+  ]
+
+  // MARK: A named device
+
+  static let definedAddress = Key(
+    "address", ValueType<PCIAddress>.address.located, "Where the device is expected.", isRequired: true)
+  static let identity = Key(
+    "id", ValueType<DeviceID>.deviceID.located,
+    "What the device must be: vendor and device id, as lspci -n prints them. Another device at the address is left "
+      + "alone.")
+  static let subsystem = Key(
+    "subsystem", .deviceID, "The subsystem's vendor and device id.", isSupported: false, instead: "use 'id'")
+  static let serial = Key("serial", .text, "The device's serial number.", isSupported: false, instead: "use 'id'")
+  static let macAddress = Key("mac", .text, "A network card's address.", isSupported: false, instead: "use 'id'")
+  static let definitionTable = [
+    definedAddress.info, identity.info, subsystem.info, serial.info, macAddress.info,
+  ]
+
+  // MARK: A domain
+
+  static let uuid = Key(
+    "uuid", ValueType<DomainUUID>.uuid.located,
+    "The domain's UUID. Where given, the domain of this name must have it, or nothing is changed.")
+  static let domainDevices = Key(
+    "devices", .list(of: .assignment), "The devices the domain should have; [] for none.", isRequired: true)
+  static let domainTable = [uuid.info, domainDevices.info]
+
+  // MARK: A device in a domain's list
+
+  static let reference = Key("device", .deviceReference, "A name from 'spec.devices', or an address.")
+  static let address = Key("address", .address, "The device's address.")
+  static let match = Key(
+    "match", .match, "Finds the device by what it is rather than by where it is.", isSupported: false,
+    instead: "use 'address' and 'id'")
+  static let functions = Key(
+    "functions", ValueType<Functions>.choice(), "Which functions of the slot: all.", isSupported: false,
+    instead: "list the functions one by one, each with its address")
+  static let permissive = Key(
+    "permissive", .boolean,
+    "Lets the guest write all of the device's configuration space. Some devices need it; it weakens isolation.",
+    default: DeviceOptions().permissive)
+  static let rdmPolicy = Key(
+    "rdmPolicy", ValueType<RDMPolicy>.choice(),
+    "What happens where memory reserved for the device overlaps the guest's: refuse (strict) or go on (relaxed).",
+    default: DeviceOptions().rdmPolicy)
+  static let msiTranslate = Key(
+    "msiTranslate", .boolean, "Translates message-signalled interrupts for guests that cannot use them.",
+    default: DeviceOptions().msiTranslate)
+  static let powerManagement = Key(
+    "powerManagement", .boolean, "Lets the guest change the device's power state.",
+    default: DeviceOptions().powerManagement)
+  static let virtualSlot = Key(
+    "virtualSlot", ValueType<Int>.integer(1...31).located,
+    "The slot at which the guest sees the device. Without it, Xen chooses.")
+  static let isRequired = Key(
+    "required", .boolean, "Whether a device that is missing makes the run fail; otherwise it is only shown.",
+    default: true)
+  static let assignmentTable = [
+    reference.info, address.info, identity.info, match.info, functions.info, permissive.info, rdmPolicy.info,
+    msiTranslate.info, powerManagement.info, virtualSlot.info, isRequired.info,
+  ]
+
+  // MARK: match
+
+  static let matchAddress = Key("address", .address, "The device's address.")
+  static let matchPath = Key("path", .text, "The way to the device through its bridges.")
+  static let matchID = Key("id", .deviceID, "Vendor and device id.")
+  static let matchSubsystem = Key("subsystem", .deviceID, "The subsystem's vendor and device id.")
+  static let matchClass = Key("class", .text, "The kind of device: a name such as usb, or hexadecimal digits.")
+  static let matchSerial = Key("serial", .text, "The device's serial number.")
+  static let matchMAC = Key("mac", .text, "A network card's address.")
+  static let matchTable = [
+    matchAddress.info, matchPath.info, matchID.info, matchSubsystem.info, matchClass.info, matchSerial.info,
+    matchMAC.info,
+  ]
+}
+
+/// The versions of the format that are read.
+enum APIVersion: String, CaseIterable, Sendable { case v1alpha1 = "berth/v1alpha1" }
+
+/// The kinds of document that are read.
+enum DocumentKind: String, CaseIterable, Sendable { case hostAssignments = "HostAssignments" }
+
+/// Which functions of a slot are meant.
+enum Functions: String, CaseIterable, Sendable { case all }

@@ -1,0 +1,129 @@
+import Glibc
+
+/// Why a file or directory could not be read.
+struct FileFault: Error, Hashable {
+  /// For people: what, where and why.
+  var message: String
+}
+
+/// What stands at a path.
+enum PathContent {
+  case file([UInt8])
+  /// More bytes than the limit; the rest was not read.
+  case tooLarge
+  /// The paths of its manifests, in order of name.
+  case directory([String])
+}
+
+/// Reads a file up to a limit, or lists a directory's manifests.
+///
+/// A directory gives the names that end in `.yaml` or `.yml` and do not begin with a dot, without going deeper.
+func readPath(_ path: String, limit: Int) throws(FileFault) -> PathContent {
+  let file = try FileHandle(opening: path, mayBlock: true)
+  switch try file.kind() {
+  case .directory: return .directory(try manifests(in: path))
+  case .regular(let size) where size > limit: return .tooLarge
+  case .regular, .other: return try file.read(limit: limit)
+  }
+}
+
+/// Reads one of a directory's manifests; nil for a directory that is named like one.
+func readListedFile(_ path: String, limit: Int) throws(FileFault) -> PathContent? {
+  // A pipe among the manifests would otherwise wait for a writer for ever.
+  let file = try FileHandle(opening: path, mayBlock: false)
+  switch try file.kind() {
+  case .directory: return nil
+  case .other: throw FileFault(message: "\(path) is neither a file nor a directory")
+  case .regular(let size) where size > limit: return .tooLarge
+  case .regular: return try file.read(limit: limit)
+  }
+}
+
+/// Reads standard input to its end, up to a limit.
+func readStandardInput(limit: Int) throws(FileFault) -> PathContent {
+  try FileHandle.standardInput.read(limit: limit)
+}
+
+private func manifests(in directory: String) throws(FileFault) -> [String] {
+  guard let stream = unsafe opendir(directory) else { throw FileFault(.list, directory, errno) }
+  defer { unsafe closedir(stream) }
+  var names: [String] = []
+  while true {
+    errno = 0
+    guard let entry = unsafe readdir(stream) else { break }
+    let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+      unsafe tuple.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: tuple.pointee)) {
+        unsafe String(cString: $0)
+      }
+    }
+    if !name.hasPrefix("."), name.hasSuffix(".yaml") || name.hasSuffix(".yml") { names.append(name) }
+  }
+  let error = errno
+  guard error == 0 else { throw FileFault(.list, directory, error) }
+  return names.sorted().map { directory.hasSuffix("/") ? directory + $0 : directory + "/" + $0 }
+}
+
+/// An open file; closed when it goes.
+private struct FileHandle: ~Copyable {
+  enum Kind {
+    case regular(size: Int)
+    case directory
+    case other
+  }
+
+  private let descriptor: CInt
+  private let path: String
+  private let isOwned: Bool
+
+  static var standardInput: FileHandle { FileHandle(descriptor: STDIN_FILENO, path: "standard input", isOwned: false) }
+
+  private init(descriptor: CInt, path: String, isOwned: Bool) {
+    self.descriptor = descriptor
+    self.path = path
+    self.isOwned = isOwned
+  }
+
+  init(opening path: String, mayBlock: Bool) throws(FileFault) {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | (mayBlock ? 0 : O_NONBLOCK))
+    guard descriptor >= 0 else { throw FileFault(.read, path, errno) }
+    self.init(descriptor: descriptor, path: path, isOwned: true)
+  }
+
+  deinit { if isOwned { close(descriptor) } }
+
+  borrowing func kind() throws(FileFault) -> Kind {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw FileFault(.read, path, errno) }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return .regular(size: Int(clamping: status.st_size))
+    case S_IFDIR: return .directory
+    default: return .other
+    }
+  }
+
+  /// Reads to the end, but no more than one byte beyond the limit.
+  borrowing func read(limit: Int) throws(FileFault) -> PathContent {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while bytes.count <= limit {
+      let count = unsafe chunk.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 {
+        let error = errno
+        if error == EINTR { continue }
+        throw FileFault(.read, path, error)
+      }
+      if count == 0 { return .file(bytes) }
+      bytes.append(contentsOf: chunk[..<count])
+    }
+    return .tooLarge
+  }
+}
+
+extension FileFault {
+  fileprivate enum Attempt: String { case read, list }
+
+  fileprivate init(_ attempt: Attempt, _ path: String, _ error: CInt) {
+    let cause = unsafe strerror(error).map { unsafe String(cString: $0) } ?? "error \(error)"
+    self.init(message: error == ENOENT ? "there is no \(path)" : "cannot \(attempt.rawValue) \(path): \(cause)")
+  }
+}

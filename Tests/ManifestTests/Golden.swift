@@ -1,0 +1,78 @@
+import FoundationEssentials
+import Glibc
+import Testing
+
+@testable import Manifest
+
+/// One fixture: a manifest, and beside it the text that is expected of it.
+struct GoldenCase: Sendable, CustomTestStringConvertible {
+  let manifest: String
+
+  var testDescription: String { String(manifest.split(separator: "/").last ?? "") }
+  private var expectation: String { manifest.dropLast("yaml".count) + "expected" }
+
+  /// The fixtures of a folder; empty where there are none.
+  static func all(_ folder: String) -> [GoldenCase] {
+    guard case .directory(let files)? = try? readPath(fixtures + folder, limit: 0) else { return [] }
+    return files.map(GoldenCase.init)
+  }
+
+  /// Compares with the expected text; RECORD=1 in the environment writes it instead, and fails.
+  func expect(_ actual: String, at location: SourceLocation = #_sourceLocation) throws {
+    // What is expected must not depend on where the sources are.
+    let text = actual.replacing(fixtures, with: "")
+    if unsafe getenv("RECORD") != nil {
+      try write(text, to: expectation)
+      Issue.record("recorded \(expectation)", sourceLocation: location)
+      return
+    }
+    #expect(try text == contents(of: expectation), "RECORD=1 rewrites it", sourceLocation: location)
+  }
+}
+
+private let tests = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/") ?? #filePath.endIndex))
+let fixtures = tests + "/Fixtures/"
+let packageRoot = tests + "/../../"
+
+/// A file's text.
+func contents(of path: String) throws -> String {
+  guard case .file(let bytes) = try readPath(path, limit: 1 << 24) else { throw FileFault(message: "\(path): no file") }
+  return String(decoding: bytes, as: UTF8.self)
+}
+
+/// Writes a file.
+func write(_ text: String, to path: String) throws {
+  try write(Array(text.utf8), to: path)
+}
+
+/// Writes a file.
+func write(_ bytes: [UInt8], to path: String) throws {
+  let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  guard descriptor >= 0 else { throw FileFault(message: "cannot write \(path)") }
+  defer { close(descriptor) }
+  var rest = bytes[...]
+  while !rest.isEmpty {
+    let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    guard count > 0 else { throw FileFault(message: "cannot write \(path)") }
+    rest = rest.dropFirst(count)
+  }
+}
+
+/// A folder of its own, removed with everything in it when it goes.
+final class TemporaryFolder {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/berth-manifest.XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else { throw FileFault(message: "cannot make a folder") }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  @discardableResult
+  func add(_ name: String, _ text: String) throws -> String {
+    try write(text, to: path + "/" + name)
+    return path + "/" + name
+  }
+}
