@@ -1,1 +1,39 @@
 #include "clinux.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <unistd.h>
+
+static int interrupt_descriptor = -1;
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number)
+{
+    int saved = errno;
+    if (interrupted) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    interrupted = 1;
+    uint64_t one = 1;
+    ssize_t written = write(interrupt_descriptor, &one, sizeof one);
+    (void)written;
+    errno = saved;
+}
+
+int berth_take_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+    interrupt_descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (interrupt_descriptor < 0)
+        return -1;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGINT, &action, NULL) || sigaction(SIGTERM, &action, NULL))
+        return -1;
+    return interrupt_descriptor;
+}
+
+bool berth_is_interrupted(void)
+{
+    return interrupted != 0;
+}

@@ -1,0 +1,132 @@
+import Glibc
+
+/// A system call that failed; each adapter gives it its own name and the path.
+struct SystemFailure: Error {
+  let operation: String
+  let errno: Int32
+  init(_ operation: String, _ errno: Int32) { (self.operation, self.errno) = (operation, errno) }
+}
+
+/// Owns one open file; its destruction closes it and nothing else does.
+struct Descriptor: ~Copyable, Sendable {
+  let number: Int32
+
+  /// Opens a file; it is closed in programs this one starts.
+  init(opening path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemFailure) {
+    number = try retrying("open") { unsafe open(path, flags | O_CLOEXEC, mode) }
+  }
+
+  deinit { _ = close(number) }
+
+  /// Reads to the end. `EFBIG` where there are more than `most` bytes.
+  func readAll(atMost most: Int) throws(SystemFailure) -> [UInt8] {
+    var result: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+    while true {
+      let count = Int(try retrying("read") { unsafe Int32(read(number, &buffer, buffer.count)) })
+      if count == 0 { return result }
+      result += buffer[..<count]
+      if result.count > most { throw SystemFailure("read", EFBIG) }
+    }
+  }
+
+  func writeAll(_ bytes: [UInt8]) throws(SystemFailure) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = Int(
+        try retrying("write") {
+          unsafe rest.withUnsafeBytes { unsafe Int32(write(number, $0.baseAddress, $0.count)) }
+        })
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  /// Waits until the file's content is on disk.
+  func synchronise() throws(SystemFailure) { _ = try retrying("fsync") { fsync(number) } }
+
+  /// Whether the file is still what its path names: nobody has unlinked or replaced it.
+  func isNamed(_ path: String) throws(SystemFailure) -> Bool {
+    var mine = stat()
+    guard unsafe fstat(number, &mine) == 0 else { throw SystemFailure("stat", errno) }
+    var named = stat()
+    guard unsafe stat(path, &named) == 0 else {
+      let failure = errno
+      if failure == ENOENT { return false }
+      throw SystemFailure("stat", failure)
+    }
+    return mine.st_dev == named.st_dev && mine.st_ino == named.st_ino
+  }
+}
+
+/// Makes a call again for as long as signals interrupt it. `call` answers a negative number with an `errno`.
+func retrying(_ operation: String, _ call: () -> Int32) throws(SystemFailure) -> Int32 {
+  while true {
+    let result = call()
+    if result >= 0 { return result }
+    let failure = errno
+    if failure != EINTR { throw SystemFailure(operation, failure) }
+  }
+}
+
+/// The bytes of a file. `EFBIG` where there are more than `most`.
+func readFile(_ path: String, atMost most: Int) throws(SystemFailure) -> [UInt8] {
+  let file = try Descriptor(opening: path, O_RDONLY)
+  return try file.readAll(atMost: most)
+}
+
+/// The names in a folder, `.` and `..` left out, in the order of their bytes.
+func listFolder(_ path: String) throws(SystemFailure) -> [String] {
+  guard let folder = unsafe opendir(path) else { throw SystemFailure("list", errno) }
+  defer { _ = unsafe closedir(folder) }
+  var names: [String] = []
+  while true {
+    errno = 0
+    guard let entry = unsafe readdir(folder) else {
+      let failure = errno
+      if failure != 0 { throw SystemFailure("list", failure) }
+      return names.sorted()
+    }
+    let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+      unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+    if name != ".", name != ".." { names.append(name) }
+  }
+}
+
+/// Whether a path names something; a link counts by itself.
+func exists(_ path: String) throws(SystemFailure) -> Bool {
+  var found = stat()
+  if unsafe lstat(path, &found) == 0 { return true }
+  let failure = errno
+  if failure == ENOENT || failure == ENOTDIR { return false }
+  throw SystemFailure("stat", failure)
+}
+
+/// Makes a folder and those above it, where they are missing, for root's eyes only.
+func makeFolders(_ path: String) throws(SystemFailure) {
+  if unsafe mkdir(path, 0o700) == 0 { return }
+  let failure = errno
+  if failure == EEXIST { return }
+  guard failure == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+    throw SystemFailure("make-folder", failure)
+  }
+  try makeFolders(String(path[..<slash]))
+  if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw SystemFailure("make-folder", errno) }
+}
+
+/// Has the names in a folder on disk: a file that was renamed into it is there after a crash.
+func synchroniseFolder(_ path: String) throws(SystemFailure) {
+  let folder = try Descriptor(opening: path, O_RDONLY | O_DIRECTORY)
+  try folder.synchronise()
+}
+
+func renameFile(_ from: String, _ to: String) throws(SystemFailure) {
+  _ = try retrying("rename") { unsafe rename(from, to) }
+}
+
+/// Removes a file; one that is gone already is no failure.
+func removeFile(_ path: String) throws(SystemFailure) {
+  if unsafe unlink(path) == 0 { return }
+  let failure = errno
+  if failure != ENOENT { throw SystemFailure("remove", failure) }
+}

@@ -1,0 +1,114 @@
+import CLinux
+import Glibc
+
+/// An exclusive lock on a file that exists only while someone wants it: libxl's protocol
+/// (`libxl__lock_file`, `libxl__unlock_file`, tools/libs/light/libxl_internal.c, the same from 4.14 on).
+///
+/// The file is opened, or made, and flocked; whoever gets the lock must still find the same file at its path, since
+/// holders unlink it when they are done. The end of the lock unlinks first and closes after: the other way round, the
+/// next holder's file could be unlinked.
+struct FileLock: ~Copyable {
+  /// What came instead of the lock.
+  enum Failure: Error {
+    /// Someone else held it until the deadline. The holder's number and command line, where they could be told.
+    case busy(holder: String?)
+    case system(SystemFailure)
+  }
+
+  private let path: String
+  private let file: Descriptor
+
+  /// Tries until the deadline, at least once.
+  ///
+  /// It never sleeps in flock, which has no time limit. So a process that does sleep there is another toolstack, and
+  /// `hasWaiter` can say so. The pauses grow from 0.2 to 5 ms.
+  init(path: String, until deadline: ContinuousClock.Instant) throws(Failure) {
+    var pause: Int = 200_000
+    attempts: while true {
+      let file: Descriptor
+      do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDWR | O_CREAT, mode: 0o666) } catch {
+        throw .system(error)
+      }
+      while flock(file.number, LOCK_EX | LOCK_NB) != 0 {
+        let failure = errno
+        if failure == EINTR { continue }
+        guard failure == EWOULDBLOCK else { throw .system(SystemFailure("lock", failure)) }
+        if ContinuousClock.now >= deadline { throw .busy(holder: LockTable.holder(of: file)) }
+        // At random, so that several that wait do not come back together.
+        var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: pause / 2...pause))
+        _ = unsafe nanosleep(&time, nil)
+        pause = min(pause * 2, 5_000_000)
+      }
+      do throws(SystemFailure) {
+        guard try file.isNamed(path) else { continue attempts }
+      } catch { throw .system(error) }
+      self.path = path
+      self.file = file
+      return
+    }
+  }
+
+  deinit { _ = unsafe unlink(path) }
+
+  /// Whether a process sleeps in flock on this lock.
+  var hasWaiter: Bool { LockTable.hasWaiter(on: file) }
+}
+
+/// The kernel's table of locks, `/proc/locks` (fs/locks.c: lock_get_status).
+enum LockTable {
+  /// The number and command line of the process that holds a flock on the file; nil where the table does not tell.
+  static func holder(of file: borrowing Descriptor) -> String? {
+    guard let process = entries(for: file).first(where: { !$0.isWaiting })?.process else { return nil }
+    return describe(process)
+  }
+
+  static func hasWaiter(on file: borrowing Descriptor) -> Bool { entries(for: file).contains(where: \.isWaiting) }
+
+  private struct Entry {
+    var process: Int
+    var device: Substring
+    var isWaiting: Bool
+  }
+
+  /// The table's flocks on the file's inode. Some file systems give files another device number than their own, which
+  /// is the one in the table; then the inode's number alone must do.
+  private static func entries(for file: borrowing Descriptor) -> [Entry] {
+    var status = stat()
+    guard unsafe fstat(file.number, &status) == 0,
+      // A table that cannot be read tells nothing, as one without the entry.
+      let bytes = try? readFile(Root.processes + "/locks", atMost: 16 << 20)
+    else { return [] }
+    let inode = String(status.st_ino)
+    let entries = String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line -> Entry? in
+      // `1: FLOCK  ADVISORY  WRITE 4711 fe:00:253853 0 EOF`; a waiter has `->` after the number.
+      var words = line.split(separator: " ").dropFirst()
+      let isWaiting = words.first == "->"
+      if isWaiting { words = words.dropFirst() }
+      guard words.count >= 5, words.first == "FLOCK", let process = Int(words[words.startIndex + 3]), process > 0
+      else { return nil }
+      let place = words[words.startIndex + 4].split(separator: ":")
+      guard place.count == 3, place[2] == inode else { return nil }
+      return Entry(process: process, device: place[0] + ":" + place[1], isWaiting: isWaiting)
+    }
+    let (major, minor) = (gnu_dev_major(status.st_dev), gnu_dev_minor(status.st_dev))
+    let exact = entries.filter { $0.device == twoDigits(major) + ":" + twoDigits(minor) }
+    return exact.isEmpty ? entries : exact
+  }
+
+  private static func twoDigits(_ number: UInt32) -> String {
+    let text = String(number, radix: 16)
+    return text.utf8.count < 2 ? "0" + text : text
+  }
+
+  private static func describe(_ process: Int) -> String {
+    // The process may be gone, or another user's: its number is told all the same.
+    guard let bytes = try? readFile("\(Root.processes)/\(process)/cmdline", atMost: 1 << 20), !bytes.isEmpty else {
+      return String(process)
+    }
+    let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    let line = words.joined(separator: " ").unicodeScalars.map {
+      $0.value < 0x20 || $0.value == 0x7F ? " " : String($0)
+    }
+    return "\(process) (\(line.prefix(200).joined()))"
+  }
+}

@@ -1,0 +1,127 @@
+package import Core
+import Glibc
+import Synchronization
+
+/// The journal of what is about to happen: one JSON file an intent.
+///
+/// A writer keeps its file flocked. The kernel drops the lock with the process, so a file whose lock can be taken was
+/// left by a crash.
+package struct IntentFiles: IntentPort {
+  /// The layout this Berth writes.
+  private static let version = 1
+
+  private let folder: String
+
+  /// `root` is `/`, or the folder that a sandbox has in its place.
+  package init(root: String) { folder = Root(root).intents }
+
+  private struct Document: Codable {
+    var version: Int
+    var domain: DomainKey
+    var operation: Intent.Operation
+    var devices: [PCIAddress]
+  }
+
+  package func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
+    let path = try self.path(intent.identifier)
+    let document = Document(
+      version: Self.version, domain: intent.domain, operation: intent.operation, devices: intent.devices)
+    do throws(SystemFailure) {
+      try makeFolders(folder)
+      // Locked before it has its name: nobody ever finds a live writer's file unlocked.
+      let file = try replaceFile(path, with: encodeRecord(document)) { (file) throws(SystemFailure) in
+        _ = try retrying("lock") { flock(file.number, LOCK_EX | LOCK_NB) }
+      }
+      try synchroniseFolder(folder)
+      return OpenIntentFile(path: path, file: file)
+    } catch { throw RecordError(error, path) }
+  }
+
+  package func intents() throws(RecordError) -> [Intent] {
+    let names: [String]
+    do throws(SystemFailure) { names = try listFolder(folder) } catch {
+      if error.errno == ENOENT { return [] }
+      throw RecordError(error, folder)
+    }
+    var intents: [Intent] = []
+    for name in names where name.hasSuffix(".json") && !name.hasPrefix(".") {
+      let identifier = String(name.dropLast(5))
+      let path = try self.path(identifier)
+      let bytes: [UInt8]
+      let isLive: Bool
+      do throws(SystemFailure) {
+        let file = try Descriptor(opening: path, O_RDONLY)
+        isLive = try !canLock(file)
+        bytes = try file.readAll(atMost: 1 << 20)
+      } catch {
+        // Closed by its writer in between.
+        if error.errno == ENOENT { continue }
+        throw RecordError(error, path)
+      }
+      let document: Document = try decodeRecord(bytes, version: Self.version, path)
+      intents.append(
+        Intent(
+          identifier: identifier, domain: document.domain, operation: document.operation, devices: document.devices,
+          isLive: isLive))
+    }
+    return intents
+  }
+
+  package func discard(identifier: String) throws(RecordError) {
+    let path = try self.path(identifier)
+    do throws(SystemFailure) {
+      let file = try Descriptor(opening: path, O_RDONLY)
+      guard try canLock(file) else { throw SystemFailure("discard", EBUSY) }
+      try removeFile(path)
+      try synchroniseFolder(folder)
+    } catch {
+      if error.errno == ENOENT { return }
+      throw RecordError(error, path)
+    }
+  }
+
+  /// Whether no writer holds the file's lock. Shared, so that two who look do not take each other for a writer.
+  private func canLock(_ file: borrowing Descriptor) throws(SystemFailure) -> Bool {
+    do throws(SystemFailure) {
+      _ = try retrying("lock") { flock(file.number, LOCK_SH | LOCK_NB) }
+      return true
+    } catch {
+      if error.errno == EWOULDBLOCK { return false }
+      throw error
+    }
+  }
+
+  /// An identifier is a file's name: letters, digits, `-`, `_` and, not first, `.`.
+  private func path(_ identifier: String) throws(RecordError) -> String {
+    let isName = identifier.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."):
+        true
+      default: false
+      }
+    }
+    let path = "\(folder)/\(identifier).json"
+    guard isName, !identifier.isEmpty, !identifier.hasPrefix(".") else {
+      throw RecordError(.damaged, operation: "name", path: path)
+    }
+    return path
+  }
+}
+
+/// An intent on disk. Without `close`, its file outlives it unlocked, as after a crash.
+private final class OpenIntentFile: OpenIntent {
+  private let path: String
+  private let file: Mutex<Descriptor?>
+
+  init(path: String, file: consuming Descriptor) {
+    self.path = path
+    self.file = Mutex(file)
+  }
+
+  func close() throws(RecordError) {
+    do throws(SystemFailure) { try removeFile(path) } catch { throw RecordError(error, path) }
+    // Unlocked only when nobody can find it any more.
+    file.withLock { $0 = nil }
+  }
+}

@@ -1,0 +1,79 @@
+import Core
+import Glibc
+import Synchronization
+
+/// What pciback logs of its exports, from the moment this was made.
+///
+/// `/dev/kmsg` gives one record a read, `6,339,5140900,-;pciback 0000:00:05.0: registering for 1`, and EPIPE once where
+/// records were overwritten before they were read (kernel/printk/printk.c: devkmsg_read). A plain file in its place may
+/// give many lines a read, with or without that head.
+final class KernelLog: ExportLog {
+  private struct State: ~Copyable {
+    let file: Descriptor
+    var unfinished: [UInt8] = []
+    var slots: [PCIAddress: UInt8] = [:]
+    var exports: [ExportRecord] = []
+    var isComplete = true
+  }
+
+  /// Longer than any record: `PRINTK_MESSAGE_MAX` is 2 KiB, and a read with less room fails.
+  private static let longestRecord = 16 << 10
+
+  private let path: String
+  private let state: Mutex<State>
+
+  /// Opens the log at its end; nil where it cannot be read.
+  init?(path: String) {
+    let file: Descriptor
+    do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDONLY | O_NONBLOCK) } catch { return nil }
+    guard lseek(file.number, 0, SEEK_END) >= 0 else { return nil }
+    self.path = path
+    state = Mutex(State(file: file))
+  }
+
+  func exports() throws(DeviceTreeError) -> [ExportRecord]? {
+    try state.withLock { (state) throws(DeviceTreeError) in
+      var buffer = [UInt8](repeating: 0, count: Self.longestRecord)
+      while state.isComplete {
+        let count = unsafe read(state.file.number, &buffer, buffer.count)
+        if count == 0 { break }
+        if count < 0 {
+          let failure = errno
+          if failure == EAGAIN { break }
+          if failure == EINTR { continue }
+          guard failure == EPIPE else { throw DeviceTreeError(SystemFailure("read", failure), path) }
+          state.isComplete = false
+          break
+        }
+        state.unfinished += buffer[..<count]
+        while let end = state.unfinished.firstIndex(of: UInt8(ascii: "\n")) {
+          let line = String(decoding: state.unfinished[..<end], as: UTF8.self)
+          state.unfinished.removeFirst(end + 1)
+          Self.note(line, in: &state)
+        }
+        // A line that never ends is none of the kernel's.
+        if state.unfinished.count > Self.longestRecord { state.unfinished = [] }
+      }
+      return state.isComplete ? state.exports : nil
+    }
+  }
+
+  /// Takes what a line says: the virtual slot a device gets (`__xen_pcibk_add_pci_dev`, vpci.c), then its export
+  /// (`xen_pcibk_export_device`, xenbus.c, Linux 6.1).
+  private static func note(_ line: String, in state: inout State) {
+    let words = line.split(separator: " ")
+    // The driver's name stands at the front, or ends what does: a head, or a time in brackets.
+    guard let driver = words.firstIndex(where: { $0 == "pciback" || $0.hasSuffix(";pciback") }),
+      driver + 2 < words.endIndex, words[driver + 1].last == ":",
+      let device = PCIAddress(words[driver + 1].dropLast())
+    else { return }
+    let message = Array(words[(driver + 2)...])
+    if message.starts(with: ["xen_pciback:", "vpci:", "assign", "to", "virtual", "slot"]), message.count > 6 {
+      state.slots[device] = decimal(message[6]).flatMap { UInt8(exactly: $0) }
+    } else if message.starts(with: ["registering", "for"]), message.count == 3, let domain = decimal(message[2]) {
+      // With pciback's `passthrough` option there is no virtual slot: the guest sees the device at its own.
+      let slot = state.slots.removeValue(forKey: device) ?? device.device
+      state.exports.append(ExportRecord(device: device, domain: DomainID(UInt32(domain)), slot: slot))
+    }
+  }
+}

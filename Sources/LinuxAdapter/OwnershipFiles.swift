@@ -1,0 +1,106 @@
+package import Core
+import FoundationEssentials
+import Glibc
+
+/// What Berth owns: one JSON file a domain, named by its UUID.
+///
+/// A change holds a lock beside the file and replaces the file as a whole, so a reader needs no lock.
+package struct OwnershipFiles: OwnershipPort {
+  /// The layout this Berth writes. A file of a later one is refused, never rewritten.
+  private static let version = 1
+  /// Locks here are held for one small write.
+  private static let lockTimeout = Duration.seconds(10)
+
+  private let folder: String
+
+  /// `root` is `/`, or the folder that a sandbox has in its place.
+  package init(root: String) { folder = Root(root).ownership }
+
+  private struct Document: Codable {
+    var version: Int
+    var uuid: DomainUUID
+    var name: String
+    var devices: [PCIAddress]
+    var goneSince: Int64?
+  }
+
+  package func records() throws(RecordError) -> [OwnershipRecord] {
+    let names: [String]
+    do throws(SystemFailure) { names = try listFolder(folder) } catch {
+      if error.errno == ENOENT { return [] }
+      throw RecordError(error, folder)
+    }
+    var records: [OwnershipRecord] = []
+    for name in names where name.hasSuffix(".json") {
+      guard let uuid = DomainUUID(name.dropLast(5)) else {
+        throw RecordError(.damaged, operation: "read", path: folder + "/" + name)
+      }
+      // One that is removed in between is not there.
+      if let record = try read(uuid) { records.append(record) }
+    }
+    return records.sorted { $0.uuid < $1.uuid }
+  }
+
+  /// `change` may run twice: first on what is found without the lock, to learn whether anything must be written.
+  package func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
+    let found = try read(domain)
+    var wanted = found
+    change(&wanted)
+    if wanted == found { return }
+
+    do throws(SystemFailure) { try makeFolders(folder) } catch { throw RecordError(error, folder) }
+    let lockPath = "\(folder)/\(domain).lock"
+    let lock: FileLock
+    do throws(FileLock.Failure) {
+      lock = try FileLock(path: lockPath, until: ContinuousClock.now + Self.lockTimeout)
+    } catch {
+      switch error {
+      case .busy(let holder):
+        let operation = holder.map { "lock (held by \($0))" } ?? "lock"
+        throw RecordError(.other, operation: operation, path: lockPath, errno: EWOULDBLOCK)
+      case .system(let failure): throw RecordError(failure, lockPath)
+      }
+    }
+    try update(domain, holding: lock, change)
+  }
+
+  private func update(
+    _ domain: DomainUUID, holding lock: borrowing FileLock, _ change: (inout OwnershipRecord?) -> Void
+  ) throws(RecordError) {
+    let path = self.path(domain)
+    let current = try read(domain)
+    var wanted = current
+    change(&wanted)
+    if wanted == current { return }
+    do throws(SystemFailure) {
+      if let wanted {
+        _ = try replaceFile(path, with: encode(wanted))
+      } else {
+        try removeFile(path)
+      }
+      try synchroniseFolder(folder)
+    } catch { throw RecordError(error, path) }
+  }
+
+  private func path(_ domain: DomainUUID) -> String { "\(folder)/\(domain).json" }
+
+  private func read(_ domain: DomainUUID) throws(RecordError) -> OwnershipRecord? {
+    let path = self.path(domain)
+    let bytes: [UInt8]
+    do throws(SystemFailure) { bytes = try readFile(path, atMost: 1 << 20) } catch {
+      if error.errno == ENOENT { return nil }
+      throw RecordError(error, path)
+    }
+    let document: Document = try decodeRecord(bytes, version: Self.version, path)
+    guard document.uuid == domain else { throw RecordError(.damaged, operation: "read", path: path) }
+    return OwnershipRecord(
+      uuid: document.uuid, name: document.name, devices: document.devices, goneSince: document.goneSince)
+  }
+
+  private func encode(_ record: OwnershipRecord) throws(SystemFailure) -> [UInt8] {
+    try encodeRecord(
+      Document(
+        version: Self.version, uuid: record.uuid, name: record.name, devices: record.devices,
+        goneSince: record.goneSince))
+  }
+}

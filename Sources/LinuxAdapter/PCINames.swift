@@ -1,0 +1,82 @@
+package import Core
+import Glibc
+
+/// Names of devices for people, from the PCI ID Repository's list as distributions install it (package `pci.ids`).
+///
+/// Read once for each question, and only where something is asked; without the list there are no names.
+package struct PCINames: Sendable {
+  private let root: Root
+
+  /// `root` is `/`, or the folder that a sandbox has in its place.
+  package init(root: String) { self.root = Root(root) }
+
+  /// The names that are known, such as `Intel I210 Gigabit Network Connection`.
+  package func names(for devices: Set<DeviceID>) -> [DeviceID: String] {
+    guard !devices.isEmpty else { return [:] }
+    for path in root.pciNames {
+      // A list that cannot be read is as good as none: names are a courtesy.
+      if let bytes = try? readFile(path, atMost: 16 << 20) { return Self.names(for: devices, in: bytes) }
+    }
+    return [:]
+  }
+
+  /// A vendor's line is `8086  Intel Corporation`, a device's below it `<tab>1533  I210 Gigabit Network Connection`; two
+  /// tabs begin a subsystem, `C` the list of classes, which ends the devices.
+  static func names(for devices: Set<DeviceID>, in list: [UInt8]) -> [DeviceID: String] {
+    let vendors = Set(devices.map(\.vendor))
+    var names: [DeviceID: String] = [:]
+    var vendor: (id: UInt16, name: String)?
+    var position = 0
+    while position < list.count {
+      let end = endOfLine(list, position)
+      let line = list[position..<end]
+      position = end + 1
+      guard let first = line.first else { continue }
+      switch first {
+      case UInt8(ascii: "#"): continue
+      case UInt8(ascii: "C"): return names
+      case UInt8(ascii: "\t"):
+        guard let current = vendor, line.dropFirst().first != UInt8(ascii: "\t"),
+          let (id, name) = entry(line.dropFirst()), devices.contains(DeviceID(vendor: current.id, device: id))
+        else { continue }
+        names[DeviceID(vendor: current.id, device: id)] = current.name + " " + name
+      default:
+        vendor = entry(line).flatMap { vendors.contains($0.id) ? ($0.id, shortVendor($0.name)) : nil }
+      }
+    }
+    return names
+  }
+
+  private static func endOfLine(_ list: [UInt8], _ start: Int) -> Int {
+    unsafe list.withUnsafeBytes { bytes in
+      guard let base = bytes.baseAddress,
+        let found = unsafe memchr(base + start, Int32(UInt8(ascii: "\n")), bytes.count - start)
+      else { return bytes.count }
+      return unsafe UnsafeRawPointer(found) - base
+    }
+  }
+
+  private static func entry(_ line: ArraySlice<UInt8>) -> (id: UInt16, name: String)? {
+    guard line.count > 6, let id = hexadecimal(String(decoding: line.prefix(4), as: UTF8.self), digits: 4...4)
+    else { return nil }
+    return (UInt16(id), String(decoding: line.dropFirst(6), as: UTF8.self))
+  }
+
+  /// A vendor without the words that make it a company: `Intel`, `Realtek`, `AMD/ATI`.
+  private static func shortVendor(_ name: String) -> String {
+    if let open = name.lastIndex(of: "["), let close = name.lastIndex(of: "]"), open < close {
+      return String(name[name.index(after: open)..<close])
+    }
+    let company: Set<Substring> = [
+      "corporation", "corp", "inc", "co", "ltd", "limited", "gmbh", "ag", "llc", "company", "semiconductor",
+      "semiconductors", "electronics", "technology", "technologies", "international", "group",
+    ]
+    var words = name.split(separator: " ")
+    while words.count > 1, let last = words.last {
+      let plain = last.lowercased().split(whereSeparator: { $0 == "." || $0 == "," }).first ?? ""
+      guard company.contains(plain) else { break }
+      words.removeLast()
+    }
+    return words.joined(separator: " ").split(separator: ",").first.map(String.init) ?? name
+  }
+}

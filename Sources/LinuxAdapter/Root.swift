@@ -1,0 +1,31 @@
+/// Where a host's files are: below `/`, or below a sandbox's folder. The one place that knows absolute paths.
+struct Root: Sendable {
+  /// The kernel's processes and locks. They are this machine's also where the rest is a sandbox's.
+  static let processes = "/proc"
+
+  private let prefix: String
+
+  init(_ root: String) {
+    var root = Substring(root)
+    while root.last == "/" { root.removeLast() }
+    prefix = String(root)
+  }
+
+  /// libxl's userdata files (`libxl__userdata_path`, libxl_dom.c, Xen 4.17).
+  var userdata: String { prefix + "/var/lib/xen" }
+  /// What Berth owns, one file a domain. Survives a reboot of the host.
+  var ownership: String { prefix + "/var/lib/berth/domains" }
+  /// What Berth is about to do. Goes with a reboot, as the domains do.
+  var intents: String { prefix + "/run/berth/intents" }
+
+  /// The PCI bus (`SYSFS_PCI_DEV`, libxl_osdeps.h).
+  var pciDevices: String { prefix + "/sys/bus/pci/devices" }
+  /// The driver; its module is called xen-pciback (`SYSFS_PCIBACK_DRIVER`, libxl_osdeps.h).
+  var pciback: String { prefix + "/sys/bus/pci/drivers/pciback" }
+  /// The kernel's objects for back ends in xenstore.
+  var backEndObjects: String { prefix + "/sys/bus/xen-backend/devices" }
+  /// The kernel's log.
+  var kernelLog: String { prefix + "/dev/kmsg" }
+  /// The PCI ID Repository's list, where distributions put it.
+  var pciNames: [String] { [prefix + "/usr/share/misc/pci.ids", prefix + "/usr/share/hwdata/pci.ids"] }
+}

@@ -1,0 +1,163 @@
+package import Core
+import Glibc
+
+/// dom0's PCI devices as the kernel shows them: sysfs, the pciback driver's folder, the kernel's log.
+package struct SysfsTree: DeviceTreePort {
+  /// No file read here is longer than a page; the bound is against what a sandbox may hold.
+  private static let longestFile = 64 << 10
+  /// The ranges a device is granted: six base address registers and the ROM (`PROC_PCI_NUM_RESOURCES`, libxl_pci.c).
+  private static let resourceLines = 7
+
+  private let root: Root
+
+  /// `root` is `/`, or the folder that a sandbox has in its place.
+  package init(root: String) { self.root = Root(root) }
+
+  package func hasPCIBack() throws(DeviceTreeError) -> Bool { try isThere(root.pciback) }
+
+  package func pcibackDevices() throws(DeviceTreeError) -> Set<PCIAddress> {
+    do throws(SystemFailure) {
+      // The driver's own files are there too; none has an address for its name.
+      return Set(try listFolder(root.pciback).compactMap { PCIAddress($0) })
+    } catch {
+      if error.errno == ENOENT { return [] }
+      throw DeviceTreeError(error, root.pciback)
+    }
+  }
+
+  package func facts(of device: PCIAddress) throws(DeviceTreeError) -> DeviceFacts? {
+    let folder = self.folder(of: device)
+    guard try isThere(folder) else { return nil }
+    var facts = DeviceFacts()
+    if let vendor = try number(folder + "/vendor", digits: 4), let id = try number(folder + "/device", digits: 4) {
+      facts.id = DeviceID(vendor: UInt16(vendor), device: UInt16(id))
+    }
+    facts.deviceClass = try number(folder + "/class", digits: 6).map { UInt32($0) }
+    facts.driver = try linkTarget(folder + "/driver")
+    facts.isOnPCIBack = try isThere("\(root.pciback)/\(device)")
+    return facts
+  }
+
+  package func grants(for device: PCIAddress) throws(DeviceTreeError) -> DeviceGrants {
+    let path = folder(of: device) + "/resource"
+    guard let text = try content(path) else { throw DeviceTreeError(.missing, operation: "read", path: path) }
+    var resources: [DeviceResource] = []
+    // First byte, last byte, flags: `0x00000000febc0000 0x00000000febdffff 0x0000000000040200`.
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false).prefix(Self.resourceLines) {
+      let words = line.split(separator: " ")
+      if words.isEmpty { continue }
+      let numbers = words.compactMap { hexadecimalWord($0) }
+      guard numbers.count == 3, words.count == 3 else { throw malformed(path) }
+      // A register that is not in use is all zeros.
+      if numbers[0] == 0 { continue }
+      guard numbers[0] <= numbers[1] else { throw malformed(path) }
+      // IORESOURCE_IO is among the bits 8 and up; the lowest bit is the register's own (PCI_BASE_ADDRESS_SPACE_IO).
+      resources.append(
+        DeviceResource(space: numbers[2] & 1 != 0 ? .ports : .memory, range: numbers[0]...numbers[1]))
+    }
+    return DeviceGrants(resources: resources, interrupt: try interrupt(of: device))
+  }
+
+  package func reset(_ device: PCIAddress) throws(DeviceTreeError) -> ResetOutcome {
+    // Kernels with this file reset the whole slot where they must (libxl__device_pci_reset, libxl_pci.c, Xen 4.17).
+    if let outcome = try write("\(device)", toResetFile: root.pciback + "/do_flr") { return outcome }
+    return try write("1", toResetFile: folder(of: device) + "/reset") ?? .unsupported
+  }
+
+  package func setPermissive(_ device: PCIAddress) throws(DeviceTreeError) {
+    let path = root.pciback + "/permissive"
+    do throws(SystemFailure) {
+      try Descriptor(opening: path, O_WRONLY).writeAll(Array("\(device)".utf8))
+    } catch { throw DeviceTreeError(error, path) }
+  }
+
+  package func hasBackEndObject(for domain: DomainID) throws(DeviceTreeError) -> Bool {
+    try isThere("\(root.backEndObjects)/pci-\(domain)-0")
+  }
+
+  package func listenForExports() -> (any ExportLog)? { KernelLog(path: root.kernelLog) }
+
+  // MARK: -
+
+  private func folder(of device: PCIAddress) -> String { "\(root.pciDevices)/\(device)" }
+
+  private func malformed(_ path: String) -> DeviceTreeError {
+    DeviceTreeError(.malformed, operation: "read", path: path)
+  }
+
+  private func isThere(_ path: String) throws(DeviceTreeError) -> Bool {
+    do throws(SystemFailure) { return try exists(path) } catch { throw DeviceTreeError(error, path) }
+  }
+
+  /// A file's text; nil where there is none.
+  private func content(_ path: String) throws(DeviceTreeError) -> String? {
+    do throws(SystemFailure) {
+      return String(decoding: try readFile(path, atMost: Self.longestFile), as: UTF8.self)
+    } catch {
+      if error.errno == ENOENT { return nil }
+      throw DeviceTreeError(error, path)
+    }
+  }
+
+  /// The number in a file such as `vendor`: `0x8086`, with exactly that many digits.
+  private func number(_ path: String, digits: Int) throws(DeviceTreeError) -> UInt64? {
+    guard let text = try content(path) else { return nil }
+    let word = text.last == "\n" ? text.dropLast() : text[...]
+    guard word.hasPrefix("0x"), let value = hexadecimal(word.dropFirst(2), digits: digits...digits) else {
+      throw malformed(path)
+    }
+    return value
+  }
+
+  /// The legacy interrupt. 0, 255 and 2³¹ mean none: the line register's own "not connected", and what Linux makes of a
+  /// line it has not routed.
+  private func interrupt(of device: PCIAddress) throws(DeviceTreeError) -> UInt32? {
+    let path = folder(of: device) + "/irq"
+    guard let text = try content(path) else { return nil }
+    guard let line = UInt32(text.last == "\n" ? text.dropLast() : text[...]) else { throw malformed(path) }
+    return line == 0 || line == 255 || line == 0x8000_0000 ? nil : line
+  }
+
+  /// The last part of what a link names; nil where there is no link.
+  private func linkTarget(_ path: String) throws(DeviceTreeError) -> String? {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = unsafe readlink(path, &buffer, buffer.count)
+    guard count >= 0 else {
+      let failure = errno
+      if failure == ENOENT { return nil }
+      throw DeviceTreeError(SystemFailure("read-link", failure), path)
+    }
+    let target = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return target.split(separator: "/").last.map(String.init)
+  }
+
+  /// Writes to a file that resets a device; nil where there is no such file.
+  private func write(_ text: String, toResetFile path: String) throws(DeviceTreeError) -> ResetOutcome? {
+    let file: Descriptor
+    do throws(SystemFailure) { file = try Descriptor(opening: path, O_WRONLY) } catch {
+      if error.errno == ENOENT { return nil }
+      throw DeviceTreeError(error, path)
+    }
+    do throws(SystemFailure) { try file.writeAll(Array(text.utf8)) } catch { return .failed }
+    return .done
+  }
+}
+
+/// A number of `resource`: `0x` and up to sixteen digits.
+private func hexadecimalWord(_ word: Substring) -> UInt64? {
+  guard word.hasPrefix("0x") else { return nil }
+  return hexadecimal(word.dropFirst(2), digits: 1...16)
+}
+
+extension DeviceTreeError {
+  init(_ failure: SystemFailure, _ path: String) {
+    let code: Code
+    switch failure.errno {
+    case EACCES, EPERM, EROFS: code = .notPermitted
+    case ENOENT, ENOTDIR: code = .missing
+    case EFBIG: code = .malformed
+    default: code = .other
+    }
+    self.init(code, operation: failure.operation, path: path, errno: failure.errno)
+  }
+}

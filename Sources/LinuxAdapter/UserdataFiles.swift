@@ -1,0 +1,88 @@
+package import Core
+import Glibc
+
+/// libxl's userdata files, written and locked as libxl does.
+///
+/// Names: `userdata-<w>.<domid>.<uuid>.<userid>` with w d (data), n (new), l (lock): `libxl__userdata_path`, libxl_dom.c.
+package struct UserdataFiles: UserdataPort {
+  /// More than any domain's configuration has.
+  private static let longestFile = 16 << 20
+
+  private let root: Root
+
+  /// `root` is `/`, or the folder that a sandbox has in its place.
+  package init(root: String) { self.root = Root(root) }
+
+  package func savedConfiguration(of domain: DomainKey) throws(UserdataError) -> [UInt8]? {
+    let path = self.path("d", domain, "libxl-json")
+    let bytes: [UInt8]
+    do throws(SystemFailure) { bytes = try readFile(path, atMost: Self.longestFile) } catch {
+      if error.errno == ENOENT { return nil }
+      throw UserdataError(error, path)
+    }
+    // libxl removes a file it has nothing to put into, and refuses an empty one (libxl__userdata_retrieve).
+    if bytes.isEmpty { throw UserdataError(.empty, operation: "read", path: path) }
+    return bytes
+  }
+
+  package func withLock<Result>(
+    of domain: DomainKey, until deadline: ContinuousClock.Instant,
+    _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
+  ) throws(HostError) -> Result {
+    let path = self.path("l", domain, "domain-userdata-lock")
+    let lock: FileLock
+    do throws(FileLock.Failure) { lock = try FileLock(path: path, until: deadline) } catch {
+      switch error {
+      case .busy(let holder):
+        throw .userdata(UserdataError(.busy, operation: "lock", path: path, errno: EWOULDBLOCK, holder: holder))
+      case .system(let failure): throw .userdata(UserdataError(failure, path))
+      }
+    }
+    return try body(LockedFiles(files: self, domain: domain, lock: lock))
+  }
+
+  fileprivate func replaceSavedConfiguration(of domain: DomainKey, _ bytes: [UInt8]) throws(UserdataError) {
+    let new = path("n", domain, "libxl-json")
+    // libxl would read past the end of a file without the NUL; an empty one it refuses.
+    guard bytes.last == 0 else { throw UserdataError(.other, operation: "write", path: new, errno: EINVAL) }
+    do throws(SystemFailure) {
+      let file = try Descriptor(opening: new, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600)
+      try file.writeAll(bytes)
+      // Before the rename, so that a crash of the host leaves the old file or the whole new one. libxl does without. The
+      // folder needs none: it matters little which of the two is found, since the domain is gone with the host.
+      try file.synchronise()
+      try renameFile(new, path("d", domain, "libxl-json"))
+    } catch { throw UserdataError(error, new) }
+  }
+
+  private func path(_ what: String, _ domain: DomainKey, _ user: String) -> String {
+    "\(root.userdata)/userdata-\(what).\(domain.id).\(domain.uuid).\(user)"
+  }
+}
+
+/// The files of one domain while their lock is held; its destruction gives the lock back.
+private struct LockedFiles: ~Copyable, LockedUserdata {
+  let files: UserdataFiles
+  let domain: DomainKey
+  let lock: FileLock
+
+  borrowing func savedConfiguration() throws(UserdataError) -> [UInt8]? { try files.savedConfiguration(of: domain) }
+
+  borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError) {
+    try files.replaceSavedConfiguration(of: domain, bytes)
+  }
+
+  borrowing func hasWaiter() -> Bool { lock.hasWaiter }
+}
+
+extension UserdataError {
+  fileprivate init(_ failure: SystemFailure, _ path: String) {
+    let code: Code
+    switch failure.errno {
+    case EACCES, EPERM, EROFS: code = .notPermitted
+    case ENOENT, ENOTDIR: code = .missing
+    default: code = .other
+    }
+    self.init(code, operation: failure.operation, path: path, errno: failure.errno)
+  }
+}
