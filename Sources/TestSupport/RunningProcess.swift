@@ -31,7 +31,15 @@ package final class RunningProcess {
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+    // Threads of the test program block signals, and what they start would inherit that.
+    var none = sigset_t()
+    var all = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe sigfillset(&all)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+    let flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
+    unsafe posix_spawnattr_setflags(&attributes, Int16(flags))
 
     var pid = pid_t()
     var arguments = unsafe ([command.program] + command.arguments).map { unsafe strdup($0) } + [nil]
@@ -72,13 +80,14 @@ package final class RunningProcess {
     return true
   }
 
-  /// Sends a signal to the program and all its children, and waits for the program's end.
+  /// Sends a signal to the program and all its children, and waits for their end; past `limit` they are killed.
   ///
   /// A second call does nothing.
   @discardableResult
-  package func end(_ signal: Int32) -> Int32 {
+  package func end(_ signal: Int32, within limit: Duration = .seconds(10)) -> Int32 {
     if let status { return status }
     kill(-pid, signal)
+    if signal != SIGKILL, !collect(until: .now + limit, { _ in false }) { kill(-pid, SIGKILL) }
     let ended = waitForExit()
     kill(-pid, SIGKILL)
     return ended
@@ -117,7 +126,9 @@ package final class RunningProcess {
     return (ends[0], ends[1])
   }
 
-  /// A descriptor to read the text from. The text must be short: it is written before the program runs.
+  /// A descriptor to read the text from.
+  ///
+  /// The text must be short: it is written before the program runs.
   private static func input(_ text: String?) throws -> Int32 {
     guard let text else { return unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) }
     let ends = try pipe()
