@@ -1,1 +1,4 @@
-/* placeholder replaced by the sandbox */
+/* The library has no interface of its own: it is preloaded, and stands in for Xen's libraries by name. */
+#ifndef BERTH_PRELOAD_H
+#define BERTH_PRELOAD_H
+#endif

@@ -1,0 +1,177 @@
+/* Where the sandbox is, and the line to its simulated hypervisor. */
+#define _GNU_SOURCE
+#include "sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <signal.h>
+#include <unistd.h>
+
+const char *sandbox_directory(void)
+{
+    const char *directory = getenv("BERTH_SANDBOX");
+    return directory && *directory ? directory : NULL;
+}
+
+int sandbox_is_store(void)
+{
+    const char *role = getenv("BERTH_SANDBOX_ROLE");
+    return role && strcmp(role, "store") == 0;
+}
+
+int sandbox_path(char *buffer, size_t size, const char *name)
+{
+    const char *directory = sandbox_directory();
+    if (!directory) {
+        errno = ENOENT;
+        return -1;
+    }
+    int length = snprintf(buffer, size, "%s/%s", directory, name);
+    if (length < 0 || (size_t)length >= size) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    return 0;
+}
+
+int sandbox_open(const char *path, int flags, int mode)
+{
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
+}
+
+/* A sandbox's xenstored must not outlive its simulator, also when that is killed. */
+__attribute__((constructor)) static void follow_parent(void)
+{
+    const char *parent = getenv("BERTH_SANDBOX_PARENT");
+    if (!sandbox_is_store() || !parent)
+        return;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The parent may have died before the signal was asked for. */
+    if (getppid() != atoi(parent))
+        _exit(1);
+}
+
+static pthread_mutex_t line_lock = PTHREAD_MUTEX_INITIALIZER;
+static int line_fd = -1;
+static pid_t line_owner;
+
+static int line_connect(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (sandbox_path(address.sun_path, sizeof address.sun_path, "hypervisor.sock"))
+        return -1;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    /* Past the redirection of connect(): the path is the sandbox's own. */
+    if (syscall(SYS_connect, fd, &address, sizeof address)) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+static int line_exchange(const char *request, size_t length, char *reply, size_t size)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t n = send(line_fd, request + done, length - done, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        done += (size_t)n;
+    }
+    done = 0;
+    for (;;) {
+        if (done + 1 >= size)
+            return -1;
+        ssize_t n = recv(line_fd, reply + done, size - 1 - done, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        done += (size_t)n;
+        if (reply[done - 1] == '\n') {
+            reply[done - 1] = 0;
+            return 0;
+        }
+    }
+}
+
+int hypervisor_ask(char *reply, size_t size, const char *format, ...)
+{
+    char request[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(request, sizeof request - 1, format, arguments);
+    va_end(arguments);
+    if (length < 0 || (size_t)length >= sizeof request - 1) {
+        errno = EINVAL;
+        return -1;
+    }
+    request[length++] = '\n';
+
+    pthread_mutex_lock(&line_lock);
+    /* A forked child must not share its parent's line: replies would go to either of them. */
+    if (line_fd >= 0 && line_owner != getpid()) {
+        close(line_fd);
+        line_fd = -1;
+    }
+    if (line_fd < 0) {
+        line_fd = line_connect();
+        line_owner = getpid();
+    }
+    int failed = line_fd < 0 || line_exchange(request, (size_t)length, reply, size);
+    if (failed && line_fd >= 0) {
+        close(line_fd);
+        line_fd = -1;
+    }
+    pthread_mutex_unlock(&line_lock);
+    if (failed) {
+        errno = ENXIO;
+        return -1;
+    }
+    int error;
+    if (sscanf(reply, "error %d", &error) == 1) {
+        errno = error;
+        return -1;
+    }
+    if (strncmp(reply, "ok", 2) != 0) {
+        errno = EPROTO;
+        return -1;
+    }
+    memmove(reply, reply + (reply[2] == ' ' ? 3 : 2), strlen(reply) - (reply[2] == ' ' ? 2 : 1));
+    return 0;
+}
+
+int store_domain(unsigned domain, char *text, size_t size)
+{
+    char name[32], path[4096];
+    if (size)
+        text[0] = 0;
+    if (domain == 0)
+        return 1;
+    snprintf(name, sizeof name, "dom-%u", domain);
+    if (sandbox_path(path, sizeof path, name))
+        return 0;
+    int fd = sandbox_open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    ssize_t n = size ? read(fd, text, size - 1) : 0;
+    if (size)
+        text[n > 0 ? n : 0] = 0;
+    close(fd);
+    return 1;
+}

@@ -1,0 +1,46 @@
+import CLinux
+import Glibc
+
+/// Tells which files were written to, by inotify(7).
+final class FileWatch {
+  private let queue: Descriptor
+  private var directories: [Int32: String] = [:]
+
+  var descriptor: Int32 { queue.number }
+
+  init() throws(SandboxError) {
+    let number = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
+    guard number >= 0 else { throw systemError("starting inotify") }
+    queue = Descriptor(number)
+  }
+
+  /// Watches the files of a directory for writers that are done.
+  func add(_ directory: String) throws(SandboxError) {
+    let watch = unsafe inotify_add_watch(descriptor, directory, UInt32(IN_CLOSE_WRITE))
+    guard watch >= 0 else { throw systemError("watching \(directory)") }
+    directories[watch] = directory
+  }
+
+  /// The paths written to since the last call, in order; without waiting.
+  func takeEvents() -> [String] {
+    var paths: [String] = []
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while true {
+      let count = unsafe read(descriptor, &buffer, buffer.count)
+      guard count > 0 else { return paths }
+      // struct inotify_event: watch, mask, cookie and name's length in 4 bytes each, then the name with its NULs.
+      var position = 0
+      while position + 16 <= count {
+        let watch = Int32(bitPattern: Self.word(buffer, position))
+        let length = Int(Self.word(buffer, position + 12))
+        let name = buffer[position + 16..<position + 16 + length].prefix { $0 != 0 }
+        if let directory = directories[watch] { paths.append(directory + "/" + String(decoding: name, as: UTF8.self)) }
+        position += 16 + length
+      }
+    }
+  }
+
+  private static func word(_ bytes: [UInt8], _ offset: Int) -> UInt32 {
+    (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
+  }
+}

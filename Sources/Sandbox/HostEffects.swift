@@ -1,0 +1,38 @@
+import Core
+import Glibc
+
+/// Where dom0's kernel shows itself: its device objects in sysfs, and its log.
+final class HostEffects: KernelEffects {
+  private let paths: SandboxPaths
+  private var sequence = 0
+  private let began = ContinuousClock.now
+
+  init(paths: SandboxPaths) { self.paths = paths }
+
+  func backEndObject(of domain: DomainID, isThere: Bool) {
+    do {
+      try SysfsTree(paths: paths).setBackEndObject(of: domain, isThere: isThere)
+    } catch {
+      Self.note("\(error)")
+    }
+  }
+
+  /// `/dev/kmsg`'s record: priority, sequence, microseconds, flags; a device's record has its dictionary below it.
+  func kernelLog(priority: Int, _ text: String, device: PCIAddress?) {
+    let (seconds, attoseconds) = (ContinuousClock.now - began).components
+    let microseconds = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    var record = "\(priority),\(sequence),\(microseconds),-;"
+    record += device.map { "pciback \($0): \(text)\n SUBSYSTEM=pci\n DEVICE=+pci:\($0)\n" } ?? "\(text)\n"
+    sequence += 1
+    do {
+      try Files.append(paths.kernelLog, record)
+    } catch {
+      Self.note("\(error)")
+    }
+  }
+
+  /// A word for the simulator's own log.
+  static func note(_ text: String) {
+    _ = unsafe Array((text + "\n").utf8).withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+  }
+}

@@ -1,0 +1,169 @@
+import CLinux
+import Glibc
+
+/// Starts, asks and stops sandboxes.
+package struct SandboxController: Sendable {
+  package init() {}
+
+  /// Makes a sandbox in `directory` from a scenario's text and returns when it can be used.
+  ///
+  /// `serverCommand` is the program and its words to which the directory is added, `berth sandbox serve`; it runs in
+  /// the background until `stop`. `preload` names the preload library; nil looks beside this program.
+  /// `testEagain` lets oxenstored fail some commits on purpose; the C xenstored has no such option.
+  package func start(
+    scenario: [UInt8], scenarioName: String, directory: String, store: StoreKind, isTracing: Bool = false,
+    testEagain: Bool = false, serverCommand: [String], preload: String? = nil,
+    until deadline: ContinuousClock.Instant = .now + .seconds(30)
+  ) throws(SandboxError) -> SandboxDescription {
+    let paths = SandboxPaths(directory: directory)
+    let library: String
+    if let preload { library = preload } else { library = try Self.preloadLibrary() }
+    try prepare(
+      paths, scenario: scenario, scenarioName: scenarioName,
+      SandboxDescription(
+        paths: paths, store: store, isTracing: isTracing, testEagain: testEagain, preload: library))
+
+    var ends: [Int32] = [0, 0]
+    guard unsafe pipe(&ends) == 0 else { throw systemError("making a pipe") }
+    let reader = Descriptor(ends[0])
+    var writer: Descriptor? = Descriptor(ends[1])
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    var environment = Processes.environment()
+    environment[readyVariable] = "3"
+    _ = try Processes.start(
+      serverCommand + [paths.directory], environment: environment, output: paths.simulatorLog, inherited: ends[1],
+      isLeader: true)
+    writer = nil
+    _ = consume writer
+    try waitForReadiness(reader.number, paths, until: deadline)
+    guard let description = try SandboxDescription.load(from: paths.description) else {
+      throw SandboxError(.ended, "the sandbox's simulator left no \(paths.description)")
+    }
+    return description
+  }
+
+  /// Ends a sandbox and all its processes; a sandbox that does not run is no error.
+  ///
+  /// `removeDirectory` removes all it made. Nothing is removed from a directory that is no sandbox.
+  package func stop(directory: String, removeDirectory: Bool) throws(SandboxError) {
+    let paths = SandboxPaths(directory: directory)
+    guard try SandboxDescription.load(from: paths.description) != nil else {
+      throw SandboxError(.notRunning, "there is no sandbox in \(paths.directory)")
+    }
+    try end(paths)
+    if removeDirectory { try Files.removeTree(paths.directory) }
+  }
+
+  /// What is so in a running sandbox.
+  package func status(directory: String) throws(SandboxError) -> SandboxStatus {
+    try decoded(SandboxStatus.self, from: try request("status", directory: directory).utf8)
+  }
+
+  /// One control request: `pause`, `unpause`, `start`, `create`, `destroy`, `lock`, `unlock` with a domain's name or
+  /// number, or `answers` with a domain and one of `GuestAnswers`, and a delay in milliseconds if wanted.
+  @discardableResult
+  package func request(_ line: String, directory: String) throws(SandboxError) -> String {
+    let paths = SandboxPaths(directory: directory)
+    do {
+      return try SandboxLine(paths).ask(line)
+    } catch  where error.code == .notRunning {
+      throw SandboxError(.notRunning, "no sandbox is running in \(paths.directory): berth sandbox start SCENARIO.yaml")
+    }
+  }
+
+  /// The preload library of this installation: beside the program, or where `BERTH_PRELOAD` says.
+  package static func preloadLibrary() throws(SandboxError) -> String {
+    let name = "libBerthPreload.so"
+    if let path = Processes.environment()["BERTH_PRELOAD"] { return path }
+    guard let program = unsafe realpath("/proc/self/exe", nil) else { throw systemError("finding this program") }
+    defer { unsafe free(program) }
+    let folder = unsafe String(cString: program).split(separator: "/").dropLast().joined(separator: "/")
+    for place in ["/\(folder)/\(name)", "/\(folder)/../lib/\(name)", "/\(folder)/../lib/berth/\(name)"]
+    where Files.exists(place) { return place }
+    throw SandboxError(
+      .notInstalled, "\(name) is not beside the program in /\(folder): build it with swift build --product BerthPreload"
+    )
+  }
+
+  // MARK: Parts
+
+  /// Checks all that can be checked before anything is made, then makes the directory.
+  func prepare(
+    _ paths: SandboxPaths, scenario: [UInt8], scenarioName: String, _ description: SandboxDescription
+  ) throws(SandboxError) {
+    try paths.check()
+    guard !paths.directory.contains(where: { $0 == "\n" || $0 == " " }) else {
+      throw SandboxError(.inUse, "a sandbox's directory cannot have blanks in its path: \(paths.directory)")
+    }
+    _ = try parseScenario(scenario, name: scenarioName)
+    if let names = try Files.list(paths.directory), !names.isEmpty {
+      guard names.contains("sandbox.json") else {
+        throw SandboxError(.inUse, "\(paths.directory) is not empty and is no sandbox: name another directory")
+      }
+      if try isRunning(paths) {
+        throw SandboxError(
+          .alreadyRunning,
+          "a sandbox is already running in \(paths.directory): berth sandbox stop, or another directory")
+      }
+      try Files.removeTree(paths.directory)
+    }
+    for path in [paths.log, paths.store] { try Files.makeDirectories(path) }
+    try Files.writeBytes(paths.scenario, scenario, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
+    try description.save(to: paths.description)
+  }
+
+  /// Whether a simulator holds the sandbox's lock.
+  func isRunning(_ paths: SandboxPaths) throws(SandboxError) -> Bool {
+    let lock = try Files.open(paths.lock, O_RDWR | O_CREAT)
+    return flock(lock.number, LOCK_EX | LOCK_NB) != 0
+  }
+
+  private func waitForReadiness(
+    _ reader: Int32, _ paths: SandboxPaths, until deadline: ContinuousClock.Instant
+  ) throws(SandboxError) {
+    var bytes: [UInt8] = []
+    while !bytes.contains(UInt8(ascii: "\n")) {
+      let left = max(0, (deadline - .now).wholeMilliseconds)
+      guard Sockets.waitFor(reader, Int16(POLLIN), milliseconds: Int32(clamping: left)) else {
+        try end(paths)
+        throw SandboxError(.timedOut, "the sandbox's simulator was not ready in time; see \(paths.simulatorLog)")
+      }
+      var chunk = [UInt8](repeating: 0, count: 4096)
+      let count = unsafe read(reader, &chunk, chunk.count)
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else {
+        let words = try Files.read(paths.simulatorLog) ?? ""
+        throw SandboxError(
+          .ended,
+          "the sandbox's simulator ended at once: \(words.split(separator: "\n").suffix(3).joined(separator: "; "))")
+      }
+      bytes += chunk[..<count]
+    }
+    let line = String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    guard line != "ready" else { return }
+    let words = line.split(separator: " ", maxSplits: 2)
+    let message = words.count > 2 ? words[2].split(separator: "\u{1}").joined(separator: "\n") : line
+    throw SandboxError(words.count > 1 ? .init(rawValue: String(words[1])) ?? .ended : .ended, message)
+  }
+
+  /// Asks the simulator to end, waits, and kills it where it does not.
+  private func end(_ paths: SandboxPaths) throws(SandboxError) {
+    guard try isRunning(paths) else { return }
+    var process: pid_t?
+    do {
+      let line = try SandboxLine(paths)
+      process = line.peer
+      _ = try line.ask("shutdown", until: .now + .seconds(5))
+    } catch {
+      // It may be starting, or hang: the description knows its number where it got that far.
+      if process == nil { process = try SandboxDescription.load(from: paths.description)?.simulatorProcess }
+    }
+    guard let process else { throw SandboxError(.timedOut, "the simulator of \(paths.directory) does not answer") }
+    if Processes.waitForEnd(process, milliseconds: 10_000) { return }
+    // Its lock is still held, so the number is still its own. xenstored is ended by the kernel with it.
+    kill(process, SIGKILL)
+    guard Processes.waitForEnd(process, milliseconds: 5000) else {
+      throw SandboxError(.timedOut, "the simulator of \(paths.directory), process \(process), does not end")
+    }
+  }
+}

@@ -1,0 +1,127 @@
+package import Core
+import Glibc
+import Synchronization
+
+/// A sandbox's hypervisor: what Berth asks in place of Xen when it works on a sandbox.
+///
+/// Each call has its own connection or takes a free one, so calls of several threads do not wait for each other.
+package final class SandboxHypervisor: HypervisorPort {
+  private let paths: SandboxPaths
+  private let free = Mutex<[SandboxLineBox]>([])
+
+  package init(paths: SandboxPaths) { self.paths = paths }
+
+  package func domains() throws(HypervisorError) -> [HypervisorDomain] {
+    try list("domains 1 65536", "xc_domain_getinfolist")
+  }
+
+  package func domain(_ id: DomainID) throws(HypervisorError) -> HypervisorDomain? {
+    try list("domains \(id) 1", "xc_domain_getinfolist").first { $0.id == id }
+  }
+
+  package func hostFacts() throws(HypervisorError) -> (version: String, hasIOMMU: Bool) {
+    let words = try ask("facts", "xc_version").split(separator: " ")
+    guard words.count == 2 else { throw HypervisorError(.other, operation: "xc_version", errno: EPROTO) }
+    return (String(words[0]), words[1] == "1")
+  }
+
+  package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HypervisorError) -> AssignmentProbe {
+    do {
+      _ = try ask("test \(domain?.rawValue ?? 0x7FF4) \(device.sbdf)", "xc_test_assign_device")
+      return .free
+    } catch {
+      switch error.code {
+      case .invalid: return .takenOrUnknown
+      case .noIOMMU: return .noIOMMU
+      default: throw error
+      }
+    }
+  }
+
+  package func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError) {
+    _ = try ask("assign \(domain) \(device.sbdf) \(relaxed ? 1 : 0)", "xc_assign_device")
+  }
+
+  package func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError) {
+    _ = try ask("deassign \(domain) \(device.sbdf)", "xc_deassign_device")
+  }
+
+  package func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+    let count = range.upperBound - range.lowerBound &+ 1
+    _ = try ask("ports \(domain) \(range.lowerBound) \(count) \(allowed ? 1 : 0)", "xc_domain_ioport_permission")
+  }
+
+  package func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+    let count = range.upperBound - range.lowerBound &+ 1
+    _ = try ask("frames \(domain) \(range.lowerBound) \(count) \(allowed ? 1 : 0)", "xc_domain_iomem_permission")
+  }
+
+  package func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+    _ = try ask("map \(domain) \(gsi)", "xc_physdev_map_pirq")
+  }
+
+  package func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+    _ = try ask("unmap \(domain) \(gsi)", "xc_physdev_unmap_pirq")
+  }
+
+  package func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+    _ = try ask("interrupt \(domain) \(gsi) \(allowed ? 1 : 0)", "xc_domain_irq_permission")
+  }
+
+  private func list(_ request: String, _ operation: String) throws(HypervisorError) -> [HypervisorDomain] {
+    var domains: [HypervisorDomain] = []
+    for word in try ask(request, operation).split(separator: " ") {
+      let parts = word.split(separator: ",")
+      guard parts.count == 5, let number = UInt32(parts[0]), let uuid = DomainUUID(parts[1]),
+        let flags = UInt32(parts[2]), let time = UInt64(parts[3])
+      else { throw HypervisorError(.other, operation: operation, errno: EPROTO) }
+      let domain = SimulatedDomain(flags: flags, id: DomainID(number), uuid: uuid, cpuTime: time)
+      domains.append(
+        HypervisorDomain(
+          id: domain.id, uuid: uuid, isHardwareVirtualised: domain.isHardwareVirtualised, isPaused: domain.isPaused,
+          isShutDown: domain.shutdownCode != nil, isDying: domain.isDying, cpuTime: time))
+    }
+    return domains
+  }
+
+  private func ask(_ request: String, _ operation: String) throws(HypervisorError) -> String {
+    do throws(SandboxError) {
+      let box: SandboxLineBox
+      if let known = free.withLock({ $0.popLast() }) {
+        box = known
+      } else {
+        box = SandboxLineBox(try SandboxLine(paths))
+      }
+      do throws(SandboxError) {
+        let reply = try box.line.ask(request)
+        free.withLock { $0.append(box) }
+        return reply
+      } catch {
+        // A refused call leaves the line in order; any other failure does not.
+        if error.code == .system || error.code == .notFound { free.withLock { $0.append(box) } }
+        throw error
+      }
+    } catch {
+      throw HypervisorError(Self.code(error), operation: operation, errno: error.errno)
+    }
+  }
+
+  private static func code(_ error: SandboxError) -> HypervisorError.Code {
+    guard error.code == .system || error.code == .notFound else { return .unreachable }
+    switch error.errno {
+    case EBUSY: return .busy
+    case ENODEV: return .notOwner
+    case EOPNOTSUPP: return .noIOMMU
+    case ESRCH: return .noDomain
+    case EINVAL: return .invalid
+    case EPERM, EACCES: return .notPermitted
+    default: return .other
+    }
+  }
+}
+
+/// A connection that goes from thread to thread; it is in the list of free ones or with one caller, never both.
+private final class SandboxLineBox: @unchecked Sendable {
+  let line: SandboxLine
+  init(_ line: SandboxLine) { self.line = line }
+}

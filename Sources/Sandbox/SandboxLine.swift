@@ -1,0 +1,52 @@
+import Core
+import Glibc
+
+/// One connection to a sandbox's simulator: a line out, a line back.
+///
+/// Not safe for several threads.
+final class SandboxLine {
+  private let socket: Descriptor
+  private var received: [UInt8] = []
+
+  init(_ paths: SandboxPaths) throws(SandboxError) { socket = try Sockets.connect(paths.hypervisorSocket) }
+
+  /// The simulator's process number, from the socket.
+  var peer: pid_t? {
+    var credentials = Credentials()
+    var size = socklen_t(MemoryLayout<Credentials>.size)
+    guard unsafe getsockopt(socket.number, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 else { return nil }
+    return credentials.process
+  }
+
+  /// `struct ucred` (unix(7)), which Glibc hides without `_GNU_SOURCE`.
+  private struct Credentials { var process: pid_t = 0; var user: uid_t = 0; var group: gid_t = 0 }
+
+  /// What follows `ok`. Throws what follows `error`, as its number and words.
+  func ask(_ request: String, until deadline: ContinuousClock.Instant = .now + .seconds(30)) throws(SandboxError)
+    -> String
+  {
+    guard Sockets.send(Array((request + "\n").utf8), to: socket.number) else {
+      throw SandboxError(.ended, "the sandbox's simulator is gone", errno: EPIPE)
+    }
+    while true {
+      if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
+        let line = String(decoding: received[..<end], as: UTF8.self)
+        received.removeSubrange(...end)
+        if line == "ok" { return "" }
+        if line.hasPrefix("ok ") { return String(line.dropFirst(3)) }
+        let words = line.split(separator: " ", maxSplits: 2)
+        let number = words.count > 1 ? Int32(words[1]) ?? EPROTO : EPROTO
+        throw SandboxError(
+          number == ENOENT ? .notFound : .system, words.count > 2 ? String(words[2]) : errorText(number), errno: number)
+      }
+      let left = (deadline - .now).wholeMilliseconds
+      guard left > 0, Sockets.waitFor(socket.number, Int16(POLLIN), milliseconds: Int32(clamping: left)) else {
+        throw SandboxError(.timedOut, "the sandbox's simulator did not answer '\(request)' in time", errno: ETIMEDOUT)
+      }
+      guard let bytes = Sockets.receive(socket.number), !bytes.isEmpty else {
+        throw SandboxError(.ended, "the sandbox's simulator is gone", errno: EPIPE)
+      }
+      received += bytes
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import Core
+import Glibc
+
+/// What others write into sysfs, and what dom0's kernel makes of it.
+extension SandboxServer {
+  func watchFiles() throws(SandboxError) {
+    for name in Set(drivers.values).union([ScenarioDevice.pciback]).sorted() { try files.add(sysfs.driver(name)) }
+    for device in scenario.devices { try files.add(sysfs.device(device.address)) }
+  }
+
+  /// Takes in every attribute written so far. It is called before each request, so a writer that then asks the
+  /// hypervisor finds its write done.
+  func noticeWrittenFiles() {
+    for path in files.takeEvents() {
+      do {
+        try notice(path)
+      } catch {
+        HostEffects.note("\(error)")
+      }
+    }
+  }
+
+  private func notice(_ path: String) throws(SandboxError) {
+    let names = path.split(separator: "/").suffix(3)
+    guard names.count == 3, let text = try Files.read(path), !text.isEmpty else { return }
+    let (folder, owner, name) = (names[names.startIndex], String(names[names.startIndex + 1]), names.last ?? "")
+    if folder == "devices" {
+      guard name == "reset", let device = PCIAddress(owner) else { return }
+      resets[device, default: 0] += 1
+      return try Files.write(path, "")
+    }
+    guard let attribute = SysfsTree.Attribute(rawValue: String(name)) else { return }
+    // What was there before may stand behind a shorter text: the kernel is only ever given what was written.
+    let word = text.split { $0 == "\n" || $0 == " " }.first ?? ""
+    let device = PCIAddress(word)
+    switch attribute {
+    case .permissive:
+      guard text != permissiveText else { return }
+      if let device, simulation.kernel.stubs.index(forKey: device) != nil { permissive.insert(device) }
+      return try writePermissive()
+    case .newSlot: if let device { slots.insert(device) }
+    case .removeSlot: if let device { slots.remove(device) }
+    case .bind: if let device { try bind(device, to: owner) }
+    case .unbind: if let device { try unbind(device, from: owner) }
+    }
+    try Files.write(path, "")
+    try sysfs.writeSlots(Array(slots))
+  }
+
+  private func bind(_ device: PCIAddress, to driver: String) throws(SandboxError) {
+    guard drivers[device] == nil, scenario.devices.contains(where: { $0.address == device }) else { return }
+    if driver == ScenarioDevice.pciback {
+      // pciback takes only what it was told of.
+      guard slots.contains(device) else { return }
+      simulation.kernel.bind(device)
+    }
+    drivers[device] = driver
+    try sysfs.bind(device, to: driver)
+  }
+
+  private func unbind(_ device: PCIAddress, from driver: String) throws(SandboxError) {
+    guard drivers[device] == driver else { return }
+    if driver == ScenarioDevice.pciback {
+      simulation.kernel.unbind(device)
+      permissive.remove(device)
+      try writePermissive()
+    }
+    drivers[device] = nil
+    try sysfs.unbind(device, from: driver)
+  }
+
+  private var permissiveText: String { permissive.sorted().map { "\($0)\n" }.joined() }
+
+  /// What a reader of pciback's `permissive` sees: the devices it is on for. It is never taken back but by unbinding.
+  func writePermissive() throws(SandboxError) {
+    try Files.write(sysfs.attribute(.permissive), permissiveText, mode: 0o600)
+  }
+}

@@ -1,0 +1,160 @@
+import Core
+import Glibc
+
+extension SandboxServer {
+  /// Puts the scenario on the host.
+  func setUp() throws(SandboxError) {
+    for path in [
+      paths.userdata, paths.root + "/var/lib/berth", paths.root + "/run/berth", paths.root + "/run/xen",
+      paths.root + "/run/lock", paths.root + "/var/log/xen", paths.root + "/dev", paths.root + "/proc/xen",
+    ] { try Files.makeDirectories(path) }
+    try Files.write(paths.root + "/proc/xen/capabilities", "control_d\n")
+    try Files.write(paths.kernelLog, "")
+    simulation.kernelDelay = .zero
+    effects.kernelLog(priority: 6, "xen_pciback: backend is vpci", device: nil)
+    try sysfs.build(scenario.devices)
+    for device in scenario.devices { addDevice(device) }
+    try watchFiles()
+    try storeCall { () throws(StoreError) in try toolstack.prepareHost() }
+    for domain in scenario.domains where domain.lifecycle != .absent { try create(domain) }
+    for change in scenario.faults.store {
+      try storeCall { () throws(StoreError) in
+        if let value = change.value { try store.write(change.path, value) } else { try store.remove(change.path) }
+      }
+    }
+    // From here on things go wrong, and take their time.
+    hypervisor.faults = scenario.faults.failingCalls
+    simulation.kernel.failingExports = Set(scenario.faults.failingExports)
+    simulation.kernelDelay = scenario.host.delay
+    for name in scenario.faults.heldLocks {
+      guard let domain = domains.values.first(where: { $0.scenario.name == name }) else { continue }
+      try hold(domain.key)
+    }
+  }
+
+  private func addDevice(_ device: ScenarioDevice) {
+    if let driver = device.driver { drivers[device.address] = driver }
+    hypervisor.owners[device.address] = device.driver == ScenarioDevice.pciback ? .quarantine : .dom0
+    if device.interrupt != 0 { hypervisor.hostInterrupts.insert(device.interrupt) }
+    if device.isVirtualFunction { simulation.kernel.virtualFunctions.insert(device.address) }
+    if device.deviceClass >> 16 == 0x06 { simulation.kernel.bridges.insert(device.address) }
+    guard device.driver == ScenarioDevice.pciback else { return }
+    slots.insert(device.address)
+    simulation.kernel.bind(device.address)
+  }
+
+  /// Builds a domain as a toolstack would, in the place of its life the scenario says.
+  func create(_ domain: ScenarioDomain) throws(SandboxError) {
+    let id = domain.id.flatMap { domains[$0] == nil ? $0 : nil } ?? nextDomainID()
+    let key = DomainKey(id: id, uuid: domain.uuid)
+    let hasStarted = domain.lifecycle != .cold && domain.lifecycle != .building
+    try Files.write(
+      paths.domainFile(id), domain.lifecycle == .shutdown || domain.lifecycle == .crashed ? "shutdown\n" : "")
+    domains[id] = LiveDomain(scenario: domain, key: key)
+    hypervisor.domains[id] = SimulatedDomain(
+      id: id, uuid: domain.uuid, isHardwareVirtualised: domain.kind == .hvm || domain.kind == .pvh,
+      isPaused: !hasStarted, hasIOMMU: domain.hasIOMMU, cpuTime: hasStarted ? 1_000_000_000 : 0)
+    simulation.addGuest(
+      id, answers: domain.kind == .pv ? .normal : .noDriver, delay: domain.delay, isStopped: !hasStarted)
+    try storeCall { () throws(StoreError) in
+      try toolstack.build(domain, as: id)
+      if domain.lifecycle != .building { try store.introduce(id) }
+      for device in domain.devices { give(device.address, to: id) }
+      try toolstack.attach(domain.devices, to: domain, as: id)
+      if !domain.devices.isEmpty { try simulation.connectNow(id) }
+    }
+    for device in domain.devices where device.options.permissive { permissive.insert(device.address) }
+    try writePermissive()
+    if domain.lifecycle != .building { try toolstack.save(domain, as: id) }
+    settle(domain, as: id)
+  }
+
+  /// What happens to a domain after it was built and has started.
+  private func settle(_ domain: ScenarioDomain, as id: DomainID) {
+    if domain.kind == .pv { simulation.guest(id)?.answers = domain.answers }
+    switch domain.lifecycle {
+    case .paused: hypervisor.domains[id]?.pause()
+    case .shutdown: hypervisor.domains[id]?.shutdownCode = 0
+    case .crashed: hypervisor.domains[id]?.shutdownCode = 3
+    case .running, .cold, .building, .absent: break
+    }
+    if hypervisor.domains[id]?.shutdownCode != nil { hypervisor.domains[id]?.runningSince = nil }
+    simulation.setStopped(id, isStopped(id), at: .now)
+  }
+
+  func isStopped(_ id: DomainID) -> Bool {
+    guard let domain = hypervisor.domains[id] else { return true }
+    return domain.isPaused || domain.shutdownCode != nil
+  }
+
+  /// The hypervisor's part of an attach: the device, its ranges and its interrupt.
+  private func give(_ address: PCIAddress, to id: DomainID) {
+    hypervisor.owners[address] = .guest(id)
+    guard let device = scenario.devices.first(where: { $0.address == address }) else { return }
+    for resource in device.resources {
+      if resource.space == .ports {
+        hypervisor.domains[id]?.ports.insert(resource.range)
+      } else {
+        hypervisor.domains[id]?.frames.insert(resource.frames)
+      }
+    }
+    guard device.interrupt != 0 else { return }
+    hypervisor.domains[id]?.mappedInterrupts.insert(device.interrupt)
+    hypervisor.domains[id]?.allowedInterrupts.insert(device.interrupt)
+  }
+
+  private func nextDomainID() -> DomainID {
+    let reserved = Set(scenario.domains.compactMap(\.id))
+    var number = (domains.keys.map(\.rawValue).max() ?? 0) + 1
+    while reserved.contains(DomainID(number)) { number += 1 }
+    return DomainID(number)
+  }
+
+  /// Ends a domain: its nodes, its files, and then the domain itself.
+  func destroy(_ key: DomainKey) throws(SandboxError) {
+    simulation.setStopped(key.id, true, at: .now)
+    try storeCall { () throws(StoreError) in try toolstack.destroy(key) }
+    try toolstack.forget(key)
+    try kill(key.id)
+  }
+
+  /// The hypervisor's part of a domain's end: xenstored hears of it by VIRQ_DOM_EXC.
+  func kill(_ id: DomainID) throws(SandboxError) {
+    do {
+      try hypervisor.destroy(id)
+    } catch {
+      throw SandboxError(.notFound, "no such domain", errno: error.errno)
+    }
+    if let lock = heldLocks.removeValue(forKey: id) { lock.release() }
+    simulation.removeGuest(id)
+    domains[id] = nil
+    try Files.remove(paths.domainFile(id))
+    try Files.writeBytes(
+      paths.store + "/evtchn", [1, 0, 0, 0], flags: O_WRONLY | O_NONBLOCK, mode: 0o600)
+  }
+
+  // MARK: Locks
+
+  func hold(_ key: DomainKey) throws(SandboxError) {
+    guard heldLocks[key.id] == nil else { return }
+    heldLocks[key.id] = try HeldLock(path: paths.userdata("l", of: key, "domain-userdata-lock"))
+  }
+}
+
+/// A domain's userdata lock, held as libxl holds it (`libxl__lock_file`, Xen 4.17).
+final class HeldLock {
+  private let file: Descriptor
+  private let path: String
+
+  init(path: String) throws(SandboxError) {
+    self.path = path
+    file = try Files.open(path, O_RDWR | O_CREAT, mode: 0o666)
+    guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else { throw systemError("locking \(path)") }
+  }
+
+  /// Unlinks first: a waiter then sees that what it waited for is not the lock any more.
+  func release() {
+    _ = unsafe unlink(path)
+    _ = flock(file.number, LOCK_UN)
+  }
+}

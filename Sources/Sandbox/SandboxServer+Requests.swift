@@ -1,0 +1,163 @@
+import Core
+import FoundationEssentials
+import Glibc
+
+extension SandboxServer {
+  /// The reply to one line: a hypercall's or a control request's.
+  func answer(_ line: String) -> String {
+    noticeWrittenFiles()
+    let words = line.split(separator: " ")
+    do throws(SandboxError) {
+      if let reply = try control(words) { return reply }
+    } catch {
+      return "error \(error.errno == 0 ? EIO : error.errno) "
+        + error.message.split(separator: "\n").joined(separator: "; ")
+    }
+    return hypervisor.answer(words) ?? "error \(ENOSYS) no such request"
+  }
+
+  /// Requests that no hypervisor has, and those hypercalls that move guests.
+  private func control(_ words: [Substring]) throws(SandboxError) -> String? {
+    guard let verb = words.first else { return nil }
+    switch verb {
+    case "status": return "ok " + (try statusText())
+    case "shutdown": isStopping = true
+    case "pause":
+      let domain = try find(words)
+      hypervisor.domains[domain.key.id]?.pause()
+      simulation.setStopped(domain.key.id, true, at: .now)
+    case "unpause", "start":
+      if verb == "start", let absent = absentDomain(words) {
+        try create(running(absent))
+        break
+      }
+      let domain = try find(words)
+      hypervisor.domains[domain.key.id]?.unpause()
+      simulation.setStopped(domain.key.id, isStopped(domain.key.id), at: .now)
+    case "create":
+      guard let absent = absentDomain(words) else {
+        throw SandboxError(.notFound, "the scenario has no such domain that is not there yet", errno: ENOENT)
+      }
+      try create(absent.lifecycle == .absent ? running(absent) : absent)
+    case "destroy": try destroy(try find(words).key)
+    case "kill": try kill(try find(words).key.id)
+    case "answers":
+      let domain = try find(words)
+      guard words.count > 2, let answers = GuestAnswers(rawValue: String(words[2])) else {
+        throw SandboxError(
+          .system, "expected one of \(GuestAnswers.allCases.map(\.rawValue).joined(separator: ", "))", errno: EINVAL)
+      }
+      let delay = words.count > 3 ? Int(words[3]).map { Duration.milliseconds($0) } : nil
+      simulation.setAnswers(domain.key.id, answers, delay: delay, at: .now)
+    case "lock": try hold(try find(words).key)
+    case "unlock": heldLocks.removeValue(forKey: try find(words).key.id)?.release()
+    default: return nil
+    }
+    if verb == "create" || verb == "start" { try watchNewDomains() }
+    return "ok"
+  }
+
+  /// A domain that is asked for is there to run, whatever the scenario began with.
+  private func running(_ domain: ScenarioDomain) -> ScenarioDomain {
+    var domain = domain
+    domain.lifecycle = .running
+    return domain
+  }
+
+  private func watchNewDomains() throws(SandboxError) {
+    try storeCall { () throws(StoreError) in
+      for domain in domains.keys {
+        do throws(StoreError) {
+          try store.watch(domain.home + "/device")
+        } catch  where error.errno == EEXIST {
+          continue
+        }
+      }
+    }
+  }
+
+  /// The domain named by its number or its name.
+  private func find(_ words: [Substring]) throws(SandboxError) -> LiveDomain {
+    guard words.count > 1 else { throw SandboxError(.system, "which domain?", errno: EINVAL) }
+    let word = words[1]
+    if let number = UInt32(word), let domain = domains[DomainID(number)] { return domain }
+    if let domain = domains.values.first(where: { $0.scenario.name == word }) { return domain }
+    throw SandboxError(.notFound, "no domain \(word) is there", errno: ENOENT)
+  }
+
+  private func absentDomain(_ words: [Substring]) -> ScenarioDomain? {
+    guard words.count > 1 else { return nil }
+    return scenario.domains.first { domain in
+      domain.name == words[1] && !domains.values.contains { $0.scenario.name == domain.name }
+    }
+  }
+
+  private func statusText() throws(SandboxError) -> String {
+    let status = SandboxStatus(
+      host: scenario.host.name, store: description.store, storeProcess: daemon.process,
+      domains: domains.values.sorted { $0.key.id < $1.key.id }.map(status),
+      devices: scenario.devices.sorted { $0.address < $1.address }.map(status))
+    return String(decoding: try encoded(status), as: UTF8.self)
+  }
+
+  private func status(_ domain: LiveDomain) -> SandboxStatus.Domain {
+    let id = domain.key.id
+    let known = hypervisor.domains[id]
+    return SandboxStatus.Domain(
+      id: id, name: domain.scenario.name, uuid: domain.key.uuid, kind: domain.scenario.kind,
+      isPaused: known?.isPaused ?? false, isShutDown: known?.shutdownCode != nil,
+      answers: simulation.guest(id)?.answers ?? .noDriver, guestDevices: simulation.guest(id)?.devices ?? [:],
+      exported: simulation.kernel.bus(of: id).devices,
+      assigned: hypervisor.owners.filter { $0.value == .guest(id) }.map(\.key).sorted(),
+      mappedInterrupts: (known?.mappedInterrupts ?? []).sorted(),
+      grantedRanges: (known?.ports.count ?? 0) + (known?.frames.count ?? 0),
+      hasBackEndObject: simulation.kernel.hasObject(for: id), isLockHeld: heldLocks[id] != nil)
+  }
+
+  private func status(_ device: ScenarioDevice) -> SandboxStatus.Device {
+    let owner =
+      switch hypervisor.owners[device.address] {
+      case .guest(let id): "\(id)"
+      case .quarantine: "quarantine"
+      case .dom0, nil: "dom0"
+      }
+    return SandboxStatus.Device(
+      address: device.address, id: device.id, driver: drivers[device.address], owner: owner,
+      isPermissive: permissive.contains(device.address), resets: resets[device.address] ?? 0)
+  }
+}
+
+/// A document's bytes, keys sorted, on one line.
+func encoded(_ value: some Encodable) throws(SandboxError) -> [UInt8] {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  do {
+    return Array(try encoder.encode(value))
+  } catch {
+    throw SandboxError(.system, "writing a document: \(error)", errno: EINVAL)
+  }
+}
+
+/// Reads a document that `encoded` wrote.
+func decoded<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UInt8>) throws(SandboxError) -> Value {
+  do {
+    return try JSONDecoder().decode(type, from: Data(bytes))
+  } catch {
+    throw SandboxError(.system, "reading a document: \(error)", errno: EINVAL)
+  }
+}
+
+extension SandboxDescription {
+  func save(to path: String) throws(SandboxError) {
+    let temporary = path + ".new"
+    try Files.writeBytes(
+      temporary, try encoded(self) + [UInt8(ascii: "\n")], flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
+    guard unsafe rename(temporary, path) == 0 else { throw systemError("replacing \(path)") }
+  }
+
+  /// Nil where there is none.
+  static func load(from path: String) throws(SandboxError) -> SandboxDescription? {
+    guard let bytes = try Files.readBytes(path) else { return nil }
+    return try decoded(Self.self, from: bytes)
+  }
+}

@@ -1,0 +1,188 @@
+import CLinux
+import Core
+import Glibc
+
+/// The one process behind a sandbox: dom0's kernel, the guests and the hypervisor, with xenstored as its child.
+///
+/// One thread, one event loop; every client, watch and written file is served in turn.
+final class SandboxServer {
+  /// A program that makes hypercalls or control requests.
+  final class Client {
+    let socket: Descriptor
+    var received: [UInt8] = []
+    var pending: [UInt8] = []
+    init(_ socket: consuming Descriptor) { self.socket = socket }
+  }
+
+  /// A domain that is there now.
+  struct LiveDomain {
+    var scenario: ScenarioDomain
+    var key: DomainKey
+  }
+
+  let paths: SandboxPaths
+  let scenario: Scenario
+  let description: SandboxDescription
+  let sysfs: SysfsTree
+  let daemon: StoreDaemon
+  let store: StoreLink
+  let toolstack: Toolstack
+  let files: FileWatch
+  let effects: HostEffects
+  let simulation: Simulation
+  var hypervisor: SimulatedHypervisor
+  var domains: [DomainID: LiveDomain] = [:]
+  var drivers: [PCIAddress: String] = [:]
+  var slots: Set<PCIAddress> = []
+  var permissive: Set<PCIAddress> = []
+  var resets: [PCIAddress: Int] = [:]
+  var heldLocks: [DomainID: HeldLock] = [:]
+  var isStopping = false
+  private var clients: [Int32: Client] = [:]
+
+  /// Builds the host: the tree, the store, its nodes and the domains. Nothing is served yet.
+  init(
+    paths: SandboxPaths, scenario: Scenario, description: SandboxDescription, until deadline: ContinuousClock.Instant
+  ) throws(SandboxError) {
+    self.paths = paths
+    self.scenario = scenario
+    self.description = description
+    sysfs = SysfsTree(paths: paths)
+    hypervisor = SimulatedHypervisor(version: scenario.host.xenVersion, hasIOMMU: scenario.host.hasIOMMU)
+    files = try FileWatch()
+    daemon = try StoreDaemon.start(
+      description.store, paths: paths, preload: description.preload, isTracing: description.isTracing,
+      testEagain: description.testEagain, until: deadline)
+    do {
+      store = try storeCall { () throws(StoreError) in try StoreLink(path: paths.storeSocket) }
+    } catch {
+      daemon.stop()
+      throw error
+    }
+    toolstack = Toolstack(paths: paths, store: store)
+    effects = HostEffects(paths: paths)
+    simulation = Simulation(store: store, effects: effects)
+    do {
+      try setUp()
+    } catch {
+      daemon.stop()
+      throw error
+    }
+  }
+
+  // MARK: Serving
+
+  /// Serves until it is told to stop, by a request or by `stop` becoming readable. Ends xenstored and what it made.
+  func run(stop: Int32, isReady: () -> Void) throws(SandboxError) {
+    defer { end() }
+    let listener = try Sockets.listen(paths.hypervisorSocket)
+    _ = fcntl(listener.number, F_SETFL, O_NONBLOCK)
+    try storeCall { () throws(StoreError) in
+      try store.watch("/local/domain/0/backend/pci")
+      for domain in domains.keys.sorted() { try store.watch(domain.home + "/device") }
+    }
+    try markReady()
+    isReady()
+    try serve(listener: listener.number, stop: stop)
+  }
+
+  private func serve(listener: Int32, stop: Int32) throws(SandboxError) {
+    while !isStopping {
+      let next = try step()
+      var entries = [listener, stop, store.descriptor, files.descriptor].map {
+        pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+      }
+      let known = clients.values.sorted { $0.socket.number < $1.socket.number }
+      entries += known.map {
+        pollfd(fd: $0.socket.number, events: Int16($0.pending.isEmpty ? POLLIN : POLLIN | POLLOUT), revents: 0)
+      }
+      let wait = next.map { Int32(clamping: max(0, ($0 - .now).wholeMilliseconds)) } ?? -1
+      let count = unsafe poll(&entries, nfds_t(entries.count), wait)
+      if count < 0, errno != EINTR { throw systemError("waiting for requests") }
+      guard count > 0 else { continue }
+      if entries[1].revents != 0 { return }
+      noticeWrittenFiles()
+      while let socket = Sockets.accept(listener) {
+        let number = socket.number
+        clients[number] = Client(socket)
+      }
+      for (client, entry) in zip(known, entries.dropFirst(4)) where entry.revents != 0 { serve(client) }
+    }
+  }
+
+  /// Takes in what happened in the store and does all that is due; returns when the next thing is.
+  private func step() throws(SandboxError) -> ContinuousClock.Instant? {
+    try storeCall { () throws(StoreError) in
+      while true {
+        for path in try store.takeEvents() { simulation.changed(path, at: .now) }
+        let next = try simulation.step(at: .now)
+        if !store.hasEvents { return next }
+      }
+    }
+  }
+
+  private func serve(_ client: Client) {
+    let number = client.socket.number
+    if let bytes = Sockets.receive(number) {
+      guard !bytes.isEmpty else {
+        clients[number] = nil
+        return
+      }
+      client.received += bytes
+    }
+    while let end = client.received.firstIndex(of: UInt8(ascii: "\n")) {
+      let line = String(decoding: client.received[..<end], as: UTF8.self)
+      client.received.removeSubrange(...end)
+      client.pending += (answer(line) + "\n").utf8
+    }
+    // A request is short, and a client that does not read its answers is gone.
+    guard client.received.count <= 4096, client.pending.count <= 1 << 24 else {
+      clients[number] = nil
+      return
+    }
+    flush(client)
+  }
+
+  private func flush(_ client: Client) {
+    while !client.pending.isEmpty {
+      let count = unsafe client.pending.withUnsafeBytes {
+        unsafe send(client.socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0, errno == EINTR { continue }
+      if count < 0, errno == EAGAIN { return }
+      guard count > 0 else {
+        clients[client.socket.number] = nil
+        return
+      }
+      client.pending.removeFirst(count)
+    }
+  }
+
+  private func markReady() throws(SandboxError) {
+    var ready = description
+    ready.simulatorProcess = getpid()
+    ready.storeProcess = daemon.process
+    try ready.save(to: paths.description)
+  }
+
+  private func end() {
+    heldLocks.values.forEach { $0.release() }
+    daemon.stop()
+    // The sandbox is at its end: a file that cannot be removed changes nothing of that.
+    try? Files.remove(paths.hypervisorSocket)
+    try? Files.remove(paths.storeSocket)
+  }
+}
+
+/// Makes a failure of the store into one of the sandbox.
+func storeCall<Result>(_ body: () throws(StoreError) -> Result) throws(SandboxError) -> Result {
+  do throws(StoreError) {
+    return try body()
+  } catch {
+    let place = error.path.map { " of \($0)" } ?? ""
+    let what = error.code == .lost || error.code == .unreachable ? "xenstored is gone" : "xenstored refused"
+    throw SandboxError(
+      error.code == .lost || error.code == .unreachable ? .ended : .system,
+      "\(what): \(error.operation)\(place): \(errorText(error.errno))", errno: error.errno)
+  }
+}

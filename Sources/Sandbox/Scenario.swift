@@ -1,0 +1,140 @@
+package import Core
+
+/// A host to play with: what is on it at the start, and what will go wrong.
+package struct Scenario: Hashable, Sendable {
+  package var host: ScenarioHost
+  package var devices: [ScenarioDevice]
+  package var domains: [ScenarioDomain]
+  package var faults: ScenarioFaults
+
+  package init(
+    host: ScenarioHost = ScenarioHost(), devices: [ScenarioDevice] = [], domains: [ScenarioDomain] = [],
+    faults: ScenarioFaults = ScenarioFaults()
+  ) {
+    self.host = host
+    self.devices = devices
+    self.domains = domains
+    self.faults = faults
+  }
+}
+
+/// The host itself.
+package struct ScenarioHost: Hashable, Sendable {
+  package var name: String
+  package var xenVersion: String
+  package var hasIOMMU: Bool
+  /// How long dom0's kernel takes to react to a change in xenstore.
+  package var delay: Duration
+
+  package init(
+    name: String = "sandbox", xenVersion: String = "4.17.7", hasIOMMU: Bool = true, delay: Duration = .zero
+  ) {
+    self.name = name
+    self.xenVersion = xenVersion
+    self.hasIOMMU = hasIOMMU
+    self.delay = delay
+  }
+}
+
+/// A PCI device of the host.
+package struct ScenarioDevice: Hashable, Sendable {
+  package var address: PCIAddress
+  package var id: DeviceID
+  package var subsystem: DeviceID?
+  /// Class, subclass and programming interface, 24 bits.
+  package var deviceClass: UInt32
+  /// The driver it is bound to: `pciback`, another, or nil.
+  package var driver: String?
+  package var resources: [DeviceResource]
+  /// The GSI; 0 where there is none.
+  package var interrupt: UInt32
+  package var canReset: Bool
+  package var isVirtualFunction: Bool
+
+  package init(
+    address: PCIAddress, id: DeviceID, subsystem: DeviceID? = nil, deviceClass: UInt32 = 0x020000,
+    driver: String? = ScenarioDevice.pciback, resources: [DeviceResource] = [], interrupt: UInt32 = 0,
+    canReset: Bool = true, isVirtualFunction: Bool = false
+  ) {
+    self.address = address
+    self.id = id
+    self.subsystem = subsystem
+    self.deviceClass = deviceClass
+    self.driver = driver
+    self.resources = resources
+    self.interrupt = interrupt
+    self.canReset = canReset
+    self.isVirtualFunction = isVirtualFunction
+  }
+
+  /// The name of the driver in sysfs; the module is called xen-pciback.
+  package static let pciback = "pciback"
+}
+
+/// A domain of the host.
+package struct ScenarioDomain: Hashable, Sendable {
+  /// Where in its life the domain is at the start.
+  package enum Lifecycle: String, Sendable, CaseIterable {
+    case running, paused, cold, building, shutdown, crashed
+    /// Not there until it is asked for.
+    case absent
+  }
+  package var name: String
+  package var uuid: DomainUUID
+  /// Its number; nil takes the next free one.
+  package var id: DomainID?
+  package var kind: DomainKind
+  package var lifecycle: Lifecycle
+  package var hasIOMMU: Bool
+  /// The devices it has at the start.
+  package var devices: [SavedDevice]
+  /// Devices its saved configuration lists although it does not have them, as `xl pci-detach` leaves them.
+  package var staleDevices: [SavedDevice]
+  package var answers: GuestAnswers
+  /// How long its kernel takes to react.
+  package var delay: Duration
+
+  package init(
+    name: String, uuid: DomainUUID, id: DomainID? = nil, kind: DomainKind = .pv, lifecycle: Lifecycle = .running,
+    hasIOMMU: Bool = true, devices: [SavedDevice] = [], staleDevices: [SavedDevice] = [],
+    answers: GuestAnswers = .normal, delay: Duration = .milliseconds(1)
+  ) {
+    self.name = name
+    self.uuid = uuid
+    self.id = id
+    self.kind = kind
+    self.lifecycle = lifecycle
+    self.hasIOMMU = hasIOMMU
+    self.devices = devices
+    self.staleDevices = staleDevices
+    self.answers = answers
+    self.delay = delay
+  }
+}
+
+/// What will go wrong.
+package struct ScenarioFaults: Hashable, Sendable {
+  package var failingCalls: [HypercallFault]
+  /// Devices pciback fails to export.
+  package var failingExports: [PCIAddress]
+  /// Domains whose userdata lock is held from the start.
+  package var heldLocks: [String]
+  /// Nodes written last, over all else; nil removes one.
+  package var store: [StoreChange]
+
+  package struct StoreChange: Hashable, Sendable {
+    package var path: String
+    package var value: String?
+    package init(path: String, value: String?) { (self.path, self.value) = (path, value) }
+  }
+
+  package init(
+    failingCalls: [HypercallFault] = [], failingExports: [PCIAddress] = [], heldLocks: [String] = [],
+    store: [StoreChange] = []
+  ) {
+    self.failingCalls = failingCalls
+    self.failingExports = failingExports
+    self.heldLocks = heldLocks
+    self.store = store
+  }
+}

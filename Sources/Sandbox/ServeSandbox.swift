@@ -1,0 +1,68 @@
+import CLinux
+import Glibc
+
+/// The environment variable that names the descriptor on which readiness is told.
+let readyVariable = "BERTH_SANDBOX_READY"
+
+/// Runs a sandbox until it is told to stop: the body of the hidden command `berth sandbox serve DIR`.
+///
+/// SIGTERM and SIGINT end it in order, with xenstored and all it made but the directory. Throws where it cannot
+/// start or loses its xenstored; whoever waits for its readiness has been told by then.
+package func serveSandbox(directory: String) throws(SandboxError) {
+  let ready = ReadyLine()
+  do {
+    let stop = try stopSignals()
+    try serveSandbox(paths: SandboxPaths(directory: directory), stop: stop.number) { ready.tell("ready") }
+  } catch {
+    ready.tell("error \(error.code.rawValue) \(error.message)")
+    throw error
+  }
+}
+
+/// Serves until `stop` becomes readable; `isReady` is called when requests are taken.
+func serveSandbox(paths: SandboxPaths, stop: Int32, isReady: () -> Void) throws(SandboxError) {
+  try paths.check()
+  let lock = try Files.open(paths.lock, O_RDWR | O_CREAT)
+  guard flock(lock.number, LOCK_EX | LOCK_NB) == 0 else {
+    throw SandboxError(.alreadyRunning, "a sandbox is already running in \(paths.directory)")
+  }
+  guard let description = try SandboxDescription.load(from: paths.description),
+    let text = try Files.readBytes(paths.scenario)
+  else { throw SandboxError(.notFound, "\(paths.directory) is not a sandbox: start one there first") }
+  let scenario = try parseScenario(text, name: paths.scenario)
+  let server = try SandboxServer(
+    paths: paths, scenario: scenario, description: description, until: .now + .seconds(20))
+  try server.run(stop: stop, isReady: isReady)
+}
+
+/// SIGTERM and SIGINT as a descriptor that becomes readable. They are blocked for the rest of the process.
+private func stopSignals() throws(SandboxError) -> Descriptor {
+  var signals = sigset_t()
+  unsafe sigemptyset(&signals)
+  unsafe sigaddset(&signals, SIGTERM)
+  unsafe sigaddset(&signals, SIGINT)
+  guard unsafe pthread_sigmask(SIG_BLOCK, &signals, nil) == 0 else { throw systemError("blocking signals") }
+  let number = unsafe signalfd(-1, &signals, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
+  guard number >= 0 else { throw systemError("waiting for signals") }
+  return Descriptor(number)
+}
+
+/// The pipe to whoever started this process, and waits for its first word.
+private final class ReadyLine {
+  private var descriptor: Int32?
+
+  init() {
+    descriptor = Processes.environment()[readyVariable].flatMap { Int32($0) }
+    // Not for xenstored: the reader waits for the pipe's end too.
+    if let descriptor { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+  }
+
+  /// Says one line, once.
+  func tell(_ line: String) {
+    guard let descriptor else { return }
+    let bytes = Array((line.split(separator: "\n").joined(separator: "\u{1}") + "\n").utf8)
+    _ = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
+    self.descriptor = nil
+  }
+}

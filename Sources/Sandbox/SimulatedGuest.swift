@@ -1,0 +1,179 @@
+package import Core
+
+/// How a guest's pcifront behaves.
+package enum GuestAnswers: String, Sendable, Codable, CaseIterable {
+  case normal
+  /// As normal, after `delay`.
+  case slow
+  /// The guest sees nothing that happens to its bus.
+  case never
+  /// It writes states that make no sense.
+  case wrong
+  /// There is no pcifront in it.
+  case noDriver = "no-driver"
+}
+
+/// A PV guest's kernel as far as its PCI bus goes: its xenbus, and pcifront.
+///
+/// It follows Linux 6.1's `drivers/pci/xen-pcifront.c` and `xenbus_probe_frontend.c`. Each reaction has two halves,
+/// as in a real guest that is slow or is paused in between: what it reads and decides first, and what it does then.
+package final class SimulatedGuest {
+  package enum Event: Hashable, Sendable {
+    /// The front end's directory came, changed or went (the guest's watch on `device`).
+    case frontEndChanged
+    /// The back end's state node changed.
+    case backEndChanged
+  }
+
+  /// What a reaction still has to do.
+  package enum Action: Hashable, Sendable {
+    case publish, scanAndConnect, detachDevices, rescan, disconnect, drop, mumble
+  }
+
+  /// pcifront's object for the bus.
+  struct FrontEndObject {
+    var cachedState: XenbusState = .initialising
+    var devices: [PCIAddress: PCIAddress] = [:]
+    var wasConnected = false
+  }
+
+  package let domain: DomainID
+  package var answers: GuestAnswers
+  let store: any SimulatorStore
+  /// The bus pciback shows this guest now.
+  let bus: (DomainID) -> VirtualBus
+  var object: FrontEndObject?
+
+  package init(
+    domain: DomainID, answers: GuestAnswers = .normal, store: any SimulatorStore,
+    bus: @escaping (DomainID) -> VirtualBus
+  ) {
+    self.domain = domain
+    self.answers = answers
+    self.store = store
+    self.bus = bus
+  }
+
+  /// What the guest's own kernel has on its PCI bus: the guest's address of each, and the host's.
+  package var devices: [PCIAddress: PCIAddress] { object?.devices ?? [:] }
+
+  /// The first half: reads what it must, and tells what is to be done.
+  package func begin(_ event: Event) throws(StoreError) -> Action? {
+    guard answers != .never, answers != .noDriver else { return nil }
+    switch event {
+    case .frontEndChanged:
+      let isThere = try store.exists(domain.frontEnd)
+      if object == nil {
+        guard isThere, try state(domain.frontEnd) == .initialising else { return nil }
+        return .publish
+      }
+      return isThere ? nil : .drop
+    case .backEndChanged:
+      guard object != nil else { return nil }
+      return try reaction(to: try state(domain.backEnd))
+    }
+  }
+
+  /// pcifront's `pcifront_backend_changed`, with each branch's own check.
+  private func reaction(to backEnd: XenbusState?) throws(StoreError) -> Action? {
+    let own = try state(domain.frontEnd)
+    switch backEnd {
+    case .connected: return own == .initialised ? .scanAndConnect : nil
+    case .reconfiguring:
+      guard own == .connected else { return nil }
+      return answers == .wrong ? .mumble : .detachDevices
+    case .reconfigured: return own == .reconfiguring ? .rescan : nil
+    case .closing, .closed:
+      if backEnd == .closed, object?.cachedState == .closed { return nil }
+      // "backend going away!": ignored by a guest that is in a round or closed already.
+      guard let own, own.rawValue < XenbusState.closing.rawValue else { return nil }
+      return .disconnect
+    case .unknown, .initialising, .initWait, .initialised, nil: return nil
+    }
+  }
+
+  /// The second half.
+  package func perform(_ action: Action) throws(StoreError) {
+    switch action {
+    case .publish: try publish()
+    case .scanAndConnect, .rescan:
+      rescan()
+      try switchState(to: .connected)
+      object?.wasConnected = true
+    case .detachDevices: try detachDevices()
+    case .disconnect:
+      object?.devices = [:]
+      try switchState(to: .closed)
+    case .drop: try drop()
+    case .mumble: try store.write(domain.frontEnd + "/state", "99")
+    }
+  }
+
+  /// Offers the guest's end and waits for pciback (`pcifront_publish_info`).
+  private func publish() throws(StoreError) {
+    object = FrontEndObject()
+    let directory = domain.frontEnd
+    try store.transaction { (inside: any SimulatorStore) throws(StoreError) in
+      guard try inside.exists(directory) else { return false }
+      try inside.write(directory + "/pci-op-ref", "8")
+      try inside.write(directory + "/event-channel", "8")
+      try inside.write(directory + "/magic", "7")
+      return true
+    }
+    try switchState(to: .initialised)
+  }
+
+  /// Lets go of what the back end's entries mark as leaving (`pcifront_detach_devices`).
+  private func detachDevices() throws(StoreError) {
+    guard let count = try store.readNumber(domain.backEnd + "/num_devs") else {
+      return try fail(2, "Error reading number of PCI devices")
+    }
+    for index in 0..<max(0, count)
+    where try store.readNumber(domain.backEnd + "/state-\(index)") == XenbusState.closing.rawValue {
+      guard let place = (try store.read(domain.backEnd + "/vdev-\(index)")).flatMap({ PCIAddress($0) }) else {
+        return try fail(22, "Error reading PCI device \(index)")
+      }
+      object?.devices[place] = nil
+    }
+    try switchState(to: .reconfiguring)
+  }
+
+  /// Finds what is new on the bus; what it has already stays as it is (`pcifront_rescan_root`).
+  private func rescan() {
+    for (place, device) in bus(domain).devices where object?.devices[place] == nil {
+      object?.devices[place] = device
+    }
+  }
+
+  /// The front end's directory is gone (`pcifront_xenbus_remove`); closing its event channel fails then, and says so.
+  private func drop() throws(StoreError) {
+    if object?.wasConnected == true {
+      try store.write(domain.home + "/error/device/pci/0/error", "22 freeing event channel 8")
+    }
+    object = nil
+    // One made anew since is a new device.
+    if try store.exists(domain.frontEnd), try state(domain.frontEnd) == .initialising { try publish() }
+  }
+
+  private func fail(_ error: Int, _ text: String) throws(StoreError) {
+    try store.write(domain.home + "/error/device/pci/0/error", "\(error) \(text)")
+    try switchState(to: .closing)
+  }
+
+  private func state(_ directory: String) throws(StoreError) -> XenbusState? {
+    guard let number = try store.readNumber(directory + "/state") else { return .unknown }
+    return XenbusState(rawValue: number)
+  }
+
+  /// As the back end's: not where the guest remembers it so, and never where the node is gone.
+  private func switchState(to state: XenbusState) throws(StoreError) {
+    guard let object, object.cachedState != state else { return }
+    let path = domain.frontEnd + "/state"
+    try store.transaction { (inside: any SimulatorStore) throws(StoreError) in
+      guard try inside.readNumber(path) != nil else { return false }
+      try inside.write(path, "\(state.rawValue)")
+      return true
+    }
+    self.object?.cachedState = state
+  }
+}

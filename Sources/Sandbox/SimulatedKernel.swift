@@ -1,0 +1,160 @@
+package import Core
+
+/// What dom0's kernel does outside of xenstore.
+package protocol KernelEffects: AnyObject {
+  /// The device object `pci-<domid>-0` came or went.
+  func backEndObject(of domain: DomainID, isThere: Bool)
+  /// A line of the kernel's log. The priority is syslog's.
+  func kernelLog(priority: Int, _ text: String, device: PCIAddress?)
+}
+
+/// dom0's kernel as far as PCI back ends go: its xenbus, and pciback.
+///
+/// It follows Linux 6.1's `drivers/xen/xenbus/xenbus_probe.c`, `xenbus_client.c` and
+/// `drivers/xen/xen-pciback/{xenbus,vpci,pci_stub}.c`: what they check, in their order, with what they do where a
+/// check fails. Every value is read from the store at the time of the event, none is taken from the event.
+package final class SimulatedKernel {
+  /// One back end's kernel object.
+  struct BackEndObject {
+    /// The state the kernel last wrote, by its own memory: what others write is not in it.
+    var cachedState: XenbusState = .initialising
+    var isConnected = false
+    var bus = VirtualBus()
+  }
+
+  let store: any SimulatorStore
+  /// Held weakly by nobody: the owner of the kernel is the owner of its effects.
+  unowned let effects: any KernelEffects
+  var objects: [DomainID: BackEndObject] = [:]
+  /// The devices bound to pciback, with the domain each is exported to.
+  package internal(set) var stubs: [PCIAddress: DomainID?] = [:]
+  package var virtualFunctions: Set<PCIAddress> = []
+  package var bridges: Set<PCIAddress> = []
+  /// Devices whose export fails although all is well: a fault of the scenario.
+  package var failingExports: Set<PCIAddress> = []
+
+  package init(store: any SimulatorStore, effects: any KernelEffects) {
+    self.store = store
+    self.effects = effects
+  }
+
+  /// Binds a device to pciback.
+  package func bind(_ device: PCIAddress) {
+    guard stubs.index(forKey: device) == nil else { return }
+    stubs.updateValue(nil, forKey: device)
+    effects.kernelLog(priority: 6, "xen_pciback: seizing device", device: device)
+  }
+
+  /// Takes a device from pciback, also one in use: the guest loses it.
+  package func unbind(_ device: PCIAddress) {
+    guard let user = stubs.removeValue(forKey: device) else { return }
+    guard let domain = user, let place = objects[domain]?.bus.place(of: device) else { return }
+    effects.kernelLog(priority: 4, "****** removing device \(device) while still in-use! ******", device: device)
+    _ = objects[domain]?.bus.remove(at: place)
+  }
+
+  /// The domains the kernel has an object for.
+  package var domainsWithObject: [DomainID] { objects.keys.sorted() }
+  package func hasObject(for domain: DomainID) -> Bool { objects[domain] != nil }
+
+  /// The bus a guest that is connected sees.
+  package func bus(of domain: DomainID) -> VirtualBus { objects[domain]?.bus ?? VirtualBus() }
+
+  // MARK: Events
+
+  /// Something at or below a back end's directory changed (`xenbus_dev_changed`, then `xen_pcibk_be_watch`).
+  package func backEndChanged(_ domain: DomainID) throws(StoreError) {
+    guard try store.exists(domain.backEnd) else {
+      if objects[domain] != nil { try unregister(domain) }
+      return
+    }
+    if objects[domain] == nil { try probe(domain) } else { try backEndWatch(domain) }
+  }
+
+  /// The front end's state node changed, or its directory went (`xenbus_otherend_changed`, `xen_pcibk_frontend_changed`).
+  package func frontEndChanged(_ domain: DomainID) throws(StoreError) {
+    guard objects[domain] != nil else { return }
+    switch try state(domain.frontEnd) {
+    case .initialised: try attach(domain)
+    case .reconfiguring: try reconfigure(domain, from: .reconfiguring)
+    // The guest has taken the new devices over.
+    case .connected: try switchState(domain, to: .connected)
+    case .closing:
+      objects[domain]?.isConnected = false
+      try switchState(domain, to: .closing)
+    case .closed:
+      objects[domain]?.isConnected = false
+      try switchState(domain, to: .closed)
+      if try store.readNumber(domain.backEnd + "/online") ?? 0 == 0 { try unregister(domain) }
+    case .unknown: try unregister(domain)
+    case .initialising, .initWait, .reconfigured, nil: return
+    }
+  }
+
+  // MARK: xenbus
+
+  /// Only a back end that is in state 1 when first seen, with a front end, becomes an object (`xenbus_probe_node`).
+  private func probe(_ domain: DomainID) throws(StoreError) {
+    guard try state(domain.backEnd) == .initialising,
+      try store.readNumber(domain.backEnd + "/frontend-id") != nil,
+      let frontEnd = try store.read(domain.backEnd + "/frontend"), !frontEnd.isEmpty,
+      try store.exists(domain.frontEnd)
+    else { return }
+    objects[domain] = BackEndObject()
+    effects.backEndObject(of: domain, isThere: true)
+    try switchState(domain, to: .initWait)
+    try backEndWatch(domain)
+    try frontEndChanged(domain)
+  }
+
+  private func backEndWatch(_ domain: DomainID) throws(StoreError) {
+    switch try state(domain.backEnd) {
+    case .initWait: try setUp(domain)
+    case .initialised: try reconfigure(domain, from: .initialised)
+    default: return
+    }
+  }
+
+  /// Drops the object: every device it exported is released (`xen_pcibk_xenbus_remove`, `xenbus_dev_remove`).
+  private func unregister(_ domain: DomainID) throws(StoreError) {
+    guard let object = objects[domain] else { return }
+    for (_, device) in object.bus.devices.sorted(by: { $0.key < $1.key }) { release(device, of: domain) }
+    // The object answers to no event any more, but its last state is still written.
+    try switchState(domain, to: .closed)
+    objects[domain] = nil
+    effects.backEndObject(of: domain, isThere: false)
+  }
+
+  /// A state as `xenbus_read_driver_state` has it: Unknown for what is no number, nil for a number that is no state.
+  func state(_ directory: String) throws(StoreError) -> XenbusState? {
+    guard let number = try store.readNumber(directory + "/state") else { return .unknown }
+    return XenbusState(rawValue: number)
+  }
+
+  /// Writes the back end's state unless the kernel remembers it so; never brings a removed node back
+  /// (`__xenbus_switch_state`).
+  func switchState(_ domain: DomainID, to state: XenbusState) throws(StoreError) {
+    guard let object = objects[domain], object.cachedState != state else { return }
+    let path = domain.backEnd + "/state"
+    try store.transaction { (inside: any SimulatorStore) throws(StoreError) in
+      guard try inside.readNumber(path) != nil else { return false }
+      try inside.write(path, "\(state.rawValue)")
+      return true
+    }
+    objects[domain]?.cachedState = state
+  }
+
+  /// Leaves an error's text and closes (`xenbus_dev_fatal`).
+  func fail(_ domain: DomainID, _ error: Int32, _ text: String) throws(StoreError) {
+    effects.kernelLog(priority: 3, "pciback pci-\(domain)-0: \(error) \(text)", device: nil)
+    try store.write(domain.backEndError, "\(error) \(text)")
+    try switchState(domain, to: .closing)
+  }
+}
+
+extension DomainID {
+  var home: String { "/local/domain/\(self)" }
+  var backEnd: String { StorePath.backEnd(self).text }
+  var frontEnd: String { StorePath.frontEnd(self).text }
+  var backEndError: String { StorePath.backEndError(self).text }
+}

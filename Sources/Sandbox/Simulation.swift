@@ -1,0 +1,165 @@
+package import Core
+
+/// dom0's kernel and all guests' kernels, with the time each takes to react.
+///
+/// It owns no clock and no file: the caller tells it what changed in the store and what time it is.
+package final class Simulation {
+  package typealias Instant = ContinuousClock.Instant
+
+  private enum KernelEvent: Hashable { case backEnd(DomainID), frontEnd(DomainID) }
+
+  /// A guest's kernel, the events it has not looked at, and the reaction it is in the middle of.
+  private struct Machine {
+    let guest: SimulatedGuest
+    var delay: Duration
+    var events: [(due: Instant, event: SimulatedGuest.Event)] = []
+    var action: (due: Instant, action: SimulatedGuest.Action)?
+    /// It is paused, has not started or has shut down: nothing moves in it.
+    var isStopped: Bool
+    var nextDue: Instant? { isStopped ? nil : action?.due ?? events.first?.due }
+  }
+
+  package let kernel: SimulatedKernel
+  /// How long dom0's kernel takes.
+  package var kernelDelay: Duration = .zero
+  private let store: any SimulatorStore
+  private unowned let effects: any KernelEffects
+  private var kernelEvents: [(due: Instant, event: KernelEvent)] = []
+  private var machines: [DomainID: Machine] = [:]
+
+  package init(store: any SimulatorStore, effects: any KernelEffects) {
+    self.store = store
+    self.effects = effects
+    kernel = SimulatedKernel(store: store, effects: effects)
+  }
+
+  // MARK: Guests
+
+  package func addGuest(_ domain: DomainID, answers: GuestAnswers, delay: Duration, isStopped: Bool) {
+    let guest = SimulatedGuest(domain: domain, answers: answers, store: store) { [kernel] in kernel.bus(of: $0) }
+    machines[domain] = Machine(guest: guest, delay: delay, isStopped: isStopped)
+  }
+
+  package func removeGuest(_ domain: DomainID) { machines[domain] = nil }
+  package func guest(_ domain: DomainID) -> SimulatedGuest? { machines[domain]?.guest }
+
+  /// Stops a guest where it is, or lets it go on. What happened meanwhile it finds when it goes on.
+  package func setStopped(_ domain: DomainID, _ isStopped: Bool, at now: Instant) {
+    machines[domain]?.isStopped = isStopped
+    guard !isStopped else { return }
+    post(.frontEndChanged, to: domain, at: now)
+    post(.backEndChanged, to: domain, at: now)
+  }
+
+  package func setAnswers(_ domain: DomainID, _ answers: GuestAnswers, delay: Duration?, at now: Instant) {
+    machines[domain]?.guest.answers = answers
+    if let delay { machines[domain]?.delay = delay }
+    // One that begins to answer looks at what it has missed.
+    post(.frontEndChanged, to: domain, at: now)
+    post(.backEndChanged, to: domain, at: now)
+  }
+
+  // MARK: Events
+
+  /// A watch fired for this path.
+  package func changed(_ path: String, at now: Instant) {
+    let parts = path.split(separator: "/")
+    guard parts.count > 2, parts[0] == "local", parts[1] == "domain", let number = UInt32(parts[2]) else { return }
+    if number == 0 {
+      backEndPathChanged(parts.dropFirst(3), at: now)
+    } else if parts.count > 3, parts[3] == "device" {
+      frontEndPathChanged(DomainID(number), parts.dropFirst(4), at: now)
+    }
+  }
+
+  /// `backend/pci/<domid>/0/…`, or an ancestor of it that was removed.
+  private func backEndPathChanged(_ parts: ArraySlice<Substring>, at now: Instant) {
+    let names = Array(parts)
+    guard names.first == "backend", names.count < 2 || names[1] == "pci" else { return }
+    guard names.count > 2 else {
+      for domain in kernel.domainsWithObject { backEndChanged(domain, isState: true, at: now) }
+      return
+    }
+    guard let number = UInt32(names[2]), names.count < 4 || names[3] == "0" else { return }
+    // A guest watches the state node alone; that it is gone is news for it too.
+    backEndChanged(DomainID(number), isState: names.count < 5 || names[4] == "state", at: now)
+  }
+
+  private func backEndChanged(_ domain: DomainID, isState: Bool, at now: Instant) {
+    post(.backEnd(domain), at: now)
+    if isState { post(.backEndChanged, to: domain, at: now) }
+  }
+
+  /// `pci/0/…` below a domain's `device`, or an ancestor of it.
+  private func frontEndPathChanged(_ domain: DomainID, _ parts: ArraySlice<Substring>, at now: Instant) {
+    let names = Array(parts)
+    guard names.isEmpty || names[0] == "pci", names.count < 2 || names[1] == "0" else { return }
+    if names.count < 3 || names[2] == "state" { post(.frontEnd(domain), at: now) }
+    post(.frontEndChanged, to: domain, at: now)
+  }
+
+  private func post(_ event: KernelEvent, at now: Instant) {
+    // Handlers read the state of the moment: of equal events in a row, one does all there is to do.
+    guard kernelEvents.last?.event != event else { return }
+    kernelEvents.append((now + kernelDelay, event))
+  }
+
+  private func post(_ event: SimulatedGuest.Event, to domain: DomainID, at now: Instant) {
+    guard let machine = machines[domain], machine.events.last?.event != event else { return }
+    machines[domain]?.events.append((now + machine.delay / 2, event))
+  }
+
+  // MARK: Time
+
+  /// Does all that is due; returns when the next thing is.
+  package func step(at now: Instant) throws(StoreError) -> Instant? {
+    while let first = kernelEvents.first, first.due <= now {
+      kernelEvents.removeFirst()
+      try guarded { () throws(StoreError) in
+        switch first.event {
+        case .backEnd(let domain): try kernel.backEndChanged(domain)
+        case .frontEnd(let domain): try kernel.frontEndChanged(domain)
+        }
+      }
+    }
+    for domain in machines.keys.sorted() { try step(domain, at: now) }
+    return ([kernelEvents.first?.due] + machines.values.map(\.nextDue)).compactMap { $0 }.min()
+  }
+
+  private func step(_ domain: DomainID, at now: Instant) throws(StoreError) {
+    while let machine = machines[domain], let due = machine.nextDue, due <= now {
+      if let (_, action) = machine.action {
+        machines[domain]?.action = nil
+        try guarded { () throws(StoreError) in try machine.guest.perform(action) }
+        // A front end that has just come looks at its other end for the first time.
+        if action == .publish || action == .drop { post(.backEndChanged, to: domain, at: now) }
+      } else {
+        let (_, event) = machine.events[0]
+        machines[domain]?.events.removeFirst()
+        var action: SimulatedGuest.Action?
+        try guarded { () throws(StoreError) in action = try machine.guest.begin(event) }
+        if let action { machines[domain]?.action = (now + machine.delay / 2, action) }
+      }
+    }
+  }
+
+  /// Connects a domain's bus at once, with no event and no delay: for a host that is set up.
+  package func connectNow(_ domain: DomainID) throws(StoreError) {
+    try kernel.backEndChanged(domain)
+    guard let machine = machines[domain], !machine.isStopped else { return }
+    for event in [SimulatedGuest.Event.frontEndChanged, .backEndChanged] {
+      if let action = try machine.guest.begin(event) { try machine.guest.perform(action) }
+      try kernel.frontEndChanged(domain)
+    }
+  }
+
+  /// A kernel goes on after an error of one request, but not without a store.
+  private func guarded(_ body: () throws(StoreError) -> Void) throws(StoreError) {
+    do {
+      try body()
+    } catch  where error.code != .lost && error.code != .unreachable {
+      effects.kernelLog(
+        priority: 3, "xenbus: \(error.operation) \(error.path ?? "") failed: \(error.errno)", device: nil)
+    }
+  }
+}

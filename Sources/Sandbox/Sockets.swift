@@ -1,0 +1,113 @@
+import CLinux
+import Glibc
+
+/// Stream sockets in the file system.
+enum Sockets {
+  /// Connects; the error is `notRunning` where nobody listens.
+  static func connect(_ path: String) throws(SandboxError) -> Descriptor {
+    let socket = try make()
+    let result = try unsafe withAddress(path) { unsafe Glibc.connect(socket.number, $0, $1) }
+    guard result == 0 else {
+      let error = errno
+      if error == ENOENT || error == ECONNREFUSED {
+        throw SandboxError(.notRunning, "nothing answers at \(path)", errno: error)
+      }
+      throw systemError("connecting to \(path)", error)
+    }
+    return socket
+  }
+
+  /// Listens at `path`, for this user alone; a stale socket there is replaced.
+  static func listen(_ path: String) throws(SandboxError) -> Descriptor {
+    try Files.remove(path)
+    let socket = try make()
+    guard try unsafe withAddress(path, { unsafe Glibc.bind(socket.number, $0, $1) }) == 0 else {
+      throw systemError("binding \(path)")
+    }
+    guard unsafe chmod(path, 0o600) == 0 else { throw systemError("protecting \(path)") }
+    guard Glibc.listen(socket.number, 128) == 0 else { throw systemError("listening at \(path)") }
+    return socket
+  }
+
+  /// The next waiting client; nil where none waits.
+  static func accept(_ socket: Int32) -> Descriptor? {
+    let number = Glibc.accept(socket, nil, nil)
+    guard number >= 0 else { return nil }
+    _ = fcntl(number, F_SETFD, FD_CLOEXEC)
+    _ = fcntl(number, F_SETFL, O_NONBLOCK)
+    return Descriptor(number)
+  }
+
+  /// Sends all of `bytes`. False where the other side is gone.
+  static func send(_ bytes: some Collection<UInt8>, to socket: Int32) -> Bool {
+    let bytes = Array(bytes)
+    var done = 0
+    while done < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes {
+        unsafe Glibc.send(socket, $0.baseAddress?.advanced(by: done), bytes.count - done, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0, errno == EINTR { continue }
+      if count < 0, errno == EAGAIN {
+        guard waitFor(socket, Int16(POLLOUT), milliseconds: 5000) else { return false }
+        continue
+      }
+      guard count > 0 else { return false }
+      done += count
+    }
+    return true
+  }
+
+  /// What has arrived: empty where the other side closed, nil where nothing is there yet.
+  static func receive(_ socket: Int32, atMost most: Int = 65536) -> [UInt8]? {
+    var chunk = [UInt8](repeating: 0, count: most)
+    while true {
+      let count = unsafe recv(socket, &chunk, most, 0)
+      if count < 0, errno == EINTR { continue }
+      if count < 0, errno == EAGAIN { return nil }
+      return Array(chunk[..<max(0, count)])
+    }
+  }
+
+  /// Waits for one descriptor; false where the time is over.
+  static func waitFor(_ descriptor: Int32, _ events: Int16, milliseconds: Int32) -> Bool {
+    let end = ContinuousClock.now + .milliseconds(Int(milliseconds))
+    while true {
+      var entry = pollfd(fd: descriptor, events: events, revents: 0)
+      let left = max(0, (end - ContinuousClock.now).wholeMilliseconds)
+      let count = unsafe poll(&entry, 1, milliseconds < 0 ? -1 : Int32(clamping: left))
+      if count > 0 { return true }
+      if count < 0, errno == EINTR { continue }
+      return false
+    }
+  }
+
+  private static func make() throws(SandboxError) -> Descriptor {
+    let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    guard number >= 0 else { throw systemError("making a socket") }
+    return Descriptor(number)
+  }
+
+  private static func withAddress(
+    _ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+  ) throws(SandboxError) -> Int32 {
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    guard path.utf8.count <= SandboxPaths.longestSocketPath else {
+      throw SandboxError(.pathTooLong, "the path of a socket is too long: \(path)")
+    }
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+    return unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+  }
+}
+
+extension Duration {
+  /// Rounded up, so that a wait of this many is never too short.
+  var wholeMilliseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+  }
+}

@@ -1,0 +1,118 @@
+import CLinux
+import Core
+import Glibc
+
+/// Which xenstored a sandbox runs. Debian has both.
+package enum StoreKind: String, Sendable, Codable, CaseIterable {
+  /// The one in C.
+  case c
+  /// The one in OCaml, Debian's default on a host.
+  case ox
+
+  /// The programs of Debian's releases, newest first.
+  var programs: [String] {
+    let name = self == .c ? "xenstored" : "oxenstored"
+    return ["4.17", "4.20", "4.19", "4.18"].map { "/usr/lib/xen-\($0)/bin/\(name)" } + ["/usr/sbin/\(name)"]
+  }
+}
+
+/// A private xenstored, a child of this process that ends with it.
+struct StoreDaemon {
+  let process: pid_t
+
+  /// Starts it and returns when it answers.
+  static func start(
+    _ kind: StoreKind, paths: SandboxPaths, preload: String, isTracing: Bool, testEagain: Bool,
+    until deadline: ContinuousClock.Instant
+  ) throws(SandboxError) -> StoreDaemon {
+    guard let program = kind.programs.first(where: { unsafe access($0, X_OK) == 0 }) else {
+      throw SandboxError(
+        .notInstalled,
+        "\(kind == .c ? "xenstored" : "oxenstored") is not installed: sudo apt-get install xen-utils-4.17")
+    }
+    guard Files.exists(preload) else {
+      throw SandboxError(.notInstalled, "the sandbox's preload library is not at \(preload)")
+    }
+    try Files.makeDirectories(paths.store)
+    try Files.remove(paths.storeSocket)
+    let arguments: [String]
+    switch kind {
+    case .c: arguments = [program, "-N"] + (isTracing ? ["-T", paths.storeTrace] : [])
+    case .ox:
+      let configuration = paths.store + "/oxenstored.conf"
+      try Files.write(configuration, Self.configuration(paths, isTracing: isTracing, testEagain: testEagain))
+      arguments = [program, "--no-fork", "--config-file", configuration]
+    }
+    var environment = paths.environment(forXenTools: preload)
+    environment["BERTH_SANDBOX_ROLE"] = "store"
+    environment["BERTH_SANDBOX_PARENT"] = "\(getpid())"
+    environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+    let process = try Processes.start(arguments, environment: environment, output: paths.storeLog)
+    let daemon = StoreDaemon(process: process)
+    do {
+      try daemon.waitUntilReady(paths, until: deadline)
+    } catch {
+      daemon.stop()
+      throw error
+    }
+    return daemon
+  }
+
+  /// Ends it and takes its status.
+  func stop() {
+    kill(process, SIGTERM)
+    if !Processes.waitForEnd(process, milliseconds: 3000) {
+      kill(process, SIGKILL)
+      _ = Processes.waitForEnd(process, milliseconds: 3000)
+    }
+  }
+
+  /// The socket's file is there before the daemon listens, so only a connection proves it ready.
+  private func waitUntilReady(_ paths: SandboxPaths, until deadline: ContinuousClock.Instant) throws(SandboxError) {
+    guard let end = Processes.watch(process) else { throw systemError("watching xenstored") }
+    var pause: Int32 = 1
+    while true {
+      do {
+        _ = try Sockets.connect(paths.storeSocket)
+        return
+      } catch  where error.code == .notRunning {
+        // Nothing tells when it begins to listen: its end does, so that is what is waited for between attempts.
+        if Sockets.waitFor(end.number, Int16(POLLIN), milliseconds: pause) {
+          throw SandboxError(.ended, "xenstored ended at once: \(Self.lastWords(paths))")
+        }
+        pause = min(20, pause * 2)
+      }
+      guard ContinuousClock.now < deadline else {
+        throw SandboxError(.timedOut, "xenstored does not answer: \(Self.lastWords(paths))")
+      }
+    }
+  }
+
+  private static func lastWords(_ paths: SandboxPaths) -> String {
+    // What it said is only added to another error: that it cannot be read must not hide that one.
+    let text = (try? Files.read(paths.storeLog)) ?? nil
+    let lines = (text ?? "").split(separator: "\n").suffix(3)
+    return lines.isEmpty ? "it said nothing (\(paths.storeLog))" : lines.joined(separator: "; ")
+  }
+
+  private static func configuration(_ paths: SandboxPaths, isTracing: Bool, testEagain: Bool) -> String {
+    """
+    pid-file = \(paths.store)/oxenstored.pid
+    xenstored-kva = /proc/xen/xsd_kva
+    xenstored-port = /proc/xen/xsd_port
+    xenstored-log-file = \(paths.log)/oxenstored.log
+    access-log-file = \(isTracing ? paths.storeTrace : paths.log + "/oxenstored-access.log")
+    access-log-nb-files = 0
+    access-log-read-ops = \(isTracing)
+    access-log-transactions-ops = \(isTracing)
+    access-log-special-ops = \(isTracing)
+    quota-activate = true
+    quota-maxentity = 1000
+    quota-maxsize = 2048
+    merge-activate = true
+    perms-activate = true
+    test-eagain = \(testEagain)
+
+    """
+  }
+}

@@ -1,0 +1,127 @@
+import Core
+import Glibc
+
+/// One connection to xenstored in its own protocol (xen/include/public/io/xs_wire.h, Xen 4.17).
+///
+/// The simulator speaks it by itself, as the kernels it plays do: it serves many watches from one event loop and
+/// introduces domains, neither of which Berth's own ports have a use for. Not safe for several threads.
+final class StoreWire {
+  enum Request: UInt32 {
+    case control = 0
+    case directory, read, getPermissions, watch, unwatch, transactionStart, transactionEnd, introduce, release
+    case getDomainPath, write, makeDirectory, remove, setPermissions, watchEvent, error, isIntroduced, resume, setTarget
+    case resetWatches = 21
+    case directoryPart = 22
+  }
+
+  /// The most bytes a request or a reply may have (`XENSTORE_PAYLOAD_MAX`).
+  static let longestPayload = 4096
+  private static let headerBytes = 16
+
+  private let socket: Descriptor
+  private var received: [UInt8] = []
+  private var events: [String] = []
+  private var lastRequest: UInt32 = 0
+
+  var descriptor: Int32 { socket.number }
+
+  init(path: String) throws(StoreError) {
+    do {
+      socket = try Sockets.connect(path)
+    } catch {
+      throw StoreError(
+        error.code == .notRunning ? .unreachable : .other, operation: "connect", path: path, errno: error.errno)
+    }
+  }
+
+  /// The paths whose watches fired since the last call; reads what has arrived without waiting.
+  func takeEvents() throws(StoreError) -> [String] {
+    while Sockets.waitFor(descriptor, Int16(POLLIN), milliseconds: 0) {
+      try receive()
+      while let message = takeMessage() { note(message) }
+    }
+    defer { events = [] }
+    return events
+  }
+
+  /// Whether events are known already, so that a poll would wait in vain.
+  var hasEvents: Bool { !events.isEmpty }
+
+  /// Sends one request and waits for its reply.
+  ///
+  /// `parts` end in NUL each, but the last where `lastIsOpen` (a value that is written).
+  func ask(
+    _ request: Request, _ parts: [String], transaction: UInt32 = 0, lastIsOpen: Bool = false
+  ) throws(StoreError) -> [UInt8] {
+    var payload: [UInt8] = []
+    for (position, part) in parts.enumerated() {
+      payload += part.utf8
+      if !(lastIsOpen && position == parts.count - 1) { payload.append(0) }
+    }
+    let name = "\(request)"
+    let path = parts.first
+    guard payload.count <= Self.longestPayload else {
+      throw StoreError(.refused, operation: name, path: path, errno: E2BIG)
+    }
+    lastRequest &+= 1
+    let identifier = lastRequest
+    var message: [UInt8] = []
+    for word in [request.rawValue, identifier, transaction, UInt32(payload.count)] {
+      for shift in [0, 8, 16, 24] { message.append(UInt8(truncatingIfNeeded: word >> UInt32(shift))) }
+    }
+    guard Sockets.send(message + payload, to: descriptor) else {
+      throw StoreError(.lost, operation: name, path: path, errno: EPIPE)
+    }
+    while true {
+      while let reply = takeMessage() {
+        guard reply.type != Request.watchEvent.rawValue else { note(reply); continue }
+        guard reply.type == Request.error.rawValue else { return reply.payload }
+        throw Self.error(reply.payload, operation: name, path: path)
+      }
+      guard Sockets.waitFor(descriptor, Int16(POLLIN), milliseconds: 10_000) else {
+        throw StoreError(.lost, operation: name, path: path, errno: ETIMEDOUT)
+      }
+      try receive()
+    }
+  }
+
+  private typealias Message = (type: UInt32, payload: [UInt8])
+
+  private func note(_ message: Message) {
+    guard message.type == Request.watchEvent.rawValue else { return }
+    let path = message.payload.prefix { $0 != 0 }
+    events.append(String(decoding: path, as: UTF8.self))
+  }
+
+  private func receive() throws(StoreError) {
+    guard let bytes = Sockets.receive(descriptor), !bytes.isEmpty else {
+      throw StoreError(.lost, operation: "receive", errno: EPIPE)
+    }
+    received += bytes
+  }
+
+  private func takeMessage() -> Message? {
+    guard received.count >= Self.headerBytes else { return nil }
+    let length = Int(word(at: 12))
+    guard received.count >= Self.headerBytes + length else { return nil }
+    let message = (word(at: 0), Array(received[Self.headerBytes..<Self.headerBytes + length]))
+    received.removeFirst(Self.headerBytes + length)
+    return message
+  }
+
+  private func word(at offset: Int) -> UInt32 {
+    (0..<4).reduce(0) { $0 | UInt32(received[offset + $1]) << UInt32(8 * $1) }
+  }
+
+  private static func error(_ payload: [UInt8], operation: String, path: String?) -> StoreError {
+    let name = String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self)
+    let known: [String: (StoreError.Code, Int32)] = [
+      "EAGAIN": (.conflict, EAGAIN), "ENOENT": (.other, ENOENT), "EACCES": (.notPermitted, EACCES),
+      "EPERM": (.notPermitted, EPERM), "EINVAL": (.refused, EINVAL), "E2BIG": (.refused, E2BIG),
+      "EEXIST": (.other, EEXIST),
+      "ENOSPC": (.refused, ENOSPC), "EBUSY": (.other, EBUSY), "EIO": (.other, EIO), "ENOMEM": (.other, ENOMEM),
+    ]
+    let (code, number) = known[name] ?? (.other, EINVAL)
+    return StoreError(code, operation: operation, path: path, errno: number)
+  }
+}

@@ -1,0 +1,88 @@
+import Core
+
+/// The part of sysfs a toolstack reads and writes, as files below the sandbox's root.
+///
+/// On a host a write to an attribute is a call into the kernel. Here it is a file's change, noticed afterwards;
+/// `attributes` and `resetFile` name the files to watch.
+struct SysfsTree {
+  let paths: SandboxPaths
+
+  /// pciback's attributes that are written to (Linux `drivers/xen/xen-pciback/pci_stub.c`) and the driver core's.
+  enum Attribute: String, CaseIterable {
+    case permissive, bind, unbind, newSlot = "new_slot", removeSlot = "remove_slot"
+  }
+
+  func driver(_ name: String) -> String { paths.pciDrivers + "/" + name }
+  func device(_ address: PCIAddress) -> String { paths.pciDevices + "/\(address)" }
+  func attribute(_ attribute: Attribute, of driver: String = ScenarioDevice.pciback) -> String {
+    self.driver(driver) + "/" + attribute.rawValue
+  }
+
+  /// Makes the whole tree for a scenario's devices.
+  func build(_ devices: [ScenarioDevice]) throws(SandboxError) {
+    for path in [paths.pciDevices, paths.pciDrivers, paths.backEndObjects] { try Files.makeDirectories(path) }
+    let drivers = Set(devices.compactMap(\.driver) + [ScenarioDevice.pciback])
+    for name in drivers.sorted() {
+      try Files.makeDirectories(driver(name))
+      for attribute in [Attribute.bind, .unbind] {
+        try Files.write(self.attribute(attribute, of: name), "", mode: 0o200)
+      }
+    }
+    for attribute in [Attribute.permissive, .newSlot, .removeSlot] {
+      try Files.write(self.attribute(attribute), "", mode: 0o600)
+    }
+    try Files.write(driver(ScenarioDevice.pciback) + "/slots", "")
+    for device in devices { try build(device) }
+    try writeSlots(devices.filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
+  }
+
+  private func build(_ device: ScenarioDevice) throws(SandboxError) {
+    let path = self.device(device.address)
+    try Files.makeDirectories(path)
+    let subsystem = device.subsystem ?? DeviceID(vendor: 0, device: 0)
+    let values = [
+      "vendor": "0x" + hex(UInt64(device.id.vendor), 4), "device": "0x" + hex(UInt64(device.id.device), 4),
+      "subsystem_vendor": "0x" + hex(UInt64(subsystem.vendor), 4),
+      "subsystem_device": "0x" + hex(UInt64(subsystem.device), 4),
+      "class": "0x" + hex(UInt64(device.deviceClass), 6), "irq": "\(device.interrupt)",
+      "resource": Self.resourceText(device.resources),
+    ]
+    for (name, text) in values { try Files.write(path + "/" + name, text + "\n") }
+    if device.canReset { try Files.write(path + "/reset", "", mode: 0o200) }
+    if let driver = device.driver { try bind(device.address, to: driver) }
+  }
+
+  /// The `resource` file: start, end and flags of the six BARs, the ROM, and nothing in the bridge's windows.
+  static func resourceText(_ resources: [DeviceResource]) -> String {
+    (0..<13).map { index in
+      guard index < min(7, resources.count) else { return line(0, 0, 0) }
+      let resource = resources[index]
+      // IORESOURCE_IO | IORESOURCE_SIZEALIGN, and IORESOURCE_MEM | IORESOURCE_SIZEALIGN (include/linux/ioport.h).
+      return line(resource.range.lowerBound, resource.range.upperBound, resource.space == .ports ? 0x40101 : 0x40200)
+    }.joined(separator: "\n")
+  }
+
+  private static func line(_ start: UInt64, _ end: UInt64, _ flags: UInt64) -> String {
+    [start, end, flags].map { "0x" + hex($0, 16) }.joined(separator: " ")
+  }
+
+  /// The two links the kernel makes when a driver takes a device.
+  func bind(_ device: PCIAddress, to name: String) throws(SandboxError) {
+    try Files.link(self.device(device) + "/driver", to: "../../drivers/\(name)")
+    try Files.link(driver(name) + "/\(device)", to: "../../devices/\(device)")
+  }
+
+  func unbind(_ device: PCIAddress, from name: String) throws(SandboxError) {
+    try Files.remove(self.device(device) + "/driver")
+    try Files.remove(driver(name) + "/\(device)")
+  }
+
+  func writeSlots(_ devices: [PCIAddress]) throws(SandboxError) {
+    try Files.write(driver(ScenarioDevice.pciback) + "/slots", devices.sorted().map { "\($0)\n" }.joined())
+  }
+
+  func setBackEndObject(of domain: DomainID, isThere: Bool) throws(SandboxError) {
+    let path = paths.backEndObjects + "/pci-\(domain)-0"
+    if isThere { try Files.makeDirectories(path) } else { try Files.removeTree(path) }
+  }
+}
