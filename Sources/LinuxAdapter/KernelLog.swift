@@ -2,7 +2,7 @@ import Core
 import Glibc
 import Synchronization
 
-/// What pciback logs of its exports, from the moment this was made.
+/// What pciback logs of its exports: since boot, or from the moment this was made.
 ///
 /// `/dev/kmsg` gives one record a read, `6,339,5140900,-;pciback 0000:00:05.0: registering for 1`, and EPIPE once where
 /// records were overwritten before they were read (kernel/printk/printk.c: devkmsg_read). A plain file in its place may
@@ -10,6 +10,8 @@ import Synchronization
 final class KernelLog: ExportLog {
   private struct State: ~Copyable {
     let file: Descriptor
+    /// The next record must be the first of all: where it is not, the log has been overwritten from its start.
+    var mustReachBoot: Bool
     var unfinished: [UInt8] = []
     var slots: [PCIAddress: UInt8] = [:]
     var exports: [ExportRecord] = []
@@ -22,13 +24,13 @@ final class KernelLog: ExportLog {
   private let path: String
   private let state: Mutex<State>
 
-  /// Opens the log at its end; nil where it cannot be read.
-  init?(path: String) {
+  /// Opens the log at its start or its end; nil where it cannot be read.
+  init?(path: String, sinceBoot: Bool) {
     let file: Descriptor
     do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDONLY | O_NONBLOCK) } catch { return nil }
-    guard lseek(file.number, 0, SEEK_END) >= 0 else { return nil }
+    guard lseek(file.number, 0, sinceBoot ? SEEK_SET : SEEK_END) >= 0 else { return nil }
     self.path = path
-    state = Mutex(State(file: file))
+    state = Mutex(State(file: file, mustReachBoot: sinceBoot))
   }
 
   func exports() throws(DeviceTreeError) -> [ExportRecord]? {
@@ -49,6 +51,13 @@ final class KernelLog: ExportLog {
         while let end = state.unfinished.firstIndex(of: UInt8(ascii: "\n")) {
           let line = String(decoding: state.unfinished[..<end], as: UTF8.self)
           state.unfinished.removeFirst(end + 1)
+          if state.mustReachBoot {
+            state.mustReachBoot = false
+            guard Self.sequence(of: line) == 0 else {
+              state.isComplete = false
+              break
+            }
+          }
           Self.note(line, in: &state)
         }
         // A line that never ends is none of the kernel's.
@@ -56,6 +65,12 @@ final class KernelLog: ExportLog {
       }
       return state.isComplete ? state.exports : nil
     }
+  }
+
+  /// A record's number, the second field of its head.
+  private static func sequence(of line: String) -> Int? {
+    let fields = line.split(separator: ",", maxSplits: 2)
+    return fields.count == 3 ? decimal(fields[1]) : nil
   }
 
   /// Takes what a line says: the virtual slot a device gets (`__xen_pcibk_add_pci_dev`, vpci.c), then its export

@@ -21,6 +21,8 @@ package struct OwnershipFiles: OwnershipPort {
     var uuid: DomainUUID
     var name: String
     var devices: [PCIAddress]
+    /// Absent in files that know of none.
+    var exports: [ExportRecord]?
     var goneSince: Int64?
   }
 
@@ -94,13 +96,14 @@ package struct OwnershipFiles: OwnershipPort {
     let document: Document = try decodeRecord(bytes, version: Self.version, path)
     guard document.uuid == domain else { throw RecordError(.damaged, operation: "read", path: path) }
     return OwnershipRecord(
-      uuid: document.uuid, name: document.name, devices: document.devices, goneSince: document.goneSince)
+      uuid: document.uuid, name: document.name, devices: document.devices, exports: document.exports ?? [],
+      goneSince: document.goneSince)
   }
 
   private func encode(_ record: OwnershipRecord) throws(SystemFailure) -> [UInt8] {
     try encodeRecord(
       Document(
         version: Self.version, uuid: record.uuid, name: record.name, devices: record.devices,
-        goneSince: record.goneSince))
+        exports: record.exports.isEmpty ? nil : record.exports, goneSince: record.goneSince))
   }
 }

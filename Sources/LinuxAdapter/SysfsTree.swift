@@ -75,7 +75,9 @@ package struct SysfsTree: DeviceTreePort {
     try isThere("\(root.backEndObjects)/pci-\(domain)-0")
   }
 
-  package func listenForExports() -> (any ExportLog)? { KernelLog(path: root.kernelLog) }
+  package func listenForExports(sinceBoot: Bool) -> (any ExportLog)? {
+    KernelLog(path: root.kernelLog, sinceBoot: sinceBoot)
+  }
 
   // MARK: -
 

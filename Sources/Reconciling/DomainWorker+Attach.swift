@@ -38,7 +38,7 @@ extension DomainWorker {
     }
     guard !held.isEmpty else { return try intent.finish() }
 
-    let log = host.tree.listenForExports()
+    let log = host.tree.listenForExports(sinceBoot: false)
     let published: Published
     do throws(Stop) { published = try publish(held) } catch {
       if error.isLockBusy {
@@ -91,7 +91,7 @@ extension DomainWorker {
   ///
   /// Goes back to waiting, outside the lock, as often as the bus is found busy; each wait has its own deadline.
   private func publish(_ held: [Held]) throws(Stop) -> Published {
-    let wanted = held.map { Wanted(device: $0.step.device, options: $0.step.after ?? DeviceOptions()) }
+    let wanted = held.map(\.wanted)
     let devices = wanted.map(\.device)
     var lastCondition = BusCondition.absent
     for attempt in 0..<100 {
@@ -187,7 +187,7 @@ extension DomainWorker {
       switch try awaitTaken(devices, base: base, until: deadline) {
       case .satisfied(.taken(let bus)):
         guard try audit(devices, bus, log: log) else { continue }
-        try concludeTaken(held)
+        try concludeTaken(held, bus)
         return try intent.finish()
       case .satisfied(.lost(let lost, _)):
         sawOthers = true
@@ -224,8 +224,8 @@ extension DomainWorker {
     if kicked == true { outcome.rounds += 1 }
   }
 
-  private func concludeTaken(_ held: [Held]) throws(Stop) {
-    let bus = try look().backEnd
+  private func concludeTaken(_ held: [Held], _ bus: BackEnd) throws(Stop) {
+    try recordExports(held.compactMap { bus.entry(for: $0.step.device) })
     for held in held {
       let entry = bus.entry(for: held.step.device)
       outcome.steps.append(

@@ -75,51 +75,24 @@ extension DomainWorker {
     }
     guard let exports = try exports(from: log) else { return false }
     let exportable = try pcibackDevices()
+    let wanted = held.filter { lost.contains($0.step.device) }.map { held in
+      var wanted = held.wanted
+      wanted.exportedAt =
+        exports.last { $0.device == held.step.device }?.virtualAddress ?? held.exportedAt
+      return wanted
+    }
     let readopted = try locked { (_) throws(HostError) -> Set<PCIAddress>? in
       try transact(claimsOn: lost.sorted()) { view -> (Set<PCIAddress>, [StoreEdit]) in
-        let bus = view.backEnd
-        guard bus.condition == .connected else { return ([], []) }
-        let listed = Set(bus.entries.compactMap(\.device))
-        let missing = held.filter { lost.contains($0.step.device) && !listed.contains($0.step.device) }
-        guard exportable.isSuperset(of: missing.map(\.step.device)) else { return ([], []) }
-        let (entries, needsRound) = restoredEntries(of: missing, in: bus, exports: exports)
-        return (
-          Set(missing.map(\.step.device)), bus.replacingEntries(with: entries, startRound: needsRound)
-        )
+        let decision = view.backEnd.attachDecision(
+          wanted, named: name, mode: mode, finishing: finished, exportable: exportable)
+        guard view.backEnd.condition == .connected, case .publish(let edits, _) = decision else { return ([], []) }
+        return (lost.subtracting(view.backEnd.entries.compactMap(\.device)), edits)
       }
     }
     for device in (readopted ?? []).sorted() where !outcome.readopted.contains(device) {
       outcome.readopted.append(device)
     }
     return true
-  }
-
-  /// The entries as they should be, and whether a round must be started for some of them.
-  private func restoredEntries(
-    of missing: [Held], in bus: BackEnd, exports: [ExportRecord]
-  ) -> (entries: [BackEndEntry], needsRound: Bool) {
-    var entries = bus.entries
-    var needsRound = false
-    for held in missing {
-      var entry = BackEndEntry(wanted: held.step.device, options: held.step.after ?? DeviceOptions())
-      guard let export = exports.last(where: { $0.device == held.step.device }) else {
-        needsRound = true
-        entries.append(entry)
-        continue
-      }
-      // vpci keeps a function's number within its virtual slot (`__xen_pcibk_add_pci_dev`,
-      // Linux drivers/xen/xen-pciback/vpci.c).
-      entry.virtualAddress = PCIAddress(segment: 0, bus: 0, device: export.slot, function: held.step.device.function)
-      entry.state = StateNode(.initialised)
-      for index in entries.indices where entries[index].virtualAddress == entry.virtualAddress {
-        // The overwriting entry shows our device's virtual address as its own: it was never exported itself.
-        entries[index].virtualAddress = nil
-        entries[index].state = StateNode(.initialising)
-        needsRound = true
-      }
-      entries.append(entry)
-    }
-    return (entries, needsRound)
   }
 
   /// Makes the bus anew after another toolstack replaced it under its kernel object, which neither end notices.

@@ -6,6 +6,12 @@ struct Held {
   /// Whether this run assigned it, rather than finding it assigned to this domain already.
   var isAssignedHere: Bool
   var grants: DeviceGrants
+  /// The address the guest sees, where pciback exported the device to it before.
+  var exportedAt: PCIAddress?
+
+  var wanted: Wanted {
+    Wanted(device: step.device, options: step.after ?? DeviceOptions(), exportedAt: exportedAt)
+  }
 }
 
 /// How claiming one device ended.
@@ -29,7 +35,17 @@ extension DomainWorker {
       let relaxed = step.after?.rdmPolicy == .relaxed
       switch try assign(step.device, relaxed: relaxed) {
       case .assigned: held = Held(step: step, isAssignedHere: true, grants: grants)
-      case .already: held = Held(step: step, isAssignedHere: false, grants: grants)
+      case .already:
+        switch try priorExport(of: step.device) {
+        case .none: held = Held(step: step, isAssignedHere: false, grants: grants)
+        case .at(let address):
+          held = Held(step: step, isAssignedHere: false, grants: grants, exportedAt: address)
+        case .unknown:
+          return .blocked(
+            .overwritten,
+            "it was claimed for the domain and its entry is gone; nothing tells whether the guest still has it. "
+              + "Restarting the domain settles it")
+        }
       case .refused(let reason, let evidence): return .blocked(reason, evidence)
       }
       if held?.isAssignedHere == true {
@@ -46,6 +62,31 @@ extension DomainWorker {
       if let held { release([held]) }
       return .failed(error)
     }
+  }
+
+  private enum PriorExport {
+    /// pciback does not hold it for the domain, or its entry is there to tell.
+    case none
+    case at(PCIAddress)
+    case unknown
+  }
+
+  /// What is known of a device that the domain has already, by Xen's word.
+  ///
+  /// A device whose entry was never committed was never exported. One that was, and whose entry somebody overwrote,
+  /// may be exported still: Berth's record of what it saw tells, or a kernel log that speaks of no export at all.
+  private func priorExport(of device: PCIAddress) throws(HostError) -> PriorExport {
+    guard let view = try transact(claimsOn: [device], { ($0, []) }) else { return .none }
+    // Claims are written with the entries, so an unclaimed device was not published.
+    guard view.backEnd.entry(for: device) == nil, view.claims[device] == key.id else { return .none }
+    let records = try asHostError { () throws(RecordError) in try host.ownership.records() }
+    let seen = records.filter { $0.uuid == key.uuid }.flatMap(\.exports)
+    if let export = seen.last(where: { $0.device == device && $0.domain == key.id }) {
+      return export.virtualAddress.map(PriorExport.at) ?? .unknown
+    }
+    let log = host.tree.listenForExports(sinceBoot: true)
+    guard let exports = try asHostError({ () throws(DeviceTreeError) in try log?.exports() }) else { return .unknown }
+    return exports.contains { $0.device == device && $0.domain == key.id } ? .unknown : .none
   }
 
   private enum AssignResult {
@@ -129,28 +170,52 @@ extension DomainWorker {
   ///
   /// Ranges and interrupts that another of the domain's devices shares stay: revoking a shared interrupt line
   /// silences the device that still uses it.
+  ///
+  /// Every part is tried; the first failure is thrown at the end.
   func revoke(_ device: PCIAddress, _ grants: DeviceGrants) throws(HostError) {
     let others = try siblings(of: device)
-    try asHostError { () throws(HypervisorError) in
-      if let interrupt = grants.interrupt, !others.contains(where: { $0.interrupt == interrupt }) {
+    var failure: HostError?
+    func attempt(_ body: () throws(HypervisorError) -> Void) {
+      do throws(HypervisorError) { try body() } catch { failure = failure ?? .hypervisor(error) }
+    }
+    revokeAccess(grants, besides: others, attempt)
+    do throws(DeviceTreeError) {
+      // Best effort, as at the attach; pciback has reset the device when it released it.
+      _ = try host.tree.reset(device)
+    } catch {
+      failure = failure ?? .tree(error)
+    }
+    attempt { () throws(HypervisorError) in
+      do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
+        // ENODEV: the domain does not own it, which is what was wanted.
+        guard error.code == .notOwner else { throw error }
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  private func revokeAccess(
+    _ grants: DeviceGrants, besides others: [DeviceGrants],
+    _ attempt: (() throws(HypervisorError) -> Void) -> Void
+  ) {
+    if let interrupt = grants.interrupt, !others.contains(where: { $0.interrupt == interrupt }) {
+      attempt { () throws(HypervisorError) in
         do throws(HypervisorError) { try host.hypervisor.unmapInterrupt(interrupt, in: key.id) } catch {
           // Not mapped counts as done: a device that shared the line may have taken it along.
           guard error.code == .invalid else { throw error }
         }
+      }
+      attempt { () throws(HypervisorError) in
         try host.hypervisor.setInterrupt(interrupt, of: key.id, allowed: false)
       }
-      for resource in grants.resources where !others.contains(where: { $0.shares(resource) }) {
+    }
+    for resource in grants.resources where !others.contains(where: { $0.shares(resource) }) {
+      attempt { () throws(HypervisorError) in
         switch resource.space {
         case .ports: try host.hypervisor.setPorts(resource.range, of: key.id, allowed: false)
         case .memory: try host.hypervisor.setFrames(resource.frames, of: key.id, allowed: false)
         }
       }
-    }
-    // Best effort, as at the attach; pciback has reset the device when it released it.
-    _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(device) }
-    do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
-      // ENODEV: the domain does not own it, which is what was wanted.
-      guard error.code == .notOwner else { throw .hypervisor(error) }
     }
   }
 

@@ -140,11 +140,35 @@ final class DomainWorker {
     do throws(RecordError) {
       try host.ownership.update(uuid) { record in
         var devices = Set(record?.devices ?? [])
-        let before = devices
         change(&devices)
-        guard devices != before else { return }
-        record =
-          devices.isEmpty ? nil : OwnershipRecord(uuid: uuid, name: name, devices: devices.sorted())
+        guard !devices.isEmpty else {
+          record = nil
+          return
+        }
+        var changed = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
+        changed.devices = devices.sorted()
+        changed.exports.removeAll { !devices.contains($0.device) }
+        record = changed
+      }
+    } catch {
+      throw .failed(.record(error))
+    }
+  }
+
+  /// Writes down where the guest sees its devices, for putting an entry back that somebody overwrites.
+  func recordExports(_ entries: [BackEndEntry]) throws(Stop) {
+    let (uuid, domain) = (key.uuid, key.id)
+    let exports = entries.compactMap { entry in
+      entry.device.flatMap { device in
+        entry.virtualAddress.map { ExportRecord(device: device, domain: domain, slot: $0.device) }
+      }
+    }
+    do throws(RecordError) {
+      try host.ownership.update(uuid) { record in
+        let devices = Set(exports.map(\.device))
+        record?.exports.removeAll { devices.contains($0.device) || $0.domain != domain }
+        record?.exports += exports
+        record?.exports.sort { $0.device < $1.device }
       }
     } catch {
       throw .failed(.record(error))

@@ -125,7 +125,9 @@ struct DomainJob: Sendable {
       return jobs.count - 1
     }
     for domain in plan.domains {
-      guard let id = domain.id, let uuid = domain.uuid, domain.steps.contains(where: \.action.isChange) else { continue }
+      guard let id = domain.id, let uuid = domain.uuid, domain.steps.contains(where: \.action.isChange) else {
+        continue
+      }
       let key = DomainKey(id: id, uuid: uuid)
       let own = index(domain.name, key, domain.lifecycle == .cold ? .cold : .hot)
       for step in domain.steps {

@@ -103,8 +103,8 @@ struct ModelTree: DeviceTreePort {
   }
   func setPermissive(_ device: PCIAddress) {}
   func hasBackEndObject(for domain: DomainID) -> Bool { model.state.withLock { $0.objects.contains(domain) } }
-  func listenForExports() -> (any ExportLog)? {
-    ModelLog(model: model, start: model.state.withLock { $0.log.count })
+  func listenForExports(sinceBoot: Bool) -> (any ExportLog)? {
+    ModelLog(model: model, start: sinceBoot ? 0 : model.state.withLock { $0.log.count })
   }
 
   private struct ModelLog: ExportLog {

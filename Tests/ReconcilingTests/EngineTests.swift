@@ -168,8 +168,7 @@ struct Run {
     #expect(model.owner(of: two) == key.id)
     model.killWriters()
     model.change(5) { $0.answers = true }
-    let again = try run.apply(Sample.desired(["net": [one, two]]))
-    #expect(again.domains.first?.steps.map(\.result) == [.done])
+    try run.apply(Sample.desired(["net": [one, two]]))
     expectAgreement(model, key, [one, two])
   }
 
@@ -319,8 +318,14 @@ struct Run {
     model.store.settle()
     guard model.hasInterfered else { return }
     #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.done])
+    if outcome.domains.first?.readopted != [one] {
+      // It came after the last look of an apply that saw nobody else at work: the next one finds it.
+      #expect(Set(model.listed(5)) == [two, three], "request \(index)")
+      try run.apply(Sample.desired(["net": [one, three]], prune: .never))
+    }
     #expect(Set(model.listed(5)) == [one, two, three], "request \(index)")
+    #expect(model.listed(5).count == 3)
     #expect(model.exports(to: 5) == [one, two, three], "request \(index)")
-    #expect(outcome.domains.first?.readopted == [one])
+    #expect(model.node(5, "state") == "4")
   }
 }

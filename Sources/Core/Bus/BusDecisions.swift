@@ -27,7 +27,40 @@ package enum DetachDecision: Hashable, Sendable {
 package struct Wanted: Hashable, Sendable {
   package var device: PCIAddress
   package var options: DeviceOptions
-  package init(device: PCIAddress, options: DeviceOptions) { (self.device, self.options) = (device, options) }
+  /// Where pciback is known to export the device to this domain already, its entry having been overwritten: the
+  /// address the guest sees. Asking for it again would end the guest's bus.
+  package var exportedAt: PCIAddress?
+  package init(device: PCIAddress, options: DeviceOptions, exportedAt: PCIAddress? = nil) {
+    self.device = device
+    self.options = options
+    self.exportedAt = exportedAt
+  }
+
+  fileprivate var entry: BackEndEntry {
+    var entry = BackEndEntry(wanted: device, options: options)
+    if let exportedAt {
+      entry.state = StateNode(.initialised)
+      entry.virtualAddress = exportedAt
+    }
+    return entry
+  }
+}
+
+extension [BackEndEntry] {
+  /// These entries and `added`, in which no two show one virtual address.
+  ///
+  /// An entry that shows the address of a device known to be exported there was written over that device's entry in
+  /// the middle of a round: it was never exported itself, and is asked for again.
+  fileprivate func merging(_ added: [BackEndEntry]) -> [BackEndEntry] {
+    let exported = Set(added.compactMap(\.virtualAddress))
+    return map { entry in
+      guard let address = entry.virtualAddress, exported.contains(address) else { return entry }
+      var entry = entry
+      entry.virtualAddress = nil
+      entry.state = StateNode(.initialising)
+      return entry
+    } + added
+  }
 }
 
 extension BackEnd {
@@ -44,9 +77,10 @@ extension BackEnd {
   ) -> AttachDecision {
     let listed = Set(entries.compactMap(\.device))
     let missing = wanted.filter { !listed.contains($0.device) }
-    let added = missing.map { BackEndEntry(wanted: $0.device, options: $0.options) }
-    let waitingEntries = entries.filter { $0.state.state == .initialising }
-    let unexportable = (waitingEntries + added).compactMap(\.device).filter { !exportable.contains($0) }
+    let added = missing.map(\.entry)
+    let merged = entries.merging(added)
+    let unexportable = merged.filter { $0.state.state == .initialising }.compactMap(\.device)
+      .filter { !exportable.contains($0) }
     if let device = unexportable.first {
       return .refuse(.notAssignable, "\(device) is not on pciback; asking for it would end the guest's PCI bus")
     }
@@ -57,21 +91,20 @@ extension BackEnd {
     case .corrupt(let what): return .refuse(.corruptBackEnd, what)
     case .connecting:
       if missing.isEmpty { return .alreadyListed }
-      return .publish(replacingEntries(with: entries, adding: added, startRound: false), startsRound: false)
+      return .publish(replacingEntries(with: merged, startRound: false), startsRound: false)
     case .connected:
-      if missing.isEmpty && waitingEntries.isEmpty { return .alreadyListed }
-      return .publish(
-        replacingEntries(with: entries, adding: added, startRound: mode == .hot), startsRound: mode == .hot)
+      let needsRound = merged.contains { $0.state.state == .initialising }
+      if missing.isEmpty && !needsRound { return .alreadyListed }
+      let startRound = needsRound && mode == .hot
+      return .publish(replacingEntries(with: merged, startRound: startRound), startsRound: startRound)
     case .halfRemoved(let devices):
       // A round started over a half-done removal would remove whatever took its virtual slot since.
       guard devices.isSubset(of: finished) else { return .wait(condition) }
       let kept = entries.filter { entry in entry.device.map { !devices.contains($0) } ?? true }
       let again = wanted.filter { wanted in !kept.contains { $0.device == wanted.device } }
-      return .publish(
-        replacingEntries(
-          with: kept, adding: again.map { BackEndEntry(wanted: $0.device, options: $0.options) },
-          startRound: !again.isEmpty && mode == .hot),
-        startsRound: !again.isEmpty && mode == .hot)
+      let result = kept.merging(again.map(\.entry))
+      let startRound = mode == .hot && result.contains { $0.state.state == .initialising }
+      return .publish(replacingEntries(with: result, startRound: startRound), startsRound: startRound)
     case .vanishing, .settling, .round, .torn, .closing: return .wait(condition)
     }
   }

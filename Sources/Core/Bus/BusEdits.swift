@@ -33,14 +33,13 @@ extension BackEnd {
     return edits
   }
 
-  /// Replaces the entries by `kept`, in their order, dense from 0, and then `added`.
+  /// Replaces the entries by `wanted`, in their order, dense from 0.
   ///
   /// `startRound` asks both ends to look again (state 7). All nodes of an entry move together: the virtual
   /// address is what later removals go by.
   package func replacingEntries(
-    with kept: [BackEndEntry], adding added: [BackEndEntry] = [], startRound: Bool
+    with wanted: [BackEndEntry], startRound: Bool
   ) -> [StoreEdit] {
-    let wanted = kept + added
     var edits: [StoreEdit] = []
     for (index, entry) in wanted.enumerated() {
       edits += entry.edits(at: index, replacing: index < entries.count ? entries[index] : nil, in: path)

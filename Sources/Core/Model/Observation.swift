@@ -156,10 +156,15 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   /// The name the domain had; for people.
   package var name: String
   package var devices: [PCIAddress]
+  /// What pciback was seen to export to the domain: the only way to put an entry back that was overwritten.
+  package var exports: [ExportRecord]
   /// Seconds since 1970 when the domain was first found gone; nil while it lives.
   package var goneSince: Int64?
 
-  package init(uuid: DomainUUID, name: String, devices: [PCIAddress], goneSince: Int64? = nil) {
+  package init(
+    uuid: DomainUUID, name: String, devices: [PCIAddress], exports: [ExportRecord] = [], goneSince: Int64? = nil
+  ) {
+    self.exports = exports
     self.uuid = uuid
     self.name = name
     self.devices = devices

@@ -126,27 +126,42 @@ extension Planner {
     return drift
   }
 
+  /// Dead runs' intents on living domains of which nothing is open any more.
+  func settledIntents(besides plan: Plan) -> [RecordChange] {
+    observation.intents.filter { intent in
+      guard !intent.isLive, living[intent.domain.id]?.key == intent.domain else { return false }
+      let open = plan.domains.filter { $0.id == intent.domain.id }.flatMap(\.steps).filter { step in
+        switch step.action {
+        case .keep, .foreign, .adopt: false
+        default: true
+        }
+      }
+      return Set(open.map(\.device)).isDisjoint(with: intent.devices)
+    }.map { .discard(intent: $0.identifier) }
+  }
+
   /// What an apply writes into Berth's records besides its steps.
   func bookkeeping() -> [RecordChange] {
     let alive = Dictionary(observation.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
     let live = Set(observation.domains.map(\.key))
     let ended = observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
       .map { RecordChange.discard(intent: $0.identifier) }
-    return ended + observation.records.flatMap { record -> [RecordChange] in
-      guard let domain = alive[record.uuid] else {
-        guard let since = record.goneSince else { return [.gone(record.uuid, since: observation.takenAt)] }
-        return observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
+    return ended
+      + observation.records.flatMap { record -> [RecordChange] in
+        guard let domain = alive[record.uuid] else {
+          guard let since = record.goneSince else { return [.gone(record.uuid, since: observation.takenAt)] }
+          return observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
+        }
+        var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
+        guard domain.mode.mode != nil, case .devices(let saved) = domain.saved else { return changes }
+        let known = Set(saved.map(\.address)).union((domain.backEnd?.entries ?? []).compactMap(\.device))
+        for device in record.devices
+        where !known.contains(device) && declarations[device] != domain.name
+          && intended[domain.key]?.contains(device) != true && devices[device]?.claim != domain.id
+        {
+          changes.append(.forget(record.uuid, device))
+        }
+        return changes
       }
-      var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
-      guard domain.mode.mode != nil, case .devices(let saved) = domain.saved else { return changes }
-      let known = Set(saved.map(\.address)).union((domain.backEnd?.entries ?? []).compactMap(\.device))
-      for device in record.devices
-      where !known.contains(device) && declarations[device] != domain.name
-        && intended[domain.key]?.contains(device) != true && devices[device]?.claim != domain.id
-      {
-        changes.append(.forget(record.uuid, device))
-      }
-      return changes
-    }
   }
 }

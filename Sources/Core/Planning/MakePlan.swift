@@ -18,7 +18,7 @@ package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
     if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
   }
   plan.hostDrift = planner.hostDrift()
-  plan.bookkeeping = planner.bookkeeping()
+  plan.bookkeeping = planner.bookkeeping() + planner.settledIntents(besides: plan)
   plan.refuseExcessiveRemovals()
   return plan
 }

@@ -31,10 +31,15 @@ package enum ResetOutcome: String, Sendable {
 }
 
 /// One export that pciback logged: this device, to this domain, at this virtual slot.
-package struct ExportRecord: Hashable, Sendable {
+package struct ExportRecord: Hashable, Sendable, Codable {
   package var device: PCIAddress
   package var domain: DomainID
   package var slot: UInt8
+  /// The address the guest sees: vpci keeps a function's number within its virtual slot
+  /// (`__xen_pcibk_add_pci_dev`, Linux drivers/xen/xen-pciback/vpci.c).
+  package var virtualAddress: PCIAddress? {
+    PCIAddress(segment: 0, bus: 0, device: slot, function: device.function)
+  }
   package init(device: PCIAddress, domain: DomainID, slot: UInt8) {
     self.device = device
     self.domain = domain
@@ -67,8 +72,8 @@ package protocol DeviceTreePort: Sendable {
   func setPermissive(_ device: PCIAddress) throws(DeviceTreeError)
   /// Whether the kernel still has its object for the domain's PCI back end.
   func hasBackEndObject(for domain: DomainID) throws(DeviceTreeError) -> Bool
-  /// Begins to listen to the kernel log at its end; nil where the log cannot be read.
-  func listenForExports() -> (any ExportLog)?
+  /// Begins to listen to the kernel log, at its end or with everything since boot; nil where it cannot be read.
+  func listenForExports(sinceBoot: Bool) -> (any ExportLog)?
 }
 
 /// A failure of sysfs.
