@@ -1,0 +1,170 @@
+import Core
+import Glibc
+import Testing
+
+@testable import Manifest
+
+@Suite struct LoadingTests {
+  private let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  private func document(host: String? = nil, _ spec: String) -> String {
+    "apiVersion: berth/v1alpha1\nkind: HostAssignments\n" + (host.map { "metadata: {name: \($0)}\n" } ?? "")
+      + "spec:\n  \(spec)\n"
+  }
+
+  /// What a load comes to, in a word and the text that goes with it.
+  private func outcome(of paths: [String], host: String = "host17") -> (kind: String, text: String) {
+    do throws(ManifestFailure) {
+      let loaded = try loadManifests(paths: paths, hostName: host)
+      return ("loaded", outline(loaded.desired))
+    } catch {
+      switch error {
+      case .notFound(let message): return ("not found", message)
+      case .invalid(let diagnostics): return ("invalid", diagnostics.map(\.description).joined(separator: "\n"))
+      }
+    }
+  }
+
+  @Test(arguments: ["host.yaml", "host-changed.yaml", "full.yaml"])
+  func `an example is valid and warns of nothing`(name: String) throws {
+    let loaded = try loadManifests(paths: [packageRoot + "examples/" + name], hostName: "host17")
+    #expect(loaded.warnings.isEmpty)
+    #expect(loaded.skipped.isEmpty)
+    #expect(loaded.desired.domains.count >= 2)
+  }
+
+  @Test func `a directory is read in order of name, no deeper, and only what is named like a manifest`() throws {
+    try folder.add("b.yml", document("domains: {web: {devices: [lan0]}}"))
+    try folder.add("a.yaml", document("devices: {lan0: {address: 0000:03:00.0, id: 8086:1533}}"))
+    try folder.add("c.yaml~", "not: read")
+    try folder.add(".c.yaml", "not: read")
+    try folder.add("c.json", "not: read")
+    #expect(unsafe mkdir(folder.path + "/d.yaml", 0o755) == 0)
+    let loaded = try loadManifests(paths: [folder.path], hostName: "host17")
+    #expect(loaded.files == [folder.path + "/a.yaml", folder.path + "/b.yml"])
+    #expect(outline(loaded.desired) == "  prune owned\n  domain web\n    0000:03:00.0 [8086:1533] (lan0)\n")
+  }
+
+  @Test func `a file named twice is read once`() throws {
+    let file = try folder.add("a.yaml", document("domains: {web: {devices: []}}"))
+    #expect(outcome(of: [file, folder.path, file]).kind == "loaded")
+  }
+
+  @Test func `a device in two files is an error that shows both places`() throws {
+    let first = try folder.add("a.yaml", document("domains: {web: {devices: [{address: 03:00.0, id: 8086:1533}]}}"))
+    let second = try folder.add("b.yaml", document("domains: {db: {devices: [{device: 0000:03:00.0, id: 8086:1533}]}}"))
+    #expect(
+      outcome(of: [first, second]).text == """
+        \(second):4:37: error: device 0000:03:00.0 is assigned to both 'web' and 'db'
+            4 |   domains: {db: {devices: [{device: 0000:03:00.0, id: 8086:1533}]}}
+              |                                     ^ first assigned at \(first):4:39
+        """)
+  }
+
+  @Test func `documents for other hosts are checked and left out`() throws {
+    let text =
+      document(host: "host17", "domains: {web: {devices: [{address: 03:00.0, id: 8086:1533}]}}") + "---\n"
+      + document(host: "host18", "domains: {db: {devices: [{address: 03:00.0, id: 8086:1533}]}}")
+    let file = try folder.add("a.yaml", text)
+    let loaded = try loadManifests(paths: [file], hostName: "host17")
+    #expect(outline(loaded.desired) == "  prune owned\n  domain web\n    0000:03:00.0 [8086:1533]\n")
+    #expect(loaded.skipped.map(\.message) == ["left out: this document is for host 'host18'"])
+    #expect(loaded.skipped.first?.mark?.line == 9)
+
+    let faulty = try folder.add("b.yaml", document(host: "host18", "banana: {}"))
+    #expect(outcome(of: [file, faulty]).kind == "invalid")
+  }
+
+  @Test func `where every document is for another host, nothing is taken for declared`() throws {
+    let file = try folder.add("a.yaml", document(host: "host18", "domains: {}"))
+    let (kind, text) = outcome(of: [file])
+    #expect(kind == "not found")
+    #expect(text.contains("'host17'") && text.contains("'host18'") && text.contains(file))
+    #expect(try validateManifests(paths: [file]).hosts.map(\.host) == ["host18"])
+  }
+
+  @Test func `validation finds what contradicts itself on any host`() throws {
+    let text =
+      document("domains: {web: {devices: [{address: 03:00.0, id: 8086:1533}]}}") + "---\n"
+      + document(host: "host18", "domains: {db: {devices: [{address: 03:00.0, id: 8086:1533}]}}")
+    let file = try folder.add("a.yaml", text)
+    #expect(outcome(of: [file], host: "host17").kind == "loaded")
+    #expect(outcome(of: [file], host: "host18").kind == "invalid")
+    guard case .invalid(let diagnostics)? = failure(of: [file]) else { Issue.record("valid"); return }
+    #expect(diagnostics.count == 1)
+  }
+
+  @Test func `what is missing is named, all of it`() throws {
+    let empty = try folder.add("empty.yaml", "")
+    let comments = try folder.add("comments.yaml", "# nothing\n---\n")
+    let nowhere = folder.path + "/nowhere.yaml"
+    let (kind, text) = outcome(of: [nowhere, empty, comments])
+    #expect(kind == "not found")
+    #expect(
+      text == """
+        there is no \(nowhere)
+        \(empty) holds no document; to declare no devices, write domains: {}
+        \(comments) holds no document; to declare no devices, write domains: {}
+        """)
+    #expect(outcome(of: []).kind == "not found")
+  }
+
+  @Test func `a directory without manifests says what was looked for`() throws {
+    try folder.add("readme.txt", "x")
+    let (kind, text) = outcome(of: [folder.path])
+    #expect(kind == "not found")
+    #expect(text == "the directory \(folder.path) holds no manifest: looked for *.yaml and *.yml")
+  }
+
+  @Test func `an empty file among others is not taken for nothing to declare`() throws {
+    try folder.add("a.yaml", document("domains: {}"))
+    try folder.add("b.yaml", "")
+    #expect(outcome(of: [folder.path]).kind == "not found")
+  }
+
+  @Test func `a file that may not be read is told with the cause`() throws {
+    let file = try folder.add("a.yaml", document("domains: {}"))
+    #expect(unsafe chmod(file, 0) == 0)
+    // Root may read everything.
+    let expected = geteuid() == 0 ? "loaded" : "not found"
+    #expect(outcome(of: [file]).kind == expected)
+    #expect(outcome(of: [file + "/x"]).text == "cannot read \(file)/x: Not a directory")
+  }
+
+  @Test func `a pipe among a directory's manifests is refused and not waited for`() throws {
+    #expect(unsafe mkfifo(folder.path + "/a.yaml", 0o600) == 0)
+    let (kind, text) = outcome(of: [folder.path])
+    #expect(kind == "not found")
+    #expect(text == "\(folder.path)/a.yaml is neither a file nor a directory")
+  }
+
+  @Test func `ten megabytes are refused by their size alone`() throws {
+    let file = try folder.add("a.yaml", "")
+    #expect(unsafe truncate(file, 10_000_000) == 0)
+    let (kind, text) = outcome(of: [file])
+    #expect(kind == "invalid")
+    #expect(text == "\(file): error: the text is larger than 1048576 bytes\n      = hint: split it into several files")
+  }
+
+  @Test func `an endless file is read no further than the limit`() {
+    let (kind, text) = outcome(of: ["/dev/zero"])
+    #expect(kind == "invalid")
+    #expect(text.contains("larger than 1048576 bytes"))
+  }
+
+  @Test func `a large manifest within the limits is read whole`() throws {
+    var spec = "domains:\n"
+    for domain in 0..<250 {
+      spec += "    d\(domain): {devices: ["
+      spec += (0..<32).map { "{address: \"\(PCIAddress(sbdf: UInt32(domain * 256 + $0 * 8)))\", id: \"8086:1533\"}" }
+        .joined(separator: ", ")
+      spec += "]}\n"
+    }
+    let file = try folder.add("a.yaml", document(spec))
+    let loaded = try loadManifests(paths: [file], hostName: "host17")
+    #expect(loaded.desired.domains.count == 250)
+    #expect(loaded.desired.domains.allSatisfy { $0.devices.count == 32 })
+  }
+}
