@@ -90,27 +90,25 @@ package final class XenStoreConnection: StorePort {
     // The token sets this wait's events apart from what an earlier wait may have left in the pipe.
     let token = watcher.nextToken()
     for path in paths { try watcher.watch(path: path.text, token: token) }
-    let outcome = try wait(with: watcher, token: token, paths: paths, until: deadline, condition)
+    let outcome = try wait(with: watcher, token: token, until: deadline, condition)
     for path in paths { try watcher.unwatch(path: path.text, token: token) }
     idleWatcher.withLock { $0 = watcher }
     return outcome
   }
 
   private func wait<Result>(
-    with watcher: XenStoreWatcher, token: String, paths: [StorePath], until deadline: ContinuousClock.Instant,
+    with watcher: XenStoreWatcher, token: String, until deadline: ContinuousClock.Instant,
     _ condition: () throws(StoreError) -> Result?
   ) throws(StoreError) -> WaitOutcome<Result> {
-    if let result = try condition() { return .satisfied(result) }
-    // A watch's first event tells of its registration, which was before the condition was looked at.
-    var registrations = paths.count
+    // The first look comes with the event that tells of the registration. That event cannot be told from a change's:
+    // xenstored sends one for both where the change comes before it was taken (add_event, XSA-326).
     while true {
       switch try watcher.nextEvents(until: deadline, interruptDescriptor: interruptDescriptor) {
       case .events(let events):
-        let own = events.count { $0.token == token }
-        let expected = min(own, registrations)
-        registrations -= expected
-        guard own > expected else { continue }
+        guard events.contains(where: { $0.token == token }) else { continue }
         if let result = try condition() { return .satisfied(result) }
+        // A guest that never stops writing must not keep the wait from ending.
+        if ContinuousClock.now >= deadline { return .timedOut }
       case .timedOut:
         if let result = try condition() { return .satisfied(result) }
         return .timedOut

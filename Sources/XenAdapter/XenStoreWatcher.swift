@@ -24,6 +24,9 @@ package final class XenStoreWatcher: Sendable {
   /// (`read_thread`, tools/libs/store/xs.c, Xen 4.17).
   private static let longestSleep = Duration.seconds(1)
 
+  /// Events handed out at once, where they come faster than they are taken.
+  private static let mostEvents = 1024
+
   private let handle: XenStoreHandle
   private let tokens = Atomic(0)
 
@@ -45,7 +48,7 @@ package final class XenStoreWatcher: Sendable {
   /// Stops a watch. Events already on their way are still delivered.
   package func unwatch(path: String, token: String) throws(StoreError) { try handle.unwatch(path, token: token) }
 
-  /// Sleeps until there are events, and takes all that are pending.
+  /// Sleeps until there are events, and takes those that are pending. An interruption goes before them.
   ///
   /// Without a deadline it sleeps until an event or an interruption. Throws `lost` within a second when the daemon
   /// is gone.
@@ -55,8 +58,10 @@ package final class XenStoreWatcher: Sendable {
     let descriptor = try handle.eventDescriptor()
     while true {
       var events: [Event] = []
-      while let event = try handle.nextEvent() { events.append(Event(path: event.path, token: event.token)) }
-      if !events.isEmpty { return .events(events) }
+      while events.count < Self.mostEvents, let event = try handle.nextEvent() {
+        events.append(Event(path: event.path, token: event.token))
+      }
+      if !events.isEmpty { return isReadable(interruptDescriptor) ? .interrupted : .events(events) }
 
       var sleep = Self.longestSleep
       if let deadline {
@@ -76,6 +81,13 @@ package final class XenStoreWatcher: Sendable {
       if descriptors[1].revents != 0 { return .interrupted }
     }
   }
+}
+
+/// Whether a descriptor has something to read, now.
+private func isReadable(_ descriptor: Int32?) -> Bool {
+  guard let descriptor else { return false }
+  var ends = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
+  return unsafe poll(&ends, 1, 0) > 0
 }
 
 extension Duration {

@@ -1,0 +1,166 @@
+import Core
+import Glibc
+import LinuxAdapter
+import TestSupport
+import Testing
+
+@Suite struct OwnershipTests {
+  private let folder: TemporaryFolder
+  private let files: OwnershipFiles
+  private let first: DomainUUID
+  private let second: DomainUUID
+  private let place = "var/lib/berth/domains"
+
+  init() throws {
+    folder = try TemporaryFolder()
+    files = OwnershipFiles(root: folder.path)
+    first = try #require(DomainUUID("10000000-0000-0000-0000-000000000001"))
+    second = try #require(DomainUUID("20000000-0000-0000-0000-000000000002"))
+  }
+
+  private func record(_ uuid: DomainUUID, _ devices: [String] = []) -> OwnershipRecord {
+    OwnershipRecord(uuid: uuid, name: "web/1", devices: devices.compactMap { PCIAddress($0) })
+  }
+
+  @Test func `records are made, changed and removed`() throws {
+    #expect(try files.records() == [])
+    try files.update(second) { $0 = record(second, ["0000:03:00.0"]) }
+    try files.update(first) { $0 = record(first) }
+    #expect(try files.records() == [record(first), record(second, ["0000:03:00.0"])])
+    try files.update(second) { $0?.goneSince = 1_234_567_890_123 }
+    #expect(try files.records().last?.goneSince == 1_234_567_890_123)
+    try files.update(first) { $0 = nil }
+    #expect(try files.records().map(\.uuid) == [second])
+    // Neither lock nor temporary file stays.
+    #expect(try folder.names(in: place) == ["\(second).json"])
+  }
+
+  @Test func `the file is stable and can be read by people`() throws {
+    try files.update(first) { $0 = record(first, ["0000:03:00.0"]) }
+    let text = String(decoding: try folder.read("\(place)/\(first).json"), as: UTF8.self)
+    #expect(
+      text == """
+        {
+          "devices" : [
+            "0000:03:00.0"
+          ],
+          "name" : "web/1",
+          "uuid" : "10000000-0000-0000-0000-000000000001",
+          "version" : 1
+        }
+
+        """)
+  }
+
+  @Test func `nothing is written where nothing changed`() throws {
+    try files.update(first) { _ in }
+    #expect(throws: (any Error).self) { try folder.names(in: "var") }
+    try files.update(first) { $0 = record(first) }
+    let before = try inode()
+    try files.update(first) { $0 = record(first) }
+    #expect(try inode() == before)
+    try files.update(first) { $0?.name = "other" }
+    #expect(try inode() != before)
+  }
+
+  private func inode() throws -> ino_t {
+    var status = stat()
+    try #require(unsafe stat("\(folder.path)/\(place)/\(first).json", &status) == 0)
+    return status.st_ino
+  }
+
+  @Test func `changes made at once are all kept`() async throws {
+    let (files, first, empty) = (self.files, self.first, record(self.first))
+    try await concurrently(24) { index in
+      guard let device = PCIAddress(sbdf: UInt32(index)) as PCIAddress? else { return }
+      try files.update(first) { record in
+        if record == nil { record = empty }
+        record?.devices.append(device)
+      }
+    }
+    #expect(try files.records().first?.devices.map(\.sbdf).sorted() == Array(0..<24))
+  }
+
+  @Test(arguments: ["", "{}", "[1]", "{\"version\": 1}", "{\"version\": \"1\"}", "\u{0}"])
+  func `a damaged record is named, never taken for none`(text: String) throws {
+    try folder.write("\(place)/\(first).json", text)
+    let failure = RecordError(.damaged, operation: "read", path: "\(folder.path)/\(place)/\(first).json")
+    #expect(throws: failure) { try files.records() }
+    #expect(throws: failure) { try files.update(first) { $0 = nil } }
+    #expect(String(decoding: try folder.read("\(place)/\(first).json"), as: UTF8.self) == text)
+  }
+
+  @Test func `a record under another's name is damaged`() throws {
+    try files.update(first) { $0 = record(first) }
+    try folder.write("\(place)/\(second).json", try folder.read("\(place)/\(first).json"))
+    #expect(throws: RecordError.self) { try files.records() }
+    try folder.write("\(place)/\(second).json", "")
+    try folder.write("\(place)/notes.json", "{}")
+    #expect(throws: RecordError.self) { try files.records() }
+  }
+
+  @Test func `a record of a later release is refused and kept`() throws {
+    let text = #"{"version": 2, "uuid": "\#(first)", "name": "a", "devices": [], "more": 1}"#
+    try folder.write("\(place)/\(first).json", text)
+    do throws(RecordError) {
+      try files.update(first) { $0 = nil }
+      Issue.record("it was read")
+    } catch {
+      #expect(error.code == .other)
+      #expect(error.operation == "read layout 2, written by a later release of Berth, of")
+    }
+    #expect(String(decoding: try folder.read("\(place)/\(first).json"), as: UTF8.self) == text)
+  }
+}
+
+@Suite struct IntentTests {
+  private let folder: TemporaryFolder
+  private let files: IntentFiles
+  private let intent: Intent
+
+  init() throws {
+    folder = try TemporaryFolder()
+    files = IntentFiles(root: folder.path)
+    let uuid = try #require(DomainUUID("10000000-0000-0000-0000-000000000001"))
+    intent = Intent(
+      identifier: "host17-4711-1", domain: DomainKey(id: DomainID(3), uuid: uuid), operation: .attach,
+      devices: [PCIAddress(sbdf: 0x300), PCIAddress(sbdf: 0x400)])
+  }
+
+  @Test func `an intent is live until it is closed`() throws {
+    #expect(try files.intents() == [])
+    let open = try files.open(intent)
+    var live = intent
+    live.isLive = true
+    #expect(try files.intents() == [live])
+    #expect(throws: RecordError.self) { try files.discard(identifier: intent.identifier) }
+    #expect(try files.intents() == [live])
+    try open.close()
+    #expect(try files.intents() == [])
+    try open.close()
+    #expect(try folder.names(in: "run/berth/intents") == [])
+  }
+
+  @Test func `what a dead writer left is found, and discarded once`() throws {
+    do { _ = try files.open(intent) }
+    #expect(try files.intents() == [intent])
+    #expect(try files.intents() == [intent])
+    try files.discard(identifier: intent.identifier)
+    try files.discard(identifier: intent.identifier)
+    #expect(try files.intents() == [])
+  }
+
+  @Test func `a damaged intent is named`() throws {
+    try folder.write("run/berth/intents/a.json", "{")
+    let path = folder.path + "/run/berth/intents/a.json"
+    #expect(throws: RecordError(.damaged, operation: "read", path: path)) { try files.intents() }
+  }
+
+  @Test(arguments: ["", ".", "..", "../a", "a/b", "a b", ".hidden"])
+  func `an identifier that is no name is refused`(identifier: String) throws {
+    var wrong = intent
+    wrong.identifier = identifier
+    #expect(throws: RecordError.self) { try files.open(wrong) }
+    #expect(throws: RecordError.self) { try files.discard(identifier: identifier) }
+  }
+}

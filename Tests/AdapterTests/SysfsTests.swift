@@ -1,0 +1,244 @@
+import Core
+import Glibc
+import LinuxAdapter
+import TestSupport
+import Testing
+
+@Suite struct SysfsTests {
+  private let folder: TemporaryFolder
+  private let tree: SysfsTree
+  private let device = PCIAddress(sbdf: 0x300)
+  private let place = "sys/bus/pci/devices/0000:03:00.0"
+  private let driver = "sys/bus/pci/drivers/pciback"
+
+  init() throws {
+    folder = try TemporaryFolder()
+    tree = SysfsTree(root: folder.path)
+  }
+
+  // MARK: Facts
+
+  @Test func `a host without PCI is empty, not a failure`() throws {
+    #expect(try !tree.hasPCIBack())
+    #expect(try tree.pcibackDevices() == [])
+    #expect(try tree.facts(of: device) == nil)
+    #expect(try !tree.hasBackEndObject(for: DomainID(3)))
+    #expect(tree.listenForExports() == nil)
+  }
+
+  @Test func `the driver's folder lists its devices`() throws {
+    try folder.makeFolder(driver)
+    for name in ["bind", "new_slot", "slots", "module"] { try folder.write("\(driver)/\(name)", "") }
+    try folder.link("\(driver)/0000:03:00.0", to: "../../../../devices/pci0000:00/0000:03:00.0")
+    try folder.link("\(driver)/0001:3a:1f.7", to: "../../../../devices/pci0001:00/0001:3a:1f.7")
+    #expect(try tree.hasPCIBack())
+    #expect(try tree.pcibackDevices().map(\.description).sorted() == ["0000:03:00.0", "0001:3a:1f.7"])
+  }
+
+  @Test func `a device's files become facts`() throws {
+    try folder.write("\(place)/vendor", "0x8086\n")
+    try folder.write("\(place)/device", "0x1533\n")
+    try folder.write("\(place)/class", "0x020000\n")
+    #expect(
+      try tree.facts(of: device)
+        == DeviceFacts(id: DeviceID(vendor: 0x8086, device: 0x1533), deviceClass: 0x020000))
+    try folder.link("\(place)/driver", to: "../../../bus/pci/drivers/igb")
+    #expect(try tree.facts(of: device)?.driver == "igb")
+    #expect(try tree.facts(of: device)?.isOnPCIBack == false)
+    try folder.makeFolder(driver)
+    try folder.link("\(driver)/0000:03:00.0", to: "../../devices/0000:03:00.0")
+    #expect(try tree.facts(of: device)?.isOnPCIBack == true)
+  }
+
+  @Test(arguments: ["", "8086\n", "0x86\n", "0x80860\n", "0x80g6\n"])
+  func `a file the kernel would not write is malformed, not missing`(text: String) throws {
+    try folder.write("\(place)/vendor", text)
+    let failure = DeviceTreeError(.malformed, operation: "read", path: "\(folder.path)/\(place)/vendor")
+    #expect(throws: failure) { try tree.facts(of: device) }
+  }
+
+  // MARK: Grants
+
+  @Test func `the first seven ranges are granted, ports apart from memory`() throws {
+    try folder.write(
+      "\(place)/resource",
+      """
+      0x00000000febc0000 0x00000000febdffff 0x0000000000040200
+      0x000000000000c000 0x000000000000c03f 0x0000000000040101
+      0x0000000000000000 0x0000000000000000 0x0000000000000000
+      0x0000000000000000 0x0000000000000000 0x0000000000000000
+      0x000000380000c800 0x000000380000c8ff 0x000000000014220c
+      0x0000000000000000 0x0000000000000000 0x0000000000000000
+      0x00000000feb80000 0x00000000febbffff 0x0000000000046200
+      0x00000000aaaa0000 0x00000000aaaaffff 0x0000000000040200
+
+      """)
+    try folder.write("\(place)/irq", "11\n")
+    let grants = try tree.grants(for: device)
+    #expect(
+      grants.resources == [
+        DeviceResource(space: .memory, range: 0xfebc_0000...0xfebd_ffff),
+        DeviceResource(space: .ports, range: 0xc000...0xc03f),
+        DeviceResource(space: .memory, range: 0x38_0000_c800...0x38_0000_c8ff),
+        DeviceResource(space: .memory, range: 0xfeb8_0000...0xfebb_ffff),
+      ])
+    #expect(grants.interrupt == 11)
+  }
+
+  @Test(
+    arguments: [("0\n", nil), ("255\n", nil), ("2147483648\n", nil), ("256\n", 256), ("19", 19)] as [(String, UInt32?)])
+  func `a line that means none is none`(text: String, line: UInt32?) throws {
+    try folder.write("\(place)/resource", "")
+    try folder.write("\(place)/irq", text)
+    #expect(try tree.grants(for: device).interrupt == line)
+  }
+
+  @Test(arguments: [
+    "0x2000 0x1fff 0x200\n", "0x1000 0x1fff\n", "0x1000 0x1fff 0x200 0x0\n", "1000 1fff 200\n", "words\n",
+  ])
+  func `a range that makes no sense is malformed`(text: String) throws {
+    try folder.write("\(place)/resource", text)
+    let failure = DeviceTreeError(.malformed, operation: "read", path: "\(folder.path)/\(place)/resource")
+    #expect(throws: failure) { try tree.grants(for: device) }
+  }
+
+  @Test func `a device that is gone has no grants to ask for`() throws {
+    let path = "\(folder.path)/\(place)/resource"
+    #expect(throws: DeviceTreeError(.missing, operation: "read", path: path)) { try tree.grants(for: device) }
+  }
+
+  // MARK: Writes
+
+  @Test func `reset takes the slot's way first, then the device's, then none`() throws {
+    #expect(try tree.reset(device) == .unsupported)
+    try folder.write("\(place)/reset", "")
+    #expect(try tree.reset(device) == .done)
+    #expect(try folder.read("\(place)/reset") == Array("1".utf8))
+    try folder.write("\(driver)/do_flr", "")
+    #expect(try tree.reset(device) == .done)
+    #expect(try folder.read("\(driver)/do_flr") == Array("0000:03:00.0".utf8))
+  }
+
+  @Test func `a reset the kernel refuses has failed`() throws {
+    // Every write to it fails.
+    try folder.makeFolder(place)
+    try folder.link("\(place)/reset", to: "/dev/full")
+    #expect(try tree.reset(device) == .failed)
+  }
+
+  @Test func `permissive is asked of the driver`() throws {
+    let path = "\(folder.path)/\(driver)/permissive"
+    #expect(throws: DeviceTreeError(.missing, operation: "open", path: path, errno: ENOENT)) {
+      try tree.setPermissive(device)
+    }
+    try folder.write("\(driver)/permissive", "")
+    try tree.setPermissive(device)
+    #expect(try folder.read("\(driver)/permissive") == Array("0000:03:00.0".utf8))
+  }
+
+  @Test func `the kernel's back-end object is found by the domain's number`() throws {
+    try folder.makeFolder("sys/bus/xen-backend/devices")
+    try folder.link("sys/bus/xen-backend/devices/pci-3-0", to: "../../../devices/pci-3-0")
+    #expect(try tree.hasBackEndObject(for: DomainID(3)))
+    #expect(try !tree.hasBackEndObject(for: DomainID(30)))
+  }
+
+  // MARK: Kernel log
+
+  @Test func `exports are told from the moment of listening on`() throws {
+    try folder.write("dev/kmsg", "6,1,100,-;pciback 0000:00:06.0: registering for 9\n")
+    let log = try #require(tree.listenForExports())
+    #expect(try log.exports() == [])
+    try append(
+      """
+      [   75.178429] pciback 0000:00:05.0: xen_pciback: seizing device
+      [   86.055680] pciback 0000:00:05.0: xen_pciback: vpci: assign to virtual slot 0
+      [   86.058810] pciback 0000:00:05.0: registering for 1
+      6,339,100338613,-;pciback 0000:00:07.0: xen_pciback: vpci: assign to virtual slot 1 func 3
+      6,340,100415075,-;pciback 0000:00:07.0: regis
+      """)
+    let first = ExportRecord(device: PCIAddress(sbdf: 0x28), domain: DomainID(1), slot: 0)
+    #expect(try log.exports() == [first])
+    try append(
+      """
+      tering for 1
+       SUBSYSTEM=pci
+      6,341,2,-;usb 1-1: registering for 1
+      6,342,2,-;pciback 0000:01:1f.0: registering for 12
+      6,343,2,-;pciback 0000:01:00.0: registering for
+      6,344,2,-;pciback 0000:01:00.0: registering for x
+
+      """)
+    let others = [
+      ExportRecord(device: PCIAddress(sbdf: 0x38), domain: DomainID(1), slot: 1),
+      ExportRecord(device: PCIAddress(sbdf: 0x1f8), domain: DomainID(12), slot: 31),
+    ]
+    #expect(try log.exports() == [first] + others)
+    #expect(try log.exports() == [first] + others)
+  }
+
+  private func append(_ text: String) throws {
+    try folder.write("dev/kmsg.new", text)
+    let number = unsafe open(folder.path + "/dev/kmsg", O_WRONLY | O_APPEND)
+    defer { close(number) }
+    let bytes = Array(text.utf8)
+    #expect(unsafe write(number, bytes, bytes.count) == bytes.count)
+  }
+
+  @Test func `this machine's own tree can be read`() throws {
+    let here = SysfsTree(root: "/")
+    for device in try here.pcibackDevices() { #expect(try here.facts(of: device)?.isOnPCIBack == true) }
+    if let log = here.listenForExports() { #expect(try log.exports() != nil) }
+  }
+}
+
+@Suite struct MachineTests {
+  @Test func `names come from the list, vendors without their company's form`() throws {
+    let folder = try TemporaryFolder()
+    try folder.write(
+      "usr/share/misc/pci.ids",
+      """
+      # List of PCI IDs
+      1002  Advanced Micro Devices, Inc. [AMD/ATI]
+      \t1533  Wrong vendor
+      10ec  Realtek Semiconductor Co., Ltd.
+      \t8125  RTL8125 2.5GbE Controller
+      8086  Intel Corporation
+      \t1533  I210 Gigabit Network Connection
+      \t\t103c 0003  Ethernet I210-T1 GbE NIC
+      \t1539  I211 Gigabit Network Connection
+      C 02  Network controller
+      \t00  Ethernet controller
+
+      """)
+    let names = PCINames(root: folder.path)
+    let (intel, realtek) = (DeviceID(vendor: 0x8086, device: 0x1533), DeviceID(vendor: 0x10ec, device: 0x8125))
+    #expect(
+      names.names(for: [intel, realtek, DeviceID(vendor: 0x8086, device: 0x103c)]) == [
+        intel: "Intel I210 Gigabit Network Connection", realtek: "Realtek RTL8125 2.5GbE Controller",
+      ])
+    #expect(
+      names.names(for: [DeviceID(vendor: 0x1002, device: 0x1533)]).values.first == "AMD/ATI Wrong vendor")
+    #expect(names.names(for: []) == [:])
+    #expect(PCINames(root: folder.path + "/none").names(for: [intel]) == [:])
+  }
+
+  @Test func `the machine says its name and time`() throws {
+    #expect(!Machine.hostName.isEmpty)
+    #expect(Machine.secondsSince1970 > 1_700_000_000)
+  }
+
+  @Test func `the first signal is a wish, the second ends the program`() async {
+    await #expect(processExitsWith: .signal(SIGTERM)) {
+      let signals = InterruptSignals()
+      var ends = [pollfd(fd: signals.descriptor ?? -1, events: Int16(POLLIN), revents: 0)]
+      guard !signals.isInterrupted, unsafe poll(&ends, 1, 0) == 0 else { exit(1) }
+      // To the process: this thread may be one that takes no signals.
+      kill(getpid(), SIGINT)
+      while unsafe poll(&ends, 1, 30_000) < 0 {}
+      guard ends[0].revents != 0, signals.isInterrupted else { exit(2) }
+      kill(getpid(), SIGTERM)
+      while true { pause() }
+    }
+  }
+}

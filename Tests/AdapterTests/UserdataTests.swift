@@ -1,0 +1,187 @@
+import Core
+import Glibc
+import LinuxAdapter
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite struct UserdataTests {
+  private let folder: TemporaryFolder
+  private let files: UserdataFiles
+  private let domain: DomainKey
+  private let base: String
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try folder.makeFolder("var/lib/xen")
+    files = UserdataFiles(root: folder.path)
+    let uuid = try #require(DomainUUID("c8c08d9c-e6a9-11f1-9257-71012c31cfaf"))
+    domain = DomainKey(id: DomainID(7), uuid: uuid)
+    base = "7.c8c08d9c-e6a9-11f1-9257-71012c31cfaf"
+  }
+
+  private var lockPath: String { "\(folder.path)/var/lib/xen/userdata-l.\(base).domain-userdata-lock" }
+  private var soon: ContinuousClock.Instant { .now + .seconds(30) }
+
+  // MARK: Files
+
+  @Test func `the configuration is read and replaced as libxl does`() throws {
+    #expect(try files.savedConfiguration(of: domain) == nil)
+    try files.withLock(of: domain, until: soon) { (locked) throws(HostError) in
+      try asHostError { () throws(UserdataError) in
+        let before = try locked.savedConfiguration()
+        #expect(before == nil)
+        try locked.replaceSavedConfiguration(Array("{}\n\0".utf8))
+        let after = try locked.savedConfiguration()
+        #expect(after == Array("{}\n\0".utf8))
+      }
+    }
+    #expect(try files.savedConfiguration(of: domain) == Array("{}\n\0".utf8))
+    // Neither the lock's file nor the new one stays.
+    #expect(try folder.names(in: "var/lib/xen") == ["userdata-d.\(base).libxl-json"])
+    var status = stat()
+    #expect(unsafe stat("\(folder.path)/var/lib/xen/userdata-d.\(base).libxl-json", &status) == 0)
+    #expect(status.st_mode & 0o777 == 0o600)
+  }
+
+  @Test func `bytes that libxl could not read are never written`() throws {
+    #expect(throws: HostError.self) {
+      try files.withLock(of: domain, until: soon) { (locked) throws(HostError) in
+        try asHostError { () throws(UserdataError) in try locked.replaceSavedConfiguration(Array("{}".utf8)) }
+      }
+    }
+    #expect(try folder.names(in: "var/lib/xen") == [])
+  }
+
+  @Test func `an empty file is told apart from none`() throws {
+    let name = "var/lib/xen/userdata-d.\(base).libxl-json"
+    try folder.write(name, "")
+    #expect(throws: UserdataError(.empty, operation: "read", path: "\(folder.path)/\(name)")) {
+      try files.savedConfiguration(of: domain)
+    }
+  }
+
+  @Test func `a missing folder is named`() throws {
+    let files = UserdataFiles(root: folder.path + "/elsewhere/")
+    do throws(HostError) {
+      try files.withLock(of: domain, until: soon) { _ in }
+      Issue.record("it was locked")
+    } catch {
+      guard case .userdata(let error) = error else {
+        Issue.record("\(error)")
+        return
+      }
+      #expect(error.code == .missing)
+      #expect(error.path.hasPrefix(folder.path + "/elsewhere/var/lib/xen/userdata-l.7."))
+    }
+  }
+
+  // MARK: Lock
+
+  @Test func `the lock is given back also when its body fails`() throws {
+    let failure = HostError.hypervisor(HypervisorError(.busy, operation: "test"))
+    for _ in 0..<2 {
+      #expect(throws: failure) {
+        try files.withLock(of: domain, until: .now) { (_) throws(HostError) in throw failure }
+      }
+    }
+    #expect(try folder.names(in: "var/lib/xen") == [])
+  }
+
+  @Test func `no increment is lost among threads and processes that use libxl's protocol`() async throws {
+    try folder.write("counter", "0")
+    let files = self.files
+    let (domain, path, counter) = (self.domain, lockPath, folder.path + "/counter")
+    try await concurrently(100) { index in
+      for _ in 0..<3 {
+        if index % 4 == 0 {
+          // A toolstack that sleeps in flock, as libxl does.
+          let number = try sleepForLock(path)
+          try increment(counter)
+          _ = unsafe unlink(path)
+          close(number)
+        } else {
+          try files.withLock(of: domain, until: .now + .seconds(60)) { (_) throws(HostError) in
+            do { try increment(counter) } catch { Issue.record(error) }
+          }
+        }
+      }
+    }
+    #expect(String(decoding: try folder.read("counter"), as: UTF8.self) == "300")
+    #expect(try folder.names(in: "var/lib/xen") == [])
+  }
+
+  @Test func `a lock held by another is busy at the deadline, and its holder named`() async throws {
+    let (files, domain, path) = (self.files, self.domain, lockPath)
+    try await concurrently(1) { _ in
+      let holder = try Command("flock", [path, "sh", "-c", "echo locked; exec sleep 600"]).start()
+      #expect(holder.collect(until: .now + .seconds(30)) { $0.output.contains("locked") })
+      let begin = ContinuousClock.now
+      do throws(HostError) {
+        try files.withLock(of: domain, until: begin + .milliseconds(80)) { (_) throws(HostError) -> Void in
+          Issue.record("it was locked twice")
+        }
+      } catch {
+        guard case .userdata(let error) = error else {
+          Issue.record("\(error)")
+          return
+        }
+        #expect(error.code == .busy)
+        #expect(error.path == path)
+        #expect(error.holder?.hasPrefix("\(holder.pid) (flock \(path) sh -c") == true, "\(error)")
+      }
+      #expect(ContinuousClock.now - begin >= .milliseconds(80))
+      holder.end(SIGKILL)
+      try files.withLock(of: domain, until: .now + .seconds(30)) { (_) throws(HostError) in }
+    }
+  }
+
+  @Test func `a toolstack that sleeps on the lock is seen, another Berth is not`() async throws {
+    let (files, domain, path) = (self.files, self.domain, lockPath)
+    let isContending = Mutex(false)
+    try await concurrently(2) { index in
+      if index == 1 {
+        while !isContending.withLock({ $0 }) { sched_yield() }
+        return try files.withLock(of: domain, until: .now + .seconds(60)) { (_) throws(HostError) in }
+      }
+      var waiter: RunningProcess?
+      try files.withLock(of: domain, until: .now + .seconds(30)) { (locked) throws(HostError) in
+        isContending.withLock { $0 = true }
+        for _ in 0..<200 where locked.hasWaiter() { Issue.record("another Berth is taken for a toolstack") }
+        do { waiter = try Command("flock", [path, "true"]).start() } catch { Issue.record(error) }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while !locked.hasWaiter(), ContinuousClock.now < deadline { sched_yield() }
+        let isSeen = locked.hasWaiter()
+        #expect(isSeen)
+      }
+      #expect(waiter?.waitForExit() == 0)
+    }
+  }
+}
+
+/// Takes a lock as libxl does (`libxl__lock_file`): it sleeps in flock.
+private func sleepForLock(_ path: String) throws -> Int32 {
+  while true {
+    let number = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
+    guard number >= 0, flock(number, LOCK_EX) == 0 else { throw UserdataError(.other, operation: "test", path: path) }
+    var (mine, named) = (stat(), stat())
+    if unsafe fstat(number, &mine) == 0, unsafe stat(path, &named) == 0, mine.st_ino == named.st_ino { return number }
+    close(number)
+  }
+}
+
+/// Adds one to the number in a file, in two steps that a lock must keep together.
+private func increment(_ path: String) throws {
+  let number = unsafe open(path, O_RDWR | O_CLOEXEC)
+  defer { close(number) }
+  var buffer = [UInt8](repeating: 0, count: 32)
+  let count = unsafe read(number, &buffer, buffer.count)
+  guard count > 0, let value = Int(String(decoding: buffer[..<count], as: UTF8.self)) else {
+    throw UserdataError(.other, operation: "test", path: path)
+  }
+  sched_yield()
+  let text = Array(String(value + 1).utf8)
+  guard unsafe pwrite(number, text, text.count, 0) == text.count else {
+    throw UserdataError(.other, operation: "test", path: path, errno: errno)
+  }
+}
