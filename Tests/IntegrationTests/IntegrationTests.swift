@@ -29,6 +29,6 @@ struct `Running programs` {
   }
 
   @Test func `a program that is not there is said so`() async throws {
-    await #expect(throws: Command.Failure.self) { try await Command("/nowhere/to/be/found").run() }
+    await #expect(throws: Command.Failure.self) { try await Command("/usr/bin/not-there").run() }
   }
 }
