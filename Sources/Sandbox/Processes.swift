@@ -35,7 +35,7 @@ enum Processes {
 
     let words = unsafe arguments.map { unsafe strdup($0) } + [nil]
     let variables = unsafe environment.sorted { $0.key < $1.key }.map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { for unsafetext in unsafe words + variables { unsafe free(text) } }
+    defer { unsafe (words + variables).forEach { unsafe free($0) } }
     var process: pid_t = 0
     let error = unsafe posix_spawnp(&process, arguments[0], &actions, &attributes, words, variables)
     guard error == 0 else { throw systemError("starting \(arguments[0])", error) }
