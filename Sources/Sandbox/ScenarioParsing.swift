@@ -1,4 +1,217 @@
-/// Reads a scenario; the error holds every finding.
-func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -> Scenario {
-  Scenario()
+import Core
+import Manifest
+
+/// Reads a scenario's YAML; the error's message holds every finding, with its place.
+package func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -> Scenario {
+  let report = Diagnostics()
+  let source = SourceText(name: name, bytes: text)
+  let documents = parseYAML(source, report: report)
+  var scenario: Scenario?
+  if let first = documents.first {
+    scenario = ScenarioReader(report: report).read(first)
+    if documents.count > 1 { report.error("a scenario is one document", at: documents[1].mark) }
+  } else if !report.hasErrors {
+    report.error("\(name) holds no scenario", at: nil)
+  }
+  guard let scenario, !report.hasErrors else {
+    throw SandboxError(.invalidScenario, report.sortedErrors.map { "\($0)" }.joined(separator: "\n"))
+  }
+  return scenario
+}
+
+/// Reads one scenario, and checks that it can be so.
+private struct ScenarioReader {
+  let report: Diagnostics
+
+  func read(_ node: YAMLNode) -> Scenario? {
+    guard var top = MappingReader(node, "a scenario", report) else { return nil }
+    if let version = top.required("apiVersion", ScenarioTypes.locatedText), version.value != "berth/v1alpha1" {
+      report.error("this Berth reads scenarios of berth/v1alpha1", at: version.mark)
+    }
+    if let kind = top.required("kind", ScenarioTypes.locatedText), kind.value != "SandboxScenario" {
+      report.error("a scenario's kind is SandboxScenario", at: kind.mark)
+    }
+    var name: String?
+    if let metadata = top.optional("metadata", .node), var reader = MappingReader(metadata, "'metadata'", report) {
+      name = reader.optional("name", .text)
+      reader.finish()
+    }
+    let specification = top.required("spec", .node)
+    top.finish()
+    guard let specification, var reader = MappingReader(specification, "'spec'", report) else { return nil }
+    let host = reader.optional("host", .node).flatMap { self.host($0) } ?? ScenarioHost()
+    let devices = (reader.optional("devices", .list(of: .node)) ?? []).compactMap { node in
+      device(node).map { Located($0, at: node.mark) }
+    }
+    let domains = self.domains(reader.optional("domains", .list(of: .node)) ?? [])
+    check(devices, domains)
+    let faults = reader.optional("faults", .node).flatMap { self.faults($0, domains.map(\.value)) } ?? ScenarioFaults()
+    reader.finish()
+    var scenario = Scenario(host: host, devices: devices.map(\.value), domains: domains.map(\.value), faults: faults)
+    if let name { scenario.host.name = name }
+    return scenario
+  }
+
+  private func host(_ node: YAMLNode) -> ScenarioHost? {
+    guard var reader = MappingReader(node, "'host'", report) else { return nil }
+    var host = ScenarioHost()
+    host.name = reader.optional("name", .text) ?? host.name
+    host.xenVersion = reader.optional("xen", .text) ?? host.xenVersion
+    host.hasIOMMU = reader.optional("iommu", .boolean) ?? host.hasIOMMU
+    host.delay = reader.optional("delay", .duration) ?? host.delay
+    reader.finish()
+    return host
+  }
+
+  private func device(_ node: YAMLNode) -> ScenarioDevice? {
+    guard var reader = MappingReader(node, "a device", report) else { return nil }
+    let address = reader.required("address", ScenarioTypes.address)
+    let id = reader.required("id", ScenarioTypes.identity)
+    // For whoever reads the scenario.
+    _ = reader.optional("name", .text)
+    let driver = reader.optional("driver", .text) ?? ScenarioDevice.pciback
+    let device = ScenarioDevice(
+      address: address ?? PCIAddress(sbdf: 0), id: id ?? DeviceID(vendor: 0, device: 0),
+      subsystem: reader.optional("subsystem", ScenarioTypes.identity),
+      deviceClass: reader.optional("class", ScenarioTypes.deviceClass) ?? 0x020000,
+      driver: driver == "none" ? nil : driver,
+      resources: reader.optional("resources", .list(of: ScenarioTypes.resource)) ?? [],
+      interrupt: UInt32(reader.optional("irq", .integer(0...1023)) ?? 0),
+      canReset: reader.optional("reset", .boolean) ?? true,
+      isVirtualFunction: reader.optional("virtualFunction", .boolean) ?? false)
+    reader.finish()
+    if driver.contains("/") || driver.hasPrefix(".") {
+      report.error("'driver' must be a driver's name", at: node.mark)
+    }
+    return address == nil || id == nil ? nil : device
+  }
+
+  private typealias Attached = [Located<SavedDevice>]
+
+  private func domains(_ nodes: [YAMLNode]) -> [Located<ScenarioDomain>] {
+    var domains = nodes.compactMap { node in domain(node).map { Located($0, at: node.mark) } }
+    // A domain without a number gets the next free one, so that faults and people can name it.
+    let taken = Set(domains.compactMap(\.value.id))
+    var next: UInt32 = 1
+    for position in domains.indices where domains[position].value.id == nil {
+      while taken.contains(DomainID(next)) { next += 1 }
+      domains[position].value.id = DomainID(next)
+      next += 1
+    }
+    return domains
+  }
+
+  private func domain(_ node: YAMLNode) -> ScenarioDomain? {
+    guard var reader = MappingReader(node, "a domain", report) else { return nil }
+    let name = reader.required("name", .text)
+    let uuid = reader.optional("uuid", ScenarioTypes.uuid)
+    let id = reader.optional("domid", .integer(1...Int(DomainID.firstReserved) - 1)).map { DomainID(UInt32($0)) }
+    let kind = reader.optional("kind", .choice(DomainKind.self)) ?? .pv
+    let lifecycle = reader.optional("lifecycle", .choice(ScenarioDomain.Lifecycle.self)) ?? .running
+    let devices = reader.optional("devices", .list(of: ScenarioTypes.attached)) ?? []
+    let domain = ScenarioDomain(
+      name: name ?? "", uuid: uuid ?? Self.uuid(for: name ?? ""), id: id, kind: kind, lifecycle: lifecycle,
+      hasIOMMU: reader.optional("iommu", .boolean) ?? true, devices: devices.map(\.value),
+      staleDevices: (reader.optional("staleDevices", .list(of: ScenarioTypes.attached)) ?? []).map(\.value),
+      answers: reader.optional("answers", .choice(GuestAnswers.self)) ?? .normal,
+      delay: reader.optional("delay", .duration) ?? .milliseconds(1))
+    reader.finish()
+    if !devices.isEmpty, kind == .pvh || lifecycle == .building {
+      report.error("such a domain cannot have devices at the start", at: node.mark)
+    }
+    return name == nil ? nil : domain
+  }
+
+  /// A UUID that depends on the name alone, so that a scenario gives the same host each time (FNV-1a, twice).
+  private static func uuid(for name: String) -> DomainUUID {
+    func hash(_ seed: UInt64) -> UInt64 { name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 } }
+    let words = [hash(0xCBF2_9CE4_8422_2325), hash(0x8422_2325_CBF2_9CE4)]
+    let bytes = words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) } }
+    return DomainUUID(bytes: bytes) ?? nilUUID
+  }
+
+  private static let nilUUID: DomainUUID = {
+    guard let uuid = DomainUUID(bytes: [UInt8](repeating: 0, count: 16)) else { preconditionFailure("16 bytes") }
+    return uuid
+  }()
+
+  private func check(_ devices: [Located<ScenarioDevice>], _ domains: [Located<ScenarioDomain>]) {
+    var known: [PCIAddress: SourceMark] = [:]
+    for device in devices {
+      if let first = known.updateValue(device.mark, forKey: device.value.address) {
+        report.error("the device \(device.value.address) is there twice", at: device.mark, notes: [.init("first", at: first)])
+      }
+    }
+    let assignable = Set(devices.map(\.value).filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
+    var names: [String: SourceMark] = [:]
+    var numbers: [DomainID: SourceMark] = [:]
+    var holders: [PCIAddress: String] = [:]
+    for domain in domains {
+      let value = domain.value
+      if let first = names.updateValue(domain.mark, forKey: value.name) {
+        report.error("two domains are called '\(value.name)'", at: domain.mark, notes: [.init("first", at: first)])
+      }
+      if let id = value.id, let first = numbers.updateValue(domain.mark, forKey: id) {
+        report.error("two domains have the number \(id)", at: domain.mark, notes: [.init("first", at: first)])
+      }
+      for device in value.devices {
+        if !assignable.contains(device.address) {
+          report.error("\(device.address) is attached to '\(value.name)' but is no device on pciback", at: domain.mark)
+        } else if let holder = holders.updateValue(value.name, forKey: device.address) {
+          report.error("\(device.address) is attached to '\(holder)' and to '\(value.name)'", at: domain.mark)
+        }
+      }
+    }
+  }
+
+  private func faults(_ node: YAMLNode, _ domains: [ScenarioDomain]) -> ScenarioFaults? {
+    guard var reader = MappingReader(node, "'faults'", report) else { return nil }
+    var faults = ScenarioFaults()
+    for call in reader.optional("failingCalls", .list(of: .node)) ?? [] {
+      if let fault = failingCall(call, domains) { faults.failingCalls.append(fault) }
+    }
+    faults.failingExports = reader.optional("failingExports", .list(of: ScenarioTypes.address)) ?? []
+    for lock in reader.optional("heldLocks", .list(of: ScenarioTypes.locatedText)) ?? [] {
+      if domain(named: lock, domains) != nil { faults.heldLocks.append(lock.value) }
+    }
+    if let store = reader.optional("store", .node) {
+      for entry in mappingEntries(store, "'store'", report) ?? [] {
+        if let change = storeChange(entry) { faults.store.append(change) }
+      }
+    }
+    reader.finish()
+    return faults
+  }
+
+  private func failingCall(_ node: YAMLNode, _ domains: [ScenarioDomain]) -> HypercallFault? {
+    guard var reader = MappingReader(node, "a failing call", report) else { return nil }
+    let call = reader.required("call", .choice(HypercallFault.Call.self))
+    let device = reader.optional("device", ScenarioTypes.address)
+    let name = reader.optional("domain", ScenarioTypes.locatedText)
+    let error = reader.required("error", ScenarioTypes.errorNumber)
+    let times = reader.optional("times", .integer(1...1_000_000))
+    reader.finish()
+    let target = name.flatMap { domain(named: $0, domains) }
+    guard let call, let error, name == nil || target != nil else { return nil }
+    return HypercallFault(call: call, device: device, domain: target?.id, errno: error, times: times)
+  }
+
+  private func domain(named name: Located<String>, _ domains: [ScenarioDomain]) -> ScenarioDomain? {
+    if let domain = domains.first(where: { $0.name == name.value }) { return domain }
+    report.error("the scenario has no domain '\(name.value)'", at: name.mark)
+    return nil
+  }
+
+  /// A node's path and its value; null removes the node.
+  private func storeChange(_ entry: MappingEntry) -> ScenarioFaults.StoreChange? {
+    guard entry.key.hasPrefix("/"), !entry.key.hasSuffix("/") else {
+      report.error("a path in xenstore begins with / and does not end with it", at: entry.mark)
+      return nil
+    }
+    guard let scalar = entry.value.scalar else {
+      report.error("a node's value is a text, or null to remove it", at: entry.value.mark)
+      return nil
+    }
+    return .init(path: entry.key, value: scalar.isNull ? nil : scalar.text)
+  }
 }

@@ -20,7 +20,7 @@ package func serveSandbox(directory: String) throws(SandboxError) {
 }
 
 /// Serves until `stop` becomes readable; `isReady` is called when requests are taken.
-func serveSandbox(paths: SandboxPaths, stop: Int32, isReady: () -> Void) throws(SandboxError) {
+package func serveSandbox(paths: SandboxPaths, stop: Int32, isReady: () -> Void) throws(SandboxError) {
   try paths.check()
   let lock = try Files.open(paths.lock, O_RDWR | O_CREAT)
   guard flock(lock.number, LOCK_EX | LOCK_NB) == 0 else {
