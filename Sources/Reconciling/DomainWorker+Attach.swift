@@ -19,9 +19,10 @@ extension DomainWorker {
   func attach(_ steps: [PlannedStep]) throws(Stop) {
     guard !steps.isEmpty else { return }
     let devices = steps.map(\.device)
-    // Recorded before it is so: a device recorded and not attached harms nobody, the reverse is never removed again.
-    try record { $0.formUnion(devices) }
+    // The intent first: whoever finds a record of a device that is not attached must find the intent as well, or takes
+    // the record for a left-over. Recorded before it is so: the reverse is never removed again.
     let intent = try openIntent(.attach, devices)
+    try record { $0.formUnion(devices) }
 
     var held: [Held] = []
     for step in steps {
