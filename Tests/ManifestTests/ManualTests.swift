@@ -1,0 +1,65 @@
+import Testing
+
+@testable import Manifest
+
+/// What the manual says is checked against the program.
+@Suite struct ManualTests {
+  private let manual: String
+
+  init() throws { manual = try contents(of: packageRoot + "docs/manifest.md") }
+
+  @Test func `the manual has every key`() {
+    let tables = [
+      ManifestKeys.document, ManifestKeys.metadataTable, ManifestKeys.specTable, ManifestKeys.policyTable,
+      ManifestKeys.definitionTable, ManifestKeys.domainTable, ManifestKeys.assignmentTable, ManifestKeys.matchTable,
+    ]
+    for key in tables.joined() {
+      #expect(manual.contains("`\(key.name)`") || manual.contains("`\(key.name): "), "\(key.name)")
+    }
+  }
+
+  @Test func `the manual's manifests are valid`() {
+    let manifests = blocks("yaml").filter { $0.contains("\nspec:") }
+    #expect(manifests.count == 2)
+    for text in manifests {
+      let report = Diagnostics()
+      let nodes = parseYAML(SourceText(name: "manual", text: text), report: report)
+      let documents = nodes.compactMap { ValueType<ManifestDocument>.document.read($0, as: "the document", report) }
+      for host in ["host17", "host18"] {
+        _ = Assembly.desiredState(of: documents.filter { ($0.host?.value ?? host) == host }, report)
+      }
+      #expect(report.sorted.isEmpty, "\(report.sorted)")
+    }
+  }
+
+  @Test(arguments: ["180.0, id: \"8086:1533\"", "adress"])
+  func `the manual's errors are what the program prints`(line: String) throws {
+    let sample = try #require(blocks("").first { $0.contains(line) && $0.contains(": error: ") })
+    let lines = sample.split(separator: "\n", omittingEmptySubsequences: false)
+    let number = try #require(sample.split(separator: ":").dropFirst().first.flatMap { Int($0) })
+    // The line of the sample, with what a manifest needs above it, moved down to where the sample has it.
+    var text = "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec:\n"
+    text += String(repeating: "\n", count: number - 5) + "  devices:\n"
+    text += try #require(lines.dropFirst().first).drop { $0 != "|" }.dropFirst(2) + "\n"
+    let report = Diagnostics()
+    for node in parseYAML(SourceText(name: "host.yaml", text: text), report: report) {
+      _ = ValueType<ManifestDocument>.document.read(node, as: "the document", report)
+    }
+    #expect(report.sorted.map(\.description) == [sample])
+  }
+
+  /// The manual's blocks of a language, without their fences.
+  private func blocks(_ language: String) -> [String] {
+    var result: [String] = []
+    var open: (language: Substring, lines: [Substring])?
+    for line in manual.split(separator: "\n", omittingEmptySubsequences: false) {
+      if line.hasPrefix("```") {
+        if let block = open, block.language == language { result.append(block.lines.joined(separator: "\n")) }
+        open = open == nil ? (line.dropFirst(3), []) : nil
+      } else {
+        open?.lines.append(line)
+      }
+    }
+    return result
+  }
+}
