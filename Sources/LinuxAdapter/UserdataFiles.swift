@@ -48,9 +48,8 @@ package struct UserdataFiles: UserdataPort {
     do throws(SystemFailure) {
       let file = try Descriptor(opening: new, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600)
       try file.writeAll(bytes)
-      // Before the rename, so that a crash of the host leaves the old file or the whole new one. libxl does without. The
-      // folder needs none: it matters little which of the two is found, since the domain is gone with the host.
-      try file.synchronise()
+      // As in libxl, nothing is forced to disk: the rename keeps every process from seeing half a file, and the domain
+      // that the file is about does not survive what loses it. It would take most of the time that the lock is held.
       try renameFile(new, path("d", domain, "libxl-json"))
     } catch { throw UserdataError(error, new) }
   }

@@ -24,7 +24,7 @@ package final class PrivateXenstored {
       ]
     ).start()
     let deadline = ContinuousClock.now + .seconds(20)
-    while !canConnect(to: socket) {
+    while !(try canConnect(to: socket)) {
       // Its socket appears without any event to wait for; what it says meanwhile is read.
       let hasEnded = process.collect(until: min(deadline, .now + .milliseconds(5))) { _ in false }
       if hasEnded || ContinuousClock.now >= deadline {
@@ -35,31 +35,4 @@ package final class PrivateXenstored {
 
   /// Kills the daemon, as a test of what its clients make of that.
   package func kill() { process.end(SIGKILL) }
-}
-
-/// A library of this package, beside the running test program.
-package func builtLibrary(_ name: String) throws -> String {
-  var buffer = [CChar](repeating: 0, count: 4096)
-  let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
-  guard count > 0 else { throw Command.Failure(description: "readlink /proc/self/exe: \(errno)") }
-  let program = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  let path = program.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/" + name
-  guard unsafe access(path, R_OK) == 0 else { throw Command.Failure(description: "\(path) is not built") }
-  return path
-}
-
-private func canConnect(to path: String) -> Bool {
-  let number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-  guard number >= 0 else { return false }
-  defer { close(number) }
-  var address = sockaddr_un()
-  address.sun_family = sa_family_t(AF_UNIX)
-  let bytes = Array(path.utf8)
-  guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return false }
-  unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
-  return unsafe withUnsafePointer(to: &address) {
-    unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-      unsafe connect(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
-    }
-  }
 }

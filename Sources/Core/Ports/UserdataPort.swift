@@ -2,7 +2,7 @@
 package protocol LockedUserdata: ~Copyable {
   /// The bytes of `libxl-json`; nil where there is no such file.
   borrowing func savedConfiguration() throws(UserdataError) -> [UInt8]?
-  /// Replaces `libxl-json` as libxl does: new file, fsync, rename. `bytes` must end in NUL.
+  /// Replaces `libxl-json` as libxl does: new file, rename. `bytes` must end in NUL.
   borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError)
   /// Whether another process sleeps in flock on this lock. Berth never does, so it is another toolstack,
   /// which may already have read what we are about to change.

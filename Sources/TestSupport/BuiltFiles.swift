@@ -1,0 +1,16 @@
+import Glibc
+
+/// The running test program.
+package func programPath() throws -> String {
+  var buffer = [CChar](repeating: 0, count: 4096)
+  let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
+  guard count > 0 else { throw Command.Failure(description: "readlink /proc/self/exe: \(errno)") }
+  return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+/// A library or program of this package, beside the running test program.
+package func builtLibrary(_ name: String) throws -> String {
+  let path = try programPath().split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/" + name
+  guard unsafe access(path, R_OK) == 0 else { throw Command.Failure(description: "\(path) is not built") }
+  return path
+}
