@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Rendering
+import Sandbox
 
 /// A command: arguments to an operation, its answer to a view, and a status.
 protocol BerthCommand: ParsableCommand {
@@ -18,6 +19,17 @@ extension BerthCommand {
       throw Failure(.failed, "the answer cannot be written as \(global.output.rawValue): \(error)")
     }
     context.standardOutput(text)
+  }
+
+  /// The name of the host this command works on.
+  func hostName(in context: CommandContext) throws(Failure) -> String {
+    guard let directory = global.sandboxDirectory(in: context) else { return context.hostName() }
+    return try asSandbox { () throws(SandboxError) in try context.sandboxHostName(directory).get() }
+  }
+
+  /// The host this command works on.
+  func openHost(in context: CommandContext) throws(Failure) -> HostSession {
+    context.openHost(global.sandboxDirectory(in: context), try hostName(in: context))
   }
 
   /// Runs what asks the host, and gives its failures their words.

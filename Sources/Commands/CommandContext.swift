@@ -1,6 +1,7 @@
 package import Core
 package import Reconciling
 package import Rendering
+package import Sandbox
 
 /// Everything a command knows of the world around it; the executable fills it, tests fill it with less.
 package struct CommandContext: Sendable {
@@ -15,10 +16,14 @@ package struct CommandContext: Sendable {
   package var isOutputTerminal: Bool
   package var isErrorTerminal: Bool
   package var userID: UInt32
-  /// The name manifests select by, without touching the host. The argument is the sandbox's directory, if any.
-  package var hostName: @Sendable (_ sandbox: String?) throws(Failure) -> String
-  /// Opens the host, or the sandbox in the directory.
-  package var openHost: @Sendable (_ sandbox: String?) throws(Failure) -> HostSession
+  /// Where this program is, for those it starts itself.
+  package var programPath: String
+  /// The machine's name, by which manifests select.
+  package var hostName: @Sendable () -> String
+  /// The name of a sandbox's host.
+  package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, SandboxError>
+  /// Opens the machine, or the sandbox in a directory, under the name it has.
+  package var openHost: @Sendable (_ sandbox: String?, _ name: String) -> HostSession
   /// Looks up names of devices; called only where some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
 
@@ -26,8 +31,10 @@ package struct CommandContext: Sendable {
     environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
     standardError: @escaping @Sendable (String) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
-    hostName: @escaping @Sendable (_ sandbox: String?) throws(Failure) -> String,
-    openHost: @escaping @Sendable (_ sandbox: String?) throws(Failure) -> HostSession,
+    programPath: String = "berth",
+    hostName: @escaping @Sendable () -> String,
+    sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, SandboxError> = readHostName,
+    openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] }
   ) {
     self.environment = environment
@@ -38,7 +45,9 @@ package struct CommandContext: Sendable {
     self.isOutputTerminal = isOutputTerminal
     self.isErrorTerminal = isErrorTerminal
     self.userID = userID
+    self.programPath = programPath
     self.hostName = hostName
+    self.sandboxHostName = sandboxHostName
     self.openHost = openHost
     self.names = names
   }
@@ -46,6 +55,13 @@ package struct CommandContext: Sendable {
   /// The status and the words for a failure of a host's port.
   package func failure(for error: HostError, sandbox: String?) -> Failure {
     HostPlace(sandbox: sandbox, userID: userID).failure(for: error)
+  }
+}
+
+/// Asks a running sandbox for its host's name.
+private func readHostName(ofSandbox directory: String) -> Result<String, SandboxError> {
+  do throws(SandboxError) { return .success(try SandboxController().status(directory: directory).host) } catch {
+    return .failure(error)
   }
 }
 
@@ -66,9 +82,11 @@ package struct HostSession: Sendable {
   }
 
   /// The planner and the engine over a host's ports.
-  package init(host: Host) {
+  ///
+  /// `applying` makes the host anew for an apply, the only work that a signal must not end half-way.
+  package init(host: Host, applying: @escaping @Sendable () -> Host) {
     self.init(
       observe: { (desired) throws(HostError) in try Observer(host: host).observe(desired: desired) },
-      apply: { plan, options, report in Executor(host: host, options: options, report: report).apply(plan) })
+      apply: { plan, options, report in Executor(host: applying(), options: options, report: report).apply(plan) })
   }
 }

@@ -22,8 +22,13 @@ struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
     duration = .milliseconds(milliseconds)
   }
 
-  var defaultValueDescription: String {
+  /// The whole milliseconds.
+  var milliseconds: Int64 {
     let (seconds, rest) = duration.components
-    return rest == 0 ? "\(seconds)s" : "\(seconds * 1000 + rest / 1_000_000_000_000_000)ms"
+    return seconds * 1000 + rest / 1_000_000_000_000_000
+  }
+
+  var defaultValueDescription: String {
+    milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
   }
 }

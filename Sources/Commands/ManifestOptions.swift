@@ -40,7 +40,7 @@ func readManifests<Value>(_ read: () throws(ManifestFailure) -> Value) throws(Fa
 extension BerthCommand {
   /// Reads manifests; what is wrong with them is written to standard error, all of it.
   func load(_ paths: [String], in context: CommandContext) throws(Failure) -> LoadedManifests {
-    let hostName = try context.hostName(global.sandboxDirectory(in: context))
+    let hostName = try hostName(in: context)
     switch try readManifests({ () throws(ManifestFailure) in try loadManifests(paths: paths, hostName: hostName) }) {
     case .valid(let loaded):
       report(loaded.warnings, in: context)

@@ -70,7 +70,7 @@ extension BerthCommand {
   ) throws(Failure) -> PreparedPlan {
     let loaded = try load(try manifests.resolved(in: context), in: context)
     let desired = policy.applied(to: loaded.desired)
-    let session = try context.openHost(global.sandboxDirectory(in: context))
+    let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
     return PreparedPlan(
       session: session, plan: session.plan(desired, observation), warnings: loaded.warnings.map(\.message))

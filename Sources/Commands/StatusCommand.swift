@@ -16,7 +16,7 @@ struct StatusCommand: BerthCommand {
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let paths = try manifests.resolved(in: context, isOptional: true)
     let loaded = paths.isEmpty ? nil : try load(paths, in: context)
-    let session = try context.openHost(global.sandboxDirectory(in: context))
+    let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(loaded?.desired) }
     // Without a manifest nothing is declared, and nothing is to be removed for that.
     let desired = loaded?.desired ?? DesiredState(policy: Policy(prune: .never))

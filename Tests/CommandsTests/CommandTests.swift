@@ -178,7 +178,9 @@ import Testing
       #expect(world.run("plan", manifest, given: .init(observeFailure: error)) == 69)
       #expect(world.messages.contains("/run/xenstored/socket") && world.messages.contains("berth sandbox start"))
       #expect(world.output.isEmpty)
-      #expect(world.run("status", given: .init(openFailure: Failure(.notPermitted, "no"))) == 77)
+      let refused = HostError.hypervisor(HypervisorError(.notPermitted, operation: "xc_interface_open", errno: 13))
+      #expect(world.run("status", given: .init(observeFailure: refused)) == 77)
+      #expect(world.messages.contains("uid 1000"))
     }
   }
 

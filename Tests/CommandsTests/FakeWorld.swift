@@ -30,7 +30,6 @@ final class FakeWorld: Sendable {
     var outcome = ApplyOutcome()
     var events: [ApplyEvent] = []
     var observeFailure: HostError?
-    var openFailure: Failure?
     var answers: [String] = []
   }
 
@@ -50,10 +49,10 @@ final class FakeWorld: Sendable {
         }
       },
       isInputTerminal: given.isTerminal, isOutputTerminal: given.isTerminal, isErrorTerminal: given.isTerminal,
-      userID: 1000, hostName: { _ in "host17" },
-      openHost: { (sandbox) throws(Failure) in
+      userID: 1000, hostName: { "host17" },
+      sandboxHostName: { directory in .success("host17") },
+      openHost: { sandbox, name in
         self.state.withLock { $0.opened.append(sandbox) }
-        if let failure = given.openFailure { throw failure }
         return HostSession(
           observe: { (desired) throws(HostError) in
             self.state.withLock { $0.desired.append(desired) }

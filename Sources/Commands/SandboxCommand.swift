@@ -1,0 +1,128 @@
+import ArgumentParser
+import Core
+import Rendering
+import Sandbox
+
+/// `berth sandbox`: a host to play with, without Xen.
+struct SandboxCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sandbox",
+    abstract: "Start, look at and stop a host to play with: a real xenstored, and all else simulated.",
+    discussion: """
+      A scenario says which devices and domains the host has. Every other command works on the sandbox in DIR with \
+      --sandbox DIR, or with BERTH_SANDBOX=DIR in the environment.
+      """,
+    subcommands: [
+      SandboxStartCommand.self, SandboxStopCommand.self, SandboxStatusCommand.self, SandboxPauseCommand.self,
+      SandboxUnpauseCommand.self, SandboxStartDomainCommand.self, SandboxDestroyCommand.self,
+      SandboxAnswersCommand.self, SandboxLockCommand.self, SandboxUnlockCommand.self, SandboxServeCommand.self,
+    ])
+}
+
+/// `berth sandbox start SCENARIO.yaml`.
+struct SandboxStartCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "start", abstract: "Start a sandbox from a scenario, and return when it can be used.")
+
+  @Argument(help: ArgumentHelp("The scenario's file.", valueName: "scenario"))
+  var scenario: String
+
+  @Option(help: "The xenstored to run: c, or ox for oxenstored.")
+  var store: StoreKind = .c
+
+  @Flag(help: "Keep a trace of every request xenstored serves.")
+  var trace = false
+
+  @Flag(name: .customLong("test-eagain"), help: "Let oxenstored fail some commits on purpose.")
+  var testEagain = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let directory = try sandbox(in: context)
+    let text = try readFile(scenario)
+    _ = try asSandbox { () throws(SandboxError) in
+      try SandboxController().start(
+        scenario: text, scenarioName: scenario, directory: directory, store: store, isTracing: trace,
+        testEagain: testEagain, serverCommand: [context.programPath, "sandbox", "serve"])
+    }
+    context.standardError("The sandbox in \(directory) is up. Next: berth status --sandbox \(directory)\n")
+    return .done
+  }
+}
+
+/// `berth sandbox stop`.
+struct SandboxStopCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stop", abstract: "Stop the sandbox, and remove what it made.")
+
+  @Flag(help: "Leave its directory, with the logs and the store's trace.")
+  var keep = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let directory = try sandbox(in: context)
+    try asSandbox { () throws(SandboxError) in
+      try SandboxController().stop(directory: directory, removeDirectory: !keep)
+    }
+    return .done
+  }
+}
+
+/// `berth sandbox status`.
+struct SandboxStatusCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Show what the guests and the hypervisor of the sandbox have.",
+    discussion: "No real host shows this; for what Berth can see, use berth status.")
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let directory = try sandbox(in: context)
+    let status = try asSandbox { () throws(SandboxError) in try SandboxController().status(directory: directory) }
+    try show(SandboxView(status: status), in: context)
+    return .done
+  }
+}
+
+/// `berth sandbox serve DIR`: the simulator itself; `start` runs it.
+struct SandboxServeCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Be the simulator of a sandbox.", shouldDisplay: false)
+
+  @Argument var directory: String
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    try asSandbox { () throws(SandboxError) in try serveSandbox(directory: directory) }
+    return .done
+  }
+}
+
+extension StoreKind: ExpressibleByArgument {}
+
+extension BerthCommand {
+  /// The sandbox's directory, which must be named: a default would be somebody else's.
+  func sandbox(in context: CommandContext) throws(Failure) -> String {
+    guard let directory = global.sandboxDirectory(in: context) else {
+      throw Failure(.usage, "which sandbox?", hint: "name its directory with --sandbox DIR, or set BERTH_SANDBOX")
+    }
+    return directory
+  }
+}
+
+/// Runs what asks a sandbox, and gives its failures their status.
+func asSandbox<Result>(_ body: () throws(SandboxError) -> Result) throws(Failure) -> Result {
+  do throws(SandboxError) { return try body() } catch {
+    let status: ExitStatus =
+      switch error.code {
+      case .notInstalled: .hostNotPrepared
+      case .inUse, .pathTooLong: .usage
+      case .notRunning: .unreachable
+      case .invalidScenario: .invalidManifest
+      case .alreadyRunning, .notFound, .timedOut, .system, .ended: .failed
+      }
+    throw Failure(status, error.message)
+  }
+}

@@ -1,0 +1,87 @@
+import ArgumentParser
+import Core
+import Rendering
+import Sandbox
+
+/// A command that asks one thing of a running sandbox.
+protocol SandboxRequest: BerthCommand {
+  /// The request, as the sandbox's controller takes it.
+  var request: String { get }
+}
+
+extension SandboxRequest {
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let directory = try sandbox(in: context)
+    let line = request
+    _ = try asSandbox { () throws(SandboxError) in
+      try SandboxController().request(line, directory: directory)
+    }
+    return .done
+  }
+}
+
+/// `berth sandbox pause DOMAIN`.
+struct SandboxPauseCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(commandName: "pause", abstract: "Pause a domain: it answers nothing.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "pause \(domain)" }
+}
+
+/// `berth sandbox unpause DOMAIN`.
+struct SandboxUnpauseCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(commandName: "unpause", abstract: "Let a paused domain run.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "unpause \(domain)" }
+}
+
+/// `berth sandbox start-domain DOMAIN`.
+struct SandboxStartDomainCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(
+    commandName: "start-domain", abstract: "Create a domain of the scenario that is not there, and let it run.")
+  @Argument(help: "The domain's name.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "start \(domain)" }
+}
+
+/// `berth sandbox destroy DOMAIN`.
+struct SandboxDestroyCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(commandName: "destroy", abstract: "Destroy a domain, as xl would.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "destroy \(domain)" }
+}
+
+/// `berth sandbox answers DOMAIN HOW`.
+struct SandboxAnswersCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(
+    commandName: "answers", abstract: "Say how a domain's guest answers from now on.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @Argument(help: "How it answers.") var how: GuestAnswers
+  @Option(help: ArgumentHelp("How long a slow guest takes, such as 500ms.", valueName: "time"))
+  var delay: DurationArgument?
+  @OptionGroup var global: GlobalOptions
+  var request: String {
+    "answers \(domain) \(how.rawValue)" + (delay.map { " \($0.milliseconds)" } ?? "")
+  }
+}
+
+/// `berth sandbox lock DOMAIN`.
+struct SandboxLockCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(
+    commandName: "lock", abstract: "Hold libxl's lock of a domain, as a busy toolstack does.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "lock \(domain)" }
+}
+
+/// `berth sandbox unlock DOMAIN`.
+struct SandboxUnlockCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(commandName: "unlock", abstract: "Let go of the lock again.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "unlock \(domain)" }
+}
+
+extension GuestAnswers: ExpressibleByArgument {}

@@ -1,0 +1,39 @@
+import Core
+import Rendering
+import Sandbox
+
+/// What a sandbox's guests and hypervisor have, for people and for programs.
+struct SandboxView: View {
+  var status: SandboxStatus
+
+  struct Document: Encodable {
+    let formatVersion = 1
+    let kind = "SandboxStatus"
+    let sandbox: SandboxStatus
+  }
+
+  var document: Document { Document(sandbox: status) }
+
+  func text(_ style: TextStyle) -> String {
+    var lines = ["\(status.host) · \(status.store.rawValue) xenstored, process \(status.storeProcess)", ""]
+    for domain in status.domains {
+      var parts = ["domid \(domain.id)", domain.kind.rawValue.uppercased()]
+      parts.append(domain.isShutDown ? "shut down" : domain.isPaused ? "paused" : "running")
+      if domain.answers != .normal { parts.append("answers \(domain.answers.rawValue)") }
+      if domain.isLockHeld { parts.append("lock held") }
+      lines.append("\(domain.name)  \(parts.joined(separator: ", "))")
+      for (seen, device) in domain.guestDevices.sorted(by: { $0.key < $1.key }) {
+        lines.append("    the guest has \(device) at \(seen)")
+      }
+      for (seen, device) in domain.exported.sorted(by: { $0.key < $1.key }) where domain.guestDevices[seen] != device {
+        lines.append("    exported, not in the guest: \(device) at \(seen)")
+      }
+    }
+    lines.append("Devices")
+    for device in status.devices {
+      let driver = device.driver.map { "driver \($0)" } ?? "no driver"
+      lines.append("    \(device.address)  \(device.id)  \(driver), owner \(device.owner)")
+    }
+    return lines.map { style.printable($0) + "\n" }.joined()
+  }
+}

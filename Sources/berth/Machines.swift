@@ -1,0 +1,39 @@
+import Commands
+import Core
+import LinuxAdapter
+import Sandbox
+import XenAdapter
+
+/// The hosts this program can work on: the machine it runs on, and sandboxes.
+struct Machines: Sendable {
+  /// Where this machine's files are; another folder only where a test says so.
+  private let root: String
+
+  init(environment: [String: String]) { root = environment["BERTH_ROOT"] ?? "/" }
+
+  var name: String { Machine.hostName }
+
+  /// Opens nothing yet: each port does at its first use.
+  func open(sandbox: String?, name: String) -> HostSession {
+    // Looking changes nothing, so a signal may end it at any time; an apply wants to end its waits first.
+    HostSession(
+      host: host(name, sandbox: sandbox, signals: nil),
+      applying: { host(name, sandbox: sandbox, signals: InterruptSignals()) })
+  }
+
+  private func host(_ name: String, sandbox: String?, signals: InterruptSignals?) -> Host {
+    let paths = sandbox.map { SandboxPaths(directory: $0) }
+    let root = paths?.root ?? self.root
+    let hypervisor: any HypervisorPort =
+      if let paths { SandboxHypervisor(paths: paths) } else { HypervisorConnection() }
+    return Host(
+      name: name,
+      stores: XenStoreConnector(socket: paths?.storeSocket, interruptDescriptor: signals?.descriptor),
+      hypervisor: hypervisor, tree: SysfsTree(root: root), userdata: UserdataFiles(root: root),
+      ownership: OwnershipFiles(root: root), intents: IntentFiles(root: root),
+      wallClock: { Machine.secondsSince1970 }, isInterrupted: { signals?.isInterrupted ?? false })
+  }
+
+  /// Names come from this machine's list also for a sandbox's devices.
+  func names(for devices: Set<DeviceID>) -> [DeviceID: String] { PCINames(root: root).names(for: devices) }
+}
