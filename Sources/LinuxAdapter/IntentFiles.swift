@@ -53,7 +53,7 @@ package struct IntentFiles: IntentPort {
         let file = try Descriptor(opening: path, O_RDONLY)
         isLive = try !canLock(file)
         // A writer that ends well removes its file before it lets the lock go: unlocked and unnamed is no crash.
-        guard try isLive || file.isNamed(path) else { continue }
+        if !isLive, try !file.isNamed(path) { continue }
         bytes = try file.readAll(atMost: 1 << 20)
       } catch {
         // Closed by its writer in between.
