@@ -147,7 +147,10 @@ extension DomainWorker {
   /// Waits for the bus to come to rest; nil to try again.
   private func rest(from condition: BusCondition) throws(Stop) -> Published? {
     switch try awaitRest(from: condition) {
-    case .satisfied: return nil
+    case .satisfied:
+      // A bus made anew at once after the old one went is one the guest never notices.
+      if condition == .vanishing || condition == .closing { try awaitGuestNotice() }
+      return nil
     case .interrupted: return .interrupted
     case .timedOut:
       switch condition {
@@ -181,7 +184,8 @@ extension DomainWorker {
   /// Waits for the guest, and mends what another toolstack did to the entries meanwhile.
   private func follow(_ held: [Held], base: Int, log: (any ExportLog)?, intent: HeldIntent) throws(Stop) {
     let devices = held.map(\.step.device)
-    let deadline = ContinuousClock.now + options.waitTimeout
+    var deadline = ContinuousClock.now + options.waitTimeout
+    var isRebuilt = false
     report(.waiting(domain: name, devices: devices.count, until: deadline))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
     for _ in 0..<8 {
@@ -203,7 +207,16 @@ extension DomainWorker {
       case .satisfied(.dead(let bus)):
         try abandonDead(held, bus)
         return try intent.finish()
-      case .timedOut, .interrupted:
+      case .timedOut:
+        // Exported, and the guest has not looked: it missed that an earlier bus went and this one came.
+        let bus = try look().backEnd
+        guard !isRebuilt, bus.state.state == .initialised, bus.frontEndState.state == .initialising else {
+          return try giveUp(held, intent: intent)
+        }
+        isRebuilt = true
+        try rebuild(held)
+        deadline = ContinuousClock.now + options.waitTimeout
+      case .interrupted:
         return try giveUp(held, intent: intent)
       }
     }

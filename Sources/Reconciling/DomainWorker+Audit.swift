@@ -71,6 +71,7 @@ extension DomainWorker {
     let condition = try look().backEnd.condition
     if condition == .connecting || condition == .absent || condition == .vanishing {
       try rebuild(held)
+      noteReadopted(lost)
       return true
     }
     guard let exports = try exports(from: log) else { return false }
@@ -89,17 +90,19 @@ extension DomainWorker {
         return (lost.subtracting(view.backEnd.entries.compactMap(\.device)), edits)
       }
     }
-    for device in (readopted ?? []).sorted() where !outcome.readopted.contains(device) {
-      outcome.readopted.append(device)
-    }
+    noteReadopted(readopted ?? [])
     return true
+  }
+
+  private func noteReadopted(_ devices: Set<PCIAddress>) {
+    for device in devices.sorted() where !outcome.readopted.contains(device) { outcome.readopted.append(device) }
   }
 
   /// Makes the bus anew after another toolstack replaced it under its kernel object, which neither end notices.
   ///
   /// Both directories go, the kernel drops its object, the guest sees its own side go, and then the whole batch is
   /// made again with what the other toolstack had listed.
-  private func rebuild(_ held: [Held]) throws(Stop) {
+  func rebuild(_ held: [Held]) throws(Stop) {
     let exportable = try pcibackDevices()
     let others = try locked { (_) throws(HostError) -> [BackEndEntry]? in
       try transact { view -> ([BackEndEntry], [StoreEdit]) in
@@ -119,14 +122,12 @@ extension DomainWorker {
       + (others ?? []).compactMap { entry in
         entry.device.map { BackEndEntry(wanted: $0, options: entry.options) }
       }
-    let isRebuilt = try locked { (_) throws(HostError) -> Bool? in
-      try transact { view -> (Bool, [StoreEdit]) in
-        guard view.backEnd.condition == .absent else { return (false, []) }
-        return (true, BackEnd.creation(for: key.id, named: name, of: entries))
+    _ = try locked { (_) throws(HostError) in
+      try transact { view in
+        guard view.backEnd.condition == .absent else { return ((), []) }
+        return ((), BackEnd.creation(for: key.id, named: name, of: entries))
       }
     }
-    guard isRebuilt == true else { return }
-    for device in held.map(\.step.device) where !outcome.readopted.contains(device) { outcome.readopted.append(device) }
   }
 
   /// Gives a running guest the time to see that its front end is gone: nothing tells when it has.

@@ -81,22 +81,19 @@ extension Planner {
     if facts.isBridge {
       return step(wanted, .blocked, .isBridge, evidence: "its class is a bridge", remedy: "name a device behind it")
     }
+    if let blocked = passthroughBlock(wanted, in: domain) { return blocked }
     if let holder = listings[address]?.first(where: { $0 != domain.id }) { return heldStep(wanted, by: holder) }
+    if let leftover = leftoverListings[address] {
+      return step(
+        wanted, .blocked, .attachedElsewhere,
+        evidence: "domain \(leftover) is gone, and dom0's kernel still holds the device for it",
+        remedy: "xenstore-rm \(StorePath.backEndHome(leftover)) makes the kernel let go; see xl list first")
+    }
     guard facts.isOnPCIBack else {
       return step(
         wanted, .blocked, .notAssignable,
         evidence: "its driver is \(facts.driver ?? "none"), not pciback",
         remedy: "xl pci-assignable-add \(address)")
-    }
-    if observation.host.hasIOMMU == false {
-      return step(
-        wanted, .blocked, .hostWithoutIOMMU, evidence: "Xen runs without an IOMMU",
-        remedy: "enable VT-d or AMD-Vi in the firmware, and do not boot Xen with iommu=off")
-    }
-    if domain.hasIOMMU == false {
-      return step(
-        wanted, .blocked, .domainWithoutIOMMU, evidence: "the domain was created without passthrough",
-        remedy: "set passthrough=\"enabled\" in its configuration and create it again")
     }
     let isOurs = device.claim == domain.id || isOwned(address, in: domain)
     if let claim = device.claim, claim != domain.id, let claimant = living[claim] {
@@ -112,6 +109,21 @@ extension Planner {
     var attach = step(wanted, .attach, .declared)
     if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
     return attach
+  }
+
+  /// Whether Xen can give this domain any device: asked before anything is taken from another one.
+  private func passthroughBlock(_ wanted: DesiredDevice, in domain: ObservedDomain) -> PlannedStep? {
+    if observation.host.hasIOMMU == false {
+      return step(
+        wanted, .blocked, .hostWithoutIOMMU, evidence: "Xen runs without an IOMMU",
+        remedy: "enable VT-d or AMD-Vi in the firmware, and do not boot Xen with iommu=off")
+    }
+    if domain.hasIOMMU == false {
+      return step(
+        wanted, .blocked, .domainWithoutIOMMU, evidence: "the domain was created without passthrough",
+        remedy: "set passthrough=\"enabled\" in its configuration and create it again")
+    }
+    return nil
   }
 
   /// A declared device that another domain's back end lists.

@@ -61,6 +61,8 @@ struct Planner {
   let living: [DomainID: ObservedDomain]
   /// Who lists each device in a back end.
   let listings: [PCIAddress: [DomainID]]
+  /// Who lists each device in a back end that outlived its domain, and that the kernel still serves.
+  let leftoverListings: [PCIAddress: DomainID]
   let owned: [DomainUUID: Set<PCIAddress>]
   let intended: [DomainKey: Set<PCIAddress>]
   /// Where each device is declared.
@@ -79,6 +81,10 @@ struct Planner {
       }
     }
     self.listings = listings
+    leftoverListings = Dictionary(
+      observation.leftoverBackEnds.filter { $0.hasKernelObject != false }.flatMap { backEnd in
+        backEnd.entries.compactMap { entry in entry.device.map { ($0, backEnd.domain) } }
+      }, uniquingKeysWith: { first, _ in first })
     owned = Dictionary(
       observation.records.map { ($0.uuid, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
     intended = Dictionary(
