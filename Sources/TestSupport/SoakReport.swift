@@ -1,0 +1,26 @@
+import Glibc
+
+/// How long the concurrency tests go on, and where their figures go.
+///
+/// `make soak` sets `BERTH_ROUNDS` and collects the figures from the file that `BERTH_SOAK_REPORT` names.
+package enum SoakReport {
+  /// The rounds of each kind of race.
+  package static let rounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 2
+
+  /// Adds figures, one line each; those of one name are summed up later.
+  package static func add(_ figures: KeyValuePairs<String, Int>) throws {
+    guard let path = environment("BERTH_SOAK_REPORT") else { return }
+    let file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard file >= 0 else { throw Command.Failure(description: "cannot write \(path): \(errno)") }
+    defer { close(file) }
+    let text = Array(figures.map { "\($0.key) \($0.value)\n" }.joined().utf8)
+    guard unsafe write(file, text, text.count) == text.count else {
+      throw Command.Failure(description: "cannot write \(path): \(errno)")
+    }
+  }
+
+  private static func environment(_ name: String) -> String? {
+    guard let value = unsafe getenv(name) else { return nil }
+    return unsafe String(cString: value)
+  }
+}

@@ -1,0 +1,175 @@
+package import Core
+import FoundationEssentials
+
+/// A sandbox of one test's own, with the built `berth` to use on it as a person would.
+package struct TestHost: Sendable {
+  /// The xenstored it runs on.
+  package enum Store: String, Sendable, CaseIterable {
+    case c, ox
+    /// oxenstored that fails some commits on purpose.
+    case failing
+  }
+
+  package let folder: TemporaryFolder
+  package var directory: String { "\(folder.path)/host" }
+
+  /// Starts a sandbox, lends it to `body`, and ends it whatever `body` does.
+  package static func with<Result: Sendable>(
+    _ scenario: String, _ store: Store = .c, isTracing: Bool = false,
+    _ body: (TestHost) async throws -> Result
+  ) async throws -> Result {
+    let host = TestHost(folder: try TemporaryFolder())
+    try host.folder.write("scenario.yaml", scenario)
+    var words = ["sandbox", "start", "\(host.folder.path)/scenario.yaml", "--store", store == .c ? "c" : "ox"]
+    if store == .failing { words.append("--test-eagain") }
+    if isTracing { words.append("--trace") }
+    let start = try await host.berth(words)
+    guard start.status == 0 else {
+      throw Command.Failure(description: "the sandbox did not start: \(start.errors)\(start.output)")
+    }
+    let result: Swift.Result<Result, any Error>
+    do {
+      result = .success(try await body(host))
+    } catch {
+      result = .failure(error)
+    }
+    let stop = try await host.berth(["sandbox", "stop"])
+    guard stop.status == 0 else { throw Command.Failure(description: "the sandbox did not stop: \(stop.errors)") }
+    return try result.get()
+  }
+
+  // MARK: What a person types
+
+  /// Runs `berth` on this sandbox.
+  package func berth(
+    _ words: [String], environment: [String: String] = [:], input: String? = nil, within deadline: Duration = .seconds(90)
+  ) async throws -> Command.Result {
+    try await Command.berth(
+      words, environment: ["BERTH_SANDBOX": directory].merging(environment) { $1 }, input: input
+    ).run(within: deadline)
+  }
+
+  package func berth(_ words: String...) async throws -> Command.Result { try await berth(words) }
+
+  /// Changes something in the running sandbox: `pause net`, `answers net never`, …
+  package func change(_ words: String...) async throws {
+    let result = try await berth(["sandbox"] + words)
+    guard result.status == 0 else { throw Command.Failure(description: "sandbox \(words): \(result.errors)") }
+  }
+
+  /// Writes a manifest that declares these domains' devices; the path of the file.
+  package func manifest(
+    _ domains: [String: [PCIAddress]], options: String? = nil, policy: String? = nil, name: String = "host.yaml"
+  ) throws -> String {
+    var text = "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec:\n"
+    if let policy { text += "  policy: \(policy)\n" }
+    text += "  domains:\n"
+    for (name, devices) in domains.sorted(by: { $0.key < $1.key }) {
+      text += "    \(name):\n      devices:\(devices.isEmpty ? " []" : "")\n"
+      for device in devices { text += "        - {address: \"\(device)\"\(options.map { ", " + $0 } ?? "")}\n" }
+    }
+    try folder.write(name, text)
+    return "\(folder.path)/\(name)"
+  }
+
+  /// A stock Xen program on this sandbox's xenstored; `isPreloaded` gives it the sandbox's hypervisor and kernel too.
+  package func stock(_ program: String, _ words: [String], isPreloaded: Bool = false) -> Command {
+    var environment = [
+      "BERTH_SANDBOX": directory, "XENSTORED_PATH": "\(directory)/xenstored/socket",
+      "XENSTORED_RUNDIR": "\(directory)/xenstored",
+    ]
+    if isPreloaded { environment["LD_PRELOAD"] = Command.built("libBerthPreload.so") }
+    return Command(program, words, environment: environment)
+  }
+
+  // MARK: What is so
+
+  /// How many requests that change something xenstored has served so far. The sandbox must have been started with a
+  /// trace.
+  package func storeChanges() throws -> Int {
+    let trace = String(decoding: try folder.read("host/log/xenstored.trace"), as: UTF8.self)
+    let changes = ["WRITE", "MKDIR", "RM", "SET_PERMS"]
+    return trace.split(separator: "\n").count { line in
+      let words = line.split(separator: " ")
+      // `IN <connection> <date> <time> <request> (…)` (trace_io, tools/xenstore/xenstored_core.c, 4.17).
+      return words.count > 4 && words[0] == "IN" && changes.contains(String(words[4]))
+    }
+  }
+
+  /// Every node at and below a path of xenstore, with its value, as Debian's own client reads them.
+  package func nodes(below path: String) async throws -> [String: String] {
+    let listing = try await stock("/usr/bin/xenstore-ls", ["-f", path]).run()
+    // A path that is not there is told in words only.
+    guard listing.status == 0 || listing.errors.contains("No such file") || listing.errors.contains("couldn't") else {
+      throw Command.Failure(description: "xenstore-ls: \(listing.errors)")
+    }
+    var nodes: [String: String] = [:]
+    for line in listing.output.split(separator: "\n") {
+      guard let equals = line.firstRange(of: " = \"") else { continue }
+      nodes[String(line[..<equals.lowerBound])] = String(line[equals.upperBound...].dropLast())
+    }
+    return nodes
+  }
+
+  package func write(_ path: String, _ value: String) async throws {
+    let result = try await stock("/usr/bin/xenstore-write", [path, value]).run()
+    guard result.status == 0 else { throw Command.Failure(description: "xenstore-write: \(result.errors)") }
+  }
+
+  /// The domains and devices as the simulated hypervisor, kernel and guests have them.
+  package func status() async throws -> SandboxView {
+    let result = try await berth(["sandbox", "status", "-o", "json"])
+    guard result.status == 0 else { throw Command.Failure(description: "sandbox status: \(result.errors)") }
+    return try JSONDecoder().decode(SandboxView.self, from: Data(result.output.utf8))
+  }
+
+  /// The devices that libxl's saved configuration of a domain lists.
+  package func savedDevices(of domain: SandboxView.Domain) throws -> [PCIAddress] {
+    let name = "host/root/var/lib/xen/userdata-d.\(domain.id).\(domain.uuid).libxl-json"
+    return try SavedConfiguration(try folder.read(name)).devices.map(\.address)
+  }
+}
+
+/// The part of a sandbox's status that tests look at.
+package struct SandboxView: Decodable, Sendable {
+  package struct Domain: Decodable, Sendable {
+    package var id: DomainID
+    package var name: String
+    package var uuid: DomainUUID
+    /// What the guest's kernel has on its bus, by the address it sees.
+    package var guestDevices: [PCIAddress: PCIAddress]
+    package var exported: [PCIAddress: PCIAddress]
+    package var assigned: [PCIAddress]
+  }
+  package struct Device: Decodable, Sendable {
+    package var address: PCIAddress
+    package var owner: String
+    package var resets: Int
+  }
+  package var domains: [Domain]
+  package var devices: [Device]
+
+  package func domain(_ name: String) throws -> Domain {
+    guard let domain = domains.first(where: { $0.name == name }) else {
+      throw Command.Failure(description: "the sandbox has no domain \(name)")
+    }
+    return domain
+  }
+}
+
+extension Command {
+  /// The built `berth`.
+  package static func berth(
+    _ words: [String], environment: [String: String] = [:], input: String? = nil
+  ) -> Command {
+    // What the person running the tests has set must not decide what they see.
+    let neutral = ["LC_ALL": "C.UTF-8", "NO_COLOR": "1", "BERTH_SANDBOX": "", "BERTH_MANIFEST": ""]
+    return Command(built("berth"), words, environment: neutral.merging(environment) { $1 }, input: input)
+  }
+
+  /// A file beside this test program: what the package builds lies in one folder.
+  package static func built(_ name: String) -> String {
+    let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    return program.deletingLastPathComponent().appendingPathComponent(name).path
+  }
+}

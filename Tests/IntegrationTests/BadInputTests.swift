@@ -1,0 +1,120 @@
+import Core
+import TestSupport
+import Testing
+
+/// What bad input gets: the exit code that the README names, a place, and nothing is touched.
+struct `Bad input` {
+  /// A manifest's text, and what the messages must contain.
+  static let manifests: [(name: String, text: String, words: [String])] = [
+    ("syntax", "spec: [1, 2\n", ["m.yaml:"]),
+    ("unknown key", manifest("domains: {net: {devises: []}}"), ["devises", "devices"]),
+    ("duplicate key", manifest("domains: {net: {devices: []}, net: {devices: []}}"), ["net", "m.yaml:3:"]),
+    ("wrong type", manifest("domains: [1]"), ["m.yaml:3:"]),
+    ("two domains for one device", manifest("domains: {a: {devices: [\"03:00.0\"]}, b: {devices: [\"03:00.0\"]}}"),
+     ["0000:03:00.0", "'a'", "'b'"]),
+    ("bad address", manifest("domains: {a: {devices: [\"03:00.9\"]}}"), ["03:00.9", "m.yaml:3:"]),
+    ("an address that became a number", manifest("domains: {a: {devices: [14.0]}}"), ["14.0"]),
+    ("all errors at once", manifest("domains: {a: {devices: [\"x\"], b: 1}}\n  polizy: {}"), ["polizy", "\"x\"", "'b'"]),
+    ("no UTF-8", "spec: \u{0}\n", ["m.yaml:1:"]),
+  ]
+
+  private static func manifest(_ spec: String) -> String {
+    "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec: {\(spec)}\n"
+  }
+
+  @Test(arguments: manifests)
+  func `an invalid manifest is told with its places`(_ row: (name: String, text: String, words: [String])) async throws {
+    let folder = try TemporaryFolder()
+    try folder.write("m.yaml", row.text)
+    for command in [["validate"], ["plan", "--sandbox", "\(folder.path)/none"]] {
+      let result = try await Command.berth(command + ["\(folder.path)/m.yaml"]).run()
+      #expect(result.status == 65, "\(row.name), \(command): \(result.errors)\(result.output)")
+      for word in row.words {
+        #expect((result.errors + result.output).contains(word), "\(row.name): \(word) is not in\n\(result.errors)\(result.output)")
+      }
+    }
+  }
+
+  @Test func `a manifest that is not there, is empty, or a directory without one`() async throws {
+    let folder = try TemporaryFolder()
+    try folder.write("empty.yaml", "")
+    try folder.makeFolder("directory")
+    for path in ["missing.yaml", "empty.yaml", "directory"] {
+      let result = try await Command.berth(["validate", "\(folder.path)/\(path)"]).run()
+      #expect(result.status == 66, "\(path): \(result.errors)")
+      #expect(result.errors.contains(path))
+    }
+  }
+
+  static let bombs: [(name: String, text: @Sendable () -> String)] = [
+    ("ten megabytes", { "spec:\n" + String(repeating: "  - aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", count: 200_000) }),
+    ("a thousand levels", { "spec: " + String(repeating: "[", count: 1000) + String(repeating: "]", count: 1000) + "\n" }),
+    (
+      "an alias bomb",
+      {
+        "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+          + (1..<20).map { "a\($0): &a\($0) [\(Array(repeating: "*a\($0 - 1)", count: 9).joined(separator: ", "))]\n" }.joined()
+      }
+    ),
+  ]
+
+  @Test(arguments: bombs)
+  func `what is made to exhaust a reader is refused soon and cheaply`(
+    _ bomb: (name: String, text: @Sendable () -> String)
+  ) async throws {
+    let folder = try TemporaryFolder()
+    try folder.write("bomb.yaml", bomb.text())
+    // The limit of address space is the bound on memory: a reader that tries to expand the bomb ends without 65.
+    let result = try await Command(
+      "/bin/sh", ["-c", "ulimit -v 2000000; exec \"$0\" validate \"$1\"", Command.built("berth"), "\(folder.path)/bomb.yaml"]
+    ).run(within: .seconds(20))
+    #expect(result.status == 65, "\(bomb.name): \(result.errors.prefix(2000))")
+  }
+
+  @Test func `no xenstored is said so, with what was tried`() async throws {
+    let folder = try TemporaryFolder()
+    try folder.write("m.yaml", Self.manifest("domains: {a: {devices: [\"03:00.0\"]}}"))
+    let none = try await Command.berth(["plan", "\(folder.path)/m.yaml", "--sandbox", "\(folder.path)/none"]).run()
+    #expect(none.status == 69, "\(none.errors)")
+    #expect(none.errors.contains("\(folder.path)/none"))
+  }
+
+  @Test func `arguments that are none are a matter of usage`() async throws {
+    for words in [["plan"], ["frobnicate"], ["apply", "--yes", "--lock-timeout", "soon", "x.yaml"]] {
+      let result = try await Command.berth(words).run()
+      #expect(result.status == 64, "\(words): \(result.errors)")
+      #expect(result.output == "", "messages go to standard error")
+    }
+  }
+
+  @Test func `a damaged back end is named and left as found`() async throws {
+    let path = "/local/domain/0/backend/pci/5/0"
+    let scenario = TestScenario.host(
+      ["{name: net, domid: 5, devices: [\"\(Sample.address(0))\", \"\(Sample.address(1))\"]}", "{name: good, domid: 6}"],
+      faults: "{store: {\(path)/dev-0: null, \(path)/num_devs: \"9999\"}}")
+    try await TestHost.with(scenario) { host in
+      let before = try await host.nodes(below: path)
+      let manifest = try host.manifest(["net": [Sample.address(2)], "good": [Sample.address(3)]])
+      let apply = try await host.berth("apply", manifest, "--yes")
+      #expect([1, 3, 6].contains(apply.status), "\(apply.status) \(apply.output)\(apply.errors)")
+      #expect((apply.output + apply.errors).contains("net"))
+      #expect(try await host.nodes(below: path) == before)
+      #expect(try await host.disagreements(of: "good", expecting: [Sample.address(3)]) == [])
+      let status = try await host.berth("status")
+      #expect(status.status == 0, "\(status.errors)")
+    }
+  }
+
+  @Test func `a damaged saved configuration is named and left as found`() async throws {
+    try await TestHost.with(TestScenario.host()) { host in
+      let domain = try await host.status().domain("net")
+      let file = "host/root/var/lib/xen/userdata-d.\(domain.id).\(domain.uuid).libxl-json"
+      try host.folder.write(file, "{\"c_info\": [}\0")
+      let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
+      #expect([1, 3].contains(apply.status), "\(apply.status) \(apply.output)\(apply.errors)")
+      #expect((apply.output + apply.errors).contains("libxl-json") || apply.output.contains("saved-configuration"))
+      #expect(String(decoding: try host.folder.read(file), as: UTF8.self) == "{\"c_info\": [}\0")
+      #expect(try await host.status().domain("net").assigned.isEmpty)
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import Core
+import FoundationEssentials
+import TestSupport
+import Testing
+
+/// Several at once, as real processes: nobody's device is lost.
+@Suite(.serialized)
+struct Races {
+  static let devices = (0..<8).map(Sample.address)
+
+  @Test(arguments: TestHost.Store.allCases)
+  func `eight applies at once, each with another first device of one fresh domain`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: absent}"]), store) { host in
+      let manifests = try Self.devices.enumerated().map { number, device in
+        try host.manifest(["net": [device]], policy: "{prune: never}", name: "\(number).yaml")
+      }
+      var lost = 0
+      for round in 0..<SoakReport.rounds {
+        try await host.change("start-domain", "net")
+        let results = try await Self.all(manifests.map { manifest in
+          { try await host.berth("apply", manifest, "--yes", "--lock-timeout", "60s", "--wait-timeout", "60s") }
+        })
+        for result in results {
+          #expect(result.status == 0, "round \(round): \(result.output)\(result.errors)")
+        }
+        let findings = try await host.disagreements(of: "net", expecting: Set(Self.devices))
+        #expect(findings == [], "round \(round)")
+        lost += Self.devices.count - Set(try await host.status().domain("net").guestDevices.values).count
+        try await host.change("destroy", "net")
+      }
+      let name = store == .c ? "races_c" : store == .ox ? "races_ox" : "races_eagain"
+      try SoakReport.add(KeyValuePairs(dictionaryLiteral: (name, SoakReport.rounds), ("lost_berth", lost)))
+    }
+  }
+
+  /// libxl reads the number of devices before it takes the lock, so it may overwrite what was added meanwhile.
+  @Test(arguments: [TestHost.Store.c, .ox])
+  func `beside a stock xl pci-attach no device of Berth's stays lost`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: absent}"]), store) { host in
+      let ours = Array(Self.devices[..<4])
+      let manifests = try ours.enumerated().map { number, device in
+        try host.manifest(["net": [device]], policy: "{prune: never}", name: "\(number).yaml")
+      }
+      let all = try host.manifest(["net": ours], policy: "{prune: never}", name: "all.yaml")
+      var lost = 0
+      var readopted = 0
+      for round in 0..<SoakReport.rounds {
+        try await host.change("start-domain", "net")
+        // A bus that is there, so that xl appends to it.
+        #expect(try await host.berth("apply", manifests[0], "--yes").status == 0)
+        let xl = host.stock("/usr/sbin/xl", ["pci-attach", "net", Self.devices[7].text], isPreloaded: true)
+        let results = try await Self.all(
+          manifests[1...].map { manifest in
+            { try await host.berth("apply", manifest, "--yes", "--audit", "-o", "json") }
+          } + [{ try await xl.run() }])
+        for result in results.dropLast() { readopted += try Self.readopted(in: result.output) }
+        let last = try await host.berth("apply", all, "--yes", "-o", "json")
+        readopted += try Self.readopted(in: last.output)
+        #expect(last.status == 0, "round \(round): \(last.output)\(last.errors)")
+        let domain = try await host.status().domain("net")
+        let missing = Set(ours).subtracting(domain.guestDevices.values)
+        #expect(missing == [], "round \(round)")
+        lost += missing.count
+        try await host.change("destroy", "net")
+      }
+      try SoakReport.add(["races_beside_xl": SoakReport.rounds, "lost_beside_xl": lost, "readopted": readopted])
+    }
+  }
+
+  /// Runs all at the same time; the results in order.
+  private static func all(
+    _ commands: [@Sendable () async throws -> Command.Result]
+  ) async throws -> [Command.Result] {
+    try await withThrowingTaskGroup(of: (Int, Command.Result).self) { group in
+      for (number, command) in commands.enumerated() { group.addTask { (number, try await command()) } }
+      return try await group.reduce(into: [(Int, Command.Result)]()) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
+    }
+  }
+
+  private struct Document: Decodable {
+    struct Domain: Decodable { var readopted: [String]? }
+    var domains: [Domain]?
+  }
+
+  /// How many entries an apply's document says were overwritten and are back.
+  private static func readopted(in document: String) throws -> Int {
+    let domains = try JSONDecoder().decode(Document.self, from: Data(document.utf8)).domains ?? []
+    return domains.reduce(0) { $0 + ($1.readopted?.count ?? 0) }
+  }
+}

@@ -1,0 +1,94 @@
+import Core
+import TestSupport
+import Testing
+
+/// What cannot be done is said, with the reason, and the rest is done.
+struct Refusals {
+  @Test func `a device that is missing, the host's, or another guest's is blocked, and the others go on`() async throws {
+    let ahci = "{address: \"0000:00:17.0\", id: \"8086:a352\", driver: ahci}"
+    let scenario = TestScenario.host(
+      devices: 3, extraDevices: [ahci],
+      ["{name: net, domid: 5}", "{name: other, domid: 6, devices: [\"\(Sample.address(1))\"]}"])
+    try await TestHost.with(scenario) { host in
+      let good = Sample.address(0)
+      let wanted = [good, Sample.address(1), Sample.address(30)] + [PCIAddress("0000:00:17.0")].compactMap { $0 }
+      let apply = try await host.berth("apply", try host.manifest(["net": wanted]), "--yes")
+      #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
+      for reason in ["device-missing", "not-on-pciback", "assigned-elsewhere"] {
+        #expect(apply.output.contains(reason), "\(reason) is not told in\n\(apply.output)")
+      }
+      #expect(try await host.disagreements(of: "net", expecting: [good]) == [])
+      #expect(try await host.disagreements(of: "other", expecting: [Sample.address(1)]) == [])
+    }
+  }
+
+  @Test(arguments: [("{name: net, domid: 5, kind: pvh}", "pvh"), ("{name: net, domid: 5, iommu: false}", "iommu")])
+  func `a domain that cannot have devices is said so`(_ domain: String, _ reason: String) async throws {
+    try await TestHost.with(TestScenario.host([domain])) { host in
+      let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
+      #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
+      #expect(apply.output.lowercased().contains(reason))
+      #expect(try await host.status().domain("net").assigned.isEmpty)
+    }
+  }
+
+  @Test func `a domain that is not there is pending, and a failure only where it must run`() async throws {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: absent}"])) { host in
+      let manifest = try host.manifest(["net": [Sample.address(0)]])
+      let plan = try await host.berth("plan", manifest)
+      #expect(plan.status == 0)
+      #expect(plan.output.contains("pending"))
+      #expect(try await host.berth("apply", manifest, "--yes").status == 0)
+      #expect(try await host.berth("apply", manifest, "--yes", "--require-running").status == 1)
+      try await host.change("start-domain", "net")
+      #expect(try await host.berth("apply", manifest, "--yes").status == 0)
+      #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0)]) == [])
+    }
+  }
+
+  @Test func `a device that is not what the manifest says is left alone`() async throws {
+    try await TestHost.with(TestScenario.host()) { host in
+      try host.folder.write(
+        "host.yaml",
+        """
+        apiVersion: berth/v1alpha1
+        kind: HostAssignments
+        spec:
+          devices: {lan: {address: "\(Sample.address(0))", id: 10de:2504}}
+          domains: {net: {devices: [lan, "\(Sample.address(1))"]}}
+
+        """)
+      let apply = try await host.berth("apply", "\(host.folder.path)/host.yaml", "--yes")
+      #expect(apply.status == 3)
+      #expect(apply.output.contains("identity-mismatch"))
+      #expect(apply.output.contains("8086:1533"))
+      #expect(try await host.disagreements(of: "net", expecting: [Sample.address(1)]) == [])
+    }
+  }
+
+  @Test func `more removals than the policy allows are refused as a whole`() async throws {
+    try await TestHost.with(TestScenario.host()) { host in
+      let all = try host.manifest(["net": (0..<3).map(Sample.address)], name: "all.yaml")
+      #expect(try await host.berth("apply", all, "--yes").status == 0)
+      let none = try host.manifest(["net": []], policy: "{maxRemovals: 2}", name: "none.yaml")
+      let apply = try await host.berth("apply", none, "--yes")
+      #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
+      #expect(try await host.disagreements(of: "net", expecting: Set((0..<3).map(Sample.address))) == [])
+      #expect(try await host.berth("apply", none, "--yes", "--allow-removals").status == 0)
+      #expect(try await host.disagreements(of: "net", expecting: []) == [])
+    }
+  }
+
+  @Test func `a lock that is held is waited for until the deadline, and its holder is named`() async throws {
+    try await TestHost.with(TestScenario.host(faults: "{heldLocks: [net]}")) { host in
+      let manifest = try host.manifest(["net": [Sample.address(0)]])
+      let apply = try await host.berth("apply", manifest, "--yes", "--lock-timeout", "300ms")
+      #expect(apply.status == 75, "\(apply.output)\(apply.errors)")
+      #expect((apply.output + apply.errors).contains("sandbox serve"), "the holder's command is not told")
+      #expect(try await host.status().domain("net").assigned.isEmpty, "what was claimed is given back")
+      try await host.change("unlock", "net")
+      #expect(try await host.berth("apply", manifest, "--yes").status == 0)
+      #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0)]) == [])
+    }
+  }
+}

@@ -1,0 +1,56 @@
+import Core
+import TestSupport
+import Testing
+
+/// A guest that does not answer leaves an outcome that is not known, and the next run goes on from there.
+struct `Guests that do not answer` {
+  @Test(arguments: [TestHost.Store.c, .ox])
+  func `an attach is unknown, and done once the guest answers`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5, answers: never}"]), store) { host in
+      let manifest = try host.manifest(["net": [Sample.address(0), Sample.address(1)]])
+      let apply = try await host.berth("apply", manifest, "--yes", "--wait-timeout", "300ms")
+      #expect(apply.status == 7, "\(apply.output)\(apply.errors)")
+      #expect(apply.output.contains("unknown"))
+      try await host.change("answers", "net", "normal")
+      let again = try await host.berth("apply", manifest, "--yes")
+      #expect(again.status == 0, "\(again.output)\(again.errors)")
+      #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0), Sample.address(1)]) == [])
+    }
+  }
+
+  @Test(arguments: [TestHost.Store.c, .ox])
+  func `a detach is never called done before the guest let go`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(), store) { host in
+      let both = try host.manifest(["net": [Sample.address(0), Sample.address(1)]], name: "both.yaml")
+      let one = try host.manifest(["net": [Sample.address(0)]], name: "one.yaml")
+      #expect(try await host.berth("apply", both, "--yes").status == 0)
+      try await host.change("answers", "net", "never")
+      let apply = try await host.berth("apply", one, "--yes", "--wait-timeout", "300ms")
+      #expect(apply.status == 7, "\(apply.output)\(apply.errors)")
+      #expect(try await host.status().domain("net").assigned.contains(Sample.address(1)), "the guest may be using it")
+      try await host.change("answers", "net", "normal")
+      let again = try await host.berth("apply", one, "--yes")
+      #expect(again.status == 0, "\(again.output)\(again.errors)")
+      #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0)]) == [])
+    }
+  }
+
+  @Test func `a slow guest is waited for`() async throws {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5, answers: slow, delay: 300ms}"])) { host in
+      let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
+      #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
+      #expect(apply.duration > .milliseconds(300))
+      #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0)]) == [])
+    }
+  }
+
+  @Test func `a guest that writes nonsense harms nobody else`() async throws {
+    let scenario = TestScenario.host(["{name: net, domid: 5, answers: wrong}", "{name: good, domid: 6}"])
+    try await TestHost.with(scenario) { host in
+      let manifest = try host.manifest(["net": [Sample.address(0)], "good": [Sample.address(1)]])
+      let apply = try await host.berth("apply", manifest, "--yes", "--wait-timeout", "300ms")
+      #expect([1, 6, 7].contains(apply.status), "\(apply.status) \(apply.output)\(apply.errors)")
+      #expect(try await host.disagreements(of: "good", expecting: [Sample.address(1)]) == [])
+    }
+  }
+}
