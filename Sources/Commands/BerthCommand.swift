@@ -44,6 +44,11 @@ extension BerthCommand {
 
 /// The whole program: reads `arguments` (without the program's name), does the work, and returns the exit status.
 package func runBerth(_ arguments: [String], in context: CommandContext) -> Int32 {
+  // Building the parser costs more than all the rest of this answer.
+  if arguments == ["--version"] {
+    context.standardOutput(berthVersion + "\n")
+    return ExitStatus.done.rawValue
+  }
   do {
     var command = try RootCommand.parseAsRoot(arguments)
     guard let command = command as? any BerthCommand else {

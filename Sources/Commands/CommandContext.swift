@@ -16,7 +16,7 @@ package struct CommandContext: Sendable {
   package var isOutputTerminal: Bool
   package var isErrorTerminal: Bool
   package var userID: UInt32
-  /// Where this program is, for those it starts itself.
+  /// By which this program was started, and can be again: a path, or a name to be looked for in PATH.
   package var programPath: String
   /// The machine's name, by which manifests select.
   package var hostName: @Sendable () -> String

@@ -67,7 +67,7 @@ extension Reason {
     case .identityUnknown: "see why sysfs gives no vendor and device for it, or leave the id out of the manifest"
     case .hostWithoutIOMMU: "turn on VT-d or AMD-Vi in the firmware, and boot Xen without iommu=0"
     case .domainWithoutIOMMU: "put `passthrough=\"enabled\"` into the domain's configuration and create it again"
-    case .kindNotSupported: "use a PV or an HVM domain, or leave the device out of this one"
+    case .kindNotSupported: "use a PV domain, or leave the device out of this one"
     case .domainMismatch: "correct the uuid in the manifest, or leave it out if any domain of this name will do"
     case .domainAmbiguous: "rename one of them with `xl rename`, or declare the uuid"
     case .removalLimit: "if these removals are meant, run again with --allow-removals"

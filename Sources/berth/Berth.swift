@@ -29,17 +29,10 @@ struct Berth {
       readLine: { Swift.readLine() },
       isInputTerminal: isatty(STDIN_FILENO) == 1, isOutputTerminal: isatty(STDOUT_FILENO) == 1,
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),
-      programPath: programPath(),
+      programPath: CommandLine.arguments.first ?? "berth",
       hostName: { machine.name },
       openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
       names: { devices in machine.names(for: devices) })
-  }
-
-  /// Where this program's file is.
-  private static func programPath() -> String {
-    guard let path = unsafe realpath("/proc/self/exe", nil) else { return "berth" }
-    defer { unsafe free(path) }
-    return unsafe String(cString: path)
   }
 
   /// The variables Berth knows; the others are none of its business.

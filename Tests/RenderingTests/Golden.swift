@@ -19,3 +19,9 @@ func expectGolden(
     actual == String(decoding: expected, as: UTF8.self), "\(name) differs; RECORD=1 rewrites it",
     sourceLocation: location)
 }
+
+/// The text of a file of this repository.
+func repositoryFile(_ path: String, file: String = #filePath) throws -> String {
+  let root = file.split(separator: "/").dropLast(3).joined(separator: "/")
+  return String(decoding: try #require(FileManager.default.contents(atPath: "/\(root)/\(path)")), as: UTF8.self)
+}

@@ -28,6 +28,24 @@ import Testing
     #expect(try #require(Reason.domainPaused.remedy(device: device, domain: "vm")).contains("xl unpause vm"))
   }
 
+  @Test func `the documents explain every reason in the same words`() throws {
+    let text = try repositoryFile("docs/output.md")
+    for reason in Reason.allCases {
+      let row = "| `\(reason.rawValue)` | \(reason.meaning) | \(reason.remedy ?? "") |\n"
+      #expect(text.contains(row), "docs/output.md lacks: \(row)")
+    }
+  }
+
+  @Test func `the documents explain every exit status`() throws {
+    let text = try repositoryFile("docs/exit-codes.md")
+    for status: Core.ExitStatus in [
+      .done, .failed, .changesPending, .blocked, .rolledBack, .partlyApplied, .unknown, .usage, .invalidManifest,
+      .noManifest, .unreachable, .lockBusy, .notPermitted, .hostNotPrepared, .interrupted,
+    ] {
+      #expect(text.contains("\n| \(status.rawValue) | "), "docs/exit-codes.md lacks \(status)")
+    }
+  }
+
   @Test func `reasons differ in their sentences`() {
     #expect(Set(Reason.allCases.map(\.meaning)).count == Reason.allCases.count)
   }
