@@ -23,7 +23,7 @@ import Testing
     #expect(try tree.pcibackDevices() == [])
     #expect(try tree.facts(of: device) == nil)
     #expect(try !tree.hasBackEndObject(for: DomainID(3)))
-    #expect(tree.listenForExports() == nil)
+    #expect(tree.listenForExports(sinceBoot: false) == nil)
   }
 
   @Test func `the driver's folder lists its devices`() throws {
@@ -147,7 +147,7 @@ import Testing
 
   @Test func `exports are told from the moment of listening on`() throws {
     try folder.write("dev/kmsg", "6,1,100,-;pciback 0000:00:06.0: registering for 9\n")
-    let log = try #require(tree.listenForExports())
+    let log = try #require(tree.listenForExports(sinceBoot: false))
     #expect(try log.exports() == [])
     try append(
       """
@@ -188,7 +188,7 @@ import Testing
   @Test func `this machine's own tree can be read`() throws {
     let here = SysfsTree(root: "/")
     for device in try here.pcibackDevices() { #expect(try here.facts(of: device)?.isOnPCIBack == true) }
-    if let log = here.listenForExports() { #expect(try log.exports() != nil) }
+    if let log = here.listenForExports(sinceBoot: false) { #expect(try log.exports() != nil) }
   }
 }
 
