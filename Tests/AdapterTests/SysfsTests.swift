@@ -177,8 +177,19 @@ import Testing
     #expect(try log.exports() == [first] + others)
   }
 
+  @Test func `the log since boot counts only where its first record is there`() throws {
+    let export = "6,1,100,-;pciback 0000:00:06.0: registering for 9\n"
+    try folder.write("dev/kmsg", "5,0,0,-;Linux version 6.1.0\n" + export)
+    let record = ExportRecord(device: PCIAddress(sbdf: 0x30), domain: DomainID(9), slot: 6)
+    #expect(try tree.listenForExports(sinceBoot: true)?.exports() == [record])
+    #expect(try tree.listenForExports(sinceBoot: false)?.exports() == [])
+    try folder.write("dev/kmsg", export)
+    let log = try #require(tree.listenForExports(sinceBoot: true))
+    #expect(try log.exports() == nil)
+    #expect(try log.exports() == nil)
+  }
+
   private func append(_ text: String) throws {
-    try folder.write("dev/kmsg.new", text)
     let number = unsafe open(folder.path + "/dev/kmsg", O_WRONLY | O_APPEND)
     defer { close(number) }
     let bytes = Array(text.utf8)
