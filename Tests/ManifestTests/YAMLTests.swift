@@ -129,7 +129,9 @@ func outline(_ node: YAMLNode) -> String {
       text += "a\(level): &a\(level) [\(Array(repeating: alias, count: 9).joined(separator: ", "))]\n"
     }
     let (documents, messages) = read(text)
-    #expect(documents.isEmpty)
+    // The documents themselves must not stand in an expectation: told in a failure, they would be expanded.
+    let count = documents.count
+    #expect(count == 0)
     #expect(messages.map(\.message) == ["more than 200000 values, those that aliases repeat counted each time"])
   }
 
