@@ -40,12 +40,24 @@ func readManifests<Value>(_ read: () throws(ManifestFailure) -> Value) throws(Fa
 extension BerthCommand {
   /// Reads manifests; what is wrong with them is written to standard error, all of it.
   func load(_ paths: [String], in context: CommandContext) throws(Failure) -> LoadedManifests {
-    let hostName = try hostName(in: context)
-    switch try readManifests({ () throws(ManifestFailure) in try loadManifests(paths: paths, hostName: hostName) }) {
-    case .valid(let loaded):
-      report(loaded.warnings, in: context)
-      if global.verbose { report(loaded.skipped, in: context) }
-      return loaded
+    let name: String
+    do throws(Failure) { name = try hostName(in: context) } catch {
+      // What is wrong with a manifest is told also where its host cannot be reached.
+      _ = try valid({ () throws(ManifestFailure) in try validateManifests(paths: paths) }, in: context)
+      throw error
+    }
+    let loaded = try valid(
+      { () throws(ManifestFailure) in try loadManifests(paths: paths, hostName: name) }, in: context)
+    report(loaded.warnings, in: context)
+    if global.verbose { report(loaded.skipped, in: context) }
+    return loaded
+  }
+
+  private func valid<Value>(
+    _ read: () throws(ManifestFailure) -> Value, in context: CommandContext
+  ) throws(Failure) -> Value {
+    switch try readManifests(read) {
+    case .valid(let value): return value
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
       let errors = diagnostics.count { $0.severity == .error }

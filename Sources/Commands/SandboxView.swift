@@ -7,12 +7,19 @@ struct SandboxView: View {
   var status: SandboxStatus
 
   struct Document: Encodable {
-    let formatVersion = 1
-    let kind = "SandboxStatus"
-    let sandbox: SandboxStatus
+    private enum Key: CodingKey { case formatVersion, kind }
+    let status: SandboxStatus
+
+    /// The status' own keys, with those that every document has beside them.
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: Key.self)
+      try container.encode(1, forKey: .formatVersion)
+      try container.encode("SandboxStatus", forKey: .kind)
+      try status.encode(to: encoder)
+    }
   }
 
-  var document: Document { Document(sandbox: status) }
+  var document: Document { Document(status: status) }
 
   func text(_ style: TextStyle) -> String {
     var lines = ["\(status.host) · \(status.store.rawValue) xenstored, process \(status.storeProcess)", ""]

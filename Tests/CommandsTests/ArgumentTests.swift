@@ -83,4 +83,23 @@ import Testing
       #expect(world.state.withLock { $0.opened } == ["/a", "/b", "/c", "/d", nil])
     }
   }
+
+  @Test func `a sandbox is asked for by its directory, and started from a file`() throws {
+    let world = FakeWorld()
+    for words in [["start", "s.yaml"], ["stop"], ["status"], ["pause", "net"], ["answers", "net", "never"]] {
+      #expect(world.run(["sandbox"] + words) == 64)
+    }
+    #expect(world.messages.contains("--sandbox DIR"))
+    #expect(world.run("sandbox", "answers", "net", "perhaps", "--sandbox", "/nowhere") == 64)
+    let folder = "/tmp/berth-no-such-folder-\(UInt64.random(in: 0...UInt64.max))"
+    #expect(world.run("sandbox", "start", "\(folder)/s.yaml", "--sandbox", folder) == 66)
+    #expect(world.run("sandbox", "status", "--sandbox", folder) == 69)
+    #expect(world.run("sandbox", "pause", "net", "--sandbox", folder) == 69)
+  }
+
+  @Test func `the simulator's own command is not for people`() {
+    let world = FakeWorld()
+    #expect(world.run("sandbox", "--help") == 0)
+    #expect(world.output.contains("start-domain") && !world.output.contains("serve"))
+  }
 }

@@ -3,6 +3,7 @@ import Core
 import FoundationEssentials
 import Reconciling
 import Rendering
+import Sandbox
 import Synchronization
 import Testing
 
@@ -30,6 +31,7 @@ final class FakeWorld: Sendable {
     var outcome = ApplyOutcome()
     var events: [ApplyEvent] = []
     var observeFailure: HostError?
+    var isSandboxDown = false
     var answers: [String] = []
   }
 
@@ -50,7 +52,9 @@ final class FakeWorld: Sendable {
       },
       isInputTerminal: given.isTerminal, isOutputTerminal: given.isTerminal, isErrorTerminal: given.isTerminal,
       userID: 1000, hostName: { "host17" },
-      sandboxHostName: { directory in .success("host17") },
+      sandboxHostName: { directory in
+        given.isSandboxDown ? .failure(SandboxError(.notRunning, "no sandbox in \(directory)")) : .success("host17")
+      },
       openHost: { sandbox, name in
         self.state.withLock { $0.opened.append(sandbox) }
         return HostSession(
