@@ -66,7 +66,7 @@ let package = Package(
     .testTarget(
       name: "AdapterTests", dependencies: ["Core", "LinuxAdapter", "XenAdapter", "TestSupport"]),
     .testTarget(
-      name: "SandboxTests", dependencies: ["Core", "Sandbox", "TestSupport"]),
+      name: "SandboxTests", dependencies: ["Core", "Sandbox", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(
       name: "IntegrationTests", dependencies: ["Core", "TestSupport", "berth"]),
   ]

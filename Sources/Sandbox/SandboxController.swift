@@ -15,19 +15,14 @@ package struct SandboxController: Sendable {
     testEagain: Bool = false, serverCommand: [String], preload: String? = nil,
     until deadline: ContinuousClock.Instant = .now + .seconds(30)
   ) throws(SandboxError) -> SandboxDescription {
-    let paths = SandboxPaths(directory: directory)
-    let library: String
-    if let preload { library = preload } else { library = try Self.preloadLibrary() }
-    try prepare(
-      paths, scenario: scenario, scenarioName: scenarioName,
-      SandboxDescription(
-        paths: paths, store: store, isTracing: isTracing, testEagain: testEagain, preload: library))
-
+    let paths = try prepare(
+      scenario: scenario, scenarioName: scenarioName, directory: directory, store: store, isTracing: isTracing,
+      testEagain: testEagain, preload: preload)
     var ends: [Int32] = [0, 0]
-    guard unsafe pipe(&ends) == 0 else { throw systemError("making a pipe") }
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    guard unsafe socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw systemError("making a pair of sockets") }
     let reader = Descriptor(ends[0])
     var writer: Descriptor? = Descriptor(ends[1])
-    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     var environment = Processes.environment()
     environment[readyVariable] = "3"
     _ = try Processes.start(
@@ -87,10 +82,16 @@ package struct SandboxController: Sendable {
 
   // MARK: Parts
 
-  /// Checks all that can be checked before anything is made, then makes the directory.
-  func prepare(
-    _ paths: SandboxPaths, scenario: [UInt8], scenarioName: String, _ description: SandboxDescription
-  ) throws(SandboxError) {
+  /// Makes a sandbox's directory after all that can be checked is: what `start` does before it starts anything.
+  package func prepare(
+    scenario: [UInt8], scenarioName: String, directory: String, store: StoreKind, isTracing: Bool = false,
+    testEagain: Bool = false, preload: String? = nil
+  ) throws(SandboxError) -> SandboxPaths {
+    let paths = SandboxPaths(directory: directory)
+    let library: String
+    if let preload { library = preload } else { library = try Self.preloadLibrary() }
+    let description = SandboxDescription(
+      paths: paths, store: store, isTracing: isTracing, testEagain: testEagain, preload: library)
     try paths.check()
     guard !paths.directory.contains(where: { $0 == "\n" || $0 == " " }) else {
       throw SandboxError(.inUse, "a sandbox's directory cannot have blanks in its path: \(paths.directory)")
@@ -110,6 +111,7 @@ package struct SandboxController: Sendable {
     for path in [paths.log, paths.store] { try Files.makeDirectories(path) }
     try Files.writeBytes(paths.scenario, scenario, flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
     try description.save(to: paths.description)
+    return paths
   }
 
   /// Whether a simulator holds the sandbox's lock.

@@ -139,7 +139,8 @@ private struct ScenarioReader {
     var known: [PCIAddress: SourceMark] = [:]
     for device in devices {
       if let first = known.updateValue(device.mark, forKey: device.value.address) {
-        report.error("the device \(device.value.address) is there twice", at: device.mark, notes: [.init("first", at: first)])
+        report.error(
+          "the device \(device.value.address) is there twice", at: device.mark, notes: [.init("first", at: first)])
       }
     }
     let assignable = Set(devices.map(\.value).filter { $0.driver == ScenarioDevice.pciback }.map(\.address))

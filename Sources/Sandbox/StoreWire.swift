@@ -36,16 +36,20 @@ final class StoreWire {
 
   /// The paths whose watches fired since the last call; reads what has arrived without waiting.
   func takeEvents() throws(StoreError) -> [String] {
+    noteReceived()
     while Sockets.waitFor(descriptor, Int16(POLLIN), milliseconds: 0) {
       try receive()
-      while let message = takeMessage() { note(message) }
+      noteReceived()
     }
     defer { events = [] }
     return events
   }
 
-  /// Whether events are known already, so that a poll would wait in vain.
-  var hasEvents: Bool { !events.isEmpty }
+  /// Whether events have arrived already, so that a poll would wait in vain: one may have come with a reply.
+  var hasEvents: Bool {
+    noteReceived()
+    return !events.isEmpty
+  }
 
   /// Sends one request and waits for its reply.
   ///
@@ -86,6 +90,10 @@ final class StoreWire {
   }
 
   private typealias Message = (type: UInt32, payload: [UInt8])
+
+  private func noteReceived() {
+    while let message = takeMessage() { note(message) }
+  }
 
   private func note(_ message: Message) {
     guard message.type == Request.watchEvent.rawValue else { return }

@@ -1,0 +1,44 @@
+import Glibc
+
+func fileExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+/// A file's bytes.
+func fileBytes(_ path: String) throws -> [UInt8] {
+  guard let file = unsafe fopen(path, "r") else { throw TestFailure("cannot open \(path): \(errno)") }
+  defer { unsafe fclose(file) }
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 65536)
+  while true {
+    let count = unsafe fread(&chunk, 1, chunk.count, file)
+    guard count > 0 else { return bytes }
+    bytes += chunk[..<count]
+  }
+}
+
+func fileText(_ path: String) throws -> String { String(decoding: try fileBytes(path), as: UTF8.self) }
+
+/// Writes as a shell's `echo text > path` does.
+func writeFile(_ path: String, _ text: String) throws {
+  guard let file = unsafe fopen(path, "w") else { throw TestFailure("cannot open \(path): \(errno)") }
+  unsafe fputs(text, file)
+  unsafe fclose(file)
+}
+
+/// Why a test could not go on.
+struct TestFailure: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+func fileNames(_ folder: String) throws -> [String] {
+  guard let directory = unsafe opendir(folder) else { throw TestFailure("cannot list \(folder): \(errno)") }
+  defer { unsafe closedir(directory) }
+  var names: [String] = []
+  while let entry = unsafe readdir(directory) {
+    names.append(
+      unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+        unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      })
+  }
+  return names.sorted()
+}

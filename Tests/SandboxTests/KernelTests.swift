@@ -1,0 +1,318 @@
+import Core
+import Sandbox
+import TestSupport
+import Testing
+
+/// pciback and pcifront, as seen on a real Xen 4.17 with Linux 6.1.
+struct KernelTests {
+  private let devices = (0..<8).map { Sample.address($0) }
+
+  @Test func `three first devices in one commit reach the guest`() throws {
+    let bench = KernelBench()
+    try bench.connect(Array(devices[0..<3]))
+    #expect(bench.states == "4/4")
+    #expect((0..<3).map(bench.entry) == ["3", "3", "3"])
+    #expect((0..<3).map(bench.place) == ["0000:00:00.00", "0000:00:01.00", "0000:00:02.00"])
+    #expect(bench.guestDevices == [0: devices[0], 1: devices[1], 2: devices[2]])
+    #expect(bench.store[bench.back + "/root-0"] == "0000:00")
+    #expect(bench.store[bench.back + "/root_num"] == "1")
+    #expect(bench.objects == [bench.domain])
+    #expect(
+      bench.log.prefix(2) == [
+        "\(devices[0]) xen_pciback: vpci: assign to virtual slot 0", "\(devices[0]) registering for 5",
+      ])
+  }
+
+  @Test func `three more devices take one round`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    let before = bench.store.changes.count
+    bench.append(Array(devices[1..<4]), state: "7")
+    try bench.settle()
+    let states = bench.store.changes.dropFirst(before).filter { $0 == bench.back + "/state" }
+    #expect(states.count == 3, "7 by the toolstack, 8 and 4 by pciback")
+    #expect(bench.states == "4/4")
+    #expect(bench.guestDevices.count == 4)
+  }
+
+  @Test func `the back end is connected before the guest has the devices`() throws {
+    let bench = KernelBench(delay: .milliseconds(10))
+    bench.create([devices[0]])
+    try bench.settle(for: .milliseconds(12))
+    #expect(bench.states == "4/3")
+    #expect(bench.guestDevices.isEmpty)
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.guestDevices == [0: devices[0]])
+  }
+
+  @Test func `two devices leave in one round and their slots are free`() throws {
+    let bench = KernelBench()
+    try bench.connect(Array(devices[0..<3]))
+    bench.store.write(bench.back + "/state-0", "5")
+    bench.store.write(bench.back + "/state-2", "5")
+    bench.store.write(bench.back + "/state", "7")
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.entry(0) == "5", "the toolstack removes the entry, not pciback")
+    #expect(bench.guestDevices == [1: devices[1]])
+    #expect(bench.simulation.kernel.bus(of: bench.domain).devices.count == 1)
+  }
+
+  @Test func `a slot freed in a round is used again in the same round`() throws {
+    let bench = KernelBench()
+    try bench.connect(Array(devices[0..<2]))
+    bench.store.write(bench.back + "/state-0", "5")
+    bench.append([devices[5]], state: "7")
+    try bench.settle()
+    #expect(bench.place(2) == "0000:00:00.00")
+    #expect(bench.guestDevices == [0: devices[5], 1: devices[1]])
+  }
+
+  @Test func `a bus without devices takes new ones in a round`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.write(bench.back + "/state-0", "5")
+    bench.store.write(bench.back + "/state", "7")
+    try bench.settle()
+    for name in ["dev-0", "key-0", "state-0", "vdev-0"] { bench.store.remove("\(bench.back)/\(name)") }
+    bench.store.write(bench.back + "/num_devs", "0")
+    bench.append([devices[3]], state: "7")
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.guestDevices == [0: devices[3]])
+  }
+
+  @Test func `functions of one slot stay together`() throws {
+    let bench = KernelBench()
+    let sibling = try #require(PCIAddress("0000:03:01.3"))
+    bench.simulation.kernel.bind(sibling)
+    try bench.connect([devices[0], devices[1], sibling])
+    #expect(bench.place(2) == "0000:00:01.03")
+    #expect(bench.log.contains("\(sibling) xen_pciback: vpci: assign to virtual slot 1 func 3"))
+  }
+
+  @Test func `an entry that wants in waits for a round`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.append([devices[1]], state: nil)
+    try bench.settle()
+    #expect(bench.entry(1) == "1")
+    bench.store.write(bench.back + "/state", "7")
+    try bench.settle()
+    #expect(bench.entry(1) == "3")
+  }
+
+  @Test func `before the guest is up devices are exported at once`() throws {
+    let bench = KernelBench(isStopped: true)
+    bench.create([devices[0]])
+    try bench.settle()
+    #expect(bench.states == "3/1")
+    bench.append([devices[1]], state: nil)
+    try bench.settle()
+    #expect(bench.entry(1) == "3")
+    bench.simulation.setStopped(bench.domain, false, at: bench.now)
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.guestDevices.count == 2)
+  }
+
+  @Test func `an orderly close is acknowledged and ends the object`() throws {
+    let bench = KernelBench()
+    try bench.connect(Array(devices[0..<2]))
+    bench.store.write(bench.back + "/online", "0")
+    bench.store.write(bench.back + "/state", "5")
+    try bench.settle()
+    #expect(bench.states == "6/6")
+    #expect(bench.objects.isEmpty)
+    #expect(bench.log.suffix(2) == ["\(devices[0]) unregistering for 5", "\(devices[1]) unregistering for 5"])
+    bench.store.remove(bench.back)
+    bench.store.remove(bench.front)
+    try bench.settle()
+    try bench.connect([devices[4]])
+    #expect(bench.states == "4/4", "a new bus after the old one")
+    #expect(bench.guestDevices == [0: devices[4]])
+  }
+
+  @Test func `a close is ignored by a guest in a round`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.write(bench.front + "/state", "7")
+    bench.store.write(bench.back + "/online", "0")
+    bench.store.write(bench.back + "/state", "5")
+    try bench.settle()
+    #expect(bench.states == "5/7")
+    #expect(bench.guestDevices.count == 1)
+    bench.store.write(bench.front + "/state", "6")
+    try bench.settle()
+    #expect(bench.store[bench.back + "/state"] == "6")
+    #expect(bench.objects.isEmpty)
+  }
+
+  @Test func `removing the back end drops the object at once`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.remove(bench.back)
+    try bench.settle()
+    #expect(bench.objects.isEmpty)
+    #expect(bench.store[bench.back] == nil, "the kernel never brings it back")
+  }
+
+  @Test func `a device that is not on pciback ends the bus but not the guest's devices`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.append([try #require(PCIAddress("0000:1f:00.0"))], state: "7")
+    try bench.settle()
+    #expect(bench.states == "5/7")
+    #expect(bench.error == "22 Couldn't locate PCI device (0000:1f:00.0)! perhaps already in-use?")
+    #expect(bench.guestDevices == [0: devices[0]])
+  }
+
+  @Test func `a device exported already is not found again`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.append([devices[0]], state: "7")
+    try bench.settle()
+    #expect(bench.states == "5/7")
+    #expect(bench.error?.hasPrefix("22 Couldn't locate PCI device (\(devices[0]))") == true)
+  }
+
+  @Test func `removing an unknown place wedges the bus, and the right one frees it`() throws {
+    let bench = KernelBench()
+    try bench.connect(Array(devices[0..<2]))
+    bench.store.write(bench.back + "/state-0", "5")
+    bench.store.write(bench.back + "/vdev-0", "0000:00:1e.00")
+    bench.append([devices[2]], state: "7")
+    try bench.settle()
+    #expect(bench.states == "7/7")
+    #expect(bench.entry(2) == "1", "what comes after is not looked at")
+    bench.store.write(bench.back + "/vdev-0", "0000:00:00.00")
+    bench.store.write(bench.back + "/state-0", "3")
+    try bench.settle()
+    #expect(bench.states == "7/7")
+    bench.store.write(bench.front + "/state", "7")
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.entry(2) == "3")
+  }
+
+  @Test func `a stale removal whose place was used again takes the wrong device`() throws {
+    let bench = KernelBench()
+    try bench.connect(Array(devices[0..<2]))
+    bench.store.write(bench.back + "/state-0", "5")
+    bench.append([devices[2]], state: "7")
+    try bench.settle()
+    #expect(bench.place(2) == bench.place(0))
+    bench.append([devices[3]], state: "7")
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.entry(2) == "3", "it says that the device is there")
+    #expect(!bench.guestDevices.values.contains(devices[2]), "and it is not")
+  }
+
+  @Test func `a bus made anew in one commit is not seen while the old object is there`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.remove(bench.back)
+    bench.store.remove(bench.front)
+    bench.create([devices[1]])
+    try bench.settle()
+    #expect(bench.states == "1/1")
+    #expect(bench.objects == [bench.domain])
+    #expect(bench.guestDevices == [0: devices[0]])
+  }
+
+  @Test func `a guest that never saw its end go does not answer the new one`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.write(bench.back + "/online", "0")
+    bench.store.write(bench.back + "/state", "5")
+    try bench.settle()
+    bench.store.remove(bench.back)
+    bench.store.remove(bench.front)
+    bench.create([devices[1]])
+    try bench.settle()
+    #expect(bench.states == "3/1")
+  }
+
+  @Test func `a paused guest finds what is so when it goes on`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.simulation.setStopped(bench.domain, true, at: bench.now)
+    bench.append([devices[1]], state: "7")
+    try bench.settle()
+    #expect(bench.states == "7/4")
+    bench.store.write(bench.back + "/num_devs", "1")
+    for name in ["dev-1", "key-1", "state-1"] { bench.store.remove("\(bench.back)/\(name)") }
+    bench.store.write(bench.back + "/state", "4")
+    bench.simulation.setStopped(bench.domain, false, at: bench.now)
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.guestDevices == [0: devices[0]])
+  }
+
+  @Test func `a rollback under a guest at work leaves its end in the round`() throws {
+    let bench = KernelBench(delay: .milliseconds(20))
+    try bench.connect([devices[0]])
+    bench.store.write(bench.back + "/state-0", "5")
+    bench.store.write(bench.back + "/state", "7")
+    // The guest has read 7 and not yet written its own.
+    try bench.settle(for: .milliseconds(15))
+    #expect(bench.states == "7/4")
+    bench.store.write(bench.back + "/state-0", "3")
+    bench.store.write(bench.back + "/state", "4")
+    try bench.settle()
+    #expect(bench.states == "4/7")
+    bench.store.write(bench.back + "/state", "7")
+    bench.store.write(bench.front + "/state", "7")
+    try bench.settle()
+    #expect(bench.states == "4/4", "both written again heal it")
+  }
+
+  @Test func `an end that dom0 wrote into a round stays there`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.write(bench.front + "/state", "7")
+    try bench.settle()
+    #expect(bench.states == "4/7")
+    bench.append([devices[1]], state: "7")
+    try bench.settle()
+    #expect(bench.states == "7/7", "the guest does not begin, and pciback saw no end of it")
+  }
+
+  @Test(arguments: [GuestAnswers.never, .noDriver])
+  func `a guest that does not answer leaves the bus waiting`(answers: GuestAnswers) throws {
+    let bench = KernelBench(answers: answers)
+    try bench.connect([devices[0]])
+    #expect(bench.states == "3/1")
+    #expect(bench.guestDevices.isEmpty)
+  }
+
+  @Test func `a guest that writes nonsense is not followed`() throws {
+    let bench = KernelBench(answers: .wrong)
+    try bench.connect([devices[0]])
+    bench.append([devices[1]], state: "7")
+    try bench.settle()
+    #expect(bench.states == "7/99")
+  }
+
+  @Test func `the kernel does not write a state it remembers`() throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.write(bench.back + "/state", "8")
+    bench.store.write(bench.front + "/state", "4")
+    try bench.settle()
+    #expect(bench.states == "8/4")
+  }
+
+  @Test func `the thirty-third slot is one too many`() throws {
+    let bench = KernelBench()
+    let many = try (0..<33).map { try #require(PCIAddress(segment: 1, bus: UInt8($0), device: 0, function: 0)) }
+    for device in many { bench.simulation.kernel.bind(device) }
+    bench.create(many)
+    try bench.settle()
+    #expect(bench.error == "12 No more space on root virtual PCI bus")
+    #expect(bench.states == "6/6", "the guest follows the back end's end")
+    #expect(bench.objects == [bench.domain], "and the dead bus holds its devices")
+  }
+}

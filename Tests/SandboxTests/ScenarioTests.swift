@@ -1,0 +1,89 @@
+import Core
+import Sandbox
+import Testing
+
+/// Reading scenarios.
+struct ScenarioTests {
+  @Test func `the examples are scenarios`() throws {
+    let folder = LiveSandbox.packageFolder + "/examples/sandbox"
+    let names = try fileNames(folder).filter { $0.hasSuffix(".yaml") }
+    #expect(names.contains("home.yaml"))
+    for name in names {
+      let scenario = try parseScenario(try fileBytes("\(folder)/\(name)"), name: name)
+      #expect(!scenario.devices.isEmpty && !scenario.domains.isEmpty, "\(name)")
+    }
+  }
+
+  @Test func `values are read as they stand`() throws {
+    let text = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      metadata: {name: lab}
+      spec:
+        host: {xen: 4.17.5, iommu: false, delay: 2ms}
+        devices:
+          - {address: 03:00.0, id: 15e3:0040, class: 0c0330, driver: none, irq: 17, resources: [ports 0xe000-0xe01f]}
+          - {address: 0000:04:00.0, id: 8086:1533}
+        domains:
+          - {name: a, domid: 7, kind: hvm, lifecycle: paused, answers: slow, delay: 1s}
+          - name: b
+            devices: [{address: 0000:04:00.0, permissive: true, virtualSlot: 5}]
+        faults:
+          failingCalls: [{call: map-interrupt, domain: b, error: EIO, times: 2}]
+          failingExports: [0000:04:00.0]
+          heldLocks: [b]
+          store: {/libxl/pci/0000-04-00-0/domid: 9, /local/domain/7/name: null}
+      """
+    let scenario = try parseScenario(Array(text.utf8), name: "x.yaml")
+    let first = try #require(PCIAddress("0000:03:00.0"))
+    let second = try #require(PCIAddress("0000:04:00.0"))
+    #expect(
+      scenario.host == ScenarioHost(name: "lab", xenVersion: "4.17.5", hasIOMMU: false, delay: .milliseconds(2)))
+    #expect(
+      scenario.devices[0]
+        == ScenarioDevice(
+          address: first, id: DeviceID(vendor: 0x15E3, device: 0x40), deviceClass: 0x0C0330, driver: nil,
+          resources: [DeviceResource(space: .ports, range: 0xE000...0xE01F)], interrupt: 17))
+    #expect(scenario.domains.map(\.id) == [DomainID(7), DomainID(1)])
+    #expect(scenario.domains[0].answers == .slow && scenario.domains[0].delay == .seconds(1))
+    #expect(
+      scenario.domains[1].devices == [
+        SavedDevice(address: second, options: DeviceOptions(permissive: true, virtualSlot: 5))
+      ])
+    #expect(
+      scenario.faults.failingCalls == [HypercallFault(call: .mapInterrupt, domain: DomainID(1), errno: 5, times: 2)])
+    #expect(
+      scenario.faults.store == [
+        .init(path: "/libxl/pci/0000-04-00-0/domid", value: "9"), .init(path: "/local/domain/7/name", value: nil),
+      ])
+  }
+
+  @Test func `everything wrong is told at once, with its place`() throws {
+    let text = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      spec:
+        devices:
+          - {address: 0000:03:00.0, id: 8086:1533, drivr: pciback}
+          - {address: 0000:03:00.0, id: 8086:1533}
+          - {address: 0000:05:00.0, id: nonsense}
+        domains:
+          - {name: a, devices: [0000:09:00.0], lifecycle: asleep}
+          - {name: b, devices: [0000:03:00.0]}
+          - {name: c, devices: [0000:03:00.0]}
+        faults:
+          heldLocks: [nobody]
+      """
+    let error = try #require(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
+    #expect(error.code == .invalidScenario)
+    for place in ["x.yaml:5:", "x.yaml:6:", "x.yaml:7:", "x.yaml:9:", "x.yaml:11:", "x.yaml:13:"] {
+      #expect(error.message.contains(place), "\(place) in\n\(error.message)")
+    }
+    #expect(error.message.contains("driver"), "the key that was meant")
+  }
+
+  @Test(arguments: ["", "# nothing", "[", "kind: SandboxScenario", "apiVersion: berth/v1alpha1\nkind: Other\nspec: {}"])
+  func `what is no scenario is refused`(text: String) {
+    #expect(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
+  }
+}
