@@ -53,6 +53,13 @@ let package = Package(
     .executableTarget(
       name: "berth", dependencies: ["Commands", "Sandbox", "LinuxAdapter", "XenAdapter", "Core"]),
 
+    // MARK: Measuring
+    /** What `make bench` runs: no part of the product, so it stands among the tests. */
+    .executableTarget(
+      name: "berth-bench",
+      dependencies: ["Core", "Reconciling", "Sandbox", "LinuxAdapter", "XenAdapter", "CXenStore"],
+      path: "Tests/Bench"),
+
     // MARK: Tests
     /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
     .target(name: "TestSupport", dependencies: ["Core"]),

@@ -79,8 +79,9 @@ package struct Observer: Sendable {
     _ observation: inout Observation, desired: DesiredState?, hasIOMMU: Bool
   ) throws(HostError) {
     guard hasIOMMU, let desired else { return }
+    let indices = Dictionary(grouping: observation.domains.indices) { observation.domains[$0].name }
     for wanted in desired.domains {
-      for index in observation.domains.indices where observation.domains[index].name == wanted.name {
+      for index in indices[wanted.name] ?? [] {
         let domain = observation.domains[index]
         guard domain.kind == .pv else { continue }
         let missing = wanted.devices.first { domain.backEnd?.entry(for: $0.address) == nil }

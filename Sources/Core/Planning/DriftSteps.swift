@@ -92,10 +92,10 @@ extension Planner {
     in domain: ObservedDomain, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
   ) -> [PlannedStep] {
     guard let mode = domain.mode.mode, domain.kind == .pv, obstacleToAnyChange(in: domain) == nil else { return [] }
-    let dead = observation.intents.filter { !$0.isLive && $0.domain == domain.key }
-    let live = Set(observation.intents.filter { $0.isLive && $0.domain == domain.key }.flatMap(\.devices))
+    guard let dead = abandoned[domain.key] else { return [] }
+    let live = announced[domain.key] ?? []
     let listed = Set((domain.backEnd?.entries ?? []).compactMap(\.device))
-    let left = Set(dead.flatMap(\.devices)).subtracting(declared).subtracting(shown).subtracting(live)
+    let left = dead.subtracting(declared).subtracting(shown).subtracting(live)
     return left.subtracting(listed).sorted().map { device in
       PlannedStep(
         device: device, id: devices[device]?.facts?.id, action: .detach, reason: .leftoverIntent, mode: mode,
@@ -128,15 +128,20 @@ extension Planner {
 
   /// Dead runs' intents on living domains of which nothing is open any more.
   func settledIntents(besides plan: Plan) -> [RecordChange] {
-    observation.intents.filter { intent in
-      guard !intent.isLive, living[intent.domain.id]?.key == intent.domain else { return false }
-      let open = plan.domains.filter { $0.id == intent.domain.id }.flatMap(\.steps).filter { step in
+    guard !abandoned.isEmpty else { return [] }
+    var open: [DomainID: Set<PCIAddress>] = [:]
+    for domain in plan.domains {
+      guard let id = domain.id else { continue }
+      for step in domain.steps {
         switch step.action {
-        case .keep, .foreign, .adopt: false
-        default: true
+        case .keep, .foreign, .adopt: continue
+        default: open[id, default: []].insert(step.device)
         }
       }
-      return Set(open.map(\.device)).isDisjoint(with: intent.devices)
+    }
+    return observation.intents.filter { intent in
+      guard !intent.isLive, living[intent.domain.id]?.key == intent.domain else { return false }
+      return open[intent.domain.id]?.isDisjoint(with: intent.devices) ?? true
     }.map { .discard(intent: $0.identifier) }
   }
 

@@ -65,6 +65,10 @@ struct Planner {
   let leftoverListings: [PCIAddress: DomainID]
   let owned: [DomainUUID: Set<PCIAddress>]
   let intended: [DomainKey: Set<PCIAddress>]
+  /// The part of `intended` that runs still at work have announced.
+  let announced: [DomainKey: Set<PCIAddress>]
+  /// The part of `intended` that dead runs have left.
+  let abandoned: [DomainKey: Set<PCIAddress>]
   /// Where each device is declared.
   let declarations: [PCIAddress: String]
 
@@ -87,8 +91,12 @@ struct Planner {
       }, uniquingKeysWith: { first, _ in first })
     owned = Dictionary(
       observation.records.map { ($0.uuid, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
-    intended = Dictionary(
-      observation.intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
+    func devices(of intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
+      Dictionary(intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
+    }
+    intended = devices(of: observation.intents)
+    announced = devices(of: observation.intents.filter(\.isLive))
+    abandoned = devices(of: observation.intents.filter { !$0.isLive })
     declarations = Dictionary(
       desired.domains.flatMap { domain in domain.devices.map { ($0.address, domain.name) } },
       uniquingKeysWith: { first, _ in first })

@@ -28,14 +28,19 @@ package struct Plan: Hashable, Sendable, Codable {
 
   /// Whether applying the plan would change anything, on the host or in Berth's records.
   package var hasChanges: Bool {
-    steps.contains { $0.action.isChange } || hostDrift.contains { $0.isRepaired }
+    hasStep { $0.action.isChange } || hostDrift.contains { $0.isRepaired }
   }
 
   /// More devices would be removed than the policy allows: nothing of the plan may be applied.
-  package var isRefused: Bool { steps.contains { $0.reason == .removalLimit } }
+  package var isRefused: Bool { hasStep { $0.reason == .removalLimit } }
 
   /// How many steps there are of each action, for the summary.
-  package func count(_ action: StepAction) -> Int { steps.count { $0.action == action } }
+  package func count(_ action: StepAction) -> Int {
+    domains.reduce(0) { sum, domain in sum + domain.steps.count { $0.action == action } }
+  }
+
+  /// Whether a step is so; without the copies of all of them that `steps` makes.
+  private func hasStep(_ isSo: (PlannedStep) -> Bool) -> Bool { domains.contains { $0.steps.contains(where: isSo) } }
 }
 
 /// The steps of one domain.

@@ -1,0 +1,134 @@
+import Glibc
+
+/// Measures Berth: a table for people on standard output, and the same figures as one flat JSON object in a file.
+///
+///     berth-bench [--json FILE] [PART…]
+///
+/// Without parts all are measured. `berth` and the preload library must be beside this program.
+@main
+struct Bench {
+  private static let parts: [(name: String, measure: (Programs) throws -> Section)] = [
+    // First: a process started by a large one begins with that one's peak of memory (exec_mmap, fs/exec.c).
+    ("start-up", measureStartUp), ("plan", measureLargePlan), ("requests", measureRequests), ("lock", measureLock),
+    ("planner", measurePlanner),
+  ]
+
+  static func main() {
+    var words = CommandLine.arguments.dropFirst()
+    var file: String?
+    if words.first == "--json" {
+      words = words.dropFirst()
+      file = words.popFirst()
+    }
+    let unknown = words.filter { word in !parts.contains { $0.name == word } }
+    guard unknown.isEmpty else {
+      tell("berth-bench: no such part: \(unknown.joined(separator: " ")); there are "
+        + parts.map(\.name).joined(separator: " "), to: STDERR_FILENO)
+      exit(64)
+    }
+    var figures: [Figure] = []
+    do {
+      let programs = try Programs()
+      for part in parts where words.isEmpty || words.contains(part.name) {
+        let section = try part.measure(programs)
+        tell(section.text, to: STDOUT_FILENO)
+        figures += section.figures
+      }
+      if let file { try write(jsonObject(figures), to: file) }
+    } catch {
+      tell("berth-bench: \(error)", to: STDERR_FILENO)
+      exit(1)
+    }
+  }
+
+  private static func jsonObject(_ figures: [Figure]) -> String {
+    "{\n" + figures.map { "  \"\($0.key)\": \($0.value)" }.joined(separator: ",\n") + "\n}\n"
+  }
+}
+
+/// One measured number under its stable name.
+struct Figure {
+  let key: String
+  /// As JSON writes it.
+  let value: String
+
+  init(_ key: String, _ value: Int) { (self.key, self.value) = (key, String(value)) }
+  init(_ key: String, _ value: Double) { (self.key, self.value) = (key, value.text(decimals: 3)) }
+}
+
+/// What one part measured.
+struct Section {
+  var title: String
+  /// The first row is the head.
+  var rows: [[String]]
+  var figures: [Figure]
+  var notes: [String] = []
+
+  /// The rows in columns, the first flush left and the others flush right.
+  var text: String {
+    let count = rows.map(\.count).max() ?? 0
+    let widths = (0..<count).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
+    let lines = rows.map { row in
+      row.enumerated().map { column, cell in
+        let blanks = String(repeating: " ", count: widths[column] - cell.count)
+        return column == 0 ? cell + blanks : blanks + cell
+      }.joined(separator: "  ")
+    }
+    return (["", title] + lines.map { "  " + $0 } + notes.map { "  " + $0 }).joined(separator: "\n") + "\n"
+  }
+}
+
+/// What keeps a figure from being measured.
+struct BenchError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
+
+/// Writes all of the text, as far as somebody reads it.
+func tell(_ text: String, to descriptor: Int32) {
+  var rest = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)[...]
+  while !rest.isEmpty {
+    let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    guard count > 0 else { return }
+    rest = rest.dropFirst(count)
+  }
+}
+
+/// Writes a file anew.
+func write(_ text: String, to path: String) throws(BenchError) {
+  guard let file = unsafe fopen(path, "w") else { throw BenchError("cannot write \(path): errno \(errno)") }
+  let isWritten = unsafe fputs(text, file) >= 0
+  guard unsafe fclose(file) == 0, isWritten else { throw BenchError("cannot write \(path): errno \(errno)") }
+}
+
+extension Double {
+  /// Rounded to so many decimals.
+  func text(decimals: Int) -> String {
+    let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
+    let whole = Int((self * scale).rounded())
+    guard decimals > 0 else { return String(whole) }
+    let digits = String(abs(whole))
+    let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits
+    return (whole < 0 ? "-" : "") + padded.dropLast(decimals) + "." + padded.suffix(decimals)
+  }
+}
+
+extension Duration {
+  var milliseconds: Double {
+    Double(components.seconds) * 1000 + Double(components.attoseconds) / 1_000_000_000_000_000
+  }
+}
+
+extension [Double] {
+  /// The middle value; the lower one of two.
+  var median: Double { isEmpty ? 0 : sorted()[(count - 1) / 2] }
+  var least: Double { self.min() ?? 0 }
+  var most: Double { self.max() ?? 0 }
+}
+
+/// How long `body` takes, in milliseconds.
+func milliseconds(of body: () throws -> Void) rethrows -> Double {
+  let start = ContinuousClock.now
+  try body()
+  return (ContinuousClock.now - start).milliseconds
+}

@@ -1,0 +1,108 @@
+import Core
+import Glibc
+import LinuxAdapter
+import Sandbox
+import XenAdapter
+
+/// A domain of a bench's scenario: its devices at the start.
+struct BenchDomain {
+  var name: String
+  var isCold = false
+  var devices: [PCIAddress] = []
+}
+
+/// A sandbox of one part's own, with a real C xenstored; it ends with this object.
+final class BenchSandbox {
+  let paths: SandboxPaths
+  private let controller = SandboxController()
+
+  init(
+    _ domains: [BenchDomain], devices: [PCIAddress], programs: Programs, within limit: Duration = .seconds(60)
+  ) throws {
+    // Short, since sockets below it must fit 108 bytes.
+    var template = Array("/tmp/berth-bench-XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else { throw BenchError("cannot make a folder in /tmp: errno \(errno)") }
+    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    paths = SandboxPaths(directory: folder)
+    do {
+      _ = try controller.start(
+        scenario: Array(Self.scenario(domains, devices).utf8), scenarioName: "scenario", directory: folder, store: .c,
+        serverCommand: [programs.berth, "sandbox", "serve"], preload: programs.preload, until: .now + limit)
+    } catch {
+      _ = unsafe rmdir(folder)
+      throw error
+    }
+  }
+
+  deinit {
+    do { try controller.stop(directory: paths.directory, removeDirectory: true) } catch {
+      tell("berth-bench: left behind: \(paths.directory): \(error)", to: STDERR_FILENO)
+    }
+  }
+
+  /// The sandbox as Berth works on it, over this connector.
+  func host(_ stores: any StoreConnector) -> Host {
+    Host(
+      name: "bench", stores: stores, hypervisor: SandboxHypervisor(paths: paths), tree: SysfsTree(root: paths.root),
+      userdata: UserdataFiles(root: paths.root), ownership: OwnershipFiles(root: paths.root),
+      intents: IntentFiles(root: paths.root), wallClock: { Machine.secondsSince1970 }, isInterrupted: { false })
+  }
+
+  var connector: XenStoreConnector { XenStoreConnector(socket: paths.storeSocket, interruptDescriptor: nil) }
+
+  /// Where the next manifest of this sandbox can be.
+  var manifest: String { paths.directory + "/manifest.yaml" }
+
+  private static func scenario(_ domains: [BenchDomain], _ devices: [PCIAddress]) -> String {
+    var text = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      metadata: {name: bench}
+      spec:
+        devices:
+
+      """
+    for device in devices {
+      let base = 0x1_0000_0000 + UInt64(device.sbdf) << 16
+      text += "    - {address: '\(device)', id: '8086:1533', irq: \(16 + device.sbdf % 8), resources: "
+      text += "['memory 0x\(hex(base, 1))-0x\(hex(base + 0x3FFF, 1))']}\n"
+    }
+    text += "  domains:\n"
+    for domain in domains {
+      text += "    - name: \(domain.name)\n      lifecycle: \(domain.isCold ? "cold" : "running")\n"
+      text += "      devices: [\(domain.devices.map { "'\($0)'" }.joined(separator: ", "))]\n"
+    }
+    return text
+  }
+}
+
+/// Hands out devices of a bench's host, eight functions a slot, from bus 1 on.
+struct DeviceSource {
+  private(set) var all: [PCIAddress] = []
+
+  mutating func take(_ count: Int) -> [PCIAddress] {
+    let first = UInt32(0x100 + all.count)
+    // A slot holds the functions of one domain only.
+    let aligned = (first + 7) & ~7
+    let taken = (0..<UInt32(count)).map { PCIAddress(sbdf: aligned + $0) }
+    all += (first..<aligned).map { PCIAddress(sbdf: $0) } + taken
+    return taken
+  }
+}
+
+extension DesiredDomain {
+  /// A domain that should have exactly these devices.
+  init(_ name: String, _ devices: [PCIAddress]) {
+    self.init(name: name, devices: devices.map { DesiredDevice(address: $0) })
+  }
+}
+
+/// A manifest for exactly these domains.
+func manifestText(_ domains: [DesiredDomain]) -> String {
+  var text = "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec:\n  domains:\n"
+  for domain in domains {
+    text += "    \(domain.name):\n      devices:\n"
+    for device in domain.devices { text += "        - {address: '\(device.address)', id: '8086:1533'}\n" }
+  }
+  return text
+}

@@ -1,0 +1,116 @@
+import Core
+import Reconciling
+import XenAdapter
+
+/// How often one operation is done; the middle figure counts.
+private let rounds = 5
+
+/// Counts what one apply asks of xenstored: the engine's own requests, and apart from them those of the look before it.
+///
+/// The counts do not depend on the machine, but for a few reads: how many events of a round are seen one by one, and how
+/// many together, depends on when the guest writes.
+func measureRequests(_ programs: Programs) throws -> Section {
+  let sizes = [1, 8, 32]
+  var source = DeviceSource()
+  var domains: [BenchDomain] = []
+  var cases: [Case] = []
+  for size in sizes {
+    let (first, cold, later) = (source.take(size), source.take(size), source.take(size + 1))
+    domains += [
+      BenchDomain(name: "first\(size)"), BenchDomain(name: "cold\(size)", isCold: true),
+      BenchDomain(name: "later\(size)", devices: [later[0]]),
+    ]
+    cases += [
+      Case("attach", size, DesiredDomain("first\(size)", first)),
+      Case("detach_all", size, DesiredDomain("first\(size)", [])),
+      Case("attach_later", size, DesiredDomain("later\(size)", later)),
+      Case("detach", size, DesiredDomain("later\(size)", [later[0]])),
+      Case("attach_cold", size, DesiredDomain("cold\(size)", cold)),
+      Case("detach_cold", size, DesiredDomain("cold\(size)", [])),
+    ]
+  }
+  let sandbox = try BenchSandbox(domains, devices: source.all, programs: programs)
+  // What was there from the start is Berth's own from here on, so that every apply below does one thing.
+  for size in sizes {
+    _ = try apply(DesiredDomain("later\(size)", Array(domains.first { $0.name == "later\(size)" }?.devices ?? [])), on: sandbox)
+  }
+  for _ in 0..<rounds {
+    for index in cases.indices { cases[index].counts.append(try apply(cases[index].desired, on: sandbox)) }
+  }
+
+  var section = Section(
+    title: "Requests to xenstored for one apply that changes k devices of one domain (C xenstored, \(rounds) rounds)",
+    rows: [["", "k", "requests", "least-most", "writes", "commits", "conflicts", "rounds", "look before"]], figures: [])
+  for item in cases.sorted(by: { Case.names.firstIndex(of: $0.name) ?? 0 < Case.names.firstIndex(of: $1.name) ?? 0 }) {
+    let (requests, writes) = (item.values(\.engine.requests), item.values(\.engine.writes))
+    let (commits, turns) = (item.values(\.engine.commits), item.values(\.rounds))
+    let look = item.values(\.look.requests)
+    section.rows.append([
+      item.title, "\(item.size)", "\(requests.middle)", "\(requests.least)-\(requests.most)", "\(writes.middle)",
+      "\(commits.middle)", "\(item.values(\.engine.conflicts).most)", "\(turns.middle)", "\(look.middle)",
+    ])
+    let suffix = "k\(item.size)"
+    section.figures += [
+      Figure("\(item.name)_requests_\(suffix)", requests.middle), Figure("\(item.name)_writes_\(suffix)", writes.middle),
+      Figure("\(item.name)_commits_\(suffix)", commits.middle), Figure("\(item.name)_rounds_\(suffix)", turns.middle),
+      Figure("\(item.name)_observe_requests_\(suffix)", look.middle),
+    ]
+  }
+  return section
+}
+
+/// One operation and what its rounds counted.
+private struct Case {
+  static let names = ["attach", "attach_later", "attach_cold", "detach", "detach_all", "detach_cold"]
+
+  let name: String
+  let size: Int
+  let desired: DesiredDomain
+  var counts: [Counts] = []
+
+  init(_ name: String, _ size: Int, _ desired: DesiredDomain) { (self.name, self.size, self.desired) = (name, size, desired) }
+
+  var title: String {
+    switch name {
+    case "attach": "attach, first devices"
+    case "attach_later": "attach, one is there"
+    case "attach_cold": "attach, cold domain"
+    case "detach": "detach, one stays"
+    case "detach_all": "detach, all"
+    default: "detach, cold domain"
+    }
+  }
+
+  func values(_ path: KeyPath<Counts, Int>) -> (least: Int, middle: Int, most: Int) {
+    let sorted = counts.map { $0[keyPath: path] }.sorted()
+    guard let least = sorted.first, let most = sorted.last else { return (0, 0, 0) }
+    return (least, sorted[(sorted.count - 1) / 2], most)
+  }
+}
+
+/// What one apply asked.
+struct Counts {
+  var look: StoreStatistics
+  var engine: StoreStatistics
+  var rounds: Int
+  var longestLock: Double
+}
+
+/// Plans for these domains and applies the plan, with the engine's requests counted apart from the observer's.
+///
+/// Throws where not every step is done.
+func apply(_ desired: [DesiredDomain], on sandbox: BenchSandbox) throws -> Counts {
+  let (looking, changing) = (sandbox.connector, sandbox.connector)
+  let state = DesiredState(domains: desired)
+  let plan = makePlan(desired: state, observation: try Observer(host: sandbox.host(looking)).observe(desired: state))
+  let outcome = Executor(host: sandbox.host(changing), options: ApplyOptions()) { _ in }.apply(plan)
+  let steps = outcome.domains.flatMap(\.steps)
+  guard !plan.isRefused, outcome.domains.allSatisfy({ $0.failure == nil }), steps.allSatisfy({ $0.result == .done }),
+    steps.count >= plan.steps.count(where: \.action.isChange)
+  else { throw BenchError("an apply did not end well: \(outcome.domains)") }
+  return Counts(
+    look: looking.statistics, engine: changing.statistics, rounds: outcome.domains.map(\.rounds).reduce(0, +),
+    longestLock: Double(outcome.domains.map(\.longestLockMicroseconds).max() ?? 0) / 1000)
+}
+
+func apply(_ desired: DesiredDomain, on sandbox: BenchSandbox) throws -> Counts { try apply([desired], on: sandbox) }
