@@ -91,12 +91,12 @@ struct Planner {
       }, uniquingKeysWith: { first, _ in first })
     owned = Dictionary(
       observation.records.map { ($0.uuid, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
-    func devices(of intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
+    func byDomain(_ intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
       Dictionary(intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
     }
-    intended = devices(of: observation.intents)
-    announced = devices(of: observation.intents.filter(\.isLive))
-    abandoned = devices(of: observation.intents.filter { !$0.isLive })
+    intended = byDomain(observation.intents)
+    announced = byDomain(observation.intents.filter(\.isLive))
+    abandoned = byDomain(observation.intents.filter { !$0.isLive })
     declarations = Dictionary(
       desired.domains.flatMap { domain in domain.devices.map { ($0.address, domain.name) } },
       uniquingKeysWith: { first, _ in first })
