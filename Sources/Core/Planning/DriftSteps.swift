@@ -130,13 +130,16 @@ extension Planner {
   func settledIntents(besides plan: Plan) -> [RecordChange] {
     observation.intents.filter { intent in
       guard !intent.isLive, living[intent.domain.id]?.key == intent.domain else { return false }
-      let open = plan.domains.filter { $0.id == intent.domain.id }.flatMap(\.steps).filter { step in
+      let own = plan.domains.filter { $0.id == intent.domain.id }.flatMap(\.steps)
+      let open = (own + plan.steps.filter { $0.source == intent.domain }).filter { step in
         switch step.action {
         case .keep, .foreign, .adopt: false
         default: true
         }
       }
-      return Set(open.map(\.device)).isDisjoint(with: intent.devices)
+      // Assigned and listed nowhere: nothing but the intent tells whose it is, whatever the plan can do now.
+      let hasUnlisted = intent.devices.contains { listings[$0] == nil && devices[$0]?.assignment == .assigned }
+      return !hasUnlisted && Set(open.map(\.device)).isDisjoint(with: intent.devices)
     }.map { .discard(intent: $0.identifier) }
   }
 
