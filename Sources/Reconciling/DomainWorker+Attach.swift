@@ -95,12 +95,16 @@ extension DomainWorker {
     let wanted = held.map(\.wanted)
     let devices = wanted.map(\.device)
     var lastCondition = BusCondition.absent
+    let patience = busiestBus
+    try adoptOwnRemovals()
     for attempt in 0..<100 {
       if host.isInterrupted() { return .interrupted }
+      var isAnotherWaiting = false
       let exportable = try pcibackDevices()
       let decision = try locked { (userdata) throws(HostError) -> (AttachDecision, base: Int)? in
         if attempt < 3, userdata.hasWaiter() {
           // Another toolstack sleeps on this lock, with a device count it read before: let it write first.
+          isAnotherWaiting = true
           return (.wait(.round), 0)
         }
         let old: SavedConfiguration
@@ -137,7 +141,12 @@ extension DomainWorker {
       case (.alreadyListed, _)?: return .listed
       case (.refuse(let reason, let evidence), _)?: return .refused(reason, evidence)
       case (.wait(let condition), _)?:
+        if isAnotherWaiting {
+          try yieldToOther()
+          continue
+        }
         lastCondition = condition
+        guard ContinuousClock.now < patience else { return .restless(condition) }
         if let end = try rest(from: condition) { return end }
       }
     }
@@ -146,6 +155,8 @@ extension DomainWorker {
 
   /// Waits for the bus to come to rest; nil to try again.
   private func rest(from condition: BusCondition) throws(Stop) -> Published? {
+    // An emptied bus whose closing nobody finished would never come to rest.
+    if condition == .closing { try closeEmptyBus() }
     switch try awaitRest(from: condition) {
     case .satisfied:
       // A bus made anew at once after the old one went is one the guest never notices.
@@ -161,8 +172,31 @@ extension DomainWorker {
       case .torn:
         try mendTornRound()
         return nil
+      case .vanishing:
+        return try clearFrontEnd() ? nil : .restless(condition)
       default: return .restless(condition)
       }
+    }
+  }
+
+  /// Removes a front end whose back end and kernel object are gone: nobody else ever would. False where that is not so.
+  private func clearFrontEnd() throws(Stop) -> Bool {
+    let isCleared = try locked { (_) throws(HostError) -> Bool? in
+      try transact { view -> (Bool, [StoreEdit]) in
+        guard view.backEnd.isAbsent, view.backEnd.hasKernelObject == false else { return (false, []) }
+        return (true, [.remove(.frontEndHome(key.id))])
+      }
+    }
+    guard isCleared == true else { return false }
+    try awaitGuestNotice()
+    return true
+  }
+
+  /// Gives another toolstack that was seen asleep on the lock a moment to get it and write.
+  private func yieldToOther() throws(Stop) {
+    let before = try look().backEnd
+    _ = try wait(until: ContinuousClock.now + .milliseconds(200), watching: [.backEnd(key.id)]) {
+      () throws(Stop) -> Void? in try self.look().backEnd == before ? nil : ()
     }
   }
 
@@ -184,11 +218,12 @@ extension DomainWorker {
   /// Waits for the guest, and mends what another toolstack did to the entries meanwhile.
   private func follow(_ held: [Held], base: Int, log: (any ExportLog)?, intent: HeldIntent) throws(Stop) {
     let devices = held.map(\.step.device)
-    var deadline = ContinuousClock.now + options.waitTimeout
     var isRebuilt = false
-    report(.waiting(domain: name, devices: devices.count, until: deadline))
+    report(.waiting(domain: name, devices: devices.count, until: ContinuousClock.now + options.waitTimeout))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
     for _ in 0..<8 {
+      // Anew for each: the guest needs its time for each round, and an audit may have taken longer than that.
+      let deadline = ContinuousClock.now + options.waitTimeout
       switch try awaitTaken(devices, base: base, until: deadline) {
       case .satisfied(.taken(let bus)):
         guard try audit(devices, bus, log: log) else { continue }
@@ -215,7 +250,6 @@ extension DomainWorker {
         }
         isRebuilt = true
         try rebuild(held)
-        deadline = ContinuousClock.now + options.waitTimeout
       case .interrupted:
         return try giveUp(held, intent: intent)
       }
@@ -287,16 +321,21 @@ extension DomainWorker {
   }
 
   /// Takes a round back from a domain that is paused before and after; false where that is not safe.
+  ///
+  /// Nor is it where the round carries somebody else's change as well: that would be left half done.
   func takeBack(removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>) throws(Stop) -> Bool {
     let isTaken = try locked { (_) throws(HostError) -> Bool? in
       guard try isPaused() else { return false }
       return try transact { view -> (Bool, [StoreEdit]) in
         let bus = view.backEnd
-        guard bus.state.state == .reconfiguring, bus.frontEndState.state == .connected else { return (false, []) }
+        guard bus.state.state == .reconfiguring, bus.frontEndState.state == .connected,
+          bus.devices(in: .initialising).isSubset(of: added), bus.devices(in: .closing).isSubset(of: marked)
+        else { return (false, []) }
         return (true, bus.takingBack(removing: added, restoring: marked))
       }
     }
-    return isTaken == true
+    guard isTaken == true else { return false }
+    do throws(HostError) { return try isPaused() } catch { throw .failed(error) }
   }
 
   /// pciback ended the bus: the entries it never exported are taken out again, what it exported stays.
@@ -334,5 +373,11 @@ extension DomainWorker {
       if case .gone = error { release(held) }
       conclude(held.map(\.step), result, "\(detail); undoing it failed: \(describe(error))")
     }
+  }
+}
+
+extension BackEnd {
+  fileprivate func devices(in state: XenbusState) -> Set<PCIAddress> {
+    Set(entries.filter { $0.state.state == state }.compactMap(\.device))
   }
 }

@@ -18,6 +18,8 @@ extension DomainWorker {
   /// concluded where they are gone.
   func detach(_ steps: [PlannedStep], keepsBus: Bool) throws(Stop) {
     guard !steps.isEmpty else { return }
+    let steps = try restoreEntries(of: steps)
+    guard !steps.isEmpty else { return }
     let devices = Set(steps.map(\.device))
     // On disk before the marks: it tells this half-done removal from another toolstack's.
     let intent = try openIntent(.detach, devices.sorted())
@@ -44,6 +46,7 @@ extension DomainWorker {
     case .released: break
     }
     finished.formUnion(devices)
+    try forgetExports(devices)
     try compact(devices)
     let isDone = try giveBack(steps)
     if !keepsBus { try closeEmptyBus() }
@@ -54,7 +57,8 @@ extension DomainWorker {
   private func mark(_ devices: Set<PCIAddress>) throws(Stop) -> Marked {
     var lastCondition = BusCondition.absent
     var staying: [BackEndEntry]?
-    try adoptOwnRemovals(devices)
+    let patience = busiestBus
+    try adoptOwnRemovals()
     for _ in 0..<100 {
       if host.isInterrupted(), staying == nil { return .interrupted }
       if let entries = staying { return try remake(entries) }
@@ -77,6 +81,7 @@ extension DomainWorker {
       case .refuse(let reason, let evidence)?: return .refused(reason, evidence)
       case .wait(let condition)?:
         lastCondition = condition
+        guard ContinuousClock.now < patience else { return .restless(condition) }
         switch try awaitRest(from: condition) {
         case .satisfied: continue
         case .interrupted: return .interrupted
@@ -90,7 +95,7 @@ extension DomainWorker {
   }
 
   /// Removals that a dead run of Berth marked are this run's to finish, without waiting for anyone.
-  private func adoptOwnRemovals(_ devices: Set<PCIAddress>) throws(Stop) {
+  func adoptOwnRemovals() throws(Stop) {
     do throws(RecordError) {
       let dead = try host.intents.intents().filter { !$0.isLive && $0.domain == key && $0.operation == .detach }
       finished.formUnion(dead.flatMap(\.devices))

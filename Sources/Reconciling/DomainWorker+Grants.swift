@@ -48,6 +48,7 @@ extension DomainWorker {
         }
       case .refused(let reason, let evidence): return .blocked(reason, evidence)
       }
+      holding.insert(step.device)
       if held?.isAssignedHere == true {
         // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
         _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(step.device) }
@@ -64,7 +65,7 @@ extension DomainWorker {
     }
   }
 
-  private enum PriorExport {
+  enum PriorExport {
     /// pciback does not hold it for the domain, or its entry is there to tell.
     case none
     case at(PCIAddress)
@@ -75,14 +76,23 @@ extension DomainWorker {
   ///
   /// A device whose entry was never committed was never exported. One that was, and whose entry somebody overwrote,
   /// may be exported still: Berth's record of what it saw tells, or a kernel log that speaks of no export at all.
-  private func priorExport(of device: PCIAddress) throws(HostError) -> PriorExport {
+  func priorExport(of device: PCIAddress) throws(HostError) -> PriorExport {
     guard let view = try transact(claimsOn: [device], { ($0, []) }) else { return .none }
     // Claims are written with the entries, so an unclaimed device was not published.
     guard view.backEnd.entry(for: device) == nil, view.claims[device] == key.id else { return .none }
+    // pciback releases everything with the bus.
+    if view.backEnd.condition == .absent || view.backEnd.condition == .vanishing { return .none }
     let records = try asHostError { () throws(RecordError) in try host.ownership.records() }
     let seen = records.filter { $0.uuid == key.uuid }.flatMap(\.exports)
     if let export = seen.last(where: { $0.device == device && $0.domain == key.id }) {
       return export.virtualAddress.map(PriorExport.at) ?? .unknown
+    }
+    // A removal strikes the record out once the guest has let go, and only then takes the entry away.
+    let intents = try self.intents()
+    if intents.contains(where: {
+      !$0.isLive && $0.domain == key && $0.operation == .detach && $0.devices.contains(device)
+    }) {
+      return .none
     }
     let log = host.tree.listenForExports(sinceBoot: true)
     guard let exports = try asHostError({ () throws(DeviceTreeError) in try log?.exports() }) else { return .unknown }
@@ -101,7 +111,11 @@ extension DomainWorker {
     } catch {
       switch error.code {
       case .busy:
-        return try isHeldHere(device) ? .already : .refused(.assignedElsewhere, "Xen says that another guest has it")
+        switch try holder(of: device) {
+        case .here: return .already
+        case .deadRun: return try takeOver(device, relaxed: relaxed)
+        case .elsewhere: return .refused(.assignedElsewhere, "Xen says that another guest has it")
+        }
       case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
       case .notOwner: return .refused(.deviceMissing, "Xen does not know the device")
       default: throw .hypervisor(error)
@@ -109,20 +123,42 @@ extension DomainWorker {
     }
   }
 
+  /// Who has a device that Xen says some guest has.
+  private enum Holder {
+    case here, elsewhere
+    /// A dead run meant to take it for this domain, and may have.
+    case deadRun
+  }
+
+  /// Takes a device that a dead run may have assigned: only the owner can give it back, so that tells whose it is.
+  ///
+  /// The guest has not been offered it: the entry and the claim come in one commit, and neither is there.
+  private func takeOver(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
+    do throws(HypervisorError) {
+      try host.hypervisor.deassign(device, from: key.id)
+      try host.hypervisor.assign(device, to: key.id, relaxed: relaxed)
+      return .assigned
+    } catch {
+      guard error.code == .notOwner || error.code == .busy else { throw .hypervisor(error) }
+      return .refused(.assignedElsewhere, "Xen says that another guest has it")
+    }
+  }
+
   /// Whether a device that some guest has is this guest's: no call names the owner, so the stores must.
   ///
   /// Another Berth at work on the same domain is waited for: its entry will show.
-  private func isHeldHere(_ device: PCIAddress) throws(HostError) -> Bool {
+  private func holder(of device: PCIAddress) throws(HostError) -> Holder {
     func isListedOrClaimed() throws(HostError) -> Bool {
       let view = try transact(claimsOn: [device]) { ($0, []) }
       return view?.backEnd.entry(for: device) != nil || view?.claims[device] == key.id
     }
-    if try isListedOrClaimed() { return true }
-    let intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
+    if try isListedOrClaimed() { return .here }
+    let intents = try self.intents()
       .filter { $0.domain == key && $0.operation == .attach && $0.devices.contains(device) }
     // This run's own intent is live as well; another's tells that it is about to publish the device.
-    if intents.contains(where: { !$0.isLive }) { return true }
-    guard intents.count > 1 else { return false }
+    guard intents.count(where: \.isLive) > 1 else {
+      return intents.contains { !$0.isLive } ? .deadRun : .elsewhere
+    }
     let deadline = ContinuousClock.now + options.waitTimeout
     var failure: HostError?
     let outcome = try asHostError { () throws(StoreError) in
@@ -134,8 +170,8 @@ extension DomainWorker {
       }
     }
     if let failure { throw failure }
-    if case .satisfied(true) = outcome { return true }
-    return false
+    if case .satisfied(true) = outcome { return .here }
+    return .elsewhere
   }
 
   /// Grants or revokes ranges and interrupt. Repeating is harmless.
@@ -157,6 +193,7 @@ extension DomainWorker {
 
   /// Gives back what this run took, in reverse order; the first failure does not keep the rest.
   func release(_ held: [Held]) {
+    holding.subtract(held.map(\.step.device))
     for held in held.reversed() where held.isAssignedHere {
       do throws(HostError) {
         try revoke(held.step.device, held.grants)
@@ -219,11 +256,16 @@ extension DomainWorker {
     }
   }
 
-  /// What the domain's other devices use.
+  /// What the domain's other devices use: those listed, and those that this or another Berth is about to list.
   private func siblings(of device: PCIAddress) throws(HostError) -> [DeviceGrants] {
     let view = try transact { ($0, []) }
+    let coming = try intents().filter { intent in
+      intent.isLive && intent.domain == key && intent.operation == .attach && !ownIntents.contains(intent.identifier)
+    }
+    let others = Set((view?.backEnd.entries ?? []).compactMap(\.device))
+      .union(holding).union(coming.flatMap(\.devices)).subtracting([device])
     var grants: [DeviceGrants] = []
-    for other in (view?.backEnd.entries ?? []).compactMap(\.device) where other != device {
+    for other in others.sorted() {
       do throws(DeviceTreeError) { grants.append(try host.tree.grants(for: other)) } catch {
         // A sibling that sysfs no longer has uses nothing.
         guard error.code == .missing else { throw .tree(error) }

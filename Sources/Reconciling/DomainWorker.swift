@@ -10,11 +10,16 @@ final class DomainWorker {
   let options: ApplyOptions
   let key: DomainKey
   let name: String
-  let mode: PlannedStep.Mode
+  /// Hot as soon as a domain that was planned as never started is found to run.
+  private(set) var mode: PlannedStep.Mode
   let report: (ApplyEvent) -> Void
   var outcome: DomainOutcome
   /// Removals that may be finished here: this run's, a dead run's, or ones left longer than any toolstack waits.
   var finished: Set<PCIAddress> = []
+  /// Devices this run has assigned or granted to the domain, whether or not the bus lists them yet.
+  var holding: Set<PCIAddress> = []
+  /// The intents this run has opened.
+  var ownIntents: Set<String> = []
   /// Devices the domain had when it was planned.
   let known: Set<PCIAddress>
   /// Whether another toolstack was seen at work on this domain.
@@ -67,6 +72,7 @@ final class DomainWorker {
   private func isRunnable() throws(HostError) -> Bool {
     let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
     guard let domain, domain.uuid == key.uuid else { return false }
+    if mode == .cold, !domain.isPaused || domain.cpuTime > 0 { mode = .hot }
     return !domain.isShutDown && !domain.isDying
   }
 
@@ -170,6 +176,16 @@ final class DomainWorker {
         record?.exports += exports
         record?.exports.sort { $0.device < $1.device }
       }
+    } catch {
+      throw .failed(.record(error))
+    }
+  }
+
+  /// Strikes out that the guest has these devices, before their entries go: whoever finds the entries gone and no
+  /// record of an export knows that the guest has let go.
+  func forgetExports(_ devices: Set<PCIAddress>) throws(Stop) {
+    do throws(RecordError) {
+      try host.ownership.update(key.uuid) { $0?.exports.removeAll { devices.contains($0.device) } }
     } catch {
       throw .failed(.record(error))
     }
