@@ -42,7 +42,8 @@ package struct TestHost: Sendable {
 
   /// Runs `berth` on this sandbox.
   package func berth(
-    _ words: [String], environment: [String: String] = [:], input: String? = nil, within deadline: Duration = .seconds(90)
+    _ words: [String], environment: [String: String] = [:], input: String? = nil,
+    within deadline: Duration = .seconds(90)
   ) async throws -> Command.Result {
     try await Command.berth(
       words, environment: ["BERTH_SANDBOX": directory].merging(environment) { $1 }, input: input
@@ -73,12 +74,12 @@ package struct TestHost: Sendable {
   }
 
   /// A stock Xen program on this sandbox's xenstored; `isPreloaded` gives it the sandbox's hypervisor and kernel too.
-  package func stock(_ program: String, _ words: [String], isPreloaded: Bool = false) -> Command {
+  package func stock(_ program: String, _ words: [String], isPreloaded: Bool = false) throws -> Command {
     var environment = [
       "BERTH_SANDBOX": directory, "XENSTORED_PATH": "\(directory)/xenstored/socket",
       "XENSTORED_RUNDIR": "\(directory)/xenstored",
     ]
-    if isPreloaded { environment["LD_PRELOAD"] = Command.built("libBerthPreload.so") }
+    if isPreloaded { environment["LD_PRELOAD"] = try builtLibrary("libBerthPreload.so") }
     return Command(program, words, environment: environment)
   }
 
@@ -120,7 +121,7 @@ package struct TestHost: Sendable {
   package func status() async throws -> SandboxView {
     let result = try await berth(["sandbox", "status", "-o", "json"])
     guard result.status == 0 else { throw Command.Failure(description: "sandbox status: \(result.errors)") }
-    return try JSONDecoder().decode(SandboxView.self, from: Data(result.output.utf8))
+    return try JSONDecoder().decode(SandboxDocument.self, from: Data(result.output.utf8)).sandbox
   }
 
   /// The devices that libxl's saved configuration of a domain lists.
@@ -129,6 +130,8 @@ package struct TestHost: Sendable {
     return try SavedConfiguration(try folder.read(name)).devices.map(\.address)
   }
 }
+
+private struct SandboxDocument: Decodable { var sandbox: SandboxView }
 
 /// The part of a sandbox's status that tests look at.
 package struct SandboxView: Decodable, Sendable {
@@ -161,15 +164,10 @@ extension Command {
   /// The built `berth`.
   package static func berth(
     _ words: [String], environment: [String: String] = [:], input: String? = nil
-  ) -> Command {
+  ) throws -> Command {
     // What the person running the tests has set must not decide what they see.
     let neutral = ["LC_ALL": "C.UTF-8", "NO_COLOR": "1", "BERTH_SANDBOX": "", "BERTH_MANIFEST": ""]
-    return Command(built("berth"), words, environment: neutral.merging(environment) { $1 }, input: input)
+    return Command(try builtLibrary("berth"), words, environment: neutral.merging(environment) { $1 }, input: input)
   }
 
-  /// A file beside this test program: what the package builds lies in one folder.
-  package static func built(_ name: String) -> String {
-    let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    return program.deletingLastPathComponent().appendingPathComponent(name).path
-  }
 }

@@ -41,7 +41,9 @@ struct `Plan and apply` {
       #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
       #expect(try await host.disagreements(of: "net", expecting: Set(devices)) == [])
       let bus = try await host.nodes(below: "/local/domain/0/backend/pci/5/0")
-      for index in 0..<3 { #expect(bus["/local/domain/0/backend/pci/5/0/opts-\(index)"]?.contains("permissive=1") == true) }
+      for index in 0..<3 {
+        #expect(bus["/local/domain/0/backend/pci/5/0/opts-\(index)"]?.contains("permissive=1") == true)
+      }
     }
   }
 
@@ -116,7 +118,9 @@ struct `Plan and apply` {
   }
 
   @Test func `what is attached already is adopted, and what nobody declares is left alone`() async throws {
-    let scenario = TestScenario.host(["{name: net, domid: 5, devices: [\"\(Sample.address(0))\", \"\(Sample.address(1))\"]}"])
+    let scenario = TestScenario.host([
+      "{name: net, domid: 5, devices: [\"\(Sample.address(0))\", \"\(Sample.address(1))\"]}"
+    ])
     try await TestHost.with(scenario, isTracing: true) { host in
       let manifest = try host.manifest(["net": [Sample.address(0)]])
       let before = try host.storeChanges()

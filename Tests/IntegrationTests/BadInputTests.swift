@@ -10,11 +10,13 @@ struct `Bad input` {
     ("unknown key", manifest("domains: {net: {devises: []}}"), ["devises", "devices"]),
     ("duplicate key", manifest("domains: {net: {devices: []}, net: {devices: []}}"), ["net", "m.yaml:3:"]),
     ("wrong type", manifest("domains: [1]"), ["m.yaml:3:"]),
-    ("two domains for one device", manifest("domains: {a: {devices: [\"03:00.0\"]}, b: {devices: [\"03:00.0\"]}}"),
-     ["0000:03:00.0", "'a'", "'b'"]),
+    (
+      "two domains for one device", manifest("domains: {a: {devices: [\"03:00.0\"]}, b: {devices: [\"03:00.0\"]}}"),
+      ["0000:03:00.0", "'a'", "'b'"]
+    ),
     ("bad address", manifest("domains: {a: {devices: [\"03:00.9\"]}}"), ["03:00.9", "m.yaml:3:"]),
     ("an address that became a number", manifest("domains: {a: {devices: [14.0]}}"), ["14.0"]),
-    ("all errors at once", manifest("domains: {a: {devices: [\"x\"], b: 1}}\n  polizy: {}"), ["polizy", "\"x\"", "'b'"]),
+    ("all errors at once", manifest("domains: {a: {devices: [\"x\"]}, b: 1}, polizy: {}"), ["polizy", "'x'", "'b'"]),
     ("no UTF-8", "spec: \u{0}\n", ["m.yaml:1:"]),
   ]
 
@@ -23,15 +25,23 @@ struct `Bad input` {
   }
 
   @Test(arguments: manifests)
-  func `an invalid manifest is told with its places`(_ row: (name: String, text: String, words: [String])) async throws {
+  func `an invalid manifest is told with its places`(_ row: (name: String, text: String, words: [String])) async throws
+  {
     let folder = try TemporaryFolder()
     try folder.write("m.yaml", row.text)
-    for command in [["validate"], ["plan", "--sandbox", "\(folder.path)/none"]] {
-      let result = try await Command.berth(command + ["\(folder.path)/m.yaml"]).run()
-      #expect(result.status == 65, "\(row.name), \(command): \(result.errors)\(result.output)")
-      for word in row.words {
-        #expect((result.errors + result.output).contains(word), "\(row.name): \(word) is not in\n\(result.errors)\(result.output)")
-      }
+    let result = try await Command.berth(["validate", "\(folder.path)/m.yaml"]).run()
+    let said = result.errors + result.output
+    #expect(result.status == 65, "\(row.name): \(said)")
+    for word in row.words { #expect(said.contains(word), "\(row.name): \(word) is not in\n\(said)") }
+  }
+
+  @Test func `an invalid manifest touches nothing`() async throws {
+    try await TestHost.with(TestScenario.host()) { host in
+      try host.folder.write(
+        "m.yaml", Self.manifest("domains: {net: {devices: [\"\(Sample.address(0))\", nonsense]}}"))
+      let apply = try await host.berth("apply", "\(host.folder.path)/m.yaml", "--yes")
+      #expect(apply.status == 65, "\(apply.errors)")
+      #expect(try await host.status().domain("net").assigned.isEmpty)
     }
   }
 
@@ -47,13 +57,20 @@ struct `Bad input` {
   }
 
   static let bombs: [(name: String, text: @Sendable () -> String)] = [
-    ("ten megabytes", { "spec:\n" + String(repeating: "  - aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", count: 200_000) }),
-    ("a thousand levels", { "spec: " + String(repeating: "[", count: 1000) + String(repeating: "]", count: 1000) + "\n" }),
+    (
+      "ten megabytes",
+      { "spec:\n" + String(repeating: "  - aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", count: 200_000) }
+    ),
+    (
+      "a thousand levels",
+      { "spec: " + String(repeating: "[", count: 1000) + String(repeating: "]", count: 1000) + "\n" }
+    ),
     (
       "an alias bomb",
       {
         "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
-          + (1..<20).map { "a\($0): &a\($0) [\(Array(repeating: "*a\($0 - 1)", count: 9).joined(separator: ", "))]\n" }.joined()
+          + (1..<20).map { "a\($0): &a\($0) [\(Array(repeating: "*a\($0 - 1)", count: 9).joined(separator: ", "))]\n" }
+          .joined()
       }
     ),
   ]
@@ -66,7 +83,8 @@ struct `Bad input` {
     try folder.write("bomb.yaml", bomb.text())
     // The limit of address space is the bound on memory: a reader that tries to expand the bomb ends without 65.
     let result = try await Command(
-      "/bin/sh", ["-c", "ulimit -v 2000000; exec \"$0\" validate \"$1\"", Command.built("berth"), "\(folder.path)/bomb.yaml"]
+      "/bin/sh",
+      ["-c", "ulimit -v 2000000; exec \"$0\" validate \"$1\"", try builtLibrary("berth"), "\(folder.path)/bomb.yaml"]
     ).run(within: .seconds(20))
     #expect(result.status == 65, "\(bomb.name): \(result.errors.prefix(2000))")
   }
@@ -90,7 +108,10 @@ struct `Bad input` {
   @Test func `a damaged back end is named and left as found`() async throws {
     let path = "/local/domain/0/backend/pci/5/0"
     let scenario = TestScenario.host(
-      ["{name: net, domid: 5, devices: [\"\(Sample.address(0))\", \"\(Sample.address(1))\"]}", "{name: good, domid: 6}"],
+      [
+        "{name: net, domid: 5, devices: [\"\(Sample.address(0))\", \"\(Sample.address(1))\"]}",
+        "{name: good, domid: 6}",
+      ],
       faults: "{store: {\(path)/dev-0: null, \(path)/num_devs: \"9999\"}}")
     try await TestHost.with(scenario) { host in
       let before = try await host.nodes(below: path)

@@ -9,7 +9,8 @@ struct Races {
   static let devices = (0..<8).map(Sample.address)
 
   @Test(arguments: TestHost.Store.allCases)
-  func `eight applies at once, each with another first device of one fresh domain`(_ store: TestHost.Store) async throws {
+  func `eight applies at once, each with another first device of one fresh domain`(_ store: TestHost.Store) async throws
+  {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: absent}"]), store) { host in
       let manifests = try Self.devices.enumerated().map { number, device in
         try host.manifest(["net": [device]], policy: "{prune: never}", name: "\(number).yaml")
@@ -17,9 +18,10 @@ struct Races {
       var lost = 0
       for round in 0..<SoakReport.rounds {
         try await host.change("start-domain", "net")
-        let results = try await Self.all(manifests.map { manifest in
-          { try await host.berth("apply", manifest, "--yes", "--lock-timeout", "60s", "--wait-timeout", "60s") }
-        })
+        let results = try await Self.all(
+          manifests.map { manifest in
+            { try await host.berth("apply", manifest, "--yes", "--lock-timeout", "60s", "--wait-timeout", "60s") }
+          })
         for result in results {
           #expect(result.status == 0, "round \(round): \(result.output)\(result.errors)")
         }
@@ -48,10 +50,10 @@ struct Races {
         try await host.change("start-domain", "net")
         // A bus that is there, so that xl appends to it.
         #expect(try await host.berth("apply", manifests[0], "--yes").status == 0)
-        let xl = host.stock("/usr/sbin/xl", ["pci-attach", "net", Self.devices[7].text], isPreloaded: true)
+        let xl = try host.stock("/usr/sbin/xl", ["pci-attach", "net", Self.devices[7].text], isPreloaded: true)
         let results = try await Self.all(
           manifests[1...].map { manifest in
-            { try await host.berth("apply", manifest, "--yes", "--audit", "-o", "json") }
+            { try await host.berth("apply", manifest, "--yes", "-o", "json") }
           } + [{ try await xl.run() }])
         for result in results.dropLast() { readopted += try Self.readopted(in: result.output) }
         let last = try await host.berth("apply", all, "--yes", "-o", "json")

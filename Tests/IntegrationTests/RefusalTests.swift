@@ -4,7 +4,8 @@ import Testing
 
 /// What cannot be done is said, with the reason, and the rest is done.
 struct Refusals {
-  @Test func `a device that is missing, the host's, or another guest's is blocked, and the others go on`() async throws {
+  @Test func `a device that is missing, the host's, or another guest's is blocked, and the others go on`() async throws
+  {
     let ahci = "{address: \"0000:00:17.0\", id: \"8086:a352\", driver: ahci}"
     let scenario = TestScenario.host(
       devices: 3, extraDevices: [ahci],
@@ -14,7 +15,7 @@ struct Refusals {
       let wanted = [good, Sample.address(1), Sample.address(30)] + [PCIAddress("0000:00:17.0")].compactMap { $0 }
       let apply = try await host.berth("apply", try host.manifest(["net": wanted]), "--yes")
       #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
-      for reason in ["device-missing", "not-on-pciback", "assigned-elsewhere"] {
+      for reason in ["device-missing", "not-assignable", "attached-elsewhere"] {
         #expect(apply.output.contains(reason), "\(reason) is not told in\n\(apply.output)")
       }
       #expect(try await host.disagreements(of: "net", expecting: [good]) == [])
