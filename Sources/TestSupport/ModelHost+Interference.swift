@@ -36,6 +36,36 @@ extension ModelHost {
     store[StorePath.claim(device).text] = String(domain)
   }
 
+  /// Kills the process under test before its step of that number: nothing it does from then on has an effect.
+  ///
+  /// Its steps are what others can see: commits, hypercalls, resets, and writes of files.
+  package func kill(beforeStep number: Int) { state.withLock { $0.stepsLeft = number } }
+
+  /// Whether the process was killed. Another takes its place: it finds its intents a dead run's.
+  package func restart() -> Bool {
+    let wasKilled = isKilled
+    state.withLock { $0.stepsLeft = nil }
+    killWriters()
+    return wasKilled
+  }
+
+  var isKilled: Bool { state.withLock { $0.stepsLeft ?? 0 } < 0 }
+
+  /// Takes one of the steps that are left; true where the process is dead.
+  func takeStep() -> Bool {
+    state.withLock { state in
+      guard let left = state.stepsLeft else { return false }
+      state.stepsLeft = left > 1 ? left - 1 : -1
+      return left <= 1
+    }
+  }
+
+  /// Lets memory grants of one device fail.
+  package func failFrames(of device: PCIAddress) {
+    let grants = ModelTree(model: self).memory(of: device)
+    state.withLock { _ = $0.failingGrants.insert("frames \(grants.frames)") }
+  }
+
   /// The process that wrote the open intents is gone: they are a dead run's now.
   package func killWriters() {
     state.withLock { state in

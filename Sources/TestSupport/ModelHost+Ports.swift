@@ -5,6 +5,7 @@ struct ModelHypervisor: HypervisorPort {
   let model: ModelHost
 
   private func check(_ operation: String) throws(HypervisorError) {
+    if model.takeStep() { throw HypervisorError(.unreachable, operation: operation) }
     if let code = model.state.withLock({ $0.failures[operation] }) {
       throw HypervisorError(code, operation: operation)
     }
@@ -63,6 +64,9 @@ struct ModelHypervisor: HypervisorPort {
   }
   func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
     try check("frames")
+    if allowed, model.state.withLock({ $0.failingGrants.contains("frames \(range)") }) {
+      throw HypervisorError(.other, operation: "frames")
+    }
     set("\(domain) frames \(range)", allowed)
   }
   func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
@@ -70,6 +74,7 @@ struct ModelHypervisor: HypervisorPort {
     set("\(domain) pirq \(gsi)", true)
   }
   func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+    try check("unmap")
     let wasMapped = model.state.withLock { $0.mapped.remove("\(domain) pirq \(gsi)") != nil }
     if !wasMapped { throw HypervisorError(.invalid, operation: "unmap") }
   }
@@ -91,13 +96,15 @@ struct ModelTree: DeviceTreePort {
         driver: state.pciback.contains(device) ? "pciback" : "e1000e", isOnPCIBack: state.pciback.contains(device))
     }
   }
-  func grants(for device: PCIAddress) -> DeviceGrants {
+  func memory(of device: PCIAddress) -> DeviceResource {
     let base = UInt64(0xF000_0000) + UInt64(device.sbdf) << 12
-    return DeviceGrants(
-      resources: [DeviceResource(space: .memory, range: base...base + 0xFFF)],
-      interrupt: model.state.withLock { $0.interrupts[device] })
+    return DeviceResource(space: .memory, range: base...base + 0xFFF)
   }
-  func reset(_ device: PCIAddress) -> ResetOutcome {
+  func grants(for device: PCIAddress) -> DeviceGrants {
+    DeviceGrants(resources: [memory(of: device)], interrupt: model.state.withLock { $0.interrupts[device] })
+  }
+  func reset(_ device: PCIAddress) throws(DeviceTreeError) -> ResetOutcome {
+    if model.takeStep() { throw DeviceTreeError(.other, operation: "reset", path: "\(device)") }
     model.state.withLock { $0.resetOrder.append(device) }
     return .done
   }
@@ -140,7 +147,10 @@ struct ModelUserdata: UserdataPort {
     let key: DomainKey
     init(model: ModelHost, key: DomainKey) { (self.model, self.key) = (model, key) }
     borrowing func savedConfiguration() -> [UInt8]? { model.state.withLock { $0.saved[key] } }
-    borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) { model.state.withLock { $0.saved[key] = bytes } }
+    borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError) {
+      if model.takeStep() { throw UserdataError(.other, operation: "write", path: "libxl-json") }
+      model.state.withLock { $0.saved[key] = bytes }
+    }
     borrowing func hasWaiter() -> Bool { model.state.withLock(\.hasWaiter) }
   }
 }
@@ -148,7 +158,8 @@ struct ModelUserdata: UserdataPort {
 struct ModelOwnership: OwnershipPort {
   let model: ModelHost
   func records() -> [OwnershipRecord] { model.state.withLock { $0.records.values.sorted { $0.uuid < $1.uuid } } }
-  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) {
+  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
+    if model.takeStep() { throw RecordError(.other, operation: "write", path: "record") }
     model.state.withLock { change(&$0.records[domain]) }
   }
 }
@@ -156,16 +167,26 @@ struct ModelOwnership: OwnershipPort {
 struct ModelIntents: IntentPort {
   let model: ModelHost
 
-  func open(_ intent: Intent) -> any OpenIntent {
+  func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
+    if model.takeStep() { throw RecordError(.other, operation: "write", path: "intent") }
     model.state.withLock { $0.intents[intent.identifier] = intent }
     return Open(model: model, identifier: intent.identifier)
   }
   func intents() -> [Intent] { model.openIntents }
-  func discard(identifier: String) { model.state.withLock { $0.intents[identifier] = nil } }
+  func discard(identifier: String) throws(RecordError) {
+    if model.takeStep() { throw RecordError(.other, operation: "discard", path: "intent") }
+    model.state.withLock { $0.intents[identifier] = nil }
+  }
 
-  private struct Open: OpenIntent {
+  /// As with the file's lock: nobody holds what its writer let go of without closing it.
+  private final class Open: OpenIntent {
     let model: ModelHost
     let identifier: String
-    func close() { model.state.withLock { $0.intents[identifier] = nil } }
+    init(model: ModelHost, identifier: String) { (self.model, self.identifier) = (model, identifier) }
+    deinit { model.state.withLock { $0.intents[identifier]?.isLive = false } }
+    func close() throws(RecordError) {
+      if model.takeStep() { throw RecordError(.other, operation: "close", path: "intent") }
+      model.state.withLock { $0.intents[identifier] = nil }
+    }
   }
 }

@@ -34,6 +34,10 @@ package final class ModelHost: Sendable {
     var lockDepth = 0
     var resetOrder: [PCIAddress] = []
     var hasInterfered = false
+    /// Changes that the process under test may still make; nil for no bound, negative once it was refused one.
+    var stepsLeft: Int?
+    /// Calls that fail for one device: `frames` of a memory range, …
+    var failingGrants: Set<String> = []
   }
 
   let state = Mutex(State())
@@ -41,6 +45,8 @@ package final class ModelHost: Sendable {
 
   package init() {
     store.react.withLock { $0 = { [unowned self] store in self.step(store) } }
+    store.isCut.withLock { $0 = { [unowned self] in self.isKilled } }
+    store.takesStep.withLock { $0 = { [unowned self] in self.takeStep() } }
   }
 
   /// The ports to this host.
@@ -94,6 +100,7 @@ package final class ModelHost: Sendable {
     state.withLock { $0.owners[address] = DomainID(domain) }
   }
   package func fail(_ call: String, _ code: HypervisorError.Code) { state.withLock { $0.failures[call] = code } }
+  package func heal(_ call: String) { state.withLock { $0.failures[call] = nil } }
   package func setLockBusy(_ isBusy: Bool) { state.withLock { $0.isLockBusy = isBusy } }
   package func setWaiter(_ hasWaiter: Bool) { state.withLock { $0.hasWaiter = hasWaiter } }
   package func setSaved(_ key: DomainKey, _ bytes: [UInt8]?) { state.withLock { $0.saved[key] = bytes } }

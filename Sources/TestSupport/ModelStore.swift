@@ -20,6 +20,10 @@ package final class ModelStore: StoreConnector, Sendable {
   package let beforeRequest = Mutex<(@Sendable (ModelStore) -> Void)?>(nil)
   /// Does one step of whatever reacts to the store; false where nothing is left to do.
   package let react = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
+  /// Whether the process under test has been killed: it gets no further request through.
+  let isCut = Mutex<(@Sendable () -> Bool)?>(nil)
+  /// Asked before each commit that changes something: whether the process is killed before it.
+  let takesStep = Mutex<(@Sendable () -> Bool)?>(nil)
   /// Runs when a wait would time out: the next thing to happen elsewhere; false where there is none.
   package let whenIdle = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
 
@@ -52,7 +56,8 @@ package final class ModelStore: StoreConnector, Sendable {
 
   // MARK: As the code under test
 
-  func request() {
+  func request() throws(StoreError) {
+    if isCut.withLock({ $0 })?() == true { throw StoreError(.lost, operation: "request") }
     state.withLock { $0.requests += 1 }
     let hook = beforeRequest.withLock { $0 }
     hook?(self)
@@ -120,13 +125,13 @@ extension ModelStore.State {
 private struct ModelConnection: StorePort {
   let store: ModelStore
 
-  func read(_ path: StorePath) -> String? {
-    store.request()
+  func read(_ path: StorePath) throws(StoreError) -> String? {
+    try store.request()
     return store[path.text]
   }
 
-  func list(_ path: StorePath) -> [String]? {
-    store.request()
+  func list(_ path: StorePath) throws(StoreError) -> [String]? {
+    try store.request()
     return store.children(of: path.text)
   }
 
@@ -134,14 +139,17 @@ private struct ModelConnection: StorePort {
     _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
     for _ in 0..<200 {
-      store.request()
+      try store.request()
       let log = ModelLog()
       let decision = try body(ModelAccess(store: store, log: log))
-      store.request()
+      try store.request()
       switch decision {
       case .abort(let result):
         if store.commit([], touched: log.touched) { return result }
       case .commit(let result):
+        if !log.edits.isEmpty, store.takesStep.withLock({ $0 })?() == true {
+          throw StoreError(.lost, operation: "commit")
+        }
         if store.commit(log.edits, touched: log.touched) { return result }
       }
     }
@@ -189,28 +197,30 @@ private struct ModelAccess: ~Copyable, StoreAccess {
     if log.touched[path] == nil { log.touched[path] = store.version(path) }
   }
 
-  borrowing func read(_ path: StorePath) -> String? {
-    store.request()
+  borrowing func read(_ path: StorePath) throws(StoreError) -> String? {
+    try store.request()
     touch(path.text)
     return value(path.text)
   }
 
-  borrowing func list(_ path: StorePath) -> [String]? {
-    store.request()
+  borrowing func list(_ path: StorePath) throws(StoreError) -> [String]? {
+    try store.request()
     touch(path.text)
     return store.children(of: path.text)
   }
 
-  borrowing func write(_ path: StorePath, _ value: String) {
-    store.request()
+  borrowing func write(_ path: StorePath, _ value: String) throws(StoreError) {
+    try store.request()
     touch(path.text)
     log.edits.append(.set(path.text, value))
   }
 
-  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) { write(path, "") }
+  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(StoreError) {
+    try write(path, "")
+  }
 
-  borrowing func remove(_ path: StorePath) {
-    store.request()
+  borrowing func remove(_ path: StorePath) throws(StoreError) {
+    try store.request()
     touch(path.text)
     log.edits.append(.remove(path.text))
   }
