@@ -45,16 +45,38 @@ extension DomainWorker {
 
   /// Removes what dead runs wrote about devices whose state is known now.
   func discardSettledIntents() throws(Stop) {
-    let open = Set(outcome.steps.filter { $0.result == .unknown || $0.result == .interrupted }.map(\.device))
     guard outcome.failure == nil else { return }
-    do throws(RecordError) {
-      for intent in try host.intents.intents()
-      where intent.domain == key && !intent.isLive && open.isDisjoint(with: intent.devices) {
-        try host.intents.discard(identifier: intent.identifier)
+    do throws(HostError) {
+      for intent in try intents() where intent.domain == key && !intent.isLive {
+        guard try areSettled(intent.devices) else { continue }
+        try asHostError { () throws(RecordError) in try host.intents.discard(identifier: intent.identifier) }
       }
     } catch {
-      throw .failed(.record(error))
+      throw .failed(error)
     }
+  }
+
+  func intents() throws(HostError) -> [Intent] {
+    try asHostError { () throws(RecordError) in try host.intents.intents() }
+  }
+
+  /// Whether nothing of these devices is left that only an intent tells of: this run has proven what became of them, or
+  /// the bus lists them, or Xen has them back.
+  private func areSettled(_ devices: [PCIAddress]) throws(HostError) -> Bool {
+    let results = outcome.steps.filter { devices.contains($0.device) }
+    guard results.allSatisfy({ $0.result == .done || $0.result == .unchanged }) else { return false }
+    let rest = Set(devices).subtracting(results.map(\.device))
+    guard !rest.isEmpty else { return true }
+    guard let bus = try transact({ ($0.backEnd, []) }) else { return false }
+    for device in rest {
+      if let entry = bus.entry(for: device) {
+        if entry.state.state == .closing { return false }
+        continue
+      }
+      let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(device, for: nil) }
+      guard probe == .free else { return false }
+    }
+    return true
   }
 }
 

@@ -131,17 +131,19 @@ extension Planner {
     guard !abandoned.isEmpty else { return [] }
     var open: [DomainID: Set<PCIAddress>] = [:]
     for domain in plan.domains {
-      guard let id = domain.id else { continue }
       for step in domain.steps {
         switch step.action {
         case .keep, .foreign, .adopt: continue
-        default: open[id, default: []].insert(step.device)
+        default:
+          for id in [domain.id, step.source?.id].compactMap(\.self) { open[id, default: []].insert(step.device) }
         }
       }
     }
     return observation.intents.filter { intent in
       guard !intent.isLive, living[intent.domain.id]?.key == intent.domain else { return false }
-      return open[intent.domain.id]?.isDisjoint(with: intent.devices) ?? true
+      // Assigned and listed nowhere: nothing but the intent tells whose it is, whatever the plan can do now.
+      let hasUnlisted = intent.devices.contains { listings[$0] == nil && devices[$0]?.assignment == .assigned }
+      return !hasUnlisted && open[intent.domain.id]?.isDisjoint(with: intent.devices) ?? true
     }.map { .discard(intent: $0.identifier) }
   }
 
