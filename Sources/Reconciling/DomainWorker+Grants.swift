@@ -101,7 +101,11 @@ extension DomainWorker {
     } catch {
       switch error.code {
       case .busy:
-        return try isHeldHere(device) ? .already : .refused(.assignedElsewhere, "Xen says that another guest has it")
+        switch try holder(of: device) {
+        case .here: return .already
+        case .deadRun: return try takeOver(device, relaxed: relaxed)
+        case .elsewhere: return .refused(.assignedElsewhere, "Xen says that another guest has it")
+        }
       case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
       case .notOwner: return .refused(.deviceMissing, "Xen does not know the device")
       default: throw .hypervisor(error)
@@ -109,20 +113,42 @@ extension DomainWorker {
     }
   }
 
+  /// Who has a device that Xen says some guest has.
+  private enum Holder {
+    case here, elsewhere
+    /// A dead run meant to take it for this domain, and may have.
+    case deadRun
+  }
+
+  /// Takes a device that a dead run may have assigned: only the owner can give it back, so that tells whose it is.
+  ///
+  /// The guest has not been offered it: the entry and the claim come in one commit, and neither is there.
+  private func takeOver(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
+    do throws(HypervisorError) {
+      try host.hypervisor.deassign(device, from: key.id)
+      try host.hypervisor.assign(device, to: key.id, relaxed: relaxed)
+      return .assigned
+    } catch {
+      guard error.code == .notOwner || error.code == .busy else { throw .hypervisor(error) }
+      return .refused(.assignedElsewhere, "Xen says that another guest has it")
+    }
+  }
+
   /// Whether a device that some guest has is this guest's: no call names the owner, so the stores must.
   ///
   /// Another Berth at work on the same domain is waited for: its entry will show.
-  private func isHeldHere(_ device: PCIAddress) throws(HostError) -> Bool {
+  private func holder(of device: PCIAddress) throws(HostError) -> Holder {
     func isListedOrClaimed() throws(HostError) -> Bool {
       let view = try transact(claimsOn: [device]) { ($0, []) }
       return view?.backEnd.entry(for: device) != nil || view?.claims[device] == key.id
     }
-    if try isListedOrClaimed() { return true }
-    let intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
+    if try isListedOrClaimed() { return .here }
+    let intents = try self.intents()
       .filter { $0.domain == key && $0.operation == .attach && $0.devices.contains(device) }
     // This run's own intent is live as well; another's tells that it is about to publish the device.
-    if intents.contains(where: { !$0.isLive }) { return true }
-    guard intents.count > 1 else { return false }
+    guard intents.count(where: \.isLive) > 1 else {
+      return intents.contains { !$0.isLive } ? .deadRun : .elsewhere
+    }
     let deadline = ContinuousClock.now + options.waitTimeout
     var failure: HostError?
     let outcome = try asHostError { () throws(StoreError) in
@@ -134,8 +160,8 @@ extension DomainWorker {
       }
     }
     if let failure { throw failure }
-    if case .satisfied(true) = outcome { return true }
-    return false
+    if case .satisfied(true) = outcome { return .here }
+    return .elsewhere
   }
 
   /// Grants or revokes ranges and interrupt. Repeating is harmless.
