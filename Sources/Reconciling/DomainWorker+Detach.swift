@@ -44,6 +44,7 @@ extension DomainWorker {
     case .released: break
     }
     finished.formUnion(devices)
+    try forgetExports(devices)
     try compact(devices)
     let isDone = try giveBack(steps)
     if !keepsBus { try closeEmptyBus() }

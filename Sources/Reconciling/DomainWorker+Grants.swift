@@ -79,10 +79,19 @@ extension DomainWorker {
     guard let view = try transact(claimsOn: [device], { ($0, []) }) else { return .none }
     // Claims are written with the entries, so an unclaimed device was not published.
     guard view.backEnd.entry(for: device) == nil, view.claims[device] == key.id else { return .none }
+    // pciback releases everything with the bus.
+    if view.backEnd.condition == .absent || view.backEnd.condition == .vanishing { return .none }
     let records = try asHostError { () throws(RecordError) in try host.ownership.records() }
     let seen = records.filter { $0.uuid == key.uuid }.flatMap(\.exports)
     if let export = seen.last(where: { $0.device == device && $0.domain == key.id }) {
       return export.virtualAddress.map(PriorExport.at) ?? .unknown
+    }
+    // A removal strikes the record out once the guest has let go, and only then takes the entry away.
+    let intents = try self.intents()
+    if intents.contains(where: {
+      !$0.isLive && $0.domain == key && $0.operation == .detach && $0.devices.contains(device)
+    }) {
+      return .none
     }
     let log = host.tree.listenForExports(sinceBoot: true)
     guard let exports = try asHostError({ () throws(DeviceTreeError) in try log?.exports() }) else { return .unknown }

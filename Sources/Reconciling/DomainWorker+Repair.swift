@@ -40,6 +40,8 @@ extension DomainWorker {
   func adopt(_ steps: [PlannedStep]) throws(Stop) {
     guard !steps.isEmpty else { return }
     try record { $0.formUnion(steps.map(\.device)) }
+    let bus = try look().backEnd
+    try recordExports(steps.compactMap { bus.entry(for: $0.device) }.filter(\.isExported))
     conclude(steps, .done, evidence: ["recorded; nothing else changed"])
   }
 

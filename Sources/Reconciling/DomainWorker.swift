@@ -175,6 +175,16 @@ final class DomainWorker {
     }
   }
 
+  /// Strikes out that the guest has these devices, before their entries go: whoever finds the entries gone and no
+  /// record of an export knows that the guest has let go.
+  func forgetExports(_ devices: Set<PCIAddress>) throws(Stop) {
+    do throws(RecordError) {
+      try host.ownership.update(key.uuid) { $0?.exports.removeAll { devices.contains($0.device) } }
+    } catch {
+      throw .failed(.record(error))
+    }
+  }
+
   /// Notes an outcome for each of `devices`.
   func conclude(
     _ steps: [PlannedStep], _ result: StepResult, _ detail: String? = nil, evidence: [String] = [],
