@@ -18,6 +18,8 @@ extension DomainWorker {
   /// concluded where they are gone.
   func detach(_ steps: [PlannedStep], keepsBus: Bool) throws(Stop) {
     guard !steps.isEmpty else { return }
+    let steps = try restoreEntries(of: steps)
+    guard !steps.isEmpty else { return }
     let devices = Set(steps.map(\.device))
     // On disk before the marks: it tells this half-done removal from another toolstack's.
     let intent = try openIntent(.detach, devices.sorted())

@@ -64,7 +64,7 @@ extension DomainWorker {
     }
   }
 
-  private enum PriorExport {
+  enum PriorExport {
     /// pciback does not hold it for the domain, or its entry is there to tell.
     case none
     case at(PCIAddress)
@@ -75,7 +75,7 @@ extension DomainWorker {
   ///
   /// A device whose entry was never committed was never exported. One that was, and whose entry somebody overwrote,
   /// may be exported still: Berth's record of what it saw tells, or a kernel log that speaks of no export at all.
-  private func priorExport(of device: PCIAddress) throws(HostError) -> PriorExport {
+  func priorExport(of device: PCIAddress) throws(HostError) -> PriorExport {
     guard let view = try transact(claimsOn: [device], { ($0, []) }) else { return .none }
     // Claims are written with the entries, so an unclaimed device was not published.
     guard view.backEnd.entry(for: device) == nil, view.claims[device] == key.id else { return .none }

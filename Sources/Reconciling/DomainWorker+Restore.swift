@@ -1,0 +1,63 @@
+import Core
+
+extension DomainWorker {
+  /// Puts the entries of devices to detach back where somebody overwrote them while the guest has the devices: without
+  /// an entry the guest cannot be asked to let go. Returns the steps that can go on.
+  func restoreEntries(of steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+    let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    var ready: [PlannedStep] = []
+    var overwritten: [(step: PlannedStep, wanted: Wanted)] = []
+    for step in steps {
+      guard !listed.contains(step.device) else {
+        ready.append(step)
+        continue
+      }
+      switch try prior(step.device) {
+      case .none: ready.append(step)
+      case .at(let address):
+        let options = step.before ?? DeviceOptions()
+        overwritten.append((step, Wanted(device: step.device, options: options, exportedAt: address)))
+      case .unknown:
+        conclude(
+          [step], .blocked,
+          "\(Reason.overwritten.rawValue): its entry is gone, and nothing tells whether the guest still has it. "
+            + "Restarting the domain settles it")
+      }
+    }
+    guard !overwritten.isEmpty else { return ready }
+    if try restore(overwritten.map(\.wanted)) { return ready + overwritten.map(\.step) }
+    conclude(
+      overwritten.map(\.step), .unknown, "its entry was overwritten, and the bus did not come to rest to mend it")
+    return ready
+  }
+
+  private func prior(_ device: PCIAddress) throws(Stop) -> PriorExport {
+    do throws(HostError) { return try priorExport(of: device) } catch { throw .failed(error) }
+  }
+
+  /// Lists devices again that pciback exports; false where the bus does not come to rest.
+  private func restore(_ wanted: [Wanted]) throws(Stop) -> Bool {
+    // Each pass but the last waits for somebody else's change.
+    for _ in 0..<4 {
+      let exportable = try pcibackDevices()
+      let decision = try locked { (_) throws(HostError) -> AttachDecision? in
+        try transact { view in
+          guard view.backEnd.condition != .connecting else { return (.wait(.connecting), []) }
+          let decision = view.backEnd.attachDecision(
+            wanted, named: name, mode: mode, finishing: finished, exportable: exportable)
+          if case .publish(let edits, _) = decision { return (decision, edits) }
+          return (decision, [])
+        }
+      }
+      switch decision {
+      case .publish(_, let startsRound)?:
+        if startsRound { outcome.rounds += 1 }
+        return true
+      case .alreadyListed?: return true
+      case .wait(let condition)?: guard case .satisfied = try awaitRest(from: condition) else { return false }
+      case .refuse?, nil: return false
+      }
+    }
+    return false
+  }
+}
