@@ -48,6 +48,7 @@ extension DomainWorker {
         }
       case .refused(let reason, let evidence): return .blocked(reason, evidence)
       }
+      holding.insert(step.device)
       if held?.isAssignedHere == true {
         // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
         _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(step.device) }
@@ -192,6 +193,7 @@ extension DomainWorker {
 
   /// Gives back what this run took, in reverse order; the first failure does not keep the rest.
   func release(_ held: [Held]) {
+    holding.subtract(held.map(\.step.device))
     for held in held.reversed() where held.isAssignedHere {
       do throws(HostError) {
         try revoke(held.step.device, held.grants)
@@ -254,11 +256,16 @@ extension DomainWorker {
     }
   }
 
-  /// What the domain's other devices use.
+  /// What the domain's other devices use: those listed, and those that this or another Berth is about to list.
   private func siblings(of device: PCIAddress) throws(HostError) -> [DeviceGrants] {
     let view = try transact { ($0, []) }
+    let coming = try intents().filter { intent in
+      intent.isLive && intent.domain == key && intent.operation == .attach && !ownIntents.contains(intent.identifier)
+    }
+    let others = Set((view?.backEnd.entries ?? []).compactMap(\.device))
+      .union(holding).union(coming.flatMap(\.devices)).subtracting([device])
     var grants: [DeviceGrants] = []
-    for other in (view?.backEnd.entries ?? []).compactMap(\.device) where other != device {
+    for other in others.sorted() {
       do throws(DeviceTreeError) { grants.append(try host.tree.grants(for: other)) } catch {
         // A sibling that sysfs no longer has uses nothing.
         guard error.code == .missing else { throw .tree(error) }

@@ -17,6 +17,7 @@ extension DomainWorker {
   func openIntent(_ operation: Intent.Operation, _ devices: [PCIAddress]) throws(Stop) -> HeldIntent {
     let identifier = "\(key.id)-\(operation.rawValue)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
     let intent = Intent(identifier: identifier, domain: key, operation: operation, devices: devices, isLive: true)
+    ownIntents.insert(identifier)
     do throws(RecordError) { return HeldIntent(open: try host.intents.open(intent)) } catch {
       throw .failed(.record(error))
     }

@@ -15,6 +15,10 @@ final class DomainWorker {
   var outcome: DomainOutcome
   /// Removals that may be finished here: this run's, a dead run's, or ones left longer than any toolstack waits.
   var finished: Set<PCIAddress> = []
+  /// Devices this run has assigned or granted to the domain, whether or not the bus lists them yet.
+  var holding: Set<PCIAddress> = []
+  /// The intents this run has opened.
+  var ownIntents: Set<String> = []
   /// Devices the domain had when it was planned.
   let known: Set<PCIAddress>
   /// Whether another toolstack was seen at work on this domain.
