@@ -95,6 +95,7 @@ extension Planner {
         evidence: "its driver is \(facts.driver ?? "none"), not pciback",
         remedy: "xl pci-assignable-add \(address)")
     }
+    if let holder = interruptedHolder(of: device, besides: domain) { return heldStep(wanted, by: holder.id) }
     let isOurs = device.claim == domain.id || isOwned(address, in: domain)
     if let claim = device.claim, claim != domain.id, let claimant = living[claim] {
       return step(
@@ -109,6 +110,19 @@ extension Planner {
     var attach = step(wanted, .attach, .declared)
     if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
     return attach
+  }
+
+  /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
+  private func interruptedHolder(of device: ObservedDevice, besides domain: ObservedDomain) -> ObservedDomain? {
+    let address = device.address
+    guard isHeld(address) else { return nil }
+    let left = abandoned.filter { $0.value.contains(address) }.keys.map(\.id).sorted()
+    return (left + [device.claim].compactMap(\.self)).compactMap { living[$0] }.first { other in
+      guard other.id != domain.id, mayRemove(address, from: other) else { return false }
+      if leftByDeadRuns(in: other).contains(address) { return true }
+      guard device.claim == other.id, case .devices(let saved) = other.saved else { return false }
+      return saved.contains { $0.address == address }
+    }
   }
 
   /// Whether Xen can give this domain any device: asked before anything is taken from another one.

@@ -37,12 +37,7 @@ extension Planner {
   private func undeclaredStep(
     _ device: PCIAddress, _ entry: BackEndEntry, in domain: ObservedDomain
   ) -> PlannedStep? {
-    // Shown once, as the move it is, in the domain that gets it.
-    if let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
-      let receiver = guests[target]?.first, receiver.mode.mode != nil, domain.mode.mode != nil
-    {
-      return nil
-    }
+    if movesOut(device, of: domain) { return nil }
     var step = PlannedStep(
       device: device, id: devices[device]?.facts?.id, action: .foreign, reason: .notOwned, before: entry.options)
     if entry.state.state == .closing, !isOwned(device, in: domain) {
@@ -51,7 +46,8 @@ extension Planner {
       step.evidence = "another toolstack marked it for removal; it is at work, or left it"
       return step
     }
-    guard mayRemove(device, from: domain) else { return step }
+    // A removal that Berth began is ended whatever the policy says by now: the guest has lost the device already.
+    guard mayRemove(device, from: domain) || entry.state.state == .closing else { return step }
     step.action = .detach
     step.reason = .notDeclared
     step.effects = ["the guest loses the device"]
@@ -72,12 +68,17 @@ extension Planner {
       obstacleToAnyChange(in: domain) == nil
     else { return [] }
     let listed = Set((domain.backEnd?.entries ?? []).compactMap(\.device))
-    return saved.filter { !declared.contains($0.address) && !listed.contains($0.address) }.map { device in
+    let left = leftByDeadRuns(in: domain)
+    return saved.compactMap { device -> PlannedStep? in
+      guard !declared.contains(device.address), !listed.contains(device.address) else { return nil }
+      // What a killed run left is more than a line in a file: it is given back as a whole.
+      guard !left.contains(device.address) else { return nil }
       let observed = devices[device.address]
       var step = PlannedStep(
         device: device.address, id: observed?.facts?.id, action: .repair, reason: .configOnly,
         before: device.options, evidence: "left by an xl detach, will be dropped")
       guard observed?.claim == domain.id else { return step }
+      if movesOut(device.address, of: domain) { return nil }
       // Claimed and saved, but not listed: another toolstack overwrote the entry, or a run was killed half-way.
       step.reason = .overwritten
       step.evidence = "claimed and saved for the domain, but its back end does not list it"
@@ -92,15 +93,32 @@ extension Planner {
     in domain: ObservedDomain, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
   ) -> [PlannedStep] {
     guard let mode = domain.mode.mode, domain.kind == .pv, obstacleToAnyChange(in: domain) == nil else { return [] }
-    guard let dead = abandoned[domain.key] else { return [] }
-    let live = announced[domain.key] ?? []
-    let listed = Set((domain.backEnd?.entries ?? []).compactMap(\.device))
-    let left = dead.subtracting(declared).subtracting(shown).subtracting(live)
-    return left.subtracting(listed).sorted().map { device in
+    let left = leftByDeadRuns(in: domain).subtracting(declared).subtracting(shown)
+    return left.filter { !isHeld($0) || !movesOut($0, of: domain) }.sorted().map { device in
       PlannedStep(
         device: device, id: devices[device]?.facts?.id, action: .detach, reason: .leftoverIntent, mode: mode,
         evidence: "a run that was killed may have left it half attached; it is given back")
     }
+  }
+
+  /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
+  func leftByDeadRuns(in domain: ObservedDomain) -> Set<PCIAddress> {
+    guard let left = abandoned[domain.key] else { return [] }
+    return left.subtracting(announced[domain.key] ?? [])
+      .subtracting((domain.backEnd?.entries ?? []).compactMap(\.device))
+  }
+
+  /// Whether Xen or a claim says that some domain has the device.
+  func isHeld(_ device: PCIAddress) -> Bool {
+    devices[device]?.assignment == .assigned || devices[device]?.claim != nil
+  }
+
+  /// Whether the device is shown once, as the move it is, in the domain that gets it.
+  private func movesOut(_ device: PCIAddress, of domain: ObservedDomain) -> Bool {
+    guard let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
+      let receiver = guests[target]?.first
+    else { return false }
+    return receiver.mode.mode != nil && domain.mode.mode != nil
   }
 
   /// What belongs to no living domain.
