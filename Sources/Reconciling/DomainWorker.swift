@@ -10,7 +10,8 @@ final class DomainWorker {
   let options: ApplyOptions
   let key: DomainKey
   let name: String
-  let mode: PlannedStep.Mode
+  /// Hot as soon as a domain that was planned as never started is found to run.
+  private(set) var mode: PlannedStep.Mode
   let report: (ApplyEvent) -> Void
   var outcome: DomainOutcome
   /// Removals that may be finished here: this run's, a dead run's, or ones left longer than any toolstack waits.
@@ -71,6 +72,7 @@ final class DomainWorker {
   private func isRunnable() throws(HostError) -> Bool {
     let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
     guard let domain, domain.uuid == key.uuid else { return false }
+    if mode == .cold, !domain.isPaused || domain.cpuTime > 0 { mode = .hot }
     return !domain.isShutDown && !domain.isDying
   }
 

@@ -123,7 +123,9 @@ extension BackEnd {
     case .connecting:
       // A guest that never ran holds nothing, and no acknowledgement can be had for one entry below state 4:
       // the whole bus goes, and what stays is made anew.
-      return mode == .cold ? .dropBus(removal(), staying: kept) : .wait(condition)
+      // Its front end still at 1 proves it: a guest that runs moves on.
+      return mode == .cold && frontEndState.state == .initialising
+        ? .dropBus(removal(), staying: kept) : .wait(condition)
     case .connected:
       return .mark(marking(devices))
     case .halfRemoved(let removed):
