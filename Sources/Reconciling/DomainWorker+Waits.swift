@@ -85,6 +85,7 @@ extension DomainWorker {
     return try wait(until: deadline, watching: watched) { () throws(Stop) -> Void? in
       switch try self.look().backEnd.condition {
       case .round, .settling, .torn, .halfRemoved: nil
+      case .connecting where condition == .connecting: nil
       default: ()
       }
     }
