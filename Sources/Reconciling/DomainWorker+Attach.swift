@@ -146,6 +146,8 @@ extension DomainWorker {
 
   /// Waits for the bus to come to rest; nil to try again.
   private func rest(from condition: BusCondition) throws(Stop) -> Published? {
+    // An emptied bus whose closing nobody finished would never come to rest.
+    if condition == .closing { try closeEmptyBus() }
     switch try awaitRest(from: condition) {
     case .satisfied:
       // A bus made anew at once after the old one went is one the guest never notices.

@@ -163,6 +163,14 @@ extension DomainWorker {
     try detach(job.detaches + job.reattaches, keepsBus: !additions.isEmpty)
     guard !job.awaitsMoves else { return }
     try attach(job.attaches + returned(job.reattaches))
+    try closeBusKeptInVain(job)
+  }
+
+  /// Closes a bus that was left standing, empty, for attaches which came to nothing: libxl cannot use one.
+  private func closeBusKeptInVain(_ job: DomainJob) throws(Stop) {
+    guard !job.detaches.isEmpty || !job.reattaches.isEmpty else { return }
+    guard try look().backEnd.count == .number(0) else { return }
+    try closeEmptyBus()
   }
 
   /// Those of the devices to reattach that this run has detached: nothing is concluded of them yet.
@@ -178,5 +186,6 @@ extension DomainWorker {
     let listed = Set(try look().backEnd.entries.compactMap(\.device))
     let returned = job.reattaches.filter { !listed.contains($0.device) }
     try attach(job.attaches + returned + arrived)
+    try closeBusKeptInVain(job)
   }
 }
