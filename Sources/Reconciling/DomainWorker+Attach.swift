@@ -97,10 +97,12 @@ extension DomainWorker {
     var lastCondition = BusCondition.absent
     for attempt in 0..<100 {
       if host.isInterrupted() { return .interrupted }
+      var isAnotherWaiting = false
       let exportable = try pcibackDevices()
       let decision = try locked { (userdata) throws(HostError) -> (AttachDecision, base: Int)? in
         if attempt < 3, userdata.hasWaiter() {
           // Another toolstack sleeps on this lock, with a device count it read before: let it write first.
+          isAnotherWaiting = true
           return (.wait(.round), 0)
         }
         let old: SavedConfiguration
@@ -137,6 +139,10 @@ extension DomainWorker {
       case (.alreadyListed, _)?: return .listed
       case (.refuse(let reason, let evidence), _)?: return .refused(reason, evidence)
       case (.wait(let condition), _)?:
+        if isAnotherWaiting {
+          try yieldToOther()
+          continue
+        }
         lastCondition = condition
         if let end = try rest(from: condition) { return end }
       }
@@ -163,8 +169,31 @@ extension DomainWorker {
       case .torn:
         try mendTornRound()
         return nil
+      case .vanishing:
+        return try clearFrontEnd() ? nil : .restless(condition)
       default: return .restless(condition)
       }
+    }
+  }
+
+  /// Removes a front end whose back end and kernel object are gone: nobody else ever would. False where that is not so.
+  private func clearFrontEnd() throws(Stop) -> Bool {
+    let isCleared = try locked { (_) throws(HostError) -> Bool? in
+      try transact { view -> (Bool, [StoreEdit]) in
+        guard view.backEnd.isAbsent, view.backEnd.hasKernelObject == false else { return (false, []) }
+        return (true, [.remove(.frontEndHome(key.id))])
+      }
+    }
+    guard isCleared == true else { return false }
+    try awaitGuestNotice()
+    return true
+  }
+
+  /// Gives another toolstack that was seen asleep on the lock a moment to get it and write.
+  private func yieldToOther() throws(Stop) {
+    let before = try look().backEnd
+    _ = try wait(until: ContinuousClock.now + .milliseconds(200), watching: [.backEnd(key.id)]) {
+      () throws(Stop) -> Void? in try self.look().backEnd == before ? nil : ()
     }
   }
 
