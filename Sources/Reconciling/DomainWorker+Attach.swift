@@ -318,16 +318,21 @@ extension DomainWorker {
   }
 
   /// Takes a round back from a domain that is paused before and after; false where that is not safe.
+  ///
+  /// Nor is it where the round carries somebody else's change as well: that would be left half done.
   func takeBack(removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>) throws(Stop) -> Bool {
     let isTaken = try locked { (_) throws(HostError) -> Bool? in
       guard try isPaused() else { return false }
       return try transact { view -> (Bool, [StoreEdit]) in
         let bus = view.backEnd
-        guard bus.state.state == .reconfiguring, bus.frontEndState.state == .connected else { return (false, []) }
+        guard bus.state.state == .reconfiguring, bus.frontEndState.state == .connected,
+          bus.devices(in: .initialising).isSubset(of: added), bus.devices(in: .closing).isSubset(of: marked)
+        else { return (false, []) }
         return (true, bus.takingBack(removing: added, restoring: marked))
       }
     }
-    return isTaken == true
+    guard isTaken == true else { return false }
+    do throws(HostError) { return try isPaused() } catch { throw .failed(error) }
   }
 
   /// pciback ended the bus: the entries it never exported are taken out again, what it exported stays.
@@ -365,5 +370,11 @@ extension DomainWorker {
       if case .gone = error { release(held) }
       conclude(held.map(\.step), result, "\(detail); undoing it failed: \(describe(error))")
     }
+  }
+}
+
+extension BackEnd {
+  fileprivate func devices(in state: XenbusState) -> Set<PCIAddress> {
+    Set(entries.filter { $0.state.state == state }.compactMap(\.device))
   }
 }
