@@ -105,7 +105,12 @@ extension DomainWorker {
   func rebuild(_ held: [Held]) throws(Stop) {
     let exportable = try pcibackDevices()
     let others = try locked { (_) throws(HostError) -> [BackEndEntry]? in
-      try transact { view -> ([BackEndEntry], [StoreEdit]) in
+      try transact { view -> ([BackEndEntry]?, [StoreEdit]) in
+        switch view.backEnd.condition {
+        case .connecting, .absent, .vanishing: break
+        // It came to life meanwhile: the guest has devices on it.
+        default: return (nil, [])
+        }
         let ours = Set(held.map(\.step.device))
         return (
           view.backEnd.entries.filter { entry in
@@ -113,13 +118,14 @@ extension DomainWorker {
           },
           view.backEnd.isAbsent ? [] : view.backEnd.removal()
         )
-      }
+      } ?? nil
     }
+    guard let others else { return }
     _ = try awaitKernelRelease(until: ContinuousClock.now + options.waitTimeout)
     try awaitGuestNotice()
     let entries =
       held.map { BackEndEntry(wanted: $0.step.device, options: $0.step.after ?? DeviceOptions()) }
-      + (others ?? []).compactMap { entry in
+      + others.compactMap { entry in
         entry.device.map { BackEndEntry(wanted: $0, options: entry.options) }
       }
     _ = try locked { (_) throws(HostError) in
