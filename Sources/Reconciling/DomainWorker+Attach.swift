@@ -95,6 +95,8 @@ extension DomainWorker {
     let wanted = held.map(\.wanted)
     let devices = wanted.map(\.device)
     var lastCondition = BusCondition.absent
+    let patience = busiestBus
+    try adoptOwnRemovals()
     for attempt in 0..<100 {
       if host.isInterrupted() { return .interrupted }
       var isAnotherWaiting = false
@@ -144,6 +146,7 @@ extension DomainWorker {
           continue
         }
         lastCondition = condition
+        guard ContinuousClock.now < patience else { return .restless(condition) }
         if let end = try rest(from: condition) { return end }
       }
     }
@@ -215,11 +218,12 @@ extension DomainWorker {
   /// Waits for the guest, and mends what another toolstack did to the entries meanwhile.
   private func follow(_ held: [Held], base: Int, log: (any ExportLog)?, intent: HeldIntent) throws(Stop) {
     let devices = held.map(\.step.device)
-    var deadline = ContinuousClock.now + options.waitTimeout
     var isRebuilt = false
-    report(.waiting(domain: name, devices: devices.count, until: deadline))
+    report(.waiting(domain: name, devices: devices.count, until: ContinuousClock.now + options.waitTimeout))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
     for _ in 0..<8 {
+      // Anew for each: the guest needs its time for each round, and an audit may have taken longer than that.
+      let deadline = ContinuousClock.now + options.waitTimeout
       switch try awaitTaken(devices, base: base, until: deadline) {
       case .satisfied(.taken(let bus)):
         guard try audit(devices, bus, log: log) else { continue }
@@ -246,7 +250,6 @@ extension DomainWorker {
         }
         isRebuilt = true
         try rebuild(held)
-        deadline = ContinuousClock.now + options.waitTimeout
       case .interrupted:
         return try giveUp(held, intent: intent)
       }

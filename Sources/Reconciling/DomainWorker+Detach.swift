@@ -57,7 +57,8 @@ extension DomainWorker {
   private func mark(_ devices: Set<PCIAddress>) throws(Stop) -> Marked {
     var lastCondition = BusCondition.absent
     var staying: [BackEndEntry]?
-    try adoptOwnRemovals(devices)
+    let patience = busiestBus
+    try adoptOwnRemovals()
     for _ in 0..<100 {
       if host.isInterrupted(), staying == nil { return .interrupted }
       if let entries = staying { return try remake(entries) }
@@ -80,6 +81,7 @@ extension DomainWorker {
       case .refuse(let reason, let evidence)?: return .refused(reason, evidence)
       case .wait(let condition)?:
         lastCondition = condition
+        guard ContinuousClock.now < patience else { return .restless(condition) }
         switch try awaitRest(from: condition) {
         case .satisfied: continue
         case .interrupted: return .interrupted
@@ -93,7 +95,7 @@ extension DomainWorker {
   }
 
   /// Removals that a dead run of Berth marked are this run's to finish, without waiting for anyone.
-  private func adoptOwnRemovals(_ devices: Set<PCIAddress>) throws(Stop) {
+  func adoptOwnRemovals() throws(Stop) {
     do throws(RecordError) {
       let dead = try host.intents.intents().filter { !$0.isLive && $0.domain == key && $0.operation == .detach }
       finished.formUnion(dead.flatMap(\.devices))

@@ -24,6 +24,11 @@ extension DomainWorker {
     [StorePath.backEnd(key.id).child("state"), StorePath.frontEnd(key.id).child("state")]
   }
 
+  /// When to give up on a bus that is never at rest, though each wait saw it move: a guest can keep it so for ever.
+  var busiestBus: ContinuousClock.Instant {
+    ContinuousClock.now.advanced(by: options.waitTimeout * 6).advanced(by: foreignRemovalGrace)
+  }
+
   /// Waits until the guest has all of `devices`, or until that can no longer be.
   ///
   /// `base` is where the entries were put: a hint that makes most looks cheap. What counts is found by address.
