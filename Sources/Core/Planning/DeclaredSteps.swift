@@ -114,12 +114,14 @@ extension Planner {
 
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
   private func interruptedHolder(of device: ObservedDevice, besides domain: ObservedDomain) -> ObservedDomain? {
-    guard isHeld(device.address) else { return nil }
-    return observation.domains.first { other in
-      guard other.id != domain.id, mayRemove(device.address, from: other) else { return false }
-      if leftByDeadRuns(in: other).contains(device.address) { return true }
+    let address = device.address
+    guard isHeld(address) else { return nil }
+    let left = abandoned.filter { $0.value.contains(address) }.keys.map(\.id).sorted()
+    return (left + [device.claim].compactMap(\.self)).compactMap { living[$0] }.first { other in
+      guard other.id != domain.id, mayRemove(address, from: other) else { return false }
+      if leftByDeadRuns(in: other).contains(address) { return true }
       guard device.claim == other.id, case .devices(let saved) = other.saved else { return false }
-      return saved.contains { $0.address == device.address }
+      return saved.contains { $0.address == address }
     }
   }
 

@@ -103,7 +103,8 @@ extension Planner {
 
   /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
   func leftByDeadRuns(in domain: ObservedDomain) -> Set<PCIAddress> {
-    (abandoned[domain.key] ?? []).subtracting(announced[domain.key] ?? [])
+    guard let left = abandoned[domain.key] else { return [] }
+    return left.subtracting(announced[domain.key] ?? [])
       .subtracting((domain.backEnd?.entries ?? []).compactMap(\.device))
   }
 
@@ -146,24 +147,21 @@ extension Planner {
   /// Dead runs' intents on living domains of which nothing is open any more.
   func settledIntents(besides plan: Plan) -> [RecordChange] {
     guard !abandoned.isEmpty else { return [] }
-    var open: [DomainKey: Set<PCIAddress>] = [:]
+    var open: [DomainID: Set<PCIAddress>] = [:]
     for domain in plan.domains {
       for step in domain.steps {
         switch step.action {
         case .keep, .foreign, .adopt: continue
-        default: break
+        default:
+          for id in [domain.id, step.source?.id].compactMap(\.self) { open[id, default: []].insert(step.device) }
         }
-        if let id = domain.id, let uuid = domain.uuid {
-          open[DomainKey(id: id, uuid: uuid), default: []].insert(step.device)
-        }
-        if let source = step.source { open[source, default: []].insert(step.device) }
       }
     }
     return observation.intents.filter { intent in
       guard !intent.isLive, living[intent.domain.id]?.key == intent.domain else { return false }
       // Assigned and listed nowhere: nothing but the intent tells whose it is, whatever the plan can do now.
       let hasUnlisted = intent.devices.contains { listings[$0] == nil && devices[$0]?.assignment == .assigned }
-      return !hasUnlisted && open[intent.domain]?.isDisjoint(with: intent.devices) ?? true
+      return !hasUnlisted && open[intent.domain.id]?.isDisjoint(with: intent.devices) ?? true
     }.map { .discard(intent: $0.identifier) }
   }
 
