@@ -7,7 +7,7 @@ import Glibc
 /// Without parts all are measured. `berth` and the preload library must be beside this program.
 @main
 struct Bench {
-  private static let parts: [(name: String, measure: (Programs) throws -> Section)] = [
+  private static let parts: [(name: String, measure: @Sendable (Programs) throws -> Section)] = [
     // First: a process started by a large one begins with that one's peak of memory (exec_mmap, fs/exec.c).
     ("start-up", measureStartUp), ("plan", measureLargePlan), ("requests", measureRequests), ("lock", measureLock),
     ("planner", measurePlanner),

@@ -1,5 +1,6 @@
 import Core
 import Reconciling
+import Sandbox
 import Synchronization
 
 /// How long `berth plan` takes on a host of 1000 domains with eight devices each, beside bare reads of the same nodes.

@@ -30,12 +30,13 @@ func measureRequests(_ programs: Programs) throws -> Section {
     ]
   }
   let sandbox = try BenchSandbox(domains, devices: source.all, programs: programs)
+  var state = HostState(domains.map { DesiredDomain($0.name, $0.devices) })
   // What was there from the start is Berth's own from here on, so that every apply below does one thing.
-  for size in sizes {
-    _ = try apply(DesiredDomain("later\(size)", Array(domains.first { $0.name == "later\(size)" }?.devices ?? [])), on: sandbox)
-  }
+  _ = try apply(state.domains, on: sandbox)
   for _ in 0..<rounds {
-    for index in cases.indices { cases[index].counts.append(try apply(cases[index].desired, on: sandbox)) }
+    for index in cases.indices {
+      cases[index].counts.append(try apply(state.setting(cases[index].desired), on: sandbox))
+    }
   }
 
   var section = Section(
@@ -113,4 +114,17 @@ func apply(_ desired: [DesiredDomain], on sandbox: BenchSandbox) throws -> Count
     longestLock: Double(outcome.domains.map(\.longestLockMicroseconds).max() ?? 0) / 1000)
 }
 
-func apply(_ desired: DesiredDomain, on sandbox: BenchSandbox) throws -> Counts { try apply([desired], on: sandbox) }
+/// What all domains of a bench's host should have: what is declared for none of them would be detached.
+struct HostState {
+  private(set) var domains: [DesiredDomain]
+
+  init(_ domains: [DesiredDomain]) { self.domains = domains }
+
+  /// Declares other devices for some domains; the whole of what is declared then.
+  mutating func setting(_ changed: DesiredDomain...) -> [DesiredDomain] {
+    for domain in changed {
+      for index in domains.indices where domains[index].name == domain.name { domains[index] = domain }
+    }
+    return domains
+  }
+}

@@ -1,4 +1,5 @@
 import Core
+import Sandbox
 
 /// How long small commands take from start to end, beside xl's.
 func measureStartUp(_ programs: Programs) throws -> Section {
