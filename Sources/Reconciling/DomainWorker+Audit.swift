@@ -34,8 +34,10 @@ extension DomainWorker {
   func mislabelled(in bus: BackEnd, log: (any ExportLog)?) throws(Stop) -> BackEndEntry? {
     guard let exports = try exports(from: log) else { return nil }
     return bus.entries.first { entry in
-      guard let device = entry.device, let slot = entry.virtualAddress?.device else { return false }
-      guard let last = exports.last(where: { $0.slot == slot }) else { return false }
+      guard let device = entry.device, let place = entry.virtualAddress else { return false }
+      guard let last = exports.last(where: { $0.slot == place.device }) else { return false }
+      // Functions of one slot share a virtual slot, each under its own number (`__xen_pcibk_add_pci_dev`, vpci.c).
+      if last.device.isBeside(device), place.function == device.function { return false }
       return last.device != device && !exports.contains { $0.device == device }
     }
   }
@@ -165,5 +167,12 @@ extension DomainWorker {
     _ = try wait(until: ContinuousClock.now + .seconds(1), watching: [.frontEnd(key.id)]) {
       () throws(Stop) -> Void? in nil
     }
+  }
+}
+
+extension PCIAddress {
+  /// Whether the other is a function of the same physical slot.
+  fileprivate func isBeside(_ other: PCIAddress) -> Bool {
+    (segment, bus, device) == (other.segment, other.bus, other.device)
   }
 }

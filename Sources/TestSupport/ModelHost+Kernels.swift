@@ -105,8 +105,13 @@ extension ModelHost {
       let slot = state.withLock { state -> UInt8? in
         guard let device, state.pciback.contains(device), !state.exports.values.contains(where: { $0[device] != nil })
         else { return nil }
-        let taken = Set((state.exports[domain] ?? [:]).values)
-        guard let slot = (UInt8(0)..<32).first(where: { !taken.contains($0) }) else { return nil }
+        let own = state.exports[domain] ?? [:]
+        let taken = Set(own.values)
+        // Functions of one slot share a virtual slot.
+        guard
+          let slot = own.first(where: { $0.key.sbdf >> 3 == device.sbdf >> 3 })?.value
+            ?? (UInt8(0)..<32).first(where: { !taken.contains($0) })
+        else { return nil }
         state.exports[domain, default: [:]][device] = slot
         state.log.append(ExportRecord(device: device, domain: domain, slot: slot))
         return slot
@@ -127,9 +132,10 @@ extension ModelHost {
   private func removeMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
     let back = StorePath.backEnd(domain)
     for index in 0..<count(domain, store) where store[back.child("state-\(index)").text] == "5" {
-      let slot = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }?.device
+      let place = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }
       state.withLock { state in
-        let device = state.exports[domain]?.first { $0.value == slot }?.key
+        let device = state.exports[domain]?.first { $0.value == place?.device && $0.key.function == place?.function }?
+          .key
         if let device { state.exports[domain]?[device] = nil }
       }
     }

@@ -74,6 +74,19 @@ struct Run {
     expectAgreement(model, key, [one, two, three])
   }
 
+  @Test func `a function that comes to another of its slot is not taken for a mix-up`() throws {
+    let (model, key) = makeHost()
+    let functions = (8...9).map { PCIAddress(sbdf: 0x400 + UInt32($0)) }
+    for function in functions { model.addDevice(function, interrupt: 17) }
+    let run = Run(model: model)
+    try run.apply(Sample.desired(["net": [functions[0]]]))
+    let outcome = try run.apply(Sample.desired(["net": functions]))
+    #expect(outcome.domains.first?.steps.map(\.result) == [.done])
+    #expect(model.node(5, "vdev-0") == "0000:00:00.00")
+    #expect(model.node(5, "vdev-1") == "0000:00:00.01")
+    expectAgreement(model, key, functions)
+  }
+
   @Test func `a second apply writes nothing`() throws {
     let (model, _) = makeHost()
     let run = Run(model: model)
