@@ -210,6 +210,13 @@ static long domain_control(struct xen_domctl *call)
     case XEN_DOMCTL_irq_permission:
         return hypervisor_ask(reply, sizeof reply, "interrupt %u %u %u", domain, call->u.irq_permission.pirq,
                               call->u.irq_permission.allow_access);
+    case XEN_DOMCTL_scheduler_op:
+        if (call->u.scheduler_op.cmd != XEN_DOMCTL_SCHEDOP_getinfo)
+            break;
+        /* Credit2's own default (xen/common/sched/credit2.c). */
+        call->u.scheduler_op.u.credit2.weight = 256;
+        call->u.scheduler_op.u.credit2.cap = 0;
+        return 0;
     case XEN_DOMCTL_pausedomain:
         return hypervisor_ask(reply, sizeof reply, "pause %u", domain);
     case XEN_DOMCTL_unpausedomain:
@@ -247,6 +254,18 @@ static long system_control(struct xen_sysctl *call)
                                         (iommu ? XEN_SYSCTL_PHYSCAP_directio : 0);
         return 0;
     }
+    case XEN_SYSCTL_sched_id:
+        call->u.sched_id.sched_id = XEN_SCHEDULER_CREDIT2;
+        return 0;
+    case XEN_SYSCTL_cpupool_op:
+        if (call->u.cpupool_op.op != XEN_SYSCTL_CPUPOOL_OP_INFO || call->u.cpupool_op.cpupool_id > 0) {
+            errno = ESRCH;
+            return -1;
+        }
+        call->u.cpupool_op.cpupool_id = 0;
+        call->u.cpupool_op.sched_id = XEN_SCHEDULER_CREDIT2;
+        call->u.cpupool_op.n_dom = 1;
+        return 0;
     }
     return unknown("sysctl", call->cmd);
 }

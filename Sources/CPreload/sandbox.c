@@ -18,7 +18,9 @@
 
 const char *sandbox_directory(void)
 {
-    const char *directory = getenv("BERTH_SANDBOX");
+    const char *directory = getenv("BERTH_PRELOAD_SANDBOX");
+    if (!directory)
+        directory = getenv("BERTH_SANDBOX");
     return directory && *directory ? directory : NULL;
 }
 

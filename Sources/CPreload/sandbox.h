@@ -2,7 +2,8 @@
  *
  * The library is preloaded in one of two roles. In the store's (BERTH_SANDBOX_ROLE=store) it lets a stock xenstored
  * run without a hypervisor. Otherwise it lets a stock xl, or any program on libxenctrl, meet the sandbox's simulated
- * host in place of the real one. Both need BERTH_SANDBOX, the sandbox's directory.
+ * host in place of the real one. Both need the sandbox's directory in BERTH_SANDBOX; a Berth that shall meet it
+ * through its own libxenctrl and sysfs gets BERTH_PRELOAD_SANDBOX instead, since it takes the other for an option.
  */
 #ifndef BERTH_SANDBOX_H
 #define BERTH_SANDBOX_H

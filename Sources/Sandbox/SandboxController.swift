@@ -101,7 +101,7 @@ package struct SandboxController: Sendable {
       guard names.contains("sandbox.json") else {
         throw SandboxError(.inUse, "\(paths.directory) is not empty and is no sandbox: name another directory")
       }
-      if try isRunning(paths) {
+      if try holder(paths) != nil {
         throw SandboxError(
           .alreadyRunning,
           "a sandbox is already running in \(paths.directory): berth sandbox stop, or another directory")
@@ -114,10 +114,9 @@ package struct SandboxController: Sendable {
     return paths
   }
 
-  /// Whether a simulator holds the sandbox's lock.
-  func isRunning(_ paths: SandboxPaths) throws(SandboxError) -> Bool {
-    let lock = try Files.open(paths.lock, O_RDWR | O_CREAT)
-    return flock(lock.number, LOCK_EX | LOCK_NB) != 0
+  /// The process of the simulator that runs; nil where none does.
+  private func holder(_ paths: SandboxPaths) throws(SandboxError) -> pid_t? {
+    try SimulatorLock(paths).holder()
   }
 
   private func waitForReadiness(
@@ -150,22 +149,18 @@ package struct SandboxController: Sendable {
 
   /// Asks the simulator to end, waits, and kills it where it does not.
   private func end(_ paths: SandboxPaths) throws(SandboxError) {
-    guard try isRunning(paths) else { return }
-    var process: pid_t?
-    do {
-      let line = try SandboxLine(paths)
-      process = line.peer
-      _ = try line.ask("shutdown", until: .now + .seconds(5))
-    } catch {
-      // It may be starting, or hang: the description knows its number where it got that far.
-      if process == nil { process = try SandboxDescription.load(from: paths.description)?.simulatorProcess }
+    guard let process = try holder(paths) else { return }
+    // It takes the signal also while it starts, and from then on it cannot be taken for another process.
+    guard let watch = Processes.watch(process) else { return }
+    guard try holder(paths) == process else { return }
+    for signal in [SIGTERM, SIGKILL] {
+      kill(process, signal)
+      if Sockets.waitFor(watch.number, Int16(POLLIN), milliseconds: 10_000) {
+        // Where it is this process's child its status is taken, too.
+        _ = Processes.waitForEnd(process, milliseconds: 0)
+        return
+      }
     }
-    guard let process else { throw SandboxError(.timedOut, "the simulator of \(paths.directory) does not answer") }
-    if Processes.waitForEnd(process, milliseconds: 10_000) { return }
-    // Its lock is still held, so the number is still its own. xenstored is ended by the kernel with it.
-    kill(process, SIGKILL)
-    guard Processes.waitForEnd(process, milliseconds: 5000) else {
-      throw SandboxError(.timedOut, "the simulator of \(paths.directory), process \(process), does not end")
-    }
+    throw SandboxError(.timedOut, "the simulator of \(paths.directory), process \(process), does not end")
   }
 }

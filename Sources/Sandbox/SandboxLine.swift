@@ -10,17 +10,6 @@ final class SandboxLine {
 
   init(_ paths: SandboxPaths) throws(SandboxError) { socket = try Sockets.connect(paths.hypervisorSocket) }
 
-  /// The simulator's process number, from the socket.
-  var peer: pid_t? {
-    var credentials = Credentials()
-    var size = socklen_t(MemoryLayout<Credentials>.size)
-    guard unsafe getsockopt(socket.number, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 else { return nil }
-    return credentials.process
-  }
-
-  /// `struct ucred` (unix(7)), which Glibc hides without `_GNU_SOURCE`.
-  private struct Credentials { var process: pid_t = 0; var user: uid_t = 0; var group: gid_t = 0 }
-
   /// What follows `ok`. Throws what follows `error`, as its number and words.
   func ask(_ request: String, until deadline: ContinuousClock.Instant = .now + .seconds(30)) throws(SandboxError)
     -> String

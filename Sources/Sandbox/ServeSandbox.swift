@@ -22,8 +22,8 @@ package func serveSandbox(directory: String) throws(SandboxError) {
 /// Serves until `stop` becomes readable; `isReady` is called when requests are taken.
 package func serveSandbox(paths: SandboxPaths, stop: Int32, isReady: () -> Void) throws(SandboxError) {
   try paths.check()
-  let lock = try Files.open(paths.lock, O_RDWR | O_CREAT)
-  guard flock(lock.number, LOCK_EX | LOCK_NB) == 0 else {
+  let lock = try SimulatorLock(paths)
+  guard try lock.take() else {
     throw SandboxError(.alreadyRunning, "a sandbox is already running in \(paths.directory)")
   }
   guard let description = try SandboxDescription.load(from: paths.description),

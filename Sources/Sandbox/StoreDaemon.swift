@@ -102,7 +102,8 @@ struct StoreDaemon {
     xenstored-port = /proc/xen/xsd_port
     xenstored-log-file = \(paths.log)/oxenstored.log
     access-log-file = \(isTracing ? paths.storeTrace : paths.log + "/oxenstored-access.log")
-    access-log-nb-files = 0
+    access-log-nb-files = 1
+    access-log-nb-lines = 100000000
     access-log-read-ops = \(isTracing)
     access-log-transactions-ops = \(isTracing)
     access-log-special-ops = \(isTracing)

@@ -42,3 +42,25 @@ func fileNames(_ folder: String) throws -> [String] {
   }
   return names.sorted()
 }
+
+/// A client that says what it is told, and then nothing.
+struct HalfClient {
+  private let number: Int32
+
+  init(_ path: String, _ text: String) throws {
+    number = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+    let status = unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe connect(number, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    guard status == 0 else { throw TestFailure("cannot connect to \(path): \(errno)") }
+    let bytes = Array(text.utf8)
+    _ = unsafe send(number, bytes, bytes.count, 0)
+  }
+
+  func close() { _ = Glibc.close(number) }
+}

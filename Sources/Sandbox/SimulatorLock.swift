@@ -1,0 +1,34 @@
+import Glibc
+
+/// The proof that a simulator runs in a directory: a record lock (fcntl(2)).
+///
+/// Unlike flock(2)'s, it is no child's, not even for the moment between fork and exec, and the kernel tells whose it
+/// is. Within one process it excludes nothing.
+struct SimulatorLock: ~Copyable {
+  private let file: Descriptor
+  private let path: String
+
+  init(_ paths: SandboxPaths) throws(SandboxError) {
+    path = paths.lock
+    file = try Files.open(path, O_RDWR | O_CREAT)
+  }
+
+  /// Takes it until this value or the process ends; false where another process has it.
+  borrowing func take() throws(SandboxError) -> Bool {
+    var record = Self.whole
+    if unsafe fcntl(file.number, F_SETLK, &record) == 0 { return true }
+    guard errno == EAGAIN || errno == EACCES else { throw systemError("locking \(path)") }
+    return false
+  }
+
+  /// The process that has it; nil where none has.
+  borrowing func holder() throws(SandboxError) -> pid_t? {
+    var record = Self.whole
+    guard unsafe fcntl(file.number, F_GETLK, &record) == 0 else { throw systemError("looking at the lock \(path)") }
+    return record.l_type == Int16(F_UNLCK) ? nil : record.l_pid
+  }
+
+  private static var whole: flock {
+    flock(l_type: Int16(F_WRLCK), l_whence: Int16(SEEK_SET), l_start: 0, l_len: 0, l_pid: 0)
+  }
+}
