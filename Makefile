@@ -40,7 +40,7 @@ format: ## Format the sources in place
 	swift format format --in-place --parallel --recursive Package.swift Sources Tests
 
 bench: release ## Measure, into .build/bench.json
-	@.ci/bench
+	.build/release/berth-bench --json .build/bench.json
 
-soak: release ## Run every concurrency round, into .build/soak.json
+soak: build ## Run every concurrency round, into .build/soak.json
 	@.ci/soak

@@ -15,9 +15,7 @@ struct HostRepairs {
       }
     }
     for change in plan.bookkeeping {
-      do throws(RecordError) { try keep(change) } catch {
-        lines.append("records: \(HostError.record(error).summary)")
-      }
+      do throws(HostError) { try keep(change) } catch { lines.append("records: \(error.summary)") }
     }
     return lines
   }
@@ -47,17 +45,55 @@ struct HostRepairs {
     }
   }
 
-  private func keep(_ change: RecordChange) throws(RecordError) {
-    switch change {
-    case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
-    case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
-    case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
-    case .forget(let uuid, let device):
+  private func keep(_ change: RecordChange) throws(HostError) {
+    if case .forget(let uuid, let device) = change { return try forget(device, of: uuid) }
+    try asHostError { () throws(RecordError) in
+      switch change {
+      case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
+      case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
+      case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
+      case .forget: break
+      case .discard(let identifier): try host.intents.discard(identifier: identifier)
+      }
+    }
+  }
+
+  /// Takes a device that the domain no longer has out of its record.
+  ///
+  /// Another run may be attaching it since this one looked. It has its intent on disk before it touches the record and
+  /// until the entry is in the back end, so looking for both before and after tells: what it relies on is put back.
+  private func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
+    guard try !isInUse(device, by: uuid) else { return }
+    var name: String?
+    try asHostError { () throws(RecordError) in
       try host.ownership.update(uuid) { record in
+        name = record?.name
         record?.devices.removeAll { $0 == device }
         if record?.devices.isEmpty == true { record = nil }
       }
-    case .discard(let identifier): try host.intents.discard(identifier: identifier)
+    }
+    guard let name, try isInUse(device, by: uuid) else { return }
+    try asHostError { () throws(RecordError) in
+      try host.ownership.update(uuid) { record in
+        var mended = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
+        mended.devices = Set(mended.devices).union([device]).sorted()
+        record = mended
+      }
+    }
+  }
+
+  /// Whether a run means to give the device to the domain, or the domain's back end lists it.
+  private func isInUse(_ device: PCIAddress, by uuid: DomainUUID) throws(HostError) -> Bool {
+    // The intents first: one that has ended meanwhile left its entry.
+    let intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
+    if intents.contains(where: { $0.domain.uuid == uuid && $0.devices.contains(device) }) { return true }
+    let domains = try asHostError { () throws(HypervisorError) in try host.hypervisor.domains() }
+    guard let domain = domains.first(where: { $0.uuid == uuid })?.id else { return false }
+    return try asHostError { () throws(StoreError) in
+      try host.stores.connect().transaction { (access) throws(StoreError) -> StoreDecision<Bool> in
+        let bus = try BusReader(domain: domain).read { (path) throws(StoreError) in try access.read(path) }
+        return .abort(bus.entry(for: device) != nil)
+      }
     }
   }
 }

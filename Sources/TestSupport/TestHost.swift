@@ -121,7 +121,7 @@ package struct TestHost: Sendable {
   package func status() async throws -> SandboxView {
     let result = try await berth(["sandbox", "status", "-o", "json"])
     guard result.status == 0 else { throw Command.Failure(description: "sandbox status: \(result.errors)") }
-    return try JSONDecoder().decode(SandboxDocument.self, from: Data(result.output.utf8)).sandbox
+    return try JSONDecoder().decode(SandboxView.self, from: Data(result.output.utf8))
   }
 
   /// The devices that libxl's saved configuration of a domain lists.
@@ -130,8 +130,6 @@ package struct TestHost: Sendable {
     return try SavedConfiguration(try folder.read(name)).devices.map(\.address)
   }
 }
-
-private struct SandboxDocument: Decodable { var sandbox: SandboxView }
 
 /// The part of a sandbox's status that tests look at.
 package struct SandboxView: Decodable, Sendable {
