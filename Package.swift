@@ -73,7 +73,7 @@ let package = Package(
     .testTarget(
       name: "AdapterTests", dependencies: ["Core", "LinuxAdapter", "XenAdapter", "TestSupport"]),
     .testTarget(
-      name: "SandboxTests", dependencies: ["Core", "Sandbox", "CLinux", "TestSupport"], exclude: ["Fixtures"]),
+      name: "SandboxTests", dependencies: ["Core", "Sandbox", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(
       name: "IntegrationTests", dependencies: ["Core", "TestSupport", "berth"]),
   ]

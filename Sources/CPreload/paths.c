@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +32,8 @@ static const struct {
     {"/sys/bus/pci", "root/sys/bus/pci", 0},
     {"/sys/bus/xen-backend", "root/sys/bus/xen-backend", 0},
     {"/var/lib/xen", "root/var/lib/xen", 0},
+    {"/var/lib/berth", "root/var/lib/berth", 0},
+    {"/run/berth", "root/run/berth", 0},
     {"/var/log/xen", "root/var/log/xen", 0},
     {"/run/xen", "root/run/xen", 0},
     {"/var/run/xen", "root/run/xen", 0},
@@ -145,21 +148,46 @@ int rename(const char *from, const char *to)
     return next(redirect(from, first), redirect(to, second));
 }
 
+/* Makes a path in the sandbox the host's again, in place. */
+static void restore(char *path)
+{
+    char root[PATH_MAX], full[PATH_MAX];
+    static __typeof__(&realpath) resolve;
+    if (!resolve)
+        resolve = (__typeof__(&realpath))dlsym(RTLD_NEXT, "realpath");
+    if (sandbox_path(root, sizeof root, "root"))
+        return;
+    for (const char *prefix = root; prefix; prefix = prefix == root ? resolve(root, full) : NULL) {
+        size_t length = strlen(prefix);
+        if (strncmp(path, prefix, length) || path[length] != '/')
+            continue;
+        memmove(path, path + length, strlen(path + length) + 1);
+        return;
+    }
+}
+
 /* The answer names the place on the host: libxl compares it with the driver's directory there. */
 char *realpath(const char *path, char *resolved)
 {
-    char buffer[PATH_MAX], root[PATH_MAX];
+    char buffer[PATH_MAX];
     NEXT(realpath);
     const char *used = redirect(path, buffer);
     char *result = next(used, resolved);
-    if (!result || used == path || sandbox_path(root, sizeof root, "root"))
-        return result;
-    char full[PATH_MAX];
-    if (!next(root, full))
-        return result;
-    size_t length = strlen(full);
-    if (!strncmp(result, full, length) && result[length] == '/')
-        memmove(result, result + length, strlen(result + length) + 1);
+    if (result && used != path)
+        restore(result);
+    return result;
+}
+
+/* libxl finds a domain's userdata files by a pattern, and compares what it finds with the lock's path. */
+int glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *found)
+{
+    char buffer[PATH_MAX];
+    NEXT(glob);
+    const char *used = redirect(pattern, buffer);
+    int result = next(used, flags, failed, found);
+    if (!result && used != pattern)
+        for (size_t i = 0; i < found->gl_pathc; i++)
+            restore(found->gl_pathv[found->gl_offs + i]);
     return result;
 }
 

@@ -1,14 +1,16 @@
 import CLinux
 import Glibc
 
-/// Tells which files were written to, by inotify(7).
-final class FileWatch {
+/// Tells which files were written to or opened, by inotify(7). Not safe for several threads.
+package final class FileWatch {
   private let queue: Descriptor
   private var directories: [Int32: String] = [:]
+  private var files: [Int32: String] = [:]
 
-  var descriptor: Int32 { queue.number }
+  /// To be polled for reading; then `takeEvents`.
+  package var descriptor: Int32 { queue.number }
 
-  init() throws(SandboxError) {
+  package init() throws(SandboxError) {
     let number = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
     guard number >= 0 else { throw systemError("starting inotify") }
     queue = Descriptor(number)
@@ -21,8 +23,15 @@ final class FileWatch {
     directories[watch] = directory
   }
 
-  /// The paths written to since the last call, in order; without waiting.
-  func takeEvents() -> [String] {
+  /// Watches one file for whoever opens it.
+  package func addOpening(of file: String) throws(SandboxError) {
+    let watch = unsafe inotify_add_watch(descriptor, file, UInt32(IN_OPEN))
+    guard watch >= 0 else { throw systemError("watching \(file)") }
+    files[watch] = file
+  }
+
+  /// The paths written to or opened since the last call, in order; without waiting. Equal ones in a row may be one.
+  package func takeEvents() -> [String] {
     var paths: [String] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     while true {
@@ -34,6 +43,7 @@ final class FileWatch {
         let watch = Int32(bitPattern: Self.word(buffer, position))
         let length = Int(Self.word(buffer, position + 12))
         let name = buffer[position + 16..<position + 16 + length].prefix { $0 != 0 }
+        if let file = files[watch] { paths.append(file) }
         if let directory = directories[watch] { paths.append(directory + "/" + String(decoding: name, as: UTF8.self)) }
         position += 16 + length
       }

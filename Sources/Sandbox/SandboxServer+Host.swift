@@ -45,7 +45,8 @@ extension SandboxServer {
 
   /// Builds a domain as a toolstack would, in the place of its life the scenario says.
   func create(_ domain: ScenarioDomain) throws(SandboxError) {
-    let id = domain.id.flatMap { domains[$0] == nil ? $0 : nil } ?? nextDomainID()
+    let id = domain.id.flatMap { usedNumbers.contains($0) ? nil : $0 } ?? nextDomainID()
+    usedNumbers.insert(id)
     let key = DomainKey(id: id, uuid: domain.uuid)
     let hasStarted = domain.lifecycle != .cold && domain.lifecycle != .building
     try Files.write(
@@ -104,10 +105,8 @@ extension SandboxServer {
   }
 
   private func nextDomainID() -> DomainID {
-    let reserved = Set(scenario.domains.compactMap(\.id))
-    var number = (domains.keys.map(\.rawValue).max() ?? 0) + 1
-    while reserved.contains(DomainID(number)) { number += 1 }
-    return DomainID(number)
+    let highest = usedNumbers.union(scenario.domains.compactMap(\.id)).max() ?? .zero
+    return DomainID(highest.rawValue + 1)
   }
 
   /// Ends a domain: its nodes, its files, and then the domain itself.

@@ -32,6 +32,8 @@ final class SandboxServer {
   let simulation: Simulation
   var hypervisor: SimulatedHypervisor
   var domains: [DomainID: LiveDomain] = [:]
+  /// Numbers are not used again: a toolstack waits before it does.
+  var usedNumbers: Set<DomainID> = []
   var drivers: [PCIAddress: String] = [:]
   var slots: Set<PCIAddress> = []
   var permissive: Set<PCIAddress> = []

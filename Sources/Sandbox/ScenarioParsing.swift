@@ -81,12 +81,10 @@ private struct ScenarioReader {
       isVirtualFunction: reader.optional("virtualFunction", .boolean) ?? false)
     reader.finish()
     if driver.contains("/") || driver.hasPrefix(".") {
-      report.error("'driver' must be a driver's name", at: node.mark)
+      report.error("'driver' must be a driver's name", at: reader.mark(ofValueAt: "driver"))
     }
     return address == nil || id == nil ? nil : device
   }
-
-  private typealias Attached = [Located<SavedDevice>]
 
   private func domains(_ nodes: [YAMLNode]) -> [Located<ScenarioDomain>] {
     var domains = nodes.compactMap { node in domain(node).map { Located($0, at: node.mark) } }
@@ -109,31 +107,27 @@ private struct ScenarioReader {
     let kind = reader.optional("kind", .choice(DomainKind.self)) ?? .pv
     let lifecycle = reader.optional("lifecycle", .choice(ScenarioDomain.Lifecycle.self)) ?? .running
     let devices = reader.optional("devices", .list(of: ScenarioTypes.attached)) ?? []
+    guard let uuid = uuid ?? Self.uuid(for: name ?? "") else { return nil }
     let domain = ScenarioDomain(
-      name: name ?? "", uuid: uuid ?? Self.uuid(for: name ?? ""), id: id, kind: kind, lifecycle: lifecycle,
+      name: name ?? "", uuid: uuid, id: id, kind: kind, lifecycle: lifecycle,
       hasIOMMU: reader.optional("iommu", .boolean) ?? true, devices: devices.map(\.value),
       staleDevices: (reader.optional("staleDevices", .list(of: ScenarioTypes.attached)) ?? []).map(\.value),
       answers: reader.optional("answers", .choice(GuestAnswers.self)) ?? .normal,
       delay: reader.optional("delay", .duration) ?? .milliseconds(1))
     reader.finish()
     if !devices.isEmpty, kind == .pvh || lifecycle == .building {
-      report.error("such a domain cannot have devices at the start", at: node.mark)
+      report.error("such a domain cannot have devices at the start", at: reader.mark(ofValueAt: "devices"))
     }
     return name == nil ? nil : domain
   }
 
   /// A UUID that depends on the name alone, so that a scenario gives the same host each time (FNV-1a, twice).
-  private static func uuid(for name: String) -> DomainUUID {
+  private static func uuid(for name: String) -> DomainUUID? {
     func hash(_ seed: UInt64) -> UInt64 { name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 } }
     let words = [hash(0xCBF2_9CE4_8422_2325), hash(0x8422_2325_CBF2_9CE4)]
     let bytes = words.flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64($0 * 8)) } }
-    return DomainUUID(bytes: bytes) ?? nilUUID
+    return DomainUUID(bytes: bytes)
   }
-
-  private static let nilUUID: DomainUUID = {
-    guard let uuid = DomainUUID(bytes: [UInt8](repeating: 0, count: 16)) else { preconditionFailure("16 bytes") }
-    return uuid
-  }()
 
   private func check(_ devices: [Located<ScenarioDevice>], _ domains: [Located<ScenarioDomain>]) {
     var known: [PCIAddress: SourceMark] = [:]

@@ -143,7 +143,7 @@ struct LiveTests {
       #expect(try SandboxHypervisor(paths: sandbox.paths).probe(devices[0], for: nil) == .free)
       #expect(!fileExists(sandbox.paths.userdata("d", of: key, "libxl-json")))
       try sandbox.request("create pv1")
-      try sandbox.wait(for: ["/local/domain/1/device/pci/0/state": "4"])
+      try sandbox.wait(for: ["/local/domain/2/device/pci/0/state": "4"])
     }
   }
 

@@ -1,4 +1,5 @@
 import Core
+import TestSupport
 
 /// Scenarios the tests share.
 enum Scenarios {
@@ -18,7 +19,7 @@ enum Scenarios {
       domains:
         - name: pv1
           domid: 1
-          uuid: c8c08d9c-e6a9-11f1-9257-71012c31cfaf
+          uuid: \(uuid)
     \(indented(domain, by: 6))
     \(indented(faults.isEmpty ? "" : "faults:\n" + indented(faults, by: 2), by: 2))
     """
@@ -28,14 +29,9 @@ enum Scenarios {
     text.split(separator: "\n").map { String(repeating: " ", count: count) + $0 }.joined(separator: "\n")
   }
 
+  /// The guest's in `laboratory`.
+  static let uuid = Sample.uuid(1)
+
   static let addresses = ["0000:00:05.0", "0000:00:06.0", "0000:00:07.0", "0000:01:00.0", "0000:03:00.0"]
     .compactMap { PCIAddress($0) }
-}
-
-extension Scenarios {
-  /// The guest's in `laboratory`.
-  static let uuid: DomainUUID = {
-    guard let uuid = DomainUUID("c8c08d9c-e6a9-11f1-9257-71012c31cfaf") else { preconditionFailure("a UUID") }
-    return uuid
-  }()
 }

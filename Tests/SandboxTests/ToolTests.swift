@@ -1,4 +1,3 @@
-import CLinux
 import Core
 import Glibc
 import Sandbox
@@ -76,6 +75,23 @@ struct ToolTests {
     }
   }
 
+  @Test(arguments: StoreKind.allCases)
+  func `xl pauses a domain and destroys it`(store: StoreKind) async throws {
+    try await LiveSandbox.run(Scenarios.laboratory(domain: "devices: [0000:00:05.0]"), store: store) { sandbox in
+      #expect(try await sandbox.xl("pause", "pv1").run().status == 0)
+      #expect(try sandbox.domain(1).isPaused)
+      #expect(try await sandbox.xl("unpause", "pv1").run().status == 0)
+      #expect(try !sandbox.domain(1).isPaused)
+      let result = try await sandbox.xl("destroy", "pv1").run()
+      #expect(result.status == 0, "\(result.errors)")
+      let status = try sandbox.status()
+      #expect(status.domains.isEmpty)
+      #expect(status.devices.first { $0.address == devices[0] }?.owner == "quarantine")
+      #expect(try sandbox.connect().list("/local/domain/0/backend") == nil)
+      #expect(try fileNames(sandbox.paths.userdata).filter { $0.hasSuffix("libxl-json") }.isEmpty)
+    }
+  }
+
   @Test func `xl is refused what Xen refuses`() async throws {
     let scenario = Scenarios.laboratory(domain: "iommu: false")
     try await LiveSandbox.run(scenario) { sandbox in
@@ -102,16 +118,23 @@ struct ToolTests {
       try sandbox.request("lock pv1")
       let lock = sandbox.paths.userdata(
         "l", of: DomainKey(id: DomainID(1), uuid: Scenarios.uuid), "domain-userdata-lock")
-      let opened = try OpenWatch(lock)
       let commands = [sandbox.xl("pci-attach", "pv1", "00:05.0"), sandbox.xl("pci-attach", "pv1", "00:07.0")]
-      // Each has read that there is no bus before it opens the lock's file to wait.
-      async let first = commands[0].run()
-      try await onThread { try opened.wait() }
-      async let second = commands[1].run()
-      try await onThread { try opened.wait() }
-      try sandbox.request("unlock pv1")
-      let results = try await [first, second]
-      #expect(results.map(\.status) == [0, 0], "\(results.map(\.errors))")
+      try await onThread {
+        let watch = try FileWatch()
+        try watch.addOpening(of: lock)
+        let end = ContinuousClock.now + .seconds(30)
+        // Each has read that there is no bus before it opens the lock's file to wait.
+        let running = try commands.map { command in
+          let process = try command.start()
+          try waitForOpening(watch)
+          return process
+        }
+        try sandbox.request("unlock pv1")
+        for process in running {
+          #expect(process.collect(until: end) { _ in false })
+          #expect(process.waitForExit() == 0, "\(process.errors)")
+        }
+      }
 
       let link = try sandbox.connect()
       #expect(try link.read("/local/domain/0/backend/pci/1/0/num_devs") == "1", "one device is lost")
@@ -122,24 +145,8 @@ struct ToolTests {
   }
 }
 
-/// Tells when a file is opened (inotify(7)).
-final class OpenWatch: Sendable {
-  private let queue: Int32
-
-  init(_ path: String) throws {
-    queue = inotify_init1(Int32(IN_CLOEXEC))
-    guard queue >= 0, unsafe inotify_add_watch(queue, path, UInt32(IN_OPEN)) >= 0 else {
-      throw TestFailure("cannot watch \(path): \(errno)")
-    }
-  }
-
-  deinit { close(queue) }
-
-  /// Waits for the next one; several before the call count as one.
-  func wait(within seconds: Int32 = 30) throws {
-    var entry = pollfd(fd: queue, events: Int16(POLLIN), revents: 0)
-    guard unsafe poll(&entry, 1, seconds * 1000) > 0 else { throw TestFailure("the file was not opened") }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    _ = unsafe read(queue, &bytes, bytes.count)
-  }
+/// Waits for the next opening of a watched file.
+private func waitForOpening(_ watch: FileWatch) throws {
+  var entry = pollfd(fd: watch.descriptor, events: Int16(POLLIN), revents: 0)
+  guard unsafe poll(&entry, 1, 30_000) > 0, !watch.takeEvents().isEmpty else { throw TestFailure("nobody opened it") }
 }
