@@ -18,14 +18,15 @@ struct SysfsTree {
     self.driver(driver) + "/" + attribute.rawValue
   }
 
-  /// Makes the whole tree for a scenario's devices.
+  /// Makes the whole tree for a scenario's devices. Attributes that a host only lets write are readable here: the simulator
+  /// reads them, as whoever runs it.
   func build(_ devices: [ScenarioDevice]) throws(SandboxError) {
     for path in [paths.pciDevices, paths.pciDrivers, paths.backEndObjects] { try Files.makeDirectories(path) }
     let drivers = Set(devices.compactMap(\.driver) + [ScenarioDevice.pciback])
     for name in drivers.sorted() {
       try Files.makeDirectories(driver(name))
       for attribute in [Attribute.bind, .unbind] {
-        try Files.write(self.attribute(attribute, of: name), "", mode: 0o200)
+        try Files.write(self.attribute(attribute, of: name), "", mode: 0o600)
       }
     }
     for attribute in [Attribute.permissive, .newSlot, .removeSlot] {
@@ -48,7 +49,7 @@ struct SysfsTree {
       "resource": Self.resourceText(device.resources),
     ]
     for (name, text) in values { try Files.write(path + "/" + name, text + "\n") }
-    if device.canReset { try Files.write(path + "/reset", "", mode: 0o200) }
+    if device.canReset { try Files.write(path + "/reset", "", mode: 0o600) }
     if let driver = device.driver { try bind(device.address, to: driver) }
   }
 
