@@ -1,12 +1,12 @@
 /* The hypercalls a toolstack makes, answered by the sandbox's simulated hypervisor.
  *
  * They are caught where libxenctrl hands them to libxencall (Xen 4.17), so libxenctrl, libxl and xl above are the
- * stock ones. xenstored's own questions are answered from the dom-<N> files instead: it must not wait for the
- * simulator, which is its client. What no part of the sandbox needs fails with ENOSYS.
+ * stock ones. What no part of the sandbox needs fails with ENOSYS.
  */
 #define _GNU_SOURCE
 #define __XEN_TOOLS__ 1
 #include "sandbox.h"
+#include "domains.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -22,7 +22,7 @@
 #include <xen/sysctl.h>
 #include <xen/version.h>
 
-enum { REPLY_BYTES = 1 << 20, PAGE_BYTES = 4096, LAST_DOMAIN = 0x7FF0 };
+enum { PAGE_BYTES = 4096 };
 
 static char handle;
 
@@ -79,84 +79,6 @@ static long unknown(const char *kind, unsigned command)
     return -1;
 }
 
-static void set_common(xen_domctl_getdomaininfo_t *info, unsigned domain, uint32_t flags)
-{
-    memset(info, 0, sizeof *info);
-    info->domain = (domid_t)domain;
-    info->flags = flags;
-    info->nr_online_vcpus = 1;
-    info->cpu_time = 1000000000ull;
-    info->tot_pages = info->max_pages = 65536;
-    info->gpaddr_bits = 48;
-}
-
-static int list_from_files(xen_domctl_getdomaininfo_t *infos, unsigned first, unsigned most)
-{
-    unsigned count = 0;
-    char text[64];
-    for (unsigned domain = first; domain < LAST_DOMAIN && count < most; domain++) {
-        if (!store_domain(domain, text, sizeof text))
-            continue;
-        uint32_t flags = XEN_DOMINF_running;
-        if (strstr(text, "shutdown") || strstr(text, "crashed"))
-            flags = XEN_DOMINF_shutdown;
-        if (strstr(text, "crashed"))
-            flags |= SHUTDOWN_crash << XEN_DOMINF_shutdownshift;
-        if (strstr(text, "dying"))
-            flags |= XEN_DOMINF_dying;
-        set_common(&infos[count++], domain, flags);
-    }
-    return (int)count;
-}
-
-static int read_handle(uint8_t *bytes, const char *text)
-{
-    for (int position = 0; position < 16; position++) {
-        unsigned byte;
-        while (*text == '-')
-            text++;
-        if (sscanf(text, "%2x", &byte) != 1)
-            return -1;
-        bytes[position] = (uint8_t)byte;
-        text += 2;
-    }
-    return 0;
-}
-
-/* The reply's words are "domid,uuid,flags,cpu time in ns,pages". */
-static int list_from_hypervisor(xen_domctl_getdomaininfo_t *infos, unsigned first, unsigned most)
-{
-    char *reply = malloc(REPLY_BYTES), *rest;
-    if (!reply)
-        return -1;
-    if (hypervisor_ask(reply, REPLY_BYTES, "domains %u %u", first, most)) {
-        free(reply);
-        return -1;
-    }
-    unsigned count = 0;
-    for (char *word = strtok_r(reply, " ", &rest); word && count < most; word = strtok_r(NULL, " ", &rest)) {
-        unsigned domain;
-        char uuid[40];
-        uint32_t flags;
-        uint64_t time, pages;
-        if (sscanf(word, "%u,%36[^,],%" SCNu32 ",%" SCNu64 ",%" SCNu64, &domain, uuid, &flags, &time, &pages) != 5)
-            continue;
-        set_common(&infos[count], domain, flags);
-        if (read_handle(infos[count].handle, uuid))
-            continue;
-        infos[count].cpu_time = time;
-        infos[count].tot_pages = infos[count].max_pages = pages;
-        count++;
-    }
-    free(reply);
-    return (int)count;
-}
-
-static int list_domains(xen_domctl_getdomaininfo_t *infos, unsigned first, unsigned most)
-{
-    return sandbox_is_store() ? list_from_files(infos, first, most) : list_from_hypervisor(infos, first, most);
-}
-
 static long device_group(struct xen_domctl *call, char *reply, size_t size)
 {
     struct xen_domctl_get_device_group *group = &call->u.get_device_group;
@@ -181,7 +103,7 @@ static long domain_control(struct xen_domctl *call)
     unsigned domain = call->domain;
     switch (call->cmd) {
     case XEN_DOMCTL_getdomaininfo: {
-        int count = list_domains(&call->u.getdomaininfo, domain, 1);
+        int count = sandbox_domains(&call->u.getdomaininfo, domain, 1);
         if (count == 1) {
             call->domain = call->u.getdomaininfo.domain;
             return 0;
@@ -232,7 +154,7 @@ static long system_control(struct xen_sysctl *call)
     char reply[4096];
     switch (call->cmd) {
     case XEN_SYSCTL_getdomaininfolist: {
-        int count = list_domains(call->u.getdomaininfolist.buffer.p, call->u.getdomaininfolist.first_domain,
+        int count = sandbox_domains(call->u.getdomaininfolist.buffer.p, call->u.getdomaininfolist.first_domain,
                                  call->u.getdomaininfolist.max_domains);
         if (count < 0)
             return -1;
