@@ -1,19 +1,5 @@
 import Core
 
-/// How publishing a batch ended.
-private enum Published {
-  /// In the store; `base` is the index of the first new entry, `asksGuest` whether a round was started or a bus made.
-  case done(base: Int)
-  /// All of it was listed before.
-  case listed
-  case refused(Reason, String)
-  /// libxl has no saved configuration of the domain: it is still building it.
-  case building
-  /// The bus did not come to rest in time.
-  case restless(BusCondition)
-  case interrupted
-}
-
 extension DomainWorker {
   /// Attaches the devices of `steps`, all in one transaction and one round.
   func attach(_ steps: [PlannedStep]) throws(Stop) {
@@ -86,144 +72,18 @@ extension DomainWorker {
     }
   }
 
-  // MARK: Publishing
-
-  /// Writes the saved configuration and commits entries, claims and state, under libxl's lock.
-  ///
-  /// Goes back to waiting, outside the lock, as often as the bus is found busy; each wait has its own deadline.
-  private func publish(_ held: [Held]) throws(Stop) -> Published {
-    let wanted = held.map(\.wanted)
-    let devices = wanted.map(\.device)
-    var lastCondition = BusCondition.absent
-    let patience = busiestBus
-    try adoptOwnRemovals()
-    for attempt in 0..<100 {
-      if host.isInterrupted() { return .interrupted }
-      var isAnotherWaiting = false
-      let exportable = try pcibackDevices()
-      let decision = try locked { (userdata) throws(HostError) -> (AttachDecision, base: Int)? in
-        if attempt < 3, userdata.hasWaiter() {
-          // Another toolstack sleeps on this lock, with a device count it read before: let it write first.
-          isAnotherWaiting = true
-          return (.wait(.round), 0)
-        }
-        let old: SavedConfiguration
-        switch try savedConfiguration(userdata) {
-        case .absent: return nil
-        case .corrupt(let what): return (.refuse(.corruptSavedConfiguration, what), 0)
-        case .present(let configuration): old = configuration
-        }
-        // The file first: libxl's rule is that what the store lists is saved, and a saved device that the store
-        // does not list is legal. A crash between the two leaves the legal state.
-        let new = try asHostError { () throws(SavedConfigurationError) in
-          try old.adding(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
-        }
-        try save(new, over: old, userdata)
-        let decision = try transact(claimsOn: devices) { view in
-          let decision = view.backEnd.attachDecision(
-            wanted, named: name, mode: mode, finishing: finished, exportable: exportable)
-          guard case .publish(let edits, _) = decision else { return ((decision, base: 0), []) }
-          let claims = devices.filter { view.claims[$0] != key.id }
-            .map { StoreEdit.write(.claim($0), key.id.description) }
-          return ((decision, base: view.backEnd.entries.count), edits + claims)
-        }
-        switch decision?.0 {
-        case .publish, .alreadyListed: break
-        default: try save(old, over: new, userdata)
-        }
-        return decision ?? (.refuse(.domainDestroying, "the domain is going"), 0)
-      }
-      switch decision {
-      case nil: return .building
-      case (.publish(_, let startsRound), let base)?:
-        if startsRound { outcome.rounds += 1 }
-        return .done(base: base)
-      case (.alreadyListed, _)?: return .listed
-      case (.refuse(let reason, let evidence), _)?: return .refused(reason, evidence)
-      case (.wait(let condition), _)?:
-        if isAnotherWaiting {
-          try yieldToOther()
-          continue
-        }
-        lastCondition = condition
-        guard ContinuousClock.now < patience else { return .restless(condition) }
-        if let end = try rest(from: condition) { return end }
-      }
-    }
-    return .restless(lastCondition)
-  }
-
-  /// Waits for the bus to come to rest; nil to try again.
-  private func rest(from condition: BusCondition) throws(Stop) -> Published? {
-    // An emptied bus whose closing nobody finished would never come to rest.
-    if condition == .closing { try closeEmptyBus() }
-    switch try awaitRest(from: condition) {
-    case .satisfied:
-      // A bus made anew at once after the old one went is one the guest never notices.
-      if condition == .vanishing || condition == .closing { try awaitGuestNotice() }
-      return nil
-    case .interrupted: return .interrupted
-    case .timedOut:
-      switch condition {
-      case .halfRemoved(let devices):
-        // Nobody waits this long: whoever marked them is gone, and its index with it.
-        finished.formUnion(devices)
-        return nil
-      case .torn:
-        try mendTornRound()
-        return nil
-      case .vanishing:
-        return try clearFrontEnd() ? nil : .restless(condition)
-      default: return .restless(condition)
-      }
-    }
-  }
-
-  /// Removes a front end whose back end and kernel object are gone: nobody else ever would. False where that is not so.
-  private func clearFrontEnd() throws(Stop) -> Bool {
-    let isCleared = try locked { (_) throws(HostError) -> Bool? in
-      try transact { view -> (Bool, [StoreEdit]) in
-        guard view.backEnd.isAbsent, view.backEnd.hasKernelObject == false else { return (false, []) }
-        return (true, [.remove(.frontEndHome(key.id))])
-      }
-    }
-    guard isCleared == true else { return false }
-    try awaitGuestNotice()
-    return true
-  }
-
-  /// Gives another toolstack that was seen asleep on the lock a moment to get it and write.
-  private func yieldToOther() throws(Stop) {
-    let before = try look().backEnd
-    _ = try wait(until: ContinuousClock.now + .milliseconds(200), watching: [.backEnd(key.id)]) {
-      () throws(Stop) -> Void? in try self.look().backEnd == before ? nil : ()
-    }
-  }
-
-  /// Lets a guest finish a round that was taken back under it.
-  private func mendTornRound() throws(Stop) {
-    _ = try locked { (_) throws(HostError) in
-      try transact { view in
-        view.backEnd.condition == .torn ? ((), view.backEnd.mendingTornRound()) : ((), [])
-      }
-    }
-  }
-
-  func pcibackDevices() throws(Stop) -> Set<PCIAddress> {
-    do throws(DeviceTreeError) { return try host.tree.pcibackDevices() } catch { throw .failed(.tree(error)) }
-  }
-
   // MARK: After the commit
 
   /// Waits for the guest, and mends what another toolstack did to the entries meanwhile.
   private func follow(_ held: [Held], base: Int, log: (any ExportLog)?, intent: HeldIntent) throws(Stop) {
-    let devices = held.map(\.step.device)
+    var held = held
     var isRebuilt = false
-    report(.waiting(domain: name, devices: devices.count, until: ContinuousClock.now + options.waitTimeout))
+    report(.waiting(domain: name, devices: held.count, until: ContinuousClock.now + options.waitTimeout))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
     for _ in 0..<8 {
       // Anew for each: the guest needs its time for each round, and an audit may have taken longer than that.
       let deadline = ContinuousClock.now + options.waitTimeout
+      let devices = held.map(\.step.device)
       switch try awaitTaken(devices, base: base, until: deadline) {
       case .satisfied(.taken(let bus)):
         guard try audit(devices, bus, log: log) else { continue }
@@ -231,6 +91,13 @@ extension DomainWorker {
         return try intent.finish()
       case .satisfied(.lost(let lost, _)):
         sawOthers = true
+        let detached = try detachedByOthers(lost)
+        if !detached.isEmpty {
+          try concludeDetached(held.filter { detached.contains($0.step.device) })
+          held.removeAll { detached.contains($0.step.device) }
+          guard !held.isEmpty else { return try intent.finish() }
+          continue
+        }
         guard try readopt(lost, of: held, log: log) else {
           conclude(
             held.map(\.step), .unknown,
@@ -281,6 +148,13 @@ extension DomainWorker {
           device: held.step.device, action: held.step.action, result: .done, evidence: bus.evidence(for: entry),
           virtualAddress: entry?.virtualAddress, isRequired: held.step.isRequired))
     }
+  }
+
+  /// Devices that another toolstack took out of the domain while this run waited for it.
+  private func concludeDetached(_ held: [Held]) throws(Stop) {
+    holding.subtract(held.map(\.step.device))
+    try forget(held.map(\.step))
+    conclude(held.map(\.step), .failed, "another toolstack detached it meanwhile")
   }
 
   /// A domain that has never run proves nothing yet but that the entries stand.

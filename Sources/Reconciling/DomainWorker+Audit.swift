@@ -62,6 +62,29 @@ extension DomainWorker {
     }
   }
 
+  /// Those of `lost` that somebody detached: unlike a device whose entry was overwritten, Xen has them back, or they
+  /// are about to be given back. libxl deassigns before it touches the entry (`do_pci_remove`, Xen 4.17), and Berth
+  /// writes down what it detaches.
+  func detachedByOthers(_ lost: Set<PCIAddress>) throws(Stop) -> Set<PCIAddress> {
+    do throws(HostError) {
+      var detached = lost.intersection(try detachedByBerth())
+      for device in lost {
+        let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(device, for: nil) }
+        if probe == .free { detached.insert(device) }
+      }
+      return detached
+    } catch {
+      throw .failed(error)
+    }
+  }
+
+  /// What other runs, dead ones too, said they detach from this domain.
+  func detachedByBerth() throws(HostError) -> Set<PCIAddress> {
+    Set(
+      try intents().filter { $0.domain == key && $0.operation == .detach && !ownIntents.contains($0.identifier) }
+        .flatMap(\.devices))
+  }
+
   /// Puts entries back that another toolstack overwrote.
   ///
   /// A device that pciback exported meanwhile gets its entry as it was, with the virtual address it has: an entry

@@ -88,12 +88,7 @@ extension DomainWorker {
       return export.virtualAddress.map(PriorExport.at) ?? .unknown
     }
     // A removal strikes the record out once the guest has let go, and only then takes the entry away.
-    let intents = try self.intents()
-    if intents.contains(where: {
-      !$0.isLive && $0.domain == key && $0.operation == .detach && $0.devices.contains(device)
-    }) {
-      return .none
-    }
+    if try detachedByBerth().contains(device) { return .none }
     let log = host.tree.listenForExports(sinceBoot: true)
     guard let exports = try asHostError({ () throws(DeviceTreeError) in try log?.exports() }) else { return .unknown }
     return exports.contains { $0.device == device && $0.domain == key.id } ? .unknown : .none
