@@ -22,6 +22,8 @@ extension ModelHost {
     }
   }
 
+  package func stopInterfering() { store.beforeRequest.withLock { $0 = nil } }
+
   package var hasInterfered: Bool { state.withLock(\.hasInterfered) }
 
   /// What `libxl__device_pci_add_xenstore` commits with a device count it read before the lock (Xen 4.17).
@@ -70,6 +72,23 @@ extension ModelHost {
   package func killWriters() {
     state.withLock { state in
       for identifier in state.intents.keys { state.intents[identifier]?.isLive = false }
+    }
+  }
+
+  /// Xen and the toolstack destroy the domain; its guest never answered, so the back end stays (`libxl__destroy_domid`).
+  package func destroy(_ number: UInt32) {
+    let id = DomainID(number)
+    state.withLock { state in
+      if let key = state.domains.removeValue(forKey: id)?.key { state.saved[key] = nil }
+      for (device, owner) in state.owners where owner == id { state.owners[device] = nil }
+      state.mapped = state.mapped.filter { !$0.hasPrefix("\(id) ") }
+    }
+    store[StorePath.home(id).text] = nil
+    store[StorePath.toolstack(id).text] = nil
+    // The front end has gone with the home: the kernel drops its object (`xen_pcibk_frontend_changed`).
+    state.withLock { state in
+      state.objects.remove(id)
+      state.exports[id] = nil
     }
   }
 

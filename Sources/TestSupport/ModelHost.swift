@@ -62,9 +62,9 @@ package final class ModelHost: Sendable {
   /// A PV domain with an empty saved configuration; running unless changed.
   @discardableResult
   package func addDomain(
-    _ number: UInt32, _ name: String, _ change: (inout Domain) -> Void = { _ in }
+    _ number: UInt32, _ name: String, uuid: DomainUUID? = nil, _ change: (inout Domain) -> Void = { _ in }
   ) -> DomainKey {
-    let key = DomainKey(id: DomainID(number), uuid: Sample.uuid(Int(number)))
+    let key = DomainKey(id: DomainID(number), uuid: uuid ?? Sample.uuid(Int(number)))
     var domain = Domain(key: key, name: name)
     change(&domain)
     state.withLock { [domain] state in
