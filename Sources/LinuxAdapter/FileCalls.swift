@@ -44,6 +44,16 @@ struct Descriptor: ~Copyable, Sendable {
   /// Waits until the file's content is on disk.
   func synchronise() throws(SystemFailure) { _ = try retrying("fsync") { fsync(number) } }
 
+  /// Whether nobody else has the file open for writing; false also where that cannot be told.
+  ///
+  /// For this it holds a lease for a moment, which the kernel gives only then (`check_conflicting_open`, fs/locks.c).
+  /// Whoever opens the file in that moment waits for its end, and the signal that comes of it is one that is ignored
+  /// unless someone wants it.
+  var isOpenHereOnly: Bool {
+    guard fcntl(number, setSignal, SIGURG) == 0, fcntl(number, setLease, Int32(F_WRLCK)) == 0 else { return false }
+    return fcntl(number, setLease, Int32(F_UNLCK)) == 0
+  }
+
   /// Whether the file is still what its path names: nobody has unlinked or replaced it.
   func isNamed(_ path: String) throws(SystemFailure) -> Bool {
     var mine = stat()
@@ -57,6 +67,9 @@ struct Descriptor: ~Copyable, Sendable {
     return mine.st_dev == named.st_dev && mine.st_ino == named.st_ino
   }
 }
+
+/// `F_SETSIG` and `F_SETLEASE` (bits/fcntl-linux.h), which Swift's Glibc does not have.
+private let (setSignal, setLease): (Int32, Int32) = (10, 1024)
 
 /// Makes a call again for as long as signals interrupt it. `call` answers a negative number with an `errno`.
 func retrying(_ operation: String, _ call: () -> Int32) throws(SystemFailure) -> Int32 {

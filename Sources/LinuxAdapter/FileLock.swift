@@ -21,37 +21,50 @@ struct FileLock: ~Copyable {
   /// Tries until the deadline, at least once.
   ///
   /// It never sleeps in flock, which has no time limit. So a process that does sleep there is another toolstack, and
-  /// `hasWaiter` can say so. The pauses grow from 0.2 to 5 ms.
+  /// `hasWaiter` can say so. The pauses grow from 0.2 to 5 ms; the file is not kept open for them, so that whoever has
+  /// it open beside the holder is most likely a sleeper.
   init(path: String, until deadline: ContinuousClock.Instant) throws(Failure) {
     var pause: Int = 200_000
-    attempts: while true {
-      let file: Descriptor
-      do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDWR | O_CREAT, mode: 0o666) } catch {
-        throw .system(error)
+    while true {
+      if let file = try Self.tryLock(path, isLast: ContinuousClock.now >= deadline) {
+        do throws(SystemFailure) {
+          guard try file.isNamed(path) else { continue }
+        } catch { throw .system(error) }
+        self.path = path
+        self.file = file
+        return
       }
-      while flock(file.number, LOCK_EX | LOCK_NB) != 0 {
-        let failure = errno
-        if failure == EINTR { continue }
-        guard failure == EWOULDBLOCK else { throw .system(SystemFailure("lock", failure)) }
-        if ContinuousClock.now >= deadline { throw .busy(holder: LockTable.holder(of: file)) }
-        // At random, so that several that wait do not come back together.
-        var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: pause / 2...pause))
-        _ = unsafe nanosleep(&time, nil)
-        pause = min(pause * 2, 5_000_000)
-      }
-      do throws(SystemFailure) {
-        guard try file.isNamed(path) else { continue attempts }
-      } catch { throw .system(error) }
-      self.path = path
-      self.file = file
-      return
+      // At random, so that several that wait do not come back together.
+      var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: pause / 2...pause))
+      _ = unsafe nanosleep(&time, nil)
+      pause = min(pause * 2, 5_000_000)
     }
   }
 
   deinit { _ = unsafe unlink(path) }
 
+  /// Opens and locks the file; nil where another has the lock, which the last attempt throws as `busy`.
+  private static func tryLock(_ path: String, isLast: Bool) throws(Failure) -> Descriptor? {
+    let file: Descriptor
+    do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDWR | O_CREAT, mode: 0o666) } catch {
+      throw .system(error)
+    }
+    while flock(file.number, LOCK_EX | LOCK_NB) != 0 {
+      let failure = errno
+      if failure == EINTR { continue }
+      guard failure == EWOULDBLOCK else { throw .system(SystemFailure("lock", failure)) }
+      if isLast { throw .busy(holder: LockTable.holder(of: file)) }
+      return nil
+    }
+    return file
+  }
+
   /// Whether a process sleeps in flock on this lock.
-  var hasWaiter: Bool { LockTable.hasWaiter(on: file) }
+  var hasWaiter: Bool {
+    // The table is asked only where somebody else has the file open: reading it stops the lock calls of all processes and
+    // waits until each processor has been elsewhere, some ten milliseconds (`locks_start`, fs/locks.c).
+    !file.isOpenHereOnly && LockTable.hasWaiter(on: file)
+  }
 }
 
 /// The kernel's table of locks, `/proc/locks` (fs/locks.c: lock_get_status).

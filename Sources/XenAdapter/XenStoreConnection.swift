@@ -31,6 +31,9 @@ package struct XenStoreConnector: StoreConnector {
 package final class XenStoreConnection: StorePort {
   /// Attempts of one transaction; with the pauses between them some two seconds.
   static let attempts = 200
+  /// So many of them come without a pause before: a conflict is usually with one short transaction, which is over when
+  /// this one is told, and the caller may hold libxl's lock.
+  private static let immediateAttempts = 4
 
   private let handle: XenStoreHandle
   private let socket: String?
@@ -57,7 +60,7 @@ package final class XenStoreConnection: StorePort {
     _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
     for attempt in 0..<Self.attempts {
-      if attempt > 0 { pause(beforeAttempt: attempt) }
+      if attempt >= Self.immediateAttempts { pause(attempt - Self.immediateAttempts) }
       let number = try handle.startTransaction()
       let mark = WriteMark()
       let decision: StoreDecision<Result>
@@ -117,10 +120,10 @@ package final class XenStoreConnection: StorePort {
     }
   }
 
-  /// Sleeps at random so that two writers part ways; longer after more conflicts, at most 20 ms.
-  private func pause(beforeAttempt attempt: Int) {
-    let longest = attempt < 5 ? 1 << attempt : 20
-    var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: 1_000_000...max(1_000_000, longest * 1_000_000)))
+  /// Sleeps at random so that two writers part ways: at most 1 ms the first time, twice as long each time, up to 20 ms.
+  private func pause(_ earlierPauses: Int) {
+    let longest = earlierPauses < 5 ? 1 << earlierPauses : 20
+    var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: 0...longest * 1_000_000))
     _ = unsafe nanosleep(&time, nil)
   }
 }
