@@ -6,6 +6,8 @@ import Glibc
 package enum SoakReport {
   /// The rounds of each kind of race.
   package static let rounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 2
+  /// The rounds of a race in which each takes as long as another toolstack may wait.
+  package static let longRounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 1
 
   /// Adds figures, one line each; those of one name are summed up later.
   package static func add(_ figures: KeyValuePairs<String, Int>) throws {

@@ -73,6 +73,15 @@ package struct TestHost: Sendable {
     return "\(folder.path)/\(name)"
   }
 
+  /// Debian's own `xl`, on this sandbox; not the wrapper in the path, which wants a real Xen.
+  package func xl(_ words: String...) throws -> Command {
+    let programs = ["4.17", "4.20", "4.19", "4.18"].map { "/usr/lib/xen-\($0)/bin/xl" }
+    guard let program = programs.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
+      throw Command.Failure(description: "there is no xl here: install xen-utils-4.17")
+    }
+    return try stock(program, words, isPreloaded: true)
+  }
+
   /// A stock Xen program on this sandbox's xenstored; `isPreloaded` gives it the sandbox's hypervisor and kernel too.
   package func stock(_ program: String, _ words: [String], isPreloaded: Bool = false) throws -> Command {
     var environment = [
@@ -115,6 +124,15 @@ package struct TestHost: Sendable {
   package func write(_ path: String, _ value: String) async throws {
     let result = try await stock("/usr/bin/xenstore-write", [path, value]).run()
     guard result.status == 0 else { throw Command.Failure(description: "xenstore-write: \(result.errors)") }
+  }
+
+  /// Looks at a node, again and again, until it has a value.
+  package func wait(for path: String, toBe value: String, within limit: Duration = .seconds(20)) async throws {
+    let deadline = ContinuousClock.now + limit
+    let read = try stock("/usr/bin/xenstore-read", [path])
+    while try await read.run().output != value + "\n" {
+      guard .now < deadline else { throw Command.Failure(description: "\(path) did not become \(value)") }
+    }
   }
 
   /// The domains and devices as the simulated hypervisor, kernel and guests have them.

@@ -22,8 +22,9 @@ struct Bench {
     }
     let unknown = words.filter { word in !parts.contains { $0.name == word } }
     guard unknown.isEmpty else {
-      tell("berth-bench: no such part: \(unknown.joined(separator: " ")); there are "
-        + parts.map(\.name).joined(separator: " "), to: STDERR_FILENO)
+      tell(
+        "berth-bench: no such part: \(unknown.joined(separator: " ")); there are "
+          + parts.map(\.name).joined(separator: " "), to: STDERR_FILENO)
       exit(64)
     }
     var figures: [Figure] = []

@@ -37,9 +37,18 @@ func measureLargePlan(_ programs: Programs) throws -> Section {
     title: "Plan on \(count) domains with \(each) devices each (C xenstored), in ms, \(rounds) rounds in turns",
     rows: [
       ["", "median", "least", "most"],
-      ["berth plan, the whole program", whole.median.text(decimals: 0), whole.least.text(decimals: 0), whole.most.text(decimals: 0)],
-      ["bare reads: \(bare.count) requests", alone.median.text(decimals: 0), alone.least.text(decimals: 0), alone.most.text(decimals: 0)],
-      ["of the plan: looking", observing.median.text(decimals: 0), observing.least.text(decimals: 0), observing.most.text(decimals: 0)],
+      [
+        "berth plan, the whole program", whole.median.text(decimals: 0), whole.least.text(decimals: 0),
+        whole.most.text(decimals: 0),
+      ],
+      [
+        "bare reads: \(bare.count) requests", alone.median.text(decimals: 0), alone.least.text(decimals: 0),
+        alone.most.text(decimals: 0),
+      ],
+      [
+        "of the plan: looking", observing.median.text(decimals: 0), observing.least.text(decimals: 0),
+        observing.most.text(decimals: 0),
+      ],
       ["of the plan: planning", planning.text(decimals: 0)],
     ],
     figures: [

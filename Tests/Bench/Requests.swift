@@ -52,7 +52,8 @@ func measureRequests(_ programs: Programs) throws -> Section {
     ])
     let suffix = "k\(item.size)"
     section.figures += [
-      Figure("\(item.name)_requests_\(suffix)", requests.middle), Figure("\(item.name)_writes_\(suffix)", writes.middle),
+      Figure("\(item.name)_requests_\(suffix)", requests.middle),
+      Figure("\(item.name)_writes_\(suffix)", writes.middle),
       Figure("\(item.name)_commits_\(suffix)", commits.middle), Figure("\(item.name)_rounds_\(suffix)", turns.middle),
       Figure("\(item.name)_observe_requests_\(suffix)", look.middle),
     ]
@@ -69,7 +70,9 @@ private struct Case {
   let desired: DesiredDomain
   var counts: [Counts] = []
 
-  init(_ name: String, _ size: Int, _ desired: DesiredDomain) { (self.name, self.size, self.desired) = (name, size, desired) }
+  init(_ name: String, _ size: Int, _ desired: DesiredDomain) {
+    (self.name, self.size, self.desired) = (name, size, desired)
+  }
 
   var title: String {
     switch name {

@@ -7,8 +7,10 @@ func measureStartUp(_ programs: Programs) throws -> Section {
     title: "Start to end of small commands, in ms", rows: [["", "runs", "least", "median"]], figures: [])
   let small = try SmallHost(programs)
   let (version, nothing, help, list) = try measure(programs, small, runs: 200)
-  let rows = [("berth --version", "version", version), ("berth plan, nothing to do", "small_plan", nothing),
-    ("xl --help", "xl_help", help), ("xl list, on the same sandbox", "xl_list", list)]
+  let rows = [
+    ("berth --version", "version", version), ("berth plan, nothing to do", "small_plan", nothing),
+    ("xl --help", "xl_help", help), ("xl list, on the same sandbox", "xl_list", list),
+  ]
   for (title, key, times) in rows where !times.isEmpty {
     section.rows.append([title, "\(times.count)", times.least.text(decimals: 2), times.median.text(decimals: 2)])
     section.figures += [Figure("\(key)_min_ms", times.least), Figure("\(key)_median_ms", times.median)]
