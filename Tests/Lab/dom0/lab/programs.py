@@ -109,6 +109,12 @@ class Answer:
         """{address: reason} of a plan."""
         return {step["device"]["address"]: step.get("reason") for step in self.steps}
 
+    def planned(self):
+        """{address: (action, reason)} of the plan that an apply carried out."""
+        domains = self.document.get("plan", {}).get("domains", [])
+        return {step["device"]["address"]: (step["action"], step["reason"])
+                for domain in domains for step in domain["steps"]}
+
     def rounds(self):
         return sum(domain.get("rounds", 0) for domain in self.domains)
 
