@@ -3,13 +3,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rules lint format deps build release bench soak
+.PHONY: help demo test check rules lint format deps build release bench soak lab lab-shell lab-ready
 
 # Every declared dependency must be a real one, and every import a declared one.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 help: ## Say what the targets are
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 deps: ## Install the Debian packages that are missing (as root), or say which
 	@.ci/deps
@@ -44,3 +44,18 @@ bench: release ## Measure, into .build/bench.json
 
 soak: build ## Run every concurrency round, into .build/soak.json
 	@.ci/soak
+
+# The lab runs the program on another machine's system: it carries its Swift libraries with it.
+LAB_IMAGE ?= $${XDG_CACHE_HOME:-$$HOME/.cache}/berth-lab
+LAB = Tests/Lab/lab --image "$(LAB_IMAGE)" --berth .build-lab/release/berth $(LAB_OPTIONS)
+
+lab-ready:
+	@.ci/deps lab
+	@Tests/Lab/build-image "$(LAB_IMAGE)"
+	swift build $(SWIFT_FLAGS) -c release --static-swift-stdlib --product berth --scratch-path .build-lab
+
+lab: lab-ready ## Run Berth on a real Xen in QEMU, into .build/lab.json; SCENARIO=name runs one
+	@$(LAB) $(SCENARIO)
+
+lab-shell: lab-ready ## Boot the same Xen and talk to its dom0
+	@$(LAB) --shell

@@ -111,7 +111,7 @@ extension DomainWorker {
     let isCleared = try locked { (_) throws(HostError) -> Bool? in
       try transact { view -> (Bool, [StoreEdit]) in
         guard view.backEnd.isAbsent, view.backEnd.hasKernelObject == false else { return (false, []) }
-        return (true, [.remove(.frontEndHome(key.id))])
+        return (true, view.backEnd.frontEndRemoval())
       }
     }
     guard isCleared == true else { return false }

@@ -95,7 +95,9 @@ package final class Simulation {
     let names = Array(parts)
     guard names.isEmpty || names[0] == "pci", names.count < 2 || names[1] == "0" else { return }
     if names.count < 3 || names[2] == "state" { post(.frontEnd(domain), at: now) }
-    post(.frontEndChanged, to: domain, at: now)
+    // The guest's own watch is above all devices, and it looks at no path that is too short to name one
+    // (`xenbus_dev_changed`, drivers/xen/xenbus/xenbus_probe.c, Linux 6.1).
+    if names.count > 1 { post(.frontEndChanged, to: domain, at: now) }
   }
 
   private func post(_ event: KernelEvent, at now: Instant) {

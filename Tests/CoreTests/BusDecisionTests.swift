@@ -159,6 +159,14 @@ import Testing
     }
   }
 
+  @Test func `a bus goes by its own path, which a guest's kernel looks at, before its parent`() throws {
+    let paths = Sample.bus(domain, [one]).removal().map { edit -> StorePath? in
+      if case .remove(let path) = edit { path } else { nil }
+    }
+    #expect(
+      paths == [.backEnd(domain), .backEndHome(domain), .frontEnd(domain), .frontEndHome(domain)])
+  }
+
   @Test func `an entry that is not marked is never deleted`() throws {
     let bus = Sample.bus(domain, [one, two])
     #expect(try #require(bus.compaction(of: [one])).edits.isEmpty)

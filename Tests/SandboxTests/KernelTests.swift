@@ -235,6 +235,22 @@ struct KernelTests {
     #expect(bench.states == "3/1")
   }
 
+  @Test(arguments: [true, false])
+  func `a guest notices that its end went only where that path was named`(isNamed: Bool) throws {
+    let bench = KernelBench()
+    try bench.connect([devices[0]])
+    bench.store.write(bench.back + "/online", "0")
+    bench.store.write(bench.back + "/state", "5")
+    try bench.settle()
+    bench.store.remove(bench.back)
+    if isNamed { bench.store.remove(bench.front) }
+    bench.store.remove(StorePath.frontEndHome(bench.domain).text)
+    try bench.settle()
+    bench.create([devices[1]])
+    try bench.settle()
+    #expect(bench.states == (isNamed ? "4/4" : "3/1"))
+  }
+
   @Test func `a paused guest finds what is so when it goes on`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])

@@ -71,7 +71,16 @@ extension BackEnd {
   /// Takes both directories away, with the parents that would stay empty, as libxl does.
   ///
   /// dom0's kernel drops its object when the back end is gone.
-  package func removal() -> [StoreEdit] { [.remove(.backEndHome(domain)), .remove(.frontEndHome(domain))] }
+  package func removal() -> [StoreEdit] {
+    [.remove(.backEnd(domain)), .remove(.backEndHome(domain))] + frontEndRemoval()
+  }
+
+  /// Takes the guest's directory away so that the guest notices, then its parent (`libxl__xs_path_cleanup`).
+  ///
+  /// The parent alone would do for the store, but a watch above it is told only of the path that was named, and a
+  /// kernel looks only at one deep enough for a device (`xenbus_dev_changed`, Linux drivers/xen/xenbus/xenbus_probe.c):
+  /// it would keep its old bus and never answer a new one.
+  package func frontEndRemoval() -> [StoreEdit] { [.remove(.frontEnd(domain)), .remove(.frontEndHome(domain))] }
 
   /// Takes a round back from a guest known to sleep: entries as they were before it, state 4.
   ///

@@ -1,0 +1,144 @@
+"""PV guests: what makes one, and what it says about itself."""
+
+import glob
+import json
+import sys
+
+from .programs import exists, log, xl
+from .waiting import CONSOLES, Consoles, Store
+
+BOOT_SECONDS = 180
+PCI_SECONDS = 90
+
+CONFIGURATION = """\
+name = "{name}"
+type = "pv"
+kernel = "/guest/vmlinux"
+ramdisk = "/guest/guest.cpio.gz"
+extra = "console=hvc0 loglevel=5 mitigations=off nokaslr {extra}"
+memory = 128
+vcpus = 1
+{rest}
+"""
+
+
+class Guest:
+    """A domain of the lab, found by its name; its number changes when it reboots."""
+
+    def __init__(self, store, consoles, name):
+        self.store, self.consoles, self.name = store, consoles, name
+        self.id = None
+        self.uuid = None
+
+    def create(self, paused=False, passthrough=True, pcifront=True, rest=""):
+        """Starts it; what xl says is in the log. `passthrough=False` leaves it without an IOMMU for good."""
+        path = f"/run/lab/{self.name}.cfg"
+        rest = ('passthrough = "enabled"\n' if passthrough else "") + rest
+        extra = "" if pcifront else "lab_no_pcifront=1"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(CONFIGURATION.format(name=self.name, extra=extra, rest=rest))
+        ended = xl("create", "-q", *(["-p"] if paused else []), path)
+        if ended.status:
+            raise RuntimeError(f"{self.name} could not be created: {ended.errors}")
+        self.find()
+        return self
+
+    def find(self):
+        """Looks its number and UUID up; both are None where it does not exist."""
+        self.id = self.uuid = None
+        for number in self.store.list("/local/domain"):
+            if number != "0" and self.store.read(f"/local/domain/{number}/name") == self.name:
+                self.id = int(number)
+                self.uuid = (self.store.read(f"/local/domain/{number}/vm") or "").rpartition("/")[2]
+        log(f"{self.name} is domain {self.id}, {self.uuid}")
+        return self.id
+
+    @property
+    def back_end(self):
+        return f"/local/domain/0/backend/pci/{self.id}/0"
+
+    @property
+    def front_end(self):
+        return f"/local/domain/{self.id}/device/pci/0"
+
+    @property
+    def kernel_object(self):
+        return f"/sys/bus/xen-backend/devices/pci-{self.id}-0"
+
+    def userdata(self):
+        """libxl's saved configuration; None where there is none."""
+        files = glob.glob(f"/var/lib/xen/userdata-d.{self.id}.{self.uuid}.libxl-json")
+        if not files:
+            return None
+        with open(files[0], encoding="utf-8") as file:
+            return json.loads(file.read().rstrip("\0"))
+
+    # What it says
+
+    def console(self):
+        try:
+            with open(f"{CONSOLES}/guest-{self.name}.log", encoding="utf-8", errors="replace") as file:
+                return file.read().replace("\r", "")
+        except FileNotFoundError:
+            return ""
+
+    def reports(self):
+        """Every list of PCI devices it has written, oldest first."""
+        found = []
+        for line in self.console().split("\n")[:-1]:
+            # The kernel may have begun the line.
+            _, mark, text = line.partition("lab-pci ")
+            if mark:
+                try:
+                    found.append(json.loads(text))
+                except ValueError:
+                    log("a line of the console is torn:", line)
+        return found
+
+    def devices(self):
+        """What it last told."""
+        reports = self.reports()
+        return reports[-1] if reports else []
+
+    def wait_up(self):
+        """Waits until it has loaded its modules and looked at its bus."""
+        self.consoles.wait(lambda: self.reports(), BOOT_SECONDS, f"{self.name} has started")
+        return self
+
+    def wait_devices(self, condition, what, seconds=PCI_SECONDS):
+        """Waits until what it tells fulfils a condition."""
+        return self.consoles.wait(lambda: condition(self.devices()), seconds, f"{self.name} sees {what}")
+
+    # What the stores say
+
+    def wait_connected(self, seconds=PCI_SECONDS):
+        """Waits until the bus is at rest, connected on both sides."""
+        paths = [self.back_end + "/state", self.front_end + "/state"]
+        return self.store.wait(
+            paths, lambda: all(self.store.read(path) == "4" for path in paths), seconds,
+            f"{self.name}'s bus is connected")
+
+    def wait_gone(self, seconds=PCI_SECONDS):
+        """Waits until dom0's kernel and xenstore know no bus of it."""
+        return self.store.wait(
+            [self.back_end], lambda: self.store.read(self.back_end + "/state") is None
+            and not exists(self.kernel_object), seconds, f"{self.name}'s bus is gone")
+
+    def destroy(self):
+        """Ends it at once, and waits until its number is gone."""
+        number = self.id
+        if number is None:
+            return
+        xl("destroy", str(number))
+        self.store.wait(
+            ["@releaseDomain"], lambda: self.store.read(f"/local/domain/{number}/name") is None
+            and not exists(self.kernel_object), PCI_SECONDS, f"{self.name} is destroyed")
+        self.find()
+
+
+def main(name, *options):
+    Guest(Store(), Consoles(), name).create(paused="-p" in options)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

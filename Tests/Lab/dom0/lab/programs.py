@@ -1,0 +1,140 @@
+"""Runs programs in dom0, and writes down what they were and said."""
+
+import json
+import os
+import subprocess
+import time
+
+from .devices import BY_ADDRESS
+
+MANIFEST = "/run/lab/manifest.yaml"
+# Emulation is slow, and slower still where the host's cores are busy.
+GUEST_TIMEOUT = "90s"
+LONGEST_PROGRAM = 300
+
+
+class Ended:
+    """What a program came to: exit status, what it wrote, and how long it took."""
+
+    def __init__(self, arguments, status, output, errors, seconds):
+        self.arguments, self.status, self.output, self.errors = arguments, status, output, errors
+        self.seconds = seconds
+
+    def __str__(self):
+        return f"{' '.join(self.arguments)}: status {self.status} after {self.seconds:.2f} s"
+
+
+def log(*words):
+    """A line of the scenario's log, with dom0's uptime in front."""
+    print(f"{time.clock_gettime(time.CLOCK_BOOTTIME):9.2f}", *words, flush=True)
+
+
+class Running:
+    """A program under way."""
+
+    def __init__(self, *arguments):
+        self.arguments = arguments
+        self.start = time.monotonic()
+        self.process = subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            errors="replace")
+
+    def end(self, seconds=LONGEST_PROGRAM):
+        try:
+            output, errors = self.process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            output, errors = self.process.communicate()
+            errors += f"\nkilled: it had not ended within {seconds} s"
+        ended = Ended(self.arguments, self.process.returncode, output, errors, time.monotonic() - self.start)
+        log(f"$ {ended}")
+        for line in (compact(output) + errors).splitlines():
+            log("  |", line)
+        return ended
+
+
+def compact(output):
+    """A document on one line: the log is on a slow file system."""
+    try:
+        return json.dumps(json.loads(output)) + "\n"
+    except ValueError:
+        return output
+
+
+def run(*arguments):
+    return Running(*arguments).end()
+
+
+def xl(*arguments):
+    return run("xl", *arguments)
+
+
+def write_manifest(assignments, path=MANIFEST, prune=None):
+    """`assignments` is {domain: [address or mapping, …]}. An address gets the id that the device there must have."""
+    assignments = {name: [{"address": device, "id": BY_ADDRESS[device].id} if device in BY_ADDRESS else device
+                          for device in wanted] for name, wanted in assignments.items()}
+    document = {"apiVersion": "berth/v1alpha1", "kind": "HostAssignments", "metadata": {"name": "lab"},
+                "spec": {"domains": {name: {"devices": devices} for name, devices in assignments.items()}}}
+    if prune:
+        document["spec"]["policy"] = {"prune": prune}
+    # JSON is YAML.
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(document, file, indent=1)
+    return path
+
+
+class Answer:
+    """A document of berth, with its exit status."""
+
+    def __init__(self, ended):
+        self.ended, self.status = ended, ended.status
+        try:
+            self.document = json.loads(ended.output)
+        except ValueError:
+            self.document = {}
+
+    @property
+    def domains(self):
+        return self.document.get("domains", [])
+
+    @property
+    def steps(self):
+        return [step for domain in self.domains for step in domain["steps"]]
+
+    def results(self):
+        """{address: result} of an apply."""
+        return {step["device"]["address"]: step.get("result") for step in self.steps}
+
+    def reasons(self):
+        """{address: reason} of a plan."""
+        return {step["device"]["address"]: step.get("reason") for step in self.steps}
+
+    def planned(self):
+        """{address: (action, reason)} of the plan that an apply carried out."""
+        domains = self.document.get("plan", {}).get("domains", [])
+        return {step["device"]["address"]: (step["action"], step["reason"])
+                for domain in domains for step in domain["steps"]}
+
+    def rounds(self):
+        return sum(domain.get("rounds", 0) for domain in self.domains)
+
+
+def berth(command, assignments, *options, prune=None):
+    return Answer(run("berth", command, write_manifest(assignments, prune=prune), "--output", "json", *options))
+
+
+def apply_arguments(path, *options, timeout=GUEST_TIMEOUT):
+    return ["berth", "apply", path, "--output", "json", "--yes", "--wait-timeout", timeout, *options]
+
+
+def apply(assignments, *options, timeout=GUEST_TIMEOUT, prune=None):
+    return Answer(run(*apply_arguments(write_manifest(assignments, prune=prune), *options, timeout=timeout)))
+
+
+def kernel_log():
+    """dom0's kernel log, as it is now."""
+    return subprocess.run(["dmesg"], capture_output=True, text=True, errors="replace", check=True).stdout
+
+
+def exists(path):
+    return os.path.lexists(path)

@@ -1,0 +1,231 @@
+"""A scenario's own view of the host: guests, checks, measures and evidence."""
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import time
+
+from .devices import BY_ADDRESS, DEVICES
+from .guests import Guest
+from .programs import exists, kernel_log, log, run, xl
+from .waiting import Consoles, Store, TimedOut
+
+OUT = "/lab/out"
+# Keeping everything takes its time, and what failed first tells most.
+KEPT_FAILURES = 3
+
+
+class Failed(Exception):
+    """A check that the rest of the scenario cannot do without."""
+
+
+class Stand:
+    """What a scenario's `run` is given."""
+
+    def __init__(self):
+        self.store = Store()
+        self.consoles = Consoles()
+        self.guests = []
+        self.checks = 0
+        self.failures = []
+        self.measures = {}
+        self.table = []
+
+    def guest(self, name, **options):
+        """Creates a guest. One that is not paused has started when this returns."""
+        guest = Guest(self.store, self.consoles, name).create(**options)
+        self.guests.append(guest)
+        if not options.get("paused"):
+            guest.wait_up()
+        return guest
+
+    # Checks
+
+    def check(self, condition, text):
+        """Notes a failure, with everything there is to see, and goes on."""
+        self.checks += 1
+        log("ok  " if condition else "FAIL", text)
+        if not condition:
+            self.fail(text)
+        return bool(condition)
+
+    def fail(self, text):
+        self.failures.append(text)
+        if len(self.failures) <= KEPT_FAILURES:
+            self.keep(f"failure-{len(self.failures)}")
+
+    def require(self, condition, text):
+        if not self.check(condition, text):
+            raise Failed(text)
+
+    def equal(self, seen, wanted, what):
+        return self.check(seen == wanted, f"{what}: {seen!r}" + ("" if seen == wanted else f", not {wanted!r}"))
+
+    def wait(self, wait, *arguments):
+        """Makes a wait that does not come a failed check."""
+        try:
+            wait(*arguments)
+            return True
+        except TimedOut as error:
+            return self.check(False, str(error))
+
+    def measure(self, name, value):
+        log(f"measured {name} = {value}")
+        self.measures[name] = value
+
+    def row(self, **columns):
+        log("row", columns)
+        self.table.append(columns)
+
+    @staticmethod
+    def now():
+        """Seconds, for measuring."""
+        return time.monotonic()
+
+    # What is so everywhere
+
+    def claims(self):
+        """{address: domain number} of the nodes by which toolstacks reserve devices."""
+        result = {}
+        for name in self.store.list("/libxl/pci"):
+            owner = self.store.read(f"/libxl/pci/{name}/domid")
+            segment, bus, device, function = name.split("-")
+            if owner is not None:
+                result[f"{segment}:{bus}:{device}.{function}"] = int(owner)
+        return result
+
+    def entries(self, guest):
+        """The back end's entries, in their order; None where there is no back end."""
+        count = self.store.read(guest.back_end + "/num_devs")
+        if count is None:
+            return None
+        names = ("dev", "state", "vdev", "opts")
+        return [{name: self.store.read(f"{guest.back_end}/{name}-{index}") for name in names}
+                for index in range(int(count))]
+
+    def assigned(self, addresses):
+        """Which of these the hypervisor says are some guest's."""
+        ended = run("probe", "assigned", *addresses)
+        return set(ended.output.split()) if ended.status == 0 else None
+
+    def settled(self, guest, wanted, what):
+        """Waits for the guest, then holds every place where the truth is kept to `wanted`, the guest first."""
+        wanted = sorted(wanted)
+        log(f"-- {what}: {guest.name} should have {wanted or 'nothing'}")
+
+        def has_them(devices):
+            # A card also needs its driver, which comes a moment later.
+            nics = sorted(BY_ADDRESS[address].mac for address in wanted if BY_ADDRESS[address].driver)
+            return len(devices) == len(wanted) and sorted(filter(None, (d.get("mac") for d in devices))) == nics \
+                or not wanted and not devices
+        waited = self.wait(guest.wait_devices, has_them, f"{len(wanted)} devices, the cards with their drivers")
+        if wanted:
+            self.wait(guest.wait_connected)
+        return self.agree(guest, wanted, what) and waited
+
+    def agree(self, guest, wanted, what, console=True):
+        """Whether every place says that the guest has exactly these devices."""
+        before = len(self.failures)
+        wanted = sorted(wanted)
+        entries = self.entries(guest)
+        listed = [entry["dev"] for entry in entries or []]
+        self.equal(sorted(listed), wanted, f"{what}: the back end lists")
+        if wanted and entries is not None:
+            self.equal({entry["state"] for entry in entries}, {"3"}, f"{what}: the entries' states")
+            states = self.store.read(guest.back_end + "/state"), self.store.read(guest.front_end + "/state")
+            self.equal(states, ("4", "4"), f"{what}: back end and front end")
+            below = self.store.list(guest.back_end)
+            extra = [name for name in below if "-" in name and name.rpartition("-")[2].isdigit()
+                     and int(name.rpartition("-")[2]) >= len(entries)]
+            self.equal(extra, [], f"{what}: nodes beyond num_devs")
+        if not wanted:
+            self.equal(exists(guest.kernel_object), bool(entries is not None), f"{what}: the kernel's object of the bus")
+        if console:
+            self.guest_agrees(guest, entries or [], what)
+        self.equal(sorted(self.pci_list(guest)), wanted, f"{what}: xl pci-list")
+        self.equal(sorted(self.saved(guest.userdata())), wanted, f"{what}: libxl's saved configuration")
+        self.equal(sorted(self.long_list(guest)), wanted, f"{what}: xl list -l")
+        claims = sorted(address for address, owner in self.claims().items() if owner == guest.id)
+        self.equal(claims, wanted, f"{what}: claims")
+        for address in BY_ADDRESS:
+            driver = os.path.basename(os.path.realpath(f"/sys/bus/pci/devices/{address}/driver"))
+            if driver != "pciback":
+                self.check(False, f"{what}: {address} is on pciback, not on {driver}")
+        return len(self.failures) == before
+
+    def guest_agrees(self, guest, entries, what):
+        """Whether the guest sees each device where pciback says, as what it is, with its driver and MAC."""
+        wanted = []
+        for entry in entries:
+            device = BY_ADDRESS.get(entry["dev"])
+            words = {"at": virtual_address(entry["vdev"]), "id": identity(entry["dev"])}
+            if device and device.driver:
+                words |= {"driver": device.driver, "mac": device.mac}
+            wanted.append(words)
+        seen = [dict(device) for device in guest.devices()]
+        self.equal(sorted(seen, key=lambda d: d["at"]), sorted(wanted, key=lambda d: d["at"] or ""),
+                   f"{what}: the guest's own list")
+
+    def host_agrees(self, wanted, what):
+        """`wanted` is {address: guest} of all devices in use: hypervisor, claims and xl's free list against it."""
+        addresses = [device.address for device in DEVICES]
+        before = len(self.failures)
+        self.equal(self.assigned(addresses), set(wanted), f"{what}: assigned, says the hypervisor")
+        self.equal(self.claims(), {address: guest.id for address, guest in wanted.items()}, f"{what}: all claims")
+        free = {line.split()[0] for line in xl("pci-assignable-list").output.splitlines() if line.strip()}
+        self.equal(free, set(addresses) - set(wanted), f"{what}: xl pci-assignable-list")
+        return len(self.failures) == before
+
+    def pci_list(self, guest):
+        # "05.0 0000:00:05.0", below one line of titles.
+        lines = xl("pci-list", guest.name).output.splitlines()[1:]
+        return [line.split()[-1] for line in lines if line.strip()]
+
+    def long_list(self, guest):
+        ended = xl("list", "-l", guest.name)
+        try:
+            return self.saved(json.loads(ended.output)[0]["config"])
+        except (ValueError, KeyError, IndexError):
+            return ["not to be read"]
+
+    @staticmethod
+    def saved(configuration):
+        """The addresses in a libxl configuration."""
+        return [f"{d.get('domain', 0):04x}:{d.get('bus', 0):02x}:{d.get('dev', 0):02x}.{d.get('func', 0)}"
+                for d in (configuration or {}).get("pcidevs", [])]
+
+    # Evidence
+
+    def keep(self, name):
+        """Keeps what the stores say now, for whoever looks into a failure."""
+        folder = f"{OUT}/{name}"
+        os.makedirs(folder, exist_ok=True)
+        for arguments, file in ((["xenstore-ls", "-fp"], "xenstore"), (["xl", "list", "-l"], "xl-list.json"),
+                                (["berth", "status", "-v"], "berth-status")):
+            ended = subprocess.run(arguments, capture_output=True, text=True, errors="replace", check=False)
+            with open(f"{folder}/{file}", "w", encoding="utf-8") as output:
+                output.write(ended.stdout + ended.stderr)
+        for path in glob.glob("/var/lib/xen/userdata-*") + glob.glob("/var/lib/berth/domains/*"):
+            shutil.copy(path, folder)
+        for path in glob.glob("/var/log/xen/console/*"):
+            shutil.copy(path, folder)
+        with open(f"{folder}/dom0-kernel.log", "w", encoding="utf-8") as output:
+            output.write(kernel_log())
+
+
+def virtual_address(vdev):
+    """A vdev node, "0000:00:01.00" (xen_pcibk_publish_pci_dev, Linux 6.1), as a guest writes it."""
+    if not vdev:
+        return None
+    place, _, function = vdev.rpartition(".")
+    return f"{place}.{int(function, 16)}"
+
+
+def identity(address):
+    words = []
+    for name in ("vendor", "device"):
+        with open(f"/sys/bus/pci/devices/{address}/{name}", encoding="utf-8") as file:
+            words.append(file.read().strip()[2:])
+    return ":".join(words)

@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Runs one scenario in dom0, and writes what came of it where the runner finds it."""
+
+import importlib.util
+import json
+import sys
+import time
+import traceback
+
+from lab.programs import log
+from lab.stand import OUT, Failed, Stand
+
+
+def load(name):
+    specification = importlib.util.spec_from_file_location("scenario", f"/run/lab/scenarios/{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def main():
+    name = sys.argv[1]
+    sys.path.insert(0, "/run/lab/scenarios")
+    stand = Stand()
+    start = time.monotonic()
+    try:
+        load(name).run(stand)
+    except Failed:
+        pass  # Noted already.
+    except Exception as error:  # Whatever ends a scenario early is its failure.
+        log(traceback.format_exc())
+        stand.fail(f"{type(error).__name__}: {error}")
+    if not stand.checks:
+        stand.failures.append("nothing was checked")
+    stand.keep("end")
+    with open(f"{OUT}/result.json", "w", encoding="utf-8") as file:
+        json.dump({"checks": stand.checks, "failures": stand.failures, "measures": stand.measures,
+                   "table": stand.table, "seconds": round(time.monotonic() - start, 1)}, file, indent=1)
+
+
+main()

@@ -1,0 +1,47 @@
+"""An apply is killed at a random moment; one clean apply later everything agrees, and nothing is lost or leaked."""
+
+import os
+import random
+
+from lab.programs import Running, apply, apply_arguments, log, write_manifest
+
+ROUNDS = 20
+SECONDS = 1500
+DEVICES = ["0000:00:05.0", "0000:00:07.0", "0000:00:08.0", "0000:00:09.0", "0000:01:00.0"]
+INTENTS = "/run/berth/intents"
+
+
+def run(stand):
+    seed = int.from_bytes(os.urandom(4), "big")
+    log("seed", seed)
+    chance = random.Random(seed)
+    guest = stand.guest("victim")
+    # How long an apply takes here: what is killed must have been at something.
+    longest = max(apply({"victim": DEVICES}).ended.seconds, apply({"victim": []}).ended.seconds)
+    stand.wait(guest.wait_gone)
+    killed = 0
+    declared = []
+    for number in range(1, ROUNDS + 1):
+        was, declared = declared, sorted(chance.sample(DEVICES, chance.randint(0, len(DEVICES))))
+        what = f"round {number}"
+        delay = chance.uniform(0.02, longest)
+        victim = Running(*apply_arguments(write_manifest({"victim": declared})))
+        try:
+            victim.process.wait(timeout=delay)
+        except Exception:  # It is still at work, which is what this is about.
+            victim.process.kill()
+            killed += 1
+        ended = victim.end()
+        log(f"{what}: {was} → {declared}, after {delay:.2f} s: status {ended.status}")
+        answer = apply({"victim": declared})
+        stand.equal(answer.status, 0, f"{what}: the clean apply's status")
+        good = stand.settled(guest, declared, what)
+        good = stand.host_agrees({address: guest for address in declared}, what) and good
+        left = os.listdir(INTENTS) if os.path.isdir(INTENTS) else []
+        good = stand.equal(left, [], f"{what}: intents left") and good
+        stand.row(round=number, devices=f"{len(was)} → {len(declared)}", killed_after=round(delay, 2),
+                  status=ended.status, converged=good)
+        if not declared:
+            stand.wait(guest.wait_gone)
+    stand.check(killed >= ROUNDS // 3, f"{killed} of {ROUNDS} were killed at work")
+    stand.measure("killed", killed)

@@ -1,0 +1,27 @@
+"""A guest made without `passthrough` has no IOMMU context and can have no device: it is blocked, with that reason."""
+
+from lab.programs import apply, berth
+
+CARD, PLAIN = "0000:00:05.0", "0000:00:07.0"
+
+
+def run(stand):
+    guest = stand.guest("closed", passthrough=False)
+    before = stand.store.tree("/local/domain") | stand.store.tree("/libxl")
+    answer = apply({"closed": [CARD, PLAIN]})
+    stand.equal(answer.status, 3, "exit status")
+    stand.equal(answer.planned(), {CARD: ("blocked", "domain-without-iommu"), PLAIN: ("blocked", "domain-without-iommu")},
+                "the plan says why")
+    after = stand.store.tree("/local/domain") | stand.store.tree("/libxl")
+    stand.equal({path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}, set(),
+                "xenstore is as it was")
+    stand.agree(guest, [], "blocked")
+    stand.host_agrees({}, "blocked")
+    stand.equal(berth("status", {"closed": [CARD]}).status, 0, "status")
+
+    # The same devices are free for a guest that may have them, and only that one gets them.
+    open_guest = stand.guest("open")
+    answer = apply({"closed": [CARD], "open": [PLAIN]})
+    stand.equal(answer.status, 3, "exit status with another domain beside it")
+    stand.equal(answer.results().get(PLAIN), "done", "the other domain's device")
+    stand.settled(open_guest, [PLAIN], "beside a closed one")

@@ -1,0 +1,90 @@
+"""Guests that do not answer: paused, without a PCI front end, crashed. The answer is 7, and nothing is left half done."""
+
+from lab.programs import Answer, Running, apply, apply_arguments, berth, log, write_manifest, xl
+from xen.lowlevel import xc
+
+CARD, PLAIN, OTHER = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
+SHORT = "5s"
+SECONDS = 1200
+
+hypervisor = xc.xc()
+
+
+def run(stand):
+    sleeping(stand)
+    deaf(stand)
+    crashed(stand)
+
+
+def sleeping(stand):
+    """A running guest that is paused: attach and detach, then it wakes and the next apply completes both."""
+    guest = stand.guest("sleeper")
+    stand.require(apply({"sleeper": [CARD]}).status == 0, "the first device")
+    stand.settled(guest, [CARD], "awake")
+    xl("pause", "sleeper")
+    before = stand.store.tree(guest.back_end)
+    for wanted, what in (([CARD, PLAIN], "attach"), ([], "detach")):
+        answer = apply({"sleeper": wanted}, timeout=SHORT)
+        stand.equal(answer.status, 7, f"{what} while it sleeps")
+        stand.equal(stand.store.tree(guest.back_end), before, f"{what} while it sleeps: the back end is as it was")
+        stand.agree(guest, [CARD], f"{what} while it sleeps")
+        stand.host_agrees({CARD: guest}, f"{what} while it sleeps")
+    xl("unpause", "sleeper")
+    answer = apply({"sleeper": [CARD, PLAIN]})
+    stand.equal(answer.status, 0, "attach when it is awake again")
+    stand.settled(guest, [CARD, PLAIN], "awake again")
+
+    # It falls asleep in the middle of a round: what it has done by then may be anything.
+    for wanted, state, what in (([CARD, PLAIN, OTHER], "7", "attach"), ([CARD], "7", "detach"),
+                                ([CARD, OTHER], "8", "attach"), ([], "8", "detach")):
+        had = {entry["dev"] for entry in stand.entries(guest) or []}
+        at_work = Running(*apply_arguments(write_manifest({"sleeper": wanted}), timeout=SHORT))
+        stand.store.wait([guest.back_end], lambda: stand.store.read(guest.back_end + "/state") == state, 60,
+                         f"{what}: the round has begun")
+        hypervisor.domain_pause(guest.id)
+        answer = Answer(at_work.end())
+        stand.check(answer.status in (0, 7), f"{what}, asleep in the round: {answer.status} {answer.results()}")
+        stand.keep(f"asleep-{what}-{state}")
+        xl("unpause", "sleeper")
+        stand.wait(guest.wait_connected)
+        answer = apply({"sleeper": wanted})
+        stand.equal(answer.status, 0, f"{what}, awake again after {sorted(had)}")
+        stand.settled(guest, wanted, f"{what}, awake again")
+        stand.host_agrees({address: guest for address in wanted}, f"{what}, awake again")
+    guest.destroy()
+    stand.host_agrees({}, "the sleeper is gone")
+
+
+def deaf(stand):
+    """A guest whose kernel has no PCI front end: it is given the device and never says that it has it."""
+    guest = stand.guest("deaf", pcifront=False)
+    answer = apply({"deaf": [PLAIN]}, timeout=SHORT)
+    stand.equal(answer.status, 7, "a guest without a front end")
+    stand.keep("deaf")
+    log("back end", stand.store.tree(guest.back_end))
+    again = apply({"deaf": [PLAIN]}, timeout=SHORT)
+    stand.equal(again.status, 7, "and once more")
+    answer = apply({"deaf": []}, timeout=SHORT)
+    log("detach from a deaf guest:", answer.status, answer.results())
+    stand.check(answer.status in (0, 7), f"detach from a deaf guest: {answer.status}")
+    guest.destroy()
+    stand.equal(apply({"deaf": []}).status, 0, "cleaning up after the deaf guest")
+    stand.host_agrees({}, "the deaf guest is gone")
+
+
+def crashed(stand):
+    """A guest that has crashed is kept as it died, and berth leaves it alone."""
+    guest = stand.guest("dead", rest='on_crash = "preserve"\n')
+    stand.require(apply({"dead": [CARD]}).status == 0, "a device before the crash")
+    stand.settled(guest, [CARD], "before the crash")
+    xl("sysrq", "dead", "c")
+    stand.wait(lambda: stand.store.wait(
+        ["@releaseDomain"], lambda: "c" in xl("list", "dead").output.splitlines()[-1].split()[4], 60, "it crashed"))
+    before = stand.store.tree(guest.back_end)
+    answer = apply({"dead": [CARD, OTHER]}, timeout=SHORT)
+    log("apply on a crashed guest:", answer.status, answer.results(), berth("plan", {"dead": [OTHER]}).reasons())
+    stand.check(answer.status in (0, 7), f"apply on a crashed guest: {answer.status}")
+    stand.equal(stand.store.tree(guest.back_end), before, "its back end is as it was")
+    stand.host_agrees({CARD: guest}, "crashed")
+    guest.destroy()
+    stand.host_agrees({}, "the crashed guest is gone")
