@@ -31,7 +31,15 @@ struct BusReader {
     backEnd.frontEndState = StateNode(try read(StorePath.frontEnd(domain).child("state")))
     let number = backEnd.count.number ?? 0
     for index in 0..<number { backEnd.entries.append(try entry(index, node)) }
-    for index in orphanIndices(in: listing ?? [], from: number) { backEnd.orphans.append(try entry(index, node)) }
+    if let listing {
+      for index in orphanIndices(in: listing, from: number) { backEnd.orphans.append(try entry(index, node)) }
+    } else if backEnd.count != .absent {
+      var index = number
+      while index < BackEnd.mostDevices, try node("\(EntryNode.dev.rawValue)-\(index)") != nil {
+        backEnd.orphans.append(try entry(index, node))
+        index += 1
+      }
+    }
     return backEnd
   }
 

@@ -201,14 +201,12 @@ import Testing
     wrongCount.count = .invalid("many")
     var uncounted = Sample.bus(domain, [])
     uncounted.count = .absent
-    var orphaned = Sample.bus(domain, [one])
-    orphaned.orphans = [Sample.entry(two, 1)]
     let twice = Sample.bus(domain, [one, one])
     var odd = Sample.bus(domain, [one])
     odd.state = StateNode("kaputt")
     for (bus, word) in [
-      (hole, "dev-0"), (headless, "key-0"), (wrongCount, "many"), (uncounted, "num_devs"), (orphaned, "entry 1"),
-      (twice, "twice"), (odd, "kaputt"),
+      (hole, "dev-0"), (headless, "key-0"), (wrongCount, "many"), (uncounted, "num_devs"), (twice, "twice"),
+      (odd, "kaputt"),
     ] {
       guard case .corrupt(let what) = bus.condition else {
         Issue.record("\(word) was not found out")
@@ -217,5 +215,26 @@ import Testing
       #expect(what.contains(word))
       #expect(attach(bus, [three]) == .refuse(.corruptBackEnd, what))
     }
+  }
+
+  @Test func `an entry beyond the count is overwritten whole, or removed where its device is listed again`() {
+    var bus = Sample.bus(domain, [one])
+    var left = Sample.entry(two, 1, slot: 1)
+    left.virtualFunctionText = "28"
+    bus.orphans = [left]
+    guard case .publish(let edits, true) = attach(bus, [three]) else {
+      Issue.record("not published")
+      return
+    }
+    let nodes = nodes(edits)
+    #expect(nodes["dev-1"] == three.description)
+    #expect(nodes["vdev-1"] == .some(nil), "another device's virtual address must not stay")
+    #expect(nodes["vdevfn-1"] == .some(nil))
+    #expect(nodes["num_devs"] == "2")
+    var again = Sample.bus(domain, [one, two])
+    again.orphans = [Sample.entry(two, 2, slot: 1)]
+    #expect(
+      again.replacingEntries(with: again.entries, startRound: false).contains(
+        .remove(StorePath.backEnd(domain).child("dev-2"))))
   }
 }

@@ -288,6 +288,32 @@ struct Run {
   }
 }
 
+/// What another toolstack's stale count left, found by the next run.
+@Suite struct StaleCountTests {
+  @Test func `an entry cut off by another's count is put back without a second export`() throws {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    let devices = (1...4).map(Sample.address)
+    for device in devices { model.addDevice(device) }
+    let run = Run(model: model)
+    try run.apply(Sample.desired(["net": Array(devices[..<1])], prune: .never))
+    try run.apply(Sample.desired(["net": Array(devices[..<3])], prune: .never))
+    // xl had read a count of 1, and writes its device over the second entry; the third is beyond its count.
+    model.setOwner(devices[3], 5)
+    model.overwrite(domain: 5, index: 1, with: devices[3])
+    model.store.settle()
+    #expect(model.listed(5) == [devices[0], devices[3]])
+    try run.apply(Sample.desired(["net": Array(devices[..<3])], prune: .never))
+    #expect(Set(model.listed(5)) == Set(devices))
+    #expect(model.listed(5).count == 4)
+    #expect(model.exports(to: 5) == Set(devices))
+    #expect(model.node(5, "state") == "4")
+    #expect(model.node(5, "dev-4") == nil)
+    #expect(Set(model.saved(key)).isSuperset(of: devices[..<3]))
+    #expect(try !run.plan(Sample.desired(["net": Array(devices[..<3])], prune: .never)).hasChanges)
+  }
+}
+
 /// Another writer between any two requests of the engine.
 @Suite struct InterferenceTests {
   private let one = Sample.address(1)

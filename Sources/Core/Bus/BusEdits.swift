@@ -42,9 +42,14 @@ extension BackEnd {
   ) -> [StoreEdit] {
     var edits: [StoreEdit] = []
     for (index, entry) in wanted.enumerated() {
-      edits += entry.edits(at: index, replacing: index < entries.count ? entries[index] : nil, in: path)
+      let before = index < entries.count ? entries[index] : orphans.first { $0.index == index }
+      edits += entry.edits(at: index, replacing: before, in: path)
     }
     for stale in entries.dropFirst(wanted.count) { edits += stale.removals(in: path) }
+    // A left-over entry of a device that is listed again says nothing any more.
+    for orphan in orphans where orphan.index >= wanted.count && wanted.contains(where: { $0.device == orphan.device }) {
+      edits += orphan.removals(in: path)
+    }
     if count != .number(wanted.count) { edits.append(.write(path.child("num_devs"), String(wanted.count))) }
     if startRound { edits.append(.write(stateNode, StateNode(.reconfiguring).description)) }
     return edits

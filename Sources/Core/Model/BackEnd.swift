@@ -116,7 +116,9 @@ package struct BackEnd: Hashable, Sendable, Codable {
   package var hasFrontEndPath: Bool
   /// Entries below `num_devs`, by index; holes are entries without a device.
   package var entries: [BackEndEntry]
-  /// Indices at or above `num_devs` that have nodes; known only where the directory was listed.
+  /// Entries at or above `num_devs`: left where another toolstack wrote a count it had read before they were added.
+  ///
+  /// Without a listing only those that follow the last entry without a gap are known.
   package var orphans: [BackEndEntry]
   /// Whether dom0's kernel has the device object `pci-<domid>-0`; nil where that was not asked.
   package var hasKernelObject: Bool?

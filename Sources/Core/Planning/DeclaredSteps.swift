@@ -160,6 +160,14 @@ extension Planner {
     return move
   }
 
+  /// Whether an entry beyond the count is of no device that is known to be the domain's.
+  ///
+  /// One that the domain has claimed was cut off by another toolstack's count, and is put back like any lost entry.
+  private func isStray(_ orphan: BackEndEntry, in domain: ObservedDomain) -> Bool {
+    guard let device = orphan.device else { return true }
+    return domain.backEnd?.entry(for: device) == nil && devices[device]?.claim != domain.id
+  }
+
   /// What stands in the way of every change to this domain.
   func obstacleToAnyChange(in domain: ObservedDomain) -> (Reason, String, String?)? {
     guard domain.kind == .pv else {
@@ -175,6 +183,12 @@ extension Planner {
       return (
         .corruptBackEnd, what,
         "look at xenstore-ls \(StorePath.backEnd(domain.id)); detaching all devices or restarting the domain mends it"
+      )
+    }
+    if let orphan = domain.backEnd?.orphans.first(where: { isStray($0, in: domain) }) {
+      return (
+        .corruptBackEnd, "nodes of entry \(orphan.index) are left at or above num_devs",
+        "look at xenstore-ls \(StorePath.backEnd(domain.id)); restarting the domain mends it"
       )
     }
     if let backEnd = domain.backEnd, backEnd.state.state == .closing, backEnd.frontEndState.state == .reconfiguring {
