@@ -78,6 +78,7 @@ extension DomainWorker {
   private func follow(_ held: [Held], base: Int, log: (any ExportLog)?, intent: HeldIntent) throws(Stop) {
     var held = held
     var isRebuilt = false
+    var isUnstuck = false
     report(.waiting(domain: name, devices: held.count, until: ContinuousClock.now + options.waitTimeout))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
     for _ in 0..<8 {
@@ -110,6 +111,10 @@ extension DomainWorker {
         try abandonDead(held, bus)
         return try intent.finish()
       case .timedOut:
+        if !isUnstuck, try unstickRound() {
+          isUnstuck = true
+          continue
+        }
         // Exported, and the guest has not looked: it missed that an earlier bus went and this one came.
         let bus = try look().backEnd
         guard !isRebuilt, bus.state.state == .initialised, bus.frontEndState.state == .initialising else {

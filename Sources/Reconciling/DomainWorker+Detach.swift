@@ -86,8 +86,11 @@ extension DomainWorker {
         case .satisfied: continue
         case .interrupted: return .interrupted
         case .timedOut:
-          guard case .halfRemoved(let left) = condition else { return .restless(condition) }
-          finished.formUnion(left)
+          switch condition {
+          case .halfRemoved(let left): finished.formUnion(left)
+          case .torn, .round: guard try unstickRound() else { return .restless(condition) }
+          default: return .restless(condition)
+          }
         }
       }
     }
@@ -120,13 +123,10 @@ extension DomainWorker {
     return .released
   }
 
-  /// Waits until the guest has let the devices go; where it does not, says so and takes back what is safe.
-  private func awaitRemoval(_ steps: [PlannedStep]) throws(Stop) -> Bool {
-    let devices = Set(steps.map(\.device))
-    let deadline = ContinuousClock.now + options.waitTimeout
-    report(.waiting(domain: name, devices: devices.count, until: deadline))
+  /// Waits until no round is under way; what the bus is like then.
+  private func awaitEndOfRound() throws(Stop) -> WaitOutcome<BackEnd> {
     let state = StorePath.backEnd(key.id).child("state")
-    let answer = try wait(until: deadline) { () throws(Stop) -> BackEnd? in
+    return try wait(until: ContinuousClock.now + options.waitTimeout) { () throws(Stop) -> BackEnd? in
       switch StateNode(try self.read(state)).state {
       case .reconfiguring, .reconfigured: return nil
       default: break
@@ -137,6 +137,14 @@ extension DomainWorker {
       default: return bus
       }
     }
+  }
+
+  /// Waits until the guest has let the devices go; where it does not, says so and takes back what is safe.
+  private func awaitRemoval(_ steps: [PlannedStep]) throws(Stop) -> Bool {
+    let devices = Set(steps.map(\.device))
+    report(.waiting(domain: name, devices: devices.count, until: ContinuousClock.now + options.waitTimeout))
+    var answer = try awaitEndOfRound()
+    if case .timedOut = answer, try unstickRound() { answer = try awaitEndOfRound() }
     if case .satisfied(let bus) = answer {
       switch bus.condition {
       case .connected, .halfRemoved, .absent, .vanishing: return true

@@ -96,9 +96,8 @@ extension DomainWorker {
         // Nobody waits this long: whoever marked them is gone, and its index with it.
         finished.formUnion(devices)
         return nil
-      case .torn:
-        try mendTornRound()
-        return nil
+      case .torn, .round:
+        return try unstickRound() ? nil : .restless(condition)
       case .vanishing:
         return try clearFrontEnd() ? nil : .restless(condition)
       default: return .restless(condition)
@@ -124,15 +123,6 @@ extension DomainWorker {
     let before = try look().backEnd
     _ = try wait(until: ContinuousClock.now + .milliseconds(200), watching: [.backEnd(key.id)]) {
       () throws(Stop) -> Void? in try self.look().backEnd == before ? nil : ()
-    }
-  }
-
-  /// Lets a guest finish a round that was taken back under it.
-  private func mendTornRound() throws(Stop) {
-    _ = try locked { (_) throws(HostError) in
-      try transact { view in
-        view.backEnd.condition == .torn ? ((), view.backEnd.mendingTornRound()) : ((), [])
-      }
     }
   }
 

@@ -7,6 +7,9 @@ let longestToolstackWait = Duration.seconds(12)
 /// A removal that another toolstack marked is left alone this long: it goes on by the index it has read.
 let foreignRemovalGrace = Duration.seconds(15)
 
+/// pciback answers in milliseconds; this is how long it is given when it is shown a guest's answer again.
+let pcibackPatience = Duration.seconds(2)
+
 /// What a guest made of a round.
 enum Answer {
   /// Every device is exported, and both ends are connected.
@@ -116,6 +119,28 @@ extension DomainWorker {
       }
       return outcome
     }
+  }
+
+  /// Gets a round going again in which each end waits for the other; false where that is not so.
+  ///
+  /// Only after a whole wait in vain: until then pciback or the guest may be about to answer. First pciback is shown
+  /// the guest's answer once more; where that changes nothing, the guest is given pciback's.
+  func unstickRound() throws(Stop) -> Bool {
+    guard try correctStuckRound({ $0.repeatingGuestAnswer() }) else { return false }
+    let outcome = try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
+      try self.look().backEnd.isRoundStuck ? nil : ()
+    }
+    if case .timedOut = outcome { _ = try correctStuckRound { $0.givingPCIBackAnswer() } }
+    return true
+  }
+
+  private func correctStuckRound(_ edits: (BackEnd) -> [StoreEdit]) throws(Stop) -> Bool {
+    let isCorrected = try locked { (_) throws(HostError) -> Bool? in
+      try transact { view -> (Bool, [StoreEdit]) in
+        view.backEnd.isRoundStuck ? (true, edits(view.backEnd)) : (false, [])
+      }
+    }
+    return isCorrected == true
   }
 
   /// Whether every one of `devices` is in a Berth's journal for this domain.

@@ -104,14 +104,31 @@ extension BackEnd {
     return replacingEntries(with: kept, startRound: false) + [.write(stateNode, StateNode(.connected).description)]
   }
 
-  /// Lets a guest that answered a round taken back under it finish that round.
+  /// Whether the guest has done its half of a round (7), and pciback reads no round it would act on.
   ///
-  /// Only for 4 with a front end at 7 that the guest wrote. Both nodes in one transaction: pciback acts on the
-  /// front end's 7 only while the back end reads 7 (`xen_pcibk_reconfigure`).
-  package func mendingTornRound() -> [StoreEdit] {
+  /// Either the round was taken back under the guest (4), or another toolstack asked for a new one over pciback's
+  /// answer to the old (7): each end then waits for the other.
+  package var isRoundStuck: Bool {
+    frontEndState.state == .reconfiguring && (state.state == .connected || state.state == .reconfiguring)
+  }
+
+  /// Shows pciback the guest's half of the round again.
+  ///
+  /// Only where `isRoundStuck`. Both nodes in one transaction: pciback acts on the front end's 7 only while the back
+  /// end reads 7 (`xen_pcibk_reconfigure`), and on any write to it, also of the same value.
+  package func repeatingGuestAnswer() -> [StoreEdit] {
     [
       .write(stateNode, StateNode(.reconfiguring).description),
       .write(StorePath.frontEnd(domain).child("state"), StateNode(.reconfiguring).description),
     ]
+  }
+
+  /// Gives pciback's answer to the guest (8) where pciback itself no longer writes it.
+  ///
+  /// A state that was written over is not in the kernel's memory of its own: it takes its answer for given
+  /// (`__xenbus_switch_state`, Linux drivers/xen/xenbus/xenbus_client.c). The guest looks at its bus and goes to 4,
+  /// which pciback answers with 4.
+  package func givingPCIBackAnswer() -> [StoreEdit] {
+    [.write(stateNode, StateNode(.reconfigured).description)]
   }
 }
