@@ -59,28 +59,3 @@ package struct Command: Sendable {
 extension Command: CustomStringConvertible {
   package var description: String { ([program] + arguments).joined(separator: " ") }
 }
-
-/// Runs blocking work on a thread of its own, so that it takes none from the tests beside it.
-package func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
-  try await withCheckedThrowingContinuation { continuation in
-    let work = unsafe Unmanaged.passRetained(Work { continuation.resume(with: Swift.Result { try body() }) })
-    var thread = pthread_t()
-    let status = unsafe pthread_create(
-      &thread, nil,
-      { pointer in
-        if let pointer = unsafe pointer { unsafe Unmanaged<Work>.fromOpaque(pointer).takeRetainedValue().body() }
-        return nil
-      }, unsafe work.toOpaque())
-    guard status == 0 else {
-      unsafe work.release()
-      continuation.resume(throwing: Command.Failure(description: "pthread_create: \(status)"))
-      return
-    }
-    pthread_detach(thread)
-  }
-}
-
-private final class Work {
-  let body: @Sendable () -> Void
-  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-}

@@ -127,7 +127,9 @@ package struct TestHost: Sendable {
   }
 
   /// Looks at a node, again and again, until it has a value.
-  package func wait(for path: String, toBe value: String, within limit: Duration = .seconds(20)) async throws {
+  ///
+  /// The limit is long since other tests may keep this one from looking.
+  package func wait(for path: String, toBe value: String, within limit: Duration = .seconds(120)) async throws {
     let deadline = ContinuousClock.now + limit
     let read = try stock("/usr/bin/xenstore-read", [path])
     while try await read.run().output != value + "\n" {

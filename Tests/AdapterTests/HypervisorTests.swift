@@ -43,7 +43,7 @@ import XenAdapter
   @Test func `each call is the hypercall it should be, each refusal the failure`() async throws {
     if unsafe getenv("BERTH_SANDBOX") != nil { return try callAll() }
     let fake = try FakeHypervisor()
-    async let requests = onThread { try fake.serve() }
+    let requests = try ThreadWork { try fake.serve() }
     let result = try await Command(
       programPath(), ["--testing-library", "swift-testing", "--filter", "each call is the hypercall"],
       environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtLibrary("libBerthPreload.so")]
@@ -52,7 +52,7 @@ import XenAdapter
     // libxenctrl reports failures on standard error where it has no logger of its own.
     #expect(!result.errors.contains("xc:"))
     #expect(
-      try await requests == [
+      try await requests.value() == [
         "facts", "facts", "facts", "domains 1 1024", "domains 7 1", "domains 3 1",
         "test 7 768", "test 7 769", "test 7 770", "test 32756 768",
         "assign 7 768 0", "assign 7 769 1", "deassign 7 768", "deassign 7 769",

@@ -97,7 +97,7 @@ struct `Plan and apply` {
       #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
       try await host.change("unpause", "net")
       // The guest connects in its own time; each look is one request to the sandbox.
-      let deadline = ContinuousClock.now + .seconds(20)
+      let deadline = ContinuousClock.now + .seconds(120)
       while try await host.status().domain("net").guestDevices.count < 3, .now < deadline {}
       #expect(try await host.disagreements(of: "net", expecting: Set(devices)) == [])
       #expect(try await host.berth("plan", manifest, "--detailed-exitcode").status == 0)
