@@ -59,7 +59,7 @@ extension SandboxServer {
       id, answers: domain.kind == .pv ? .normal : .noDriver, delay: domain.delay, isStopped: !hasStarted)
     try storeCall { () throws(StoreError) in
       try toolstack.build(domain, as: id)
-      if domain.lifecycle != .building { try store.introduce(id) }
+      if domain.lifecycle != .building, scenario.host.introducesDomains { try store.introduce(id) }
       for device in domain.devices { give(device.address, to: id) }
       try toolstack.attach(domain.devices, to: domain, as: id)
       if !domain.devices.isEmpty { try simulation.connectNow(id) }

@@ -25,10 +25,15 @@ package struct ScenarioHost: Hashable, Sendable {
   package var hasIOMMU: Bool
   /// How long dom0's kernel takes to react to a change in xenstore.
   package var delay: Duration
+  /// Whether xenstored is told of the domains. It looks at the ring of each one it knows before every answer, so that a
+  /// host of a thousand is slow (`main`, tools/xenstore/xenstored_core.c, Xen 4.17).
+  package var introducesDomains: Bool
 
   package init(
-    name: String = "sandbox", xenVersion: String = "4.17.7", hasIOMMU: Bool = true, delay: Duration = .zero
+    name: String = "sandbox", xenVersion: String = "4.17.7", hasIOMMU: Bool = true, delay: Duration = .zero,
+    introducesDomains: Bool = true
   ) {
+    self.introducesDomains = introducesDomains
     self.name = name
     self.xenVersion = xenVersion
     self.hasIOMMU = hasIOMMU

@@ -59,6 +59,7 @@ private struct ScenarioReader {
     host.xenVersion = reader.optional("xen", .text) ?? host.xenVersion
     host.hasIOMMU = reader.optional("iommu", .boolean) ?? host.hasIOMMU
     host.delay = reader.optional("delay", .duration) ?? host.delay
+    host.introducesDomains = reader.optional("introduce", .boolean) ?? host.introducesDomains
     reader.finish()
     return host
   }

@@ -37,16 +37,20 @@ package struct DeviceOptions: Hashable, Sendable, Codable {
   /// Reads `opts-N` and `vdevfn-N` as libxl does: unknown keys are skipped, absent ones have their default.
   package init(storeText: String?, storeVirtualFunction: String?) {
     self.init()
-    for pair in (storeText ?? "").split(separator: ",") {
-      let halves = pair.split(separator: "=", maxSplits: 1)
+    // By bytes: this is read for every device of a host.
+    for pair in (storeText ?? "").utf8.split(separator: UInt8(ascii: ",")) {
+      let halves = pair.split(separator: UInt8(ascii: "="), maxSplits: 1)
       guard halves.count == 2 else { continue }
-      let isSet = halves[1] == "1"
-      switch halves[0] {
-      case "permissive": permissive = isSet
-      case "msitranslate": msiTranslate = isSet
-      case "power_mgmt": powerManagement = isSet
-      case "rdm_policy": rdmPolicy = RDMPolicy(rawValue: String(halves[1])) ?? .strict
-      default: continue
+      let (key, value) = (halves[0], halves[1])
+      let isSet = value.elementsEqual("1".utf8)
+      if key.elementsEqual("permissive".utf8) {
+        permissive = isSet
+      } else if key.elementsEqual("msitranslate".utf8) {
+        msiTranslate = isSet
+      } else if key.elementsEqual("power_mgmt".utf8) {
+        powerManagement = isSet
+      } else if key.elementsEqual("rdm_policy".utf8) {
+        rdmPolicy = RDMPolicy.allCases.first { value.elementsEqual($0.rawValue.utf8) } ?? .strict
       }
     }
     if let text = storeVirtualFunction, let value = hexadecimal(text, digits: 1...2), value >> 3 > 0 {

@@ -1,16 +1,17 @@
 extension Planner {
   /// The one step that brings a declared device to its living domain.
-  func declaredStep(_ wanted: DesiredDevice, in domain: ObservedDomain) -> PlannedStep {
-    let entry = domain.backEnd?.entry(for: wanted.address)
-    var result = requestedStep(wanted, entry: entry, in: domain)
-    result.before = entry?.options
+  func declaredStep(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep {
+    let entry = domain.entry(for: wanted.address)
+    let options = entry?.options
+    var result = requestedStep(wanted, entry: entry, options: options, in: domain)
+    result.before = options
     guard result.action.isChange, result.action != .adopt else { return result }
     if let obstacle = domain.mode.obstacle {
       result.action = .pending
       result.reason = obstacle
       return result
     }
-    if let (reason, evidence, remedy) = obstacleToAnyChange(in: domain) {
+    if let (reason, evidence, remedy) = domain.obstacle {
       result.action = .blocked
       result.reason = reason
       result.evidence = evidence
@@ -27,7 +28,7 @@ extension Planner {
   }
 
   private func requestedStep(
-    _ wanted: DesiredDevice, entry: BackEndEntry?, in domain: ObservedDomain
+    _ wanted: DesiredDevice, entry: BackEndEntry?, options: DeviceOptions?, in domain: Guest
   ) -> PlannedStep {
     if let mismatch = identityBlock(wanted) { return mismatch }
     guard let entry else { return absentStep(wanted, in: domain) }
@@ -39,18 +40,18 @@ extension Planner {
     if !isTaken(entry, in: domain) {
       return step(
         wanted, .attach, .declared,
-        evidence: "listed with state \(entry.state), back end \(domain.backEnd?.state ?? .absent), front end "
-          + "\(domain.backEnd?.frontEndState ?? .absent): the guest has not taken it yet")
+        evidence: "listed with state \(entry.state), back end \(domain.observed.backEnd?.state ?? .absent), front end "
+          + "\(domain.observed.backEnd?.frontEndState ?? .absent): the guest has not taken it yet")
     }
-    if entry.options != wanted.options { return step(wanted, .reattach, .optionsDiffer) }
+    if options != wanted.options { return step(wanted, .reattach, .optionsDiffer) }
     if owned[domain.uuid]?.contains(wanted.address) == true { return step(wanted, .keep, .inSync) }
     return step(wanted, .adopt, .alreadyAttached)
   }
 
   /// Whether the guest has the device, or, where it never ran, will find it.
-  private func isTaken(_ entry: BackEndEntry, in domain: ObservedDomain) -> Bool {
+  private func isTaken(_ entry: BackEndEntry, in domain: Guest) -> Bool {
     if domain.lifecycle == .cold { return entry.state.state != .closing }
-    switch domain.backEnd?.condition {
+    switch domain.condition {
     case .connected?, .halfRemoved?: return entry.isExported
     // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
     default: return false
@@ -71,7 +72,7 @@ extension Planner {
   }
 
   /// A declared device that the domain's back end does not list.
-  private func absentStep(_ wanted: DesiredDevice, in domain: ObservedDomain) -> PlannedStep {
+  private func absentStep(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep {
     let address = wanted.address
     guard let device = devices[address], let facts = device.facts else {
       return step(
@@ -113,10 +114,10 @@ extension Planner {
   }
 
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
-  private func interruptedHolder(of device: ObservedDevice, besides domain: ObservedDomain) -> ObservedDomain? {
+  private func interruptedHolder(of device: ObservedDevice, besides domain: Guest) -> Guest? {
     let address = device.address
     guard isHeld(address) else { return nil }
-    let left = abandoned.filter { $0.value.contains(address) }.keys.map(\.id).sorted()
+    let left = abandoners[address] ?? []
     return (left + [device.claim].compactMap(\.self)).compactMap { living[$0] }.first { other in
       guard other.id != domain.id, mayRemove(address, from: other) else { return false }
       if leftByDeadRuns(in: other).contains(address) { return true }
@@ -126,7 +127,7 @@ extension Planner {
   }
 
   /// Whether Xen can give this domain any device: asked before anything is taken from another one.
-  private func passthroughBlock(_ wanted: DesiredDevice, in domain: ObservedDomain) -> PlannedStep? {
+  private func passthroughBlock(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep? {
     if observation.host.hasIOMMU == false {
       return step(
         wanted, .blocked, .hostWithoutIOMMU, evidence: "Xen runs without an IOMMU",
@@ -158,45 +159,5 @@ extension Planner {
     move.source = other.key
     move.sourceMode = other.mode.mode
     return move
-  }
-
-  /// Whether an entry beyond the count is of no device that is known to be the domain's.
-  ///
-  /// One that the domain has claimed was cut off by another toolstack's count, and is put back like any lost entry.
-  private func isStray(_ orphan: BackEndEntry, in domain: ObservedDomain) -> Bool {
-    guard let device = orphan.device else { return true }
-    return domain.backEnd?.entry(for: device) == nil && devices[device]?.claim != domain.id
-  }
-
-  /// What stands in the way of every change to this domain.
-  func obstacleToAnyChange(in domain: ObservedDomain) -> (Reason, String, String?)? {
-    guard domain.kind == .pv else {
-      return (
-        .kindNotSupported, "the domain is \(domain.kind.rawValue.uppercased())",
-        domain.kind == .pvh ? "Xen 4.17 passes no PCI devices to PVH guests" : "use xl for this domain"
-      )
-    }
-    if case .corrupt(let what) = domain.saved {
-      return (.corruptSavedConfiguration, what, "restore the domain's libxl-json, or restart the domain")
-    }
-    if case .corrupt(let what)? = domain.backEnd?.condition {
-      return (
-        .corruptBackEnd, what,
-        "look at xenstore-ls \(StorePath.backEnd(domain.id)); detaching all devices or restarting the domain mends it"
-      )
-    }
-    if let orphan = domain.backEnd?.orphans.first(where: { isStray($0, in: domain) }) {
-      return (
-        .corruptBackEnd, "nodes of entry \(orphan.index) are left at or above num_devs",
-        "look at xenstore-ls \(StorePath.backEnd(domain.id)); restarting the domain mends it"
-      )
-    }
-    if let backEnd = domain.backEnd, backEnd.state.state == .closing, backEnd.frontEndState.state == .reconfiguring {
-      return (
-        .busClosing, "pciback ended the guest's PCI bus (back end 5, front end 7)",
-        "see \(StorePath.backEndError(domain.id)); restarting the domain mends it"
-      )
-    }
-    return nil
   }
 }

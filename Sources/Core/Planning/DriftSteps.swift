@@ -1,9 +1,7 @@
 extension Planner {
   /// Stores that disagree about a declared device which the domain has.
-  func mendingSteps(_ wanted: DesiredDevice, in domain: ObservedDomain) -> [PlannedStep] {
-    guard domain.backEnd?.entry(for: wanted.address) != nil, domain.mode.mode != nil,
-      obstacleToAnyChange(in: domain) == nil
-    else { return [] }
+  func mendingSteps(_ wanted: DesiredDevice, in domain: Guest) -> [PlannedStep] {
+    guard domain.mode.mode != nil, domain.obstacle == nil, domain.entry(for: wanted.address) != nil else { return [] }
     var steps: [PlannedStep] = []
     if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
       steps.append(step(wanted, .repair, .storeOnly, evidence: "the saved configuration lacks it, and gets it"))
@@ -24,18 +22,18 @@ extension Planner {
   }
 
   /// What the domain has and the manifest does not declare for it.
-  func undeclaredSteps(in domain: ObservedDomain, declaring declared: Set<PCIAddress>) -> [PlannedStep] {
-    let entries = (domain.backEnd?.entries ?? []).filter { entry in
-      entry.device.map { !declared.contains($0) } ?? false
+  func undeclaredSteps(in domain: Guest, declaring declared: Set<PCIAddress>) -> [PlannedStep] {
+    var steps = domain.entries.compactMap { entry -> PlannedStep? in
+      guard let device = entry.device, !declared.contains(device) else { return nil }
+      return undeclaredStep(device, entry, in: domain)
     }
-    var steps = entries.compactMap { entry in entry.device.flatMap { undeclaredStep($0, entry, in: domain) } }
     steps += savedOnlySteps(in: domain, declaring: declared)
     steps += leftoverSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
     return steps.sorted { $0.device < $1.device }
   }
 
   private func undeclaredStep(
-    _ device: PCIAddress, _ entry: BackEndEntry, in domain: ObservedDomain
+    _ device: PCIAddress, _ entry: BackEndEntry, in domain: Guest
   ) -> PlannedStep? {
     if movesOut(device, of: domain) { return nil }
     var step = PlannedStep(
@@ -54,7 +52,7 @@ extension Planner {
     if let obstacle = domain.mode.obstacle {
       step.action = .pending
       step.reason = obstacle
-    } else if let (reason, evidence, remedy) = obstacleToAnyChange(in: domain) {
+    } else if let (reason, evidence, remedy) = domain.obstacle {
       step.action = .blocked
       (step.reason, step.evidence, step.remedy) = (reason, evidence, remedy)
     }
@@ -63,14 +61,16 @@ extension Planner {
   }
 
   /// Devices that only the saved configuration still has.
-  private func savedOnlySteps(in domain: ObservedDomain, declaring declared: Set<PCIAddress>) -> [PlannedStep] {
+  private func savedOnlySteps(in domain: Guest, declaring declared: Set<PCIAddress>) -> [PlannedStep] {
     guard case .devices(let saved) = domain.saved, domain.mode.mode != nil, domain.kind == .pv,
-      obstacleToAnyChange(in: domain) == nil
+      domain.obstacle == nil
     else { return [] }
-    let listed = Set((domain.backEnd?.entries ?? []).compactMap(\.device))
+    let undeclared = saved.filter { !declared.contains($0.address) }
+    guard !undeclared.isEmpty else { return [] }
+    let listed = Set(domain.entries.compactMap(\.device))
     let left = leftByDeadRuns(in: domain)
-    return saved.compactMap { device -> PlannedStep? in
-      guard !declared.contains(device.address), !listed.contains(device.address) else { return nil }
+    return undeclared.compactMap { device -> PlannedStep? in
+      guard !listed.contains(device.address) else { return nil }
       // What a killed run left is more than a line in a file: it is given back as a whole.
       guard !left.contains(device.address) else { return nil }
       let observed = devices[device.address]
@@ -90,9 +90,9 @@ extension Planner {
 
   /// Devices that a run which was killed had taken or was giving back, and that no other store tells of.
   private func leftoverSteps(
-    in domain: ObservedDomain, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
+    in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
   ) -> [PlannedStep] {
-    guard let mode = domain.mode.mode, domain.kind == .pv, obstacleToAnyChange(in: domain) == nil else { return [] }
+    guard let mode = domain.mode.mode, domain.kind == .pv, domain.obstacle == nil else { return [] }
     let left = leftByDeadRuns(in: domain).subtracting(declared).subtracting(shown)
     return left.filter { !isHeld($0) || !movesOut($0, of: domain) }.sorted().map { device in
       PlannedStep(
@@ -102,10 +102,10 @@ extension Planner {
   }
 
   /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
-  func leftByDeadRuns(in domain: ObservedDomain) -> Set<PCIAddress> {
+  func leftByDeadRuns(in domain: Guest) -> Set<PCIAddress> {
     guard let left = abandoned[domain.key] else { return [] }
     return left.subtracting(announced[domain.key] ?? [])
-      .subtracting((domain.backEnd?.entries ?? []).compactMap(\.device))
+      .subtracting(domain.entries.compactMap(\.device))
   }
 
   /// Whether Xen or a claim says that some domain has the device.
@@ -114,7 +114,7 @@ extension Planner {
   }
 
   /// Whether the device is shown once, as the move it is, in the domain that gets it.
-  private func movesOut(_ device: PCIAddress, of domain: ObservedDomain) -> Bool {
+  private func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
     guard let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
       let receiver = guests[target]?.first
     else { return false }
@@ -167,8 +167,8 @@ extension Planner {
 
   /// What an apply writes into Berth's records besides its steps.
   func bookkeeping() -> [RecordChange] {
-    let alive = Dictionary(observation.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
-    let live = Set(observation.domains.map(\.key))
+    let alive = Dictionary(domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+    let live = Set(domains.map(\.key))
     let ended = observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
       .map { RecordChange.discard(intent: $0.identifier) }
     return ended
@@ -179,9 +179,9 @@ extension Planner {
         }
         var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
         guard domain.mode.mode != nil, case .devices(let saved) = domain.saved else { return changes }
-        let known = Set(saved.map(\.address)).union((domain.backEnd?.entries ?? []).compactMap(\.device))
+        lazy var known = Set(saved.map(\.address)).union(domain.entries.compactMap(\.device))
         for device in record.devices
-        where !known.contains(device) && declarations[device] != domain.name
+        where declarations[device] != domain.name && !known.contains(device)
           && intended[domain.key]?.contains(device) != true && devices[device]?.claim != domain.id
         {
           changes.append(.forget(record.uuid, device))

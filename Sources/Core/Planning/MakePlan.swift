@@ -12,10 +12,10 @@ package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
   let declared = desired.domains.sorted { $0.name < $1.name }
   for domain in declared { plan.domains.append(planner.plan(for: domain)) }
   let names = Set(declared.map(\.name))
-  for domain in observation.domains.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) })
-  where !names.contains(domain.name) && domain.stubDomainOf == nil {
+  let others = planner.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
+  for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
     let steps = planner.undeclaredSteps(in: domain, declaring: [])
-    if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
+    if !steps.isEmpty { plan.domains.append(DomainPlan(domain.observed, steps: steps)) }
   }
   plan.hostDrift = planner.hostDrift()
   plan.bookkeeping = planner.bookkeeping() + planner.settledIntents(besides: plan)
@@ -56,9 +56,10 @@ struct Planner {
   let desired: DesiredState
   let observation: Observation
   let devices: [PCIAddress: ObservedDevice]
+  let domains: [Guest]
   /// Living guests by name; stub domains are no guests.
-  let guests: [String: [ObservedDomain]]
-  let living: [DomainID: ObservedDomain]
+  let guests: [String: [Guest]]
+  let living: [DomainID: Guest]
   /// Who lists each device in a back end.
   let listings: [PCIAddress: [DomainID]]
   /// Who lists each device in a back end that outlived its domain, and that the kernel still serves.
@@ -69,18 +70,24 @@ struct Planner {
   let announced: [DomainKey: Set<PCIAddress>]
   /// The part of `intended` that dead runs have left.
   let abandoned: [DomainKey: Set<PCIAddress>]
+  /// The domains that have each device in `abandoned`, in order.
+  let abandoners: [PCIAddress: [DomainID]]
   /// Where each device is declared.
   let declarations: [PCIAddress: String]
 
   init(desired: DesiredState, observation: Observation) {
     self.desired = desired
     self.observation = observation
-    devices = Dictionary(observation.devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
-    guests = Dictionary(grouping: observation.domains.filter { $0.stubDomainOf == nil }, by: \.name)
-    living = Dictionary(observation.domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-    var listings: [PCIAddress: [DomainID]] = [:]
-    for domain in observation.domains {
-      for entry in domain.backEnd?.entries ?? [] {
+    // Built in loops, with room for all from the start: these grow with the host.
+    var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
+    for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
+    self.devices = devices
+    domains = observation.domains.map { domain in Guest(domain) { devices[$0]?.claim } }
+    guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil }, by: \.name)
+    living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
+    for domain in domains {
+      for entry in domain.entries {
         if let device = entry.device { listings[device, default: []].append(domain.id) }
       }
     }
@@ -97,18 +104,27 @@ struct Planner {
     intended = byDomain(observation.intents)
     announced = byDomain(observation.intents.filter(\.isLive))
     abandoned = byDomain(observation.intents.filter { !$0.isLive })
-    declarations = Dictionary(
-      desired.domains.flatMap { domain in domain.devices.map { ($0.address, domain.name) } },
-      uniquingKeysWith: { first, _ in first })
+    var abandoners: [PCIAddress: [DomainID]] = [:]
+    for (key, devices) in abandoned.sorted(by: { $0.key.id < $1.key.id }) {
+      for device in devices { abandoners[device, default: []].append(key.id) }
+    }
+    self.abandoners = abandoners
+    var declarations = [PCIAddress: String](minimumCapacity: observation.devices.count)
+    for domain in desired.domains {
+      for device in domain.devices where declarations[device.address] == nil {
+        declarations[device.address] = domain.name
+      }
+    }
+    self.declarations = declarations
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
-  func isOwned(_ device: PCIAddress, in domain: ObservedDomain) -> Bool {
+  func isOwned(_ device: PCIAddress, in domain: Guest) -> Bool {
     owned[domain.uuid]?.contains(device) == true || intended[domain.key]?.contains(device) == true
   }
 
   /// Whether the policy lets the device be taken out of this domain.
-  func mayRemove(_ device: PCIAddress, from domain: ObservedDomain) -> Bool {
+  func mayRemove(_ device: PCIAddress, from domain: Guest) -> Bool {
     switch desired.policy.prune {
     case .never: false
     case .owned: isOwned(device, in: domain)
@@ -139,13 +155,13 @@ struct Planner {
       }
     if let (reason, evidence, remedy) = refusal {
       return DomainPlan(
-        domain, steps: wanted.devices.map { step($0, .blocked, reason, evidence: evidence, remedy: remedy) })
+        domain.observed, steps: wanted.devices.map { step($0, .blocked, reason, evidence: evidence, remedy: remedy) })
     }
     let declared = wanted.devices.map { declaredStep($0, in: domain) }
     let mending = wanted.devices.flatMap { mendingSteps($0, in: domain) }
     let undeclared = undeclaredSteps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let steps = (declared + undeclared).sorted { $0.device < $1.device } + mending.sorted { $0.device < $1.device }
-    return DomainPlan(domain, steps: steps)
+    return DomainPlan(domain.observed, steps: steps)
   }
 
   func step(
@@ -155,19 +171,5 @@ struct Planner {
       device: wanted.address, id: devices[wanted.address]?.facts?.id ?? wanted.id, label: wanted.label,
       action: action, reason: reason, after: wanted.options, evidence: evidence, remedy: remedy,
       isRequired: wanted.isRequired)
-  }
-}
-
-extension ObservedDomain {
-  /// How changes are made now; nil where none can be made, with the reason.
-  var mode: (mode: PlannedStep.Mode?, obstacle: Reason?) {
-    switch lifecycle {
-    case .running: (.hot, nil)
-    case .cold: (.cold, nil)
-    case .building: (nil, .domainBuilding)
-    case .paused: (nil, .domainPaused)
-    case .shutdown: (nil, .domainShuttingDown)
-    case .destroying: (nil, .domainDestroying)
-    }
   }
 }
