@@ -60,7 +60,7 @@ package struct CommandContext: Sendable {
 
 /// Asks a running sandbox for its host's name.
 private func readHostName(ofSandbox directory: String) -> Result<String, SandboxError> {
-  do throws(SandboxError) { return .success(try SandboxController().status(directory: directory).host) } catch {
+  do throws(SandboxError) { return .success(try SandboxController().hostName(directory: directory)) } catch {
     return .failure(error)
   }
 }

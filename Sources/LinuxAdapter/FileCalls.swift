@@ -87,6 +87,18 @@ func readFile(_ path: String, atMost most: Int) throws(SystemFailure) -> [UInt8]
   return try file.readAll(atMost: most)
 }
 
+/// The text of a file of which the kernel gives all in one read, as it does of sysfs's; at most one page.
+func readAttribute(_ path: String) throws(SystemFailure) -> String {
+  let file = try Descriptor(opening: path, O_RDONLY)
+  // One byte more than a page, so that a longer file shows.
+  return try unsafe withUnsafeTemporaryAllocation(byteCount: 4097, alignment: 1) {
+    (buffer) throws(SystemFailure) -> String in
+    let count = Int(try retrying("read") { unsafe Int32(read(file.number, buffer.baseAddress, buffer.count)) })
+    guard count < buffer.count else { throw SystemFailure("read", EFBIG) }
+    return unsafe String(decoding: UnsafeRawBufferPointer(rebasing: buffer[..<count]), as: UTF8.self)
+  }
+}
+
 /// The names in a folder, `.` and `..` left out, in the order of their bytes.
 func listFolder(_ path: String) throws(SystemFailure) -> [String] {
   guard let folder = unsafe opendir(path) else { throw SystemFailure("list", errno) }

@@ -3,8 +3,6 @@ import Glibc
 
 /// dom0's PCI devices as the kernel shows them: sysfs, the pciback driver's folder, the kernel's log.
 package struct SysfsTree: DeviceTreePort {
-  /// No file read here is longer than a page; the bound is against what a sandbox may hold.
-  private static let longestFile = 64 << 10
   /// The ranges a device is granted: six base address registers and the ROM (`PROC_PCI_NUM_RESOURCES`, libxl_pci.c).
   private static let resourceLines = 7
 
@@ -94,7 +92,7 @@ package struct SysfsTree: DeviceTreePort {
   /// A file's text; nil where there is none.
   private func content(_ path: String) throws(DeviceTreeError) -> String? {
     do throws(SystemFailure) {
-      return String(decoding: try readFile(path, atMost: Self.longestFile), as: UTF8.self)
+      return try readAttribute(path)
     } catch {
       if error.errno == ENOENT { return nil }
       throw DeviceTreeError(error, path)

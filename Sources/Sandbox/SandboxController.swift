@@ -54,6 +54,11 @@ package struct SandboxController: Sendable {
     try decoded(SandboxStatus.self, from: try request("status", directory: directory).utf8)
   }
 
+  /// The name of a running sandbox's host.
+  package func hostName(directory: String) throws(SandboxError) -> String {
+    try request("name", directory: directory)
+  }
+
   /// One control request: `pause`, `unpause`, `start`, `create`, `destroy`, `lock`, `unlock` with a domain's name or
   /// number, or `answers` with a domain and one of `GuestAnswers`, and a delay in milliseconds if wanted.
   @discardableResult

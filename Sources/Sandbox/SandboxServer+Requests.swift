@@ -20,6 +20,7 @@ extension SandboxServer {
   private func control(_ words: [Substring]) throws(SandboxError) -> String? {
     guard let verb = words.first else { return nil }
     switch verb {
+    case "name": return "ok " + scenario.host.name
     case "status": return "ok " + (try statusText())
     case "shutdown": isStopping = true
     case "pause":

@@ -8,7 +8,7 @@ import Synchronization
 /// The whole program counts, from its start to its end: reading the manifest, sysfs, libxl's files and Berth's records,
 /// asking the hypervisor, planning and printing. The bare reads are one loop over libxenstore's calls.
 func measureLargePlan(_ programs: Programs) throws -> Section {
-  let (count, each, rounds) = (1000, 8, 7)
+  let (count, each, rounds) = (1000, 8, 5)
   var source = DeviceSource()
   let domains = (0..<count).map { DesiredDomain("guest\($0)", source.take(each)) }
   let sandbox = try BenchSandbox(

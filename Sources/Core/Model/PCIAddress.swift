@@ -21,22 +21,50 @@ package struct PCIAddress: Hashable, Sendable {
   /// The function may have two digits, as pciback writes it in `vdev-N` (`%04x:%02x:%02x.%02x`,
   /// Linux `drivers/xen/xen-pciback/xenbus.c`).
   package init?(_ text: some StringProtocol) {
-    let colons = text.split(separator: ":", omittingEmptySubsequences: false)
-    guard colons.count == 2 || colons.count == 3 else { return nil }
-    let slot = colons[colons.count - 1].split(separator: ".", omittingEmptySubsequences: false)
-    guard slot.count == 2 else { return nil }
-    guard let bus = hexadecimal(colons[colons.count - 2], digits: 1...2),
-      let device = hexadecimal(slot[0], digits: 1...2),
-      let function = hexadecimal(slot[1], digits: 1...2)
-    else { return nil }
-    var segment: UInt64 = 0
-    if colons.count == 3 {
-      guard let value = hexadecimal(colons[0], digits: 1...4) else { return nil }
-      segment = value
+    // By bytes and in one pass: an observation of a large host reads some ten thousand of them.
+    var (first, second, third): (Field?, Field?, Field?)
+    var field = Field()
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: ":"):
+        guard third == nil, second == nil else { return nil }
+        if first == nil { first = field } else { second = field }
+        field = Field()
+      case UInt8(ascii: "."):
+        guard third == nil else { return nil }
+        third = field
+        field = Field()
+      default: guard field.append(byte) else { return nil }
+      }
     }
-    guard function < 8, device < 32 else { return nil }
-    self.init(
-      segment: UInt16(segment), bus: UInt8(bus), device: UInt8(device), function: UInt8(function))
+    // With one colon, what stands before it is the bus.
+    guard let first, let bus = (second ?? first).value(digits: 2), let device = third?.value(digits: 2),
+      let function = field.value(digits: 2), let segment = second == nil ? 0 : first.value(digits: 4),
+      function < 8, device < 32
+    else { return nil }
+    self.init(segment: segment, bus: UInt8(bus), device: UInt8(device), function: UInt8(function))
+  }
+
+  /// Hexadecimal digits as they are read.
+  private struct Field {
+    private var number: UInt16 = 0
+    private var count = 0
+
+    mutating func append(_ byte: UInt8) -> Bool {
+      let digit: UInt8
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = byte - UInt8(ascii: "0")
+      case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = byte - UInt8(ascii: "a") + 10
+      case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = byte - UInt8(ascii: "A") + 10
+      default: return false
+      }
+      count += 1
+      number = number << 4 | UInt16(digit)
+      return count <= 4
+    }
+
+    /// The number, where it has at least one digit and at most so many.
+    func value(digits most: Int) -> UInt16? { (1...most).contains(count) ? number : nil }
   }
 
   /// The form used inside xenstore paths, `0000-03-00-0`: `:` and `.` are illegal there.
@@ -48,9 +76,16 @@ package struct PCIAddress: Hashable, Sendable {
 
   /// Reads the form used inside xenstore paths.
   package init?(storeKey: some StringProtocol) {
-    let parts = storeKey.split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count == 4 else { return nil }
-    self.init("\(parts[0]):\(parts[1]):\(parts[2]).\(parts[3])")
+    var bytes: [UInt8] = []
+    var dashes = 0
+    for byte in storeKey.utf8 {
+      guard byte != UInt8(ascii: ":"), byte != UInt8(ascii: ".") else { return nil }
+      let isDash = byte == UInt8(ascii: "-")
+      if isDash { dashes += 1 }
+      bytes.append(isDash ? (dashes < 3 ? UInt8(ascii: ":") : UInt8(ascii: ".")) : byte)
+    }
+    guard dashes == 3 else { return nil }
+    self.init(String(decoding: bytes, as: UTF8.self))
   }
 
   /// The number hypercalls take: segment, bus, device and function in 16, 8, 5 and 3 bits.

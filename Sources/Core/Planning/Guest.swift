@@ -11,14 +11,15 @@ final class Guest {
   /// What stands in the way of every change to this domain.
   let obstacle: (reason: Reason, evidence: String, remedy: String?)?
 
-  /// `claimant` tells which domain has claimed a device.
+  /// `claimant` tells which domain claims a device.
   init(_ domain: ObservedDomain, claimant: (PCIAddress) -> DomainID?) {
     observed = domain
     key = domain.key
     mode = domain.mode
     entries = domain.backEnd?.entries ?? []
     condition = domain.backEnd?.condition
-    obstacle = Self.obstacle(to: domain, condition, claimant)
+    let stray = domain.backEnd?.orphans.first { Self.isStray($0, in: domain, claimant) }
+    obstacle = Self.obstacle(to: domain, condition, stray)
   }
 
   var id: DomainID { observed.id }
@@ -33,8 +34,18 @@ final class Guest {
   /// The first entry for a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
 
+  /// Whether an entry beyond the count is of no device that is known to be the domain's.
+  ///
+  /// One that the domain has claimed was cut off by another toolstack's count, and is put back like any lost entry.
+  private static func isStray(
+    _ orphan: BackEndEntry, in domain: ObservedDomain, _ claimant: (PCIAddress) -> DomainID?
+  ) -> Bool {
+    guard let device = orphan.device else { return true }
+    return domain.backEnd?.entry(for: device) == nil && claimant(device) != domain.id
+  }
+
   private static func obstacle(
-    to domain: ObservedDomain, _ condition: BusCondition?, _ claimant: (PCIAddress) -> DomainID?
+    to domain: ObservedDomain, _ condition: BusCondition?, _ stray: BackEndEntry?
   ) -> (reason: Reason, evidence: String, remedy: String?)? {
     guard domain.kind == .pv else {
       return (
@@ -51,9 +62,9 @@ final class Guest {
         "look at xenstore-ls \(StorePath.backEnd(domain.id)); detaching all devices or restarting the domain mends it"
       )
     }
-    if let orphan = domain.backEnd?.orphans.first(where: { isStray($0, in: domain, claimant) }) {
+    if let stray {
       return (
-        .corruptBackEnd, "nodes of entry \(orphan.index) are left at or above num_devs",
+        .corruptBackEnd, "nodes of entry \(stray.index) are left at or above num_devs",
         "look at xenstore-ls \(StorePath.backEnd(domain.id)); restarting the domain mends it"
       )
     }
@@ -64,16 +75,6 @@ final class Guest {
       )
     }
     return nil
-  }
-
-  /// Whether an entry beyond the count is of no device that is known to be the domain's.
-  ///
-  /// One that the domain has claimed was cut off by another toolstack's count, and is put back like any lost entry.
-  private static func isStray(
-    _ orphan: BackEndEntry, in domain: ObservedDomain, _ claimant: (PCIAddress) -> DomainID?
-  ) -> Bool {
-    guard let device = orphan.device else { return true }
-    return domain.backEnd?.entry(for: device) == nil && claimant(device) != domain.id
   }
 }
 

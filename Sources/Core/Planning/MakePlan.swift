@@ -82,7 +82,7 @@ struct Planner {
     var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
     for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
     self.devices = devices
-    domains = observation.domains.map { Guest($0) { devices[$0]?.claim } }
+    domains = observation.domains.map { domain in Guest(domain) { devices[$0]?.claim } }
     guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
