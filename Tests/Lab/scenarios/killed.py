@@ -6,7 +6,7 @@ import random
 from lab.programs import Running, apply, apply_arguments, log, write_manifest
 
 ROUNDS = 20
-SECONDS = 1500
+SECONDS = 3600
 DEVICES = ["0000:00:05.0", "0000:00:07.0", "0000:00:08.0", "0000:00:09.0", "0000:01:00.0"]
 INTENTS = "/run/berth/intents"
 

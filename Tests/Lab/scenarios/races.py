@@ -5,7 +5,7 @@ from lab.programs import Answer, Running, apply, apply_arguments, kernel_log, lo
 from lab.waiting import TimedOut
 
 ROUNDS = 4
-SECONDS = 2400
+SECONDS = 5400
 PAIRS = [("berth", "berth"), ("berth", "xl"), ("xl", "xl")]
 BEFORE, LEFT, RIGHT = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
 # After this, libxl no longer acts on what it once read (libxl__wait_for_backend, libxl_device.c, waits 10 s).

@@ -5,7 +5,7 @@ from xen.lowlevel import xc
 
 CARD, PLAIN, OTHER = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
 SHORT = "5s"
-SECONDS = 1200
+SECONDS = 2400
 
 hypervisor = xc.xc()
 
@@ -34,14 +34,17 @@ def sleeping(stand):
     stand.equal(answer.status, 0, "attach when it is awake again")
     stand.settled(guest, [CARD, PLAIN], "awake again")
 
+    caught = 0
     # It falls asleep in the middle of a round: what it has done by then may be anything.
     for wanted, state, what in (([CARD, PLAIN, OTHER], "7", "attach"), ([CARD], "7", "detach"),
                                 ([CARD, OTHER], "8", "attach"), ([], "8", "detach")):
         had = {entry["dev"] for entry in stand.entries(guest) or []}
         at_work = Running(*apply_arguments(write_manifest({"sleeper": wanted}), timeout=SHORT))
-        stand.store.wait([guest.back_end], lambda: stand.store.read(guest.back_end + "/state") == state, 60,
-                         f"{what}: the round has begun")
+        path = guest.back_end + "/state"
+        stand.wait(stand.store.wait, [path], lambda: stand.store.read(path) == state or at_work.process.poll() is not None,
+                   300, f"{what}: state {state}")
         hypervisor.domain_pause(guest.id)
+        caught += at_work.process.poll() is None
         answer = Answer(at_work.end())
         stand.check(answer.status in (0, 7), f"{what}, asleep in the round: {answer.status} {answer.results()}")
         stand.keep(f"asleep-{what}-{state}")
@@ -51,6 +54,7 @@ def sleeping(stand):
         stand.equal(answer.status, 0, f"{what}, awake again after {sorted(had)}")
         stand.settled(guest, wanted, f"{what}, awake again")
         stand.host_agrees({address: guest for address in wanted}, f"{what}, awake again")
+    stand.check(caught > 0, f"{caught} rounds were caught at work")
     guest.destroy()
     stand.host_agrees({}, "the sleeper is gone")
 
