@@ -53,7 +53,8 @@ struct BusReader {
   ) throws(StoreError) -> BackEndEntry {
     func text(_ name: EntryNode) throws(StoreError) -> String? { try node("\(name.rawValue)-\(index)") }
     return BackEndEntry(
-      index: index, device: try text(.dev).flatMap { PCIAddress($0) }, hasKey: try exists("\(EntryNode.key.rawValue)-\(index)"),
+      index: index, device: try text(.dev).flatMap { PCIAddress($0) },
+      hasKey: try exists("\(EntryNode.key.rawValue)-\(index)"),
       state: StateNode(try text(.state)), virtualAddress: try text(.vdev).flatMap { PCIAddress($0) },
       optionsText: try text(.opts), virtualFunctionText: try text(.vdevfn), name: try text(.name))
   }
