@@ -1,4 +1,5 @@
 import CLinux
+import Dispatch
 import Glibc
 
 /// An exclusive lock on a file that exists only while someone wants it: libxl's protocol
@@ -17,23 +18,39 @@ struct FileLock: ~Copyable {
 
   private let path: String
   private let file: Descriptor
+  private let gate: DispatchSemaphore?
 
   /// Tries until the deadline, at least once.
   ///
   /// It never sleeps in flock, which has no time limit. So a process that does sleep there is another toolstack, and
   /// `hasWaiter` can say so. The pauses grow from 0.2 to 5 ms; the file is not kept open for them, so that whoever has
   /// it open beside the holder is most likely a sleeper.
-  init(path: String, until deadline: ContinuousClock.Instant) throws(Failure) {
+  ///
+  /// `gate` is passed for as long as the lock is held: of the locks with one gate, this process holds one at a time.
+  init(path: String, until deadline: ContinuousClock.Instant, gate: DispatchSemaphore? = nil) throws(Failure) {
     var pause: Int = 200_000
     while true {
-      if let file = try Self.tryLock(path, isLast: ContinuousClock.now >= deadline) {
-        do throws(SystemFailure) {
-          guard try file.isNamed(path) else { continue }
-        } catch { throw .system(error) }
-        self.path = path
-        self.file = file
-        return
+      if let gate, gate.wait(timeout: .now() + (deadline - ContinuousClock.now).dispatchInterval) == .timedOut {
+        throw .busy(holder: LockTable.describe(Int(getpid())))
       }
+      var isNamed = true
+      do throws(Failure) {
+        if let file = try Self.tryLock(path, isLast: ContinuousClock.now >= deadline) {
+          do throws(SystemFailure) { isNamed = try file.isNamed(path) } catch { throw .system(error) }
+          if isNamed {
+            self.path = path
+            self.file = file
+            self.gate = gate
+            return
+          }
+        }
+      } catch {
+        gate?.signal()
+        throw error
+      }
+      gate?.signal()
+      // What was locked is the holder's before: the path names a new file, or none.
+      guard isNamed else { continue }
       // At random, so that several that wait do not come back together.
       var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: pause / 2...pause))
       _ = unsafe nanosleep(&time, nil)
@@ -41,7 +58,10 @@ struct FileLock: ~Copyable {
     }
   }
 
-  deinit { _ = unsafe unlink(path) }
+  deinit {
+    _ = unsafe unlink(path)
+    gate?.signal()
+  }
 
   /// Opens and locks the file; nil where another has the lock, which the last attempt throws as `busy`.
   private static func tryLock(_ path: String, isLast: Bool) throws(Failure) -> Descriptor? {
@@ -113,7 +133,7 @@ enum LockTable {
     return text.utf8.count < 2 ? "0" + text : text
   }
 
-  private static func describe(_ process: Int) -> String {
+  static func describe(_ process: Int) -> String {
     // The process may be gone, or another user's: its number is told all the same.
     guard let bytes = try? readFile("\(Root.processes)/\(process)/cmdline", atMost: 1 << 20), !bytes.isEmpty else {
       return String(process)
@@ -123,5 +143,14 @@ enum LockTable {
       $0.value < 0x20 || $0.value == 0x7F ? " " : String($0)
     }
     return "\(process) (\(line.prefix(200).joined()))"
+  }
+}
+
+extension Duration {
+  /// For Dispatch, whose waits take whole nanoseconds; nothing where the time is over.
+  fileprivate var dispatchInterval: DispatchTimeInterval {
+    let (seconds, attoseconds) = components
+    guard self > .zero else { return .nanoseconds(0) }
+    return seconds > 1_000_000 ? .never : .nanoseconds(Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000))
   }
 }

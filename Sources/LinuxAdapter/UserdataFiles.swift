@@ -1,4 +1,5 @@
 package import Core
+import Dispatch
 import Glibc
 
 /// libxl's userdata files, written and locked as libxl does.
@@ -9,6 +10,9 @@ package struct UserdataFiles: UserdataPort {
   private static let longestFile = 16 << 20
 
   private let root: Root
+  /// One domain at a time is changed under its lock. xenstored serves one request at a time, and transactions that make
+  /// nodes beside each other conflict: side by side each would hold its lock for as long as all of them take.
+  private let gate = DispatchSemaphore(value: 1)
 
   /// `root` is `/`, or the folder that a sandbox has in its place.
   package init(root: String) { self.root = Root(root) }
@@ -31,7 +35,7 @@ package struct UserdataFiles: UserdataPort {
   ) throws(HostError) -> Result {
     let path = self.path("l", domain, "domain-userdata-lock")
     let lock: FileLock
-    do throws(FileLock.Failure) { lock = try FileLock(path: path, until: deadline) } catch {
+    do throws(FileLock.Failure) { lock = try FileLock(path: path, until: deadline, gate: gate) } catch {
       switch error {
       case .busy(let holder):
         throw .userdata(UserdataError(.busy, operation: "lock", path: path, errno: EWOULDBLOCK, holder: holder))

@@ -23,6 +23,11 @@ struct BusReader {
       if let present, !present.contains(name) { return nil }
       return try read(path.child(name))
     }
+    // That a node is there, its listing has told already.
+    func exists(_ name: String) throws(StoreError) -> Bool {
+      if let present { return present.contains(name) }
+      return try read(path.child(name)) != nil
+    }
     var backEnd = BackEnd(domain: domain, hasKernelObject: kernelObject)
     backEnd.count = DeviceCount(try node("num_devs"))
     backEnd.state = StateNode(try node("state"))
@@ -30,13 +35,13 @@ struct BusReader {
     backEnd.hasFrontEndPath = try node("frontend") == StorePath.frontEnd(domain).text
     backEnd.frontEndState = StateNode(try read(StorePath.frontEnd(domain).child("state")))
     let number = backEnd.count.number ?? 0
-    for index in 0..<number { backEnd.entries.append(try entry(index, node)) }
+    for index in 0..<number { backEnd.entries.append(try entry(index, node, exists)) }
     if let listing {
-      for index in orphanIndices(in: listing, from: number) { backEnd.orphans.append(try entry(index, node)) }
+      for index in orphanIndices(in: listing, from: number) { backEnd.orphans.append(try entry(index, node, exists)) }
     } else if backEnd.count != .absent {
       var index = number
       while index < BackEnd.mostDevices, try node("\(EntryNode.dev.rawValue)-\(index)") != nil {
-        backEnd.orphans.append(try entry(index, node))
+        backEnd.orphans.append(try entry(index, node, exists))
         index += 1
       }
     }
@@ -44,11 +49,12 @@ struct BusReader {
   }
 
   private func entry(
-    _ index: Int, _ node: (String) throws(StoreError) -> String?
+    _ index: Int, _ node: (String) throws(StoreError) -> String?, _ exists: (String) throws(StoreError) -> Bool
   ) throws(StoreError) -> BackEndEntry {
     func text(_ name: EntryNode) throws(StoreError) -> String? { try node("\(name.rawValue)-\(index)") }
     return BackEndEntry(
-      index: index, device: try text(.dev).flatMap { PCIAddress($0) }, hasKey: try text(.key) != nil,
+      index: index, device: try text(.dev).flatMap { PCIAddress($0) },
+      hasKey: try exists("\(EntryNode.key.rawValue)-\(index)"),
       state: StateNode(try text(.state)), virtualAddress: try text(.vdev).flatMap { PCIAddress($0) },
       optionsText: try text(.opts), virtualFunctionText: try text(.vdevfn), name: try text(.name))
   }

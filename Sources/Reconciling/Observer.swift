@@ -26,52 +26,51 @@ package struct Observer: Sendable {
     observation.records = try asHostError { () throws(RecordError) in try host.ownership.records() }
     observation.intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
 
-    let names = Set((desired?.domains ?? []).map(\.name))
-    observation.domains = try inChunks(listed) { (domain, store) throws(HostError) in
-      try DomainObserver(host: host, store: store).observe(domain, isDeclared: names.contains)
-    }
     let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
-    observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
-
-    var addresses = pciback
-    addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
-    addresses.formUnion(observation.domains.flatMap { $0.backEnd?.entries ?? [] }.compactMap(\.device))
-    addresses.formUnion(observation.intents.flatMap(\.devices))
     let claimed = try asHostError { () throws(StoreError) in try store.list(.claims) ?? [] }
       .compactMap { PCIAddress(storeKey: $0) }
-    addresses.formUnion(claimed)
-    let claims = Set(claimed)
-    observation.devices = try inChunks(addresses.sorted()) { (address, store) throws(HostError) in
-      try observe(address, onPCIBack: pciback, isClaimed: claims.contains(address), hasIOMMU: hasIOMMU, store)
+    var addresses = pciback.union(claimed)
+    addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
+    addresses.formUnion(observation.intents.flatMap(\.devices))
+    var look = Look(
+      host: host, names: Set((desired?.domains ?? []).map(\.name)), pciback: pciback, claims: Set(claimed),
+      hasIOMMU: hasIOMMU)
+    try observe(listed, addresses, look, store, into: &observation)
+    observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
+    // A device that is listed and was not claimed may have been attached since: it is looked at again, with its claim.
+    let attached = observation.domains.flatMap { $0.backEnd?.entries ?? [] }.compactMap(\.device)
+    let unclaimed = Set(attached).subtracting(claimed)
+    if !unclaimed.isEmpty {
+      look.claims = unclaimed
+      observation.devices.removeAll { unclaimed.contains($0.address) }
+      try observe([], unclaimed, look, store, into: &observation)
+      observation.devices.sort { $0.address < $1.address }
     }
     try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
     return observation
   }
 
+  /// Looks at domains and devices side by side: while the store answers for one, sysfs and Xen can for another.
   private func observe(
-    _ address: PCIAddress, onPCIBack pciback: Set<PCIAddress>, isClaimed: Bool, hasIOMMU: Bool,
-    _ store: any StorePort
-  ) throws(HostError) -> ObservedDevice {
-    var facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: address) }
-    facts?.isOnPCIBack = pciback.contains(address)
-    var device = ObservedDevice(address: address, facts: facts)
-    if isClaimed {
-      device.claim = try asHostError { () throws(StoreError) in try store.read(.claim(address)) }
-        .flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
+    _ domains: [HypervisorDomain], _ devices: Set<PCIAddress>, _ look: Look, _ store: any StorePort,
+    into observation: inout Observation
+  ) throws(HostError) {
+    let addresses = devices.sorted()
+    var items: [Look.Item] = []
+    var next = 0
+    for (number, domain) in domains.enumerated() {
+      items.append(.domain(domain))
+      let end = addresses.count * (number + 1) / domains.count
+      items += addresses[next..<end].map { .device($0) }
+      next = end
     }
-    guard facts != nil else { return device }
-    guard hasIOMMU else {
-      device.assignment = .impossible
-      return device
-    }
-    let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(address, for: nil) }
-    device.assignment =
-      switch probe {
-      case .free: .free
-      case .takenOrUnknown: .assigned
-      case .noIOMMU: .impossible
+    items += addresses[next...].map { .device($0) }
+    for seen in try inChunks(items, store, { (item, store) throws(HostError) in try look.see(item, store) }) {
+      switch seen {
+      case .domain(let domain): observation.domains.append(domain)
+      case .device(let device): observation.devices.append(device)
       }
-    return device
+    }
   }
 
   /// Asks for each declared domain that lacks a device whether it can have any: one question a domain.
@@ -117,19 +116,21 @@ package struct Observer: Sendable {
     return leftovers
   }
 
-  /// Does `body` for each item, on a few connections at a time; the first failure in order is thrown.
+  /// Does `body` for each item, on a few connections at a time, `store` among them; the first failure in order is thrown.
   private func inChunks<Item: Sendable, Value: Sendable>(
-    _ items: [Item], _ body: @escaping @Sendable (Item, any StorePort) throws(HostError) -> Value
+    _ items: [Item], _ store: any StorePort,
+    _ body: @escaping @Sendable (Item, any StorePort) throws(HostError) -> Value
   ) throws(HostError) -> [Value] {
     // A connection costs as much as a few reads: small hosts use one.
     let number = max(1, min(readers, items.count / 32))
     let size = max(1, (items.count + number - 1) / number)
-    let chunks = stride(from: 0, to: items.count, by: size).map { Array(items[$0..<min($0 + size, items.count)]) }
+    let chunks = stride(from: 0, to: items.count, by: size).map { $0..<min($0 + size, items.count) }
     let results = concurrently(chunks, workers: number) { chunk -> Result<[Value], HostError> in
       do throws(HostError) {
-        let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
+        let store =
+          chunk.lowerBound == 0 ? store : try asHostError { () throws(StoreError) in try host.stores.connect() }
         var values: [Value] = []
-        for item in chunk { values.append(try body(item, store)) }
+        for index in chunk { values.append(try body(items[index], store)) }
         return .success(values)
       } catch {
         return .failure(error)
@@ -138,5 +139,56 @@ package struct Observer: Sendable {
     var values: [Value] = []
     for result in results { values += try result.get() }
     return values
+  }
+}
+
+/// One look at a host: what is asked of a domain or a device, with what is known of the host as a whole.
+private struct Look: Sendable {
+  enum Item: Sendable {
+    case domain(HypervisorDomain)
+    case device(PCIAddress)
+  }
+  enum Seen: Sendable {
+    case domain(ObservedDomain)
+    case device(ObservedDevice)
+  }
+
+  let host: Host
+  /// The names of declared domains.
+  let names: Set<String>
+  let pciback: Set<PCIAddress>
+  /// The devices that may have a claim.
+  var claims: Set<PCIAddress>
+  let hasIOMMU: Bool
+
+  func see(_ item: Item, _ store: any StorePort) throws(HostError) -> Seen {
+    switch item {
+    case .domain(let domain):
+      .domain(try DomainObserver(host: host, store: store).observe(domain, isDeclared: names.contains))
+    case .device(let address): .device(try device(address, store))
+    }
+  }
+
+  private func device(_ address: PCIAddress, _ store: any StorePort) throws(HostError) -> ObservedDevice {
+    var facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: address) }
+    facts?.isOnPCIBack = pciback.contains(address)
+    var device = ObservedDevice(address: address, facts: facts)
+    if claims.contains(address) {
+      device.claim = try asHostError { () throws(StoreError) in try store.read(.claim(address)) }
+        .flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
+    }
+    guard facts != nil else { return device }
+    guard hasIOMMU else {
+      device.assignment = .impossible
+      return device
+    }
+    let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(address, for: nil) }
+    device.assignment =
+      switch probe {
+      case .free: .free
+      case .takenOrUnknown: .assigned
+      case .noIOMMU: .impossible
+      }
+    return device
   }
 }

@@ -26,6 +26,8 @@ package final class Simulation {
   private unowned let effects: any KernelEffects
   private var kernelEvents: [(due: Instant, event: KernelEvent)] = []
   private var machines: [DomainID: Machine] = [:]
+  /// The domains whose kernels may have something to do: a step of a large host asks only them.
+  private var busy: Set<DomainID> = []
 
   package init(store: any SimulatorStore, effects: any KernelEffects) {
     self.store = store
@@ -40,7 +42,10 @@ package final class Simulation {
     machines[domain] = Machine(guest: guest, delay: delay, isStopped: isStopped)
   }
 
-  package func removeGuest(_ domain: DomainID) { machines[domain] = nil }
+  package func removeGuest(_ domain: DomainID) {
+    machines[domain] = nil
+    busy.remove(domain)
+  }
   package func guest(_ domain: DomainID) -> SimulatedGuest? { machines[domain]?.guest }
 
   /// Stops a guest where it is, or lets it go on. What happened meanwhile it finds when it goes on.
@@ -109,6 +114,7 @@ package final class Simulation {
   private func post(_ event: SimulatedGuest.Event, to domain: DomainID, at now: Instant) {
     guard let machine = machines[domain], machine.events.last?.event != event else { return }
     machines[domain]?.events.append((now + machine.delay / 2, event))
+    busy.insert(domain)
   }
 
   // MARK: Time
@@ -124,8 +130,11 @@ package final class Simulation {
         }
       }
     }
-    for domain in machines.keys.sorted() { try step(domain, at: now) }
-    return ([kernelEvents.first?.due] + machines.values.map(\.nextDue)).compactMap { $0 }.min()
+    for domain in busy.sorted() {
+      try step(domain, at: now)
+      if let machine = machines[domain], machine.action == nil, machine.events.isEmpty { busy.remove(domain) }
+    }
+    return ([kernelEvents.first?.due] + busy.map { machines[$0]?.nextDue }).compactMap { $0 }.min()
   }
 
   private func step(_ domain: DomainID, at now: Instant) throws(StoreError) {

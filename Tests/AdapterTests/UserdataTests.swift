@@ -136,13 +136,41 @@ import Testing
     }
   }
 
+  @Test func `of two domains one is locked at a time, and the other's turn has a deadline`() async throws {
+    let (files, domain) = (self.files, self.domain)
+    let other = DomainKey(id: DomainID(domain.id.rawValue + 1), uuid: domain.uuid)
+    let state = Mutex((isHeld: false, isOver: false))
+    try await concurrently(2) { index in
+      if index == 0 {
+        try files.withLock(of: domain, until: .now + .seconds(30)) { (_) throws(HostError) in
+          state.withLock { $0.isHeld = true }
+          while !state.withLock({ $0.isOver }) { sched_yield() }
+        }
+        return
+      }
+      while !state.withLock({ $0.isHeld }) { sched_yield() }
+      do throws(HostError) {
+        try files.withLock(of: other, until: .now + .milliseconds(20)) { (_) throws(HostError) -> Void in
+          Issue.record("two domains are locked at once")
+        }
+      } catch {
+        guard case .userdata(let error) = error else { Issue.record("\(error)"); return }
+        #expect(error.code == .busy)
+      }
+      state.withLock { $0.isOver = true }
+      try files.withLock(of: other, until: .now + .seconds(30)) { (_) throws(HostError) in }
+    }
+  }
+
   @Test func `a toolstack that sleeps on the lock is seen, another Berth is not`() async throws {
     let (files, domain, path) = (self.files, self.domain, lockPath)
+    let others = UserdataFiles(root: folder.path)
     let isContending = Mutex(false)
     try await concurrently(2) { index in
       if index == 1 {
         while !isContending.withLock({ $0 }) { sched_yield() }
-        return try files.withLock(of: domain, until: .now + .seconds(60)) { (_) throws(HostError) in }
+        // Another process would have files of its own; of one's own locks only one is asked for at a time.
+        return try others.withLock(of: domain, until: .now + .seconds(60)) { (_) throws(HostError) in }
       }
       var waiter: RunningProcess?
       try files.withLock(of: domain, until: .now + .seconds(30)) { (locked) throws(HostError) in

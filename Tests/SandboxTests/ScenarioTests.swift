@@ -20,7 +20,7 @@ struct ScenarioTests {
       kind: SandboxScenario
       metadata: {name: lab}
       spec:
-        host: {xen: 4.17.5, iommu: false, delay: 2ms}
+        host: {xen: 4.17.5, iommu: false, delay: 2ms, introduce: false}
         devices:
           - {address: 03:00.0, id: 15e3:0040, class: 0c0330, driver: none, irq: 17, resources: [ports 0xe000-0xe01f]}
           - {address: 0000:04:00.0, id: 8086:1533}
@@ -38,7 +38,9 @@ struct ScenarioTests {
     let first = try #require(PCIAddress("0000:03:00.0"))
     let second = try #require(PCIAddress("0000:04:00.0"))
     #expect(
-      scenario.host == ScenarioHost(name: "lab", xenVersion: "4.17.5", hasIOMMU: false, delay: .milliseconds(2)))
+      scenario.host
+        == ScenarioHost(
+          name: "lab", xenVersion: "4.17.5", hasIOMMU: false, delay: .milliseconds(2), introducesDomains: false))
     #expect(
       scenario.devices[0]
         == ScenarioDevice(
