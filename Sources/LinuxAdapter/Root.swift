@@ -3,6 +3,9 @@ struct Root: Sendable {
   /// The kernel's processes and locks. They are this machine's also where the rest is a sandbox's.
   static let processes = "/proc"
 
+  /// pciback's name as a driver, in a device's link and the bus's folder.
+  static let pcibackDriver = "pciback"
+
   private let prefix: String
 
   init(_ root: String) {
@@ -21,7 +24,7 @@ struct Root: Sendable {
   /// The PCI bus (`SYSFS_PCI_DEV`, libxl_osdeps.h).
   var pciDevices: String { prefix + "/sys/bus/pci/devices" }
   /// The driver; its module is called xen-pciback (`SYSFS_PCIBACK_DRIVER`, libxl_osdeps.h).
-  var pciback: String { prefix + "/sys/bus/pci/drivers/pciback" }
+  var pciback: String { prefix + "/sys/bus/pci/drivers/" + Self.pcibackDriver }
   /// The kernel's objects for back ends in xenstore.
   var backEndObjects: String { prefix + "/sys/bus/xen-backend/devices" }
   /// The kernel's log.

@@ -23,16 +23,19 @@ package struct SysfsTree: DeviceTreePort {
     }
   }
 
+  /// Reads one file and one link: what a look at many devices costs is mostly this.
   package func facts(of device: PCIAddress) throws(DeviceTreeError) -> DeviceFacts? {
     let folder = self.folder(of: device)
-    guard try isThere(folder) else { return nil }
+    let alias = folder + "/modalias"
     var facts = DeviceFacts()
-    if let vendor = try number(folder + "/vendor", digits: 4), let id = try number(folder + "/device", digits: 4) {
-      facts.id = DeviceID(vendor: UInt16(vendor), device: UInt16(id))
+    if let text = try content(alias) {
+      guard let names = ModuleAlias(text) else { throw malformed(alias) }
+      (facts.id, facts.deviceClass) = (names.id, names.deviceClass)
+    } else if try !isThere(folder) {
+      return nil
     }
-    facts.deviceClass = try number(folder + "/class", digits: 6).map { UInt32($0) }
     facts.driver = try linkTarget(folder + "/driver")
-    facts.isOnPCIBack = try isThere("\(root.pciback)/\(device)")
+    facts.isOnPCIBack = facts.driver == Root.pcibackDriver
     return facts
   }
 
@@ -99,16 +102,6 @@ package struct SysfsTree: DeviceTreePort {
     }
   }
 
-  /// The number in a file such as `vendor`: `0x8086`, with exactly that many digits.
-  private func number(_ path: String, digits: Int) throws(DeviceTreeError) -> UInt64? {
-    guard let text = try content(path) else { return nil }
-    let word = text.last == "\n" ? text.dropLast() : text[...]
-    guard word.hasPrefix("0x"), let value = hexadecimal(word.dropFirst(2), digits: digits...digits) else {
-      throw malformed(path)
-    }
-    return value
-  }
-
   /// The legacy interrupt. 0, 255 and 2³¹ mean none: the line register's own "not connected", and what Linux makes of a
   /// line it has not routed.
   private func interrupt(of device: PCIAddress) throws(DeviceTreeError) -> UInt32? {
@@ -140,6 +133,30 @@ package struct SysfsTree: DeviceTreePort {
     }
     do throws(SystemFailure) { try file.writeAll(Array(text.utf8)) } catch { return .failed }
     return .done
+  }
+}
+
+/// What `modalias` says of a device: `pci:v00008086d00001533sv00008086sd00000000bc02sc00i00`, hexadecimal in capitals
+/// (`modalias_show`, Linux drivers/pci/pci-sysfs.c).
+private struct ModuleAlias {
+  let id: DeviceID
+  let deviceClass: UInt32
+
+  init?(_ text: String) {
+    var rest = (text.last == "\n" ? text.dropLast() : text[...]).utf8[...]
+    /// The number of `digits` digits that follows `mark`.
+    func take(_ mark: String, _ digits: Int) -> UInt64? {
+      guard rest.starts(with: mark.utf8), rest.count >= mark.utf8.count + digits else { return nil }
+      rest = rest.dropFirst(mark.utf8.count)
+      defer { rest = rest.dropFirst(digits) }
+      return hexadecimal(Substring(rest.prefix(digits)), digits: digits...digits)
+    }
+    guard let vendor = take("pci:v", 8).flatMap({ UInt16(exactly: $0) }),
+      let device = take("d", 8).flatMap({ UInt16(exactly: $0) }), take("sv", 8) != nil, take("sd", 8) != nil,
+      let base = take("bc", 2), let sub = take("sc", 2), let interface = take("i", 2), rest.isEmpty
+    else { return nil }
+    id = DeviceID(vendor: vendor, device: device)
+    deviceClass = UInt32(base << 16 | sub << 8 | interface)
   }
 }
 

@@ -23,7 +23,6 @@ package struct Observer: Sendable {
     var observation = Observation(
       host: HostFacts(name: host.name, xenVersion: version, hasIOMMU: hasIOMMU, hasPCIBack: hasPCIBack),
       takenAt: host.wallClock())
-    observation.records = try asHostError { () throws(RecordError) in try host.ownership.records() }
     observation.intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
 
     let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
@@ -33,9 +32,8 @@ package struct Observer: Sendable {
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
     var look = Look(
-      host: host, names: Set((desired?.domains ?? []).map(\.name)), pciback: pciback, claims: Set(claimed),
-      hasIOMMU: hasIOMMU)
-    try observe(listed, addresses, look, store, into: &observation)
+      host: host, names: Set((desired?.domains ?? []).map(\.name)), pciback: pciback, claims: Set(claimed))
+    try observe([.records], listed, addresses, look, store, into: &observation)
     observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
     // A device that is listed and was not claimed may have been attached since: it is looked at again, with its claim.
     let attached = observation.domains.flatMap { $0.backEnd?.entries ?? [] }.compactMap(\.device)
@@ -43,20 +41,22 @@ package struct Observer: Sendable {
     if !unclaimed.isEmpty {
       look.claims = unclaimed
       observation.devices.removeAll { unclaimed.contains($0.address) }
-      try observe([], unclaimed, look, store, into: &observation)
+      try observe([], [], unclaimed, look, store, into: &observation)
       observation.devices.sort { $0.address < $1.address }
     }
+    try askForAssignments(&observation.devices, hasIOMMU: hasIOMMU)
     try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
     return observation
   }
 
   /// Looks at domains and devices side by side: while the store answers for one, sysfs and Xen can for another.
   private func observe(
-    _ domains: [HypervisorDomain], _ devices: Set<PCIAddress>, _ look: Look, _ store: any StorePort,
+    _ others: [Look.Item], _ domains: [HypervisorDomain], _ devices: Set<PCIAddress>, _ look: Look,
+    _ store: any StorePort,
     into observation: inout Observation
   ) throws(HostError) {
     let addresses = devices.sorted()
-    var items: [Look.Item] = []
+    var items = others
     var next = 0
     for (number, domain) in domains.enumerated() {
       items.append(.domain(domain))
@@ -69,7 +69,27 @@ package struct Observer: Sendable {
       switch seen {
       case .domain(let domain): observation.domains.append(domain)
       case .device(let device): observation.devices.append(device)
+      case .records(let records): observation.records = records
       }
+    }
+  }
+
+  /// Asks of each device that is there whether a domain has it: one question for all.
+  private func askForAssignments(_ devices: inout [ObservedDevice], hasIOMMU: Bool) throws(HostError) {
+    let there = devices.indices.filter { devices[$0].facts != nil }
+    guard hasIOMMU else {
+      for index in there { devices[index].assignment = .impossible }
+      return
+    }
+    let addresses = there.map { devices[$0].address }
+    let answers = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(addresses) }
+    for (index, answer) in zip(there, answers) {
+      devices[index].assignment =
+        switch answer {
+        case .free: .free
+        case .takenOrUnknown: .assigned
+        case .noIOMMU: .impossible
+        }
     }
   }
 
@@ -147,10 +167,13 @@ private struct Look: Sendable {
   enum Item: Sendable {
     case domain(HypervisorDomain)
     case device(PCIAddress)
+    /// Of all domains: they are the disk's, and read while the store answers others.
+    case records
   }
   enum Seen: Sendable {
     case domain(ObservedDomain)
     case device(ObservedDevice)
+    case records([OwnershipRecord])
   }
 
   let host: Host
@@ -159,13 +182,13 @@ private struct Look: Sendable {
   let pciback: Set<PCIAddress>
   /// The devices that may have a claim.
   var claims: Set<PCIAddress>
-  let hasIOMMU: Bool
 
   func see(_ item: Item, _ store: any StorePort) throws(HostError) -> Seen {
     switch item {
     case .domain(let domain):
       .domain(try DomainObserver(host: host, store: store).observe(domain, isDeclared: names.contains))
     case .device(let address): .device(try device(address, store))
+    case .records: .records(try asHostError { () throws(RecordError) in try host.ownership.records() })
     }
   }
 
@@ -177,18 +200,6 @@ private struct Look: Sendable {
       device.claim = try asHostError { () throws(StoreError) in try store.read(.claim(address)) }
         .flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
     }
-    guard facts != nil else { return device }
-    guard hasIOMMU else {
-      device.assignment = .impossible
-      return device
-    }
-    let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(address, for: nil) }
-    device.assignment =
-      switch probe {
-      case .free: .free
-      case .takenOrUnknown: .assigned
-      case .noIOMMU: .impossible
-      }
     return device
   }
 }

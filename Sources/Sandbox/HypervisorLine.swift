@@ -30,6 +30,14 @@ extension SimulatedHypervisor {
     case "facts": return "ok \(version) \(hasIOMMU ? 1 : 0)"
     case "domains": return try list(from: domain(), most: Int(small(1)))
     case "test": try test(device(), for: target())
+    case "probe":
+      let answers = numbers.indices.dropFirst().map { position in
+        do throws(HypercallFailure) {
+          try test(PCIAddress(sbdf: small(position)), for: target())
+          return Int32(0)
+        } catch { return error.errno }
+      }
+      return "ok " + answers.map(String.init).joined(separator: " ")
     case "assign": try assign(device(), to: target())
     case "deassign": try deassign(device(), from: target())
     case "group":

@@ -6,6 +6,9 @@ import Synchronization
 ///
 /// Each call has its own connection or takes a free one, so calls of several threads do not wait for each other.
 package final class SandboxHypervisor: HypervisorPort {
+  /// `DOMID_INVALID`: whether anyone has a device (xen/include/public/xen.h).
+  private static let anyDomain: UInt32 = 0x7FF4
+
   private let paths: SandboxPaths
   private let free = Mutex<[SandboxLineBox]>([])
 
@@ -26,14 +29,31 @@ package final class SandboxHypervisor: HypervisorPort {
   }
 
   package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HypervisorError) -> AssignmentProbe {
-    do {
-      _ = try ask("test \(domain?.rawValue ?? 0x7FF4) \(device.sbdf)", "xc_test_assign_device")
-      return .free
-    } catch {
-      switch error.code {
-      case .invalid: return .takenOrUnknown
-      case .noIOMMU: return .noIOMMU
-      default: throw error
+    try probe([device], for: domain?.rawValue ?? Self.anyDomain)[0]
+  }
+
+  /// Many at a time: what is one call into a hypervisor is a conversation of two processes here.
+  package func probe(_ devices: [PCIAddress]) throws(HypervisorError) -> [AssignmentProbe] {
+    var answers: [AssignmentProbe] = []
+    for start in stride(from: 0, to: devices.count, by: 256) {
+      answers += try probe(devices[start..<min(start + 256, devices.count)], for: Self.anyDomain)
+    }
+    return answers
+  }
+
+  private func probe(
+    _ devices: some Collection<PCIAddress>, for domain: UInt32
+  ) throws(HypervisorError) -> [AssignmentProbe] {
+    let operation = "xc_test_assign_device"
+    let numbers = devices.map { "\($0.sbdf)" }.joined(separator: " ")
+    let replies = try ask("probe \(domain) \(numbers)", operation).split(separator: " ").map { Int32($0) }
+    guard replies.count == devices.count else { throw HypervisorError(.other, operation: operation, errno: EPROTO) }
+    return try replies.map { (failure) throws(HypervisorError) in
+      switch failure {
+      case 0: return .free
+      case EINVAL, ENODEV: return .takenOrUnknown
+      case EOPNOTSUPP, ENOSYS: return .noIOMMU
+      default: throw HypervisorError(Self.code(failure ?? EPROTO), operation: operation, errno: failure ?? EPROTO)
       }
     }
   }
@@ -108,7 +128,11 @@ package final class SandboxHypervisor: HypervisorPort {
 
   private static func code(_ error: SandboxError) -> HypervisorError.Code {
     guard error.code == .system || error.code == .notFound else { return .unreachable }
-    switch error.errno {
+    return code(error.errno)
+  }
+
+  private static func code(_ failure: Int32) -> HypervisorError.Code {
+    switch failure {
     case EBUSY: return .busy
     case ENODEV: return .notOwner
     case EOPNOTSUPP: return .noIOMMU

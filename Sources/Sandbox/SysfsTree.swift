@@ -46,11 +46,20 @@ struct SysfsTree {
       "subsystem_vendor": "0x" + hex(UInt64(subsystem.vendor), 4),
       "subsystem_device": "0x" + hex(UInt64(subsystem.device), 4),
       "class": "0x" + hex(UInt64(device.deviceClass), 6), "irq": "\(device.interrupt)",
+      "modalias": Self.moduleAlias(device.id, subsystem, device.deviceClass),
       "resource": Self.resourceText(device.resources),
     ]
     for (name, text) in values { try Files.write(path + "/" + name, text + "\n") }
     if device.canReset { try Files.write(path + "/reset", "", mode: 0o600) }
     if let driver = device.driver { try bind(device.address, to: driver) }
+  }
+
+  /// As `modalias_show` prints it (Linux drivers/pci/pci-sysfs.c).
+  static func moduleAlias(_ id: DeviceID, _ subsystem: DeviceID, _ deviceClass: UInt32) -> String {
+    func digits(_ value: some BinaryInteger, _ count: Int) -> String { hex(UInt64(value), count).uppercased() }
+    return "pci:v\(digits(id.vendor, 8))d\(digits(id.device, 8))sv\(digits(subsystem.vendor, 8))"
+      + "sd\(digits(subsystem.device, 8))bc\(digits(deviceClass >> 16, 2))sc\(digits(deviceClass >> 8 & 0xFF, 2))"
+      + "i\(digits(deviceClass & 0xFF, 2))"
   }
 
   /// The `resource` file: start, end and flags of the six BARs, the ROM, and nothing in the bridge's windows.

@@ -36,24 +36,31 @@ import Testing
   }
 
   @Test func `a device's files become facts`() throws {
-    try folder.write("\(place)/vendor", "0x8086\n")
-    try folder.write("\(place)/device", "0x1533\n")
-    try folder.write("\(place)/class", "0x020000\n")
+    try folder.write("\(place)/modalias", "pci:v00008086d00001533sv00001AF4sd00001100bc02sc00i00\n")
     #expect(
       try tree.facts(of: device)
         == DeviceFacts(id: DeviceID(vendor: 0x8086, device: 0x1533), deviceClass: 0x020000))
     try folder.link("\(place)/driver", to: "../../../bus/pci/drivers/igb")
     #expect(try tree.facts(of: device)?.driver == "igb")
     #expect(try tree.facts(of: device)?.isOnPCIBack == false)
-    try folder.makeFolder(driver)
-    try folder.link("\(driver)/0000:03:00.0", to: "../../devices/0000:03:00.0")
-    #expect(try tree.facts(of: device)?.isOnPCIBack == true)
   }
 
-  @Test(arguments: ["", "8086\n", "0x86\n", "0x80860\n", "0x80g6\n"])
+  @Test func `a device that pciback has taken is on pciback`() throws {
+    try folder.makeFolder(place)
+    #expect(try tree.facts(of: device) == DeviceFacts())
+    try folder.link("\(place)/driver", to: "../../../bus/pci/drivers/pciback")
+    #expect(try tree.facts(of: device) == DeviceFacts(driver: "pciback", isOnPCIBack: true))
+  }
+
+  @Test(arguments: [
+    "", "8086\n", "pci:v00008086\n", "pci:v00018086d00001533sv00000000sd00000000bc02sc00i00\n",
+    "pci:v00008086d0000153gsv00000000sd00000000bc02sc00i00\n",
+    "pci:v00008086d00001533sv00000000sd00000000bc02sc00i0\n",
+    "pci:v00008086d00001533sv00000000sd00000000bc02sc00i00.\n",
+  ])
   func `a file the kernel would not write is malformed, not missing`(text: String) throws {
-    try folder.write("\(place)/vendor", text)
-    let failure = DeviceTreeError(.malformed, operation: "read", path: "\(folder.path)/\(place)/vendor")
+    try folder.write("\(place)/modalias", text)
+    let failure = DeviceTreeError(.malformed, operation: "read", path: "\(folder.path)/\(place)/modalias")
     #expect(throws: failure) { try tree.facts(of: device) }
   }
 

@@ -13,6 +13,7 @@ struct FileTests {
       #expect(try fileText(folder + "vendor") == "0x8086\n")
       #expect(try fileText(folder + "device") == "0x100e\n")
       #expect(try fileText(folder + "class") == "0x020000\n")
+      #expect(try fileText(folder + "modalias").hasPrefix("pci:v00008086d0000100E"))
       #expect(try fileText(folder + "irq") == "21\n")
       let resources = try fileText(folder + "resource").split(separator: "\n")
       #expect(resources.count == 13)

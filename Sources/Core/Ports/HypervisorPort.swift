@@ -43,6 +43,8 @@ package protocol HypervisorPort: Sendable {
   func hostFacts() throws(HypervisorError) -> (version: String, hasIOMMU: Bool)
   /// Asks without changing anything; nil asks whether anyone has it (`DOMID_INVALID`). `xc_test_assign_device`.
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HypervisorError) -> AssignmentProbe
+  /// Asks of each of these devices whether anyone has it, and answers in their order.
+  func probe(_ devices: [PCIAddress]) throws(HypervisorError) -> [AssignmentProbe]
   /// Takes the device for the domain: the one atomic claim there is. `busy` if any guest, also this one, has it. `xc_assign_device`.
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError)
   /// Gives the device back; `notOwner` if the domain does not have it. `xc_deassign_device`.
@@ -86,5 +88,13 @@ package struct HypervisorError: Error, Hashable, Sendable {
     self.code = code
     self.operation = operation
     self.errno = errno
+  }
+}
+
+extension HypervisorPort {
+  package func probe(_ devices: [PCIAddress]) throws(HypervisorError) -> [AssignmentProbe] {
+    var answers: [AssignmentProbe] = []
+    for device in devices { answers.append(try probe(device, for: nil)) }
+    return answers
   }
 }
