@@ -141,7 +141,7 @@ extension DomainWorker {
         return (true, view.backEnd.kick())
       }
     }
-    if kicked == true { outcome.rounds += 1 }
+    if kicked == true { noteRound() }
   }
 
   private func concludeTaken(_ held: [Held], _ bus: BackEnd) throws(Stop) {
@@ -199,12 +199,12 @@ extension DomainWorker {
     intent.leave()
   }
 
-  /// Takes a round back from a domain that is paused before and after; false where that is not safe.
+  /// Takes a round back from a domain that has slept since before it began; false where that is not safe.
   ///
   /// Nor is it where the round carries somebody else's change as well: that would be left half done.
   func takeBack(removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>) throws(Stop) -> Bool {
     let isTaken = try locked { (_) throws(HostError) -> Bool? in
-      guard try isPaused() else { return false }
+      guard try hasSleptThroughRound() else { return false }
       return try transact { view -> (Bool, [StoreEdit]) in
         let bus = view.backEnd
         guard bus.state.state == .reconfiguring, bus.frontEndState.state == .connected,
@@ -214,7 +214,7 @@ extension DomainWorker {
       }
     }
     guard isTaken == true else { return false }
-    do throws(HostError) { return try isPaused() } catch { throw .failed(error) }
+    do throws(HostError) { return try hasSleptThroughRound() } catch { throw .failed(error) }
   }
 
   /// pciback ended the bus: the entries it never exported are taken out again, what it exported stays.

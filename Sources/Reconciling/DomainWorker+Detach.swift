@@ -74,7 +74,7 @@ extension DomainWorker {
       switch decision {
       case nil: throw .gone
       case .mark?:
-        outcome.rounds += 1
+        noteRound()
         return .round
       case .notListed?, .alreadyMarked?: return .released
       case .dropBus(_, let entries)?: staying = entries

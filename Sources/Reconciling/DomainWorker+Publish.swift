@@ -63,7 +63,7 @@ extension DomainWorker {
       switch decision {
       case nil: return .building
       case (.publish(_, let startsRound), let base)?:
-        if startsRound { outcome.rounds += 1 }
+        if startsRound { noteRound() }
         return .done(base: base)
       case (.alreadyListed, _)?: return .listed
       case (.refuse(let reason, let evidence), _)?: return .refused(reason, evidence)

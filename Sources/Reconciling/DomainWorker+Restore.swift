@@ -51,7 +51,7 @@ extension DomainWorker {
       }
       switch decision {
       case .publish(_, let startsRound)?:
-        if startsRound { outcome.rounds += 1 }
+        if startsRound { noteRound() }
         return true
       case .alreadyListed?: return true
       case .wait(let condition)?: guard case .satisfied = try awaitRest(from: condition) else { return false }

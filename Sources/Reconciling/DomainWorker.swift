@@ -24,6 +24,10 @@ final class DomainWorker {
   let known: Set<PCIAddress>
   /// Whether another toolstack was seen at work on this domain.
   var sawOthers = false
+  /// How long the domain had run when it was found paused as the lock was taken last; nil where it was awake.
+  private var sleepAtLock: UInt64?
+  /// The same, of the lock under which this run started its last round.
+  private var sleepAtRound: UInt64?
 
   init(
     host: Host, store: any StorePort, options: ApplyOptions, key: DomainKey, name: String, mode: PlannedStep.Mode,
@@ -73,13 +77,24 @@ final class DomainWorker {
     let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
     guard let domain, domain.uuid == key.uuid else { return false }
     if mode == .cold, !domain.isPaused || domain.cpuTime > 0 { mode = .hot }
+    sleepAtLock = domain.isPaused ? domain.cpuTime : nil
     return !domain.isShutDown && !domain.isDying
   }
 
-  /// Whether the domain sleeps now, so that nothing of it can be at work on a round.
-  func isPaused() throws(HostError) -> Bool {
+  /// Notes that this run has started a round. The caller must have done so under the last lock it held.
+  func noteRound() {
+    outcome.rounds += 1
+    sleepAtRound = sleepAtLock
+  }
+
+  /// Whether the domain has slept ever since before this run's last round, so that nothing of it can be at work on it.
+  ///
+  /// That it sleeps now is not enough: paused after it has read the round's state, a guest goes on from there when it
+  /// wakes, whatever the state is by then.
+  func hasSleptThroughRound() throws(HostError) -> Bool {
+    guard let sleepAtRound else { return false }
     let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
-    return domain?.uuid == key.uuid && domain?.isPaused == true
+    return domain?.uuid == key.uuid && domain?.isPaused == true && domain?.cpuTime == sleepAtRound
   }
 
   /// Reads the domain in a transaction, lets `decide` choose the writes from those reads, and does them in it.

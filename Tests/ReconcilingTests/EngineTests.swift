@@ -215,6 +215,31 @@ struct Run {
     #expect(model.node(5, "state") == "4")
   }
 
+  @Test(arguments: [true, false])
+  func `a round stays where the guest fell asleep after it began`(_ isAttach: Bool) throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model)
+    try run.apply(Sample.desired(["net": [one]]))
+    let after = isAttach ? [one, two] : []
+    let plan = try run.plan(Sample.desired(["net": after]))
+    // It may have read the round's state, and goes on from there when it wakes.
+    model.change(5) { $0.answers = false }
+    let outcome = Executor(host: model.host, options: run.options) { event in
+      if case .waiting = event { model.change(5) { $0.isPaused = true } }
+    }.apply(plan)
+    #expect(outcome.domains.first?.steps.first?.result == .unknown)
+    #expect(outcome.domains.first?.steps.first?.isUndone == false)
+    #expect(model.node(5, "state") == "7")
+    #expect(model.owner(of: isAttach ? two : one) == key.id)
+    model.killWriters()
+    model.change(5) { domain in
+      domain.isPaused = false
+      domain.answers = true
+    }
+    try run.apply(Sample.desired(["net": after]))
+    expectAgreement(model, key, after)
+  }
+
   @Test(arguments: ["assign", "ports", "frames", "map", "interrupt"])
   func `a failing hypercall undoes the attach and leaves other devices alone`(_ call: String) throws {
     let (model, key) = makeHost()

@@ -89,8 +89,8 @@ extension BackEnd {
 
   /// Takes a round back from a guest known to sleep: entries as they were before it, state 4.
   ///
-  /// Only for 7 with a front end at 4, and only while the domain is paused: a guest at work may have read the 7
-  /// already, and would then finish a round that is no longer there.
+  /// Only for 7 with a front end at 4, and only where the domain has been paused since before the 7 was written: a guest
+  /// that ran since may have read it, and would then finish a round that is no longer there.
   package func takingBack(
     removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>
   ) -> [StoreEdit] {

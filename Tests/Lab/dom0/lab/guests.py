@@ -15,7 +15,7 @@ name = "{name}"
 type = "pv"
 kernel = "/guest/vmlinux"
 ramdisk = "/guest/guest.cpio.gz"
-extra = "console=hvc0 loglevel=5 mitigations=off nokaslr {extra}"
+extra = "console=hvc0 loglevel=5 mitigations=off nokaslr sysrq_always_enabled {extra}"
 memory = 128
 vcpus = 1
 {rest}
