@@ -60,6 +60,10 @@ package struct ObservedDomain: Hashable, Sendable, Codable {
   package var stubDomainOf: DomainID?
   /// The stub domain that runs this guest's device model.
   package var stubDomain: DomainID?
+  /// What emulates an HVM guest's machine; nil for other kinds.
+  package var deviceModel: DeviceModelVersion?
+  /// What that shows the guest; nil where it was not asked, or could not be.
+  package var emulated: [EmulatedDevice]?
   package var backEnd: BackEnd?
   package var saved: SavedDevices
 
