@@ -43,11 +43,11 @@ extension Planner {
         evidence: "listed with state \(entry.state), back end \(domain.backEnd?.state ?? .absent), front end "
           + "\(domain.backEnd?.frontEndState ?? .absent): the guest has not taken it yet")
     }
+    if options?.satisfies(wanted.options) == false { return step(wanted, .reattach, .optionsDiffer) }
     if domain.isEmulated(wanted.address) == false {
       return step(
         wanted, .attach, .deviceModelLacks, evidence: "the back end lists it, and QEMU does not show it to the guest")
     }
-    if options?.satisfies(wanted.options) == false { return step(wanted, .reattach, .optionsDiffer) }
     if owned[domain.uuid]?.contains(wanted.address) == true { return step(wanted, .keep, .inSync) }
     return step(wanted, .adopt, .alreadyAttached)
   }
