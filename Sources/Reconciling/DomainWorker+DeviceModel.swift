@@ -173,8 +173,3 @@ extension DomainWorker {
     }
   }
 }
-
-extension EmulatedDevice {
-  /// The address the guest sees, on its first bus.
-  var guestAddress: PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: function) }
-}

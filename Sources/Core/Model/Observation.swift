@@ -28,6 +28,23 @@ package struct Observation: Hashable, Sendable, Codable {
   }
 }
 
+extension Observation {
+  /// The stub domain of each guest that has one. Both must name the other: a number alone may be another domain's by now.
+  package var stubDomains: [DomainID: ObservedDomain] {
+    var stubs: [DomainID: ObservedDomain] = [:]
+    for domain in domains {
+      if let guest = domain.stubDomainOf { stubs[domain.id] = guest == domain.id ? nil : domain }
+    }
+    var byGuest: [DomainID: ObservedDomain] = [:]
+    for domain in domains {
+      if let stub = domain.stubDomain.flatMap({ stubs[$0] }), stub.stubDomainOf == domain.id {
+        byGuest[domain.id] = stub
+      }
+    }
+    return byGuest
+  }
+}
+
 /// What is true of the host as a whole.
 package struct HostFacts: Hashable, Sendable, Codable {
   /// The host's name, as `uname -n` gives it.

@@ -84,14 +84,8 @@ struct Planner {
     var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
     for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
     self.devices = devices
-    let stubs = Dictionary(
-      observation.domains.filter { $0.stubDomainOf != nil }.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first }
-    )
-    domains = observation.domains.map { domain in
-      // Both ends must name each other: a number alone may be another domain's by now.
-      let stub = domain.stubDomain.flatMap { stubs[$0] }.flatMap { $0.stubDomainOf == domain.id ? $0 : nil }
-      return Guest(domain, stub: stub) { devices[$0]?.claim }
-    }
+    let stubs = observation.stubDomains
+    domains = observation.domains.map { domain in Guest(domain, stub: stubs[domain.id]) { devices[$0]?.claim } }
     guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
