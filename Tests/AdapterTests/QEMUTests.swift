@@ -108,6 +108,7 @@ import Testing
       let add =
         #"{"execute":"device_add","id":7,"arguments":{"driver":"edu","id":"\#(name)","bus":"br1","addr":"3"}}"#
       try qemu.say([add]) { $0.contains("\"id\": 7") }
+      try qemu.numberBus(behind: 2)
       let devices = try bench.talkHere { (model) throws(DeviceModelError) in
         let before = try model.devices()
         try model.remove(name)

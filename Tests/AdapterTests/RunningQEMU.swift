@@ -51,9 +51,19 @@ final class RunningQEMU: Sendable {
   /// Lets go of the device in a slot as a guest does, through the ports that ACPI gives it: the bus is chosen, then the
   /// slot's bit written (docs/specs/acpi_pci_hotplug.txt, QEMU 7.2).
   func eject(slot: UInt8) throws {
-    let commands = ["o /w 0xae10 0", "o /w 0xae08 \(1 << UInt32(slot))"].map {
-      #"{"execute":"human-monitor-command","arguments":{"command-line":"\#($0)"}}"#
+    try say(Self.hmp("o /w 0xae10 0", "o /w 0xae08 \(1 << UInt32(slot))")) { $0.contains("DEVICE_DELETED") }
+  }
+
+  /// Gives the bus behind a bridge its number, 1, as a guest's firmware does. Before that `query-pci` does not show what is
+  /// on it (`qmp_query_pci_bridge`, hw/pci/pci.c, QEMU 7.2).
+  func numberBus(behind slot: UInt8) throws {
+    let register = String(0x8000_0018 | UInt32(slot) << 11, radix: 16)
+    try say(Self.hmp("o /w 0xcf8 0x\(register)", "o /w 0xcfc 0x010100")) {
+      $0.split(separator: "\"return\": \"\"").count == 3
     }
-    try say(commands) { $0.contains("DEVICE_DELETED") }
+  }
+
+  private static func hmp(_ lines: String...) -> [String] {
+    lines.map { #"{"execute":"human-monitor-command","arguments":{"command-line":"\#($0)"}}"# }
   }
 }
