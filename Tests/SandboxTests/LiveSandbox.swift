@@ -10,11 +10,14 @@ struct LiveSandbox: Sendable {
   let preload: String
 
   /// Runs `body` with a new sandbox and ends it afterwards, whatever happens.
+  ///
+  /// `directoryBytes` is how long its directory's path is to be.
   static func run(
-    _ scenario: String, store: StoreKind = .c, testEagain: Bool = false,
+    _ scenario: String, store: StoreKind = .c, testEagain: Bool = false, directoryBytes: Int? = nil,
     _ body: @Sendable (LiveSandbox) async throws -> Void
   ) async throws {
-    let directory = try temporaryDirectory()
+    let top = try temporaryDirectory()
+    let directory = directoryBytes.map { top + "/" + String(repeating: "d", count: $0 - top.utf8.count - 1) } ?? top
     let preload = packageFolder + "/.build/debug/libBerthPreload.so"
     let paths = try SandboxController().prepare(
       scenario: Array(scenario.utf8), scenarioName: "scenario.yaml", directory: directory, store: store,
@@ -49,6 +52,7 @@ struct LiveSandbox: Sendable {
     try await server.value
     close(stop)
     try await onThread { try SandboxController().stop(directory: paths.directory, removeDirectory: true) }
+    if directory != top { unsafe rmdir(top) }
   }
 
   static let packageFolder = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
