@@ -58,6 +58,8 @@ final class DeviceModelServer {
   private static let longestRequest = 1 << 20
 
   let domain: DomainID
+  let version: DeviceModelVersion
+  private(set) var isRunning = false
   /// The stub domain it runs in; nil in dom0.
   let stubDomain: DomainID?
   var machine: EmulatedMachine
@@ -65,25 +67,27 @@ final class DeviceModelServer {
   var isStopped = false
   private(set) var faults: [DeviceModelFault] = []
   private let directory: String
-  private let find: (PCIAddress) -> EmulatedMachine.HostDevice?
+  let find: (PCIAddress) -> EmulatedMachine.HostDevice?
   private var listener: Socket?
   private var client: Client?
   private var name: String { "qmp-libxl-\(domain)" }
 
   /// Starts it; `find` is what the kernel it runs on has at a host address.
   init(
-    of domain: DomainID, in stubDomain: DomainID?, directory: String, machine: EmulatedMachine,
+    of domain: DomainID, _ version: DeviceModelVersion = .upstream, in stubDomain: DomainID?, directory: String,
+    machine: EmulatedMachine,
     find: @escaping (PCIAddress) -> EmulatedMachine.HostDevice?
   ) throws(SandboxError) {
+    self.version = version
     (self.domain, self.stubDomain, self.directory, self.machine, self.find) = (
       domain, stubDomain, directory, machine, find
     )
     try listen()
   }
 
-  var isRunning: Bool { listener != nil }
-
   private func listen() throws(SandboxError) {
+    isRunning = true
+    guard version == .upstream else { return }
     let socket = try Sockets.listen(name, in: directory)
     _ = fcntl(socket.number, F_SETFL, O_NONBLOCK)
     listener = Socket(socket)
@@ -91,8 +95,8 @@ final class DeviceModelServer {
 
   /// Ends it: its client is cut off.
   func end(leavesSocket: Bool = false) throws(SandboxError) {
-    (client, listener) = (nil, nil)
-    if !leavesSocket { try Files.remove(directory + "/" + name) }
+    (client, listener, isRunning) = (nil, nil, false)
+    if !leavesSocket, version == .upstream { try Files.remove(directory + "/" + name) }
   }
 
   // MARK: Faults
@@ -111,7 +115,8 @@ final class DeviceModelServer {
     try listen()
   }
 
-  private func takeFault(_ command: String) -> DeviceModelFault? {
+  /// The fault that happens to a command now; it counts.
+  func takeFault(_ command: String) -> DeviceModelFault? {
     for (position, fault) in faults.enumerated() where fault.times != 0 {
       let wanted = fault.command ?? (fault.kind == .refuses ? "device_add" : command)
       guard wanted == command else { continue }
@@ -155,8 +160,10 @@ final class DeviceModelServer {
   }
 
   /// Does what is due, and tells the client of the devices that are gone.
-  func step(at now: ContinuousClock.Instant) {
-    for id in machine.step(at: now) where client?.isNegotiated == true && !id.isEmpty {
+  @discardableResult
+  func step(at now: ContinuousClock.Instant) -> [String] {
+    let gone = machine.step(at: now)
+    for id in gone where client?.isNegotiated == true && !id.isEmpty {
       guard let client else { continue }
       var time = timespec()
       unsafe clock_gettime(CLOCK_REALTIME, &time)
@@ -170,6 +177,7 @@ final class DeviceModelServer {
       say(event, to: client, nil)
       flush(client)
     }
+    return gone
   }
 
   private static let greeting = JSONText.object([

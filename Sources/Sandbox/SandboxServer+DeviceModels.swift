@@ -8,7 +8,7 @@ extension SandboxServer {
     of id: DomainID, _ domain: ScenarioDomain, in stub: DomainID?
   ) throws(SandboxError) -> [SavedDevice] {
     let model = try DeviceModelServer(
-      of: id, in: stub, directory: paths.toolstackSockets,
+      of: id, domain.deviceModel, in: stub, directory: paths.toolstackSockets,
       machine: EmulatedMachine(answers: domain.answers, delay: domain.delay, isGuestRunning: false)
     ) { [unowned self] address in hostDevice(address, in: stub) }
     deviceModels[id] = model
@@ -100,7 +100,9 @@ extension SandboxServer {
   }
 
   /// What the models wait for next.
-  var nextDeviceModelEvent: ContinuousClock.Instant? { deviceModels.values.compactMap(\.machine.nextDue).min() }
+  var nextDeviceModelEvent: ContinuousClock.Instant? {
+    deviceModels.values.filter { !$0.isStopped }.compactMap(\.machine.nextDue).min()
+  }
 }
 
 extension EmulatedMachine.HostDevice {

@@ -74,6 +74,7 @@ extension SandboxServer {
 
   private func watchNewDomains() throws(SandboxError) {
     try storeCall { () throws(StoreError) in
+      try watchDeviceModels()
       for domain in domains.keys {
         do throws(StoreError) {
           try store.watch(domain.home + "/device")

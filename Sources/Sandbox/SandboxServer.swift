@@ -86,6 +86,7 @@ final class SandboxServer {
     try storeCall { () throws(StoreError) in
       try store.watch("/local/domain/0/backend/pci")
       for domain in domains.keys.sorted() { try store.watch(domain.home + "/device") }
+      try watchDeviceModels()
     }
     try markReady()
     isReady()
@@ -94,8 +95,7 @@ final class SandboxServer {
 
   private func serve(listener: Int32, stop: Int32) throws(SandboxError) {
     while !isStopping {
-      for model in deviceModels.values { model.step(at: .now) }
-      let next = [try step(), nextDeviceModelEvent].compactMap(\.self).min()
+      let next = try step()
       var entries = [listener, stop, store.descriptor, files.descriptor].map {
         pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
       }
@@ -126,9 +126,13 @@ final class SandboxServer {
   private func step() throws(SandboxError) -> ContinuousClock.Instant? {
     try storeCall { () throws(StoreError) in
       while true {
-        for path in try store.takeEvents() { simulation.changed(path, at: .now) }
+        for path in try store.takeEvents() {
+          simulation.changed(path, at: .now)
+          try deviceModelChanged(path, at: .now)
+        }
+        try stepDeviceModels(at: .now)
         let next = try simulation.step(at: .now)
-        if !store.hasEvents { return next }
+        if !store.hasEvents { return [next, nextDeviceModelEvent].compactMap(\.self).min() }
       }
     }
   }
