@@ -36,12 +36,20 @@ struct DeviceModelBench: Sendable {
   func talk<Value: Sendable>(
     within limit: Duration = .seconds(30), _ body: @escaping Talk<Value>
   ) async throws -> Result<Value, DeviceModelError> {
-    try await onThread { try talkHere(within: limit, body) }
+    // Without the folder: the thread may let go of what it knows only when the program is about to end.
+    try await onThread { [models, domain] in try Self.talk(with: models, of: domain, within: limit, body) }
   }
 
   /// What a conversation gave, on the caller's thread.
   func talkHere<Value>(
     within limit: Duration = .seconds(30),
+    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(DeviceModelError) -> Value
+  ) throws -> Result<Value, DeviceModelError> {
+    try Self.talk(with: models, of: domain, within: limit, body)
+  }
+
+  private static func talk<Value>(
+    with models: QMPDeviceModels, of domain: DomainKey, within limit: Duration,
     _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(DeviceModelError) -> Value
   ) throws -> Result<Value, DeviceModelError> {
     do throws(HostError) {
