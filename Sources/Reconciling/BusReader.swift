@@ -83,7 +83,7 @@ struct DomainView {
     in access: borrowing any StoreAccess & ~Copyable
   ) throws(StoreError) {
     isAlive = try access.read(StorePath.home(key.id).child("vm")) == "/vm/\(key.uuid)"
-    if case .stubDomain(let stub) = route {
+    if let stub = route.stubDomain {
       // The stub domain may have been started anew, as another domain: the two must name each other still.
       let isStub = try access.read(.stubDomain(of: key.id)) == stub.id.description
       let isGuest = try access.read(StorePath.home(stub.id).child("target")) == key.id.description

@@ -17,6 +17,7 @@ extension DomainWorker {
   /// In a stub domain a device is in sysfs a moment later than its pcifront is connected, so there QEMU is asked again
   /// where it cannot open the device (`device_pci_add_stubdom_ready`, libxl_pci.c, Xen 4.17).
   func show(_ held: [Held]) throws(Stop) -> Shown {
+    if route.deviceModel == .traditional { return try showByNodes(held) }
     var shown = Shown()
     var pending = held
     let deadline = ContinuousClock.now + options.waitTimeout
@@ -73,13 +74,14 @@ extension DomainWorker {
 
   /// Whether QEMU's words say that the stub domain's kernel does not have the device yet.
   private func isLate(_ text: String) -> Bool {
-    if case .stubDomain = route { text.contains("Could not open") } else { false }
+    route.stubDomain != nil && text.contains("Could not open")
   }
 
   /// Asks QEMU to take devices from the guest, and waits until it shows them no more.
   ///
   /// Returns those that are gone; of the others an outcome is noted. The caller must hold no lock.
   func withdraw(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+    if route.deviceModel == .traditional { return try withdrawByNodes(steps) }
     let names = Dictionary(
       steps.map { ($0.device, DeviceModelName($0.device)) }, uniquingKeysWith: { first, _ in first })
     let deadline = ContinuousClock.now + options.waitTimeout
@@ -153,7 +155,7 @@ extension DomainWorker {
         for (device, place) in places.sorted(by: { $0.key < $1.key }) {
           guard let entry = view.backEnd.entry(for: device) else { continue }
           listed[device] = entry
-          guard route == .deviceModel, entry.options.virtualSlot != place.slot else { continue }
+          guard !route.hasFrontEndDriver, entry.options.virtualSlot != place.slot else { continue }
           edits.append(
             .write(
               StorePath.backEnd(busID).child("\(EntryNode.vdevfn.rawValue)-\(entry.index)"),

@@ -51,8 +51,8 @@ final class DomainWorker {
   /// The domain whose PCI bus the devices are on: this one, or its stub domain.
   var busID: DomainID { busKey.id }
   /// The name that is written into that bus (`libxl__stub_dm_name`, libxl_dm.c, Xen 4.17).
-  var busName: String { if case .stubDomain = route { name + "-dm" } else { name } }
-  private var busKey: DomainKey { if case .stubDomain(let stub) = route { stub } else { key } }
+  var busName: String { route.stubDomain == nil ? name : name + "-dm" }
+  private var busKey: DomainKey { route.stubDomain ?? key }
 
   // MARK: The lock and the transaction
 
@@ -88,7 +88,7 @@ final class DomainWorker {
     guard let domain, domain.uuid == key.uuid else { return false }
     if mode == .cold, !domain.isPaused || domain.cpuTime > 0 { mode = .hot }
     var driver = domain
-    if case .stubDomain(let stub) = route {
+    if let stub = route.stubDomain {
       let found = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(stub.id) }
       guard let found, found.uuid == stub.uuid, !found.isShutDown, !found.isDying else { return false }
       driver = found

@@ -131,7 +131,8 @@ package struct HostStatus: Sendable {
       }
       return DeviceStatus(
         address: address, id: devices[address]?.facts?.id, label: declared?.label, attachment: attachment,
-        virtualAddress: domain.kind == .hvm ? place?.guestAddress : entry?.virtualAddress, options: entry?.options ?? saved[address]?.options,
+        virtualAddress: domain.kind == .hvm ? place?.guestAddress : entry?.virtualAddress,
+        options: entry?.options ?? saved[address]?.options,
         isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false,
         isSaved: saved[address] != nil, claim: devices[address]?.claim)
     }

@@ -1,5 +1,6 @@
 import Core
 import Reconciling
+import Synchronization
 import TestSupport
 import Testing
 
@@ -213,11 +214,75 @@ import Testing
 
   // MARK: Others
 
-  @Test func `qemu-traditional and PVH are refused with their reason`() throws {
-    model.store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_xen_traditional"
+  @Test func `PVH and unknown device models are refused with their reason`() throws {
+    model.store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_next"
     #expect(try plan([first]).steps.map(\.reason) == [.kindNotSupported])
     model.store[StorePath.toolstack(key.id).child("type").text] = "pvh"
     #expect(try plan([first]).steps.first?.evidence?.contains("PVH") == true)
+  }
+
+  // MARK: qemu-traditional
+
+  /// A qemu-traditional that answers each command at once with a word, or not at all.
+  private func answerCommands(in dm: UInt32, _ insertion: String?, _ removal: String?) {
+    let nodes = "/local/domain/\(dm)/device-model/6"
+    model.store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_xen_traditional"
+    model.store[nodes + "/state"] = "running"
+    model.store.whenIdle.withLock { hook in
+      hook = { store in
+        guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"] else { return false }
+        store[nodes + "/command"] = nil
+        guard let word = command == "pci-ins" ? insertion : removal else { return false }
+        store[nodes + "/seen"] =
+          (store[nodes + "/seen"] ?? "") + command + " " + (store[nodes + "/parameter"] ?? "") + ";"
+        if word == "pci-inserted" { store[nodes + "/parameter"] = "0x28" }
+        store[nodes + "/state"] = word
+        return true
+      }
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `qemu-traditional is asked by nodes, one device after the other`(hasStub: Bool) throws {
+    if hasStub { _ = addStub() }
+    let dm: UInt32 = hasStub ? 7 : 0
+    answerCommands(in: dm, "pci-inserted", "pci-removed")
+    let outcome = try apply([first, second], wait: .seconds(2))
+    #expect(results(outcome) == [.done, .done])
+    #expect(outcome.domains.first?.steps.first?.virtualAddress == PCIAddress(sbdf: 0x28))
+    #expect(try !plan([first, second]).hasChanges)
+    #expect(results(try apply([second], wait: .seconds(2))) == [.done])
+    #expect(
+      model.store["/local/domain/\(dm)/device-model/6/seen"]
+        == "pci-ins 0000:03:00.0,msitranslate=0,power_mgmt=0;pci-ins 0000:04:00.1,msitranslate=0,power_mgmt=0;"
+        + "pci-rem 0000:03:00.0;")
+    #expect(model.listed(hasStub ? 7 : 6) == [second])
+    #expect(model.store["/local/domain/\(dm)/device-model/6/state"] == "running")
+  }
+
+  @Test func `what qemu-traditional refuses is taken back, what it does not answer is unknown`() throws {
+    answerCommands(in: 0, "pci-insert-failed", nil)
+    #expect(results(try apply([first], wait: .seconds(2))) == [.failed])
+    #expect(model.listed(6).isEmpty)
+    #expect(model.owner(of: first) == nil)
+    answerCommands(in: 0, nil, nil)
+    #expect(results(try apply([first])) == [.unknown])
+    #expect(model.listed(6) == [first])
+    // The next run asks again, since nothing tells whether it was heard.
+    answerCommands(in: 0, "pci-inserted", nil)
+    #expect(results(try apply([first])) == [.done])
+    #expect(results(try apply([])) == [.unknown])
+    #expect(model.listed(6) == [first])
+  }
+
+  @Test func `an answer that nobody reads is read, and does not stand in the way for ever`() throws {
+    answerCommands(in: 0, "pci-inserted", "pci-removed")
+    try apply([first])
+    model.store["/local/domain/0/device-model/6/state"] = "pci-removed"
+    model.store["/local/domain/0/device-model/6/parameter"] = "0000:03:00.0"
+    #expect(results(try apply([])) == [.done])
+    #expect(model.listed(6).isEmpty)
+    #expect(model.store["/local/domain/0/device-model/6/seen"]?.contains("pci-rem") == false)
   }
 
   @Test func `a device moves from a PV guest to an HVM one`() throws {

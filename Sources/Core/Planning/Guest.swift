@@ -56,7 +56,7 @@ final class Guest {
   private static func obstacle(
     to domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
   ) -> (reason: Reason, evidence: String, remedy: String?)? {
-    if route == nil, domain.stubDomain == nil || domain.kind != .hvm || domain.deviceModel != .upstream {
+    if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil {
       return (.kindNotSupported, domain.kindText, domain.kindRemedy)
     }
     let condition = backEnd?.condition
@@ -92,19 +92,22 @@ extension ObservedDomain {
     guard stubDomainOf == nil else { return nil }
     switch kind {
     case .pv: return .frontEnd
-    case .hvm where deviceModel == .upstream:
-      guard stubDomain != nil else { return .deviceModel }
-      return stub.map { .stubDomain($0.key) }
-    case .hvm, .pvh, .unknown: return nil
+    case .hvm:
+      guard let version = knownDeviceModel else { return nil }
+      guard stubDomain != nil else { return .deviceModel(version) }
+      return stub.map { .stubDomain($0.key, version) }
+    case .pvh, .unknown: return nil
     }
   }
 
+  /// Which QEMU an HVM guest has, where Berth knows how to talk to it.
+  fileprivate var knownDeviceModel: DeviceModelVersion? {
+    kind == .hvm && deviceModel != .unknown ? deviceModel : nil
+  }
+
   fileprivate var kindText: String {
-    switch (kind, deviceModel) {
-    case (.hvm, .traditional?): "the domain is HVM with qemu-traditional"
-    case (.hvm, _): "the domain is HVM with an unknown device model"
-    default: "the domain is \(kind.rawValue.uppercased())"
-    }
+    kind == .hvm
+      ? "the domain is HVM with an unknown device model" : "the domain is \(kind.rawValue.uppercased())"
   }
 
   fileprivate var kindRemedy: String {
