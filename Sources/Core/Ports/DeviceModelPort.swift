@@ -25,6 +25,11 @@ package struct EmulatedDevice: Hashable, Sendable, Codable {
   }
 }
 
+extension EmulatedDevice {
+  /// The address the guest sees, on its first bus.
+  package var guestAddress: PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: function) }
+}
+
 /// A conversation with one guest's device model, while libxl's lock of it is held.
 ///
 /// Every call has the deadline of the conversation. After a failure of any code but `refused`, `duplicate` and
