@@ -44,7 +44,10 @@ struct SandboxView: View {
         lines.append(
           "    QEMU shows \(what) at \(place), \(device.name)" + (device.isLeaving ? ", asked to let go" : ""))
       }
-      for (seen, device) in domain.exported.sorted(by: { $0.key < $1.key }) where domain.guestDevices[seen] != device {
+      // An HVM guest has by QEMU what pciback holds for it.
+      let emulated = (domain.deviceModel?.devices ?? []).compactMap(\.address)
+      for (seen, device) in domain.exported.sorted(by: { $0.key < $1.key })
+      where domain.guestDevices[seen] != device && !emulated.contains(device) {
         lines.append("    exported, not in the guest: \(device) at \(seen)")
       }
     }

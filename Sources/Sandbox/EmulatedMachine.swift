@@ -31,13 +31,18 @@ struct EmulatedMachine {
     var host: PCIAddress?
     var real: HostDevice?
     var isPermissive = false
-    var isLeaving = false
+    /// When the guest was last asked to let go; nil where it was not.
+    var askedAt: Instant?
+    var isLeaving: Bool { askedAt != nil }
     /// When the guest lets go; nil where it does not, or is not asked yet.
     var leavesAt: Instant?
   }
 
   /// On Xen the machine has a host bridge, a PIIX3 and the platform device in its first slots.
   static let firstFreeSlot: UInt8 = 3
+  /// How long a request to let go excludes another: then the guest is asked again (`acpi_pcihp_device_unplug_request_cb`,
+  /// hw/acpi/pcihp.c).
+  private static let patience: Duration = .milliseconds(5)
   static let passthrough = "xen-pci-passthrough"
   static let bridge = "pci-bridge"
 
@@ -160,11 +165,11 @@ struct EmulatedMachine {
     guard let index = devices.firstIndex(where: { $0.id == id && !id.isEmpty }) else {
       throw QMPFailure(errorClass: "DeviceNotFound", text: "Device '\(id)' not found")
     }
-    // A real QEMU 7.2 says this for five milliseconds of its guest's time only, and then asks the guest again.
-    guard !devices[index].isLeaving else {
+    if let asked = devices[index].askedAt, now < asked + Self.patience {
       throw QMPFailure(text: "Device \(id) is already in the process of unplug")
     }
-    devices[index].isLeaving = true
+    devices[index].askedAt = now
+    guard devices[index].leavesAt == nil else { return }
     if isGuestRunning, answers == .normal || answers == .slow { devices[index].leavesAt = now + delay }
   }
 

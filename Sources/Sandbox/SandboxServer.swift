@@ -183,14 +183,10 @@ final class SandboxServer {
 
   private func end() {
     heldLocks.values.forEach { $0.release() }
-    for model in deviceModels.values {
-      // As below: what cannot be removed now is removed with the directory.
-      do throws(SandboxError) { try model.end() } catch { continue }
-    }
     daemon.stop()
     // The sandbox is at its end: a file that cannot be removed changes nothing of that.
-    try? Files.remove(paths.hypervisorSocket)
-    try? Files.remove(paths.storeSocket)
+    let sockets = [paths.hypervisorSocket, paths.storeSocket] + deviceModels.keys.map(paths.deviceModelSocket)
+    for socket in sockets { try? Files.remove(socket) }
   }
 }
 

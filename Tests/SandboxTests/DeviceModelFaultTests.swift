@@ -124,6 +124,20 @@ struct DeviceModelFaultTests {
     }
   }
 
+  @Test func `xl speaks with qemu-traditional`() async throws {
+    try await LiveSandbox.run(Scenarios.laboratory(domain: "kind: hvm\ndeviceModel: qemu-traditional")) { sandbox in
+      let attach = try await sandbox.xl("pci-attach", "pv1", "00:05.0@1c").run()
+      #expect(attach.status == 0, "\(attach.errors)")
+      #expect(try sandbox.emulated() == [names[0]])
+      try sandbox.wait(for: [
+        "/local/domain/0/device-model/1/state": "running", "/local/domain/0/backend/pci/1/0/vdevfn-0": "e0",
+      ])
+      let detach = try await sandbox.xl("pci-detach", "pv1", "00:05.0").run()
+      #expect(detach.status == 0, "\(detach.errors)")
+      #expect(try sandbox.emulated() == [])
+    }
+  }
+
   @Test func `qemu-traditional is silent where it is asked to be`() async throws {
     let scenario = Scenarios.laboratory(
       domain: "kind: hvm\ndeviceModel: qemu-traditional\nanswers: never\ndevices: [0000:00:05.0]",

@@ -54,6 +54,19 @@ struct StubDomainTests {
     }
   }
 
+  @Test(arguments: ["running", "cold"])
+  func `xl goes through both layers`(lifecycle: String) async throws {
+    try await guest("stubDomain: {}\nlifecycle: \(lifecycle)") { sandbox in
+      let attach = try await sandbox.xl("pci-attach", "pv1", "00:05.0").run()
+      #expect(attach.status == 0, "\(attach.errors)")
+      try sandbox.wait(for: [back + "/state": "4", front + "/state": "4", "/libxl/pci/0000-00-05-0/domid": "1"])
+      let (domain, stub) = (try sandbox.domain(1), try sandbox.domain(2))
+      #expect(domain.assigned == [devices[0]] && stub.guestDevices.values.sorted() == [devices[0]])
+      #expect(domain.grantedRanges == 2 && stub.grantedRanges == 2)
+      #expect(try sandbox.emulated() == [names[0]])
+    }
+  }
+
   @Test func `nobody answers while the stub domain is paused`() async throws {
     try await guest("stubDomain: {}\ndevices: [0000:00:05.0]\ndelay: 0s") { sandbox in
       let client = try sandbox.qmp()
