@@ -19,9 +19,9 @@ def run(stand):
     # How long an apply takes here, once its code is translated: what is killed must have been at something.
     longest = max([apply({"victim": wanted}).ended.seconds for wanted in (DEVICES, [], DEVICES, [])][2:])
     stand.wait(guest.wait_gone)
-    killed = 0
+    killed, rounds = 0, stand.rounds(ROUNDS)
     declared = []
-    for number in range(1, ROUNDS + 1):
+    for number in range(1, rounds + 1):
         was, declared = declared, sorted(chance.sample(DEVICES, chance.randint(0, len(DEVICES))))
         what = f"round {number}"
         delay = chance.uniform(0.02, longest)
@@ -43,5 +43,5 @@ def run(stand):
                   status=ended.status, converged=good)
         if not declared:
             stand.wait(guest.wait_gone)
-    stand.check(killed >= ROUNDS // 3, f"{killed} of {ROUNDS} were killed at work")
+    stand.check(killed >= rounds // 3, f"{killed} of {rounds} were killed at work")
     stand.measure("killed", killed)
