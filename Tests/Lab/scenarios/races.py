@@ -30,7 +30,17 @@ def run(stand):
     stand.measure("races", races)
     stand.measure("lost_berth", lost["berth"])
     stand.measure("lost_xl", lost["xl"])
+    stand.measure("race_pairs", {pair: tally([row for row in stand.table if row["pair"] == pair])
+                                 for pair in dict.fromkeys(row["pair"] for row in stand.table)})
     stand.equal(lost["berth"], 0, "devices that berth reported and the guest has not")
+
+
+def tally(rows):
+    """What became of a pair's races, counted in devices."""
+    devices = [row[side] for row in rows for side in ("left", "right")]
+    return {"races": len(rows), "reported": sum(" reported," in text for text in devices),
+            "attached": sum(text.endswith(" attached") for text in devices),
+            "lost": sum(text.endswith(" reported, not there") for text in devices)}
 
 
 def race(stand, pair, number, has_one, delay, lost):
