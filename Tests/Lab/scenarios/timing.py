@@ -44,7 +44,7 @@ def run(stand):
         stand.require(run_program("probe", command, str(guest.id), *devices).status == 0, f"the bare {command}")
 
     idle = []
-    for number in range(1, ROUNDS + 1):
+    for number in range(1, stand.rounds(ROUNDS) + 1):
         timed("xl", "attach", lambda: each("pci-attach"))
         timed("xl", "detach", lambda: each("pci-detach"))
         timed("berth", "attach", lambda: berth(devices))

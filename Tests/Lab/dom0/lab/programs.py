@@ -71,7 +71,8 @@ def xl(*arguments):
 
 def write_manifest(assignments, path=MANIFEST, prune=None):
     """`assignments` is {domain: [address or mapping, …]}. An address gets the id that the device there must have."""
-    assignments = {name: [{"address": device, "id": BY_ADDRESS[device].id} if device in BY_ADDRESS else device
+    assignments = {name: [{"address": device, "id": BY_ADDRESS[device].id}
+                          if isinstance(device, str) else device
                           for device in wanted] for name, wanted in assignments.items()}
     document = {"apiVersion": "berth/v1alpha1", "kind": "HostAssignments", "metadata": {"name": "lab"},
                 "spec": {"domains": {name: {"devices": devices} for name, devices in assignments.items()}}}
