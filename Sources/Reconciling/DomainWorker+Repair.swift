@@ -9,7 +9,9 @@ extension DomainWorker {
       guard case .present(let saved) = try savedConfiguration(userdata) else { return nil }
       let view = try transact(claimsOn: devices) { view -> (DomainView, [StoreEdit]) in
         let claims = steps.filter { $0.mendsClaim(of: key.id, in: view) }
-        return (view, claims.map { .write(.claim($0.device), key.id.description) })
+        let settles = steps.contains { $0.reason == .busUnsettled } && view.backEnd.condition == .holding
+        let settling = settles ? view.backEnd.settlingAtRest() : []
+        return (view, claims.map { .write(.claim($0.device), key.id.description) } + settling)
       }
       guard let view else { return nil }
       var mended = saved
@@ -25,6 +27,7 @@ extension DomainWorker {
         case .configOnly where entry == nil && view.claims[step.device] != key.id:
           mended = try asHostError { () throws(SavedConfigurationError) in try mended.removing([step.device]) }
           results.append(.done)
+        case .busUnsettled: results.append(.done)
         case .claimMissing, .claimForeign: results.append(step.mendsClaim(of: key.id, in: view) ? .done : .unchanged)
         default: results.append(.unchanged)
         }

@@ -108,6 +108,9 @@ extension Reason {
         + "guest still believes that it has the device. Applying detaches it for good, and attaches it where declared."
     case .leftoverIntent:
       "A run was killed. What it was about to do is on disk, and what it had done is looked up: it is ended or undone."
+    case .busUnsettled:
+      "libxl asks every bus for a round, also an HVM guest's, which nobody answers: the back end then stays at 7, and "
+        + "pciback exports and releases nothing more. Applying writes 3, where it rests."
     case .deviceModelLacks:
       "pciback holds the device for the guest, and QEMU does not show it: QEMU was started anew, or a run was killed "
         + "before it had asked. Applying asks QEMU."

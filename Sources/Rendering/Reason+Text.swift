@@ -48,6 +48,7 @@ extension Reason {
     case .nameCollision: "QEMU cannot tell it from another device of the domain"
     case .deviceModelLacks: "in the back end, and not shown to the guest by QEMU"
     case .deviceModelOnly: "shown to the guest by QEMU, and not in the back end"
+    case .busUnsettled: "pciback waits in a state in which it exports nothing"
     }
   }
 
@@ -85,7 +86,7 @@ extension Reason {
     case .stubDomainAbsent: "see `xl list`; run again when the stub domain runs"
     case .nameCollision: "give one of the two to another domain"
     case .configOnly, .storeOnly, .claimMissing, .claimStale, .exportPending, .halfRemoved, .overwritten,
-      .leftoverIntent, .deviceModelLacks, .deviceModelOnly:
+      .leftoverIntent, .deviceModelLacks, .deviceModelOnly, .busUnsettled:
       nil
     case .claimForeign: "see which of the two domains should have the device, and detach it from the other"
     case .duplicateEntry, .revokedButListed: "shut the domain down and start it again: that builds the back end anew"

@@ -6,6 +6,15 @@ extension Planner {
     if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
       steps.append(step(wanted, .repair, .storeOnly, evidence: "the saved configuration lacks it, and gets it"))
     }
+    if let bus = domain.backEnd, bus.condition == .holding, !bus.settlingAtRest().isEmpty,
+      wanted.address == firstListed(in: domain)
+    {
+      steps.append(
+        step(
+          wanted, .repair, .busUnsettled,
+          evidence:
+            "another toolstack left the back end at \(bus.state), where pciback exports nothing more: 3 is written"))
+    }
     let claim = devices[wanted.address]?.claim
     if claim == nil {
       steps.append(step(wanted, .repair, .claimMissing, evidence: "its claim is gone, and is written again"))
@@ -19,6 +28,12 @@ extension Planner {
       }
     }
     return steps
+  }
+
+  /// The first declared device that the domain's bus lists: what is wrong with the bus is told of this one alone.
+  private func firstListed(in domain: Guest) -> PCIAddress? {
+    let listed = Set(domain.entries.compactMap(\.device))
+    return (declaredDevices[domain.name] ?? []).filter(listed.contains).min()
   }
 
   /// What the domain has and the manifest does not declare for it.

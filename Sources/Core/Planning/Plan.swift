@@ -154,6 +154,7 @@ package enum Reason: String, Sendable, Codable, CaseIterable {
   case leftoverIntent = "leftover-intent"
   case deviceModelLacks = "device-model-lacks"
   case deviceModelOnly = "device-model-only"
+  case busUnsettled = "bus-unsettled"
 }
 
 /// One device's step in a domain.
