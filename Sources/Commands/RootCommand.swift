@@ -16,6 +16,7 @@ struct RootCommand: ParsableCommand {
     version: berthVersion,
     subcommands: [
       PlanCommand.self, ApplyCommand.self, StatusCommand.self, ValidateCommand.self, SchemaCommand.self,
+      ExplainCommand.self,
       SandboxCommand.self,
     ])
 

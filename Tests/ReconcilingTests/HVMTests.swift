@@ -127,6 +127,23 @@ import Testing
     #expect(model.listed(6) == [first, second])
   }
 
+  @Test func `a device that another guest's QEMU still shows goes to nobody`() throws {
+    model.addDomain(3, "pv")
+    // What a forced xl pci-detach leaves: a saved line, and QEMU that was never told.
+    try apply([second])
+    model.putEmulated(6, first, slot: 9)
+    var desired = DesiredState(domains: [DesiredDomain(name: "pv", devices: [DesiredDevice(address: first)])])
+    desired.policy.prune = .never
+    func steps() throws -> [PlannedStep] {
+      makePlan(desired: desired, observation: try Observer(host: model.host).observe(desired: desired)).steps
+        .filter { $0.device == first && $0.action != .drift }
+    }
+    #expect(try steps().map(\.reason) == [.attachedElsewhere])
+    #expect(try steps().first?.evidence?.contains("gpu-vm") == true)
+    model.removeEmulated(6, first)
+    #expect(try steps().map(\.action) == [.attach])
+  }
+
   @Test func `a bus that xl left at 7 is brought back to 3, and its waiting device exported`() throws {
     try apply([first])
     let back = StorePath.backEnd(key.id)

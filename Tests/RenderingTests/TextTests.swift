@@ -20,6 +20,16 @@ import Testing
     #expect(try #require(reason.remedy).count > 8)
   }
 
+  @Test func `every name is explained once, in whole sentences`() {
+    let names = Explanation.all.map(\.name)
+    #expect(Set(names).count == names.count)
+    #expect(Set(names) == Set(Reason.allCases.map(\.rawValue) + HostDrift.Kind.allCases.map(\.rawValue)))
+    for explanation in Explanation.all {
+      #expect(explanation.cause.hasSuffix("."), "\(explanation.name)")
+      #expect(explanation.cause.count > 40, "\(explanation.name)")
+    }
+  }
+
   @Test func `a remedy names the device and the domain`() throws {
     let device = try Samples.address("03:00.0")
     #expect(

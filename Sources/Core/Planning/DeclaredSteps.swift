@@ -100,6 +100,12 @@ extension Planner {
         evidence: "domain \(leftover) is gone, and dom0's kernel still holds the device for it",
         remedy: "xenstore-rm \(StorePath.backEndHome(leftover)) makes the kernel let go; see xl list first")
     }
+    if let other = shower(of: address, besides: domain) {
+      return step(
+        wanted, .blocked, .attachedElsewhere,
+        evidence: "QEMU of \(other.name) (domain \(other.id)) still shows it to its guest",
+        remedy: "it is free when that guest lets go, or is destroyed; an apply for \(other.name) asks again")
+    }
     guard facts.isOnPCIBack else {
       return step(
         wanted, .blocked, .notAssignable,
@@ -121,6 +127,16 @@ extension Planner {
     var attach = step(wanted, .attach, .declared)
     if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
     return attach
+  }
+
+  /// Another guest that reaches the device through QEMU, though its back end does not list it: a removal that was forced,
+  /// or that the guest has not ended.
+  private func shower(of address: PCIAddress, besides domain: Guest) -> Guest? {
+    let name = DeviceModelName(address)
+    return (shown[name] ?? []).compactMap { living[$0] }.first { other in
+      // Names lack the segment: a device that is listed there under the name is the one that is shown.
+      other.id != domain.id && !other.entries.contains { $0.device.map { DeviceModelName($0) } == name }
+    }
   }
 
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.

@@ -72,6 +72,8 @@ struct Planner {
   let abandoned: [DomainKey: Set<PCIAddress>]
   /// The domains that have each device in `abandoned`, in order.
   let abandoners: [PCIAddress: [DomainID]]
+  /// The guests that QEMU shows a device of each name to.
+  let shown: [DeviceModelName: [DomainID]]
   /// Where each device is declared.
   let declarations: [PCIAddress: String]
   /// What is declared for each domain.
@@ -95,6 +97,11 @@ struct Planner {
       }
     }
     self.listings = listings
+    var shown: [DeviceModelName: [DomainID]] = [:]
+    for domain in domains {
+      for device in domain.observed.emulated ?? [] { shown[device.name, default: []].append(domain.id) }
+    }
+    self.shown = shown
     leftoverListings = Dictionary(
       observation.leftoverBackEnds.filter { $0.hasKernelObject != false }.flatMap { backEnd in
         backEnd.entries.compactMap { entry in entry.device.map { ($0, backEnd.domain) } }

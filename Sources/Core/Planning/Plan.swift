@@ -225,7 +225,7 @@ package enum RecordChange: Hashable, Sendable, Codable {
 
 /// A difference that belongs to no living domain.
 package struct HostDrift: Hashable, Sendable, Codable {
-  package enum Kind: String, Sendable, Codable {
+  package enum Kind: String, Sendable, Codable, CaseIterable {
     /// A back end whose domain is gone.
     case leakedBackEnd = "leaked-back-end"
     /// A claim by a domain that is gone.
