@@ -9,6 +9,7 @@ import time
 
 from .devices import BY_ADDRESS, DEVICES
 from .guests import Guest
+from .hvm import HVMGuest
 from .programs import exists, kernel_log, log, run, xl
 from .waiting import Consoles, Store, TimedOut
 
@@ -35,7 +36,14 @@ class Stand:
 
     def guest(self, name, **options):
         """Creates a guest. One that is not paused has started when this returns."""
-        guest = Guest(self.store, self.consoles, name).create(**options)
+        return self._start(Guest(self.store, self.consoles, name), options)
+
+    def hvm_guest(self, name, **options):
+        """The same for an HVM guest, with QEMU in dom0."""
+        return self._start(HVMGuest(self.store, self.consoles, name), options)
+
+    def _start(self, guest, options):
+        guest.create(**options)
         self.guests.append(guest)
         if not options.get("paused"):
             guest.wait_up()

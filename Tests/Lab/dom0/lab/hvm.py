@@ -1,0 +1,103 @@
+"""HVM guests: QEMU in dom0 shows them their devices, and a PV domain can stand in for a stub domain."""
+
+import json
+import socket
+
+from .devices import BY_ADDRESS
+from .guests import HVM, Guest
+from .programs import exists, log, run
+
+# Booting as a PC does takes emulation several times as long as a PV guest's start.
+BOOT_SECONDS = 900
+QMP_SECONDS = 60
+
+
+class HVMGuest(Guest):
+    """An HVM domain, or one whose devices go through a stub domain."""
+
+    kind = HVM
+    boot_seconds = BOOT_SECONDS
+    stub = None
+
+    def through(self, stub):
+        """Makes a PV guest this one's stub domain, as far as a toolstack can tell. QEMU stays in dom0."""
+        self.stub = stub
+        self.store.write(f"/local/domain/{self.id}/image/device-model-domid", str(stub.id))
+        self.store.write(f"/local/domain/{stub.id}/target", str(self.id))
+
+    @property
+    def bus(self):
+        """The domain whose back end has the devices."""
+        return self.stub or self
+
+    def emulated(self):
+        """{QEMU's name: "slot.function"} of what QEMU shows the guest and has a name."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(QMP_SECONDS)
+            line.connect(f"/var/run/xen/qmp-libxl-{self.id}")
+            with line.makefile("rw", encoding="utf-8", newline="\r\n") as file:
+                file.readline()
+                for command in ("qmp_capabilities", "query-pci"):
+                    file.write(json.dumps({"execute": command, "id": command}) + "\r\n")
+                    file.flush()
+                    answer = {}
+                    while answer.get("id") != command:
+                        answer = json.loads(file.readline())
+        found = {}
+        for bus in answer["return"]:
+            for device in bus["devices"]:
+                if device["qdev_id"]:
+                    found[device["qdev_id"]] = f"{device['slot']:02x}.{device['function']}"
+        log(f"QEMU shows {self.name}: {found}")
+        return found
+
+    def passed(self):
+        """What it tells of the lab's devices; a PC has others of its own."""
+        ids = {device.id for device in BY_ADDRESS.values()}
+        return [device for device in self.devices() if device["id"] in ids]
+
+
+def qemu_name(address):
+    _, bus, place = address.split(":")
+    return f"pci-pt-{bus}_{place}"
+
+
+def settled(stand, guest, wanted, what, console=True):
+    """Holds every place where the truth is kept to `wanted`: the guest first, then QEMU, then the rest."""
+    wanted = sorted(wanted)
+    emulated = guest.emulated()
+    stand.equal(sorted(emulated), sorted(map(qemu_name, wanted)), f"{what}: QEMU shows")
+    if console:
+        places = sorted(f"0000:00:{place}" for place in emulated.values())
+
+        def has_them(_):
+            return sorted(device["at"] for device in guest.passed()) == places
+        stand.wait(guest.wait_devices, has_them, f"{len(wanted)} devices where QEMU shows them", BOOT_SECONDS)
+
+        def has_drivers(_):
+            macs = sorted(BY_ADDRESS[address].mac for address in wanted if BY_ADDRESS[address].driver)
+            return sorted(filter(None, (device.get("mac") for device in guest.passed()))) == macs
+        stand.wait(guest.wait_devices, has_drivers, "the cards with their drivers", BOOT_SECONDS)
+    bus = guest.bus
+    entries = stand.entries(bus)
+    stand.equal(sorted(entry["dev"] for entry in entries or []), wanted, f"{what}: the back end lists")
+    if wanted:
+        stand.equal({entry["state"] for entry in entries or []}, {"3"}, f"{what}: the entries' states")
+        state = stand.store.read(bus.back_end + "/state")
+        stand.equal(state, "4" if guest.stub else "3", f"{what}: the back end's state")
+    else:
+        stand.equal(exists(bus.kernel_object), entries is not None, f"{what}: the kernel's object of the bus")
+    saved = guest.userdata()
+    stand.equal(sorted(stand.saved(saved)), wanted, f"{what}: libxl's saved configuration")
+    slots = {address: device.get("vdevfn", 0) >> 3
+             for address, device in zip(stand.saved(saved), (saved or {}).get("pcidevs", []))}
+    stand.equal(slots, {address: int(emulated.get(qemu_name(address), "0").split(".")[0], 16) for address in wanted},
+                f"{what}: the slots that are saved")
+    if not guest.stub:
+        # libxl looks for the devices of a guest with a stub domain where they never are.
+        stand.equal(sorted(stand.pci_list(guest)), wanted, f"{what}: xl pci-list")
+    claims = sorted(address for address, owner in stand.claims().items() if owner == guest.id)
+    stand.equal(claims, wanted, f"{what}: claims")
+    addresses = list(BY_ADDRESS)
+    stand.equal(stand.assigned(addresses), set(wanted), f"{what}: assigned, says the hypervisor")
+    run("berth", "status")

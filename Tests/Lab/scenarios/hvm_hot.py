@@ -1,0 +1,47 @@
+"""A running HVM guest gets and loses devices through QEMU in dom0: two, a slot of choice, beside xl, paused, all gone."""
+
+from lab.devices import BY_ADDRESS
+from lab.hvm import settled
+from lab.programs import apply, berth, xl
+
+SECONDS = 3600
+E1000, PLAIN, OTHER, THIRD = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0", "0000:00:09.0"
+
+
+def run(stand):
+    guest = stand.hvm_guest("hvm")
+
+    def step(wanted, what, declared=None):
+        answer = apply({"hvm": declared or wanted})
+        stand.require(answer.status == 0, f"{what}: exit status {answer.status}")
+        stand.equal(set(answer.results().values()), {"done"}, f"{what}: results")
+        settled(stand, guest, wanted, what)
+
+    step([E1000, PLAIN], "first two")
+    again = apply({"hvm": [E1000, PLAIN]})
+    stand.equal((again.status, again.document.get("changed")), (0, False), "once more: nothing")
+
+    place = {"address": OTHER, "id": BY_ADDRESS[OTHER].id, "virtualSlot": 13}
+    step([E1000, PLAIN, OTHER], "a slot of choice", declared=[E1000, PLAIN, place])
+    stand.equal(guest.emulated().get("pci-pt-00_08.0"), "0d.0", "QEMU shows it at that slot")
+    stand.equal(berth("plan", {"hvm": [E1000, PLAIN, place]}, "--detailed-exitcode").status, 0, "nothing left to plan")
+
+    # The guest has to let go of a device, and a paused one cannot.
+    xl("pause", "hvm")
+    answer = apply({"hvm": [E1000, PLAIN]}, timeout="5s")
+    stand.equal(answer.status, 7, "a paused guest's detach: exit status")
+    settled(stand, guest, [E1000, PLAIN, OTHER], "paused", console=False)
+    xl("unpause", "hvm")
+    step([E1000, PLAIN], "unpaused and detached")
+
+    # xl's second attach leaves the back end at 7, where pciback exports nothing more.
+    stand.equal(xl("pci-attach", "hvm", THIRD).status, 0, "xl attaches one")
+    stand.equal(stand.store.read(guest.back_end + "/state"), "7", "and leaves the back end at 7")
+    step([E1000, PLAIN, THIRD], "adopted from xl, and the back end mended")
+
+    step([PLAIN], "all but one detached")
+    step([], "all detached")
+    stand.wait(guest.wait_gone)
+    step([E1000], "attached again")
+    xl("destroy", "hvm")
+    stand.equal(stand.claims(), {}, "no claim outlives the guest")
