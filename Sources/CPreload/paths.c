@@ -191,36 +191,66 @@ int glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_
     return result;
 }
 
+/* A path too long for a socket's address, named through its directory's descriptor, which the caller closes. */
+static int shorten(const char *path, struct sockaddr_un *replacement)
+{
+    char directory[PATH_MAX];
+    const char *name = strrchr(path, '/');
+    if (!name || snprintf(directory, sizeof directory, "%.*s", (int)(name - path), path) >= (int)sizeof directory)
+        return -1;
+    int folder = (int)syscall(SYS_openat, AT_FDCWD, directory, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (folder >= 0)
+        snprintf(replacement->sun_path, sizeof replacement->sun_path, "/proc/self/fd/%d%s", folder, name);
+    return folder;
+}
+
+/* `folder` is a descriptor to close after the use of what is returned, or -1. */
 static const struct sockaddr *redirect_socket(const struct sockaddr *address, socklen_t *length,
-                                              struct sockaddr_un *replacement)
+                                              struct sockaddr_un *replacement, int *folder)
 {
     char buffer[PATH_MAX];
+    *folder = -1;
     if (!address || address->sa_family != AF_UNIX)
         return address;
     const struct sockaddr_un *given = (const struct sockaddr_un *)address;
     const char *path = redirect(given->sun_path, buffer);
-    if (path == given->sun_path || strlen(path) >= sizeof replacement->sun_path)
+    if (path == given->sun_path)
         return address;
     memset(replacement, 0, sizeof *replacement);
     replacement->sun_family = AF_UNIX;
-    strcpy(replacement->sun_path, path);
+    if (strlen(path) < sizeof replacement->sun_path)
+        strcpy(replacement->sun_path, path);
+    else
+        *folder = shorten(path, replacement);
     *length = sizeof *replacement;
     return (const struct sockaddr *)replacement;
+}
+
+/* Closes what a redirection needed; the result and its errno stay. */
+static int finish(int result, int folder)
+{
+    int error = errno;
+    if (folder >= 0)
+        close(folder);
+    errno = error;
+    return result;
 }
 
 /* oxenstored's socket has its path compiled in; so have newer clients. */
 int bind(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_un replacement;
-    const struct sockaddr *used = redirect_socket(address, &length, &replacement);
-    return (int)syscall(SYS_bind, fd, used, length);
+    int folder;
+    const struct sockaddr *used = redirect_socket(address, &length, &replacement, &folder);
+    return finish((int)syscall(SYS_bind, fd, used, length), folder);
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_un replacement;
-    const struct sockaddr *used = redirect_socket(address, &length, &replacement);
-    return (int)syscall(SYS_connect, fd, used, length);
+    int folder;
+    const struct sockaddr *used = redirect_socket(address, &length, &replacement, &folder);
+    return finish((int)syscall(SYS_connect, fd, used, length), folder);
 }
 
 /* oxenstored raises its limit of open files at start-up and gives up where it may not: take what is allowed. */

@@ -15,7 +15,8 @@ struct SandboxCommand: ParsableCommand {
     subcommands: [
       SandboxStartCommand.self, SandboxStopCommand.self, SandboxStatusCommand.self, SandboxPauseCommand.self,
       SandboxUnpauseCommand.self, SandboxStartDomainCommand.self, SandboxDestroyCommand.self,
-      SandboxAnswersCommand.self, SandboxLockCommand.self, SandboxUnlockCommand.self, SandboxServeCommand.self,
+      SandboxAnswersCommand.self, SandboxDeviceModelCommand.self, SandboxRestartStubCommand.self,
+      SandboxLockCommand.self, SandboxUnlockCommand.self, SandboxServeCommand.self,
     ])
 }
 

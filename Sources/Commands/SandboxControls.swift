@@ -67,6 +67,39 @@ struct SandboxAnswersCommand: SandboxRequest {
   }
 }
 
+/// `berth sandbox device-model DOMAIN HOW`.
+struct SandboxDeviceModelCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(
+    commandName: "device-model", abstract: "Say what is wrong with an HVM domain's QEMU from now on.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @Argument(
+    help: ArgumentHelp(
+      """
+      normal, or one of \(DeviceModelFault.Kind.allCases.map(\.rawValue).joined(separator: ", ")). One that was gone \
+      or crashed begins anew with normal, without devices.
+      """))
+  var how: String
+  @Option(help: "The QMP command it happens to, or greeting; otherwise any. Of refuses, device_add.")
+  var command: String?
+  @Option(help: "How often it happens; otherwise always.") var times: Int?
+  @Option(help: "QEMU's words for a refusal.") var text: String?
+  @OptionGroup var global: GlobalOptions
+  var request: String {
+    "device-model \(domain) \(how) \(command ?? "-") \(times.map { "\($0)" } ?? "-")"
+      + (text.map { " " + $0.split(separator: "\n").joined(separator: " ") } ?? "")
+  }
+}
+
+/// `berth sandbox restart-stub DOMAIN`.
+struct SandboxRestartStubCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(
+    commandName: "restart-stub",
+    abstract: "End a domain's stub domain and start another, whose QEMU has no devices.")
+  @Argument(help: "The HVM domain's name or number.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "restart-stub \(domain)" }
+}
+
 /// `berth sandbox lock DOMAIN`.
 struct SandboxLockCommand: SandboxRequest {
   static let configuration = CommandConfiguration(

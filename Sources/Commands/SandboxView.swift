@@ -28,11 +28,26 @@ struct SandboxView: View {
       parts.append(domain.isShutDown ? "shut down" : domain.isPaused ? "paused" : "running")
       if domain.answers != .normal { parts.append("answers \(domain.answers.rawValue)") }
       if domain.isLockHeld { parts.append("lock held") }
+      if let stub = domain.stubDomain { parts.append("QEMU in domain \(stub)") }
+      if let target = domain.target { parts.append("stub domain of \(target)") }
+      if let model = domain.deviceModel {
+        parts += model.isRunning ? [] : ["no QEMU"]
+        parts += model.faults.map { "QEMU \($0.rawValue)" }
+      }
       lines.append("\(domain.name)  \(parts.joined(separator: ", "))")
       for (seen, device) in domain.guestDevices.sorted(by: { $0.key < $1.key }) {
         lines.append("    the guest has \(device) at \(seen)")
       }
-      for (seen, device) in domain.exported.sorted(by: { $0.key < $1.key }) where domain.guestDevices[seen] != device {
+      for device in domain.deviceModel?.devices ?? [] {
+        let place = hex(UInt64(device.slot), 2) + "." + hex(UInt64(device.function), 1)
+        let what = device.address.map { "\($0)" } ?? "a bridge"
+        lines.append(
+          "    QEMU shows \(what) at \(place), \(device.name)" + (device.isLeaving ? ", asked to let go" : ""))
+      }
+      // An HVM guest has by QEMU what pciback holds for it.
+      let emulated = (domain.deviceModel?.devices ?? []).compactMap(\.address)
+      for (seen, device) in domain.exported.sorted(by: { $0.key < $1.key })
+      where domain.guestDevices[seen] != device && !emulated.contains(device) {
         lines.append("    exported, not in the guest: \(device) at \(seen)")
       }
     }

@@ -16,6 +16,9 @@ struct Descriptor: ~Copyable, Sendable {
     number = try retrying("open") { unsafe open(path, flags | O_CLOEXEC, mode) }
   }
 
+  /// Takes over what a call opened.
+  init(opened number: Int32) { self.number = number }
+
   deinit { _ = close(number) }
 
   /// Reads to the end. `EFBIG` where there are more than `most` bytes.

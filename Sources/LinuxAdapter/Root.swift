@@ -16,6 +16,8 @@ struct Root: Sendable {
 
   /// libxl's userdata files (`libxl__userdata_path`, libxl_dom.c, Xen 4.17).
   var userdata: String { prefix + "/var/lib/xen" }
+  /// Device models' sockets (`libxl__qemu_qmp_path`, Xen 4.17). Distributions link `/var/run` to `/run`.
+  var deviceModelSockets: String { prefix + "/var/run/xen" }
   /// What Berth owns, one file a domain. Survives a reboot of the host.
   var ownership: String { prefix + "/var/lib/berth/domains" }
   /// What Berth is about to do. Goes with a reboot, as the domains do.

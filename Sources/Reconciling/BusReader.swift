@@ -3,6 +3,7 @@ import Core
 /// Reads one domain's PCI bus, through a transaction or beside one.
 struct BusReader {
   let domain: DomainID
+  var hasFrontEndDriver = true
 
   /// Reads every node a decision about the bus depends on.
   ///
@@ -28,7 +29,7 @@ struct BusReader {
       if let present { return present.contains(name) }
       return try read(path.child(name)) != nil
     }
-    var backEnd = BackEnd(domain: domain, hasKernelObject: kernelObject)
+    var backEnd = BackEnd(domain: domain, hasFrontEndDriver: hasFrontEndDriver, hasKernelObject: kernelObject)
     backEnd.count = DeviceCount(try node("num_devs"))
     backEnd.state = StateNode(try node("state"))
     backEnd.online = try node("online")
@@ -78,13 +79,21 @@ struct DomainView {
   var claims: [PCIAddress: DomainID]
 
   init(
-    of key: DomainKey, claimsOn devices: [PCIAddress], kernelObject: Bool?,
+    of key: DomainKey, _ route: DeviceRoute, claimsOn devices: [PCIAddress], kernelObject: Bool?,
     in access: borrowing any StoreAccess & ~Copyable
   ) throws(StoreError) {
     isAlive = try access.read(StorePath.home(key.id).child("vm")) == "/vm/\(key.uuid)"
+    if let stub = route.stubDomain {
+      // The stub domain may have been started anew, as another domain: the two must name each other still.
+      let isStub = try access.read(.stubDomain(of: key.id)) == stub.id.description
+      let isGuest = try access.read(StorePath.home(stub.id).child("target")) == key.id.description
+      let lives = try access.read(StorePath.home(stub.id).child("vm")) == "/vm/\(stub.uuid)"
+      isAlive = isAlive && isStub && isGuest && lives
+    }
     // Part of the ground, though a PV guest's type never changes: a new domain of this number might be another kind.
     _ = try access.read(StorePath.toolstack(key.id).child("type"))
-    backEnd = try BusReader(domain: key.id).read(kernelObject: kernelObject) { (path) throws(StoreError) in
+    let reader = BusReader(domain: route.busDomain(of: key.id), hasFrontEndDriver: route.hasFrontEndDriver)
+    backEnd = try reader.read(kernelObject: kernelObject) { (path) throws(StoreError) in
       try access.read(path)
     }
     claims = [:]

@@ -15,17 +15,43 @@ struct DomainObserver {
     let key = DomainKey(id: domain.id, uuid: domain.uuid)
     let saved = try savedDevices(of: key)
     var observed = ObservedDomain(
-      id: domain.id, uuid: domain.uuid, name: name, kind: kind,
-      lifecycle: lifecycle(of: domain, hasHome: vm != nil, saved: saved), saved: saved)
+      id: domain.id, uuid: domain.uuid, name: name, kind: kind, lifecycle: .destroying, saved: saved)
     if domain.isHardwareVirtualised {
-      observed.stubDomain = try number(at: home.child("image").child("device-model-domid"))
-        .flatMap { $0 == .zero ? nil : $0 }
+      observed.stubDomain = try number(at: .stubDomain(of: domain.id)).flatMap { $0 == .zero ? nil : $0 }
     } else {
       observed.stubDomainOf = try number(at: home.child("target"))
     }
-    observed.backEnd = try backEnd(of: domain.id)
+    observed.lifecycle = lifecycle(
+      of: domain, hasHome: vm != nil, isBuilt: saved != .absent || observed.stubDomainOf != nil)
+    observed.backEnd = try backEnd(of: domain.id, hasFrontEndDriver: !domain.isHardwareVirtualised)
+    if kind == .hvm {
+      observed.deviceModel = try deviceModel(of: domain.id)
+      if isDeclared(name) || observed.mayBeEmulated { observed.emulated = try emulated(in: observed) }
+    }
     return observed
   }
+
+  private func deviceModel(of domain: DomainID) throws(HostError) -> DeviceModelVersion {
+    guard let version = try read(StorePath.toolstack(domain).child("dm-version")) else { return .traditional }
+    return DeviceModelVersion(rawValue: version) ?? .unknown
+  }
+
+  /// What QEMU shows the guest; nil where it cannot be asked now: it is then not known, and no failure of a look.
+  private func emulated(in domain: ObservedDomain) throws(HostError) -> [EmulatedDevice]? {
+    guard domain.deviceModel == .upstream, [.running, .cold, .paused].contains(domain.lifecycle) else { return nil }
+    do throws(HostError) {
+      return try host.deviceModels.withDeviceModel(of: domain.key, until: .now + Self.deviceModelPatience) {
+        (qemu) throws(HostError) in
+        try asHostError { () throws(DeviceModelError) in try qemu.devices() }
+      }
+    } catch {
+      if case .deviceModel = error { return nil }
+      throw error
+    }
+  }
+
+  /// How long a look waits for one device model, which another toolstack may be talking to.
+  private static let deviceModelPatience = Duration.seconds(2)
 
   private func read(_ path: StorePath) throws(HostError) -> String? {
     try asHostError { () throws(StoreError) in try store.read(path) }
@@ -41,13 +67,13 @@ struct DomainObserver {
   }
 
   private func lifecycle(
-    of domain: HypervisorDomain, hasHome: Bool, saved: SavedDevices
+    of domain: HypervisorDomain, hasHome: Bool, isBuilt: Bool
   ) -> DomainLifecycle {
     if domain.isDying || !hasHome { return .destroying }
     if domain.isShutDown { return .shutdown }
-    // libxl stores the configuration last of all, after the devices and before the first unpause
+    // A stub domain never has one. libxl stores the configuration last of all, after the devices and before the first unpause
     // (`domcreate_complete`, tools/libs/light/libxl_create.c, Xen 4.17).
-    if saved == .absent { return .building }
+    if !isBuilt { return .building }
     if domain.isPaused { return domain.cpuTime == 0 ? .cold : .paused }
     return .running
   }
@@ -66,12 +92,13 @@ struct DomainObserver {
     }
   }
 
-  private func backEnd(of domain: DomainID) throws(HostError) -> BackEnd? {
+  private func backEnd(of domain: DomainID, hasFrontEndDriver: Bool) throws(HostError) -> BackEnd? {
     let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
-    let reader = BusReader(domain: domain)
+    let reader = BusReader(domain: domain, hasFrontEndDriver: hasFrontEndDriver)
     return try asHostError { () throws(StoreError) in
       guard let listing = try store.list(.backEnd(domain)), !listing.isEmpty else {
-        return object ? BackEnd(domain: domain, hasKernelObject: true) : nil
+        return object
+          ? BackEnd(domain: domain, hasFrontEndDriver: hasFrontEndDriver, hasKernelObject: true) : nil
       }
       let seen = try reader.read(listing: listing, kernelObject: object) { (path) throws(StoreError) in
         try store.read(path)
@@ -86,5 +113,14 @@ struct DomainObserver {
           })
       }
     }
+  }
+}
+
+extension ObservedDomain {
+  /// Whether some store says that the domain has devices, or had: only then QEMU is worth asking.
+  fileprivate var mayBeEmulated: Bool {
+    if backEnd?.entries.isEmpty == false { return true }
+    if case .devices(let saved) = saved { return !saved.isEmpty }
+    return false
   }
 }

@@ -88,8 +88,11 @@ extension DomainWorker {
       switch try awaitTaken(devices, base: base, until: deadline) {
       case .satisfied(.taken(let bus)):
         guard try audit(devices, bus, log: log) else { continue }
-        try concludeTaken(held, bus)
-        return try intent.finish()
+        guard route.hasDeviceModel else {
+          try concludeTaken(held, bus, at: [:])
+          return try intent.finish()
+        }
+        return try concludeShown(held, bus, try show(held), intent: intent)
       case .satisfied(.lost(let lost, _)):
         sawOthers = true
         let detached = try detachedByOthers(lost)
@@ -117,7 +120,9 @@ extension DomainWorker {
         }
         // Exported, and the guest has not looked: it missed that an earlier bus went and this one came.
         let bus = try look().backEnd
-        guard !isRebuilt, bus.state.state == .initialised, bus.frontEndState.state == .initialising else {
+        guard route.hasFrontEndDriver, !isRebuilt, bus.state.state == .initialised,
+          bus.frontEndState.state == .initialising
+        else {
           return try giveUp(held, intent: intent)
         }
         isRebuilt = true
@@ -144,14 +149,49 @@ extension DomainWorker {
     if kicked == true { noteRound() }
   }
 
-  private func concludeTaken(_ held: [Held], _ bus: BackEnd) throws(Stop) {
+  /// Of devices that are on the bus and that QEMU was asked to show.
+  private func concludeShown(_ held: [Held], _ bus: BackEnd, _ shown: Shown, intent: HeldIntent) throws(Stop) {
+    try recordPlaces(shown.places, of: held)
+    try concludeTaken(held.filter { shown.places[$0.step.device] != nil }, bus, at: shown.places)
+    let refused = held.filter { shown.refused[$0.step.device] != nil && shown.places[$0.step.device] == nil }
+    let rest = held.filter { shown.refused[$0.step.device] == nil && shown.places[$0.step.device] == nil }
+    conclude(
+      rest.map(\.step), .unknown,
+      (shown.open ?? "QEMU took it and does not show it") + "; left as it is, the next apply takes it up")
+    var isOpen = !rest.isEmpty
+    if !refused.isEmpty, try !takeOut(refused, shown.refused) { isOpen = true }
+    if isOpen { intent.leave() } else { try intent.finish() }
+  }
+
+  /// Takes devices that QEMU refused off the bus again: the guest never had them. False where that did not end.
+  private func takeOut(_ held: [Held], _ words: [PCIAddress: String]) throws(Stop) -> Bool {
+    // What was on the bus before this run stays there.
+    let ours = held.filter(\.isAssignedHere)
+    let isOut = try clearBus(of: Set(ours.map(\.step.device)))
+    if isOut {
+      release(ours)
+      try unmark(Set(ours.map(\.step.device)))
+      try forget(ours.map(\.step))
+    }
+    for held in held {
+      conclude(
+        [held.step], .failed, "QEMU refused it: \(words[held.step.device] ?? "")",
+        isUndone: isOut && held.isAssignedHere)
+    }
+    return isOut
+  }
+
+  private func concludeTaken(
+    _ held: [Held], _ bus: BackEnd, at places: [PCIAddress: EmulatedDevice]
+  ) throws(Stop) {
     try recordExports(held.compactMap { bus.entry(for: $0.step.device) })
     for held in held {
       let entry = bus.entry(for: held.step.device)
       outcome.steps.append(
         StepOutcome(
           device: held.step.device, action: held.step.action, result: .done, evidence: bus.evidence(for: entry),
-          virtualAddress: entry?.virtualAddress, isRequired: held.step.isRequired))
+          virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress,
+          isRequired: held.step.isRequired))
     }
   }
 
@@ -230,7 +270,7 @@ extension DomainWorker {
         return ((), view.backEnd.replacingEntries(with: kept, startRound: false))
       }
     }
-    let text = try read(.backEndError(key.id)) ?? "no text"
+    let text = try read(.backEndError(busID)) ?? "no text"
     undo(
       held, "pciback ended the guest's PCI bus (back end \(bus.state), front end \(bus.frontEndState)): \(text)",
       result: .failed)
@@ -249,8 +289,11 @@ extension DomainWorker {
         conclude([held.step], result, detail, isUndone: isUndone)
       }
     } catch {
-      if case .gone = error { release(held) }
-      conclude(held.map(\.step), result, "\(detail); undoing it failed: \(describe(error))")
+      guard case .gone = error else {
+        return conclude(held.map(\.step), result, "\(detail); undoing it failed: \(describe(error))")
+      }
+      release(held)
+      conclude(held.map(\.step), result, detail, isUndone: true)
     }
   }
 }

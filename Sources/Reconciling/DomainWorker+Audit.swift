@@ -13,7 +13,7 @@ extension DomainWorker {
     report(.auditing(domain: name, until: deadline))
     let outcome = try wait(until: deadline) { () throws(Stop) -> Bool? in
       switch try self.look().backEnd.condition {
-      case .connected, .halfRemoved: return try self.mismatch(devices, log: log) ? true : nil
+      case .connected, .holding, .halfRemoved: return try self.mismatch(devices, log: log) ? true : nil
       default: return nil
       }
     }
@@ -45,7 +45,7 @@ extension DomainWorker {
   /// The exports to this domain since the change began; nil where the kernel log cannot tell.
   func exports(from log: (any ExportLog)?) throws(Stop) -> [ExportRecord]? {
     do throws(DeviceTreeError) {
-      return try log?.exports()?.filter { $0.domain == key.id }
+      return try log?.exports()?.filter { $0.domain == busID }
     } catch {
       throw .failed(.tree(error))
     }
@@ -110,8 +110,11 @@ extension DomainWorker {
     let readopted = try locked { (_) throws(HostError) -> Set<PCIAddress>? in
       try transact(claimsOn: lost.sorted()) { view -> (Set<PCIAddress>, [StoreEdit]) in
         let decision = view.backEnd.attachDecision(
-          wanted, named: name, mode: mode, finishing: finished, exportable: exportable)
-        guard view.backEnd.condition == .connected, case .publish(let edits, _) = decision else { return ([], []) }
+          wanted, named: busName, mode: mode, finishing: finished, exportable: exportable)
+        let condition = view.backEnd.condition
+        guard condition == .connected || condition == .holding, case .publish(let edits, _) = decision else {
+          return ([], [])
+        }
         return (lost.subtracting(view.backEnd.entries.compactMap(\.device)), edits)
       }
     }
@@ -156,15 +159,15 @@ extension DomainWorker {
     _ = try locked { (_) throws(HostError) in
       try transact { view in
         guard view.backEnd.condition == .absent else { return ((), []) }
-        return ((), BackEnd.creation(for: key.id, named: name, of: entries))
+        return ((), BackEnd.creation(for: busID, named: busName, of: entries))
       }
     }
   }
 
   /// Gives a running guest the time to see that its front end is gone: nothing tells when it has.
   func awaitGuestNotice() throws(Stop) {
-    guard mode == .hot else { return }
-    _ = try wait(until: ContinuousClock.now + .seconds(1), watching: [.frontEnd(key.id)]) {
+    guard mode == .hot, route.hasFrontEndDriver else { return }
+    _ = try wait(until: ContinuousClock.now + .seconds(1), watching: [.frontEnd(busID)]) {
       () throws(Stop) -> Void? in nil
     }
   }

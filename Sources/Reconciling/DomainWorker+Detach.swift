@@ -18,11 +18,14 @@ extension DomainWorker {
   /// concluded where they are gone.
   func detach(_ steps: [PlannedStep], keepsBus: Bool) throws(Stop) {
     guard !steps.isEmpty else { return }
-    let steps = try restoreEntries(of: steps)
+    var steps = try restoreEntries(of: steps)
     guard !steps.isEmpty else { return }
-    let devices = Set(steps.map(\.device))
     // On disk before the marks: it tells this half-done removal from another toolstack's.
-    let intent = try openIntent(.detach, devices.sorted())
+    let intent = try openIntent(.detach, steps.map(\.device).sorted())
+    let all = steps.count
+    if route.hasDeviceModel { steps = try withdraw(steps) }
+    guard !steps.isEmpty else { return intent.leave() }
+    let devices = Set(steps.map(\.device))
     let marked: Marked
     do throws(Stop) { marked = try mark(devices) } catch {
       // Without the lock nothing was marked; otherwise a commit may have been made whose answer was lost.
@@ -40,7 +43,7 @@ extension DomainWorker {
       conclude(steps, .interrupted, "stopped before the change")
       return try intent.finish()
     case .round:
-      guard try awaitRemoval(steps) else {
+      guard try route.hasFrontEndDriver ? awaitRemoval(steps) : awaitSilentRelease() else {
         return intent.leave()
       }
     case .released: break
@@ -50,7 +53,7 @@ extension DomainWorker {
     try compact(devices)
     let isDone = try giveBack(steps)
     if !keepsBus { try closeEmptyBus() }
-    if isDone { try intent.finish() } else { intent.leave() }
+    if isDone, steps.count == all { try intent.finish() } else { intent.leave() }
   }
 
   /// Marks the devices and starts the round, in one transaction under libxl's lock.
@@ -117,15 +120,47 @@ extension DomainWorker {
     _ = try locked { (_) throws(HostError) in
       try transact { view in
         guard view.backEnd.condition == .absent else { return ((), []) }
-        return ((), BackEnd.creation(for: key.id, named: name, of: fresh))
+        return ((), BackEnd.creation(for: busID, named: busName, of: fresh))
       }
     }
     return .released
   }
 
+  /// Takes devices that no guest uses off the bus; false where that did not end. The caller gives them back.
+  func clearBus(of devices: Set<PCIAddress>) throws(Stop) -> Bool {
+    guard !devices.isEmpty else { return true }
+    switch try mark(devices) {
+    case .released: break
+    case .round:
+      let isOver = try route.hasFrontEndDriver ? isSatisfied(awaitEndOfRound()) : awaitSilentRelease()
+      guard isOver else { return false }
+    case .refused, .restless, .interrupted: return false
+    }
+    finished.formUnion(devices)
+    try forgetExports(devices)
+    try compact(devices)
+    try closeEmptyBus()
+    return try look().backEnd.entries.compactMap(\.device).allSatisfy { !devices.contains($0) }
+  }
+
+  private func isSatisfied(_ outcome: WaitOutcome<BackEnd>) -> Bool {
+    if case .satisfied = outcome { true } else { false }
+  }
+
+  /// Gives pciback the time to release marked devices of a bus that nobody answers.
+  ///
+  /// It does so in milliseconds and tells nobody: no node is written, and sysfs shows nothing of it (`xen_pcibk_be_watch`,
+  /// Linux drivers/xen/xen-pciback/xenbus.c). Only a bus that goes as a whole is seen to go.
+  private func awaitSilentRelease() throws(Stop) -> Bool {
+    _ = try wait(until: ContinuousClock.now + .seconds(1)) { () throws(Stop) -> Void? in
+      try self.look().backEnd.isAbsent ? () : nil
+    }
+    return true
+  }
+
   /// Waits until no round is under way; what the bus is like then.
   private func awaitEndOfRound() throws(Stop) -> WaitOutcome<BackEnd> {
-    let state = StorePath.backEnd(key.id).child("state")
+    let state = StorePath.backEnd(busID).child("state")
     return try wait(until: ContinuousClock.now + options.waitTimeout) { () throws(Stop) -> BackEnd? in
       switch StateNode(try self.read(state)).state {
       case .reconfiguring, .reconfigured: return nil
@@ -150,7 +185,7 @@ extension DomainWorker {
       case .connected, .halfRemoved, .absent, .vanishing: return true
       default: break
       }
-      let text = try read(.backEndError(key.id)) ?? "no text"
+      let text = try read(.backEndError(busID)) ?? "no text"
       conclude(
         steps, .failed, "the guest's PCI bus ended (back end \(bus.state), front end \(bus.frontEndState)): \(text)")
       return false
@@ -215,6 +250,7 @@ extension DomainWorker {
     let isClosing = try locked { (_) throws(HostError) -> Bool? in
       try transact { view -> (Bool, [StoreEdit]) in
         let bus = view.backEnd
+        if bus.count == .number(0), bus.condition == .holding { return (false, bus.removal()) }
         guard bus.count == .number(0), bus.condition == .connected else { return (bus.isEmptyAndClosed, []) }
         return (true, bus.closing())
       }
@@ -236,7 +272,7 @@ extension DomainWorker {
       let end = min(deadline, ContinuousClock.now + pause)
       let outcome = try wait(until: end) { () throws(Stop) -> Bool? in
         do throws(DeviceTreeError) {
-          return try self.host.tree.hasBackEndObject(for: self.key.id) ? nil : true
+          return try self.host.tree.hasBackEndObject(for: self.busID) ? nil : true
         } catch {
           throw .failed(.tree(error))
         }

@@ -84,14 +84,14 @@ extension DomainWorker {
     if view.backEnd.condition == .absent || view.backEnd.condition == .vanishing { return .none }
     let records = try asHostError { () throws(RecordError) in try host.ownership.records() }
     let seen = records.filter { $0.uuid == key.uuid }.flatMap(\.exports)
-    if let export = seen.last(where: { $0.device == device && $0.domain == key.id }) {
+    if let export = seen.last(where: { $0.device == device && $0.domain == busID }) {
       return export.virtualAddress.map(PriorExport.at) ?? .unknown
     }
     // A removal strikes the record out once the guest has let go, and only then takes the entry away.
     if try detachedByBerth().contains(device) { return .none }
     let log = host.tree.listenForExports(sinceBoot: true)
     guard let exports = try asHostError({ () throws(DeviceTreeError) in try log?.exports() }) else { return .unknown }
-    return exports.contains { $0.device == device && $0.domain == key.id } ? .unknown : .none
+    return exports.contains { $0.device == device && $0.domain == busID } ? .unknown : .none
   }
 
   private enum AssignResult {
@@ -157,7 +157,7 @@ extension DomainWorker {
     let deadline = ContinuousClock.now + options.waitTimeout
     var failure: HostError?
     let outcome = try asHostError { () throws(StoreError) in
-      try store.wait(watching: [.backEnd(key.id)], until: deadline) { () throws(StoreError) -> Bool? in
+      try store.wait(watching: [.backEnd(busID)], until: deadline) { () throws(StoreError) -> Bool? in
         do throws(HostError) { return try isListedOrClaimed() ? true : nil } catch {
           failure = error
           return false
@@ -171,20 +171,26 @@ extension DomainWorker {
 
   /// Grants or revokes ranges and interrupt. Repeating is harmless.
   private func grant(_ grants: DeviceGrants, allowed: Bool) throws(HostError) {
-    try asHostError { () throws(HypervisorError) in
-      for resource in grants.resources {
-        switch resource.space {
-        case .ports: try host.hypervisor.setPorts(resource.range, of: key.id, allowed: allowed)
-        case .memory: try host.hypervisor.setFrames(resource.frames, of: key.id, allowed: allowed)
+    for domain in grantees {
+      try asHostError { () throws(HypervisorError) in
+        for resource in grants.resources {
+          switch resource.space {
+          case .ports: try host.hypervisor.setPorts(resource.range, of: domain, allowed: allowed)
+          case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: allowed)
+          }
         }
-      }
-      if allowed, let interrupt = grants.interrupt {
-        // Mapped first: the permission is given by dom0's number, which must exist.
-        try host.hypervisor.mapInterrupt(interrupt, in: key.id)
-        try host.hypervisor.setInterrupt(interrupt, of: key.id, allowed: true)
+        if allowed, let interrupt = grants.interrupt {
+          // Mapped first: the permission is given by dom0's number, which must exist.
+          try host.hypervisor.mapInterrupt(interrupt, in: domain)
+          try host.hypervisor.setInterrupt(interrupt, of: domain, allowed: true)
+        }
       }
     }
   }
+
+  /// Who must be able to reach a device: the guest, and the stub domain that drives it for the guest, which Xen assigns
+  /// nothing to.
+  private var grantees: [DomainID] { busID == key.id ? [key.id] : [busID, key.id] }
 
   /// Gives back what this run took, in reverse order; the first failure does not keep the rest.
   func release(_ held: [Held]) {
@@ -210,7 +216,7 @@ extension DomainWorker {
     func attempt(_ body: () throws(HypervisorError) -> Void) {
       do throws(HypervisorError) { try body() } catch { failure = failure ?? .hypervisor(error) }
     }
-    revokeAccess(grants, besides: others, attempt)
+    for domain in grantees.reversed() { revokeAccess(grants, of: domain, besides: others, attempt) }
     do throws(DeviceTreeError) {
       // Best effort, as at the attach; pciback has reset the device when it released it.
       _ = try host.tree.reset(device)
@@ -227,25 +233,25 @@ extension DomainWorker {
   }
 
   private func revokeAccess(
-    _ grants: DeviceGrants, besides others: [DeviceGrants],
+    _ grants: DeviceGrants, of domain: DomainID, besides others: [DeviceGrants],
     _ attempt: (() throws(HypervisorError) -> Void) -> Void
   ) {
     if let interrupt = grants.interrupt, !others.contains(where: { $0.interrupt == interrupt }) {
       attempt { () throws(HypervisorError) in
-        do throws(HypervisorError) { try host.hypervisor.unmapInterrupt(interrupt, in: key.id) } catch {
+        do throws(HypervisorError) { try host.hypervisor.unmapInterrupt(interrupt, in: domain) } catch {
           // Not mapped counts as done: a device that shared the line may have taken it along.
           guard error.code == .invalid else { throw error }
         }
       }
       attempt { () throws(HypervisorError) in
-        try host.hypervisor.setInterrupt(interrupt, of: key.id, allowed: false)
+        try host.hypervisor.setInterrupt(interrupt, of: domain, allowed: false)
       }
     }
     for resource in grants.resources where !others.contains(where: { $0.shares(resource) }) {
       attempt { () throws(HypervisorError) in
         switch resource.space {
-        case .ports: try host.hypervisor.setPorts(resource.range, of: key.id, allowed: false)
-        case .memory: try host.hypervisor.setFrames(resource.frames, of: key.id, allowed: false)
+        case .ports: try host.hypervisor.setPorts(resource.range, of: domain, allowed: false)
+        case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: false)
         }
       }
     }

@@ -70,6 +70,7 @@ extension HostError {
     case .userdata(let error):
       "\(error.operation) \(error.path): \(error.code.rawValue)"
         + (error.holder.map { ", held by \($0)" } ?? " (errno \(error.errno))")
+    case .deviceModel(let error): "\(error.operation): \(error.text)"
     case .record(let error): "\(error.operation) \(error.path): \(error.code.rawValue) (errno \(error.errno))"
     }
   }

@@ -48,7 +48,7 @@ extension DomainWorker {
         try save(new, over: old, userdata)
         let decision = try transact(claimsOn: devices) { view in
           let decision = view.backEnd.attachDecision(
-            wanted, named: name, mode: mode, finishing: finished, exportable: exportable)
+            wanted, named: busName, mode: mode, finishing: finished, exportable: exportable)
           guard case .publish(let edits, _) = decision else { return ((decision, base: 0), []) }
           let claims = devices.filter { view.claims[$0] != key.id }
             .map { StoreEdit.write(.claim($0), key.id.description) }
@@ -58,7 +58,7 @@ extension DomainWorker {
         case .publish, .alreadyListed: break
         default: try save(old, over: new, userdata)
         }
-        return decision ?? (.refuse(.domainDestroying, "the domain is going"), 0)
+        return decision ?? (.refuse(.domainDestroying, "the domain is going, or its stub domain is another one now"), 0)
       }
       switch decision {
       case nil: return .building
@@ -121,7 +121,7 @@ extension DomainWorker {
   /// Gives another toolstack that was seen asleep on the lock a moment to get it and write.
   private func yieldToOther() throws(Stop) {
     let before = try look().backEnd
-    _ = try wait(until: ContinuousClock.now + .milliseconds(200), watching: [.backEnd(key.id)]) {
+    _ = try wait(until: ContinuousClock.now + .milliseconds(200), watching: [.backEnd(busID)]) {
       () throws(Stop) -> Void? in try self.look().backEnd == before ? nil : ()
     }
   }

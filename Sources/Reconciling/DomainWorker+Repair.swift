@@ -8,7 +8,7 @@ extension DomainWorker {
     let results = try locked { (userdata) throws(HostError) -> [StepResult]? in
       guard case .present(let saved) = try savedConfiguration(userdata) else { return nil }
       let view = try transact(claimsOn: devices) { view -> (DomainView, [StoreEdit]) in
-        let claims = steps.filter { $0.mendsClaim(in: view) }
+        let claims = steps.filter { $0.mendsClaim(of: key.id, in: view) }
         return (view, claims.map { .write(.claim($0.device), key.id.description) })
       }
       guard let view else { return nil }
@@ -25,7 +25,7 @@ extension DomainWorker {
         case .configOnly where entry == nil && view.claims[step.device] != key.id:
           mended = try asHostError { () throws(SavedConfigurationError) in try mended.removing([step.device]) }
           results.append(.done)
-        case .claimMissing, .claimForeign: results.append(step.mendsClaim(in: view) ? .done : .unchanged)
+        case .claimMissing, .claimForeign: results.append(step.mendsClaim(of: key.id, in: view) ? .done : .unchanged)
         default: results.append(.unchanged)
         }
       }
@@ -84,8 +84,8 @@ extension DomainWorker {
 
 extension PlannedStep {
   /// Whether the claim is to be written, on what this transaction read.
-  fileprivate func mendsClaim(in view: DomainView) -> Bool {
+  fileprivate func mendsClaim(of domain: DomainID, in view: DomainView) -> Bool {
     guard reason == .claimMissing || reason == .claimForeign else { return false }
-    return view.backEnd.entry(for: device) != nil && view.claims[device] != view.backEnd.domain
+    return view.backEnd.entry(for: device) != nil && view.claims[device] != domain
   }
 }

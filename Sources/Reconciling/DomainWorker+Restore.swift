@@ -44,7 +44,7 @@ extension DomainWorker {
         try transact { view in
           guard view.backEnd.condition != .connecting else { return (.wait(.connecting), []) }
           let decision = view.backEnd.attachDecision(
-            wanted, named: name, mode: mode, finishing: finished, exportable: exportable)
+            wanted, named: busName, mode: mode, finishing: finished, exportable: exportable)
           if case .publish(let edits, _) = decision { return (decision, edits) }
           return (decision, [])
         }

@@ -24,7 +24,9 @@ enum Answer {
 
 extension DomainWorker {
   private var busNodes: [StorePath] {
-    [StorePath.backEnd(key.id).child("state"), StorePath.frontEnd(key.id).child("state")]
+    // Where no front end answers, pciback tells of what it did in the entries alone.
+    route.hasFrontEndDriver
+      ? [StorePath.backEnd(busID).child("state"), StorePath.frontEnd(busID).child("state")] : [.backEnd(busID)]
   }
 
   /// When to give up on a bus that is never at rest, though each wait saw it move: a guest can keep it so for ever.
@@ -39,16 +41,17 @@ extension DomainWorker {
   func awaitTaken(_ devices: [PCIAddress], base: Int, until deadline: ContinuousClock.Instant) throws(Stop)
     -> WaitOutcome<Answer>
   {
-    let back = StorePath.backEnd(key.id)
+    let back = StorePath.backEnd(busID)
     let hint = back.child("dev-\(base)")
     return try wait(until: deadline) { () throws(Stop) -> Answer? in
       let state = StateNode(try self.read(back.child("state"))).state
       switch state {
       case .reconfiguring, .reconfigured: return nil
       case .connected:
-        let front = StateNode(try self.read(StorePath.frontEnd(self.key.id).child("state"))).state
+        let front = StateNode(try self.read(StorePath.frontEnd(self.busID).child("state"))).state
         guard front == .connected else { return nil }
-      case .initialising, .initWait, .initialised:
+      case .initialising, .initWait,
+        .initialised where self.route.hasFrontEndDriver:
         // The guest is connecting. Only a bus that was made anew under us is of interest.
         if try self.read(hint).flatMap({ PCIAddress($0) }) == devices.first { return nil }
       default: break
@@ -66,6 +69,10 @@ extension DomainWorker {
     case .absent, .vanishing, .corrupt, .connecting:
       let lost = zip(devices, entries).filter { $0.1 == nil }.map(\.0)
       return lost.isEmpty ? nil : .lost(Set(lost), bus)
+    case .holding:
+      let lost = zip(devices, entries).filter { $0.1 == nil }.map(\.0)
+      if !lost.isEmpty { return .lost(Set(lost), bus) }
+      return entries.allSatisfy { $0?.isExported == true } ? .taken(bus) : nil
     case .connected, .halfRemoved:
       let lost = zip(devices, entries).filter { $0.1 == nil }.map(\.0)
       if !lost.isEmpty { return .lost(Set(lost), bus) }
@@ -89,7 +96,7 @@ extension DomainWorker {
       return try awaitKernelRelease(until: deadline)
     }
     let watched: [StorePath] =
-      if case .halfRemoved = condition { [.backEnd(key.id)] } else { busNodes }
+      if case .halfRemoved = condition { [.backEnd(busID)] } else { busNodes }
     return try wait(until: deadline, watching: watched) { () throws(Stop) -> Void? in
       switch try self.look().backEnd.condition {
       case .round, .settling, .torn, .halfRemoved: nil

@@ -10,6 +10,8 @@ final class DomainWorker {
   let options: ApplyOptions
   let key: DomainKey
   let name: String
+  /// The way the domain's devices take.
+  let route: DeviceRoute
   /// Hot as soon as a domain that was planned as never started is found to run.
   private(set) var mode: PlannedStep.Mode
   let report: (ApplyEvent) -> Void
@@ -30,19 +32,27 @@ final class DomainWorker {
   private var sleepAtRound: UInt64?
 
   init(
-    host: Host, store: any StorePort, options: ApplyOptions, key: DomainKey, name: String, mode: PlannedStep.Mode,
-    known: Set<PCIAddress>, report: @escaping (ApplyEvent) -> Void
+    host: Host, store: any StorePort, options: ApplyOptions, key: DomainKey, name: String, route: DeviceRoute,
+    mode: PlannedStep.Mode, known: Set<PCIAddress>, report: @escaping (ApplyEvent) -> Void
   ) {
     self.host = host
     self.store = store
     self.options = options
     self.key = key
     self.name = name
-    self.mode = mode
+    self.route = route
+    // A device model runs, and so does a stub domain, though the guest has not run yet: nothing is cold for them.
+    self.mode = route == .frontEnd ? mode : .hot
     self.known = known
     self.report = report
     outcome = DomainOutcome(name: name, id: key.id, uuid: key.uuid)
   }
+
+  /// The domain whose PCI bus the devices are on: this one, or its stub domain.
+  var busID: DomainID { busKey.id }
+  /// The name that is written into that bus (`libxl__stub_dm_name`, libxl_dm.c, Xen 4.17).
+  var busName: String { route.stubDomain == nil ? name : name + "-dm" }
+  private var busKey: DomainKey { route.stubDomain ?? key }
 
   // MARK: The lock and the transaction
 
@@ -77,7 +87,13 @@ final class DomainWorker {
     let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
     guard let domain, domain.uuid == key.uuid else { return false }
     if mode == .cold, !domain.isPaused || domain.cpuTime > 0 { mode = .hot }
-    sleepAtLock = domain.isPaused ? domain.cpuTime : nil
+    var driver = domain
+    if let stub = route.stubDomain {
+      let found = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(stub.id) }
+      guard let found, found.uuid == stub.uuid, !found.isShutDown, !found.isDying else { return false }
+      driver = found
+    }
+    sleepAtLock = driver.isPaused ? driver.cpuTime : nil
     return !domain.isShutDown && !domain.isDying
   }
 
@@ -93,8 +109,8 @@ final class DomainWorker {
   /// wakes, whatever the state is by then.
   func hasSleptThroughRound() throws(HostError) -> Bool {
     guard let sleepAtRound else { return false }
-    let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
-    return domain?.uuid == key.uuid && domain?.isPaused == true && domain?.cpuTime == sleepAtRound
+    let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(busID) }
+    return domain?.uuid == busKey.uuid && domain?.isPaused == true && domain?.cpuTime == sleepAtRound
   }
 
   /// Reads the domain in a transaction, lets `decide` choose the writes from those reads, and does them in it.
@@ -104,10 +120,10 @@ final class DomainWorker {
   func transact<Decision>(
     claimsOn devices: [PCIAddress] = [], _ decide: (DomainView) -> (decision: Decision, edits: [StoreEdit])
   ) throws(HostError) -> Decision? {
-    let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: key.id) }
+    let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: busID) }
     return try asHostError { () throws(StoreError) in
       try store.transaction { (access) throws(StoreError) in
-        let view = try DomainView(of: key, claimsOn: devices, kernelObject: object, in: access)
+        let view = try DomainView(of: key, route, claimsOn: devices, kernelObject: object, in: access)
         guard view.isAlive else { return .abort(nil) }
         let (decision, edits) = decide(view)
         guard !edits.isEmpty else { return .abort(decision) }
@@ -178,7 +194,7 @@ final class DomainWorker {
 
   /// Writes down where the guest sees its devices, for putting an entry back that somebody overwrites.
   func recordExports(_ entries: [BackEndEntry]) throws(Stop) {
-    let (uuid, domain) = (key.uuid, key.id)
+    let (uuid, domain) = (key.uuid, busID)
     let exports = entries.compactMap { entry in
       entry.device.flatMap { device in
         entry.virtualAddress.map { ExportRecord(device: device, domain: domain, slot: $0.device) }

@@ -65,7 +65,8 @@ package struct Executor: Sendable {
         name: job.name, id: job.key.id, uuid: job.key.uuid, failure: HostError.store(error).summary)
     }
     let worker = DomainWorker(
-      host: host, store: store, options: options, key: job.key, name: job.name, mode: job.mode, known: job.known,
+      host: host, store: store, options: options, key: job.key, name: job.name, route: job.route,
+      mode: job.mode, known: job.known,
       report: report)
     if !job.isEmpty { report(.began(domain: job.name, devices: job.deviceCount)) }
     do throws(Stop) {
@@ -102,6 +103,7 @@ package struct Executor: Sendable {
 struct DomainJob: Sendable {
   var name: String
   var key: DomainKey
+  var route: DeviceRoute
   var mode: PlannedStep.Mode
   var detaches: [PlannedStep] = []
   var reattaches: [PlannedStep] = []
@@ -119,9 +121,9 @@ struct DomainJob: Sendable {
   /// One job for each domain that something is done to, also for one that only loses a moved device.
   static func jobs(of plan: Plan) -> [DomainJob] {
     var jobs: [DomainJob] = []
-    func index(_ name: String, _ key: DomainKey, _ mode: PlannedStep.Mode) -> Int {
+    func index(_ name: String, _ key: DomainKey, _ route: DeviceRoute?, _ mode: PlannedStep.Mode) -> Int {
       if let index = jobs.firstIndex(where: { $0.key == key }) { return index }
-      jobs.append(DomainJob(name: name, key: key, mode: mode))
+      jobs.append(DomainJob(name: name, key: key, route: route ?? .frontEnd, mode: mode))
       return jobs.count - 1
     }
     for domain in plan.domains {
@@ -129,7 +131,7 @@ struct DomainJob: Sendable {
         continue
       }
       let key = DomainKey(id: id, uuid: uuid)
-      let own = index(domain.name, key, domain.lifecycle == .cold ? .cold : .hot)
+      let own = index(domain.name, key, domain.route, domain.lifecycle == .cold ? .cold : .hot)
       for step in domain.steps {
         if step.before != nil { jobs[own].known.insert(step.device) }
         switch step.action {
@@ -143,7 +145,7 @@ struct DomainJob: Sendable {
           guard let source = step.source else { continue }
           var leaving = step
           leaving.action = .detach
-          let from = index(step.from ?? "", source, step.sourceMode ?? .hot)
+          let from = index(step.from ?? "", source, step.sourceRoute, step.sourceMode ?? .hot)
           jobs[from].detaches.append(leaving)
           jobs[from].known.insert(step.device)
         case .keep, .foreign, .blocked, .pending, .drift: continue

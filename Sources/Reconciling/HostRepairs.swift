@@ -91,8 +91,13 @@ struct HostRepairs {
     guard let domain = domains.first(where: { $0.uuid == uuid })?.id else { return false }
     return try asHostError { () throws(StoreError) in
       try host.stores.connect().transaction { (access) throws(StoreError) -> StoreDecision<Bool> in
-        let bus = try BusReader(domain: domain).read { (path) throws(StoreError) in try access.read(path) }
-        return .abort(bus.entry(for: device) != nil)
+        // An HVM guest's devices may be on its stub domain's bus.
+        let stub = try access.read(.stubDomain(of: domain)).flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
+        for domain in [domain, stub].compactMap(\.self) where domain != .zero {
+          let bus = try BusReader(domain: domain).read { (path) throws(StoreError) in try access.read(path) }
+          if bus.entry(for: device) != nil { return .abort(true) }
+        }
+        return .abort(false)
       }
     }
   }

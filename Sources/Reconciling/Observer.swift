@@ -102,8 +102,11 @@ package struct Observer: Sendable {
     for wanted in desired.domains {
       for index in indices[wanted.name] ?? [] {
         let domain = observation.domains[index]
-        guard domain.kind == .pv else { continue }
-        let missing = wanted.devices.first { domain.backEnd?.entry(for: $0.address) == nil }
+        guard domain.kind == .pv || domain.kind == .hvm else { continue }
+        // A stub domain's guest has its entries there: any device will do to ask, Xen looks at the domain first.
+        let missing = wanted.devices.first {
+          domain.stubDomain != nil || domain.backEnd?.entry(for: $0.address) == nil
+        }
         guard let missing else {
           observation.domains[index].hasIOMMU = true
           continue

@@ -53,6 +53,7 @@ package struct HostPlace: Sendable {
     case .tree(let error): failure(for: error)
     case .userdata(let error): failure(for: error)
     case .record(let error): failure(for: error)
+    case .deviceModel(let error): failure(for: error)
     }
   }
 
@@ -101,6 +102,19 @@ package struct HostPlace: Sendable {
     case .noDomain: return Failure(.failed, "the domain went away (\(error.operation))", hint: "run again")
     case .invalid, .other:
       return Failure(.failed, "the hypervisor refused \(error.operation)" + cause(error.errno))
+    }
+  }
+
+  private func failure(for error: DeviceModelError) -> Failure {
+    let what = "the device model: \(error.operation): \(error.text)"
+    switch error.code {
+    case .unreachable: return Failure(.failed, what + cause(error.errno), hint: "is the guest's QEMU running?")
+    case .busy:
+      let holder = error.holder.map { ", held by \($0)" } ?? ""
+      return Failure(.lockBusy, what + holder, hint: "run again when the other toolstack is done")
+    case .notPermitted: return Failure(.notPermitted, what, hint: noRights)
+    case .timedOut, .lost: return Failure(.unknown, what, hint: "run again: the next apply takes up what was left")
+    case .malformed, .refused, .duplicate, .unknownDevice: return Failure(.failed, what)
     }
   }
 

@@ -6,6 +6,8 @@ enum Attachment: String, Encodable, Sendable {
   case attached
   /// Exported before the guest has connected.
   case exported
+  /// In the back end, and not shown to the guest by QEMU.
+  case held
   /// In the back end, and not exported yet.
   case entered
   /// A removal is under way or was left half done.
@@ -38,6 +40,8 @@ struct DomainStatus: Sendable {
   var uuid: DomainUUID?
   /// Nil where the domain does not exist now.
   var observed: ObservedDomain?
+  /// The bus they are on: the domain's, or its stub domain's.
+  var bus: BackEnd?
   var devices: [DeviceStatus]
 }
 
@@ -69,12 +73,14 @@ package struct HostStatus: Sendable {
     var records = Dictionary(observation.records.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
     var used: Set<PCIAddress> = []
 
+    let stubs = observation.stubDomains
     domains = observation.domains.map { domain in
+      let bus = domain.stubDomainOf != nil ? nil : domain.stubDomain == nil ? domain.backEnd : stubs[domain.id]?.backEnd
       let wanted = declared.removeValue(forKey: domain.name)
       let record = records.removeValue(forKey: domain.uuid)
       let status = DomainStatus(
-        name: domain.name, uuid: domain.uuid, observed: domain,
-        devices: Self.devices(of: domain, wanted: wanted, record: record, among: devices))
+        name: domain.name, uuid: domain.uuid, observed: domain, bus: bus,
+        devices: Self.devices(of: domain, on: bus, wanted: wanted, record: record, among: devices))
       used.formUnion(status.devices.filter { $0.attachment != .absent }.map(\.address))
       return status
     }
@@ -105,23 +111,28 @@ package struct HostStatus: Sendable {
   }
 
   private static func devices(
-    of domain: ObservedDomain, wanted: DesiredDomain?, record: OwnershipRecord?,
+    of domain: ObservedDomain, on bus: BackEnd?, wanted: DesiredDomain?, record: OwnershipRecord?,
     among devices: [PCIAddress: ObservedDevice]
   ) -> [DeviceStatus] {
     var saved: [PCIAddress: SavedDevice] = [:]
     if case .devices(let list) = domain.saved { for device in list { saved[device.address] = device } }
     let entries = Dictionary(
-      (domain.backEnd?.entries ?? []).compactMap { entry in entry.device.map { ($0, entry) } },
+      (bus?.entries ?? []).compactMap { entry in entry.device.map { ($0, entry) } },
       uniquingKeysWith: { first, _ in first })
     let addresses = Set(entries.keys).union(saved.keys).union(wanted?.devices.map(\.address) ?? [])
       .union(record?.devices ?? [])
     return addresses.sorted().map { address in
       let entry = entries[address]
       let declared = wanted?.devices.first { $0.address == address }
+      let place = domain.emulated?.first { $0.name == DeviceModelName(address) }
+      var attachment = attachment(entry, of: bus, isSaved: saved[address] != nil)
+      if domain.kind == .hvm, attachment == .attached || attachment == .exported {
+        attachment = domain.emulated == nil ? .exported : place == nil ? .held : .attached
+      }
       return DeviceStatus(
-        address: address, id: devices[address]?.facts?.id, label: declared?.label,
-        attachment: attachment(entry, of: domain.backEnd, isSaved: saved[address] != nil),
-        virtualAddress: entry?.virtualAddress, options: entry?.options ?? saved[address]?.options,
+        address: address, id: devices[address]?.facts?.id, label: declared?.label, attachment: attachment,
+        virtualAddress: domain.kind == .hvm ? place?.guestAddress : entry?.virtualAddress,
+        options: entry?.options ?? saved[address]?.options,
         isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false,
         isSaved: saved[address] != nil, claim: devices[address]?.claim)
     }

@@ -44,6 +44,10 @@ extension Reason {
     case .duplicateEntry: "in the back end more than once"
     case .revokedButListed: "in the back end, though the hypervisor has taken it from the domain"
     case .leftoverIntent: "an earlier run of Berth ended before it had finished"
+    case .stubDomainAbsent: "the domain's stub domain is not running"
+    case .nameCollision: "QEMU cannot tell it from another device of the domain"
+    case .deviceModelLacks: "in the back end, and not shown to the guest by QEMU"
+    case .deviceModelOnly: "shown to the guest by QEMU, and not in the back end"
     }
   }
 
@@ -67,7 +71,7 @@ extension Reason {
     case .identityUnknown: "see why sysfs gives no vendor and device for it, or leave the id out of the manifest"
     case .hostWithoutIOMMU: "turn on VT-d or AMD-Vi in the firmware, and boot Xen without iommu=0"
     case .domainWithoutIOMMU: "put `passthrough=\"enabled\"` into the domain's configuration and create it again"
-    case .kindNotSupported: "use a PV domain, or leave the device out of this one"
+    case .kindNotSupported: "use a PV domain or an HVM one with qemu-xen, or leave the device out of this one"
     case .domainMismatch: "correct the uuid in the manifest, or leave it out if any domain of this name will do"
     case .domainAmbiguous: "rename one of them with `xl rename`, or declare the uuid"
     case .removalLimit: "if these removals are meant, run again with --allow-removals"
@@ -78,8 +82,10 @@ extension Reason {
     case .domainBuilding: "run again when the domain is created"
     case .domainShuttingDown, .domainDestroying: "run again when the domain is back"
     case .domainPaused: "`xl unpause DOMAIN`, then run again"
+    case .stubDomainAbsent: "see `xl list`; run again when the stub domain runs"
+    case .nameCollision: "give one of the two to another domain"
     case .configOnly, .storeOnly, .claimMissing, .claimStale, .exportPending, .halfRemoved, .overwritten,
-      .leftoverIntent:
+      .leftoverIntent, .deviceModelLacks, .deviceModelOnly:
       nil
     case .claimForeign: "see which of the two domains should have the device, and detach it from the other"
     case .duplicateEntry, .revokedButListed: "shut the domain down and start it again: that builds the back end anew"

@@ -53,8 +53,8 @@ struct DomainStatusDocument: Encodable, Sendable {
     lifecycle = domain.observed?.lifecycle.rawValue
     stubDomain = domain.observed?.stubDomain?.rawValue
     stubDomainOf = domain.observed?.stubDomainOf?.rawValue
-    backEndState = domain.observed?.backEnd?.state.text
-    frontEndState = domain.observed?.backEnd?.frontEndState.text
+    backEndState = domain.bus?.state.text
+    frontEndState = domain.bus?.frontEndState.text
     savedConfiguration = domain.observed.map { observed in
       switch observed.saved {
       case .absent: "absent"

@@ -37,7 +37,7 @@ package struct StatusView: View {
     var text = Words.domain(
       id: domain.observed?.id, kind: domain.observed?.kind, lifecycle: domain.observed?.lifecycle,
       stubDomain: domain.observed?.stubDomain, stubDomainOf: domain.observed?.stubDomainOf)
-    if let backEnd = domain.observed?.backEnd, !backEnd.isAbsent { text += ", bus \(Self.bus(backEnd, style))" }
+    if let bus = domain.bus, !bus.isAbsent { text += ", bus \(Self.bus(bus, style))" }
     columns.heading(domain.name, text)
     for device in domain.devices {
       columns.row(
@@ -49,7 +49,7 @@ package struct StatusView: View {
   private static func mark(_ device: DeviceStatus) -> Mark {
     switch device.attachment {
     case .attached, .exported: .same
-    case .entered, .removing, .absent: .wait
+    case .entered, .held, .removing, .absent: .wait
     case .saved: .differ
     case .unclear: .unsure
     }
@@ -58,6 +58,9 @@ package struct StatusView: View {
   /// `connected`, with the two states behind it on demand.
   private static func bus(_ backEnd: BackEnd, _ style: TextStyle) -> String {
     let word: String
+    if !backEnd.hasFrontEndDriver, backEnd.condition == .holding {
+      return style.isVerbose ? "held (back end \(backEnd.state))" : "held"
+    }
     switch (backEnd.state.state, backEnd.frontEndState.state) {
     case (.connected, .connected): word = "connected"
     case (.reconfiguring, _), (.reconfigured, _): word = "reconfiguring"
@@ -73,7 +76,10 @@ package struct StatusView: View {
     var parts: [String] = []
     switch device.attachment {
     case .attached: parts.append("attached")
-    case .exported: parts.append("exported, the guest has not connected")
+    case .exported:
+      parts.append(
+        domain?.kind == .hvm ? "held for the guest, QEMU was not asked" : "exported, the guest has not connected")
+    case .held: parts.append("held for the guest, QEMU does not show it")
     case .entered: parts.append("waiting to be exported")
     case .removing: parts.append("being removed")
     case .saved: parts.append("saved, not attached")

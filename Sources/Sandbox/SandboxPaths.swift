@@ -42,6 +42,10 @@ package struct SandboxPaths: Hashable, Sendable {
   package var backEndObjects: String { root + "/sys/bus/xen-backend/devices" }
   /// libxl's userdata files and their locks.
   package var userdata: String { root + "/var/lib/xen" }
+  /// Where toolstacks and QEMU meet; `/var/run` is `/run`, as on Debian.
+  package var toolstackSockets: String { root + "/run/xen" }
+  /// QEMU's QMP socket of an HVM guest (`libxl__qmp_socket_path`, libxl_qmp.c, Xen 4.17).
+  package func deviceModelSocket(of domain: DomainID) -> String { root + "/var/run/xen/qmp-libxl-\(domain)" }
   package var kernelLog: String { root + "/dev/kmsg" }
 
   /// A userdata file of libxl's: `userdata-<kind>.<domid>.<uuid>.<name>` (`libxl__userdata_path`, Xen 4.17).

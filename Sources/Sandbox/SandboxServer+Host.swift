@@ -6,8 +6,10 @@ extension SandboxServer {
   func setUp() throws(SandboxError) {
     for path in [
       paths.userdata, paths.root + "/var/lib/berth", paths.root + "/run/berth", paths.root + "/run/xen",
-      paths.root + "/run/lock", paths.root + "/var/log/xen", paths.root + "/dev", paths.root + "/proc/xen",
+      paths.root + "/run/lock", paths.root + "/var", paths.root + "/var/log/xen", paths.root + "/dev",
+      paths.root + "/proc/xen",
     ] { try Files.makeDirectories(path) }
+    try Files.link(paths.root + "/var/run", to: "../run")
     try Files.write(paths.root + "/proc/xen/capabilities", "control_d\n")
     try Files.write(paths.kernelLog, "")
     simulation.kernelDelay = .zero
@@ -21,6 +23,10 @@ extension SandboxServer {
       try storeCall { () throws(StoreError) in
         if let value = change.value { try store.write(change.path, value) } else { try store.remove(change.path) }
       }
+    }
+    for fault in scenario.faults.deviceModels {
+      guard let domain = domains.values.first(where: { $0.scenario.name == fault.domain }) else { continue }
+      try deviceModels[domain.key.id]?.add(fault.fault)
     }
     // From here on things go wrong, and take their time.
     hypervisor.faults = scenario.faults.failingCalls
@@ -44,14 +50,16 @@ extension SandboxServer {
   }
 
   /// Builds a domain as a toolstack would, in the place of its life the scenario says.
-  func create(_ domain: ScenarioDomain) throws(SandboxError) {
+  ///
+  /// `target` makes it that guest's stub domain: such a one has no saved configuration.
+  func create(_ domain: ScenarioDomain, for target: DomainID? = nil) throws(SandboxError) {
     let id = domain.id.flatMap { usedNumbers.contains($0) ? nil : $0 } ?? nextDomainID()
     usedNumbers.insert(id)
     let key = DomainKey(id: id, uuid: domain.uuid)
     let hasStarted = domain.lifecycle != .cold && domain.lifecycle != .building
     try Files.write(
       paths.domainFile(id), domain.lifecycle == .shutdown || domain.lifecycle == .crashed ? "shutdown\n" : "")
-    domains[id] = LiveDomain(scenario: domain, key: key)
+    domains[id] = LiveDomain(scenario: domain, key: key, target: target)
     hypervisor.domains[id] = SimulatedDomain(
       id: id, uuid: domain.uuid, isHardwareVirtualised: domain.kind == .hvm || domain.kind == .pvh,
       isPaused: !hasStarted, hasIOMMU: domain.hasIOMMU, cpuTime: hasStarted ? 1_000_000_000 : 0)
@@ -59,14 +67,29 @@ extension SandboxServer {
       id, answers: domain.kind == .pv ? .normal : .noDriver, delay: domain.delay, isStopped: !hasStarted)
     try storeCall { () throws(StoreError) in
       try toolstack.build(domain, as: id)
+      if let target { try toolstack.setTarget(target, of: id) }
       if domain.lifecycle != .building, scenario.host.introducesDomains { try store.introduce(id) }
-      for device in domain.devices { give(device.address, to: id) }
-      try toolstack.attach(domain.devices, to: domain, as: id)
-      if !domain.devices.isEmpty { try simulation.connectNow(id) }
+    }
+    var domain = domain
+    var owner = (id: id, domain: domain)
+    if domain.kind == .hvm {
+      if let stub = domain.stub { owner = (try createStub(of: id, stub), stub) }
+      let stubID = owner.id == id ? nil : owner.id
+      domain.devices = try startDeviceModel(of: id, domain, in: stubID)
+      domains[id]?.scenario.devices = domain.devices
+    }
+    for device in domain.devices {
+      hypervisor.owners[device.address] = .guest(id)
+      grant(device.address, to: id)
+      if owner.id != id { grant(device.address, to: owner.id) }
+    }
+    try storeCall { () throws(StoreError) in
+      try toolstack.attach(domain.devices, to: owner.domain, as: owner.id, claimedBy: id)
+      if !domain.devices.isEmpty { try simulation.connectNow(owner.id) }
     }
     for device in domain.devices where device.options.permissive { permissive.insert(device.address) }
     try writePermissive()
-    if domain.lifecycle != .building { try toolstack.save(domain, as: id) }
+    if domain.lifecycle != .building, target == nil { try toolstack.save(domain, as: id) }
     settle(domain, as: id)
   }
 
@@ -80,7 +103,7 @@ extension SandboxServer {
     case .running, .cold, .building, .absent: break
     }
     if hypervisor.domains[id]?.shutdownCode != nil { hypervisor.domains[id]?.runningSince = nil }
-    simulation.setStopped(id, isStopped(id), at: .now)
+    setStopped(id, isStopped(id))
   }
 
   func isStopped(_ id: DomainID) -> Bool {
@@ -88,9 +111,8 @@ extension SandboxServer {
     return domain.isPaused || domain.shutdownCode != nil
   }
 
-  /// The hypervisor's part of an attach: the device, its ranges and its interrupt.
-  private func give(_ address: PCIAddress, to id: DomainID) {
-    hypervisor.owners[address] = .guest(id)
+  /// The hypervisor's part of an attach but the device itself: its ranges and its interrupt.
+  private func grant(_ address: PCIAddress, to id: DomainID) {
     guard let device = scenario.devices.first(where: { $0.address == address }) else { return }
     for resource in device.resources {
       if resource.space == .ports {
@@ -105,13 +127,16 @@ extension SandboxServer {
   }
 
   private func nextDomainID() -> DomainID {
-    let highest = usedNumbers.union(scenario.domains.compactMap(\.id)).max() ?? .zero
+    let named = scenario.domains.flatMap { [$0.id, $0.stubDomain?.id] }.compactMap(\.self)
+    let highest = usedNumbers.union(named).max() ?? .zero
     return DomainID(highest.rawValue + 1)
   }
 
   /// Ends a domain: its nodes, its files, and then the domain itself.
   func destroy(_ key: DomainKey) throws(SandboxError) {
-    simulation.setStopped(key.id, true, at: .now)
+    setStopped(key.id, true)
+    // A stub domain ends before its guest (`libxl__destroy_domid`, libxl_domain.c, Xen 4.17).
+    for stub in domains.values.filter({ $0.target == key.id }) { try destroy(stub.key) }
     try storeCall { () throws(StoreError) in try toolstack.destroy(key) }
     try toolstack.forget(key)
     try kill(key.id)
@@ -125,6 +150,7 @@ extension SandboxServer {
       throw SandboxError(.notFound, "no such domain", errno: error.errno)
     }
     if let lock = heldLocks.removeValue(forKey: id) { lock.release() }
+    try endDeviceModels(with: id)
     simulation.removeGuest(id)
     domains[id] = nil
     try Files.remove(paths.domainFile(id))

@@ -26,7 +26,7 @@ extension SandboxServer {
     case "pause":
       let domain = try find(words)
       hypervisor.domains[domain.key.id]?.pause()
-      simulation.setStopped(domain.key.id, true, at: .now)
+      setStopped(domain.key.id, true)
     case "unpause", "start":
       if verb == "start", let absent = absentDomain(words) {
         try create(running(absent))
@@ -34,7 +34,7 @@ extension SandboxServer {
       }
       let domain = try find(words)
       hypervisor.domains[domain.key.id]?.unpause()
-      simulation.setStopped(domain.key.id, isStopped(domain.key.id), at: .now)
+      setStopped(domain.key.id, isStopped(domain.key.id))
     case "create":
       guard let absent = absentDomain(words) else {
         throw SandboxError(.notFound, "the scenario has no such domain that is not there yet", errno: ENOENT)
@@ -49,12 +49,19 @@ extension SandboxServer {
           .system, "expected one of \(GuestAnswers.allCases.map(\.rawValue).joined(separator: ", "))", errno: EINVAL)
       }
       let delay = words.count > 3 ? Int(words[3]).map { Duration.milliseconds($0) } : nil
-      simulation.setAnswers(domain.key.id, answers, delay: delay, at: .now)
+      domains[domain.key.id]?.scenario.answers = answers
+      if let model = deviceModels[domain.key.id] {
+        model.machine.setAnswers(answers, delay: delay, at: .now)
+      } else {
+        simulation.setAnswers(domain.key.id, answers, delay: delay, at: .now)
+      }
+    case "device-model": try setDeviceModel(words)
+    case "restart-stub": try restartStub(of: try find(words))
     case "lock": try hold(try find(words).key)
     case "unlock": heldLocks.removeValue(forKey: try find(words).key.id)?.release()
     default: return nil
     }
-    if verb == "create" || verb == "start" { try watchNewDomains() }
+    if ["create", "start", "restart-stub"].contains(verb) { try watchNewDomains() }
     return "ok"
   }
 
@@ -67,6 +74,7 @@ extension SandboxServer {
 
   private func watchNewDomains() throws(SandboxError) {
     try storeCall { () throws(StoreError) in
+      try watchDeviceModels()
       for domain in domains.keys {
         do throws(StoreError) {
           try store.watch(domain.home + "/device")
@@ -78,7 +86,7 @@ extension SandboxServer {
   }
 
   /// The domain named by its number or its name.
-  private func find(_ words: [Substring]) throws(SandboxError) -> LiveDomain {
+  func find(_ words: [Substring]) throws(SandboxError) -> LiveDomain {
     guard words.count > 1 else { throw SandboxError(.system, "which domain?", errno: EINVAL) }
     let word = words[1]
     if let number = UInt32(word), let domain = domains[DomainID(number)] { return domain }
@@ -107,12 +115,25 @@ extension SandboxServer {
     return SandboxStatus.Domain(
       id: id, name: domain.scenario.name, uuid: domain.key.uuid, kind: domain.scenario.kind,
       isPaused: known?.isPaused ?? false, isShutDown: known?.shutdownCode != nil,
-      answers: simulation.guest(id)?.answers ?? .noDriver, guestDevices: simulation.guest(id)?.devices ?? [:],
+      answers: domain.scenario.kind == .hvm ? domain.scenario.answers : simulation.guest(id)?.answers ?? .noDriver,
+      guestDevices: simulation.guest(id)?.devices ?? [:],
       exported: simulation.kernel.bus(of: id).devices,
       assigned: hypervisor.owners.filter { $0.value == .guest(id) }.map(\.key).sorted(),
       mappedInterrupts: (known?.mappedInterrupts ?? []).sorted(),
       grantedRanges: (known?.ports.count ?? 0) + (known?.frames.count ?? 0),
-      hasBackEndObject: simulation.kernel.hasObject(for: id), isLockHeld: heldLocks[id] != nil)
+      hasBackEndObject: simulation.kernel.hasObject(for: id), isLockHeld: heldLocks[id] != nil,
+      stubDomain: domains.values.first { $0.target == id }?.key.id, target: domain.target,
+      deviceModel: deviceModels[id].map(status))
+  }
+
+  private func status(_ model: DeviceModelServer) -> SandboxStatus.DeviceModel {
+    SandboxStatus.DeviceModel(
+      isRunning: model.isRunning, faults: model.faults.filter { $0.times != 0 }.map(\.kind),
+      devices: model.machine.devices.map {
+        SandboxStatus.Emulated(
+          name: $0.id, address: $0.host, slot: $0.slot, function: $0.function, isPermissive: $0.isPermissive,
+          isLeaving: $0.isLeaving)
+      })
   }
 
   private func status(_ device: ScenarioDevice) -> SandboxStatus.Device {

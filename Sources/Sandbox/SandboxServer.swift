@@ -18,6 +18,8 @@ final class SandboxServer {
   struct LiveDomain {
     var scenario: ScenarioDomain
     var key: DomainKey
+    /// The guest it is the stub domain of.
+    var target: DomainID?
   }
 
   let paths: SandboxPaths
@@ -39,6 +41,8 @@ final class SandboxServer {
   var permissive: Set<PCIAddress> = []
   var resets: [PCIAddress: Int] = [:]
   var heldLocks: [DomainID: HeldLock] = [:]
+  /// The device models of HVM guests, by guest.
+  var deviceModels: [DomainID: DeviceModelServer] = [:]
   var isStopping = false
   private var clients: [Int32: Client] = [:]
 
@@ -82,6 +86,7 @@ final class SandboxServer {
     try storeCall { () throws(StoreError) in
       try store.watch("/local/domain/0/backend/pci")
       for domain in domains.keys.sorted() { try store.watch(domain.home + "/device") }
+      try watchDeviceModels()
     }
     try markReady()
     isReady()
@@ -98,6 +103,8 @@ final class SandboxServer {
       entries += known.map {
         pollfd(fd: $0.socket.number, events: Int16($0.pending.isEmpty ? POLLIN : POLLIN | POLLOUT), revents: 0)
       }
+      let models = deviceModels.values.sorted { $0.domain < $1.domain }
+      entries += models.map(\.polled)
       let wait = next.map { Int32(clamping: max(0, ($0 - .now).wholeMilliseconds)) } ?? -1
       let count = unsafe poll(&entries, nfds_t(entries.count), wait)
       if count < 0, errno != EINTR { throw systemError("waiting for requests") }
@@ -109,6 +116,9 @@ final class SandboxServer {
         clients[number] = Client(socket)
       }
       for (client, entry) in zip(known, entries.dropFirst(4)) where entry.revents != 0 { serve(client) }
+      for (model, entry) in zip(models, entries.dropFirst(4 + known.count)) where entry.revents != 0 {
+        model.serve(at: .now)
+      }
     }
   }
 
@@ -116,9 +126,13 @@ final class SandboxServer {
   private func step() throws(SandboxError) -> ContinuousClock.Instant? {
     try storeCall { () throws(StoreError) in
       while true {
-        for path in try store.takeEvents() { simulation.changed(path, at: .now) }
+        for path in try store.takeEvents() {
+          simulation.changed(path, at: .now)
+          try deviceModelChanged(path, at: .now)
+        }
+        try stepDeviceModels(at: .now)
         let next = try simulation.step(at: .now)
-        if !store.hasEvents { return next }
+        if !store.hasEvents { return [next, nextDeviceModelEvent].compactMap(\.self).min() }
       }
     }
   }
@@ -171,8 +185,8 @@ final class SandboxServer {
     heldLocks.values.forEach { $0.release() }
     daemon.stop()
     // The sandbox is at its end: a file that cannot be removed changes nothing of that.
-    try? Files.remove(paths.hypervisorSocket)
-    try? Files.remove(paths.storeSocket)
+    let sockets = [paths.hypervisorSocket, paths.storeSocket] + deviceModels.keys.map(paths.deviceModelSocket)
+    for socket in sockets { try? Files.remove(socket) }
   }
 }
 

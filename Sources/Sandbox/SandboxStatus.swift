@@ -44,6 +44,29 @@ package struct SandboxStatus: Hashable, Sendable, Codable {
     package var grantedRanges: Int
     package var hasBackEndObject: Bool
     package var isLockHeld: Bool
+    /// Where its QEMU runs; nil where it has none, or that one is in dom0.
+    package var stubDomain: DomainID?
+    /// The guest whose stub domain it is.
+    package var target: DomainID?
+    /// An HVM guest's QEMU; nil where there is none.
+    package var deviceModel: DeviceModel?
+  }
+  package struct DeviceModel: Hashable, Sendable, Codable {
+    /// Whether there is anybody behind its socket.
+    package var isRunning: Bool
+    package var faults: [DeviceModelFault.Kind]
+    package var devices: [Emulated]
+  }
+  /// A device that QEMU shows its guest.
+  package struct Emulated: Hashable, Sendable, Codable {
+    package var name: String
+    /// The host's device; nil for a bridge.
+    package var address: PCIAddress?
+    package var slot: UInt8
+    package var function: UInt8
+    package var isPermissive: Bool
+    /// The guest was asked to let go.
+    package var isLeaving: Bool
   }
   package struct Device: Hashable, Sendable, Codable {
     package var address: PCIAddress

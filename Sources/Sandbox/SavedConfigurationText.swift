@@ -24,23 +24,37 @@ enum SavedConfigurationText {
       ("uuid", .text("\(domain.uuid)")), ("run_hotplug_scripts", .text("True")),
     ]
     if domain.hasIOMMU { creation.append(("passthrough", .text("enabled"))) }
+    var model: [(String, Value)] = []
+    if domain.kind == .hvm, domain.stubDomain != nil || domain.deviceModel != .upstream {
+      model.append(("device_model_version", .text(domain.deviceModel.storeText)))
+      if domain.stubDomain != nil { model.append(("device_model_stubdomain", .text("True"))) }
+    }
     var top: [(String, Value)] = [
       ("c_info", .object(creation)),
       (
         "b_info",
-        .object([
-          ("max_vcpus", .number(1)), ("avail_vcpus", .array([.number(0)])), ("max_memkb", .number(262_144)),
-          ("target_memkb", .number(262_144)), ("video_memkb", .number(0)), ("sched_params", .object([])),
-          ("claim_mode", .text("True")), ("kernel", .text("/boot/vmlinuz")), ("cmdline", .text("console=hvc0")),
-          ("type.\(kind)", .object([])), ("arch_arm", .object([])),
-          ("arch_x86", .object([("msr_relaxed", .text("False"))])),
-        ])
+        .object(
+          [
+            ("max_vcpus", .number(1)), ("avail_vcpus", .array([.number(0)])), ("max_memkb", .number(262_144)),
+            ("target_memkb", .number(262_144)), ("video_memkb", .number(0)),
+          ] + model + [
+            ("sched_params", .object([])), ("claim_mode", .text("True")), ("kernel", .text("/boot/vmlinuz")),
+            ("cmdline", .text("console=hvc0")),
+            ("type.\(kind)", .object(domain.kind == .hvm ? hvm : [])), ("arch_arm", .object([])),
+            ("arch_x86", .object([("msr_relaxed", .text("False"))])),
+          ])
       ),
     ]
     if !devices.isEmpty { top.append(("pcidevs", .array(devices.map(element)))) }
     top += [("on_reboot", .text("restart")), ("on_soft_reset", .text("soft_reset"))]
     return .object(top)
   }
+
+  /// What libxl saves of a plain HVM guest's own settings.
+  private static let hvm: [(String, Value)] = [
+    ("vga", .object([("kind", .text("none"))])), ("vnc", .object([])), ("sdl", .object([])), ("spice", .object([])),
+    ("usb", .text("False")), ("rdm", .object([])),
+  ]
 
   /// One element of `pcidevs`: keys in libxl's order, defaults left out (`_libxl_types.c:libxl_device_pci_gen_json`).
   private static func element(_ device: SavedDevice) -> Value {

@@ -98,12 +98,18 @@ package struct ScenarioDomain: Hashable, Sendable {
   package var answers: GuestAnswers
   /// How long its kernel takes to react.
   package var delay: Duration
+  /// Where its QEMU runs; nil means dom0.
+  package var stubDomain: ScenarioStubDomain?
+  package var deviceModel: DeviceModelVersion
 
   package init(
     name: String, uuid: DomainUUID, id: DomainID? = nil, kind: DomainKind = .pv, lifecycle: Lifecycle = .running,
     hasIOMMU: Bool = true, devices: [SavedDevice] = [], staleDevices: [SavedDevice] = [],
-    answers: GuestAnswers = .normal, delay: Duration = .milliseconds(1)
+    answers: GuestAnswers = .normal, delay: Duration = .milliseconds(1), stubDomain: ScenarioStubDomain? = nil,
+    deviceModel: DeviceModelVersion = .upstream
   ) {
+    self.stubDomain = stubDomain
+    self.deviceModel = deviceModel
     self.name = name
     self.uuid = uuid
     self.id = id
@@ -127,6 +133,15 @@ package struct ScenarioFaults: Hashable, Sendable {
   /// Nodes written last, over all else; nil removes one.
   package var store: [StoreChange]
 
+  /// What is wrong with the device models of guests, by the guests' names.
+  package var deviceModels: [DeviceModel]
+
+  package struct DeviceModel: Hashable, Sendable {
+    package var domain: String
+    package var fault: DeviceModelFault
+    package init(domain: String, fault: DeviceModelFault) { (self.domain, self.fault) = (domain, fault) }
+  }
+
   package struct StoreChange: Hashable, Sendable {
     package var path: String
     package var value: String?
@@ -135,8 +150,9 @@ package struct ScenarioFaults: Hashable, Sendable {
 
   package init(
     failingCalls: [HypercallFault] = [], failingExports: [PCIAddress] = [], heldLocks: [String] = [],
-    store: [StoreChange] = []
+    store: [StoreChange] = [], deviceModels: [DeviceModel] = []
   ) {
+    self.deviceModels = deviceModels
     self.failingCalls = failingCalls
     self.failingExports = failingExports
     self.heldLocks = heldLocks

@@ -90,14 +90,34 @@ private struct ScenarioReader {
   private func domains(_ nodes: [YAMLNode]) -> [Located<ScenarioDomain>] {
     var domains = nodes.compactMap { node in domain(node).map { Located($0, at: node.mark) } }
     // A domain without a number gets the next free one, so that faults and people can name it.
-    let taken = Set(domains.compactMap(\.value.id))
+    let taken = Set(domains.compactMap(\.value.id) + domains.compactMap(\.value.stubDomain?.id))
     var next: UInt32 = 1
     for position in domains.indices where domains[position].value.id == nil {
       while taken.contains(DomainID(next)) { next += 1 }
       domains[position].value.id = DomainID(next)
       next += 1
     }
+    for position in domains.indices where domains[position].value.stubDomain != nil {
+      guard domains[position].value.stubDomain?.id == nil else { continue }
+      while used(DomainID(next), domains) { next += 1 }
+      domains[position].value.stubDomain?.id = DomainID(next)
+      next += 1
+    }
     return domains
+  }
+
+  private func used(_ number: DomainID, _ domains: [Located<ScenarioDomain>]) -> Bool {
+    domains.contains { $0.value.id == number || $0.value.stubDomain?.id == number }
+  }
+
+  private func stubDomain(_ node: YAMLNode, of name: String) -> ScenarioStubDomain? {
+    guard var reader = MappingReader(node, "'stubDomain'", report) else { return nil }
+    let id = reader.optional("domid", .integer(1...Int(DomainID.firstReserved) - 1)).map { DomainID(UInt32($0)) }
+    let uuid = reader.optional("uuid", ScenarioTypes.uuid) ?? Self.uuid(for: name + "-dm")
+    let answers = reader.optional("answers", .choice(GuestAnswers.self)) ?? .normal
+    let delay = reader.optional("delay", .duration) ?? .milliseconds(1)
+    reader.finish()
+    return uuid.map { ScenarioStubDomain(uuid: $0, id: id, answers: answers, delay: delay) }
   }
 
   private func domain(_ node: YAMLNode) -> ScenarioDomain? {
@@ -114,8 +134,17 @@ private struct ScenarioReader {
       hasIOMMU: reader.optional("iommu", .boolean) ?? true, devices: devices.map(\.value),
       staleDevices: (reader.optional("staleDevices", .list(of: ScenarioTypes.attached)) ?? []).map(\.value),
       answers: reader.optional("answers", .choice(GuestAnswers.self)) ?? .normal,
-      delay: reader.optional("delay", .duration) ?? .milliseconds(1))
+      delay: reader.optional("delay", .duration) ?? .milliseconds(1),
+      stubDomain: reader.optional("stubDomain", .node).flatMap { stubDomain($0, of: name ?? "") },
+      deviceModel: reader.optional("deviceModel", .choice(DeviceModelVersion.self)) ?? .upstream)
     reader.finish()
+    if domain.stubDomain != nil, kind != .hvm {
+      report.error("only an HVM domain has a stub domain", at: reader.mark(ofValueAt: "stubDomain"))
+    }
+    if domain.answers == .wrong, kind == .hvm {
+      report.error(
+        "an HVM domain answers as one of normal, slow, never, no-driver", at: reader.mark(ofValueAt: "answers"))
+    }
     if !devices.isEmpty, kind == .pvh || lifecycle == .building {
       report.error("such a domain cannot have devices at the start", at: reader.mark(ofValueAt: "devices"))
     }
@@ -144,11 +173,13 @@ private struct ScenarioReader {
     var holders: [PCIAddress: String] = [:]
     for domain in domains {
       let value = domain.value
-      if let first = names.updateValue(domain.mark, forKey: value.name) {
-        report.error("two domains are called '\(value.name)'", at: domain.mark, notes: [.init("first", at: first)])
-      }
-      if let id = value.id, let first = numbers.updateValue(domain.mark, forKey: id) {
-        report.error("two domains have the number \(id)", at: domain.mark, notes: [.init("first", at: first)])
+      for one in [value, value.stub].compactMap({ $0 }) {
+        if let first = names.updateValue(domain.mark, forKey: one.name) {
+          report.error("two domains are called '\(one.name)'", at: domain.mark, notes: [.init("first", at: first)])
+        }
+        if let id = one.id, let first = numbers.updateValue(domain.mark, forKey: id) {
+          report.error("two domains have the number \(id)", at: domain.mark, notes: [.init("first", at: first)])
+        }
       }
       for device in value.devices {
         if !assignable.contains(device.address) {
@@ -169,6 +200,9 @@ private struct ScenarioReader {
     faults.failingExports = reader.optional("failingExports", .list(of: ScenarioTypes.address)) ?? []
     for lock in reader.optional("heldLocks", .list(of: ScenarioTypes.locatedText)) ?? [] {
       if domain(named: lock, domains) != nil { faults.heldLocks.append(lock.value) }
+    }
+    for fault in reader.optional("deviceModels", .list(of: .node)) ?? [] {
+      if let fault = deviceModel(fault, domains) { faults.deviceModels.append(fault) }
     }
     if let store = reader.optional("store", .node) {
       for entry in mappingEntries(store, "'store'", report) ?? [] {
@@ -192,8 +226,26 @@ private struct ScenarioReader {
     return HypercallFault(call: call, device: device, domain: target?.id, errno: error, times: times)
   }
 
+  private func deviceModel(_ node: YAMLNode, _ domains: [ScenarioDomain]) -> ScenarioFaults.DeviceModel? {
+    guard var reader = MappingReader(node, "a device model's fault", report) else { return nil }
+    let name = reader.required("domain", ScenarioTypes.locatedText)
+    let kind = reader.required("is", .choice(DeviceModelFault.Kind.self))
+    let command = reader.optional("command", .text)
+    let text = reader.optional("text", .text)
+    let times = reader.optional("times", .integer(1...1_000_000))
+    reader.finish()
+    guard let name, let kind, let domain = domain(named: name, domains) else { return nil }
+    guard domain.kind == .hvm else {
+      report.error("'\(name.value)' is no HVM domain: it has no device model", at: name.mark)
+      return nil
+    }
+    return .init(
+      domain: name.value, fault: DeviceModelFault(kind, command: command, text: text, times: times))
+  }
+
   private func domain(named name: Located<String>, _ domains: [ScenarioDomain]) -> ScenarioDomain? {
-    if let domain = domains.first(where: { $0.name == name.value }) { return domain }
+    let all = domains + domains.compactMap(\.stub)
+    if let domain = all.first(where: { $0.name == name.value }) { return domain }
     report.error("the scenario has no domain '\(name.value)'", at: name.mark)
     return nil
   }

@@ -29,6 +29,15 @@ enum Sockets {
     return socket
   }
 
+  /// Listens at a name in a directory whose path may be of any length.
+  ///
+  /// A socket's address has room for 107 bytes, so it is named through the directory's descriptor, `/proc/self/fd/N`
+  /// (proc(5)): the working directory belongs to all threads and stays as it is.
+  static func listen(_ name: String, in directory: String) throws(SandboxError) -> Descriptor {
+    let folder = try Files.open(directory, O_RDONLY | O_DIRECTORY)
+    return try listen("/proc/self/fd/\(folder.number)/\(name)")
+  }
+
   /// The next waiting client; nil where none waits.
   static func accept(_ socket: Int32) -> Descriptor? {
     let number = Glibc.accept(socket, nil, nil)

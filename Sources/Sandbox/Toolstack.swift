@@ -26,9 +26,11 @@ struct Toolstack {
     try store.write("/libxl/\(id)", "")
     try store.write("/libxl/\(id)/device", "")
     if domain.kind != .unknown { try store.write("/libxl/\(id)/type", domain.kind.rawValue) }
-    try store.write("/libxl/\(id)/dm-version", "qemu_xen")
+    try store.write("/libxl/\(id)/dm-version", domain.deviceModel.storeText)
     try store.makeNode(virtualMachine, guestReads)
-    for (name, value) in [("uuid", "\(domain.uuid)"), ("name", domain.name), ("image/ostype", "linux")] {
+    for (name, value) in [
+      ("uuid", "\(domain.uuid)"), ("name", domain.name), ("image/ostype", domain.kind == .hvm ? "hvm" : "linux"),
+    ] {
       try store.write(virtualMachine + "/" + name, value)
     }
     try store.makeNode(id.home, guestReads)
@@ -40,14 +42,37 @@ struct Toolstack {
     for name in ["control/shutdown", "control/sysrq", "data", "drivers", "feature", "attr", "error"] {
       try store.makeNode(id.home + "/" + name, guestOwns)
     }
-    if domain.kind == .hvm {
-      try store.write(id.home + "/image/device-model-pid", "1")
-      try store.write("/local/domain/0/device-model/\(id)/state", "running")
-    }
+    guard domain.kind == .hvm else { return }
+    try store.write(id.home + "/platform/device-model", domain.deviceModel.storeText)
+    guard domain.stubDomain == nil else { return }
+    try store.write(id.home + "/image/device-model-pid", Self.noProcess)
+    try store.write("/local/domain/0/device-model/\(id)/state", "running")
+  }
+
+  /// One more than a process can have as its number (`PID_MAX_LIMIT`, Linux include/linux/threads.h): QEMU is played by
+  /// the simulator, and a toolstack sends a signal to whatever number stands here.
+  private static let noProcess = "4194305"
+
+  /// Says that a domain is a guest's stub domain (`libxl__spawn_stub_dm`, libxl_dm.c, Xen 4.17).
+  func setTarget(_ guest: DomainID, of stub: DomainID) throws(StoreError) {
+    try store.write(stub.home + "/target", "\(guest)")
+    try store.write(stub.home + "/image/device-model-pid", Self.noProcess)
+    let directory = stub.home + "/device-model"
+    try store.makeNode(directory, StorePermissions(owner: stub, reader: nil))
+    try store.write("\(directory)/\(guest)/state", "running")
+  }
+
+  /// Says where a guest's QEMU runs.
+  func setStub(_ stub: DomainID, of guest: DomainID) throws(StoreError) {
+    try store.write(guest.home + "/image/device-model-domid", "\(stub)")
   }
 
   /// A bus with all its devices, as the first attach makes it: both ends in state 1, one commit.
-  func attach(_ devices: [SavedDevice], to domain: ScenarioDomain, as id: DomainID) throws(StoreError) {
+  ///
+  /// Of a guest with a stub domain `domain` is the latter, and the claim the guest's.
+  func attach(
+    _ devices: [SavedDevice], to domain: ScenarioDomain, as id: DomainID, claimedBy guest: DomainID
+  ) throws(StoreError) {
     guard !devices.isEmpty else { return }
     try store.transaction { (inside: any SimulatorStore) throws(StoreError) in
       try inside.makeNode(id.backEnd, StorePermissions(owner: .zero, reader: id))
@@ -67,7 +92,7 @@ struct Toolstack {
         }
         try inside.write(id.backEnd + "/opts-\(index)", device.options.storeText)
         try inside.write(id.backEnd + "/state-\(index)", "1")
-        try inside.write(StorePath.claim(device.address).text, "\(id)")
+        try inside.write(StorePath.claim(device.address).text, "\(guest)")
       }
       return true
     }

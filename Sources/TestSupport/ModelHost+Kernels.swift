@@ -9,7 +9,11 @@ extension ModelHost {
   /// Does the first thing there is to do; false where there is none.
   func step(_ store: ModelStore) -> Bool {
     let domains = state.withLock { state in
-      (state.domains.values.map { ($0.key.id, $0.answers && !$0.isPaused && !$0.isShutDown) }, state.objects)
+      (
+        state.domains.values.map {
+          ($0.key.id, $0.answers && !$0.isPaused && !$0.isShutDown && !$0.isHardwareVirtualised)
+        }, state.objects
+      )
     }
     let known = Set(domains.0.map(\.0)).union(domains.1)
     let awake = Dictionary(domains.0, uniquingKeysWith: { first, _ in first })
@@ -45,7 +49,12 @@ extension ModelHost {
     case (3, 3?):
       store[back.child("state").text] = "4"
       return true
-    case (3, _): return hasWanted(domain, store) && exportAll(domain, store, onlyWanted: true)
+    case (3, _):
+      // Without a front end: what is marked is released, and nothing is written about it.
+      if state.withLock({ $0.domains[domain]?.isHardwareVirtualised == true }), holdsMarked(domain, store) {
+        return removeMarked(domain, store)
+      }
+      return hasWanted(domain, store) && exportAll(domain, store, onlyWanted: true)
     case (7, 7?):
       guard removeMarked(domain, store), exportAll(domain, store, onlyWanted: true) else { return true }
       store[back.child("state").text] = "8"
@@ -126,6 +135,17 @@ extension ModelHost {
       store[back.child("state-\(index)").text] = "3"
     }
     return true
+  }
+
+  /// Whether a marked entry's device is still exported.
+  private func holdsMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
+    let back = StorePath.backEnd(domain)
+    return (0..<count(domain, store)).contains { index in
+      guard store[back.child("state-\(index)").text] == "5",
+        let device = store[back.child("dev-\(index)").text].flatMap({ PCIAddress($0) })
+      else { return false }
+      return state.withLock { $0.exports[domain]?[device] != nil }
+    }
   }
 
   /// Releases marked entries; false where the virtual address is unknown, which leaves the bus at 7 and 7.

@@ -15,7 +15,8 @@ struct ModelHypervisor: HypervisorPort {
     model.state.withLock { state in
       state.domains.values.sorted { $0.key.id < $1.key.id }.map { domain in
         HypervisorDomain(
-          id: domain.key.id, uuid: domain.key.uuid, isPaused: domain.isPaused, isShutDown: domain.isShutDown,
+          id: domain.key.id, uuid: domain.key.uuid, isHardwareVirtualised: domain.isHardwareVirtualised,
+          isPaused: domain.isPaused, isShutDown: domain.isShutDown,
           cpuTime: domain.cpuTime)
       }
     }

@@ -7,6 +7,7 @@ package final class ModelHost: Sendable {
     package var key: DomainKey
     package var name: String
     package var hasIOMMU = true
+    package var isHardwareVirtualised = false
     package var isPaused = false
     package var cpuTime: UInt64 = 1
     package var isShutDown = false
@@ -38,6 +39,7 @@ package final class ModelHost: Sendable {
     var stepsLeft: Int?
     /// Calls that fail for one device: `frames` of a memory range, …
     var failingGrants: Set<String> = []
+    var deviceModels: [DomainID: ModelDeviceModel] = [:]
   }
 
   let state = Mutex(State())
@@ -53,7 +55,8 @@ package final class ModelHost: Sendable {
   package var host: Host {
     Host(
       name: "model", stores: store, hypervisor: ModelHypervisor(model: self), tree: ModelTree(model: self),
-      userdata: ModelUserdata(model: self), ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
+      userdata: ModelUserdata(model: self), deviceModels: ModelDeviceModels(model: self),
+      ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
       wallClock: { 1_000_000 }, isInterrupted: { [self] in state.withLock(\.isInterrupted) })
   }
 

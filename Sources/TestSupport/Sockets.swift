@@ -13,9 +13,34 @@ package func listeningSocket(_ path: String) throws -> Int32 {
 
 /// Whether something takes connections at a path.
 package func canConnect(to path: String) throws -> Bool {
+  guard let number = try connectedSocket(path) else { return false }
+  close(number)
+  return true
+}
+
+/// A connection to what listens at a path; nil where nothing does.
+package func connectedSocket(_ path: String) throws -> Int32? {
   let number = try makeSocket()
-  defer { close(number) }
-  return try unsafe withAddress(path) { address, length in unsafe connect(number, address, length) } == 0
+  do {
+    let status = try unsafe withAddress(path) { address, length in unsafe connect(number, address, length) }
+    if status == 0 { return number }
+  } catch {
+    close(number)
+    throw error
+  }
+  close(number)
+  return nil
+}
+
+/// A socket on which neither reading nor writing takes longer than `limit` seconds: past it they fail with `EAGAIN`.
+package func limitWaits(of number: Int32, to limit: Int) throws {
+  var time = timeval(tv_sec: limit, tv_usec: 0)
+  let length = socklen_t(MemoryLayout<timeval>.size)
+  for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+    guard unsafe setsockopt(number, SOL_SOCKET, option, &time, length) == 0 else {
+      throw Command.Failure(description: "setsockopt: \(errno)")
+    }
+  }
 }
 
 private func makeSocket() throws -> Int32 {

@@ -30,6 +30,7 @@ struct Machines: Sendable {
       name: name,
       stores: XenStoreConnector(socket: paths?.storeSocket, interruptDescriptor: signals?.descriptor),
       hypervisor: hypervisor, tree: SysfsTree(root: root), userdata: UserdataFiles(root: root),
+      deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root), intents: IntentFiles(root: root),
       wallClock: { Machine.secondsSince1970 }, isInterrupted: { signals?.isInterrupted ?? false })
   }

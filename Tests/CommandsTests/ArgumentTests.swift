@@ -86,7 +86,10 @@ import Testing
 
   @Test func `a sandbox is asked for by its directory, and started from a file`() throws {
     let world = FakeWorld()
-    for words in [["start", "s.yaml"], ["stop"], ["status"], ["pause", "net"], ["answers", "net", "never"]] {
+    for words in [
+      ["start", "s.yaml"], ["stop"], ["status"], ["pause", "net"], ["answers", "net", "never"],
+      ["device-model", "net", "silent"], ["restart-stub", "net"],
+    ] {
       #expect(world.run(["sandbox"] + words) == 64)
     }
     #expect(world.messages.contains("--sandbox DIR"))

@@ -27,7 +27,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ["host.yaml", "host-changed.yaml", "full.yaml"])
+  @Test(arguments: ["host.yaml", "host-changed.yaml", "full.yaml", "kinds.yaml"])
   func `an example is valid and warns of nothing`(name: String) throws {
     let loaded = try loadManifests(paths: [packageRoot + "examples/" + name], hostName: "host17")
     #expect(loaded.warnings.isEmpty)

@@ -37,6 +37,29 @@ struct ControllerTests {
     for process in processes { #expect(!isAlive(process)) }
   }
 
+  @Test func `the host with all kinds tells what QEMU shows, and takes faults`() async throws {
+    let directory = try LiveSandbox.temporaryDirectory()
+    func run(_ arguments: String...) async throws -> Command.Result {
+      try await Command(berth, ["sandbox"] + arguments + ["--sandbox", directory]).run()
+    }
+    let started = try await run("start", LiveSandbox.packageFolder + "/examples/sandbox/kinds.yaml")
+    #expect(started.status == 0, "\(started.errors)")
+    for words in [["desktop", "silent"], ["vault", "refuses", "--times", "2", "--text", "no room left"]] {
+      let result = try await Command(berth, ["sandbox", "device-model"] + words + ["--sandbox", directory]).run()
+      #expect(result.status == 0, "\(result.errors)")
+    }
+    #expect(try await run("restart-stub", "workshop").status == 0)
+    #expect(try await run("restart-stub", "router").status != 0)
+    let text = try await run("status").output
+    for line in [
+      "desktop  domid 2, HVM, running, QEMU silent\n    QEMU shows 0000:06:00.0 at 03.0, pci-pt-06_00.0\n",
+      "vault  domid 3, HVM, running, QEMU in domain 4, QEMU refuses\n    QEMU shows 0000:09:00.0 at 03.0, pci-pt-09_00.0\n",
+      "vault-dm  domid 4, PV, running, stub domain of 3\n    the guest has 0000:09:00.0 at 0000:00:00.0\n",
+      "workshop  domid 5, HVM, paused, QEMU in domain 9\n", "cell  domid 8, PVH, running",
+    ] { #expect(text.contains(line), "\(line) in\n\(text)") }
+    try await stop(directory)
+  }
+
   @Test func `two sandboxes do not meet`() async throws {
     let directories = [try LiveSandbox.temporaryDirectory(), try LiveSandbox.temporaryDirectory()]
     for directory in directories { _ = try await start(directory) }

@@ -10,11 +10,16 @@ struct LiveSandbox: Sendable {
   let preload: String
 
   /// Runs `body` with a new sandbox and ends it afterwards, whatever happens.
+  ///
+  /// `directoryBytes` is how long its directory's path is to be.
   static func run(
-    _ scenario: String, store: StoreKind = .c, testEagain: Bool = false,
+    _ scenario: String, store: StoreKind = .c, testEagain: Bool = false, directoryBytes: Int? = nil,
     _ body: @Sendable (LiveSandbox) async throws -> Void
   ) async throws {
-    let directory = try temporaryDirectory()
+    await places.take()
+    defer { places.free() }
+    let top = try temporaryDirectory()
+    let directory = directoryBytes.map { top + "/" + String(repeating: "d", count: $0 - top.utf8.count - 1) } ?? top
     let preload = packageFolder + "/.build/debug/libBerthPreload.so"
     let paths = try SandboxController().prepare(
       scenario: Array(scenario.utf8), scenarioName: "scenario.yaml", directory: directory, store: store,
@@ -49,7 +54,11 @@ struct LiveSandbox: Sendable {
     try await server.value
     close(stop)
     try await onThread { try SandboxController().stop(directory: paths.directory, removeDirectory: true) }
+    if directory != top { unsafe rmdir(top) }
   }
+
+  /// A user has 128 inotify instances on Debian, and each sandbox takes one: they are not all there at once.
+  private static let places = Places(24)
 
   static let packageFolder = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
 
@@ -133,12 +142,12 @@ struct Hand {
     }
   }
 
-  /// Entries behind those that are there, and a round.
-  func append(_ devices: [PCIAddress]) throws {
+  /// Entries behind those that are there, and a round, or what the back end's state is to be; nil leaves it.
+  func append(_ devices: [PCIAddress], state: String? = "7") throws {
     try link.transaction { (inside: any SimulatorStore) throws(StoreError) in
       let count = try inside.read(back + "/num_devs").flatMap { Int($0) } ?? 0
       try write(devices, from: count, inside)
-      try inside.write(back + "/state", "7")
+      if let state { try inside.write(back + "/state", state) }
       return true
     }
   }

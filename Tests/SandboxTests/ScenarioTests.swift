@@ -60,6 +60,45 @@ struct ScenarioTests {
       ])
   }
 
+  @Test func `stub domains and device models are read as they stand`() throws {
+    let text = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      spec:
+        domains:
+          - {name: a, kind: hvm, stubDomain: {}}
+          - {name: b, kind: hvm, stubDomain: {domid: 9, answers: slow, delay: 1s}, deviceModel: qemu-traditional}
+          - {name: c, kind: hvm}
+        faults:
+          failingCalls: [{call: ports, domain: a-dm, error: EIO}]
+          deviceModels:
+            - {domain: c, is: refuses, command: device_del, text: no, times: 3}
+            - {domain: a, is: gone}
+      """
+    let scenario = try parseScenario(Array(text.utf8), name: "x.yaml")
+    #expect(scenario.domains.map(\.id) == [DomainID(1), DomainID(2), DomainID(3)])
+    #expect(scenario.domains.map(\.stubDomain?.id) == [DomainID(4), DomainID(9), nil])
+    #expect(scenario.domains[1].stubDomain?.answers == .slow)
+    #expect(scenario.domains.map(\.deviceModel) == [.upstream, .traditional, .upstream])
+    #expect(Set(scenario.domains.map(\.uuid) + scenario.domains.compactMap(\.stubDomain?.uuid)).count == 5)
+    #expect(scenario.faults.failingCalls.map(\.domain) == [DomainID(4)])
+    #expect(
+      scenario.faults.deviceModels == [
+        .init(domain: "c", fault: DeviceModelFault(.refuses, command: "device_del", text: "no", times: 3)),
+        .init(domain: "a", fault: DeviceModelFault(.gone)),
+      ])
+  }
+
+  @Test(arguments: [
+    "{name: a, stubDomain: {}}", "{name: a, kind: hvm, answers: wrong}", "{name: a, deviceModel: qemu}",
+    "{name: a, kind: hvm, stubDomain: {domid: 1}, domid: 1}", "{name: a, kind: hvm, stubDomain: {name: x}}",
+  ])
+  func `a device model that cannot be is refused`(domain: String) throws {
+    let text = "apiVersion: berth/v1alpha1\nkind: SandboxScenario\nspec:\n  domains:\n    - \(domain)\n"
+    let error = try #require(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
+    #expect(error.message.contains("x.yaml:5:"), "\(error.message)")
+  }
+
   @Test func `everything wrong is told at once, with its place`() throws {
     let text = """
       apiVersion: berth/v1alpha1

@@ -1,4 +1,4 @@
-/// What a PV bus can take at this moment, told from one transaction's reads.
+/// What a bus can take at this moment, told from one transaction's reads.
 package enum BusCondition: Hashable, Sendable {
   /// Nothing is there: the first devices create it.
   case absent
@@ -6,6 +6,8 @@ package enum BusCondition: Hashable, Sendable {
   case vanishing
   /// The guest has not connected yet (1, 2, 3): entries may be appended, no round is started.
   case connecting
+  /// pciback holds the devices of an HVM guest, which never connects: changes take effect without a round.
+  case holding
   /// Both ends are connected: changes are made in a round.
   case connected
   /// pciback is connected and the guest is about to be (4 with a front end below 4).
@@ -16,7 +18,7 @@ package enum BusCondition: Hashable, Sendable {
   case torn
   /// The bus is being closed, or died (5, 6).
   case closing
-  /// Connected at both ends, but a removal is half done: entries wait for their deletion.
+  /// At rest, but a removal is half done: entries wait for their deletion.
   case halfRemoved(Set<PCIAddress>)
   /// Not as any toolstack leaves it; the text says what was found.
   case corrupt(String)
@@ -53,15 +55,14 @@ extension BackEnd {
       return .corrupt("the back end lacks its \(state.isAbsent ? "state" : "frontend") node")
     }
     if let damage { return .corrupt(damage) }
+    if !hasFrontEndDriver { return heldCondition }
     switch state.state {
     case .initialising, .initWait, .initialised: return .connecting
     case .reconfiguring, .reconfigured: return .round
     case .closing, .closed: return .closing
     case .connected:
       switch frontEndState.state {
-      case .connected:
-        let removed = entries.filter { $0.state.state == .closing }.compactMap(\.device)
-        return removed.isEmpty ? .connected : .halfRemoved(Set(removed))
+      case .connected: return marked.isEmpty ? .connected : .halfRemoved(marked)
       case .reconfiguring: return .torn
       case .initialising, .initWait, .initialised: return .settling
       default: return .closing
@@ -69,4 +70,19 @@ extension BackEnd {
     case .unknown, nil: return .corrupt("the back end's state is \(state)")
     }
   }
+
+  /// What the bus of an HVM guest can take: nobody answers, so pciback stays where the store tells it to be.
+  ///
+  /// It rests at 3. libxl's second attach leaves it at 7, where pciback acts on nothing until 3 is written again
+  /// (`xen_pcibk_be_watch`, Linux drivers/xen/xen-pciback/xenbus.c).
+  private var heldCondition: BusCondition {
+    switch state.state {
+    case .initialising, .initWait: .connecting
+    case .initialised, .connected, .reconfiguring, .reconfigured: marked.isEmpty ? .holding : .halfRemoved(marked)
+    case .closing, .closed: .closing
+    case .unknown, nil: .corrupt("the back end's state is \(state)")
+    }
+  }
+
+  private var marked: Set<PCIAddress> { Set(entries.filter { $0.state.state == .closing }.compactMap(\.device)) }
 }

@@ -1,4 +1,4 @@
-/// What one transaction may do to attach devices to a PV bus.
+/// What one transaction may do to attach devices to a bus.
 package enum AttachDecision: Hashable, Sendable {
   /// These writes publish the devices; `startsRound` tells whether a running guest is asked at once.
   case publish([StoreEdit], startsRound: Bool)
@@ -9,11 +9,12 @@ package enum AttachDecision: Hashable, Sendable {
   case refuse(Reason, String)
 }
 
-/// What one transaction may do to detach devices from a PV bus.
+/// What one transaction may do to detach devices from a bus.
 package enum DetachDecision: Hashable, Sendable {
   /// These writes mark the devices and start the round.
   case mark([StoreEdit])
-  /// These writes take the whole bus of a guest that never ran; the staying entries are to be made anew.
+  /// These writes take the whole bus of a guest that never ran or never answers; the staying entries are to be made
+  /// anew.
   case dropBus([StoreEdit], staying: [BackEndEntry])
   /// None of them is listed.
   case notListed
@@ -92,6 +93,9 @@ extension BackEnd {
     case .connecting:
       if missing.isEmpty { return .alreadyListed }
       return .publish(replacingEntries(with: merged, startRound: false), startsRound: false)
+    case .holding:
+      let edits = replacingEntries(with: merged, startRound: false) + settlingAtRest()
+      return edits.isEmpty ? .alreadyListed : .publish(edits, startsRound: false)
     case .connected:
       let needsRound = merged.contains { $0.state.state == .initialising }
       if missing.isEmpty && !needsRound { return .alreadyListed }
@@ -103,8 +107,9 @@ extension BackEnd {
       let kept = entries.filter { entry in entry.device.map { !devices.contains($0) } ?? true }
       let again = wanted.filter { wanted in !kept.contains { $0.device == wanted.device } }
       let result = kept.merging(again.map(\.entry))
-      let startRound = mode == .hot && result.contains { $0.state.state == .initialising }
-      return .publish(replacingEntries(with: result, startRound: startRound), startsRound: startRound)
+      let startRound = hasFrontEndDriver && mode == .hot && result.contains { $0.state.state == .initialising }
+      return .publish(
+        replacingEntries(with: result, startRound: startRound) + settlingAtRest(), startsRound: startRound)
     case .vanishing, .settling, .round, .torn, .closing: return .wait(condition)
     }
   }
@@ -126,6 +131,9 @@ extension BackEnd {
       // Its front end still at 1 proves it: a guest that runs moves on.
       return mode == .cold && frontEndState.state == .initialising
         ? .dropBus(removal(), staying: kept) : .wait(condition)
+    case .holding:
+      // Nobody acknowledges, so a bus that would stay empty goes at once: of that the kernel's object tells.
+      return kept.isEmpty ? .dropBus(removal(), staying: []) : .mark(marking(devices))
     case .connected:
       return .mark(marking(devices))
     case .halfRemoved(let removed):
@@ -145,13 +153,13 @@ extension BackEnd {
       if devices.contains(device) { entry.state = StateNode(.closing) }
       return entry
     }
-    return replacingEntries(with: kept, startRound: true)
+    return replacingEntries(with: kept, startRound: hasFrontEndDriver) + settlingAtRest()
   }
 
   /// Deletes those of `devices` whose removal both ends have finished; nil while the bus is not at rest.
   package func compaction(of devices: Set<PCIAddress>) -> (edits: [StoreEdit], remaining: Int)? {
     switch condition {
-    case .connected, .halfRemoved: break
+    case .connected, .holding, .halfRemoved: break
     default: return nil
     }
     let kept = entries.filter { entry in

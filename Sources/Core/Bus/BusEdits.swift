@@ -62,7 +62,14 @@ extension BackEnd {
       if let device = entry.device, devices.contains(device) { entry.state = StateNode(.closing) }
       return entry
     }
-    return replacingEntries(with: marked, startRound: true)
+    return replacingEntries(with: marked, startRound: hasFrontEndDriver) + settlingAtRest()
+  }
+
+  /// Brings a bus that nobody answers back to where pciback acts on its entries; nothing for one that is there, or
+  /// that has a front end.
+  package func settlingAtRest() -> [StoreEdit] {
+    guard !hasFrontEndDriver, state.state != .initialised else { return [] }
+    return [.write(stateNode, StateNode(.initialised).description)]
   }
 
   /// Asks both ends to look again, with no other change.

@@ -120,15 +120,18 @@ package struct BackEnd: Hashable, Sendable, Codable {
   ///
   /// Without a listing only those that follow the last entry without a gap are known.
   package var orphans: [BackEndEntry]
+  /// Whether a pcifront at the other end answers pciback. An HVM guest whose QEMU runs in dom0 has none.
+  package var hasFrontEndDriver: Bool
   /// Whether dom0's kernel has the device object `pci-<domid>-0`; nil where that was not asked.
   package var hasKernelObject: Bool?
 
   package init(
     domain: DomainID, state: StateNode = .absent, frontEndState: StateNode = .absent, count: DeviceCount = .absent,
     online: String? = nil, hasFrontEndPath: Bool = false, entries: [BackEndEntry] = [],
-    orphans: [BackEndEntry] = [], hasKernelObject: Bool? = nil
+    orphans: [BackEndEntry] = [], hasFrontEndDriver: Bool = true, hasKernelObject: Bool? = nil
   ) {
     self.domain = domain
+    self.hasFrontEndDriver = hasFrontEndDriver
     self.state = state
     self.frontEndState = frontEndState
     self.count = count

@@ -23,6 +23,13 @@ package struct DeviceOptions: Hashable, Sendable, Codable {
     self.virtualSlot = virtualSlot
   }
 
+  /// Whether these are what is asked for. Where no slot is asked for, any is: QEMU's choice is on record, too.
+  package func satisfies(_ wanted: DeviceOptions) -> Bool {
+    var own = self
+    if wanted.virtualSlot == nil { own.virtualSlot = nil }
+    return own == wanted
+  }
+
   /// The value of an `opts-N` node, as libxl writes it (`libxl_create_pci_backend_device`, Xen 4.17).
   package var storeText: String {
     "msitranslate=\(msiTranslate ? 1 : 0),power_mgmt=\(powerManagement ? 1 : 0),permissive=\(permissive ? 1 : 0)"

@@ -28,6 +28,23 @@ package struct Observation: Hashable, Sendable, Codable {
   }
 }
 
+extension Observation {
+  /// The stub domain of each guest that has one. Both must name the other: a number alone may be another domain's by now.
+  package var stubDomains: [DomainID: ObservedDomain] {
+    var stubs: [DomainID: ObservedDomain] = [:]
+    for domain in domains {
+      if let guest = domain.stubDomainOf { stubs[domain.id] = guest == domain.id ? nil : domain }
+    }
+    var byGuest: [DomainID: ObservedDomain] = [:]
+    for domain in domains {
+      if let stub = domain.stubDomain.flatMap({ stubs[$0] }), stub.stubDomainOf == domain.id {
+        byGuest[domain.id] = stub
+      }
+    }
+    return byGuest
+  }
+}
+
 /// What is true of the host as a whole.
 package struct HostFacts: Hashable, Sendable, Codable {
   /// The host's name, as `uname -n` gives it.
@@ -60,6 +77,10 @@ package struct ObservedDomain: Hashable, Sendable, Codable {
   package var stubDomainOf: DomainID?
   /// The stub domain that runs this guest's device model.
   package var stubDomain: DomainID?
+  /// What emulates an HVM guest's machine; nil for other kinds.
+  package var deviceModel: DeviceModelVersion?
+  /// What that shows the guest; nil where it was not asked, or could not be.
+  package var emulated: [EmulatedDevice]?
   package var backEnd: BackEnd?
   package var saved: SavedDevices
 

@@ -40,19 +40,29 @@ extension Planner {
     if !isTaken(entry, in: domain) {
       return step(
         wanted, .attach, .declared,
-        evidence: "listed with state \(entry.state), back end \(domain.observed.backEnd?.state ?? .absent), front end "
-          + "\(domain.observed.backEnd?.frontEndState ?? .absent): the guest has not taken it yet")
+        evidence: "listed with state \(entry.state), back end \(domain.backEnd?.state ?? .absent), front end "
+          + "\(domain.backEnd?.frontEndState ?? .absent): the guest has not taken it yet")
     }
-    if options != wanted.options { return step(wanted, .reattach, .optionsDiffer) }
+    if options?.satisfies(wanted.options) == false { return step(wanted, .reattach, .optionsDiffer) }
+    if domain.isEmulated(wanted.address) == false {
+      return step(
+        wanted, .attach, .deviceModelLacks, evidence: "the back end lists it, and QEMU does not show it to the guest")
+    }
+    if domain.route?.hasDeviceModel == true, domain.observed.emulated == nil,
+      abandoned[domain.key]?.contains(wanted.address) == true
+    {
+      return step(
+        wanted, .attach, .leftoverIntent, evidence: "a run ended before QEMU had answered, and QEMU was not asked now")
+    }
     if owned[domain.uuid]?.contains(wanted.address) == true { return step(wanted, .keep, .inSync) }
     return step(wanted, .adopt, .alreadyAttached)
   }
 
   /// Whether the guest has the device, or, where it never ran, will find it.
   private func isTaken(_ entry: BackEndEntry, in domain: Guest) -> Bool {
-    if domain.lifecycle == .cold { return entry.state.state != .closing }
+    if domain.lifecycle == .cold, domain.route == .frontEnd { return entry.state.state != .closing }
     switch domain.condition {
-    case .connected?, .halfRemoved?: return entry.isExported
+    case .connected?, .halfRemoved?, .holding?: return entry.isExported
     // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
     default: return false
     }
@@ -82,7 +92,7 @@ extension Planner {
     if facts.isBridge {
       return step(wanted, .blocked, .isBridge, evidence: "its class is a bridge", remedy: "name a device behind it")
     }
-    if let blocked = passthroughBlock(wanted, in: domain) { return blocked }
+    if let blocked = passthroughBlock(wanted, in: domain) ?? collisionBlock(wanted, in: domain) { return blocked }
     if let holder = listings[address]?.first(where: { $0 != domain.id }) { return heldStep(wanted, by: holder) }
     if let leftover = leftoverListings[address] {
       return step(
@@ -141,10 +151,25 @@ extension Planner {
     return nil
   }
 
+  /// Two devices that QEMU cannot tell apart: its names lack the segment.
+  private func collisionBlock(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep? {
+    guard domain.route?.hasDeviceModel == true else { return nil }
+    let name = DeviceModelName(wanted.address)
+    let declared = (declaredDevices[domain.name] ?? []).filter { $0 < wanted.address }
+    let rival = (domain.entries.compactMap(\.device) + declared).first {
+      $0 != wanted.address && DeviceModelName($0) == name
+    }
+    return rival.map { rival in
+      step(
+        wanted, .blocked, .nameCollision, evidence: "QEMU knows it and \(rival) by one name, \(name)",
+        remedy: "give one of the two to another domain")
+    }
+  }
+
   /// A declared device that another domain's back end lists.
   private func heldStep(_ wanted: DesiredDevice, by holder: DomainID) -> PlannedStep {
     guard let other = living[holder] else { return step(wanted, .blocked, .attachedElsewhere) }
-    guard mayRemove(wanted.address, from: other), other.kind == .pv, other.stubDomainOf == nil else {
+    guard mayRemove(wanted.address, from: other), other.route != nil else {
       return step(
         wanted, .blocked, .attachedElsewhere, evidence: "\(other.name) (domain \(other.id)) has it",
         remedy: "detach it there: xl pci-detach \(other.name) \(wanted.address)")
@@ -158,6 +183,7 @@ extension Planner {
     move.from = other.name
     move.source = other.key
     move.sourceMode = other.mode.mode
+    move.sourceRoute = other.route
     return move
   }
 }

@@ -29,6 +29,7 @@ extension Planner {
     }
     steps += savedOnlySteps(in: domain, declaring: declared)
     steps += leftoverSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
+    steps += emulatedOnlySteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
     return steps.sorted { $0.device < $1.device }
   }
 
@@ -62,7 +63,7 @@ extension Planner {
 
   /// Devices that only the saved configuration still has.
   private func savedOnlySteps(in domain: Guest, declaring declared: Set<PCIAddress>) -> [PlannedStep] {
-    guard case .devices(let saved) = domain.saved, domain.mode.mode != nil, domain.kind == .pv,
+    guard case .devices(let saved) = domain.saved, domain.mode.mode != nil, domain.route != nil,
       domain.obstacle == nil
     else { return [] }
     let undeclared = saved.filter { !declared.contains($0.address) }
@@ -92,12 +93,34 @@ extension Planner {
   private func leftoverSteps(
     in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
   ) -> [PlannedStep] {
-    guard let mode = domain.mode.mode, domain.kind == .pv, domain.obstacle == nil else { return [] }
+    guard let mode = domain.mode.mode, domain.route != nil, domain.obstacle == nil else { return [] }
     let left = leftByDeadRuns(in: domain).subtracting(declared).subtracting(shown)
     return left.filter { !isHeld($0) || !movesOut($0, of: domain) }.sorted().map { device in
       PlannedStep(
         device: device, id: devices[device]?.facts?.id, action: .detach, reason: .leftoverIntent, mode: mode,
         evidence: "a run that was killed may have left it half attached; it is given back")
+    }
+  }
+
+  /// Devices that only QEMU still shows: a removal that the guest ended late, or a forced `xl pci-detach`, which never
+  /// tells QEMU.
+  private func emulatedOnlySteps(
+    in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
+  ) -> [PlannedStep] {
+    guard let emulated = domain.observed.emulated, !emulated.isEmpty, let mode = domain.mode.mode,
+      domain.obstacle == nil
+    else { return [] }
+    let names = Set(emulated.map(\.name))
+    let known = Set(domain.entries.compactMap(\.device)).union(shown)
+    // Names lack the segment: where one fits a device that is listed or declared, it is that device's.
+    let explained = Set(known.union(declared).map { DeviceModelName($0) })
+    let others = names.subtracting(explained)
+    guard !others.isEmpty else { return [] }
+    return observation.devices.map(\.address).filter { others.contains(DeviceModelName($0)) }.map { device in
+      let isRemoved = mayRemove(device, from: domain) && listings[device] == nil
+      return PlannedStep(
+        device: device, id: devices[device]?.facts?.id, action: isRemoved ? .detach : .drift, reason: .deviceModelOnly,
+        mode: mode, evidence: "QEMU shows it to the guest, and the back end does not list it")
     }
   }
 

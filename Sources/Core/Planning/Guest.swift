@@ -2,8 +2,12 @@
 final class Guest {
   let observed: ObservedDomain
   let key: DomainKey
+  /// The way its devices take; nil where Berth knows none, and for stub domains, whose devices are their guests'.
+  let route: DeviceRoute?
   /// How changes are made now; nil where none can be made, with the reason.
   let mode: (mode: PlannedStep.Mode?, obstacle: Reason?)
+  /// The back end its devices are in: its own, or its stub domain's.
+  let backEnd: BackEnd?
   /// What its back end lists.
   let entries: [BackEndEntry]
   /// What its bus can take now; nil where it has no back end.
@@ -11,15 +15,21 @@ final class Guest {
   /// What stands in the way of every change to this domain.
   let obstacle: (reason: Reason, evidence: String, remedy: String?)?
 
-  /// `claimant` tells which domain claims a device.
-  init(_ domain: ObservedDomain, claimant: (PCIAddress) -> DomainID?) {
+  /// `stub` is the domain's stub domain, where it has one that is there; `claimant` tells which domain claims a device.
+  init(_ domain: ObservedDomain, stub: ObservedDomain?, claimant: (PCIAddress) -> DomainID?) {
     observed = domain
     key = domain.key
-    mode = domain.mode
-    entries = domain.backEnd?.entries ?? []
-    condition = domain.backEnd?.condition
-    let stray = domain.backEnd?.orphans.first { Self.isStray($0, in: domain, claimant) }
-    obstacle = Self.obstacle(to: domain, condition, stray)
+    route = domain.route(through: stub)
+    backEnd = domain.stubDomainOf != nil ? nil : domain.stubDomain == nil ? domain.backEnd : stub?.backEnd
+    mode = domain.mode(through: stub)
+    entries = backEnd?.entries ?? []
+    condition = backEnd?.condition
+    let listed = backEnd
+    let stray = listed?.orphans.first { orphan in
+      guard let device = orphan.device else { return true }
+      return listed?.entry(for: device) == nil && claimant(device) != domain.id
+    }
+    obstacle = Self.obstacle(to: domain, route, backEnd, stray)
   }
 
   var id: DomainID { observed.id }
@@ -34,44 +44,42 @@ final class Guest {
   /// The first entry for a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
 
-  /// Whether an entry beyond the count is of no device that is known to be the domain's.
-  ///
-  /// One that the domain has claimed was cut off by another toolstack's count, and is put back like any lost entry.
-  private static func isStray(
-    _ orphan: BackEndEntry, in domain: ObservedDomain, _ claimant: (PCIAddress) -> DomainID?
-  ) -> Bool {
-    guard let device = orphan.device else { return true }
-    return domain.backEnd?.entry(for: device) == nil && claimant(device) != domain.id
+  /// Whether QEMU shows the guest the device; nil where nobody could be asked, and for guests without QEMU.
+  func isEmulated(_ device: PCIAddress) -> Bool? {
+    guard route?.hasDeviceModel == true, let emulated = observed.emulated else { return nil }
+    let name = DeviceModelName(device)
+    return emulated.contains { $0.name == name }
   }
 
+  /// `stray` is an entry beyond the count, of no device that is known to be the domain's. One that the domain has
+  /// claimed was cut off by another toolstack's count, and is put back like any lost entry.
   private static func obstacle(
-    to domain: ObservedDomain, _ condition: BusCondition?, _ stray: BackEndEntry?
+    to domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
   ) -> (reason: Reason, evidence: String, remedy: String?)? {
-    guard domain.kind == .pv else {
-      return (
-        .kindNotSupported, "the domain is \(domain.kind.rawValue.uppercased())",
-        domain.kind == .pvh ? "Xen 4.17 passes no PCI devices to PVH guests" : "use xl for this domain"
-      )
+    if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil {
+      return (.kindNotSupported, domain.kindText, domain.kindRemedy)
     }
+    let condition = backEnd?.condition
+    let bus = backEnd?.domain ?? domain.id
     if case .corrupt(let what) = domain.saved {
       return (.corruptSavedConfiguration, what, "restore the domain's libxl-json, or restart the domain")
     }
     if case .corrupt(let what)? = condition {
       return (
         .corruptBackEnd, what,
-        "look at xenstore-ls \(StorePath.backEnd(domain.id)); detaching all devices or restarting the domain mends it"
+        "look at xenstore-ls \(StorePath.backEnd(bus)); detaching all devices or restarting the domain mends it"
       )
     }
     if let stray {
       return (
         .corruptBackEnd, "nodes of entry \(stray.index) are left at or above num_devs",
-        "look at xenstore-ls \(StorePath.backEnd(domain.id)); restarting the domain mends it"
+        "look at xenstore-ls \(StorePath.backEnd(bus)); restarting the domain mends it"
       )
     }
-    if let backEnd = domain.backEnd, backEnd.state.state == .closing, backEnd.frontEndState.state == .reconfiguring {
+    if let backEnd, backEnd.state.state == .closing, backEnd.frontEndState.state == .reconfiguring {
       return (
         .busClosing, "pciback ended the guest's PCI bus (back end 5, front end 7)",
-        "see \(StorePath.backEndError(domain.id)); restarting the domain mends it"
+        "see \(StorePath.backEndError(bus)); restarting the domain mends it"
       )
     }
     return nil
@@ -79,9 +87,42 @@ final class Guest {
 }
 
 extension ObservedDomain {
+  /// The way the domain's devices take; nil where Berth knows none, or the stub domain it would lead through is gone.
+  fileprivate func route(through stub: ObservedDomain?) -> DeviceRoute? {
+    guard stubDomainOf == nil else { return nil }
+    switch kind {
+    case .pv: return .frontEnd
+    case .hvm:
+      guard let version = knownDeviceModel else { return nil }
+      guard stubDomain != nil else { return .deviceModel(version) }
+      return stub.map { .stubDomain($0.key, version) }
+    case .pvh, .unknown: return nil
+    }
+  }
+
+  /// Which QEMU an HVM guest has, where Berth knows how to talk to it.
+  fileprivate var knownDeviceModel: DeviceModelVersion? {
+    kind == .hvm && deviceModel != .unknown ? deviceModel : nil
+  }
+
+  fileprivate var kindText: String {
+    kind == .hvm
+      ? "the domain is HVM with an unknown device model" : "the domain is \(kind.rawValue.uppercased())"
+  }
+
+  fileprivate var kindRemedy: String {
+    kind == .pvh
+      ? "Xen 4.17 passes no PCI devices to PVH guests"
+      : "use xl for this domain, or device_model_version=\"qemu-xen\" in its configuration"
+  }
+
   /// How changes are made now; nil where none can be made, with the reason.
-  fileprivate var mode: (mode: PlannedStep.Mode?, obstacle: Reason?) {
-    switch lifecycle {
+  fileprivate func mode(through stub: ObservedDomain?) -> (mode: PlannedStep.Mode?, obstacle: Reason?) {
+    // A stub domain that starts, stops or sleeps takes nothing; its guest is none the worse for waiting.
+    if kind == .hvm, stubDomain != nil, stub?.lifecycle != .running, lifecycle == .running || lifecycle == .cold {
+      return (nil, .stubDomainAbsent)
+    }
+    return switch lifecycle {
     case .running: (.hot, nil)
     case .cold: (.cold, nil)
     case .building: (nil, .domainBuilding)

@@ -15,7 +15,7 @@ package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
   let others = planner.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
   for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
     let steps = planner.undeclaredSteps(in: domain, declaring: [])
-    if !steps.isEmpty { plan.domains.append(DomainPlan(domain.observed, steps: steps)) }
+    if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
   }
   plan.hostDrift = planner.hostDrift()
   plan.bookkeeping = planner.bookkeeping() + planner.settledIntents(besides: plan)
@@ -44,10 +44,10 @@ extension Plan {
 }
 
 extension DomainPlan {
-  init(_ domain: ObservedDomain, steps: [PlannedStep]) {
+  init(_ domain: Guest, steps: [PlannedStep]) {
     self.init(
       name: domain.name, uuid: domain.uuid, id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle,
-      stubDomain: domain.stubDomain, steps: steps)
+      stubDomain: domain.observed.stubDomain, route: domain.route, steps: steps)
   }
 }
 
@@ -74,6 +74,8 @@ struct Planner {
   let abandoners: [PCIAddress: [DomainID]]
   /// Where each device is declared.
   let declarations: [PCIAddress: String]
+  /// What is declared for each domain.
+  let declaredDevices: [String: [PCIAddress]]
 
   init(desired: DesiredState, observation: Observation) {
     self.desired = desired
@@ -82,7 +84,8 @@ struct Planner {
     var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
     for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
     self.devices = devices
-    domains = observation.domains.map { domain in Guest(domain) { devices[$0]?.claim } }
+    let stubs = observation.stubDomains
+    domains = observation.domains.map { domain in Guest(domain, stub: stubs[domain.id]) { devices[$0]?.claim } }
     guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
@@ -116,6 +119,8 @@ struct Planner {
       }
     }
     self.declarations = declarations
+    declaredDevices = Dictionary(
+      desired.domains.map { ($0.name, $0.devices.map(\.address)) }, uniquingKeysWith: { $0 + $1 })
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
@@ -155,13 +160,13 @@ struct Planner {
       }
     if let (reason, evidence, remedy) = refusal {
       return DomainPlan(
-        domain.observed, steps: wanted.devices.map { step($0, .blocked, reason, evidence: evidence, remedy: remedy) })
+        domain, steps: wanted.devices.map { step($0, .blocked, reason, evidence: evidence, remedy: remedy) })
     }
     let declared = wanted.devices.map { declaredStep($0, in: domain) }
     let mending = wanted.devices.flatMap { mendingSteps($0, in: domain) }
     let undeclared = undeclaredSteps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let steps = (declared + undeclared).sorted { $0.device < $1.device } + mending.sorted { $0.device < $1.device }
-    return DomainPlan(domain.observed, steps: steps)
+    return DomainPlan(domain, steps: steps)
   }
 
   func step(

@@ -52,12 +52,15 @@ package struct DomainPlan: Hashable, Sendable, Codable {
   /// Nil where the domain does not exist.
   package var lifecycle: DomainLifecycle?
   package var stubDomain: DomainID?
+  /// The way its devices take; nil where Berth knows none.
+  package var route: DeviceRoute?
   /// In order of address; drift after requested change.
   package var steps: [PlannedStep]
 
   package init(
     name: String, uuid: DomainUUID? = nil, id: DomainID? = nil, kind: DomainKind? = nil,
-    lifecycle: DomainLifecycle? = nil, stubDomain: DomainID? = nil, steps: [PlannedStep] = []
+    lifecycle: DomainLifecycle? = nil, stubDomain: DomainID? = nil, route: DeviceRoute? = nil,
+    steps: [PlannedStep] = []
   ) {
     self.name = name
     self.uuid = uuid
@@ -65,6 +68,7 @@ package struct DomainPlan: Hashable, Sendable, Codable {
     self.kind = kind
     self.lifecycle = lifecycle
     self.stubDomain = stubDomain
+    self.route = route
     self.steps = steps
   }
 }
@@ -128,12 +132,14 @@ package enum Reason: String, Sendable, Codable, CaseIterable {
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
+  case nameCollision = "name-collision"
   // Pending
   case domainAbsent = "domain-absent"
   case domainBuilding = "domain-building"
   case domainShuttingDown = "domain-shutting-down"
   case domainDestroying = "domain-destroying"
   case domainPaused = "domain-paused"
+  case stubDomainAbsent = "stub-domain-absent"
   // Drift
   case configOnly = "config-only"
   case storeOnly = "store-only"
@@ -146,6 +152,8 @@ package enum Reason: String, Sendable, Codable, CaseIterable {
   case duplicateEntry = "duplicate-entry"
   case revokedButListed = "revoked-but-listed"
   case leftoverIntent = "leftover-intent"
+  case deviceModelLacks = "device-model-lacks"
+  case deviceModelOnly = "device-model-only"
 }
 
 /// One device's step in a domain.
@@ -168,6 +176,7 @@ package struct PlannedStep: Hashable, Sendable, Codable {
   /// That domain, and how changes to it are made.
   package var source: DomainKey?
   package var sourceMode: Mode?
+  package var sourceRoute: DeviceRoute?
   /// What was found that leads to this step, for people.
   package var evidence: String?
   /// How a person can get a blocked step unblocked.

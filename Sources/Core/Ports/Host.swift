@@ -5,6 +5,7 @@ package struct Host: Sendable {
   package var hypervisor: any HypervisorPort
   package var tree: any DeviceTreePort
   package var userdata: any UserdataPort
+  package var deviceModels: any DeviceModelPort
   package var ownership: any OwnershipPort
   package var intents: any IntentPort
   /// Seconds since 1970.
@@ -14,14 +15,15 @@ package struct Host: Sendable {
 
   package init(
     name: String, stores: any StoreConnector, hypervisor: any HypervisorPort, tree: any DeviceTreePort,
-    userdata: any UserdataPort, ownership: any OwnershipPort, intents: any IntentPort,
-    wallClock: @escaping @Sendable () -> Int64, isInterrupted: @escaping @Sendable () -> Bool
+    userdata: any UserdataPort, deviceModels: any DeviceModelPort, ownership: any OwnershipPort,
+    intents: any IntentPort, wallClock: @escaping @Sendable () -> Int64, isInterrupted: @escaping @Sendable () -> Bool
   ) {
     self.name = name
     self.stores = stores
     self.hypervisor = hypervisor
     self.tree = tree
     self.userdata = userdata
+    self.deviceModels = deviceModels
     self.ownership = ownership
     self.intents = intents
     self.wallClock = wallClock
@@ -36,6 +38,7 @@ package enum HostError: Error, Hashable, Sendable {
   case tree(DeviceTreeError)
   case userdata(UserdataError)
   case record(RecordError)
+  case deviceModel(DeviceModelError)
 }
 
 /// Makes one kind of failure into the common one: `try asHostError { () throws(StoreError) in … }`.
@@ -53,6 +56,9 @@ package func asHostError<Result>(_ body: () throws(UserdataError) -> Result) thr
 }
 package func asHostError<Result>(_ body: () throws(RecordError) -> Result) throws(HostError) -> Result {
   do throws(RecordError) { return try body() } catch { throw .record(error) }
+}
+package func asHostError<Result>(_ body: () throws(DeviceModelError) -> Result) throws(HostError) -> Result {
+  do throws(DeviceModelError) { return try body() } catch { throw .deviceModel(error) }
 }
 package func asHostError<Result>(_ body: () throws(SavedConfigurationError) -> Result) throws(HostError) -> Result {
   do throws(SavedConfigurationError) { return try body() } catch {

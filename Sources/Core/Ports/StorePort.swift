@@ -32,6 +32,10 @@ package struct StorePath: Hashable, Sendable, CustomStringConvertible {
   /// The node by which toolstacks reserve a device.
   package static func claim(_ device: PCIAddress) -> StorePath { StorePath("/libxl/pci/\(device.storeKey)/domid") }
   /// Where the kernel leaves pciback's error text for a domain (`xenbus_va_dev_error`).
+  /// The number of an HVM guest's stub domain.
+  package static func stubDomain(of guest: DomainID) -> StorePath {
+    home(guest).child("image").child("device-model-domid")
+  }
   package static func backEndError(_ domain: DomainID) -> StorePath {
     StorePath("/local/domain/0/error/backend/pci/\(domain)/0/error")
   }

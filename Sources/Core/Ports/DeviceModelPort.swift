@@ -1,0 +1,97 @@
+/// The name QEMU knows a passed-through device by: `pci-pt-03_00.0` (`PCI_PT_QDEV_ID`, libxl_pci.c, Xen 4.17).
+///
+/// It lacks the segment: two devices at one bus, slot and function in two segments have one name.
+package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvertible {
+  package let description: String
+
+  package init(_ device: PCIAddress) {
+    description =
+      "pci-pt-" + hex(UInt64(device.bus), 2) + "_" + hex(UInt64(device.device), 2) + "."
+      + hex(UInt64(device.function), 1)
+  }
+
+  /// Takes the name of any device of QEMU's.
+  package init(text: String) { description = text }
+}
+
+/// A device as QEMU shows it to its guest.
+package struct EmulatedDevice: Hashable, Sendable, Codable {
+  package var name: DeviceModelName
+  /// Where on the guest's first bus.
+  package var slot: UInt8
+  package var function: UInt8
+  package init(name: DeviceModelName, slot: UInt8, function: UInt8) {
+    (self.name, self.slot, self.function) = (name, slot, function)
+  }
+}
+
+extension EmulatedDevice {
+  /// The address the guest sees, on its first bus.
+  package var guestAddress: PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: function) }
+}
+
+/// A conversation with one guest's device model, while libxl's lock of it is held.
+///
+/// Every call has the deadline of the conversation. After a failure of any code but `refused`, `duplicate` and
+/// `unknownDevice` the conversation is over.
+package protocol DeviceModelConversation: ~Copyable {
+  /// The devices that have a name, on every bus (`query-pci`).
+  borrowing func devices() throws(DeviceModelError) -> [EmulatedDevice]
+  /// Gives the guest a device (`device_add` of `xen-pci-passthrough`); nil as slot lets QEMU choose.
+  ///
+  /// `duplicate` where QEMU has one of that name.
+  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError)
+  /// Asks for a device's removal (`device_del`). Success means that the guest was asked, not that it has let go.
+  ///
+  /// `unknownDevice` where there is none of that name. A removal that is under way already is a success.
+  borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError)
+}
+
+/// The device models of a host's HVM guests.
+package protocol DeviceModelPort: Sendable {
+  /// Runs `body` in a conversation with the guest's device model, holding libxl's `qmp-socket-lock` of the guest.
+  ///
+  /// QEMU serves one client at a time, and libxl waits for the lock without a limit: the body must not wait for the
+  /// guest. The lock comes before the userdata lock, which the body may take. Throws `unreachable` where there is no
+  /// device model, `busy` with the holder where the lock is not to be had before the deadline.
+  func withDeviceModel<Result>(
+    of domain: DomainKey, until deadline: ContinuousClock.Instant,
+    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
+  ) throws(HostError) -> Result
+}
+
+/// A failure of a device model, or of reaching it.
+package struct DeviceModelError: Error, Hashable, Sendable {
+  package enum Code: String, Sendable {
+    /// No socket, or nobody behind it.
+    case unreachable
+    /// Another toolstack talks to it, or held its lock, until the deadline.
+    case busy
+    case notPermitted
+    /// It was there and did not answer before the deadline.
+    case timedOut
+    /// It ended the conversation.
+    case lost
+    /// It said what is not QMP, or more than is allowed.
+    case malformed
+    /// It refused the command; the text is its own.
+    case refused
+    case duplicate
+    case unknownDevice
+  }
+  package let code: Code
+  /// The command, or what was being done: `connect`, `device_add`.
+  package let operation: String
+  /// QEMU's own text, or the socket's path and what is wrong with it.
+  package let text: String
+  package let errno: Int32
+  /// Who holds the lock, where that can be told: number and command line.
+  package let holder: String?
+  package init(_ code: Code, operation: String, text: String, errno: Int32 = 0, holder: String? = nil) {
+    self.code = code
+    self.operation = operation
+    self.text = text
+    self.errno = errno
+    self.holder = holder
+  }
+}

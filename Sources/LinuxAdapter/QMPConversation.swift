@@ -1,0 +1,162 @@
+import Core
+import FoundationEssentials
+import Glibc
+
+/// A QMP conversation from greeting to end (docs/interop/qmp-spec.txt, QEMU 7.2), with libxl's lock held all along.
+struct QMPConversation: ~Copyable, DeviceModelConversation {
+  /// Longer than what QEMU says of an error.
+  private static let longestText = 400
+
+  private let channel: QMPChannel
+  private let driver: String
+  private let state = State()
+  private let lock: FileLock
+
+  private final class State {
+    /// Far from libxl's numbers, which begin at 0x786c7100, so that no late reply of another's command fits.
+    var number = 0x6265_0000
+    /// What ended the conversation.
+    var end: DeviceModelError?
+  }
+
+  init(channel: consuming QMPChannel, driver: String, lock: consuming FileLock) {
+    self.channel = channel
+    self.driver = driver
+    self.lock = lock
+  }
+
+  // Whoever gets the lock next finds the server free.
+  deinit { channel.end() }
+
+  /// Hears the greeting and ends the negotiation, which asks for no capability.
+  borrowing func begin() throws(DeviceModelError) {
+    guard try message(during: "connect").greeting != nil else {
+      throw channel.failure(.malformed, "connect", "did not greet")
+    }
+    try execute("qmp_capabilities")
+  }
+
+  // MARK: Commands
+
+  borrowing func devices() throws(DeviceModelError) -> [EmulatedDevice] {
+    let buses: [QMPBus] = try execute("query-pci")
+    var found: [EmulatedDevice] = []
+    var rest = buses.flatMap(\.devices)[...]
+    while let device = rest.popFirst() {
+      guard device.slot < 32, device.function < 8 else {
+        throw over(channel.failure(.malformed, "query-pci", "has a device at \(device.slot).\(device.function)"))
+      }
+      if let name = device.name, !name.isEmpty {
+        found.append(
+          EmulatedDevice(name: DeviceModelName(text: name), slot: device.slot, function: device.function))
+      }
+      rest += device.bridge?.devices ?? []
+    }
+    return found
+  }
+
+  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError) {
+    var arguments = "\"driver\":\(quoted(driver)),\"id\":\(quoted(DeviceModelName(device).description))"
+    let isPassthrough = driver == QMPDeviceModels.passthrough
+    if isPassthrough { arguments += ",\"hostaddr\":\(quoted(device.description))" }
+    if let slot { arguments += ",\"addr\":\"\(String(slot, radix: 16)).0\"" }
+    if isPassthrough, permissive { arguments += ",\"permissive\":true" }
+    try execute("device_add", arguments)
+  }
+
+  borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError) {
+    do throws(DeviceModelError) { try execute("device_del", "\"id\":\(quoted(name.description))") } catch {
+      // So says a QEMU of a stopped guest; of a running one it asks the guest again (`qdev_unplug`, qdev-monitor.c).
+      guard error.code == .refused, error.text.contains("already in the process of unplug") else { throw error }
+    }
+  }
+
+  // MARK: The protocol
+
+  private borrowing func execute(_ command: String, _ arguments: String? = nil) throws(DeviceModelError) {
+    let _: QMPMessage.Anything = try execute(command, arguments)
+  }
+
+  /// Sends a command and waits for its reply. Events, and replies to others, are skipped.
+  private borrowing func execute<Value: Decodable>(
+    _ command: String, _ arguments: String? = nil
+  ) throws(DeviceModelError) -> Value {
+    if let end = state.end { throw end }
+    state.number += 1
+    let rest = arguments.map { ",\"arguments\":{\($0)}" } ?? ""
+    do throws(DeviceModelError) {
+      try channel.send("{\"execute\":\(quoted(command)),\"id\":\(state.number)\(rest)}", during: command)
+      while true {
+        let line = try channel.line(during: command)
+        let message: QMPMessage = try decode(line, during: command)
+        guard message.event == nil else { continue }
+        if message.id == nil, let error = message.error {
+          // So a server answers what it cannot read.
+          throw channel.failure(.malformed, command, "could not read the command: \(bounded(error.desc))")
+        }
+        guard message.id?.number == state.number else { continue }
+        if let error = message.error { throw refusal(error, of: command) }
+        let reply: QMPReply<Value> = try decode(line, during: command)
+        return reply.value
+      }
+    } catch { throw over(error) }
+  }
+
+  /// The next message that is no event.
+  private borrowing func message(during operation: String) throws(DeviceModelError) -> QMPMessage {
+    while true {
+      let message: QMPMessage = try decode(channel.line(during: operation), during: operation)
+      if message.event == nil { return message }
+    }
+  }
+
+  private borrowing func decode<Message: Decodable>(
+    _ line: [UInt8], during operation: String
+  ) throws(DeviceModelError) -> Message {
+    if QMPMessage.isTooDeep(line) {
+      throw channel.failure(.malformed, operation, "nested values more than \(QMPMessage.deepest) deep")
+    }
+    do { return try JSONDecoder().decode(Message.self, from: Data(line)) } catch {
+      let begin = String(decoding: line.prefix(100), as: UTF8.self)
+      throw channel.failure(.malformed, operation, "said what is not QMP, beginning with \(begin)")
+    }
+  }
+
+  /// QEMU tells nearly all errors by text alone (`ErrorClass`, qapi/error.json).
+  private borrowing func refusal(_ error: QMPMessage.Failure, of command: String) -> DeviceModelError {
+    let code: DeviceModelError.Code
+    switch command {
+    case "device_del" where error.class == "DeviceNotFound": code = .unknownDevice
+    // `Duplicate ID '…' for device` in some versions, `Duplicate device ID '…'` in others.
+    case "device_add" where error.desc.contains("Duplicate"): code = .duplicate
+    default: code = .refused
+    }
+    return DeviceModelError(code, operation: command, text: bounded(error.desc))
+  }
+
+  /// Remembers a failure after which nothing can be said any more.
+  private borrowing func over(_ error: DeviceModelError) -> DeviceModelError {
+    switch error.code {
+    case .refused, .duplicate, .unknownDevice: break
+    case .unreachable, .busy, .notPermitted, .timedOut, .lost, .malformed: state.end = error
+    }
+    return error
+  }
+
+  private borrowing func bounded(_ text: String) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.prefix(Self.longestText)))
+  }
+}
+
+/// A text as JSON. A device's name may be QEMU's own, and hold anything.
+private func quoted(_ text: String) -> String {
+  var result = "\""
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "\"", "\\": result += "\\\(scalar)"
+    case "\0"..<" ": result += "\\u\(hex(UInt64(scalar.value), 4))"
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return result + "\""
+}

@@ -1,0 +1,87 @@
+import FoundationEssentials
+
+// JSONDecoder reads what QEMU says: it is linked already for Berth's own records, so it costs a start nothing, and it
+// refuses what is not JSON. The scanner of libxl's configuration would say less here: it finds places to edit.
+
+/// One line of the server's: a greeting, an event, or the reply to a command.
+struct QMPMessage: Decodable {
+  /// Far more than a list of devices behind bridges has, far less than a stack takes.
+  static let deepest = 64
+
+  struct Failure: Decodable {
+    let `class`: String
+    let desc: String
+  }
+
+  /// A member that is there, whatever it holds.
+  struct Anything: Decodable {
+    init(from decoder: any Decoder) {}
+  }
+
+  /// A command's number; nil where it is none that Berth has given.
+  struct Identifier: Decodable {
+    let number: Int?
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      do { number = try container.decode(Int.self) } catch { number = nil }
+    }
+  }
+
+  let greeting: Anything?
+  let event: Anything?
+  let id: Identifier?
+  let error: Failure?
+  let result: Anything?
+
+  private enum CodingKeys: String, CodingKey {
+    case greeting = "QMP"
+    case event, id, error
+    case result = "return"
+  }
+
+  /// Whether values are nested more deeply than they may be, brackets in strings aside.
+  static func isTooDeep(_ line: [UInt8]) -> Bool {
+    var (depth, isString, isEscaped) = (0, false, false)
+    for byte in line {
+      if isEscaped {
+        isEscaped = false
+      } else if isString {
+        if byte == UInt8(ascii: "\\") { isEscaped = true }
+        if byte == UInt8(ascii: "\"") { isString = false }
+      } else if byte == UInt8(ascii: "\"") {
+        isString = true
+      } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
+        depth += 1
+        if depth > deepest { return true }
+      } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
+        depth -= 1
+      }
+    }
+    return false
+  }
+}
+
+/// What a command gave.
+struct QMPReply<Value: Decodable>: Decodable {
+  let value: Value
+  private enum CodingKeys: String, CodingKey { case value = "return" }
+}
+
+/// A bus of `query-pci` (`PciInfo`, qapi/pci.json, QEMU 7.2).
+struct QMPBus: Decodable { let devices: [QMPDevice] }
+
+/// A device of `query-pci` (`PciDeviceInfo`). A bridge has devices of its own.
+struct QMPDevice: Decodable {
+  struct Bridge: Decodable { let devices: [QMPDevice]? }
+  /// Empty for devices that nobody named.
+  let name: String?
+  let slot: UInt8
+  let function: UInt8
+  let bridge: Bridge?
+
+  private enum CodingKeys: String, CodingKey {
+    case name = "qdev_id"
+    case slot, function
+    case bridge = "pci_bridge"
+  }
+}

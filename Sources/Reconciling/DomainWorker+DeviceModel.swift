@@ -1,0 +1,177 @@
+import Core
+
+/// What became of devices that QEMU was asked to show.
+struct Shown {
+  /// Where QEMU shows each.
+  var places: [PCIAddress: EmulatedDevice] = [:]
+  /// Those it refused, with its words.
+  var refused: [PCIAddress: String] = [:]
+  /// Why it is not known what became of the others.
+  var open: String?
+}
+
+extension DomainWorker {
+  /// Asks QEMU to show the guest devices that are on the bus.
+  ///
+  /// The device model's lock is held for each conversation and let go between two. The caller must hold no lock.
+  /// In a stub domain a device is in sysfs a moment later than its pcifront is connected, so there QEMU is asked again
+  /// where it cannot open the device (`device_pci_add_stubdom_ready`, libxl_pci.c, Xen 4.17).
+  func show(_ held: [Held]) throws(Stop) -> Shown {
+    if route.deviceModel == .traditional { return try showByNodes(held) }
+    var shown = Shown()
+    var pending = held
+    let deadline = ContinuousClock.now + options.waitTimeout
+    while true {
+      var late: [Held] = []
+      do throws(HostError) {
+        try host.deviceModels.withDeviceModel(of: key, until: deadline) { (qemu) throws(HostError) in
+          for held in pending {
+            switch try Self.offer(held, to: qemu) {
+            case nil: continue
+            case let text? where isLate(text): late.append(held)
+            case let text?: shown.refused[held.step.device] = text
+            }
+          }
+          let devices = try asHostError { () throws(DeviceModelError) in try qemu.devices() }
+          for held in pending {
+            let name = DeviceModelName(held.step.device)
+            shown.places[held.step.device] = devices.first { $0.name == name }
+          }
+        }
+      } catch {
+        guard case .deviceModel = error else { throw .failed(error) }
+        shown.open = describe(error)
+        return shown
+      }
+      pending = late
+      guard !pending.isEmpty else { return shown }
+      switch try pauseBetweenConversations(.seconds(1), until: deadline) {
+      case .goOn: continue
+      case .interrupted: shown.open = "stopped before QEMU could open it"
+      case .late: shown.open = "QEMU in the stub domain could not open it in time"
+      }
+      return shown
+    }
+  }
+
+  /// Nil where QEMU has the device now; else its words.
+  private static func offer(
+    _ held: Held, to qemu: borrowing any DeviceModelConversation & ~Copyable
+  ) throws(HostError) -> String? {
+    let options = held.step.after ?? DeviceOptions()
+    do throws(DeviceModelError) {
+      try qemu.add(held.step.device, slot: options.virtualSlot, permissive: options.permissive)
+      return nil
+    } catch {
+      switch error.code {
+      // The name is the device's, and this guest's: an earlier run, or another toolstack, was here before.
+      case .duplicate: return nil
+      case .refused: return error.text
+      default: throw .deviceModel(error)
+      }
+    }
+  }
+
+  /// Whether QEMU's words say that the stub domain's kernel does not have the device yet.
+  private func isLate(_ text: String) -> Bool {
+    route.stubDomain != nil && text.contains("Could not open")
+  }
+
+  /// Asks QEMU to take devices from the guest, and waits until it shows them no more.
+  ///
+  /// Returns those that are gone; of the others an outcome is noted. The caller must hold no lock.
+  func withdraw(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+    if route.deviceModel == .traditional { return try withdrawByNodes(steps) }
+    let names = Dictionary(
+      steps.map { ($0.device, DeviceModelName($0.device)) }, uniquingKeysWith: { first, _ in first })
+    let deadline = ContinuousClock.now + options.waitTimeout
+    var left = steps
+    var isAsked = false
+    var pause = Duration.milliseconds(50)
+    report(.waiting(domain: name, devices: steps.count, until: deadline))
+    while true {
+      do throws(HostError) {
+        let devices = try host.deviceModels.withDeviceModel(of: key, until: deadline) {
+          (qemu) throws(HostError) -> [EmulatedDevice] in
+          if !isAsked { for step in steps { try Self.askBack(DeviceModelName(step.device), qemu) } }
+          return try asHostError { () throws(DeviceModelError) in try qemu.devices() }
+        }
+        isAsked = true
+        let present = Set(devices.map(\.name))
+        left = left.filter { step in names[step.device].map(present.contains) ?? false }
+      } catch {
+        guard case .deviceModel(let cause) = error else { throw .failed(error) }
+        let isRefused = cause.code == .refused || cause.code == .unreachable || cause.code == .notPermitted
+        conclude(
+          left, isRefused ? .failed : .unknown, "QEMU did not take it from the guest: \(describe(error))")
+        break
+      }
+      guard !left.isEmpty else { break }
+      switch try pauseBetweenConversations(pause, until: deadline) {
+      case .goOn: pause = min(pause * 2, .seconds(1))
+      case .interrupted, .late:
+        conclude(
+          left, .unknown, "QEMU asked the guest to let go, and it has not in time; the next apply takes it up",
+          evidence: ["QEMU still shows it"])
+        return steps.filter { step in !left.contains { $0.device == step.device } }
+      }
+    }
+    return steps.filter { step in !left.contains { $0.device == step.device } }
+  }
+
+  private static func askBack(
+    _ name: DeviceModelName, _ qemu: borrowing any DeviceModelConversation & ~Copyable
+  ) throws(HostError) {
+    do throws(DeviceModelError) { try qemu.remove(name) } catch {
+      guard error.code == .unknownDevice else { throw .deviceModel(error) }
+    }
+  }
+
+  private enum Pause { case goOn, interrupted, late }
+
+  /// Lets others talk to QEMU. It tells of its events only to who is connected, and being connected keeps others out.
+  private func pauseBetweenConversations(
+    _ pause: Duration, until deadline: ContinuousClock.Instant
+  ) throws(Stop) -> Pause {
+    guard ContinuousClock.now < deadline else { return .late }
+    let end = min(deadline, ContinuousClock.now + pause)
+    let outcome = try wait(until: end, watching: [StorePath.home(key.id).child("vm")]) { () throws(Stop) -> Void? in
+      try self.read(StorePath.home(self.key.id).child("vm")) == nil ? () : nil
+    }
+    switch outcome {
+    case .satisfied: throw .gone
+    case .interrupted: return .interrupted
+    case .timedOut: return .goOn
+    }
+  }
+
+  /// Writes down where QEMU shows devices: in the saved configuration, and in the guest's own back end as libxl does.
+  func recordPlaces(_ places: [PCIAddress: EmulatedDevice], of held: [Held]) throws(Stop) {
+    guard !places.isEmpty else { return }
+    _ = try locked { (userdata) throws(HostError) in
+      let listed = try transact { view -> ([PCIAddress: BackEndEntry], [StoreEdit]) in
+        var listed: [PCIAddress: BackEndEntry] = [:]
+        var edits: [StoreEdit] = []
+        for (device, place) in places.sorted(by: { $0.key < $1.key }) {
+          guard let entry = view.backEnd.entry(for: device) else { continue }
+          listed[device] = entry
+          guard !route.hasFrontEndDriver, entry.options.virtualSlot != place.slot else { continue }
+          edits.append(
+            .write(
+              StorePath.backEnd(busID).child("\(EntryNode.vdevfn.rawValue)-\(entry.index)"),
+              String(UInt64(place.slot) << 3 | UInt64(place.function), radix: 16)))
+        }
+        return (listed, edits)
+      }
+      guard let listed, case .present(let saved) = try savedConfiguration(userdata) else { return }
+      let devices = held.compactMap { held -> SavedDevice? in
+        guard let place = places[held.step.device], listed[held.step.device] != nil else { return nil }
+        var options = held.step.after ?? DeviceOptions()
+        options.virtualSlot = place.slot
+        return SavedDevice(address: held.step.device, options: options)
+      }
+      let new = try asHostError { () throws(SavedConfigurationError) in try saved.adding(devices) }
+      try save(new, over: saved, userdata)
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import Core
+
+/// What qemu-traditional says in its `state` node (`qemu_pci_add_xenstore`, `qemu_pci_remove_xenstore`, libxl_pci.c, Xen
+/// 4.17).
+private enum Word: String {
+  case running
+  case inserted = "pci-inserted"
+  case insertFailed = "pci-insert-failed"
+  case removed = "pci-removed"
+}
+
+extension DomainWorker {
+  /// Where qemu-traditional is talked to: three nodes, for one command at a time.
+  private var nodes: StorePath {
+    StorePath.home(route.stubDomain?.id ?? .zero).child("device-model").child("\(key.id)")
+  }
+
+  /// Asks qemu-traditional to show devices, one after the other.
+  func showByNodes(_ held: [Held]) throws(Stop) -> Shown {
+    var shown = Shown()
+    for held in held {
+      let device = held.step.device
+      let options = held.step.after ?? DeviceOptions()
+      let place = options.virtualSlot.map { "@" + hex(UInt64($0) << 3, 2) } ?? ""
+      let parameter =
+        "\(device)\(place),msitranslate=\(options.msiTranslate ? 1 : 0),power_mgmt=\(options.powerManagement ? 1 : 0)"
+      switch try command("pci-ins", parameter, of: device, answers: [.inserted, .insertFailed]) {
+      case .said(.inserted, let text): shown.places[device] = Self.place(of: device, in: text)
+      case .said: shown.refused[device] = "qemu-traditional refused \(parameter)"
+      case .silent(let text):
+        shown.open = text
+        return shown
+      }
+    }
+    return shown
+  }
+
+  /// Asks qemu-traditional to take devices from the guest; returns those that are gone.
+  func withdrawByNodes(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+    var gone: [PlannedStep] = []
+    for (number, step) in steps.enumerated() {
+      switch try command("pci-rem", "\(step.device)", of: step.device, answers: [.removed]) {
+      case .said: gone.append(step)
+      case .silent(let text):
+        conclude(Array(steps[number...]), .unknown, "\(text); the next apply takes it up")
+        return gone
+      }
+    }
+    return gone
+  }
+
+  private enum Reply {
+    /// The word, and what the parameter holds then.
+    case said(Word, String?)
+    case silent(String)
+  }
+
+  /// Gives one command and waits for its answer, then says that the answer was read.
+  ///
+  /// libxl has no lock for these nodes. That nobody else's command is under way is read in the transaction that gives
+  /// this one, so of two toolstacks that follow this rule one waits.
+  private func command(
+    _ command: String, _ parameter: String, of device: PCIAddress, answers: [Word]
+  ) throws(Stop) -> Reply {
+    let state = nodes.child("state")
+    let deadline = ContinuousClock.now + options.waitTimeout
+    while try !give(command, parameter) {
+      let outcome = try wait(until: deadline, watching: [state]) { () throws(Stop) -> Void? in
+        try self.read(state) == Word.running.rawValue ? () : nil
+      }
+      if case .satisfied = outcome { continue }
+      // Nobody reads an answer this long after it was given: whoever asked is gone. It may be the answer to this.
+      guard case .timedOut = outcome, let word = try readOldAnswer() else {
+        return .silent("qemu-traditional is not ready: its state is \(try said(state))")
+      }
+      if word == .removed, answers.contains(word), try read(nodes.child("parameter")) == device.description {
+        return .said(word, nil)
+      }
+    }
+    let outcome = try wait(until: ContinuousClock.now + options.waitTimeout, watching: [state]) {
+      () throws(Stop) -> Word? in
+      try self.read(state).flatMap(Word.init).flatMap { answers.contains($0) ? $0 : nil }
+    }
+    guard case .satisfied(let word) = outcome else {
+      return .silent("qemu-traditional did not answer \(command) in time: its state is \(try said(state))")
+    }
+    let text = try read(nodes.child("parameter"))
+    try acknowledge(word)
+    return .said(word, text)
+  }
+
+  /// Writes a command where none is under way; false where one is.
+  private func give(_ command: String, _ parameter: String) throws(Stop) -> Bool {
+    let nodes = nodes
+    return try change { (access) throws(StoreError) in
+      guard try access.read(nodes.child("state")) == Word.running.rawValue else { return .abort(false) }
+      try access.write(nodes.child("parameter"), parameter)
+      try access.write(nodes.child("command"), command)
+      return .commit(true)
+    }
+  }
+
+  /// Reads an answer that nobody waits for any more, and says so; nil where there is none.
+  private func readOldAnswer() throws(Stop) -> Word? {
+    guard let word = try read(nodes.child("state")).flatMap(Word.init), word != .running else { return nil }
+    try acknowledge(word)
+    return word
+  }
+
+  private func acknowledge(_ word: Word) throws(Stop) {
+    let (state, text) = (nodes.child("state"), Word.running.rawValue)
+    _ = try change { (access) throws(StoreError) in
+      guard try access.read(state) == word.rawValue else { return .abort(false) }
+      try access.write(state, text)
+      return .commit(true)
+    }
+  }
+
+  private func change(
+    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Bool>
+  ) throws(Stop) -> Bool {
+    do throws(StoreError) { return try store.transaction(body) } catch { throw .failed(.store(error)) }
+  }
+
+  /// What a node holds, bounded: a stub domain writes it.
+  private func said(_ path: StorePath) throws(Stop) -> String {
+    try read(path).map { "\"\(String(decoding: $0.utf8.prefix(64), as: UTF8.self))\"" } ?? "absent"
+  }
+
+  /// `0x20`: slot and function, in the parameter node after an insertion. Where that is not so, the place is unknown.
+  private static func place(of device: PCIAddress, in text: String?) -> EmulatedDevice {
+    let number = text.flatMap { $0.hasPrefix("0x") ? hexadecimal($0.dropFirst(2), digits: 1...2) : nil } ?? 0
+    return EmulatedDevice(name: DeviceModelName(device), slot: UInt8(number >> 3), function: UInt8(number & 7))
+  }
+}

@@ -1,0 +1,195 @@
+import Core
+import Glibc
+
+/// What goes wrong with a device model.
+package struct DeviceModelFault: Hashable, Sendable {
+  package enum Kind: String, Sendable, Codable, CaseIterable {
+    /// It does not answer, and does nothing.
+    case silent
+    /// It does what is asked, and ends the conversation in the middle of the answer.
+    case hangsUp = "hangs-up"
+    /// It does what is asked; the answer ends in its middle.
+    case truncates
+    /// It refuses, with a text.
+    case refuses
+    /// There is none, and no socket.
+    case gone
+    /// It has ended, and its socket is left.
+    case crashed
+  }
+  package var kind: Kind
+  /// The QMP command it happens to, or `greeting`; nil means any, and `device_add` for `refuses`.
+  package var command: String?
+  /// QEMU's words for a refusal.
+  package var text: String?
+  /// How often it still happens; nil means always.
+  package var times: Int?
+
+  package init(_ kind: Kind, command: String? = nil, text: String? = nil, times: Int? = nil) {
+    self.kind = kind
+    self.command = command
+    self.text = text
+    self.times = times
+  }
+
+  /// Whether the device model is not there at all.
+  var isAbsence: Bool { kind == .gone || kind == .crashed }
+}
+
+/// One guest's QEMU with its QMP socket: one client at a time; others wait until it is gone, as with QEMU's own
+/// (`tcp_chr_accept`, chardev/char-socket.c, and monitor/qmp.c, QEMU 7.2).
+final class DeviceModelServer {
+  final class Socket {
+    let descriptor: Descriptor
+    init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+    var number: Int32 { descriptor.number }
+  }
+
+  final class Client {
+    let socket: Socket
+    var received: [UInt8] = []
+    var pending: [UInt8] = []
+    var isNegotiated = false
+    var isEnding = false
+    init(_ socket: consuming Descriptor) { self.socket = Socket(socket) }
+  }
+
+  /// The longest request; a client that says more without an end is sent away.
+  private static let longestRequest = 1 << 20
+
+  let domain: DomainID
+  let version: DeviceModelVersion
+  private(set) var isRunning = false
+  /// The stub domain it runs in; nil in dom0.
+  let stubDomain: DomainID?
+  var machine: EmulatedMachine
+  /// Whether the domain it runs in is stopped: then it does nothing.
+  var isStopped = false
+  private(set) var faults: [DeviceModelFault] = []
+  private let directory: String
+  let find: (PCIAddress) -> EmulatedMachine.HostDevice?
+  private var listener: Socket?
+  private var client: Client?
+  private var name: String { "qmp-libxl-\(domain)" }
+
+  /// Starts it; `find` is what the kernel it runs on has at a host address.
+  init(
+    of domain: DomainID, _ version: DeviceModelVersion = .upstream, in stubDomain: DomainID?, directory: String,
+    machine: EmulatedMachine,
+    find: @escaping (PCIAddress) -> EmulatedMachine.HostDevice?
+  ) throws(SandboxError) {
+    self.version = version
+    (self.domain, self.stubDomain, self.directory, self.machine, self.find) = (
+      domain, stubDomain, directory, machine, find
+    )
+    try listen()
+  }
+
+  private func listen() throws(SandboxError) {
+    isRunning = true
+    guard version == .upstream else { return }
+    let socket = try Sockets.listen(name, in: directory)
+    _ = fcntl(socket.number, F_SETFL, O_NONBLOCK)
+    listener = Socket(socket)
+  }
+
+  /// Ends it: its client is cut off.
+  func end(leavesSocket: Bool = false) throws(SandboxError) {
+    (client, listener, isRunning) = (nil, nil, false)
+    if !leavesSocket, version == .upstream { try Files.remove(directory + "/" + name) }
+  }
+
+  // MARK: Faults
+
+  func add(_ fault: DeviceModelFault) throws(SandboxError) {
+    faults.append(fault)
+    if fault.isAbsence { try end(leavesSocket: fault.kind == .crashed) }
+  }
+
+  /// Makes it well again; one that had ended is a new one, without devices.
+  func clearFaults() throws(SandboxError) {
+    faults = []
+    guard !isRunning else { return }
+    machine = EmulatedMachine(
+      answers: machine.answers, delay: machine.delay, isGuestRunning: machine.isGuestRunning)
+    try listen()
+  }
+
+  /// The fault that happens to a command now; it counts.
+  func takeFault(_ command: String) -> DeviceModelFault? {
+    for (position, fault) in faults.enumerated() where fault.times != 0 {
+      let wanted = fault.command ?? (fault.kind == .refuses ? "device_add" : command)
+      guard wanted == command else { continue }
+      if let times = fault.times { faults[position].times = times - 1 }
+      return fault
+    }
+    return nil
+  }
+
+  // MARK: Serving
+
+  /// What to wait for: the client, or where there is none the next one; descriptor -1 for nothing.
+  var polled: pollfd {
+    guard !isStopped else { return pollfd(fd: -1, events: 0, revents: 0) }
+    guard let client else { return pollfd(fd: listener?.number ?? -1, events: Int16(POLLIN), revents: 0) }
+    return pollfd(
+      fd: client.socket.number, events: Int16(client.pending.isEmpty ? POLLIN : POLLIN | POLLOUT), revents: 0)
+  }
+
+  /// Takes the next client, or what the client says, without waiting.
+  func serve(at now: ContinuousClock.Instant) {
+    guard !isStopped else { return }
+    guard let client else {
+      guard let listener, let socket = Sockets.accept(listener.number) else { return }
+      let new = Client(socket)
+      self.client = new
+      say(Self.greeting, to: new, takeFault("greeting"))
+      return flush(new)
+    }
+    if let bytes = Sockets.receive(client.socket.number) {
+      guard !bytes.isEmpty else { self.client = nil; return }
+      client.received += bytes
+    }
+    while !client.isEnding, let length = JSONTextReader.length(ofFirstIn: client.received) {
+      let message = Array(client.received[..<length])
+      client.received.removeFirst(length)
+      answer(message, client, at: now)
+    }
+    guard client.received.count <= Self.longestRequest else { self.client = nil; return }
+    flush(client)
+  }
+
+  /// Does what is due, and tells the client of the devices that are gone.
+  @discardableResult
+  func step(at now: ContinuousClock.Instant) -> [String] {
+    let gone = machine.step(at: now)
+    for id in gone where client?.isNegotiated == true && !id.isEmpty {
+      guard let client else { continue }
+      var time = timespec()
+      unsafe clock_gettime(CLOCK_REALTIME, &time)
+      let event = JSONText.object([
+        (
+          "timestamp",
+          .object([("seconds", .integer(time.tv_sec)), ("microseconds", .integer(time.tv_nsec / 1000))])
+        ), ("event", .text("DEVICE_DELETED")),
+        ("data", .object([("device", .text(id)), ("path", .text("/machine/peripheral/" + id))])),
+      ])
+      say(event, to: client, nil)
+      flush(client)
+    }
+    return gone
+  }
+
+  func flush(_ client: Client) {
+    while !client.pending.isEmpty {
+      let count = unsafe client.pending.withUnsafeBytes {
+        unsafe send(client.socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0, errno == EINTR { continue }
+      if count < 0, errno == EAGAIN { return }
+      guard count > 0 else { self.client = nil; return }
+      client.pending.removeFirst(count)
+    }
+    if client.isEnding { self.client = nil }
+  }
+}

@@ -1,0 +1,37 @@
+package import Core
+
+/// Which QEMU a guest has.
+package enum DeviceModelVersion: String, Sendable, Codable, CaseIterable {
+  case upstream = "qemu-xen"
+  case traditional = "qemu-traditional"
+
+  /// As it stands in `/libxl/<domid>/dm-version`.
+  var storeText: String { self == .upstream ? "qemu_xen" : "qemu_xen_traditional" }
+}
+
+/// The domain an HVM guest's QEMU runs in.
+package struct ScenarioStubDomain: Hashable, Sendable {
+  /// Its number; nil takes the next free one.
+  package var id: DomainID?
+  package var uuid: DomainUUID
+  /// How its pcifront behaves.
+  package var answers: GuestAnswers
+  package var delay: Duration
+
+  package init(
+    uuid: DomainUUID, id: DomainID? = nil, answers: GuestAnswers = .normal, delay: Duration = .milliseconds(1)
+  ) {
+    (self.uuid, self.id, self.answers, self.delay) = (uuid, id, answers, delay)
+  }
+}
+
+extension ScenarioDomain {
+  /// The stub domain as a domain: PV, without an IOMMU and running before its guest does (`libxl__spawn_stub_dm`,
+  /// libxl_dm.c, Xen 4.17).
+  var stub: ScenarioDomain? {
+    stubDomain.map {
+      ScenarioDomain(
+        name: name + "-dm", uuid: $0.uuid, id: $0.id, kind: .pv, hasIOMMU: false, answers: $0.answers, delay: $0.delay)
+    }
+  }
+}

@@ -1,0 +1,137 @@
+package import Core
+import Synchronization
+
+/// QEMU of an HVM guest, as far as the protocol depends on it.
+struct ModelDeviceModel: Sendable {
+  var devices: [EmulatedDevice] = []
+  /// Removals that the guest was asked for and has not answered.
+  var pending: Set<DeviceModelName> = []
+  /// Whether the guest lets go of what it is asked for.
+  var guestLetsGo = true
+  /// What to say to the next `device_add`s.
+  var refusals: [String] = []
+  /// Whether it is to be had at all.
+  var isRunning = true
+  /// The commands that changed something or tried to, in order.
+  var commands: [String] = []
+}
+
+struct ModelDeviceModels: DeviceModelPort {
+  let model: ModelHost
+
+  func withDeviceModel<Result>(
+    of domain: DomainKey, until deadline: ContinuousClock.Instant,
+    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
+  ) throws(HostError) -> Result {
+    let isRunning = model.state.withLock { $0.deviceModels[domain.id]?.isRunning == true }
+    guard isRunning else {
+      throw .deviceModel(DeviceModelError(.unreachable, operation: "connect", text: "qmp-libxl-\(domain.id)"))
+    }
+    return try body(Conversation(model: model, domain: domain.id))
+  }
+
+  private struct Conversation: ~Copyable, DeviceModelConversation {
+    let model: ModelHost
+    let domain: DomainID
+    init(model: ModelHost, domain: DomainID) { (self.model, self.domain) = (model, domain) }
+
+    private borrowing func change<Value>(_ body: (inout ModelDeviceModel) -> Value) -> Value {
+      model.state.withLock { body(&$0.deviceModels[domain, default: ModelDeviceModel()]) }
+    }
+
+    borrowing func devices() -> [EmulatedDevice] { change(\.devices) }
+
+    borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError) {
+      if model.takeStep() { throw DeviceModelError(.lost, operation: "device_add", text: "killed") }
+      let name = DeviceModelName(device)
+      let failure = change { qemu -> DeviceModelError? in
+        qemu.commands.append("add \(name)\(permissive ? " permissive" : "")")
+        if !qemu.refusals.isEmpty {
+          return DeviceModelError(.refused, operation: "device_add", text: qemu.refusals.removeFirst())
+        }
+        if qemu.devices.contains(where: { $0.name == name }) {
+          return DeviceModelError(.duplicate, operation: "device_add", text: "Duplicate device ID '\(name)'")
+        }
+        let taken = Set(qemu.devices.map(\.slot))
+        guard let free = slot ?? (UInt8(4)..<32).first(where: { !taken.contains($0) }), !taken.contains(free) else {
+          return DeviceModelError(.refused, operation: "device_add", text: "PCI: slot not available")
+        }
+        qemu.devices.append(EmulatedDevice(name: name, slot: free, function: 0))
+        return nil
+      }
+      if let failure { throw failure }
+    }
+
+    borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError) {
+      if model.takeStep() { throw DeviceModelError(.lost, operation: "device_del", text: "killed") }
+      let isThere = change { qemu in
+        qemu.commands.append("remove \(name)")
+        guard qemu.devices.contains(where: { $0.name == name }) else { return false }
+        if qemu.guestLetsGo { qemu.devices.removeAll { $0.name == name } } else { qemu.pending.insert(name) }
+        return true
+      }
+      if !isThere {
+        throw DeviceModelError(.unknownDevice, operation: "device_del", text: "Device '\(name)' not found")
+      }
+    }
+  }
+}
+
+extension ModelHost {
+  /// An HVM guest with QEMU in dom0; running unless changed.
+  @discardableResult
+  package func addHVMDomain(
+    _ number: UInt32, _ name: String, _ change: (inout Domain) -> Void = { _ in }
+  ) -> DomainKey {
+    let key = addDomain(number, name) { domain in
+      domain.isHardwareVirtualised = true
+      change(&domain)
+    }
+    store[StorePath.toolstack(key.id).child("type").text] = "hvm"
+    store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_xen"
+    state.withLock { $0.deviceModels[key.id] = ModelDeviceModel() }
+    return key
+  }
+
+  /// Makes the PV domain `stub` the stub domain of the HVM guest `guest`.
+  package func setStubDomain(_ stub: DomainKey, of guest: DomainKey) {
+    store[StorePath.home(guest.id).child("image").child("device-model-domid").text] = stub.id.description
+    store[StorePath.home(stub.id).child("target").text] = guest.id.description
+  }
+
+  /// Whether the guest answers QEMU; what it was asked for meanwhile it answers at once.
+  package func setLetsGo(_ number: UInt32, _ letsGo: Bool) {
+    changeDeviceModel(number) { qemu in
+      qemu.guestLetsGo = letsGo
+      guard letsGo else { return }
+      let pending = qemu.pending
+      qemu.devices.removeAll { pending.contains($0.name) }
+      qemu.pending = []
+    }
+  }
+  package func setRefusals(_ number: UInt32, _ texts: [String]) { changeDeviceModel(number) { $0.refusals = texts } }
+  package func setDeviceModelRunning(_ number: UInt32, _ isRunning: Bool) {
+    changeDeviceModel(number) { $0.isRunning = isRunning }
+  }
+  /// QEMU gains a device that nobody asked Berth for.
+  package func putEmulated(_ number: UInt32, _ device: PCIAddress, slot: UInt8) {
+    changeDeviceModel(number) {
+      $0.devices.append(EmulatedDevice(name: DeviceModelName(device), slot: slot, function: 0))
+    }
+  }
+  package func removeEmulated(_ number: UInt32, _ device: PCIAddress) {
+    changeDeviceModel(number) { $0.devices.removeAll { $0.name == DeviceModelName(device) } }
+  }
+
+  /// What QEMU shows the guest, by name.
+  package func emulated(_ number: UInt32) -> [String] {
+    state.withLock { ($0.deviceModels[DomainID(number)]?.devices ?? []).map(\.name.description).sorted() }
+  }
+  package func deviceModelCommands(_ number: UInt32) -> [String] {
+    state.withLock { $0.deviceModels[DomainID(number)]?.commands ?? [] }
+  }
+
+  private func changeDeviceModel(_ number: UInt32, _ change: (inout ModelDeviceModel) -> Void) {
+    state.withLock { change(&$0.deviceModels[DomainID(number), default: ModelDeviceModel()]) }
+  }
+}

@@ -1,0 +1,32 @@
+import Synchronization
+
+/// Lets so many in at once; others wait their turn.
+final class Places: Sendable {
+  private struct State {
+    var free: Int
+    var waiting: [CheckedContinuation<Void, Never>] = []
+  }
+
+  private let state: Mutex<State>
+
+  init(_ count: Int) { state = Mutex(State(free: count)) }
+
+  func take() async {
+    await withCheckedContinuation { continuation in
+      let isIn = state.withLock { state in
+        guard state.free > 0 else { state.waiting.append(continuation); return false }
+        state.free -= 1
+        return true
+      }
+      if isIn { continuation.resume() }
+    }
+  }
+
+  func free() {
+    let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
+      guard !state.waiting.isEmpty else { state.free += 1; return nil }
+      return state.waiting.removeFirst()
+    }
+    next?.resume()
+  }
+}
