@@ -82,6 +82,8 @@ extension DomainWorker {
 
   /// Waits until no round, start or closing is under way; false when the deadline came first.
   ///
+  /// A round may leave entries marked for removal. Whoever began it deletes them, unless it is dead: then the caller has
+  /// to, so that this is an end of the wait for the round.
   /// The caller must hold no lock. What it finds is proved again inside the next transaction.
   func awaitRest(from condition: BusCondition) throws(Stop) -> WaitOutcome<Void> {
     let patience: Duration
@@ -99,7 +101,9 @@ extension DomainWorker {
       if case .halfRemoved = condition { [.backEnd(busID)] } else { busNodes }
     return try wait(until: deadline, watching: watched) { () throws(Stop) -> Void? in
       switch try self.look().backEnd.condition {
-      case .round, .settling, .torn, .halfRemoved: nil
+      case .round, .settling, .torn: nil
+      case .halfRemoved:
+        if case .halfRemoved = condition { nil } else { () }
       case .connecting where condition == .connecting: nil
       default: ()
       }

@@ -164,6 +164,28 @@ import Testing
     #expect(disagreements(model, key, [two]) == [])
   }
 
+  @Test func `a killed run's removal that the guest ends while the next run waits is finished by that one`() throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model)
+    try run.apply(Sample.desired(["net": [one, two]]))
+    model.change(5) { $0.answers = false }
+    try run.apply(Sample.desired(["net": [one]]))
+    #expect(model.node(5, "state") == "7")
+    model.killWriters()
+    let plan = try run.plan(Sample.desired(["net": [one]]))
+    // What the round leaves is an entry marked for removal, which nobody else will delete.
+    model.store.whenIdle.withLock { hook in
+      hook = { [model] _ in
+        guard model.node(5, "state") == "7" else { return false }
+        model.change(5) { $0.answers = true }
+        return true
+      }
+    }
+    let outcome = execute(plan, on: model)
+    #expect(outcome.domains.flatMap(\.steps).allSatisfy { $0.result == .done })
+    #expect(disagreements(model, key, [one]) == [])
+  }
+
   @Test func `an emptied bus left half closed is finished by the next attach`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
