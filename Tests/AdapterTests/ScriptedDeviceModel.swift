@@ -49,7 +49,8 @@ struct ScriptedDeviceModel {
 
   private static func serve(_ listener: Int32, _ script: [Step]) throws -> [String] {
     defer { close(listener) }
-    try limitWaits(of: listener, to: 30)
+    // Long: a busy machine may take its time to the connection.
+    try limitWaits(of: listener, to: 300)
     let client = accept(listener, nil, nil)
     guard client >= 0 else { throw PeerFailure(description: "nobody came: \(errno)") }
     defer {
