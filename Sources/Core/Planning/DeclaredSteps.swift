@@ -106,6 +106,7 @@ extension Planner {
         evidence: "its driver is \(facts.driver ?? "none"), not pciback",
         remedy: "xl pci-assignable-add \(address)")
     }
+    if let remnant = remnantStep(wanted, in: domain) { return remnant }
     if let holder = interruptedHolder(of: device, besides: domain) { return heldStep(wanted, by: holder.id) }
     let isOurs = device.claim == domain.id || isOwned(address, in: domain)
     if let claim = device.claim, claim != domain.id, let claimant = living[claim] {
@@ -118,6 +119,7 @@ extension Planner {
         wanted, .blocked, .assignedElsewhere, evidence: "Xen says that a guest has it",
         remedy: "find the guest (xl debug-keys Q; xl dmesg) and detach it there")
     }
+    if let remnant = ownRemnantStep(wanted, in: domain) { return remnant }
     var attach = step(wanted, .attach, .declared)
     if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
     return attach
@@ -167,7 +169,7 @@ extension Planner {
   }
 
   /// A declared device that another domain's back end lists.
-  private func heldStep(_ wanted: DesiredDevice, by holder: DomainID) -> PlannedStep {
+  func heldStep(_ wanted: DesiredDevice, by holder: DomainID) -> PlannedStep {
     guard let other = living[holder] else { return step(wanted, .blocked, .attachedElsewhere) }
     guard mayRemove(wanted.address, from: other), other.route != nil else {
       return step(
