@@ -28,8 +28,11 @@ extension DomainWorker {
     let devices = Set(steps.map(\.device))
     // Once QEMU has let go, the guest has lost the devices, whatever becomes of the rest: the intent tells of it.
     func end() throws(Stop) { if route.hasDeviceModel { intent.leave() } else { try intent.finish() } }
-    let marked: Marked
-    do throws(Stop) { marked = try mark(devices) } catch {
+    var marked: Marked
+    do throws(Stop) {
+      marked = try mark(devices)
+      if case .released = marked, try relistExported(steps) { marked = try mark(devices) }
+    } catch {
       // Without the lock nothing was marked; otherwise a commit may have been made whose answer was lost.
       if error.isLockBusy { try end() } else { intent.leave() }
       throw error
