@@ -355,6 +355,23 @@ import Testing
     #expect(disagreements(model, key, [one], hasDeviceModel: true) == [])
   }
 
+  @Test func `nor while the first guest's QEMU cannot be asked`() throws {
+    let (model, key) = makeHost()
+    model.addDomain(6, "pv")
+    let run = Run(model: model, options: options)
+    let after = Sample.desired(["net": [], "pv": [one]])
+    try run.apply(Sample.desired(["net": [one], "pv": []]))
+    xlDetach(one, model, key, isForced: true)
+    model.setDeviceModelRunning(5, false)
+    for _ in 0..<2 { try run.apply(after) }
+    #expect(model.owner(of: one) == nil)
+    model.setDeviceModelRunning(5, true)
+    try run.apply(after)
+    #expect(model.emulated(5).isEmpty)
+    #expect(model.listed(6) == [one])
+    #expect(try unrest(run, after) == [])
+  }
+
   // MARK: One name, two devices
 
   @Test func `a device of another segment that QEMU shows under the name is not mistaken for this one`() throws {

@@ -38,7 +38,7 @@ extension Planner {
   /// What remnants make of a device that nobody else holds: it leaves where it is before it is given away.
   func remnantStep(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep? {
     let others = domains.filter { $0.id != domain.id && remnants[$0.id]?[wanted.address] != nil }
-    guard let other = others.first else { return nil }
+    guard let other = others.first else { return unaskedStep(wanted, besides: domain) }
     let evidence = "\(other.name) (domain \(other.id)): \(evidence(of: remnants[other.id]?[wanted.address]))"
     guard others.count == 1 else {
       return step(
@@ -49,6 +49,22 @@ extension Planner {
     held.evidence = evidence
     if held.action == .blocked { held.remedy = "restart \(other.name), or let Berth remove the device from it" }
     return held
+  }
+
+  /// The saved line of a device that xl detached is all that tells of it while QEMU cannot be asked.
+  private func unaskedStep(_ wanted: DesiredDevice, besides domain: Guest) -> PlannedStep? {
+    let unasked = domains.first { other in
+      guard other.id != domain.id, other.route?.deviceModel == .upstream, other.observed.emulated == nil,
+        other.mode.mode != nil || other.lifecycle == .paused, case .devices(let saved) = other.saved
+      else { return false }
+      return saved.contains { $0.address == wanted.address }
+    }
+    return unasked.map { other in
+      step(
+        wanted, .blocked, .attachedElsewhere,
+        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it shows it still",
+        remedy: "apply again; where QEMU of \(other.name) is gone, restart the domain")
+    }
   }
 
   /// The same in the guest that is to get the device: what is left of it goes first, since it is of no use any more.
