@@ -160,8 +160,6 @@ extension DomainWorker {
       (shown.open ?? "QEMU took it and does not show it") + "; left as it is, the next apply takes it up")
     var isOpen = !rest.isEmpty
     if !refused.isEmpty, try !takeOut(refused, shown.refused) { isOpen = true }
-    // What stays on the bus is not with the guest. Of qemu-traditional, which cannot be asked, only the intent tells.
-    if route.deviceModel == .traditional, refused.contains(where: { !$0.isAssignedHere }) { isOpen = true }
     if isOpen { intent.leave() } else { try intent.finish() }
   }
 
