@@ -26,22 +26,29 @@ extension DomainWorker {
     if route.hasDeviceModel { steps = try withdraw(steps) }
     guard !steps.isEmpty else { return intent.leave() }
     let devices = Set(steps.map(\.device))
-    let marked: Marked
-    do throws(Stop) { marked = try mark(devices) } catch {
+    // Once QEMU has let go, the guest has lost the devices, whatever becomes of the rest: the intent tells of it.
+    func end() throws(Stop) { if route.hasDeviceModel { intent.leave() } else { try intent.finish() } }
+    var marked: Marked
+    do throws(Stop) {
+      marked = try mark(devices)
+      if case .released = marked, try relistExported(steps) { marked = try mark(devices) }
+    } catch {
       // Without the lock nothing was marked; otherwise a commit may have been made whose answer was lost.
-      if error.isLockBusy { try intent.finish() } else { intent.leave() }
+      if error.isLockBusy { try end() } else { intent.leave() }
       throw error
     }
     switch marked {
     case .refused(let reason, let evidence):
       conclude(steps, .blocked, "\(reason.rawValue): \(evidence)")
-      return try intent.finish()
+      return try end()
     case .restless(let condition):
       conclude(steps, .unknown, "the bus did not come to rest: \(condition)")
-      return try intent.finish()
+      return try end()
     case .interrupted:
-      conclude(steps, .interrupted, "stopped before the change")
-      return try intent.finish()
+      conclude(
+        steps, .interrupted,
+        route.hasDeviceModel ? "stopped after QEMU had taken it from the guest" : "stopped before the change")
+      return try end()
     case .round:
       guard try route.hasFrontEndDriver ? awaitRemoval(steps) : awaitSilentRelease() else {
         return intent.leave()

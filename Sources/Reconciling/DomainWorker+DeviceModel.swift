@@ -85,7 +85,11 @@ extension DomainWorker {
     let names = Dictionary(
       steps.map { ($0.device, DeviceModelName($0.device)) }, uniquingKeysWith: { first, _ in first })
     let deadline = ContinuousClock.now + options.waitTimeout
-    var left = steps
+    // Names lack the segment: what is listed under a name is what QEMU shows under it, not a device that is not listed.
+    let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    let staying = Set(listed.subtracting(steps.map(\.device)).map { DeviceModelName($0) })
+    var left = steps.filter { listed.contains($0.device) || !staying.contains(DeviceModelName($0.device)) }
+    guard !left.isEmpty else { return steps }
     var isAsked = false
     var pause = Duration.milliseconds(50)
     report(.waiting(domain: name, devices: steps.count, until: deadline))
@@ -93,7 +97,7 @@ extension DomainWorker {
       do throws(HostError) {
         let devices = try host.deviceModels.withDeviceModel(of: key, until: deadline) {
           (qemu) throws(HostError) -> [EmulatedDevice] in
-          if !isAsked { for step in steps { try Self.askBack(DeviceModelName(step.device), qemu) } }
+          if !isAsked { for step in left { try Self.askBack(DeviceModelName(step.device), qemu) } }
           return try asHostError { () throws(DeviceModelError) in try qemu.devices() }
         }
         isAsked = true

@@ -78,15 +78,21 @@ extension DomainWorker {
   /// may be exported still: Berth's record of what it saw tells, or a kernel log that speaks of no export at all.
   func priorExport(of device: PCIAddress) throws(HostError) -> PriorExport {
     guard let view = try transact(claimsOn: [device], { ($0, []) }) else { return .none }
-    // Claims are written with the entries, so an unclaimed device was not published.
-    guard view.backEnd.entry(for: device) == nil, view.claims[device] == key.id else { return .none }
+    guard view.backEnd.entry(for: device) == nil else { return .none }
     // pciback releases everything with the bus.
     if view.backEnd.condition == .absent || view.backEnd.condition == .vanishing { return .none }
     let records = try asHostError { () throws(RecordError) in try host.ownership.records() }
     let seen = records.filter { $0.uuid == key.uuid }.flatMap(\.exports)
-    if let export = seen.last(where: { $0.device == device && $0.domain == busID }) {
-      return export.virtualAddress.map(PriorExport.at) ?? .unknown
+    let export = seen.last { $0.device == device && $0.domain == busID }
+    guard view.claims[device] == key.id else {
+      // Claims are written with the entries, so an unclaimed device was not published, or somebody detached it. Where
+      // no front end takes part, libxl's removal does not make pciback let go.
+      guard !route.hasFrontEndDriver, let address = export?.virtualAddress,
+        !view.backEnd.entries.contains(where: { $0.virtualAddress == address })
+      else { return .none }
+      return .at(address)
     }
+    if let export { return export.virtualAddress.map(PriorExport.at) ?? .unknown }
     // A removal strikes the record out once the guest has let go, and only then takes the entry away.
     if try detachedByBerth().contains(device) { return .none }
     let log = host.tree.listenForExports(sinceBoot: true)

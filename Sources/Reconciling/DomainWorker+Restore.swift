@@ -31,6 +31,21 @@ extension DomainWorker {
     return ready
   }
 
+  /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, while pciback
+  /// exports them: without an entry it cannot be told to let go. False where there are none.
+  func relistExported(_ steps: [PlannedStep]) throws(Stop) -> Bool {
+    guard !route.hasFrontEndDriver else { return false }
+    let view = try look(claimsOn: steps.map(\.device))
+    var wanted: [Wanted] = []
+    // What still has its claim nobody detached: this run has just taken its whole bus away, and pciback let go.
+    for step in steps where view.backEnd.entry(for: step.device) == nil && view.claims[step.device] != key.id {
+      guard case .at(let address) = try prior(step.device) else { continue }
+      wanted.append(Wanted(device: step.device, options: step.before ?? DeviceOptions(), exportedAt: address))
+    }
+    guard !wanted.isEmpty else { return false }
+    return try restore(wanted)
+  }
+
   private func prior(_ device: PCIAddress) throws(Stop) -> PriorExport {
     do throws(HostError) { return try priorExport(of: device) } catch { throw .failed(error) }
   }

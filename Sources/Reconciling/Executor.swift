@@ -49,8 +49,12 @@ package struct Executor: Sendable {
     }
     let given = Set(
       first.flatMap(\.steps).filter { $0.action == .detach && $0.result == .done }.map(\.device))
+    // Of a device to reattach nothing is concluded where the guest has let it go.
+    let kept = Set(first.flatMap(\.steps).filter { $0.action == .reattach }.map(\.device))
+    let stopped = Set(first.filter { $0.failure != nil }.compactMap(\.id))
     let second = concurrently(jobs.filter(\.awaitsMoves), workers: options.workers) { job in
-      run(job) { (worker) throws(Stop) in try worker.completeMoves(job, given: given) }
+      let kept = stopped.contains(job.key.id) ? kept.union(job.reattaches.map(\.device)) : kept
+      return run(job) { (worker) throws(Stop) in try worker.completeMoves(job, given: given, besides: kept) }
     }
     result.domains = merge(first + second)
     for domain in result.domains { report(.finished(domain)) }
@@ -181,12 +185,12 @@ extension DomainWorker {
   }
 
   /// The attaches of a domain that gets a moved device.
-  func completeMoves(_ job: DomainJob, given: Set<PCIAddress>) throws(Stop) {
+  func completeMoves(_ job: DomainJob, given: Set<PCIAddress>, besides kept: Set<PCIAddress>) throws(Stop) {
     let arrived = job.moves.filter { given.contains($0.device) }
     let missing = job.moves.filter { !given.contains($0.device) }
     conclude(missing, .pending, "its old domain has not let go of it")
     let listed = Set(try look().backEnd.entries.compactMap(\.device))
-    let returned = job.reattaches.filter { !listed.contains($0.device) }
+    let returned = job.reattaches.filter { !listed.contains($0.device) && !kept.contains($0.device) }
     try attach(job.attaches + returned + arrived)
     try closeBusKeptInVain(job)
   }

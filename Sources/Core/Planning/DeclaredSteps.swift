@@ -100,18 +100,13 @@ extension Planner {
         evidence: "domain \(leftover) is gone, and dom0's kernel still holds the device for it",
         remedy: "xenstore-rm \(StorePath.backEndHome(leftover)) makes the kernel let go; see xl list first")
     }
-    if let other = shower(of: address, besides: domain) {
-      return step(
-        wanted, .blocked, .attachedElsewhere,
-        evidence: "QEMU of \(other.name) (domain \(other.id)) still shows it to its guest",
-        remedy: "it is free when that guest lets go, or is destroyed; an apply for \(other.name) asks again")
-    }
     guard facts.isOnPCIBack else {
       return step(
         wanted, .blocked, .notAssignable,
         evidence: "its driver is \(facts.driver ?? "none"), not pciback",
         remedy: "xl pci-assignable-add \(address)")
     }
+    if let remnant = remnantStep(wanted, in: domain) { return remnant }
     if let holder = interruptedHolder(of: device, besides: domain) { return heldStep(wanted, by: holder.id) }
     let isOurs = device.claim == domain.id || isOwned(address, in: domain)
     if let claim = device.claim, claim != domain.id, let claimant = living[claim] {
@@ -124,19 +119,10 @@ extension Planner {
         wanted, .blocked, .assignedElsewhere, evidence: "Xen says that a guest has it",
         remedy: "find the guest (xl debug-keys Q; xl dmesg) and detach it there")
     }
+    if let remnant = ownRemnantStep(wanted, in: domain) { return remnant }
     var attach = step(wanted, .attach, .declared)
     if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
     return attach
-  }
-
-  /// Another guest that reaches the device through QEMU, though its back end does not list it: a removal that was forced,
-  /// or that the guest has not ended.
-  private func shower(of address: PCIAddress, besides domain: Guest) -> Guest? {
-    let name = DeviceModelName(address)
-    return (shown[name] ?? []).compactMap { living[$0] }.first { other in
-      // Names lack the segment: a device that is listed there under the name is the one that is shown.
-      other.id != domain.id && !other.entries.contains { $0.device.map { DeviceModelName($0) } == name }
-    }
   }
 
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
@@ -183,7 +169,7 @@ extension Planner {
   }
 
   /// A declared device that another domain's back end lists.
-  private func heldStep(_ wanted: DesiredDevice, by holder: DomainID) -> PlannedStep {
+  func heldStep(_ wanted: DesiredDevice, by holder: DomainID) -> PlannedStep {
     guard let other = living[holder] else { return step(wanted, .blocked, .attachedElsewhere) }
     guard mayRemove(wanted.address, from: other), other.route != nil else {
       return step(

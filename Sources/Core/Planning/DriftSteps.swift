@@ -44,7 +44,7 @@ extension Planner {
     }
     steps += savedOnlySteps(in: domain, declaring: declared)
     steps += leftoverSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
-    steps += emulatedOnlySteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
+    steps += remnantSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
     return steps.sorted { $0.device < $1.device }
   }
 
@@ -88,12 +88,19 @@ extension Planner {
     return undeclared.compactMap { device -> PlannedStep? in
       guard !listed.contains(device.address) else { return nil }
       // What a killed run left is more than a line in a file: it is given back as a whole.
-      guard !left.contains(device.address) else { return nil }
+      guard !left.contains(device.address), remnants[domain.id]?[device.address] == nil else { return nil }
       let observed = devices[device.address]
       var step = PlannedStep(
         device: device.address, id: observed?.facts?.id, action: .repair, reason: .configOnly,
         before: device.options, evidence: "left by an xl detach, will be dropped")
-      guard observed?.claim == domain.id else { return step }
+      guard observed?.claim == domain.id else {
+        if domain.route?.deviceModel == .upstream, domain.observed.emulated == nil {
+          // The line is what tells that QEMU is to be asked about the device.
+          step.action = .drift
+          step.evidence = "left by an xl detach; QEMU was not asked whether it shows the device still"
+        }
+        return step
+      }
       if movesOut(device.address, of: domain) { return nil }
       // Claimed and saved, but not listed: another toolstack overwrote the entry, or a run was killed half-way.
       step.reason = .overwritten
@@ -117,28 +124,6 @@ extension Planner {
     }
   }
 
-  /// Devices that only QEMU still shows: a removal that the guest ended late, or a forced `xl pci-detach`, which never
-  /// tells QEMU.
-  private func emulatedOnlySteps(
-    in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
-  ) -> [PlannedStep] {
-    guard let emulated = domain.observed.emulated, !emulated.isEmpty, let mode = domain.mode.mode,
-      domain.obstacle == nil
-    else { return [] }
-    let names = Set(emulated.map(\.name))
-    let known = Set(domain.entries.compactMap(\.device)).union(shown)
-    // Names lack the segment: where one fits a device that is listed or declared, it is that device's.
-    let explained = Set(known.union(declared).map { DeviceModelName($0) })
-    let others = names.subtracting(explained)
-    guard !others.isEmpty else { return [] }
-    return observation.devices.map(\.address).filter { others.contains(DeviceModelName($0)) }.map { device in
-      let isRemoved = mayRemove(device, from: domain) && listings[device] == nil
-      return PlannedStep(
-        device: device, id: devices[device]?.facts?.id, action: isRemoved ? .detach : .drift, reason: .deviceModelOnly,
-        mode: mode, evidence: "QEMU shows it to the guest, and the back end does not list it")
-    }
-  }
-
   /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
   func leftByDeadRuns(in domain: Guest) -> Set<PCIAddress> {
     guard let left = abandoned[domain.key] else { return [] }
@@ -152,7 +137,7 @@ extension Planner {
   }
 
   /// Whether the device is shown once, as the move it is, in the domain that gets it.
-  private func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
+  func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
     guard let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
       let receiver = guests[target]?.first
     else { return false }
@@ -221,6 +206,7 @@ extension Planner {
         for device in record.devices
         where declarations[device] != domain.name && !known.contains(device)
           && intended[domain.key]?.contains(device) != true && devices[device]?.claim != domain.id
+          && remnants[domain.id]?[device] == nil
         {
           changes.append(.forget(record.uuid, device))
         }

@@ -72,8 +72,8 @@ struct Planner {
   let abandoned: [DomainKey: Set<PCIAddress>]
   /// The domains that have each device in `abandoned`, in order.
   let abandoners: [PCIAddress: [DomainID]]
-  /// The guests that QEMU shows a device of each name to.
-  let shown: [DeviceModelName: [DomainID]]
+  /// What guests still have of devices that their buses do not list.
+  let remnants: [DomainID: [PCIAddress: Remnant]]
   /// Where each device is declared.
   let declarations: [PCIAddress: String]
   /// What is declared for each domain.
@@ -97,11 +97,6 @@ struct Planner {
       }
     }
     self.listings = listings
-    var shown: [DeviceModelName: [DomainID]] = [:]
-    for domain in domains {
-      for device in domain.observed.emulated ?? [] { shown[device.name, default: []].append(domain.id) }
-    }
-    self.shown = shown
     leftoverListings = Dictionary(
       observation.leftoverBackEnds.filter { $0.hasKernelObject != false }.flatMap { backEnd in
         backEnd.entries.compactMap { entry in entry.device.map { ($0, backEnd.domain) } }
@@ -119,6 +114,7 @@ struct Planner {
       for device in devices { abandoners[device, default: []].append(key.id) }
     }
     self.abandoners = abandoners
+    remnants = Self.remnants(in: domains, among: observation.devices, observation.records)
     var declarations = [PCIAddress: String](minimumCapacity: observation.devices.count)
     for domain in desired.domains {
       for device in domain.devices where declarations[device.address] == nil {

@@ -1,0 +1,449 @@
+import Core
+import Reconciling
+import Synchronization
+import TestSupport
+import Testing
+
+/// HVM guests beside another Berth, an xl, and guests and stub domains that go at any moment.
+@Suite struct HVMAdversityTests {
+  enum Kind: String, CaseIterable { case deviceModel, stubDomain }
+
+  private let one = Sample.address(1)
+  private let two = Sample.address(2)
+  private let three = Sample.address(3)
+  private let options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
+
+  private func makeHost(_ kind: Kind = .deviceModel) -> (ModelHost, DomainKey) {
+    let model = ModelHost()
+    let key = model.addHVMDomain(5, "net")
+    if kind == .stubDomain { addStub(15, of: key, to: model) }
+    for number in 1...4 { model.addDevice(Sample.address(number), interrupt: 17) }
+    return (model, key)
+  }
+
+  private func addStub(_ number: UInt32, of guest: DomainKey, to model: ModelHost) {
+    let stub = model.addDomain(number, "net-dm") { $0.hasIOMMU = false }
+    model.setSaved(stub, nil)
+    model.setStubDomain(stub, of: guest)
+  }
+
+  private func desired(_ numbers: [Int], reattaching: Bool = false) -> DesiredState {
+    var desired = Sample.desired(["net": numbers.map(Sample.address)])
+    if reattaching, numbers.first == 1 { desired.domains[0].devices[0].options.msiTranslate = true }
+    return desired
+  }
+
+  private func execute(_ plan: Plan, on model: ModelHost) -> ApplyOutcome {
+    Executor(host: model.host, options: options) { _ in }.apply(plan)
+  }
+
+  private func results(_ outcome: ApplyOutcome) -> [StepResult] { outcome.domains.flatMap(\.steps).map(\.result) }
+
+  /// What a further run would still change, or cannot.
+  private func unrest(_ run: Run, _ desired: DesiredState) throws -> [String] {
+    let plan = try run.plan(desired)
+    return plan.steps.filter { $0.action.isChange || $0.action == .blocked || $0.action == .drift }.map {
+      "again \($0.action) \($0.device) \($0.reason)"
+    } + plan.bookkeeping.map { "again \($0)" } + plan.hostDrift.map { "again \($0.evidence)" }
+  }
+
+  // MARK: At any request
+
+  @Test(arguments: Kind.allCases, InterleavingTests.meetings)
+  func `two runs on one HVM guest leave a state that one more run settles`(
+    _ kind: Kind, _ meeting: InterleavingTests.Meeting
+  ) throws {
+    let bus: UInt32 = kind == .stubDomain ? 15 : 5
+    for index in stride(from: 3, to: 2000, by: 5) {
+      let (model, key) = makeHost(kind)
+      let run = Run(model: model, options: options)
+      try run.apply(desired(meeting.before))
+      let own = try run.plan(desired(meeting.own, reattaching: meeting.isReattach))
+      let final = desired(meeting.other, reattaching: meeting.isReattach)
+      let other = try run.plan(final)
+      model.interfere(atRequest: index) { _ = execute(other, on: model) }
+      _ = execute(own, on: model)
+      let hasMet = model.hasInterfered
+      model.stopInterfering()
+      for device in model.exports(to: bus) where !model.listed(bus).contains(device) {
+        Issue.record("request \(index): \(device) is exported and not listed")
+      }
+      let outcome = try run.apply(final)
+      var findings = disagreements(
+        model, key, meeting.other.map(Sample.address), bus: bus == 5 ? nil : bus, hasDeviceModel: true)
+      findings += outcome.domains.compactMap(\.failure) + (try unrest(run, final))
+      if !findings.isEmpty {
+        Issue.record("request \(index): \(findings)")
+        return
+      }
+      if !hasMet { return }
+    }
+  }
+
+  @Test(arguments: Kind.allCases, [[1, 2], []])
+  func `a guest that is destroyed at any request leaves nothing behind`(_ kind: Kind, _ numbers: [Int]) throws {
+    for index in stride(from: 3, to: 2000, by: 3) {
+      let (model, _) = makeHost(kind)
+      let run = Run(model: model, options: options)
+      try run.apply(desired([1, 3]))
+      let final = desired(numbers)
+      let plan = try run.plan(final)
+      model.interfere(atRequest: index) {
+        model.setDeviceModelRunning(5, false)
+        model.destroy(5)
+        if kind == .stubDomain { model.destroy(15) }
+      }
+      _ = execute(plan, on: model)
+      let hasMet = model.hasInterfered
+      model.stopInterfering()
+      guard hasMet else { return }
+      model.store.settle()
+      try run.apply(final)
+      var findings = (1...4).map(Sample.address).compactMap { model.claim(on: $0) }.map { "claimed by \($0)" }
+      findings += model.openIntents.map(\.identifier)
+      findings += model.granted.filter { $0.hasPrefix("5 ") || $0.hasPrefix("15 ") }
+      findings += (1...4).map(Sample.address).filter { model.owner(of: $0) != nil }.map { "\($0) is assigned" }
+      for number: UInt32 in [5, 15] where model.node(number, "state") != nil {
+        findings.append("bus \(number) is left")
+      }
+      findings += try unrest(run, final)
+      if !findings.isEmpty {
+        Issue.record("request \(index): \(findings)")
+        return
+      }
+    }
+  }
+
+  @Test(arguments: [[1, 2, 3], [1], []], [true, false])
+  func `a stub domain that is started anew at any request is served by one more run`(
+    _ numbers: [Int], _ hasBefore: Bool
+  ) throws {
+    for index in stride(from: 3, to: 2000, by: 3) {
+      let (model, key) = makeHost(.stubDomain)
+      let run = Run(model: model, options: options)
+      if hasBefore { try run.apply(desired([1, 3])) }
+      let final = desired(numbers)
+      let plan = try run.plan(final)
+      model.interfere(atRequest: index) {
+        // Its QEMU went with it.
+        for number in 1...4 { model.removeEmulated(5, Sample.address(number)) }
+        model.destroy(15)
+        addStub(16, of: key, to: model)
+      }
+      _ = execute(plan, on: model)
+      let hasMet = model.hasInterfered
+      model.stopInterfering()
+      guard hasMet else { return }
+      model.store.settle()
+      try run.apply(final)
+      // Grants of a number that is no domain any more are none.
+      var findings = disagreements(model, key, numbers.map(Sample.address), bus: 16, hasDeviceModel: true)
+      if model.node(15, "state") != nil { findings.append("the old bus is left") }
+      findings += try unrest(run, final)
+      if !findings.isEmpty {
+        Issue.record("request \(index): \(findings)")
+        return
+      }
+    }
+  }
+
+  // MARK: xl beside
+
+  /// What `xl pci-attach` does to an HVM guest (`libxl__device_pci_add`, Xen 4.17): QEMU, Xen, the store.
+  private func xlAttach(_ device: PCIAddress, _ model: ModelHost, _ key: DomainKey) throws {
+    guard model.owner(of: device) == nil, model.claim(on: device) == nil else { return }
+    let name = DeviceModelName(device).description
+    guard !model.emulated(5).contains(name) else { return }
+    model.store[StorePath.claim(device).text] = "5"
+    model.putEmulated(5, device, slot: UInt8(device.device) + 10)
+    model.setOwner(device, 5)
+    let slot = UInt8(device.device) + 10
+    let saved = try #require(try model.host.userdata.savedConfiguration(of: key))
+    let options = DeviceOptions(virtualSlot: slot)
+    model.setSaved(key, try SavedConfiguration(saved).adding([SavedDevice(address: device, options: options)]).bytes)
+    let back = StorePath.backEnd(key.id).text
+    guard let count = model.store[back + "/num_devs"].flatMap({ Int($0) }) else {
+      let entry = BackEndEntry(wanted: device, options: options)
+      let edits = BackEnd.creation(for: key.id, named: "net", of: [entry])
+      try model.host.stores.connect().transaction { (access) throws(StoreError) -> StoreDecision<Void> in
+        for edit in edits { try edit.apply(to: access) }
+        return .commit(())
+      }
+      return
+    }
+    model.store["\(back)/key-\(count)"] = device.description
+    model.store["\(back)/dev-\(count)"] = device.description
+    model.store["\(back)/vdevfn-\(count)"] = options.storeVirtualFunction
+    model.store["\(back)/opts-\(count)"] = options.storeText
+    model.store["\(back)/state-\(count)"] = "1"
+    model.store["\(back)/num_devs"] = String(count + 1)
+    model.store["\(back)/state"] = "7"
+    model.store.settle()
+  }
+
+  /// What `xl pci-detach` does to an HVM guest (`do_pci_remove`, Xen 4.17); forced, QEMU keeps the device.
+  private func xlDetach(_ device: PCIAddress, _ model: ModelHost, _ key: DomainKey, isForced: Bool = false) {
+    let devices = model.listed(5)
+    guard let index = devices.firstIndex(of: device) else { return }
+    if !isForced { model.removeEmulated(5, device) }
+    do throws(HypervisorError) { try model.host.hypervisor.deassign(device, from: key.id) } catch {}
+    let back = StorePath.backEnd(key.id).text
+    model.store["\(back)/state-\(index)"] = "5"
+    model.store["\(back)/state"] = "7"
+    model.store.settle()
+    let names = ["state", "key", "dev", "vdev", "opts", "vdevfn"]
+    for name in names {
+      for next in index..<devices.count {
+        model.store["\(back)/\(name)-\(next)"] = model.store["\(back)/\(name)-\(next + 1)"]
+      }
+    }
+    model.store["\(back)/num_devs"] = String(devices.count - 1)
+    if devices.count == 1 {
+      model.store[back] = nil
+      model.store[StorePath.frontEnd(key.id).text] = nil
+    }
+    model.store[StorePath.claim(device).text] = nil
+    model.store.settle()
+  }
+
+  /// What xl 4.17 leaves granted is not Berth's.
+  private func withoutGrants(_ findings: [String]) -> [String] {
+    findings.filter { !$0.hasPrefix("granted") && !$0.hasPrefix("interrupt") }
+  }
+
+  @Test(arguments: [[1, 2, 3], [1, 2], [1, 4], [4], []], [0, 1, 4])
+  func `an xl at any request leaves a state that runs settle`(_ numbers: [Int], _ xls: Int) throws {
+    for index in stride(from: 3, to: 2000, by: 3) {
+      let (model, key) = makeHost()
+      let run = Run(model: model, options: options)
+      try run.apply(desired([1, 2]))
+      let final = desired(numbers)
+      let plan = try run.plan(final)
+      model.interfere(atRequest: index) {
+        do {
+          if xls > 2 {
+            try xlAttach(Sample.address(xls), model, key)
+          } else {
+            xlDetach(Sample.address(xls + 1), model, key)
+          }
+        } catch { Issue.record(error) }
+      }
+      _ = execute(plan, on: model)
+      let hasMet = model.hasInterfered
+      model.stopInterfering()
+      guard hasMet else { return }
+      model.store.settle()
+      try run.apply(final)
+      try run.apply(final)
+      // What xl attached and nobody declares is not Berth's.
+      let foreign = xls > 2 && !numbers.contains(xls) && model.listed(5).contains(Sample.address(xls)) ? [xls] : []
+      var findings = withoutGrants(
+        disagreements(model, key, (numbers + foreign).map(Sample.address), hasDeviceModel: true))
+      findings.removeAll {
+        !foreign.isEmpty && ($0.hasPrefix("recorded") || $0.hasPrefix("exported") || $0.hasPrefix("states"))
+      }
+      findings += try unrest(run, final)
+      if !findings.isEmpty {
+        Issue.record("request \(index): \(findings)")
+        return
+      }
+    }
+  }
+
+  @Test func `a device that xl took while others stay comes back, though pciback never let it go`() throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model)
+    try run.apply(desired([1, 2]))
+    xlDetach(two, model, key)
+    #expect(model.exports(to: 5) == [one, two], "nothing reads the marks of a bus at 7")
+    #expect(results(try run.apply(desired([1, 2]))) == [.done])
+    #expect(withoutGrants(disagreements(model, key, [one, two], hasDeviceModel: true)) == [])
+    #expect(try unrest(run, desired([1, 2])) == [])
+  }
+
+  @Test func `a device that pciback still holds for an HVM guest does not end another guest's bus`() throws {
+    let (model, key) = makeHost()
+    model.addDomain(6, "pv")
+    let run = Run(model: model)
+    let before = Sample.desired(["net": [one, two], "pv": [three]])
+    try run.apply(before)
+    xlDetach(two, model, key)
+    let after = Sample.desired(["net": [one], "pv": [three, two]])
+    try run.apply(after)
+    #expect(model.node(6, "state") == "4")
+    #expect(model.exports(to: 6) == [three, two])
+    #expect(model.exports(to: 5) == [one])
+    #expect(try unrest(run, after) == [])
+  }
+
+  @Test func `what xl took and nobody wants is let go by pciback`() throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model)
+    try run.apply(desired([1, 2]))
+    xlDetach(two, model, key)
+    try run.apply(desired([1]))
+    #expect(model.exports(to: 5) == [one])
+    #expect(model.node(5, "state") == "3")
+    #expect(withoutGrants(disagreements(model, key, [one], hasDeviceModel: true)) == [])
+    #expect(try unrest(run, desired([1])) == [])
+  }
+
+  // MARK: What QEMU alone still has
+
+  @Test(arguments: [true, false])
+  func `a device that a forced detach left in QEMU is not given to another guest`(_ letsGo: Bool) throws {
+    let (model, key) = makeHost()
+    model.addDomain(6, "pv")
+    let run = Run(model: model, options: options)
+    try run.apply(Sample.desired(["net": [one], "pv": []]))
+    xlDetach(one, model, key, isForced: true)
+    #expect(model.emulated(5).count == 1)
+    model.setLetsGo(5, letsGo)
+    try run.apply(Sample.desired(["net": [], "pv": [one]]))
+    #expect(model.emulated(5).isEmpty || model.owner(of: one) == nil, "two guests have it")
+    model.setLetsGo(5, true)
+    if !letsGo { try run.apply(Sample.desired(["net": [], "pv": [one]])) }
+    #expect(model.emulated(5).isEmpty)
+    #expect(model.listed(6) == [one])
+    #expect(try unrest(run, Sample.desired(["net": [], "pv": [one]])) == [])
+  }
+
+  @Test(arguments: [Policy.Prune.owned, .never])
+  func `nor where the first guest is not in the manifest`(_ prune: Policy.Prune) throws {
+    let (model, key) = makeHost()
+    model.addDomain(6, "pv")
+    let run = Run(model: model, options: options)
+    try run.apply(Sample.desired(["net": [one]]))
+    xlDetach(one, model, key, isForced: true)
+    for _ in 0..<3 {
+      try run.apply(Sample.desired(["pv": [one]], prune: prune))
+      #expect(model.emulated(5).isEmpty || model.owner(of: one) == nil, "two guests have it")
+    }
+    #expect(model.listed(6) == (prune == .never ? [] : [one]))
+  }
+
+  @Test func `a forced detach's left-over in QEMU is taken away in one apply`() throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model, options: options)
+    try run.apply(desired([1, 2]))
+    xlDetach(two, model, key, isForced: true)
+    try run.apply(desired([1]))
+    #expect(model.emulated(5).count == 1)
+    #expect(try unrest(run, desired([1])) == [])
+  }
+
+  @Test func `a left-over in a guest that the manifest does not name is found as well`() throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model, options: options)
+    try run.apply(desired([1]))
+    xlDetach(one, model, key, isForced: true)
+    try run.apply(Sample.desired([:]))
+    try run.apply(Sample.desired([:]))
+    #expect(model.emulated(5).isEmpty)
+    #expect(model.recorded(key).isEmpty)
+    #expect(try unrest(run, Sample.desired([:])) == [])
+  }
+
+  @Test func `a left-over in QEMU is taken out before the device is given to the guest again`() throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model, options: options)
+    try run.apply(desired([1]))
+    xlDetach(one, model, key, isForced: true)
+    #expect(results(try run.apply(desired([1]))) == [.done])
+    let name = DeviceModelName(one)
+    #expect(model.deviceModelCommands(5) == ["add \(name)", "remove \(name)", "add \(name)"])
+    #expect(disagreements(model, key, [one], hasDeviceModel: true) == [])
+  }
+
+  @Test func `nor while the first guest's QEMU cannot be asked`() throws {
+    let (model, key) = makeHost()
+    model.addDomain(6, "pv")
+    let run = Run(model: model, options: options)
+    let after = Sample.desired(["net": [], "pv": [one]])
+    try run.apply(Sample.desired(["net": [one], "pv": []]))
+    xlDetach(one, model, key, isForced: true)
+    model.setDeviceModelRunning(5, false)
+    for _ in 0..<2 { try run.apply(after) }
+    #expect(model.owner(of: one) == nil)
+    model.setDeviceModelRunning(5, true)
+    try run.apply(after)
+    #expect(model.emulated(5).isEmpty)
+    #expect(model.listed(6) == [one])
+    #expect(try unrest(run, after) == [])
+  }
+
+  // MARK: One name, two devices
+
+  @Test func `a device of another segment that QEMU shows under the name is not mistaken for this one`() throws {
+    let (model, key) = makeHost()
+    let rival = PCIAddress(sbdf: 0x1_0000 | one.sbdf)
+    model.addDevice(rival)
+    let run = Run(model: model, options: options)
+    try run.apply(desired([1]))
+    xlDetach(one, model, key, isForced: true)
+    model.setLetsGo(5, false)
+    let outcome = try run.apply(Sample.desired(["net": [rival]]))
+    #expect(!results(outcome).contains(.done), "QEMU shows the other one")
+  }
+
+  @Test func `what a dead run left of one device does not take its namesake from the guest`() throws {
+    let (model, key) = makeHost()
+    let rival = PCIAddress(sbdf: 0x1_0000 | one.sbdf)
+    model.addDevice(rival)
+    let run = Run(model: model, options: options)
+    try run.apply(desired([1]))
+    model.setOwner(rival, 5)
+    model.put(Intent(identifier: "5-attach-1", domain: key, operation: .attach, devices: [rival]))
+    try run.apply(desired([1]))
+    #expect(model.emulated(5) == [DeviceModelName(one).description])
+    #expect(!model.deviceModelCommands(5).contains { $0.hasPrefix("remove") })
+    #expect(model.owner(of: rival) == nil)
+    #expect(model.openIntents.isEmpty)
+  }
+
+  // MARK: qemu-traditional, which cannot be asked
+
+  /// Answers each command at once with a word, or not at all.
+  private func answerCommands(_ model: ModelHost, _ insertion: String?) {
+    let nodes = "/local/domain/0/device-model/5"
+    model.store[StorePath.toolstack(DomainID(5)).child("dm-version").text] = "qemu_xen_traditional"
+    model.store[nodes + "/state"] = "running"
+    model.store.whenIdle.withLock { hook in
+      hook = { store in
+        guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"] else { return false }
+        store[nodes + "/command"] = nil
+        guard let word = command == "pci-ins" ? insertion : "pci-removed" else { return false }
+        if word == "pci-inserted" { store[nodes + "/parameter"] = "0x28" }
+        store[nodes + "/state"] = word
+        return true
+      }
+    }
+  }
+
+  @Test func `a device that qemu-traditional refuses the second time is not in sync`() throws {
+    let (model, _) = makeHost()
+    let run = Run(model: model, options: options)
+    answerCommands(model, nil)
+    #expect(results(try run.apply(desired([1]))) == [.unknown])
+    answerCommands(model, "pci-insert-failed")
+    #expect(results(try run.apply(desired([1]))) == [.failed])
+    #expect(try run.plan(desired([1])).steps.map(\.action) == [.attach])
+    answerCommands(model, "pci-inserted")
+    #expect(results(try run.apply(desired([1]))) == [.done])
+    #expect(try unrest(run, desired([1])) == [])
+  }
+
+  @Test func `a removal that ends after qemu-traditional has let go is not forgotten`() throws {
+    let (model, _) = makeHost()
+    let run = Run(model: model, options: options)
+    answerCommands(model, "pci-inserted")
+    try run.apply(desired([1]))
+    model.setLockBusy(true)
+    let outcome = try run.apply(desired([]))
+    #expect(outcome.domains.first?.isLockBusy == true)
+    model.setLockBusy(false)
+    #expect(try run.plan(desired([1])).steps.map(\.action) == [.attach])
+    #expect(results(try run.apply(desired([1]))) == [.done])
+    #expect(try unrest(run, desired([1])) == [])
+  }
+}
