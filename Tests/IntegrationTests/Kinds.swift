@@ -156,6 +156,12 @@ extension TestHost {
     }
   }
 
+  /// Says what is wrong with a domain's QEMU from now on.
+  func disturb(_ domain: String, _ words: [String]) async throws {
+    let result = try await berth(["sandbox", "device-model", domain] + words)
+    guard result.status == 0 else { throw Odd(description: "device-model \(domain) \(words): \(result.errors)") }
+  }
+
   /// The intents that are on disk.
   func intents() throws -> [String] {
     let folder = "\(directory)/root/run/berth/intents"
