@@ -14,9 +14,9 @@ struct SandboxCommand: ParsableCommand {
       """,
     subcommands: [
       SandboxStartCommand.self, SandboxStopCommand.self, SandboxStatusCommand.self, SandboxPauseCommand.self,
-      SandboxUnpauseCommand.self, SandboxStartDomainCommand.self, SandboxDestroyCommand.self,
-      SandboxAnswersCommand.self, SandboxDeviceModelCommand.self, SandboxRestartStubCommand.self,
-      SandboxLockCommand.self, SandboxUnlockCommand.self, SandboxServeCommand.self,
+      SandboxUnpauseCommand.self, SandboxShutDownCommand.self, SandboxStartDomainCommand.self,
+      SandboxDestroyCommand.self, SandboxAnswersCommand.self, SandboxDeviceModelCommand.self,
+      SandboxRestartStubCommand.self, SandboxLockCommand.self, SandboxUnlockCommand.self, SandboxServeCommand.self,
     ])
 }
 

@@ -36,6 +36,15 @@ struct SandboxUnpauseCommand: SandboxRequest {
   var request: String { "unpause \(domain)" }
 }
 
+/// `berth sandbox shut-down DOMAIN`.
+struct SandboxShutDownCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(
+    commandName: "shut-down", abstract: "Let a domain's guest shut down; nobody destroys it yet.")
+  @Argument(help: "The domain's name or number.") var domain: String
+  @OptionGroup var global: GlobalOptions
+  var request: String { "shut-down \(domain)" }
+}
+
 /// `berth sandbox start-domain DOMAIN`.
 struct SandboxStartDomainCommand: SandboxRequest {
   static let configuration = CommandConfiguration(

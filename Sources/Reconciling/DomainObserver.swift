@@ -5,9 +5,7 @@ struct DomainObserver {
   let host: Host
   let store: any StorePort
 
-  func observe(
-    _ domain: HypervisorDomain, isDeclared: (String) -> Bool
-  ) throws(HostError) -> ObservedDomain {
+  func observe(_ domain: HypervisorDomain) throws(HostError) -> ObservedDomain {
     let home = StorePath.home(domain.id)
     let name = try read(home.child("name")) ?? ""
     let vm = try read(home.child("vm"))
@@ -26,7 +24,6 @@ struct DomainObserver {
     observed.backEnd = try backEnd(of: domain.id, hasFrontEndDriver: !domain.isHardwareVirtualised)
     if kind == .hvm {
       observed.deviceModel = try deviceModel(of: domain.id)
-      if isDeclared(name) || observed.mayBeEmulated { observed.emulated = try emulated(in: observed) }
     }
     return observed
   }
@@ -35,23 +32,6 @@ struct DomainObserver {
     guard let version = try read(StorePath.toolstack(domain).child("dm-version")) else { return .traditional }
     return DeviceModelVersion(rawValue: version) ?? .unknown
   }
-
-  /// What QEMU shows the guest; nil where it cannot be asked now: it is then not known, and no failure of a look.
-  private func emulated(in domain: ObservedDomain) throws(HostError) -> [EmulatedDevice]? {
-    guard domain.deviceModel == .upstream, [.running, .cold, .paused].contains(domain.lifecycle) else { return nil }
-    do throws(HostError) {
-      return try host.deviceModels.withDeviceModel(of: domain.key, until: .now + Self.deviceModelPatience) {
-        (qemu) throws(HostError) in
-        try asHostError { () throws(DeviceModelError) in try qemu.devices() }
-      }
-    } catch {
-      if case .deviceModel = error { return nil }
-      throw error
-    }
-  }
-
-  /// How long a look waits for one device model, which another toolstack may be talking to.
-  private static let deviceModelPatience = Duration.seconds(2)
 
   private func read(_ path: StorePath) throws(HostError) -> String? {
     try asHostError { () throws(StoreError) in try store.read(path) }
@@ -113,14 +93,5 @@ struct DomainObserver {
           })
       }
     }
-  }
-}
-
-extension ObservedDomain {
-  /// Whether some store says that the domain has devices, or had: only then QEMU is worth asking.
-  fileprivate var mayBeEmulated: Bool {
-    if backEnd?.entries.isEmpty == false { return true }
-    if case .devices(let saved) = saved { return !saved.isEmpty }
-    return false
   }
 }

@@ -108,10 +108,13 @@ extension DomainWorker {
   }
 
   /// Removals that a dead run of Berth marked are this run's to finish, without waiting for anyone.
-  func adoptOwnRemovals() throws(Stop) {
+  func adoptOwnRemovals() throws(Stop) { finished.formUnion(try removalsOfDeadRuns()) }
+
+  /// The devices whose removal a run of Berth began that has ended since.
+  func removalsOfDeadRuns() throws(Stop) -> Set<PCIAddress> {
     do throws(RecordError) {
       let dead = try host.intents.intents().filter { !$0.isLive && $0.domain == key && $0.operation == .detach }
-      finished.formUnion(dead.flatMap(\.devices))
+      return Set(dead.flatMap(\.devices))
     } catch {
       throw .failed(.record(error))
     }

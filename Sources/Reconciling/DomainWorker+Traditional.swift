@@ -64,7 +64,12 @@ extension DomainWorker {
   ) throws(Stop) -> Reply {
     let state = nodes.child("state")
     let deadline = ContinuousClock.now + options.waitTimeout
+    let isAskedBefore = answers.contains(.removed) ? try removalsOfDeadRuns().contains(device) : false
     while try !give(command, parameter) {
+      // A run of Berth asked for this, and ended before the guest had let go: nobody else waits for the answer.
+      if isAskedBefore, try isAnswer(.removed, to: device), try readOldAnswer() == .removed {
+        return .said(.removed, nil)
+      }
       let outcome = try wait(until: deadline, watching: [state]) { () throws(Stop) -> Void? in
         try self.read(state) == Word.running.rawValue ? () : nil
       }
@@ -73,9 +78,7 @@ extension DomainWorker {
       guard case .timedOut = outcome, let word = try readOldAnswer() else {
         return .silent("qemu-traditional is not ready: its state is \(try said(state))")
       }
-      if word == .removed, answers.contains(word), try read(nodes.child("parameter")) == device.description {
-        return .said(word, nil)
-      }
+      if word == .removed, answers.contains(word), try isParameter(device) { return .said(word, nil) }
     }
     let outcome = try wait(until: ContinuousClock.now + options.waitTimeout, watching: [state]) {
       () throws(Stop) -> Word? in
@@ -98,6 +101,16 @@ extension DomainWorker {
       try access.write(nodes.child("command"), command)
       return .commit(true)
     }
+  }
+
+  /// Whether this answer stands there, and to a command about this device.
+  private func isAnswer(_ word: Word, to device: PCIAddress) throws(Stop) -> Bool {
+    guard try read(nodes.child("state")) == word.rawValue else { return false }
+    return try isParameter(device)
+  }
+
+  private func isParameter(_ device: PCIAddress) throws(Stop) -> Bool {
+    try read(nodes.child("parameter")) == device.description
   }
 
   /// Reads an answer that nobody waits for any more, and says so; nil where there is none.

@@ -2,7 +2,7 @@ package import Core
 
 /// Reads one host through its ports.
 package struct Observer: Sendable {
-  private let host: Host
+  let host: Host
   /// Connections read at the same time. The daemon serves one request at a time, so few are enough to keep it busy.
   private let readers: Int
 
@@ -32,8 +32,9 @@ package struct Observer: Sendable {
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
     var look = Look(
-      host: host, names: Set((desired?.domains ?? []).map(\.name)), pciback: pciback, claims: Set(claimed))
+      host: host, pciback: pciback, claims: Set(claimed))
     try observe([.records], listed, addresses, look, store, into: &observation)
+    try askDeviceModels(of: &observation.domains, declared: Set((desired?.domains ?? []).map(\.name)))
     observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
     // A device that is listed and was not claimed may have been attached since: it is looked at again, with its claim.
     let attached = observation.domains.flatMap { $0.backEnd?.entries ?? [] }.compactMap(\.device)
@@ -180,8 +181,6 @@ private struct Look: Sendable {
   }
 
   let host: Host
-  /// The names of declared domains.
-  let names: Set<String>
   let pciback: Set<PCIAddress>
   /// The devices that may have a claim.
   var claims: Set<PCIAddress>
@@ -189,7 +188,7 @@ private struct Look: Sendable {
   func see(_ item: Item, _ store: any StorePort) throws(HostError) -> Seen {
     switch item {
     case .domain(let domain):
-      .domain(try DomainObserver(host: host, store: store).observe(domain, isDeclared: names.contains))
+      .domain(try DomainObserver(host: host, store: store).observe(domain))
     case .device(let address): .device(try device(address, store))
     case .records: .records(try asHostError { () throws(RecordError) in try host.ownership.records() })
     }

@@ -35,6 +35,10 @@ extension SandboxServer {
       let domain = try find(words)
       hypervisor.domains[domain.key.id]?.unpause()
       setStopped(domain.key.id, isStopped(domain.key.id))
+    case "shut-down":
+      let domain = try find(words)
+      hypervisor.domains[domain.key.id]?.shutDown(code: 0)
+      setStopped(domain.key.id, true)
     case "create":
       guard let absent = absentDomain(words) else {
         throw SandboxError(.notFound, "the scenario has no such domain that is not there yet", errno: ENOENT)

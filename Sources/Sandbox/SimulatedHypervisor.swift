@@ -77,6 +77,10 @@ package struct SimulatedDomain: Hashable, Sendable {
     (cpuTime, runningSince, isPaused) = (cpuTimeNow, nil, true)
   }
 
+  mutating func shutDown(code: UInt32) {
+    (cpuTime, runningSince, shutdownCode) = (cpuTimeNow, nil, code)
+  }
+
   mutating func unpause() {
     isPaused = false
     if shutdownCode == nil { runningSince = .now }

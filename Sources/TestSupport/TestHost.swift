@@ -161,6 +161,21 @@ package struct SandboxView: Decodable, Sendable {
     package var guestDevices: [PCIAddress: PCIAddress]
     package var exported: [PCIAddress: PCIAddress]
     package var assigned: [PCIAddress]
+    package var mappedInterrupts: [UInt32]
+    package var grantedRanges: Int
+    package var stubDomain: DomainID?
+    package var deviceModel: DeviceModel?
+  }
+  package struct DeviceModel: Decodable, Sendable {
+    package var isRunning: Bool
+    package var devices: [Emulated]
+  }
+  package struct Emulated: Decodable, Sendable {
+    /// The host's device; nil for a bridge.
+    package var address: PCIAddress?
+    package var slot: UInt8
+    package var isPermissive: Bool
+    package var isLeaving: Bool
   }
   package struct Device: Decodable, Sendable {
     package var address: PCIAddress

@@ -312,6 +312,22 @@ import Testing
     #expect(model.store["/local/domain/0/device-model/6/seen"]?.contains("pci-rem") == false)
   }
 
+  @Test func `the late answer to an earlier run's removal is read at once`() throws {
+    answerCommands(in: 0, "pci-inserted", nil)
+    try apply([first])
+    #expect(results(try apply([])) == [.unknown])
+    model.store["/local/domain/0/device-model/6/state"] = "pci-removed"
+    model.store.whenIdle.withLock { hook in
+      hook = { store in
+        if store["/local/domain/0/device-model/6/state"] == "pci-removed" { store["/waited"] = "1" }
+        return false
+      }
+    }
+    #expect(results(try apply([])) == [.done])
+    #expect(model.store["/waited"] == nil, "nobody else waits for it")
+    #expect(model.listed(6).isEmpty)
+  }
+
   @Test func `a device moves from a PV guest to an HVM one`() throws {
     model.addDomain(3, "pv")
     var desired = DesiredState(domains: [DesiredDomain(name: "pv", devices: [DesiredDevice(address: first)])])
