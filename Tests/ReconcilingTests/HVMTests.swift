@@ -301,6 +301,25 @@ import Testing
     #expect(model.listed(6).isEmpty)
   }
 
+  @Test func `a guest that goes while qemu-traditional is asked ends the work`() throws {
+    answerCommands(in: 0, "pci-inserted", nil)
+    try apply([first])
+    model.store.whenIdle.withLock { hook in
+      hook = { store in
+        guard store["/local/domain/6/vm"] != nil else { return false }
+        store["/local/domain/6/vm"] = nil
+        return true
+      }
+    }
+    #expect(try apply([]).domains.first?.failure?.contains("gone") == true)
+  }
+
+  @Test func `what a domain that is gone was granted counts as taken back`() throws {
+    try apply([first])
+    model.fail("unmapInterrupt", .noDomain)
+    #expect(results(try apply([])) == [.done])
+  }
+
   @Test func `a device moves from a PV guest to an HVM one`() throws {
     model.addDomain(3, "pv")
     var desired = DesiredState(domains: [DesiredDomain(name: "pv", devices: [DesiredDevice(address: first)])])
