@@ -37,7 +37,10 @@ extension DomainWorker {
 
   /// Asks qemu-traditional to take devices from the guest; returns those that are gone.
   func withdrawByNodes(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
-    var gone: [PlannedStep] = []
+    // A device is on the bus before QEMU has it, and for as long. One that QEMU does not have it never answers for.
+    let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    var gone = steps.filter { !listed.contains($0.device) }
+    let steps = steps.filter { listed.contains($0.device) }
     for (number, step) in steps.enumerated() {
       switch try command("pci-rem", "\(step.device)", of: step.device, answers: [.removed]) {
       case .said: gone.append(step)
