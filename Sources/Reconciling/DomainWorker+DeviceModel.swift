@@ -40,6 +40,8 @@ extension DomainWorker {
         }
       } catch {
         guard case .deviceModel = error else { throw .failed(error) }
+        // A device model that ends with its domain says nothing of its own.
+        _ = try look()
         shown.open = describe(error)
         return shown
       }
@@ -105,6 +107,7 @@ extension DomainWorker {
         left = left.filter { step in names[step.device].map(present.contains) ?? false }
       } catch {
         guard case .deviceModel(let cause) = error else { throw .failed(error) }
+        _ = try look()
         let isRefused = cause.code == .refused || cause.code == .unreachable || cause.code == .notPermitted
         conclude(
           left, isRefused ? .failed : .unknown, "QEMU did not take it from the guest: \(describe(error))")

@@ -220,7 +220,10 @@ extension DomainWorker {
     let others = try siblings(of: device)
     var failure: HostError?
     func attempt(_ body: () throws(HypervisorError) -> Void) {
-      do throws(HypervisorError) { try body() } catch { failure = failure ?? .hypervisor(error) }
+      do throws(HypervisorError) { try body() } catch {
+        // A guest, or a stub domain, that has gone has nothing left that could be taken from it.
+        if error.code != .noDomain { failure = failure ?? .hypervisor(error) }
+      }
     }
     for domain in grantees.reversed() { revokeAccess(grants, of: domain, besides: others, attempt) }
     do throws(DeviceTreeError) {

@@ -51,6 +51,7 @@ extension DomainWorker {
 
   func describe(_ stop: Stop) -> String {
     switch stop {
+    case .gone where route.stubDomain != nil: "the domain or its stub domain has gone, or is going"
     case .gone: "the domain has gone, or is going"
     case .failed(let error): describe(error)
     }

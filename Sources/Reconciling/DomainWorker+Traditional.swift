@@ -37,7 +37,10 @@ extension DomainWorker {
 
   /// Asks qemu-traditional to take devices from the guest; returns those that are gone.
   func withdrawByNodes(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
-    var gone: [PlannedStep] = []
+    // A device is on the bus before QEMU has it, and for as long. One that QEMU does not have it never answers for.
+    let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    var gone = steps.filter { !listed.contains($0.device) }
+    let steps = steps.filter { listed.contains($0.device) }
     for (number, step) in steps.enumerated() {
       switch try command("pci-rem", "\(step.device)", of: step.device, answers: [.removed]) {
       case .said: gone.append(step)
@@ -70,9 +73,7 @@ extension DomainWorker {
       if isAskedBefore, try isAnswer(.removed, to: device), try readOldAnswer() == .removed {
         return .said(.removed, nil)
       }
-      let outcome = try wait(until: deadline, watching: [state]) { () throws(Stop) -> Void? in
-        try self.read(state) == Word.running.rawValue ? () : nil
-      }
+      let outcome = try waitForState(until: deadline) { $0 == Word.running.rawValue ? () : nil }
       if case .satisfied = outcome { continue }
       // Nobody reads an answer this long after it was given: whoever asked is gone. It may be the answer to this.
       guard case .timedOut = outcome, let word = try readOldAnswer() else {
@@ -80,9 +81,8 @@ extension DomainWorker {
       }
       if word == .removed, answers.contains(word), try isParameter(device) { return .said(word, nil) }
     }
-    let outcome = try wait(until: ContinuousClock.now + options.waitTimeout, watching: [state]) {
-      () throws(Stop) -> Word? in
-      try self.read(state).flatMap(Word.init).flatMap { answers.contains($0) ? $0 : nil }
+    let outcome = try waitForState(until: ContinuousClock.now + options.waitTimeout) { text in
+      text.flatMap(Word.init).flatMap { answers.contains($0) ? $0 : nil }
     }
     guard case .satisfied(let word) = outcome else {
       return .silent("qemu-traditional did not answer \(command) in time: its state is \(try said(state))")
@@ -90,6 +90,19 @@ extension DomainWorker {
     let text = try read(nodes.child("parameter"))
     try acknowledge(word)
     return .said(word, text)
+  }
+
+  /// Waits until `judge` is satisfied with what the state says; throws where the domain, or the stub domain that QEMU runs
+  /// in, goes meanwhile: nobody will answer then.
+  private func waitForState<Value>(
+    until deadline: ContinuousClock.Instant, _ judge: (String?) -> Value?
+  ) throws(Stop) -> WaitOutcome<Value> {
+    let state = nodes.child("state")
+    let homes = Set([key.id, busID]).map { StorePath.home($0).child("vm") }
+    return try wait(until: deadline, watching: [state] + homes) { () throws(Stop) -> Value? in
+      for home in homes { guard try self.read(home) != nil else { throw .gone } }
+      return judge(try self.read(state))
+    }
   }
 
   /// Writes a command where none is under way; false where one is.

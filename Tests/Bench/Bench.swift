@@ -9,7 +9,8 @@ import Glibc
 struct Bench {
   private static let parts: [(name: String, measure: @Sendable (Programs) throws -> Section)] = [
     // First: a process started by a large one begins with that one's peak of memory (exec_mmap, fs/exec.c).
-    ("start-up", measureStartUp), ("plan", measureLargePlan), ("requests", measureRequests), ("lock", measureLock),
+    ("start-up", measureStartUp), ("plan", measureLargePlan), ("requests", measureRequests),
+    ("kinds", measureKindRequests), ("lock", measureLock),
     ("planner", measurePlanner),
   ]
 

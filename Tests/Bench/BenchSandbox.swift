@@ -8,6 +8,8 @@ import XenAdapter
 struct BenchDomain {
   var name: String
   var isCold = false
+  /// More of it, as a scenario has it: `kind: hvm`.
+  var rest = ""
   var devices: [PCIAddress] = []
 }
 
@@ -75,6 +77,7 @@ final class BenchSandbox {
     text += "  domains:\n"
     for domain in domains {
       text += "    - name: \(domain.name)\n      lifecycle: \(domain.isCold ? "cold" : "running")\n"
+      if !domain.rest.isEmpty { text += "      \(domain.rest)\n" }
       text += "      devices: [\(domain.devices.map { "'\($0)'" }.joined(separator: ", "))]\n"
     }
     return text

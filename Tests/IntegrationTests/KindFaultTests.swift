@@ -77,9 +77,12 @@ struct `Every kind in trouble` {
       }
       try await check({ [$0 * 2, $0 * 2 + 1] }, ignoring: ["in QEMU", "leaving"])
       try await mend()
-      let last = try await host.apply(wanted { [$0 * 2] })
+      // One that began anew never says of a device that it has let go of it, and cannot be asked.
+      let isOpen = { @Sendable (index: Int) in kind.isTraditional && index >= unknown }
+      let last = try await host.apply(wanted { isOpen($0) ? [$0 * 2, $0 * 2 + 1] : [$0 * 2] })
       #expect(last.status == 0, "\(last)")
-      try await check({ [$0 * 2] }, ignoring: kind.isTraditional ? ["in QEMU"] : [])
+      try await check(
+        { isOpen($0) ? [$0 * 2, $0 * 2 + 1] : [$0 * 2] }, ignoring: kind.isTraditional ? ["in QEMU"] : [])
       #expect(try host.intents() == [])
     }
   }

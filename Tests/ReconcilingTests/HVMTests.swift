@@ -328,6 +328,33 @@ import Testing
     #expect(model.listed(6).isEmpty)
   }
 
+  @Test func `a guest that goes while qemu-traditional is asked ends the work`() throws {
+    answerCommands(in: 0, "pci-inserted", nil)
+    try apply([first])
+    model.store.whenIdle.withLock { hook in
+      hook = { store in
+        guard store["/local/domain/6/vm"] != nil else { return false }
+        store["/local/domain/6/vm"] = nil
+        return true
+      }
+    }
+    #expect(try apply([]).domains.first?.failure?.contains("gone") == true)
+  }
+
+  @Test func `qemu-traditional is not asked for what it cannot have`() throws {
+    answerCommands(in: 0, "pci-inserted", nil)
+    model.put(Intent(identifier: "6-attach-1", domain: key, operation: .attach, devices: [first]))
+    model.setOwner(first, 6)
+    #expect(results(try apply([])) == [.done], "a run that was killed before it listed the device is taken back")
+    #expect(model.owner(of: first) == nil)
+  }
+
+  @Test func `what a domain that is gone was granted counts as taken back`() throws {
+    try apply([first])
+    model.fail("unmapInterrupt", .noDomain)
+    #expect(results(try apply([])) == [.done])
+  }
+
   @Test func `a device moves from a PV guest to an HVM one`() throws {
     model.addDomain(3, "pv")
     var desired = DesiredState(domains: [DesiredDomain(name: "pv", devices: [DesiredDevice(address: first)])])
