@@ -83,9 +83,9 @@ package struct Explorer {
     violations += 1
     let names = world.actors.map(\.name) + ["kernels"]
     let width = names.map(\.count).max() ?? 0
-    let lines = course.trace.map { step in
+    let lines = course.trace.filter { !$0.text.isEmpty }.map { step in
       let name = names[step.actor]
-      return name + String(repeating: " ", count: width - name.count + 2) + (step.text.isEmpty ? "…" : step.text)
+      return name + String(repeating: " ", count: width - name.count + 2) + step.text
     }
     if (shortest?.switches ?? Int.max, shortest?.lines.count ?? Int.max) > (switches, lines.count) || shortest == nil {
       shortest = Counterexample(
