@@ -118,11 +118,8 @@ extension DomainWorker {
           isUnstuck = true
           continue
         }
-        // Exported, and the guest has not looked: it missed that an earlier bus went and this one came.
         let bus = try look().backEnd
-        guard route.hasFrontEndDriver, !isRebuilt, bus.state.state == .initialised,
-          bus.frontEndState.state == .initialising
-        else {
+        guard route.hasFrontEndDriver, !isRebuilt, bus.hasGoneUnnoticed else {
           return try giveUp(held, intent: intent)
         }
         isRebuilt = true
@@ -299,6 +296,13 @@ extension DomainWorker {
 }
 
 extension BackEnd {
+  /// Made anew under one that had it before, and a whole wait has passed: exported, with a guest that missed that an
+  /// earlier bus went and this one came; or made while pciback still held the earlier one, which it then goes on holding.
+  fileprivate var hasGoneUnnoticed: Bool {
+    guard frontEndState.state == .initialising else { return false }
+    return state.state == .initialised || state.state == .initialising && hasKernelObject == true
+  }
+
   fileprivate func devices(in state: XenbusState) -> Set<PCIAddress> {
     Set(entries.filter { $0.state.state == state }.compactMap(\.device))
   }

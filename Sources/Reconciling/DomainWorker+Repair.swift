@@ -36,6 +36,8 @@ extension DomainWorker {
       return results
     }
     guard let results else { return conclude(steps, .pending, "the domain is being built, or is going") }
+    // Saved alone, they are no longer Berth's either: another toolstack has detached them.
+    try forget(zip(steps, results).filter { $0.0.reason == .configOnly && $0.1 == .done }.map(\.0))
     for (step, result) in zip(steps, results) { conclude([step], result) }
   }
 

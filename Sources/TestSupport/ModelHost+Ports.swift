@@ -5,6 +5,8 @@ struct ModelHypervisor: HypervisorPort {
   let model: ModelHost
 
   private func check(_ operation: String) throws(HypervisorError) {
+    model.store.turns?.turn(.hypercall)
+    model.store.turns?.note(operation)
     if model.takeStep() { throw HypervisorError(.unreachable, operation: operation) }
     if let code = model.state.withLock({ $0.failures[operation] }) {
       throw HypervisorError(code, operation: operation)
@@ -26,7 +28,9 @@ struct ModelHypervisor: HypervisorPort {
   func hostFacts() -> (version: String, hasIOMMU: Bool) { ("4.17.7", true) }
 
   func probe(_ device: PCIAddress, for domain: DomainID?) -> AssignmentProbe {
-    model.state.withLock { state in
+    model.store.turns?.turn(.hypercall)
+    model.store.turns?.note("asks Xen whether \(device) is free")
+    return model.state.withLock { state in
       if let domain, state.domains[domain]?.hasIOMMU != true { return .noIOMMU }
       return state.owners[device] == nil ? .free : .takenOrUnknown
     }
@@ -105,6 +109,8 @@ struct ModelTree: DeviceTreePort {
     DeviceGrants(resources: [memory(of: device)], interrupt: model.state.withLock { $0.interrupts[device] })
   }
   func reset(_ device: PCIAddress) throws(DeviceTreeError) -> ResetOutcome {
+    model.store.turns?.turn(.file)
+    model.store.turns?.note("resets \(device)")
     if model.takeStep() { throw DeviceTreeError(.other, operation: "reset", path: "\(device)") }
     model.state.withLock { $0.resetOrder.append(device) }
     return .done
@@ -131,12 +137,7 @@ struct ModelUserdata: UserdataPort {
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
-    let isFree = model.state.withLock { state -> Bool in
-      guard !state.isLockBusy, state.lockDepth == 0 else { return false }
-      state.lockDepth = 1
-      return true
-    }
-    guard isFree else {
+    guard model.takeLock(waiting: ContinuousClock.now.duration(to: deadline)) else {
       throw .userdata(UserdataError(.busy, operation: "lock", path: "lock", holder: "1234 (xl pci-attach)"))
     }
     defer { model.state.withLock { $0.lockDepth = 0 } }
@@ -149,17 +150,30 @@ struct ModelUserdata: UserdataPort {
     init(model: ModelHost, key: DomainKey) { (self.model, self.key) = (model, key) }
     borrowing func savedConfiguration() -> [UInt8]? { model.state.withLock { $0.saved[key] } }
     borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError) {
+      model.store.turns?.turn(.file)
+      model.store.turns?.note("writes libxl-json")
       if model.takeStep() { throw UserdataError(.other, operation: "write", path: "libxl-json") }
       model.state.withLock { $0.saved[key] = bytes }
     }
-    borrowing func hasWaiter() -> Bool { model.state.withLock(\.hasWaiter) }
+    borrowing func hasWaiter() -> Bool {
+      model.store.turns?.turn(.lock)
+      let hasWaiter = model.state.withLock { $0.hasWaiter || $0.lockWaiters > 0 }
+      model.store.turns?.note(hasWaiter ? "sees another waiting for the lock" : "sees nobody waiting for the lock")
+      return hasWaiter
+    }
   }
 }
 
 struct ModelOwnership: OwnershipPort {
   let model: ModelHost
-  func records() -> [OwnershipRecord] { model.state.withLock { $0.records.values.sorted { $0.uuid < $1.uuid } } }
+  func records() -> [OwnershipRecord] {
+    model.store.turns?.turn(.record)
+    model.store.turns?.note("reads Berth's records")
+    return model.state.withLock { $0.records.values.sorted { $0.uuid < $1.uuid } }
+  }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
+    model.store.turns?.turn(.record)
+    model.store.turns?.note("writes Berth's record")
     if model.takeStep() { throw RecordError(.other, operation: "write", path: "record") }
     model.state.withLock { change(&$0.records[domain]) }
   }
@@ -169,12 +183,20 @@ struct ModelIntents: IntentPort {
   let model: ModelHost
 
   func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
+    model.store.turns?.turn(.record)
+    model.store.turns?.note("writes the intent \(intent.identifier)")
     if model.takeStep() { throw RecordError(.other, operation: "write", path: "intent") }
     model.state.withLock { $0.intents[intent.identifier] = intent }
     return Open(model: model, identifier: intent.identifier)
   }
-  func intents() -> [Intent] { model.openIntents }
+  func intents() -> [Intent] {
+    model.store.turns?.turn(.record)
+    model.store.turns?.note("reads the intents")
+    return model.openIntents
+  }
   func discard(identifier: String) throws(RecordError) {
+    model.store.turns?.turn(.record)
+    model.store.turns?.note("strikes an intent out")
     if model.takeStep() { throw RecordError(.other, operation: "discard", path: "intent") }
     model.state.withLock { $0.intents[identifier] = nil }
   }
@@ -186,6 +208,8 @@ struct ModelIntents: IntentPort {
     init(model: ModelHost, identifier: String) { (self.model, self.identifier) = (model, identifier) }
     deinit { model.state.withLock { $0.intents[identifier]?.isLive = false } }
     func close() throws(RecordError) {
+      model.store.turns?.turn(.record)
+      model.store.turns?.note("strikes its intent out")
       if model.takeStep() { throw RecordError(.other, operation: "close", path: "intent") }
       model.state.withLock { $0.intents[identifier] = nil }
     }

@@ -33,6 +33,8 @@ package final class ModelHost: Sendable {
     var isInterrupted = false
     var hasWaiter = false
     var lockDepth = 0
+    /// Runs that sleep on the lock.
+    var lockWaiters = 0
     var resetOrder: [PCIAddress] = []
     var hasInterfered = false
     /// Changes that the process under test may still make; nil for no bound, negative once it was refused one.
@@ -43,9 +45,10 @@ package final class ModelHost: Sendable {
   }
 
   let state = Mutex(State())
-  package let store = ModelStore()
+  package let store: ModelStore
 
-  package init() {
+  package init(rule: ModelStore.Rule = .c) {
+    store = ModelStore(rule: rule)
     store.react.withLock { $0 = { [unowned self] store in self.step(store) } }
     store.isCut.withLock { $0 = { [unowned self] in self.isKilled } }
     store.takesStep.withLock { $0 = { [unowned self] in self.takeStep() } }
@@ -132,5 +135,14 @@ package final class ModelHost: Sendable {
   package func listed(_ number: UInt32) -> [PCIAddress] {
     let count = node(number, "num_devs").flatMap { Int($0) } ?? 0
     return (0..<count).compactMap { node(number, "dev-\($0)").flatMap { PCIAddress($0) } }
+  }
+}
+
+extension ModelHost {
+  /// All nodes of the store but empty ones, in order, and what pciback exports.
+  package func dump() -> [(String, String)] {
+    store.peek { state in
+      state.nodes.filter { $0.value != "" }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    } + [("exports", state.withLock { "\($0.exports) \($0.objects)" })]
   }
 }

@@ -1,20 +1,26 @@
 package import Core
 package import Synchronization
 
-/// xenstore in memory, with the rule of the C daemon: a commit fails where any node it touched has changed.
+/// xenstore in memory, with the rule of either daemon for when a commit fails.
 ///
 /// Time stands still: a wait whose condition nothing can bring about any more has timed out. After every change
 /// `react` runs, one step at a time, until it changes nothing: the kernels and guests of a model host.
 package final class ModelStore: StoreConnector, Sendable {
-  struct State {
+  /// Whose rule: the C daemon fails a commit where a node it touched has changed, oxenstored where a reply would differ.
+  package enum Rule: Sendable, CaseIterable { case c, ocaml }
+
+  struct State: Sendable {
     var nodes: [String: String] = ["": ""]
     var versions: [String: Int] = [:]
     var clock = 0
     var requests = 0
     var commits = 0
     var writes = 0
+    /// The paths that changed, in order, while somebody paces the runs.
+    var changes: [String] = []
   }
 
+  private let rule: Rule
   private let state = Mutex(State())
   /// Runs before each request of the code under test; a test can act for somebody else there.
   package let beforeRequest = Mutex<(@Sendable (ModelStore) -> Void)?>(nil)
@@ -27,9 +33,30 @@ package final class ModelStore: StoreConnector, Sendable {
   /// Runs when a wait would time out: the next thing to happen elsewhere; false where there is none.
   package let whenIdle = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
 
-  package init() {}
+  /// Whose turn it is, where several runs are interleaved.
+  package let pacer = Mutex<(any Pacer)?>(nil)
+
+  package init(rule: Rule = .c) { self.rule = rule }
 
   package func connect() -> any StorePort { ModelConnection(store: self) }
+
+  /// A transaction of anybody: libxl's, say. It makes no request of the code under test.
+  package func begin() -> ModelTransaction {
+    ModelTransaction(store: self, rule: rule, state: peek { $0 })
+  }
+
+  var turns: (any Pacer)? { pacer.withLock { $0 } }
+  func peek<Value>(_ body: (State) -> Value) -> Value { state.withLock { body($0) } }
+  func restore(_ old: State) { state.withLock { $0 = old } }
+
+  /// Whether a path at or below one of `paths` has changed after so many changes.
+  func hasChanged(at paths: [String], since count: Int) -> Bool {
+    state.withLock { state in
+      state.changes.dropFirst(count).contains { change in
+        paths.contains { change == $0 || change.hasPrefix($0 + "/") || $0.hasPrefix(change + "/") }
+      }
+    }
+  }
 
   package var commits: Int { state.withLock(\.commits) }
   package var writes: Int { state.withLock(\.writes) }
@@ -65,18 +92,12 @@ package final class ModelStore: StoreConnector, Sendable {
 
   func version(_ path: String) -> Int { state.withLock { $0.versions[path] ?? 0 } }
 
-  /// Commits where nothing that was touched has changed.
-  func commit(_ edits: [ModelEdit], touched: [String: Int]) -> Bool {
+  /// Lets `body` make its writes, all at once, and tell how many they are; nil for a conflict.
+  func commit(_ body: (inout State) -> Int?) -> Bool {
     let isDone = state.withLock { state -> Bool in
-      for (path, version) in touched where state.versions[path] ?? 0 != version { return false }
-      for edit in edits {
-        switch edit {
-        case .set(let path, let value): state.set(path, value)
-        case .remove(let path): state.remove(path)
-        }
-      }
-      if !edits.isEmpty { state.commits += 1 }
-      state.writes += edits.count
+      guard let writes = body(&state) else { return false }
+      if writes > 0 { state.commits += 1 }
+      state.writes += writes
       return true
     }
     if isDone { settle() }
@@ -84,14 +105,14 @@ package final class ModelStore: StoreConnector, Sendable {
   }
 }
 
-enum ModelEdit {
-  case set(String, String)
-  case remove(String)
-}
-
 extension ModelStore.State {
+  static func parent(of path: String) -> String {
+    path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+  }
+
   mutating func set(_ path: String, _ value: String) {
     clock += 1
+    changes.append(path)
     var parent = path
     while let slash = parent.lastIndex(of: "/") {
       parent = String(parent[..<slash])
@@ -106,6 +127,7 @@ extension ModelStore.State {
 
   mutating func remove(_ path: String) {
     clock += 1
+    changes.append(path)
     for node in nodes.keys where node == path || node.hasPrefix(path + "/") {
       nodes[node] = nil
       versions[node] = clock
@@ -126,12 +148,17 @@ private struct ModelConnection: StorePort {
   let store: ModelStore
 
   func read(_ path: StorePath) throws(StoreError) -> String? {
+    store.turns?.turn(.store)
     try store.request()
-    return store[path.text]
+    let value = store[path.text]
+    store.turns?.note("reads \(path.text): \(value ?? "none")")
+    return value
   }
 
   func list(_ path: StorePath) throws(StoreError) -> [String]? {
+    store.turns?.turn(.store)
     try store.request()
+    store.turns?.note("lists \(path.text)")
     return store.children(of: path.text)
   }
 
@@ -139,18 +166,24 @@ private struct ModelConnection: StorePort {
     _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
     for _ in 0..<200 {
+      store.turns?.turn(.store)
       try store.request()
-      let log = ModelLog()
-      let decision = try body(ModelAccess(store: store, log: log))
+      store.turns?.note("reads the bus in a transaction")
+      let transaction = store.begin()
+      let decision = try body(ModelAccess(store: store, transaction: transaction))
+      // One that wrote nothing has read it all in one moment: nothing is to be seen of its end.
+      if case .commit = decision, !transaction.edits.isEmpty { store.turns?.turn(.store) }
       try store.request()
       switch decision {
       case .abort(let result):
-        if store.commit([], touched: log.touched) { return result }
+        if transaction.abort() { return result }
       case .commit(let result):
-        if !log.edits.isEmpty, store.takesStep.withLock({ $0 })?() == true {
+        if !transaction.edits.isEmpty, store.takesStep.withLock({ $0 })?() == true {
           throw StoreError(.lost, operation: "commit")
         }
-        if store.commit(log.edits, touched: log.touched) { return result }
+        let isDone = transaction.commit()
+        store.turns?.note(transaction.summary(isDone))
+        if isDone { return result }
       }
     }
     throw StoreError(.conflict, operation: "commit")
@@ -161,7 +194,20 @@ private struct ModelConnection: StorePort {
     _ condition: () throws(StoreError) -> Result?
   ) throws(StoreError) -> WaitOutcome<Result> {
     while true {
+      let seen = store.peek(\.changes.count)
       if let result = try condition() { return .satisfied(result) }
+      if let pacer = store.turns {
+        let left = ContinuousClock.now.duration(to: deadline)
+        let texts = paths.map(\.text)
+        if pacer.wait(for: left, until: { [store] in store.hasChanged(at: texts, since: seen) }) {
+          pacer.note("wakes")
+          continue
+        }
+        pacer.note("has waited long enough")
+        // The adapter looks once more at the deadline.
+        if let result = try condition() { return .satisfied(result) }
+        return .timedOut
+      }
       let next = store.whenIdle.withLock { $0 }
       guard next?(store) == true else { return .timedOut }
       store.settle()
@@ -169,50 +215,25 @@ private struct ModelConnection: StorePort {
   }
 }
 
-private final class ModelLog {
-  var edits: [ModelEdit] = []
-  var touched: [String: Int] = [:]
-}
-
 private struct ModelAccess: ~Copyable, StoreAccess {
   let store: ModelStore
-  let log: ModelLog
+  let transaction: ModelTransaction
 
-  init(store: ModelStore, log: ModelLog) { (self.store, self.log) = (store, log) }
-
-  /// The value this transaction sees: its own writes over the store's.
-  private func value(_ path: String) -> String? {
-    for edit in log.edits.reversed() {
-      switch edit {
-      case .set(path, let value): return value
-      case .set(let other, _) where other.hasPrefix(path + "/"): return store[path] ?? ""
-      case .remove(let removed) where path == removed || path.hasPrefix(removed + "/"): return nil
-      default: continue
-      }
-    }
-    return store[path]
-  }
-
-  private func touch(_ path: String) {
-    if log.touched[path] == nil { log.touched[path] = store.version(path) }
-  }
+  init(store: ModelStore, transaction: ModelTransaction) { (self.store, self.transaction) = (store, transaction) }
 
   borrowing func read(_ path: StorePath) throws(StoreError) -> String? {
     try store.request()
-    touch(path.text)
-    return value(path.text)
+    return transaction.read(path.text)
   }
 
   borrowing func list(_ path: StorePath) throws(StoreError) -> [String]? {
     try store.request()
-    touch(path.text)
-    return store.children(of: path.text)
+    return transaction.list(path.text)
   }
 
   borrowing func write(_ path: StorePath, _ value: String) throws(StoreError) {
     try store.request()
-    touch(path.text)
-    log.edits.append(.set(path.text, value))
+    transaction.write(path.text, value)
   }
 
   borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(StoreError) {
@@ -221,7 +242,6 @@ private struct ModelAccess: ~Copyable, StoreAccess {
 
   borrowing func remove(_ path: StorePath) throws(StoreError) {
     try store.request()
-    touch(path.text)
-    log.edits.append(.remove(path.text))
+    transaction.remove(path.text)
   }
 }

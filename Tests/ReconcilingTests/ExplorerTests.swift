@@ -1,0 +1,170 @@
+import Core
+import Reconciling
+import Synchronization
+import TestSupport
+import Testing
+
+/// What came of the runs of one world.
+final class Endings: Sendable {
+  private let endings = Mutex<[String: ModelXl.Ending]>([:])
+  func put(_ ending: ModelXl.Ending, _ name: String) { endings.withLock { $0[name] = ending } }
+  func of(_ name: String) -> ModelXl.Ending? { endings.withLock { $0[name] } }
+}
+
+/// Every meeting of runs, step by step, up to a number of switches between them.
+@Suite struct ExplorerTests {
+  /// Who is at work at the same time, and what is declared in the end.
+  struct Meeting: CustomTestStringConvertible, Sendable {
+    enum Work: Sendable {
+      case apply([Int])
+      case attach(Int)
+      case detach(Int)
+      var isBerth: Bool { if case .apply = self { true } else { false } }
+    }
+    var testDescription: String
+    var before: [Int]
+    var works: [Work]
+    /// What is declared in the end.
+    var after: [Int]
+    /// The devices that a run of Berth is told to attach.
+    var ownDevices: Set<Int> {
+      Set(works.flatMap { work -> [Int] in if case .apply(let numbers) = work { numbers } else { [] } })
+    }
+    init(_ name: String, _ before: [Int], _ works: [Work], _ after: [Int]) {
+      (testDescription, self.before, self.works, self.after) = (name, before, works, after)
+    }
+  }
+
+  static let domain: UInt32 = 5
+  static let options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
+
+  static func makeHost(_ rule: ModelStore.Rule) -> (ModelHost, DomainKey) {
+    let model = ModelHost(rule: rule)
+    let key = model.addDomain(domain, "net")
+    for number in 1...4 { model.addDevice(Sample.address(number), interrupt: 17) }
+    return (model, key)
+  }
+
+  /// Two attaches by xl. Where both succeed, both devices must be listed, and the guest must have them.
+  static func xlWorld(_ rule: ModelStore.Rule, before: [Int]) throws -> World {
+    let (model, key) = makeHost(rule)
+    try Run(model: model, options: options).apply(Sample.desired(["net": before.map(Sample.address)]))
+    let endings = Endings()
+    let actors = [(1, "xl-A"), (2, "xl-B")].map { number, name in
+      Actor(name) { endings.put(ModelXl(model, key, Sample.address(number)).attach(), name) }
+    }
+    return World(model: model, actors: actors) {
+      [(1, "xl-A"), (2, "xl-B")].flatMap { number, name -> [String] in
+        guard endings.of(name) == .success else { return [] }
+        let device = Sample.address(number)
+        var found: [String] = []
+        if !model.listed(domain).contains(device) {
+          found.append("\(name) reported success, and \(device) is not listed")
+        }
+        if !model.exports(to: domain).contains(device) {
+          found.append("\(name) reported success, and the guest does not have \(device)")
+        }
+        return found
+      }
+    }
+  }
+
+  @Test(arguments: ModelStore.Rule.allCases, [[], [3]])
+  func `libxl's own algorithm loses a device, and the explorer finds it`(
+    _ rule: ModelStore.Rule, _ before: [Int]
+  ) throws {
+    var explorer = Explorer { try ExplorerTests.xlWorld(rule, before: before) }
+    try explorer.explore(bound: 2)
+    let example = try #require(explorer.shortest)
+    print(example)
+  }
+
+  static func world(_ meeting: Meeting, _ rule: ModelStore.Rule) throws -> World {
+    let (model, key) = makeHost(rule)
+    let run = Run(model: model, options: options)
+    try run.apply(Sample.desired(["net": meeting.before.map(Sample.address)]))
+    let endings = Endings()
+    let actors = try meeting.works.enumerated().map { index, work in
+      let name = "\(work.isBerth ? "Berth" : "xl")-\(index + 1)"
+      switch work {
+      case .apply(let numbers):
+        let plan = try run.plan(Sample.desired(["net": numbers.map(Sample.address)]))
+        return Actor(name) { _ = Executor(host: model.host, options: options) { _ in }.apply(plan) }
+      case .attach(let number):
+        return Actor(name) { endings.put(ModelXl(model, key, Sample.address(number)).attach(), "attach \(number)") }
+      case .detach(let number):
+        return Actor(name) { endings.put(ModelXl(model, key, Sample.address(number)).detach(), "detach \(number)") }
+      }
+    }
+    return World(model: model, actors: actors) { judge(meeting, model, key, endings) }
+  }
+
+  /// What is wrong after a meeting, and after the audit that follows it.
+  static func judge(_ meeting: Meeting, _ model: ModelHost, _ key: DomainKey, _ endings: Endings) -> [String] {
+    var findings: [String] = []
+    if meeting.works.allSatisfy(\.isBerth) {
+      findings += model.exports(to: domain).subtracting(model.listed(domain)).sorted()
+        .map { "\($0) is exported and not listed" }
+    }
+    // An attach that xl has called failed may leave the device assigned to nobody's knowledge, and its rights.
+    let given = meeting.works.compactMap { work -> Int? in
+      guard case .attach(let number) = work, endings.of("attach \(number)") != .success else { return nil }
+      return meeting.ownDevices.contains(number) ? nil : number
+    }
+    let after = meeting.after.filter { !given.contains($0) }.map(Sample.address)
+    // xl takes an interrupt line away from all that share it, and nothing tells.
+    let hasDetach = meeting.works.contains { if case .detach = $0 { true } else { false } }
+    do {
+      var run = Run(model: model, options: options)
+      run.options.audits = true
+      let final = Sample.desired(["net": after])
+      let outcome = try run.apply(final)
+      findings += outcome.domains.compactMap(\.failure)
+      findings += outcome.domains.flatMap(\.steps).filter { $0.result != .done && $0.result != .unchanged }
+        .map { "\($0.action) \($0.device) \($0.result): \($0.detail ?? "")" }
+      findings += disagreements(model, key, after, among: (1...4).filter { !given.contains($0) }.map(Sample.address))
+        .filter { !(hasDetach && $0.hasPrefix("interrupt") || !given.isEmpty && $0.hasPrefix("granted")) }
+      let third = try run.plan(final)
+      findings += third.steps.filter { $0.action.isChange || $0.action == .blocked }.map {
+        "again \($0.action) \($0.device) \($0.reason)"
+      }
+      findings += third.bookkeeping.map { "again \($0)" }
+    } catch {
+      findings.append("\(error)")
+    }
+    return findings
+  }
+
+  static let ownMeetings: [Meeting] = [
+    Meeting("the same first attach", [], [.apply([1, 2]), .apply([1, 2])], [1, 2]),
+    Meeting("different first attaches", [], [.apply([1]), .apply([1, 2])], [1, 2]),
+    Meeting("different later attaches", [3], [.apply([1, 3]), .apply([2, 3])], [2, 3]),
+    Meeting("attach and detach", [1, 2], [.apply([1, 2, 3]), .apply([2])], [2]),
+    Meeting("last detach and attach", [1], [.apply([]), .apply([1, 2])], [1, 2]),
+  ]
+  static let mixedMeetings: [Meeting] = [
+    Meeting("first attach beside xl pci-attach", [], [.apply([1]), .attach(2)], [1, 2]),
+    Meeting("later attach beside xl pci-attach", [3], [.apply([1, 3]), .attach(2)], [1, 2, 3]),
+    Meeting("detach beside xl pci-attach", [1, 3], [.apply([3]), .attach(2)], [2, 3]),
+    Meeting("last detach beside xl pci-attach", [1], [.apply([]), .attach(2)], [2]),
+    Meeting("attach beside xl pci-detach", [2, 3], [.apply([1, 2, 3]), .detach(2)], [1, 3]),
+    Meeting("detach beside xl pci-detach", [1, 2, 3], [.apply([2, 3]), .detach(2)], [3]),
+    Meeting("attach beside the last xl pci-detach", [2], [.apply([1, 2]), .detach(2)], [1]),
+    Meeting("first attach beside xl pci-attach of the same", [], [.apply([1]), .attach(1)], [1]),
+    Meeting("later attach beside xl pci-attach of the same", [3], [.apply([1, 3]), .attach(1)], [1, 3]),
+    Meeting("detach beside xl pci-detach of the same", [1, 3], [.apply([3]), .detach(1)], [3]),
+    Meeting("last detach beside xl pci-detach of the same", [1], [.apply([]), .detach(1)], []),
+  ]
+
+  @Test(arguments: ExplorerTests.ownMeetings + ExplorerTests.mixedMeetings, ModelStore.Rule.allCases)
+  func `after any meeting with few switches one audit leaves nothing wrong`(
+    _ meeting: Meeting, _ rule: ModelStore.Rule
+  ) throws {
+    let clock = ContinuousClock()
+    let start = clock.now
+    var explorer = Explorer { try ExplorerTests.world(meeting, rule) }
+    try explorer.explore(bound: 1)
+    print(meeting.testDescription, rule, explorer.perBound, explorer.violations, clock.now - start)
+    if let example = explorer.shortest { Issue.record("\(example)") }
+  }
+}
