@@ -65,7 +65,7 @@ struct DeviceModelBench: Sendable {
 
   /// What a conversation failed with.
   func failure(
-    within limit: Duration = .seconds(30), _ body: @escaping Talk<Void> = { _ in }
+    within limit: Duration = .seconds(300), _ body: @escaping Talk<Void> = { _ in }
   ) async throws -> DeviceModelError? {
     if case .failure(let error) = try await talk(within: limit, body) { error } else { nil }
   }
