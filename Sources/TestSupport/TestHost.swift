@@ -18,6 +18,8 @@ package struct TestHost: Sendable {
     _ scenario: String, _ store: Store = .c, isTracing: Bool = false,
     _ body: (TestHost) async throws -> Result
   ) async throws -> Result {
+    await Places.forSandboxes.take()
+    defer { Places.forSandboxes.free() }
     let host = TestHost(folder: try TemporaryFolder())
     try host.folder.write("scenario.yaml", scenario)
     var words = ["sandbox", "start", "\(host.folder.path)/scenario.yaml", "--store", store == .c ? "c" : "ox"]

@@ -16,8 +16,8 @@ struct LiveSandbox: Sendable {
     _ scenario: String, store: StoreKind = .c, testEagain: Bool = false, directoryBytes: Int? = nil,
     _ body: @Sendable (LiveSandbox) async throws -> Void
   ) async throws {
-    await places.take()
-    defer { places.free() }
+    await Places.forSandboxes.take()
+    defer { Places.forSandboxes.free() }
     let top = try temporaryDirectory()
     let directory = directoryBytes.map { top + "/" + String(repeating: "d", count: $0 - top.utf8.count - 1) } ?? top
     let preload = packageFolder + "/.build/debug/libBerthPreload.so"
@@ -56,9 +56,6 @@ struct LiveSandbox: Sendable {
     try await onThread { try SandboxController().stop(directory: paths.directory, removeDirectory: true) }
     if directory != top { unsafe rmdir(top) }
   }
-
-  /// A user has 128 inotify instances on Debian, and each sandbox takes one: they are not all there at once.
-  private static let places = Places(24)
 
   static let packageFolder = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
 

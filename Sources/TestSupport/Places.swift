@@ -1,7 +1,11 @@
 import Synchronization
 
 /// Lets so many in at once; others wait their turn.
-final class Places: Sendable {
+package final class Places: Sendable {
+  /// For sandboxes, of all tests together: each takes one of the 128 inotify instances that Debian gives a user, and has
+  /// two processes that want a processor.
+  package static let forSandboxes = Places(16)
+
   private struct State {
     var free: Int
     var waiting: [CheckedContinuation<Void, Never>] = []
@@ -11,7 +15,7 @@ final class Places: Sendable {
 
   init(_ count: Int) { state = Mutex(State(free: count)) }
 
-  func take() async {
+  package func take() async {
     await withCheckedContinuation { continuation in
       let isIn = state.withLock { state in
         guard state.free > 0 else { state.waiting.append(continuation); return false }
@@ -22,7 +26,7 @@ final class Places: Sendable {
     }
   }
 
-  func free() {
+  package func free() {
     let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
       guard !state.waiting.isEmpty else { state.free += 1; return nil }
       return state.waiting.removeFirst()
