@@ -48,3 +48,46 @@ struct `Beside xl` {
     }
   }
 }
+
+/// Berth and stock xl on one HVM guest.
+struct `Beside xl, with QEMU` {
+  @Test(arguments: bothStores)
+  func `a bus that xl left at 7 is mended, and what xl attached is adopted`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(devices: 4, [Kind.hvm.domain("net", 5)]), store) { host in
+      for number in [0, 1] {
+        let attach = try await host.xl("pci-attach", "net", Sample.address(number).text).run()
+        #expect(attach.status == 0, "\(attach.errors)")
+      }
+      let back = "/local/domain/0/backend/pci/5/0"
+      #expect(try await host.nodes(below: back)["\(back)/state"] == "7", "as libxl leaves it")
+      let applied = try await host.apply(["net": [0, 1, 2]])
+      #expect(applied.status == 0, "\(applied)")
+      #expect(try await host.findingsAtRest("net", .hvm, [0, 1, 2]) == [])
+      #expect(try await host.apply(["net": [2]]).status == 0)
+      #expect(try await host.findingsAtRest("net", .hvm, [2]) == [], "adopted, they are Berth's to remove")
+    }
+  }
+
+  @Test(arguments: bothStores)
+  func `what a forced xl detach leaves in QEMU is named, and taken from it where it may be`(
+    _ store: TestHost.Store
+  ) async throws {
+    try await TestHost.with(TestScenario.host(devices: 4, [Kind.hvm.domain("net", 5)]), store) { host in
+      #expect(try await host.apply(["net": [1]]).status == 0)
+      try await host.change("pause", "net")
+      _ = try await host.xl("pci-detach", "-f", "net", Sample.address(1).text).run()
+      try await host.change("answers", "net", "never")
+      try await host.change("unpause", "net")
+      let status = try await host.berth("status")
+      #expect(status.output.contains("device-model-only"), "\(status.output)\(status.errors)")
+      let asked = try await host.apply(["net": []], wait: "1s")
+      #expect(asked.status == 7, "\(asked)")
+      #expect(asked.step(Sample.address(1))?.action == "detach", "\(asked)")
+      try await host.change("answers", "net", "normal")
+      let applied = try await host.apply(["net": []])
+      #expect(applied.status == 0, "\(applied)")
+      let findings = try await host.findingsAtRest("net", .hvm, [])
+      #expect(findings == [], "\(applied)")
+    }
+  }
+}
