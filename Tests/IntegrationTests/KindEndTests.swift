@@ -113,7 +113,8 @@ struct `Every kind, interrupted` {
         try await host.change("shut-down", "in")
         try await host.change("shut-down", "out")
       }
-      #expect(applied.status == 7, "\(applied)")
+      // Without a device model to wait for, what is asked of the guest next finds that it is going.
+      #expect(applied.status == (kind == .pv ? 1 : 7), "\(applied)")
       let again = try await host.apply(after)
       #expect(again.status == 0 && again.domains.isEmpty, "\(again)")
       let steps = again.plan.domains.flatMap(\.steps)

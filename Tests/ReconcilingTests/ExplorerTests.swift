@@ -75,8 +75,7 @@ final class Endings: Sendable {
   ) throws {
     var explorer = Explorer { try ExplorerTests.xlWorld(rule, before: before) }
     try explorer.explore(bound: 2)
-    let example = try #require(explorer.shortest)
-    print(example)
+    #expect(try #require(explorer.shortest).description.contains("reported success"))
   }
 
   static func world(_ meeting: Meeting, _ rule: ModelStore.Rule) throws -> World {
@@ -156,15 +155,27 @@ final class Endings: Sendable {
     Meeting("last detach beside xl pci-detach of the same", [1], [.apply([]), .detach(1)], []),
   ]
 
+  /// What one audit does not settle yet, beside an xl that is at work at the same moment.
+  static let openMeetings: Set<String> = [
+    "detach beside xl pci-attach", "last detach beside xl pci-attach", "detach beside xl pci-detach",
+    "first attach beside xl pci-attach of the same", "later attach beside xl pci-attach of the same",
+    "last detach beside xl pci-detach of the same",
+  ]
+
   @Test(arguments: ExplorerTests.ownMeetings + ExplorerTests.mixedMeetings, ModelStore.Rule.allCases)
   func `after any meeting with few switches one audit leaves nothing wrong`(
     _ meeting: Meeting, _ rule: ModelStore.Rule
   ) throws {
-    let clock = ContinuousClock()
-    let start = clock.now
     var explorer = Explorer { try ExplorerTests.world(meeting, rule) }
     try explorer.explore(bound: 1)
-    print(meeting.testDescription, rule, explorer.perBound, explorer.violations, clock.now - start)
-    if let example = explorer.shortest { Issue.record("\(example)") }
+    guard let example = explorer.shortest else {
+      #expect(!Self.openMeetings.contains(meeting.testDescription), "it is settled now: take it off the list")
+      return
+    }
+    withKnownIssue("beside an xl at the same moment") {
+      Issue.record("\(example)")
+    } when: {
+      Self.openMeetings.contains(meeting.testDescription)
+    }
   }
 }
