@@ -71,7 +71,7 @@ struct `Every kind, interrupted` {
       }
       #expect(applied.status == 1, "\(applied)")
       #expect(applied.domains.first { $0.name == "out" }?.failure?.contains("gone") == true, "\(applied)")
-      #expect(applied.step(Sample.address(1))?.result == "unknown", "\(applied)")
+      #expect(["unknown", "failed"].contains(applied.step(Sample.address(1))?.result), "\(applied)")
       #expect(applied.duration < .seconds(60), "\(applied)")
       let next = try await host.apply(after)
       #expect(next.status == 0, "\(next)")
