@@ -36,8 +36,13 @@ extension DomainWorker {
       return results
     }
     guard let results else { return conclude(steps, .pending, "the domain is being built, or is going") }
-    // Saved alone, they are no longer Berth's either: another toolstack has detached them.
-    try forget(zip(steps, results).filter { $0.0.reason == .configOnly && $0.1 == .done }.map(\.0))
+    // Saved alone, they are no longer Berth's either: another toolstack has detached them. Not while another run is about
+    // to list them: it has recorded them before it saved them.
+    do throws(HostError) {
+      for (step, result) in zip(steps, results) where step.reason == .configOnly && result == .done {
+        try HostRepairs(host: host).forget(step.device, of: key.uuid)
+      }
+    } catch { throw .failed(error) }
     for (step, result) in zip(steps, results) { conclude([step], result) }
   }
 

@@ -62,7 +62,7 @@ struct HostRepairs {
   ///
   /// Another run may be attaching it since this one looked. It has its intent on disk before it touches the record and
   /// until the entry is in the back end, so looking for both before and after tells: what it relies on is put back.
-  private func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
+  func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
     guard try !isInUse(device, by: uuid) else { return }
     var name: String?
     try asHostError { () throws(RecordError) in

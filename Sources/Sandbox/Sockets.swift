@@ -35,7 +35,10 @@ enum Sockets {
   /// (proc(5)): the working directory belongs to all threads and stays as it is.
   static func listen(_ name: String, in directory: String) throws(SandboxError) -> Descriptor {
     let folder = try Files.open(directory, O_RDONLY | O_DIRECTORY)
-    return try listen("/proc/self/fd/\(folder.number)/\(name)")
+    let socket = try listen("/proc/self/fd/\(folder.number)/\(name)")
+    // Until here the directory must be open.
+    _ = consume folder
+    return socket
   }
 
   /// The next waiting client; nil where none waits.
