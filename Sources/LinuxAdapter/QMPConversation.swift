@@ -56,16 +56,16 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
   }
 
   borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError) {
-    var arguments = "\"driver\":\(quoted(driver)),\"id\":\(quoted(DeviceModelName(device).description))"
+    var arguments = "\"driver\":\(jsonString(driver)),\"id\":\(jsonString(DeviceModelName(device).description))"
     let isPassthrough = driver == QMPDeviceModels.passthrough
-    if isPassthrough { arguments += ",\"hostaddr\":\(quoted(device.description))" }
+    if isPassthrough { arguments += ",\"hostaddr\":\(jsonString(device.description))" }
     if let slot { arguments += ",\"addr\":\"\(String(slot, radix: 16)).0\"" }
     if isPassthrough, permissive { arguments += ",\"permissive\":true" }
     try execute("device_add", arguments)
   }
 
   borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError) {
-    do throws(DeviceModelError) { try execute("device_del", "\"id\":\(quoted(name.description))") } catch {
+    do throws(DeviceModelError) { try execute("device_del", "\"id\":\(jsonString(name.description))") } catch {
       // So says a QEMU of a stopped guest; of a running one it asks the guest again (`qdev_unplug`, qdev-monitor.c).
       guard error.code == .refused, error.text.contains("already in the process of unplug") else { throw error }
     }
@@ -85,7 +85,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     state.number += 1
     let rest = arguments.map { ",\"arguments\":{\($0)}" } ?? ""
     do throws(DeviceModelError) {
-      try channel.send("{\"execute\":\(quoted(command)),\"id\":\(state.number)\(rest)}", during: command)
+      try channel.send("{\"execute\":\(jsonString(command)),\"id\":\(state.number)\(rest)}", during: command)
       while true {
         let line = try channel.line(during: command)
         let message: QMPMessage = try decode(line, during: command)
@@ -146,17 +146,4 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
   private borrowing func bounded(_ text: String) -> String {
     String(String.UnicodeScalarView(text.unicodeScalars.prefix(Self.longestText)))
   }
-}
-
-/// A text as JSON. A device's name may be QEMU's own, and hold anything.
-private func quoted(_ text: String) -> String {
-  var result = "\""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\"", "\\": result += "\\\(scalar)"
-    case "\0"..<" ": result += "\\u\(hex(UInt64(scalar.value), 4))"
-    default: result.unicodeScalars.append(scalar)
-    }
-  }
-  return result + "\""
 }

@@ -31,12 +31,10 @@ struct QMPMessage: Decodable {
   let event: Anything?
   let id: Identifier?
   let error: Failure?
-  let result: Anything?
 
   private enum CodingKeys: String, CodingKey {
     case greeting = "QMP"
     case event, id, error
-    case result = "return"
   }
 
   /// Whether values are nested more deeply than they may be, brackets in strings aside.

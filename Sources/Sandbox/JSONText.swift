@@ -1,3 +1,5 @@
+import Core
+
 /// A JSON value as QEMU reads and writes it: members in their order, numbers as they stand.
 indirect enum JSONText: Sendable {
   case null
@@ -17,30 +19,11 @@ indirect enum JSONText: Sendable {
     case .null: return "null"
     case .bool(let isTrue): return isTrue ? "true" : "false"
     case .number(let digits): return digits
-    case .text(let text): return Self.quoted(text)
+    case .text(let text): return jsonString(text)
     case .array(let values): return "[" + values.map(\.description).joined(separator: ", ") + "]"
     case .object(let members):
-      return "{" + members.map { Self.quoted($0.name) + ": " + $0.value.description }.joined(separator: ", ") + "}"
+      return "{" + members.map { jsonString($0.name) + ": " + $0.value.description }.joined(separator: ", ") + "}"
     }
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case "\u{0}"..<" ":
-        result +=
-          "\\u" + String(repeating: "0", count: 2) + (scalar.value < 16 ? "0" : "")
-          + String(scalar.value, radix: 16)
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }
 

@@ -74,7 +74,7 @@ enum SavedConfigurationText {
 
   private static func text(_ value: Value, depth: Int) -> String {
     switch value {
-    case .text(let text): return quoted(text)
+    case .text(let text): return jsonString(text)
     case .number(let number): return "\(number)"
     case .bool(let isTrue): return isTrue ? "true" : "false"
     case .array(let values): return block("[", values.map { text($0, depth: depth + 1) }, "]", depth: depth)
@@ -86,18 +86,5 @@ enum SavedConfigurationText {
   private static func block(_ open: String, _ lines: [String], _ close: String, depth: Int) -> String {
     let indent = String(repeating: "    ", count: depth)
     return open + "\n" + lines.map { indent + "    " + $0 }.joined(separator: ",\n") + "\n" + indent + close
-  }
-
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\u{0}"..<" ": result += "\\u" + hex(UInt64(scalar.value), 4)
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }

@@ -68,7 +68,7 @@ import Testing
         == nil)
     #expect(
       try await peer.heard().last
-        == #"{"execute":"device_del","id":1650786306,"arguments":{"id":"a\"},\\ \u0001\u000aü"}}"#)
+        == #"{"execute":"device_del","id":1650786306,"arguments":{"id":"a\"},\\ \u0001\nü"}}"#)
   }
 
   @Test func `events, blank lines and others' replies are passed over, split or joined as they come`() async throws {

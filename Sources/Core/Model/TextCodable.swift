@@ -65,3 +65,19 @@ package func hex(_ value: UInt64, _ width: Int) -> String {
   let digits = String(value, radix: 16)
   return digits.utf8.count >= width ? digits : String(repeating: "0", count: width - digits.utf8.count) + digits
 }
+
+/// A text as a JSON string, quotes and all. Control characters are escaped; everything else stands as it is.
+package func jsonString(_ text: some StringProtocol) -> String {
+  var result = "\""
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "\"", "\\": result += "\\\(scalar)"
+    case "\n": result += "\\n"
+    case "\r": result += "\\r"
+    case "\t": result += "\\t"
+    case "\0"..<" ": result += "\\u\(hex(UInt64(scalar.value), 4))"
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return result + "\""
+}

@@ -1,3 +1,5 @@
+import Core
+
 /// A JSON value whose object keys keep their order; enough to write a schema.
 package indirect enum JSONValue: Sendable, Hashable {
   case null
@@ -38,30 +40,14 @@ package indirect enum JSONValue: Sendable, Hashable {
     case .null: return "null"
     case .bool(let value): return value ? "true" : "false"
     case .number(let value): return String(value)
-    case .string(let value): return Self.quote(value)
+    case .string(let value): return jsonString(value)
     case .array(let values) where values.isEmpty: return "[]"
     case .array(let values):
       return "[\n" + values.map { inner + $0.text(indent: inner) }.joined(separator: ",\n") + "\n\(indent)]"
     case .object(let members) where members.isEmpty: return "{}"
     case .object(let members):
-      let lines = members.map { "\(inner)\(Self.quote($0.key)): \($0.value.text(indent: inner))" }
+      let lines = members.map { "\(inner)\(jsonString($0.key)): \($0.value.text(indent: inner))" }
       return "{\n" + lines.joined(separator: ",\n") + "\n\(indent)}"
     }
-  }
-
-  private static func quote(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
   }
 }
