@@ -75,7 +75,7 @@ package struct HostStatus: Sendable {
 
     let stubs = observation.stubDomains
     domains = observation.domains.map { domain in
-      let bus = domain.stubDomainOf != nil ? nil : domain.stubDomain == nil ? domain.backEnd : stubs[domain.id]?.backEnd
+      let bus = domain.bus(through: stubs[domain.id])
       let wanted = declared.removeValue(forKey: domain.name)
       let record = records.removeValue(forKey: domain.uuid)
       let status = DomainStatus(

@@ -31,17 +31,12 @@ package struct Observation: Hashable, Sendable, Codable {
 extension Observation {
   /// The stub domain of each guest that has one. Both must name the other: a number alone may be another domain's by now.
   package var stubDomains: [DomainID: ObservedDomain] {
+    let named = Dictionary(domains.map { ($0.id, $0.stubDomain) }, uniquingKeysWith: { first, _ in first })
     var stubs: [DomainID: ObservedDomain] = [:]
     for domain in domains {
-      if let guest = domain.stubDomainOf { stubs[domain.id] = guest == domain.id ? nil : domain }
+      if let guest = domain.stubDomainOf, named[guest] == domain.id { stubs[guest] = domain }
     }
-    var byGuest: [DomainID: ObservedDomain] = [:]
-    for domain in domains {
-      if let stub = domain.stubDomain.flatMap({ stubs[$0] }), stub.stubDomainOf == domain.id {
-        byGuest[domain.id] = stub
-      }
-    }
-    return byGuest
+    return stubs
   }
 }
 
@@ -102,6 +97,13 @@ package struct ObservedDomain: Hashable, Sendable, Codable {
   }
 
   package var key: DomainKey { DomainKey(id: id, uuid: uuid) }
+
+  /// The back end its devices are in: its own, or that of its stub domain, nil where that is not there. A stub domain has
+  /// none of its own: what it has is its guest's.
+  package func bus(through stub: ObservedDomain?) -> BackEnd? {
+    if stubDomainOf != nil { return nil }
+    return stubDomain == nil ? backEnd : stub?.backEnd
+  }
 }
 
 /// The devices in libxl's saved configuration of a domain.

@@ -87,15 +87,9 @@ extension Planner {
     let left = leftByDeadRuns(in: domain)
     return undeclared.compactMap { device -> PlannedStep? in
       guard !listed.contains(device.address) else { return nil }
-      // What a killed run left is more than a line in a file: it is given back as a whole.
+      // What a killed run or a forced `xl pci-detach` left is more than a line in a file: it is given back as a whole.
       guard !left.contains(device.address), remnants[domain.id]?[device.address] == nil else { return nil }
       let observed = devices[device.address]
-      // A forced `xl pci-detach` leaves the line and the device in QEMU: then the line is the lesser half of it.
-      if observed?.claim != domain.id, domain.isEmulated(device.address) == true,
-        !listed.contains(where: { DeviceModelName($0) == DeviceModelName(device.address) })
-      {
-        return nil
-      }
       var step = PlannedStep(
         device: device.address, id: observed?.facts?.id, action: .repair, reason: .configOnly,
         before: device.options, evidence: "left by an xl detach, will be dropped")

@@ -20,14 +20,14 @@ final class Guest {
     observed = domain
     key = domain.key
     route = domain.route(through: stub)
-    backEnd = domain.stubDomainOf != nil ? nil : domain.stubDomain == nil ? domain.backEnd : stub?.backEnd
+    let backEnd = domain.bus(through: stub)
+    self.backEnd = backEnd
     mode = domain.mode(through: stub)
     entries = backEnd?.entries ?? []
     condition = backEnd?.condition
-    let listed = backEnd
-    let stray = listed?.orphans.first { orphan in
+    let stray = backEnd?.orphans.first { orphan in
       guard let device = orphan.device else { return true }
-      return listed?.entry(for: device) == nil && claimant(device) != domain.id
+      return backEnd?.entry(for: device) == nil && claimant(device) != domain.id
     }
     obstacle = Self.obstacle(to: domain, route, backEnd, stray)
   }

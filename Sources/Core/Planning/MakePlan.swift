@@ -74,6 +74,10 @@ struct Planner {
   let abandoners: [PCIAddress: [DomainID]]
   /// What guests still have of devices that their buses do not list.
   let remnants: [DomainID: [PCIAddress: Remnant]]
+  /// The guests with a remnant of each device, in order.
+  let remnantHolders: [PCIAddress: [DomainID]]
+  /// The guests whose saved line of a device is all that tells of it, since their QEMU could not be asked.
+  let unasked: [PCIAddress: [DomainID]]
   /// Where each device is declared.
   let declarations: [PCIAddress: String]
   /// What is declared for each domain.
@@ -114,7 +118,16 @@ struct Planner {
       for device in devices { abandoners[device, default: []].append(key.id) }
     }
     self.abandoners = abandoners
-    remnants = Self.remnants(in: domains, among: observation.devices, observation.records)
+    let remnants = Self.remnants(in: domains, among: observation.devices, observation.records)
+    self.remnants = remnants
+    var remnantHolders: [PCIAddress: [DomainID]] = [:]
+    var unasked: [PCIAddress: [DomainID]] = [:]
+    for domain in domains {
+      for device in (remnants[domain.id] ?? [:]).keys { remnantHolders[device, default: []].append(domain.id) }
+      for device in domain.savedUnasked { unasked[device, default: []].append(domain.id) }
+    }
+    self.remnantHolders = remnantHolders
+    self.unasked = unasked
     var declarations = [PCIAddress: String](minimumCapacity: observation.devices.count)
     for domain in desired.domains {
       for device in domain.devices where declarations[device.address] == nil {

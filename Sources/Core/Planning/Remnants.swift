@@ -37,7 +37,7 @@ extension Planner {
 
   /// What remnants make of a device that nobody else holds: it leaves where it is before it is given away.
   func remnantStep(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep? {
-    let others = domains.filter { $0.id != domain.id && remnants[$0.id]?[wanted.address] != nil }
+    let others = (remnantHolders[wanted.address] ?? []).filter { $0 != domain.id }.compactMap { living[$0] }
     guard let other = others.first else { return unaskedStep(wanted, besides: domain) }
     let evidence = "\(other.name) (domain \(other.id)): \(evidence(of: remnants[other.id]?[wanted.address]))"
     guard others.count == 1 else {
@@ -53,13 +53,8 @@ extension Planner {
 
   /// The saved line of a device that xl detached is all that tells of it while QEMU cannot be asked.
   private func unaskedStep(_ wanted: DesiredDevice, besides domain: Guest) -> PlannedStep? {
-    let unasked = domains.first { other in
-      guard other.id != domain.id, other.route?.deviceModel == .upstream, other.observed.emulated == nil,
-        other.mode.mode != nil || other.lifecycle == .paused, case .devices(let saved) = other.saved
-      else { return false }
-      return saved.contains { $0.address == wanted.address }
-    }
-    return unasked.map { other in
+    let other = unasked[wanted.address]?.first { $0 != domain.id }.flatMap { living[$0] }
+    return other.map { other in
       step(
         wanted, .blocked, .attachedElsewhere,
         evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it shows it still",
@@ -106,6 +101,14 @@ extension Planner {
 }
 
 extension Guest {
+  /// The devices that its saved configuration names, while its QEMU could not be asked.
+  var savedUnasked: [PCIAddress] {
+    guard route?.deviceModel == .upstream, observed.emulated == nil, mode.mode != nil || lifecycle == .paused,
+      case .devices(let saved) = saved
+    else { return [] }
+    return saved.map(\.address)
+  }
+
   /// Devices that Berth saw pciback export to this guest, that the bus does not list any more, and that nothing has
   /// made pciback let go of since.
   fileprivate func exportedBeyondEntries(_ records: [OwnershipRecord]) -> [PCIAddress] {
