@@ -22,9 +22,7 @@ struct DomainObserver {
     observed.lifecycle = lifecycle(
       of: domain, hasHome: vm != nil, isBuilt: saved != .absent || observed.stubDomainOf != nil)
     observed.backEnd = try backEnd(of: domain.id, hasFrontEndDriver: !domain.isHardwareVirtualised)
-    if kind == .hvm {
-      observed.deviceModel = try deviceModel(of: domain.id)
-    }
+    if kind == .hvm { observed.deviceModel = try deviceModel(of: domain.id) }
     return observed
   }
 
@@ -51,8 +49,8 @@ struct DomainObserver {
   ) -> DomainLifecycle {
     if domain.isDying || !hasHome { return .destroying }
     if domain.isShutDown { return .shutdown }
-    // A stub domain never has one. libxl stores the configuration last of all, after the devices and before the first unpause
-    // (`domcreate_complete`, tools/libs/light/libxl_create.c, Xen 4.17).
+    // libxl stores the configuration last of all, after the devices and before the first unpause
+    // (`domcreate_complete`, tools/libs/light/libxl_create.c, Xen 4.17). A stub domain never has one.
     if !isBuilt { return .building }
     if domain.isPaused { return domain.cpuTime == 0 ? .cold : .paused }
     return .running

@@ -51,6 +51,9 @@ extension DomainWorker {
       return try end()
     case .round:
       guard try route.hasFrontEndDriver ? awaitRemoval(steps) : awaitSilentRelease() else {
+        if !route.hasFrontEndDriver {
+          conclude(steps, .interrupted, "stopped before pciback had released it; the next apply ends it")
+        }
         return intent.leave()
       }
     case .released: break
@@ -160,11 +163,13 @@ extension DomainWorker {
   /// Gives pciback the time to release marked devices of a bus that nobody answers.
   ///
   /// It does so in milliseconds and tells nobody: no node is written, and sysfs shows nothing of it (`xen_pcibk_be_watch`,
-  /// Linux drivers/xen/xen-pciback/xenbus.c). Only a bus that goes as a whole is seen to go.
+  /// Linux drivers/xen/xen-pciback/xenbus.c). Only a bus that goes as a whole is seen to go. False where the user stopped
+  /// the wait: then nothing may be deleted yet.
   private func awaitSilentRelease() throws(Stop) -> Bool {
-    _ = try wait(until: ContinuousClock.now + .seconds(1)) { () throws(Stop) -> Void? in
+    let outcome = try wait(until: ContinuousClock.now + .seconds(1)) { () throws(Stop) -> Void? in
       try self.look().backEnd.isAbsent ? () : nil
     }
+    if case .interrupted = outcome { return false }
     return true
   }
 

@@ -84,8 +84,6 @@ extension DomainWorker {
   /// Returns those that are gone; of the others an outcome is noted. The caller must hold no lock.
   func withdraw(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
     if route.deviceModel == .traditional { return try withdrawByNodes(steps) }
-    let names = Dictionary(
-      steps.map { ($0.device, DeviceModelName($0.device)) }, uniquingKeysWith: { first, _ in first })
     let deadline = ContinuousClock.now + options.waitTimeout
     // Names lack the segment: what is listed under a name is what QEMU shows under it, not a device that is not listed.
     let listed = Set(try look().backEnd.entries.compactMap(\.device))
@@ -104,7 +102,7 @@ extension DomainWorker {
         }
         isAsked = true
         let present = Set(devices.map(\.name))
-        left = left.filter { step in names[step.device].map(present.contains) ?? false }
+        left.removeAll { !present.contains(DeviceModelName($0.device)) }
       } catch {
         guard case .deviceModel(let cause) = error else { throw .failed(error) }
         _ = try look()
@@ -114,14 +112,15 @@ extension DomainWorker {
         break
       }
       guard !left.isEmpty else { break }
-      switch try pauseBetweenConversations(pause, until: deadline) {
-      case .goOn: pause = min(pause * 2, .seconds(1))
-      case .interrupted, .late:
+      let end = try pauseBetweenConversations(pause, until: deadline)
+      guard case .goOn = end else {
         conclude(
-          left, .unknown, "QEMU asked the guest to let go, and it has not in time; the next apply takes it up",
-          evidence: ["QEMU still shows it"])
-        return steps.filter { step in !left.contains { $0.device == step.device } }
+          left, .unknown,
+          "QEMU asked the guest to let go, and it has not \(end == .late ? "in time" : "yet: interrupted"); "
+            + "the next apply takes it up", evidence: ["QEMU still shows it"])
+        break
       }
+      pause = min(pause * 2, .seconds(1))
     }
     return steps.filter { step in !left.contains { $0.device == step.device } }
   }

@@ -13,7 +13,7 @@ package struct Observer: Sendable {
 
   /// Reads what a plan for `desired` depends on, and everything a status shows.
   ///
-  /// Takes no lock and writes nothing. What a domain's bus looks like is confirmed in a transaction only where a
+  /// Changes nothing, and takes no lock but, for a moment, those of the device models it asks. What a domain's bus looks like is confirmed in a transaction only where a
   /// first look finds it out of order: it may have been caught in the middle of a change.
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
     let (version, hasIOMMU) = try asHostError { () throws(HypervisorError) in try host.hypervisor.hostFacts() }
@@ -31,8 +31,7 @@ package struct Observer: Sendable {
     var addresses = pciback.union(claimed)
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
-    var look = Look(
-      host: host, pciback: pciback, claims: Set(claimed))
+    var look = Look(host: host, pciback: pciback, claims: Set(claimed))
     try observe([.records], listed, addresses, look, store, into: &observation)
     try askDeviceModels(of: &observation.domains, declared: Set((desired?.domains ?? []).map(\.name)))
     observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
@@ -53,8 +52,7 @@ package struct Observer: Sendable {
   /// Looks at domains and devices side by side: while the store answers for one, sysfs and Xen can for another.
   private func observe(
     _ others: [Look.Item], _ domains: [HypervisorDomain], _ devices: Set<PCIAddress>, _ look: Look,
-    _ store: any StorePort,
-    into observation: inout Observation
+    _ store: any StorePort, into observation: inout Observation
   ) throws(HostError) {
     let addresses = devices.sorted()
     var items = others

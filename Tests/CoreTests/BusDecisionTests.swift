@@ -237,4 +237,17 @@ import Testing
       again.replacingEntries(with: again.entries, startRound: false).contains(
         .remove(StorePath.backEnd(domain).child("dev-2"))))
   }
+
+  @Test func `marks on a bus that nobody answers are deleted only after pciback could read them`() {
+    var bus = Sample.bus(domain, [one, two])
+    bus.hasFrontEndDriver = false
+    bus.frontEndState = StateNode(.initialising)
+    bus.entries[0].state = StateNode(.closing)
+    // As another toolstack leaves it: pciback looks at no entry there, and holds what is marked.
+    bus.state = StateNode(.reconfiguring)
+    let settling = StoreEdit.write(StorePath.backEnd(domain).child("state"), "3")
+    #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .mark([settling]))
+    bus.state = StateNode(.initialised)
+    #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .alreadyMarked)
+  }
 }

@@ -138,7 +138,11 @@ extension BackEnd {
       return .mark(marking(devices))
     case .halfRemoved(let removed):
       let mine = Set(ours.compactMap(\.device))
-      if removed == mine, removed.isSubset(of: finished) { return .alreadyMarked }
+      if removed == mine, removed.isSubset(of: finished) {
+        // pciback reads marks only where it rests: elsewhere it holds the devices still.
+        let settling = settlingAtRest()
+        return settling.isEmpty ? .alreadyMarked : .mark(settling)
+      }
       return removed.isSubset(of: finished) ? .mark(markingAfter(dropping: removed, devices)) : .wait(condition)
     case .settling, .round, .torn, .closing: return .wait(condition)
     }
