@@ -71,8 +71,11 @@ struct `Every kind, interrupted` {
       }
       #expect(applied.status == 1, "\(applied)")
       #expect(applied.domains.first { $0.name == "out" }?.failure?.contains("gone") == true, "\(applied)")
-      #expect(["unknown", "failed"].contains(applied.step(Sample.address(1))?.result), "\(applied)")
-      #expect(applied.duration < .seconds(60), "\(applied)")
+      // Where the end is seen first is chance: on the bus, then all is given back, or in the domain itself.
+      let step = applied.step(Sample.address(1))
+      #expect(
+        step?.result == "unknown" && step?.detail?.contains("gone") == true
+          || step?.result == "failed" && step?.isUndone == true, "\(applied)")
       let next = try await host.apply(after)
       #expect(next.status == 0, "\(next)")
       #expect(try await leftovers(host) == [])
