@@ -58,7 +58,7 @@ final class DeviceModelServer {
   private static let longestRequest = 1 << 20
 
   let domain: DomainID
-  let version: DeviceModelVersion
+  let version: ScenarioDeviceModel
   private(set) var isRunning = false
   /// The stub domain it runs in; nil in dom0.
   let stubDomain: DomainID?
@@ -74,7 +74,7 @@ final class DeviceModelServer {
 
   /// Starts it; `find` is what the kernel it runs on has at a host address.
   init(
-    of domain: DomainID, _ version: DeviceModelVersion = .upstream, in stubDomain: DomainID?, directory: String,
+    of domain: DomainID, _ version: ScenarioDeviceModel = .upstream, in stubDomain: DomainID?, directory: String,
     machine: EmulatedMachine,
     find: @escaping (PCIAddress) -> EmulatedMachine.HostDevice?
   ) throws(SandboxError) {

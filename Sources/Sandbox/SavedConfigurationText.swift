@@ -26,7 +26,7 @@ enum SavedConfigurationText {
     if domain.hasIOMMU { creation.append(("passthrough", .text("enabled"))) }
     var model: [(String, Value)] = []
     if domain.kind == .hvm, domain.stubDomain != nil || domain.deviceModel != .upstream {
-      model.append(("device_model_version", .text(domain.deviceModel.storeText)))
+      model.append(("device_model_version", .text(domain.deviceModel.version.rawValue)))
       if domain.stubDomain != nil { model.append(("device_model_stubdomain", .text("True"))) }
     }
     var top: [(String, Value)] = [

@@ -100,13 +100,13 @@ package struct ScenarioDomain: Hashable, Sendable {
   package var delay: Duration
   /// Where its QEMU runs; nil means dom0.
   package var stubDomain: ScenarioStubDomain?
-  package var deviceModel: DeviceModelVersion
+  package var deviceModel: ScenarioDeviceModel
 
   package init(
     name: String, uuid: DomainUUID, id: DomainID? = nil, kind: DomainKind = .pv, lifecycle: Lifecycle = .running,
     hasIOMMU: Bool = true, devices: [SavedDevice] = [], staleDevices: [SavedDevice] = [],
     answers: GuestAnswers = .normal, delay: Duration = .milliseconds(1), stubDomain: ScenarioStubDomain? = nil,
-    deviceModel: DeviceModelVersion = .upstream
+    deviceModel: ScenarioDeviceModel = .upstream
   ) {
     self.stubDomain = stubDomain
     self.deviceModel = deviceModel

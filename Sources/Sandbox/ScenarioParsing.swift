@@ -136,7 +136,7 @@ private struct ScenarioReader {
       answers: reader.optional("answers", .choice(GuestAnswers.self)) ?? .normal,
       delay: reader.optional("delay", .duration) ?? .milliseconds(1),
       stubDomain: reader.optional("stubDomain", .node).flatMap { stubDomain($0, of: name ?? "") },
-      deviceModel: reader.optional("deviceModel", .choice(DeviceModelVersion.self)) ?? .upstream)
+      deviceModel: reader.optional("deviceModel", .choice(ScenarioDeviceModel.self)) ?? .upstream)
     reader.finish()
     if domain.stubDomain != nil, kind != .hvm {
       report.error("only an HVM domain has a stub domain", at: reader.mark(ofValueAt: "stubDomain"))

@@ -1,12 +1,11 @@
 package import Core
 
-/// Which QEMU a guest has.
-package enum DeviceModelVersion: String, Sendable, Codable, CaseIterable {
+/// Which QEMU a guest has, in a scenario's words.
+package enum ScenarioDeviceModel: String, Sendable, Codable, CaseIterable {
   case upstream = "qemu-xen"
   case traditional = "qemu-traditional"
 
-  /// As it stands in `/libxl/<domid>/dm-version`.
-  var storeText: String { self == .upstream ? "qemu_xen" : "qemu_xen_traditional" }
+  var version: DeviceModelVersion { self == .upstream ? .upstream : .traditional }
 }
 
 /// The domain an HVM guest's QEMU runs in.

@@ -26,7 +26,7 @@ struct Toolstack {
     try store.write("/libxl/\(id)", "")
     try store.write("/libxl/\(id)/device", "")
     if domain.kind != .unknown { try store.write("/libxl/\(id)/type", domain.kind.rawValue) }
-    try store.write("/libxl/\(id)/dm-version", domain.deviceModel.storeText)
+    try store.write("/libxl/\(id)/dm-version", domain.deviceModel.version.rawValue)
     try store.makeNode(virtualMachine, guestReads)
     for (name, value) in [
       ("uuid", "\(domain.uuid)"), ("name", domain.name), ("image/ostype", domain.kind == .hvm ? "hvm" : "linux"),
@@ -43,7 +43,7 @@ struct Toolstack {
       try store.makeNode(id.home + "/" + name, guestOwns)
     }
     guard domain.kind == .hvm else { return }
-    try store.write(id.home + "/platform/device-model", domain.deviceModel.storeText)
+    try store.write(id.home + "/platform/device-model", domain.deviceModel.version.rawValue)
     guard domain.stubDomain == nil else { return }
     try store.write(id.home + "/image/device-model-pid", Self.noProcess)
     try store.write("/local/domain/0/device-model/\(id)/state", "running")
