@@ -21,7 +21,9 @@ extension SandboxServer {
     guard let verb = words.first else { return nil }
     switch verb {
     case "name": return "ok " + scenario.host.name
-    case "status": return "ok " + (try statusText())
+    case "status":
+      try catchUp()
+      return "ok " + (try statusText())
     case "shutdown": isStopping = true
     case "pause":
       let domain = try find(words)

@@ -14,7 +14,7 @@ extension ModelHost {
       hook = { [unowned self] store in
         guard store.requests - start >= index, condition(self) else { return }
         // A lock holder keeps others out, except one that takes no lock or has waited for it.
-        guard state.withLock({ $0.lockDepth == 0 && !$0.hasInterfered }) else { return }
+        guard state.withLock({ $0.locks.isEmpty && !$0.hasInterfered }) else { return }
         state.withLock { $0.hasInterfered = true }
         action()
         store.settle()

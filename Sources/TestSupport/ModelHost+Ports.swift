@@ -137,10 +137,10 @@ struct ModelUserdata: UserdataPort {
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
-    guard model.takeLock(waiting: ContinuousClock.now.duration(to: deadline)) else {
+    guard model.takeLock(of: domain.id, waiting: ContinuousClock.now.duration(to: deadline)) else {
       throw .userdata(UserdataError(.busy, operation: "lock", path: "lock", holder: "1234 (xl pci-attach)"))
     }
-    defer { model.state.withLock { $0.lockDepth = 0 } }
+    defer { model.releaseLock(of: domain.id) }
     return try body(Locked(model: model, key: domain))
   }
 

@@ -32,7 +32,8 @@ package final class ModelHost: Sendable {
     var isLockBusy = false
     var isInterrupted = false
     var hasWaiter = false
-    var lockDepth = 0
+    /// The domains whose userdata lock somebody holds; each has its own.
+    var locks: Set<DomainID> = []
     /// Runs that sleep on the lock.
     var lockWaiters = 0
     var resetOrder: [PCIAddress] = []

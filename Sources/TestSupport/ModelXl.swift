@@ -59,8 +59,8 @@ package struct ModelXl: Sendable {
     let count = read("\(back)/num_devs")
     if count != nil, !awaitConnected() { return .failure("back end not ready") }
     let index = count.flatMap { Int($0) } ?? 0
-    guard model.takeLock(waiting: nil) else { return .failure("no lock") }
-    defer { model.releaseLock() }
+    guard model.takeLock(of: domain.id, waiting: nil) else { return .failure("no lock") }
+    defer { model.releaseLock(of: domain.id) }
     let saved: SavedConfiguration
     do throws(SavedConfigurationError) {
       guard let bytes = model.state.withLock({ $0.saved[domain] }) else { return .failure("no saved configuration") }

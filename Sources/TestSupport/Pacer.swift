@@ -1,3 +1,4 @@
+import Core
 import Synchronization
 
 /// What others can see of a step.
@@ -22,12 +23,11 @@ package protocol Pacer: Sendable {
 
 extension ModelHost {
   /// Takes libxl's lock as `flock` does; false when it could not be had in time. Forever where no time is given.
-  func takeLock(waiting duration: Duration?) -> Bool {
+  func takeLock(of domain: DomainID, waiting duration: Duration?) -> Bool {
     func take() -> Bool {
       state.withLock { state in
-        guard !state.isLockBusy, state.lockDepth == 0 else { return false }
-        state.lockDepth = 1
-        return true
+        guard !state.isLockBusy else { return false }
+        return state.locks.insert(domain).inserted
       }
     }
     guard let pacer = store.turns else { return take() }
@@ -39,7 +39,9 @@ extension ModelHost {
     pacer.note("waits for the lock")
     state.withLock { $0.lockWaiters += 1 }
     defer { state.withLock { $0.lockWaiters -= 1 } }
-    while pacer.wait(for: duration, until: { [self] in state.withLock { !$0.isLockBusy && $0.lockDepth == 0 } }) {
+    while pacer.wait(
+      for: duration, until: { [self] in state.withLock { !$0.isLockBusy && !$0.locks.contains(domain) } })
+    {
       guard take() else { continue }
       pacer.note("takes the lock")
       return true
@@ -48,7 +50,7 @@ extension ModelHost {
     return false
   }
 
-  func releaseLock() { state.withLock { $0.lockDepth = 0 } }
+  func releaseLock(of domain: DomainID) { _ = state.withLock { $0.locks.remove(domain) } }
 
   /// One step of pciback or a guest; what it did, nil where there is nothing to do.
   func stepKernels() -> String? {

@@ -6,7 +6,8 @@ import Testing
 /// Plans and applies on a model host, and says how it went.
 struct Run {
   let model: ModelHost
-  var options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(200))
+  /// One worker: the model's kernels and its clock, which stands still, know of one thread at a time.
+  var options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(200), workers: 1)
 
   @discardableResult
   func apply(_ desired: DesiredState) throws -> ApplyOutcome {
@@ -358,9 +359,11 @@ struct Run {
     let other = try Run(model: model).plan(Sample.desired(["net": [two]], prune: .never))
     let own = try Run(model: model).plan(Sample.desired(["net": [one]], prune: .never))
     model.interfere(atRequest: index) {
-      _ = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100))) { _ in }.apply(other)
+      _ = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)) { _ in }.apply(
+        other)
     }
-    let outcome = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100))) { _ in }.apply(own)
+    let outcome = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)) { _ in
+    }.apply(own)
     let expected: Set = model.hasInterfered ? [one, two] : [one]
     #expect(Set(model.listed(5)) == expected)
     #expect(model.exports(to: 5) == expected)

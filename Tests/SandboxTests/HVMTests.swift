@@ -53,7 +53,7 @@ struct HVMTests {
       // What it has still to see of the start may not meet the change half-way.
       #expect(try sandbox.domain(1).exported.count == 1)
       try hand.append([devices[1]], state: "7")
-      // The simulator takes events before requests: its answer comes after it has seen the change.
+      // The simulator takes in the store before it answers: its answer comes after it has seen the change.
       #expect(try sandbox.domain(1).exported.count == 1)
       #expect(try hand.link.read(back + "/state-1") == "1")
       #expect(try hand.link.read(front + "/state") == "1")

@@ -89,7 +89,7 @@ struct LiveTests {
         try inside.write(hand.back + "/num_devs", "0")
         return true
       }
-      // The simulator takes events before requests: its answer comes after it has seen the change.
+      // The simulator takes in the store before it answers: its answer comes after it has seen the change.
       #expect(try sandbox.domain(1).hasBackEndObject)
       #expect(try hand.link.read(hand.back + "/state") == "1")
       #expect(try hand.link.read(hand.front + "/state") == "1")
