@@ -27,11 +27,8 @@ final class QMPClient {
         unsafe Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
-    guard result == 0 else {
-      let error = errno
-      close(descriptor)
-      throw TestFailure("connecting to \(path): \(error)")
-    }
+    // All is initialised: `deinit` closes the descriptor, also after an error.
+    guard result == 0 else { throw TestFailure("connecting to \(path): \(errno)") }
   }
 
   deinit { close(descriptor) }
