@@ -43,6 +43,8 @@ final class DeviceModelServer {
     let descriptor: Descriptor
     init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
     var number: Int32 { descriptor.number }
+    // A program that another thread is about to start has the descriptor too until it runs: closing it is not enough.
+    deinit { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
   }
 
   final class Client {
