@@ -217,7 +217,7 @@ extension DomainWorker {
   ///
   /// Every part is tried; the first failure is thrown at the end.
   func revoke(_ device: PCIAddress, _ grants: DeviceGrants) throws(HostError) {
-    let others = try siblings(of: device)
+    let others = try siblings(of: device, grants)
     var failure: HostError?
     func attempt(_ body: () throws(HypervisorError) -> Void) {
       do throws(HypervisorError) { try body() } catch {
@@ -266,8 +266,9 @@ extension DomainWorker {
     }
   }
 
-  /// What the domain's other devices use: those listed, and those that this or another Berth is about to list.
-  private func siblings(of device: PCIAddress) throws(HostError) -> [DeviceGrants] {
+  /// What the domain's other devices use: those listed, and those that this or another Berth is about to list, or that
+  /// another toolstack has claimed for it.
+  private func siblings(of device: PCIAddress, _ own: DeviceGrants) throws(HostError) -> [DeviceGrants] {
     let view = try transact { ($0, []) }
     let coming = try intents().filter { intent in
       intent.isLive && intent.domain == key && intent.operation == .attach && !ownIntents.contains(intent.identifier)
@@ -281,7 +282,29 @@ extension DomainWorker {
         guard error.code == .missing else { throw .tree(error) }
       }
     }
+    if let line = own.interrupt, !grants.contains(where: { $0.interrupt == line }) {
+      grants += try claimed(on: line, besides: others.union([device]))
+    }
     return grants
+  }
+
+  /// What devices on an interrupt line use that the domain has a claim on and does not list: libxl claims a device
+  /// before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
+  private func claimed(on line: UInt32, besides known: Set<PCIAddress>) throws(HostError) -> [DeviceGrants] {
+    var found: [PCIAddress: DeviceGrants] = [:]
+    let candidates = try asHostError { () throws(DeviceTreeError) in try host.tree.pcibackDevices() }
+    for device in candidates.subtracting(known) {
+      do throws(DeviceTreeError) {
+        let grants = try host.tree.grants(for: device)
+        if grants.interrupt == line { found[device] = grants }
+      } catch {
+        // One that goes while it is looked at uses nothing.
+        guard error.code == .missing else { throw .tree(error) }
+      }
+    }
+    guard !found.isEmpty else { return [] }
+    let claims = try transact(claimsOn: found.keys.sorted()) { ($0.claims, []) } ?? [:]
+    return found.filter { claims[$0.key] == key.id }.map(\.value)
   }
 }
 
