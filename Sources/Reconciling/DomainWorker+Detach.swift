@@ -100,7 +100,7 @@ extension DomainWorker {
         case .interrupted: return .interrupted
         case .timedOut:
           switch condition {
-          case .halfRemoved(let left): finished.formUnion(left)
+          case .halfRemoved(let left): try takeOver(left)
           case .torn, .round: guard try unstickRound() else { return .restless(condition) }
           default: return .restless(condition)
           }

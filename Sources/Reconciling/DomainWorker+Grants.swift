@@ -79,6 +79,8 @@ extension DomainWorker {
   func priorExport(of device: PCIAddress) throws(HostError) -> PriorExport {
     guard let view = try transact(claimsOn: [device], { ($0, []) }) else { return .none }
     guard view.backEnd.entry(for: device) == nil else { return .none }
+    // This run has seen its removal through; where no front end answers, pciback may have read no mark.
+    if route.hasFrontEndDriver, finished.contains(device) { return .none }
     // pciback releases everything with the bus.
     if view.backEnd.condition == .absent || view.backEnd.condition == .vanishing { return .none }
     let records = try asHostError { () throws(RecordError) in try host.ownership.records() }

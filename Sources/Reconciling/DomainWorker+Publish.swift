@@ -94,7 +94,7 @@ extension DomainWorker {
       switch condition {
       case .halfRemoved(let devices):
         // Nobody waits this long: whoever marked them is gone, and its index with it.
-        finished.formUnion(devices)
+        try takeOver(devices)
         return nil
       case .torn, .round:
         return try unstickRound() ? nil : .restless(condition)
