@@ -7,6 +7,7 @@ extension DomainWorker {
   /// act on what it read before. True when all of `devices` stand; false when the bus must be followed again.
   func audit(_ devices: [PCIAddress], _ bus: BackEnd, log: (any ExportLog)?) throws(Stop) -> Bool {
     noteForeignEntries(in: bus, besides: devices)
+    if case .halfRemoved(let removed) = bus.condition, !isOurs(removed) { sawOthers = true }
     if try mismatch(devices, log: log) { return false }
     guard sawOthers || options.audits else { return true }
     let deadline = ContinuousClock.now + longestToolstackWait
@@ -35,6 +36,8 @@ extension DomainWorker {
     guard let exports = try exports(from: log) else { return nil }
     return bus.entries.first { entry in
       guard let device = entry.device, let place = entry.virtualAddress else { return false }
+      // A marked one's address is free for others since the round it was marked in.
+      guard entry.state.state != .closing else { return false }
       guard let last = exports.last(where: { $0.slot == place.device }) else { return false }
       // Functions of one slot share a virtual slot, each under its own number (`__xen_pcibk_add_pci_dev`, vpci.c).
       if last.device.isBeside(device), place.function == device.function { return false }
