@@ -137,6 +137,7 @@ extension DomainWorker {
   /// Only after a whole wait in vain: until then pciback or the guest may be about to answer. First pciback is shown
   /// the guest's answer once more; where that changes nothing, the guest is given pciback's.
   func unstickRound() throws(Stop) -> Bool {
+    if try correct({ $0.lettingGuestConnect() }) { return true }
     guard try correctStuckRound({ $0.repeatingGuestAnswer() }) else { return false }
     let outcome = try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
       try self.look().backEnd.isRoundStuck ? nil : ()
@@ -146,9 +147,15 @@ extension DomainWorker {
   }
 
   private func correctStuckRound(_ edits: (BackEnd) -> [StoreEdit]) throws(Stop) -> Bool {
+    try correct { $0.isRoundStuck ? edits($0) : nil }
+  }
+
+  /// Writes what `edits` makes of one transaction's reads; false where that is nil.
+  private func correct(_ edits: (BackEnd) -> [StoreEdit]?) throws(Stop) -> Bool {
     let isCorrected = try locked { (_) throws(HostError) -> Bool? in
-      try transact { view -> (Bool, [StoreEdit]) in
-        view.backEnd.isRoundStuck ? (true, edits(view.backEnd)) : (false, [])
+      try transact { view in
+        guard let edits = edits(view.backEnd) else { return (false, []) }
+        return (true, edits)
       }
     }
     return isCorrected == true

@@ -119,6 +119,14 @@ extension BackEnd {
     frontEndState.state == .reconfiguring && (state.state == .connected || state.state == .reconfiguring)
   }
 
+  /// Lets a guest connect that a round was begun under: pciback connects before the guest does, libxl looks at pciback's
+  /// state alone, and a guest that has not connected ignores the round (`pcifront_detach_devices`, Linux
+  /// drivers/pci/xen-pcifront.c). Nil where that is not so. pciback takes no notice of either write.
+  package func lettingGuestConnect() -> [StoreEdit]? {
+    guard hasFrontEndDriver, state.state == .reconfiguring, frontEndState.state == .initialised else { return nil }
+    return [.write(stateNode, StateNode(.connected).description)]
+  }
+
   /// Shows pciback the guest's half of the round again.
   ///
   /// Only where `isRoundStuck`. Both nodes in one transaction: pciback acts on the front end's 7 only while the back
