@@ -15,35 +15,44 @@ package struct Counterexample: Sendable, CustomStringConvertible {
   package var findings: [String]
   package var lines: [String]
   package var description: String {
-    (["\(switches) switches, \(lines.count) steps"] + lines + findings.map { "=> \($0)" }).joined(separator: "\n")
+    (["\(switches) \(switches == 1 ? "switch" : "switches"), \(lines.count) steps"] + lines
+      + findings.map { "=> \($0)" }).joined(separator: "\n")
   }
 }
 
 /// Tries interleavings of a world's actors, each from a world made anew.
-package struct Explorer {
-  package var make: () throws -> World
+package struct Explorer: Sendable {
+  /// How a finding begins that is known by its name, and left alone.
+  package static let refused = "refused: "
+
+  package var make: @Sendable () throws -> World
   package var kernelsSettle = true
   package var kinds = Set(StepKind.allCases)
   /// The schedules tried so far, and those after which something was wrong.
   package private(set) var schedules = 0
   package private(set) var violations = 0
+  /// The schedules after which all that was wrong is refused by its name, for somebody to mend.
+  package private(set) var refusals = 0
   /// The schedules of each number of switches.
   package private(set) var perBound: [Int] = []
   /// The violation with the fewest switches, and of those the one with the fewest steps.
   package private(set) var shortest: Counterexample?
 
   package init(
-    kernelsSettle: Bool = true, kinds: Set<StepKind> = Set(StepKind.allCases), make: @escaping () throws -> World
+    kernelsSettle: Bool = true, kinds: Set<StepKind> = Set(StepKind.allCases),
+    make: @escaping @Sendable () throws -> World
   ) {
     (self.make, self.kernelsSettle, self.kinds) = (make, kernelsSettle, kinds)
   }
 
   /// All schedules of at most `bound` switches from one who could have gone on; first those of none, then of one, ….
   ///
-  /// Stops after the number of switches at which something is wrong, or after `limit` schedules; false for the latter.
+  /// Stops after the number of switches at which something is wrong. Where there are more than `limit`, as many as that
+  /// are tried, spread evenly, and the answer is false.
   @discardableResult
   package mutating func explore(bound: Int, limit: Int = .max) throws -> Bool {
     var level: [[Deviation]] = [[]]
+    var isWhole = true
     for switches in 0...bound {
       var next: [[Deviation]] = []
       var count = 0
@@ -61,8 +70,13 @@ package struct Explorer {
       perBound.append(count)
       if shortest != nil { return true }
       level = next
+      let room = max(limit - schedules, 0)
+      if level.count > room {
+        isWhole = false
+        level = (0..<room).map { next[$0 * next.count / room] }
+      }
     }
-    return true
+    return isWhole
   }
 
   /// Schedules of any number of switches, one for each seed.
@@ -80,6 +94,10 @@ package struct Explorer {
     schedules += 1
     let findings = (course.fault.map { [$0] } ?? []) + world.findings()
     guard !findings.isEmpty else { return course }
+    if findings.allSatisfy({ $0.hasPrefix(Self.refused) }) {
+      refusals += 1
+      return course
+    }
     violations += 1
     let names = world.actors.map(\.name) + ["kernels"]
     let width = names.map(\.count).max() ?? 0

@@ -6,7 +6,7 @@ struct ModelHypervisor: HypervisorPort {
 
   private func check(_ operation: String) throws(HypervisorError) {
     model.store.turns?.turn(.hypercall)
-    model.store.turns?.note(operation)
+    model.store.turns?.note("calls Xen: \(operation)")
     if model.takeStep() { throw HypervisorError(.unreachable, operation: operation) }
     if let code = model.state.withLock({ $0.failures[operation] }) {
       throw HypervisorError(code, operation: operation)

@@ -106,6 +106,8 @@ package final class ModelStore: StoreConnector, Sendable {
 }
 
 extension ModelStore.State {
+  static func name(of path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
+
   static func parent(of path: String) -> String {
     path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
   }

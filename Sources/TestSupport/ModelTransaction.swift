@@ -48,9 +48,12 @@ package final class ModelTransaction {
   /// What a trace says of its end.
   package func summary(_ isDone: Bool) -> String {
     guard isDone else { return "commit: EAGAIN" }
-    let texts = edits.map { edit in
-      let name = edit.path.split(separator: "/").last.map(String.init) ?? edit.path
-      return edit.value.map { "\(name)=\($0)" } ?? "no \(name)"
+    // What libxl and pciback decide by; the rest would hide it.
+    let telling = ["dev-", "state", "vdev-", "num_devs", "online", "domid"]
+    let texts = edits.compactMap { edit -> String? in
+      let name = ModelStore.State.name(of: edit.path)
+      guard telling.contains(where: name.hasPrefix) || name == "0" && edit.value == nil else { return nil }
+      return edit.value.map { "\(name)=\($0)" } ?? (name == "0" ? "no bus" : "no \(name)")
     }
     return texts.isEmpty ? "commit: nothing" : "commits " + texts.joined(separator: " ")
   }

@@ -115,7 +115,7 @@ package struct ModelXl: Sendable {
 
   private func short(_ path: String) -> String {
     if path == claim { return "the claim on \(device)" }
-    return path.split(separator: "/").last.map(String.init) ?? path
+    return ModelStore.State.name(of: path)
   }
 
   /// The loop of a transaction, begun again on a conflict: with fresh reads only of what `body` reads itself.
