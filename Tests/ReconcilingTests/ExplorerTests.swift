@@ -81,9 +81,7 @@ final class Endings: Sendable {
     let example = try #require(explorer.shortest)
     guard before == [3] else { return }
     let manual = try protocolText()
-    for line in "\(example)".split(separator: "\n") {
-      #expect(manual.contains(line), "docs/protocol.md has not the counterexample \(example)")
-    }
+    #expect(manual.contains("\(example)"), "docs/protocol.md has another counterexample")
   }
 
   static func world(_ meeting: Meeting, _ rule: ModelStore.Rule) throws -> World {
