@@ -227,6 +227,8 @@ extension DomainWorker {
   /// Takes access away, gives the devices back to Xen, and removes claim, saved entry and record.
   private func giveBack(_ steps: [PlannedStep]) throws(Stop) -> Bool {
     let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    let assignable: [PCIAddress: DeviceGrants]
+    do throws(HostError) { assignable = try assignableDevices() } catch { throw .failed(error) }
     var returned: [PlannedStep] = []
     for step in steps {
       if listed.contains(step.device) {
@@ -234,8 +236,8 @@ extension DomainWorker {
         continue
       }
       do throws(HostError) {
-        let grants = try grantsOrNone(step.device)
-        try revoke(step.device, grants)
+        let grants = if let known = assignable[step.device] { known } else { try grants(of: step.device) }
+        try revoke(step.device, grants, besides: assignable)
         returned.append(step)
       } catch {
         conclude([step], .failed, "the guest has let go, but \(describe(error))")
@@ -248,14 +250,6 @@ extension DomainWorker {
       conclude([step], .done, evidence: ["no entry", "given back to Xen", "no claim"])
     }
     return returned.count == steps.count
-  }
-
-  /// What to revoke; nothing for a device that has gone from the host.
-  private func grantsOrNone(_ device: PCIAddress) throws(HostError) -> DeviceGrants {
-    do throws(DeviceTreeError) { return try host.tree.grants(for: device) } catch {
-      guard error.code == .missing else { throw .tree(error) }
-      return DeviceGrants(resources: [], interrupt: nil)
-    }
   }
 
   /// Closes a bus without devices, with the guest's acknowledgement, and takes its directories away.

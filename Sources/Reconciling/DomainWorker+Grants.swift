@@ -205,7 +205,7 @@ extension DomainWorker {
     holding.subtract(held.map(\.step.device))
     for held in held.reversed() where held.isAssignedHere {
       do throws(HostError) {
-        try revoke(held.step.device, held.grants)
+        try revoke(held.step.device, held.grants, besides: try assignableDevices())
       } catch {
         outcome.failure = outcome.failure ?? "giving back \(held.step.device): \(error)"
       }
@@ -215,11 +215,13 @@ extension DomainWorker {
   /// Takes a device's access away and the device from the domain, after the guest has let go of it.
   ///
   /// Ranges and interrupts that another of the domain's devices shares stay: revoking a shared interrupt line
-  /// silences the device that still uses it.
+  /// silences the device that still uses it. `assignable` is what `assignableDevices` told before.
   ///
   /// Every part is tried; the first failure is thrown at the end.
-  func revoke(_ device: PCIAddress, _ grants: DeviceGrants) throws(HostError) {
-    let others = try siblings(of: device, grants)
+  func revoke(
+    _ device: PCIAddress, _ grants: DeviceGrants, besides assignable: [PCIAddress: DeviceGrants]
+  ) throws(HostError) {
+    let others = try users(of: grants, besides: device, among: assignable)
     var failure: HostError?
     func attempt(_ body: () throws(HypervisorError) -> Void) {
       do throws(HypervisorError) { try body() } catch {
@@ -265,57 +267,6 @@ extension DomainWorker {
         case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: false)
         }
       }
-    }
-  }
-
-  /// What the domain's other devices use: those listed, and those that this or another Berth is about to list, or that
-  /// another toolstack has claimed for it.
-  private func siblings(of device: PCIAddress, _ own: DeviceGrants) throws(HostError) -> [DeviceGrants] {
-    let view = try transact { ($0, []) }
-    let coming = try intents().filter { intent in
-      intent.isLive && intent.domain == key && intent.operation == .attach && !ownIntents.contains(intent.identifier)
-    }
-    let others = Set((view?.backEnd.entries ?? []).compactMap(\.device))
-      .union(holding).union(coming.flatMap(\.devices)).subtracting([device])
-    var grants: [DeviceGrants] = []
-    for other in others.sorted() {
-      do throws(DeviceTreeError) { grants.append(try host.tree.grants(for: other)) } catch {
-        // A sibling that sysfs no longer has uses nothing.
-        guard error.code == .missing else { throw .tree(error) }
-      }
-    }
-    if let line = own.interrupt, !grants.contains(where: { $0.interrupt == line }) {
-      grants += try claimed(on: line, besides: others.union([device]))
-    }
-    return grants
-  }
-
-  /// What devices on an interrupt line use that the domain has a claim on and does not list: libxl claims a device
-  /// before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
-  private func claimed(on line: UInt32, besides known: Set<PCIAddress>) throws(HostError) -> [DeviceGrants] {
-    var found: [PCIAddress: DeviceGrants] = [:]
-    let candidates = try asHostError { () throws(DeviceTreeError) in try host.tree.pcibackDevices() }
-    for device in candidates.subtracting(known) {
-      do throws(DeviceTreeError) {
-        let grants = try host.tree.grants(for: device)
-        if grants.interrupt == line { found[device] = grants }
-      } catch {
-        // One that goes while it is looked at uses nothing.
-        guard error.code == .missing else { throw .tree(error) }
-      }
-    }
-    guard !found.isEmpty else { return [] }
-    let claims = try transact(claimsOn: found.keys.sorted()) { ($0.claims, []) } ?? [:]
-    return found.filter { claims[$0.key] == key.id }.map(\.value)
-  }
-}
-
-extension DeviceGrants {
-  /// Whether some range of these overlaps a resource, in the units that are granted.
-  fileprivate func shares(_ resource: DeviceResource) -> Bool {
-    resources.contains { own in
-      guard own.space == resource.space else { return false }
-      return own.space == .memory ? own.frames.overlaps(resource.frames) : own.range.overlaps(resource.range)
     }
   }
 }
