@@ -60,8 +60,7 @@ extension DomainWorker {
     }
     finished.formUnion(devices)
     try forgetExports(devices)
-    try compact(devices)
-    let isDone = try giveBack(steps)
+    let isDone = try giveBack(steps, listed: try compact(devices))
     if !keepsBus { try closeEmptyBus() }
     if isDone, steps.count == all { try intent.finish() } else { intent.leave() }
   }
@@ -151,9 +150,9 @@ extension DomainWorker {
     }
     finished.formUnion(devices)
     try forgetExports(devices)
-    try compact(devices)
+    let listed = try compact(devices)
     try closeEmptyBus()
-    return try look().backEnd.entries.compactMap(\.device).allSatisfy { !devices.contains($0) }
+    return listed.isDisjoint(with: devices)
   }
 
   private func isSatisfied(_ outcome: WaitOutcome<BackEnd>) -> Bool {
@@ -175,11 +174,13 @@ extension DomainWorker {
 
   /// Waits until no round is under way; what the bus is like then.
   private func awaitEndOfRound() throws(Stop) -> WaitOutcome<BackEnd> {
-    let state = StorePath.backEnd(busID).child("state")
+    let ends = route.hasFrontEndDriver ? [StorePath.backEnd(busID), .frontEnd(busID)] : [.backEnd(busID)]
     return try wait(until: ContinuousClock.now + options.waitTimeout) { () throws(Stop) -> BackEnd? in
-      switch StateNode(try self.read(state)).state {
-      case .reconfiguring, .reconfigured: return nil
-      default: break
+      for end in ends {
+        switch StateNode(try self.read(end.child("state"))).state {
+        case .reconfiguring, .reconfigured: return nil
+        default: break
+        }
       }
       let bus = try self.look().backEnd
       switch bus.condition {
@@ -217,31 +218,38 @@ extension DomainWorker {
     return false
   }
 
-  /// Deletes the entries whose removal both ends have finished.
-  private func compact(_ devices: Set<PCIAddress>) throws(Stop) {
-    _ = try locked { (_) throws(HostError) in
-      try transact { view in ((), view.backEnd.compaction(of: devices)?.edits ?? []) }
+  /// Deletes the entries whose removal both ends have finished; tells which devices are still listed.
+  private func compact(_ devices: Set<PCIAddress>) throws(Stop) -> Set<PCIAddress> {
+    let listed = try locked { (_) throws(HostError) in
+      try transact { view -> (Set<PCIAddress>, [StoreEdit]) in
+        let compaction = view.backEnd.compaction(of: devices)
+        return (Set((compaction?.kept ?? view.backEnd.entries).compactMap(\.device)), compaction?.edits ?? [])
+      }
     }
+    guard let listed else { throw .gone }
+    return listed
   }
 
   /// Takes access away, gives the devices back to Xen, and removes claim, saved entry and record.
-  private func giveBack(_ steps: [PlannedStep]) throws(Stop) -> Bool {
-    let listed = Set(try look().backEnd.entries.compactMap(\.device))
-    let assignable: [PCIAddress: DeviceGrants]
-    do throws(HostError) { assignable = try assignableDevices() } catch { throw .failed(error) }
+  private func giveBack(_ steps: [PlannedStep], listed: Set<PCIAddress>) throws(Stop) -> Bool {
+    let again = steps.filter { listed.contains($0.device) }
+    conclude(again, .unknown, "the back end lists it again; look at it with berth status")
+    var leaving: [PCIAddress: DeviceGrants] = [:]
     var returned: [PlannedStep] = []
-    for step in steps {
-      if listed.contains(step.device) {
-        conclude([step], .unknown, "the back end lists it again; look at it with berth status")
-        continue
+    do throws(HostError) {
+      for step in steps where !listed.contains(step.device) { leaving[step.device] = try grants(of: step.device) }
+      let sharers = try sharers(with: leaving)
+      for step in steps {
+        guard let grants = leaving[step.device] else { continue }
+        do throws(HostError) {
+          try revoke(step.device, grants, besides: sharers)
+          returned.append(step)
+        } catch {
+          conclude([step], .failed, "the guest has let go, but \(describe(error))")
+        }
       }
-      do throws(HostError) {
-        let grants = if let known = assignable[step.device] { known } else { try grants(of: step.device) }
-        try revoke(step.device, grants, besides: assignable)
-        returned.append(step)
-      } catch {
-        conclude([step], .failed, "the guest has let go, but \(describe(error))")
-      }
+    } catch {
+      conclude(steps.filter { !listed.contains($0.device) }, .failed, "the guest has let go, but \(describe(error))")
     }
     try unmark(Set(returned.map(\.device)))
     // A device that is attached again at once stays on record.
@@ -250,57 +258,5 @@ extension DomainWorker {
       conclude([step], .done, evidence: ["no entry", "given back to Xen", "no claim"])
     }
     return returned.count == steps.count
-  }
-
-  /// Closes a bus without devices, with the guest's acknowledgement, and takes its directories away.
-  ///
-  /// Not a failure where the guest does not answer: an empty bus is legal, and the next attach uses it.
-  func closeEmptyBus() throws(Stop) {
-    let isClosing = try locked { (_) throws(HostError) -> Bool? in
-      try transact { view -> (Bool, [StoreEdit]) in
-        let bus = view.backEnd
-        if bus.count == .number(0), bus.condition == .holding { return (false, bus.removal()) }
-        guard bus.count == .number(0), bus.condition == .connected else { return (bus.isEmptyAndClosed, []) }
-        return (true, bus.closing())
-      }
-    }
-    guard isClosing == true else { return }
-    _ = try awaitClosed(until: ContinuousClock.now + options.waitTimeout)
-    _ = try locked { (_) throws(HostError) in
-      try transact { view in
-        guard view.backEnd.isEmptyAndClosed, view.backEnd.hasKernelObject == false else { return ((), []) }
-        return ((), view.backEnd.removal())
-      }
-    }
-  }
-
-  /// Waits until the kernel has dropped the closed bus.
-  private func awaitClosed(until deadline: ContinuousClock.Instant) throws(Stop) -> Bool {
-    var pause = Duration.milliseconds(2)
-    while true {
-      let end = min(deadline, ContinuousClock.now + pause)
-      let outcome = try wait(until: end) { () throws(Stop) -> Bool? in
-        do throws(DeviceTreeError) {
-          return try self.host.tree.hasBackEndObject(for: self.busID) ? nil : true
-        } catch {
-          throw .failed(.tree(error))
-        }
-      }
-      switch outcome {
-      case .satisfied: return true
-      case .interrupted: return false
-      case .timedOut:
-        if end >= deadline { return false }
-        // sysfs tells nobody when an object goes: look again, less and less often.
-        pause = min(pause * 2, .milliseconds(100))
-      }
-    }
-  }
-}
-
-extension BackEnd {
-  /// A bus that lost its last device and was asked to close.
-  fileprivate var isEmptyAndClosed: Bool {
-    count == .number(0) && online == "0" && (state.state == .closing || state.state == .closed)
   }
 }

@@ -202,26 +202,33 @@ extension DomainWorker {
 
   /// Gives back what this run took, in reverse order; the first failure does not keep the rest.
   func release(_ held: [Held]) {
+    let taken = held.filter(\.isAssignedHere)
     holding.subtract(held.map(\.step.device))
-    for held in held.reversed() where held.isAssignedHere {
-      do throws(HostError) {
-        try revoke(held.step.device, held.grants, besides: try assignableDevices())
-      } catch {
-        outcome.failure = outcome.failure ?? "giving back \(held.step.device): \(error)"
+    guard !taken.isEmpty else { return }
+    var failures: [String] = []
+    do throws(HostError) {
+      let sharers = try sharers(with: taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants })
+      for held in taken.reversed() {
+        do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch {
+          failures.append("giving back \(held.step.device): \(error)")
+        }
       }
+    } catch {
+      failures += taken.map { "giving back \($0.step.device): \(error)" }
     }
+    outcome.failure = outcome.failure ?? failures.first
   }
 
   /// Takes a device's access away and the device from the domain, after the guest has let go of it.
   ///
   /// Ranges and interrupts that another of the domain's devices shares stay: revoking a shared interrupt line
-  /// silences the device that still uses it. `assignable` is what `assignableDevices` told before.
+  /// silences the device that still uses it. `sharers` are those of all devices that go.
   ///
   /// Every part is tried; the first failure is thrown at the end.
   func revoke(
-    _ device: PCIAddress, _ grants: DeviceGrants, besides assignable: [PCIAddress: DeviceGrants]
+    _ device: PCIAddress, _ grants: DeviceGrants, besides sharers: Sharers
   ) throws(HostError) {
-    let others = try users(of: grants, besides: device, among: assignable)
+    let others = try users(of: grants, among: sharers)
     var failure: HostError?
     func attempt(_ body: () throws(HypervisorError) -> Void) {
       do throws(HypervisorError) { try body() } catch {

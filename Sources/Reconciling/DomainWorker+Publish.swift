@@ -74,16 +74,19 @@ extension DomainWorker {
         }
         lastCondition = condition
         guard ContinuousClock.now < patience else { return .restless(condition) }
-        if let end = try rest(from: condition) { return end }
+        if let end = try rest(from: condition, devices: Set(devices)) { return end }
       }
     }
     return .restless(lastCondition)
   }
 
   /// Waits for the bus to come to rest; nil to try again.
-  private func rest(from condition: BusCondition) throws(Stop) -> Published? {
-    // An emptied bus whose closing nobody finished would never come to rest.
-    if condition == .closing { try closeEmptyBus() }
+  private func rest(from condition: BusCondition, devices: Set<PCIAddress>) throws(Stop) -> Published? {
+    if condition == .closing {
+      // An emptied bus whose closing nobody finished would never come to rest, nor one that somebody wrote to after.
+      try closeEmptyBus()
+      if try clearClosedBus(of: devices) { return nil }
+    }
     switch try awaitRest(from: condition) {
     case .satisfied:
       // A bus made anew at once after the old one went is one the guest never notices.
@@ -119,7 +122,7 @@ extension DomainWorker {
   }
 
   /// Gives another toolstack that was seen asleep on the lock a moment to get it and write.
-  private func yieldToOther() throws(Stop) {
+  func yieldToOther() throws(Stop) {
     let before = try look().backEnd
     _ = try wait(until: ContinuousClock.now + .milliseconds(200), watching: [.backEnd(busID)]) {
       () throws(Stop) -> Void? in try self.look().backEnd == before ? nil : ()

@@ -4,7 +4,7 @@ extension DomainWorker {
   /// Puts the entries of devices to detach back where somebody overwrote them while the guest has the devices: without
   /// an entry the guest cannot be asked to let go. Returns the steps that can go on.
   func restoreEntries(of steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
-    let listed = Set(try look().backEnd.entries.compactMap(\.device))
+    let listed = try listedDevices()
     var ready: [PlannedStep] = []
     var overwritten: [(step: PlannedStep, wanted: Wanted)] = []
     for step in steps {
@@ -44,6 +44,19 @@ extension DomainWorker {
     }
     guard !wanted.isEmpty else { return false }
     return try restore(wanted)
+  }
+
+  /// The devices that the back end names now. One that an index passed over is looked for again, in a transaction.
+  private func listedDevices() throws(Stop) -> Set<PCIAddress> {
+    let back = StorePath.backEnd(busID)
+    let count = DeviceCount(try read(back.child("num_devs"))).number ?? 0
+    var devices: Set<PCIAddress> = []
+    for index in 0..<count {
+      if let device = try read(back.child("\(EntryNode.dev.rawValue)-\(index)")).flatMap({ PCIAddress($0) }) {
+        devices.insert(device)
+      }
+    }
+    return devices
   }
 
   private func prior(_ device: PCIAddress) throws(Stop) -> PriorExport {

@@ -1,14 +1,43 @@
 import Core
 
-/// Who else in the domain uses a range or an interrupt line of a device that it loses.
+/// Devices that stay in a domain, or may, and use a range or an interrupt line of devices that it loses.
+struct Sharers {
+  /// What each uses, whether the domain has it or not: sysfs tells.
+  var grants: [PCIAddress: DeviceGrants] = [:]
+  /// Those that the domain lists, or that somebody has claimed for it.
+  var users: Set<PCIAddress> = []
+}
+
 extension DomainWorker {
-  /// What each device that pciback has could use. Only sysfs is read, so a batch of devices needs it once.
-  func assignableDevices() throws(HostError) -> [PCIAddress: DeviceGrants] {
-    var all: [PCIAddress: DeviceGrants] = [:]
-    for device in try asHostError({ () throws(DeviceTreeError) in try host.tree.pcibackDevices() }) {
-      all[device] = try grants(of: device)
+  /// Finds who shares something with `leaving`. The stores are asked only where some device of the host does.
+  ///
+  /// libxl claims a device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
+  func sharers(with leaving: [PCIAddress: DeviceGrants]) throws(HostError) -> Sharers {
+    var sharers = Sharers()
+    for device in try asHostError({ () throws(DeviceTreeError) in try host.tree.pcibackDevices() })
+    where leaving[device] == nil {
+      let own = try grants(of: device)
+      if leaving.values.contains(where: own.sharesAnything) { sharers.grants[device] = own }
     }
-    return all
+    guard !sharers.grants.isEmpty else { return sharers }
+    guard let view = try transact(claimsOn: sharers.grants.keys.sorted(), { ($0, []) }) else { return sharers }
+    // A claim outlives its entry for the moment between the end of a removal and the device's return to Xen.
+    let removed = finished.union(try detachedByBerth())
+    sharers.users = Set(sharers.grants.keys.filter { view.claims[$0] == key.id && !removed.contains($0) })
+      .union(view.backEnd.entries.compactMap(\.device))
+    return sharers
+  }
+
+  /// What those use that share something with `grants`: the users that were found, and the devices that this run holds
+  /// or another Berth is about to list. Its intents come before its grants, so they are read at the last moment.
+  func users(of grants: DeviceGrants, among sharers: Sharers) throws(HostError) -> [DeviceGrants] {
+    let near = sharers.grants.filter { $0.value.sharesAnything(with: grants) }
+    guard !near.isEmpty else { return [] }
+    let coming = try intents().filter { intent in
+      intent.isLive && intent.domain == key && intent.operation == .attach && !ownIntents.contains(intent.identifier)
+    }
+    let users = sharers.users.union(holding).union(coming.flatMap(\.devices))
+    return near.filter { users.contains($0.key) }.map(\.value)
   }
 
   /// What a device could use; nothing where it has gone from the host.
@@ -17,29 +46,6 @@ extension DomainWorker {
       guard error.code == .missing else { throw .tree(error) }
       return DeviceGrants(resources: [], interrupt: nil)
     }
-  }
-
-  /// What those of the domain's other devices use that share something with `grants`: devices listed, those that this
-  /// or another Berth is about to list, and those that another toolstack has claimed for the domain.
-  ///
-  /// The stores are asked only where some device of the host shares anything; then they are asked anew, since others may
-  /// have published since. libxl claims a device before it grants anything, and lists it last (`libxl__device_pci_add`,
-  /// libxl_pci.c, Xen 4.17); Berth's claims come with the entries, and its intents before its grants.
-  func users(
-    of grants: DeviceGrants, besides device: PCIAddress, among assignable: [PCIAddress: DeviceGrants]
-  ) throws(HostError) -> [DeviceGrants] {
-    let sharers = assignable.filter { $0.key != device && $0.value.sharesAnything(with: grants) }
-    guard !sharers.isEmpty else { return [] }
-    let coming = try intents().filter { intent in
-      intent.isLive && intent.domain == key && intent.operation == .attach && !ownIntents.contains(intent.identifier)
-    }
-    let view = try transact(claimsOn: sharers.keys.sorted()) { ($0, []) }
-    // A claim outlives its entry for the moment between the end of a removal and the device's return to Xen.
-    let leaving = finished.union(try detachedByBerth())
-    let claimed = sharers.keys.filter { view?.claims[$0] == key.id && !leaving.contains($0) }
-    let staying = holding.union(coming.flatMap(\.devices)).union(claimed)
-      .union((view?.backEnd.entries ?? []).compactMap(\.device))
-    return sharers.filter { staying.contains($0.key) }.map(\.value)
   }
 }
 

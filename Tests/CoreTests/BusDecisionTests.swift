@@ -149,7 +149,7 @@ import Testing
   @Test func `a finished removal leaves a dense array`() throws {
     let bus = Sample.bus(domain, [one, two, three], states: [.closing, .initialised, .closing])
     let result = try #require(bus.compaction(of: [one, three]))
-    #expect(result.remaining == 1)
+    #expect(result.kept.count == 1)
     let nodes = nodes(result.edits)
     #expect(nodes["num_devs"] == "1")
     #expect(nodes["dev-0"] == two.description)

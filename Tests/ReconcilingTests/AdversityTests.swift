@@ -57,6 +57,30 @@ import Testing
     #expect(!model.saved(key).contains(lost))
   }
 
+  @Test func `a bus that closed before xl listed its device there is made anew`() throws {
+    var (model, key) = makeHost()
+    var run = Run(model: model)
+    // Killed when the emptied bus has closed, and before it is taken away.
+    for step in 1...100 where model.node(5, "state") != "6" {
+      (model, key) = makeHost()
+      run = Run(model: model)
+      try run.apply(Sample.desired(["net": [one]]))
+      model.kill(beforeStep: step)
+      _ = try? run.apply(Sample.desired(["net": []]))
+      #expect(model.restart())
+    }
+    // A first entry starts no round: the state stays.
+    model.setOwner(two, 5)
+    model.overwrite(domain: 5, index: 0, with: two)
+    model.store["/local/domain/0/backend/pci/5/0/state"] = "6"
+    model.store.settle()
+    #expect(model.listed(5) == [two])
+    try run.apply(Sample.desired(["net": [two]]))
+    #expect(model.node(5, "state") == "4")
+    #expect(model.exports(to: 5) == [two])
+    #expect(model.owner(of: two) == key.id)
+  }
+
   @Test func `a claim that fails leaves the shared interrupt of a device claimed before it`() throws {
     let (model, key) = makeHost()
     model.failFrames(of: two)

@@ -161,7 +161,7 @@ extension BackEnd {
   }
 
   /// Deletes those of `devices` whose removal both ends have finished; nil while the bus is not at rest.
-  package func compaction(of devices: Set<PCIAddress>) -> (edits: [StoreEdit], remaining: Int)? {
+  package func compaction(of devices: Set<PCIAddress>) -> (edits: [StoreEdit], kept: [BackEndEntry])? {
     switch condition {
     case .connected, .holding, .halfRemoved: break
     default: return nil
@@ -170,6 +170,6 @@ extension BackEnd {
       guard let device = entry.device, devices.contains(device) else { return true }
       return entry.state.state != .closing
     }
-    return (replacingEntries(with: kept, startRound: false), kept.count)
+    return (replacingEntries(with: kept, startRound: false), kept)
   }
 }
