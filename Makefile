@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rules lint format deps build release bench soak lab lab-shell lab-ready
+.PHONY: help demo test check rules lint format deps build release bench soak fuzz fuzz-short lab lab-shell lab-ready
 
 # Every declared dependency must be a real one, and every import a declared one.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
@@ -35,7 +35,7 @@ demo: deps ## See a plan made and applied, on a sandbox
 test: build ## Run all tests, as root also as an unprivileged user
 	@.ci/test
 
-check: deps lint rules test ## Everything a change must pass
+check: deps lint rules fuzz-short test ## Everything a change must pass
 
 lint: ## Check the format
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
@@ -51,6 +51,13 @@ bench: release ## Measure, into .build/bench.json
 
 soak: build ## Run every concurrency round, into .build/soak.json
 	@.ci/soak
+
+SECONDS_EACH ?= 60
+fuzz: deps ## Feed the readers with bytes that nobody chose; SECONDS_EACH=60 for each of them
+	@.ci/fuzz --seconds $(SECONDS_EACH)
+
+fuzz-short: deps
+	@.ci/fuzz --runs 20000
 
 # The lab runs the program on another machine's system: it carries its Swift libraries with it.
 LAB_IMAGE ?= $${XDG_CACHE_HOME:-$$HOME/.cache}/berth-lab

@@ -79,6 +79,14 @@ let package = Package(
   ]
 )
 
+// libFuzzer brings the program's `main`, so this one is built by `.ci/fuzz` alone, with its sanitizer.
+if Context.environment["BERTH_FUZZ"] != nil {
+  package.targets.append(
+    .executableTarget(
+      name: "berth-fuzz", dependencies: ["Core", "Manifest", "Reconciling", "LinuxAdapter"], path: "Tests/Fuzz",
+      exclude: ["corpus", "words.dict"]))
+}
+
 // The strict settings hold for every Swift target from the first commit: retrofitting them is the cost.
 let cTargets: Set<String> = ["CPreload", "CLinux"]
 for target in package.targets where target.type != .system && !cTargets.contains(target.name) {

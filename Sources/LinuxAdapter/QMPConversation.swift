@@ -113,12 +113,14 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
   private borrowing func decode<Message: Decodable>(
     _ line: [UInt8], during operation: String
   ) throws(DeviceModelError) -> Message {
-    if QMPMessage.isTooDeep(line) {
-      throw channel.failure(.malformed, operation, "nested values more than \(QMPMessage.deepest) deep")
-    }
-    do { return try JSONDecoder().decode(Message.self, from: Data(line)) } catch {
-      let begin = String(decoding: line.prefix(100), as: UTF8.self)
-      throw channel.failure(.malformed, operation, "said what is not QMP, beginning with \(begin)")
+    do throws(QMPUnreadable) { return try decodeQMP(line) } catch {
+      switch error {
+      case .tooDeep:
+        throw channel.failure(.malformed, operation, "nested values more than \(QMPMessage.deepest) deep")
+      case .notQMP:
+        let begin = String(decoding: line.prefix(100), as: UTF8.self)
+        throw channel.failure(.malformed, operation, "said what is not QMP, beginning with \(begin)")
+      }
     }
   }
 

@@ -59,6 +59,15 @@ struct QMPMessage: Decodable {
   }
 }
 
+/// Why a line is no message.
+enum QMPUnreadable: Error { case tooDeep, notQMP }
+
+/// Reads one line of the server's.
+func decodeQMP<Message: Decodable>(_ line: [UInt8]) throws(QMPUnreadable) -> Message {
+  if QMPMessage.isTooDeep(line) { throw .tooDeep }
+  do { return try JSONDecoder().decode(Message.self, from: Data(line)) } catch { throw .notQMP }
+}
+
 /// What a command gave.
 struct QMPReply<Value: Decodable>: Decodable {
   let value: Value

@@ -133,6 +133,18 @@ import Testing
     #expect(nodes["state-1"] == "1")
   }
 
+  @Test func `an entry made where a left-over has no key gets one`() {
+    var bus = Sample.bus(domain, [one])
+    var left = Sample.entry(two, 1, slot: 1)
+    left.hasKey = false
+    bus.orphans = [left]
+    guard case .publish(let edits, _) = attach(bus, [two]) else {
+      Issue.record("not published")
+      return
+    }
+    #expect(nodes(edits)["key-1"] == two.description)
+  }
+
   @Test func `a removal marks by address and starts one round`() {
     let bus = Sample.bus(domain, [one, two, three])
     guard case .mark(let edits) = bus.detachDecision([one, three], mode: .hot, finishing: []) else {

@@ -32,7 +32,9 @@ extension BackEndEntry {
   /// The value each node has; nil for nodes that are not there.
   fileprivate func value(of node: EntryNode) -> String? {
     switch node {
-    case .dev, .key: device?.description
+    case .dev: device?.description
+    // Its text is read by nobody, but what is there must be taken away, and what is missing made.
+    case .key: hasKey ? device?.description ?? "" : nil
     case .state: state.text
     case .opts: optionsText
     case .vdev: virtualAddress?.virtualText

@@ -1,0 +1,95 @@
+import Core
+
+@testable import Reconciling
+
+/// xenstore's nodes of one bus.
+private struct Nodes {
+  static let domain = DomainID(5)
+  var values: [String: String] = [:]
+
+  /// The names and values are told in turn.
+  init(_ words: [String]) {
+    let (back, front) = (StorePath.backEnd(Self.domain), StorePath.frontEnd(Self.domain))
+    for index in stride(from: 0, to: words.count - 1, by: 2) {
+      let path = words[index] == "front" ? front.child("state") : back.child(words[index])
+      values[path.text] = words[index + 1]
+    }
+    if !values.isEmpty, values[back.child("frontend").text] == nil { values[back.child("frontend").text] = front.text }
+  }
+
+  func bus(hasFrontEndDriver: Bool, kernelObject: Bool?) -> BackEnd {
+    let reader = BusReader(domain: Self.domain, hasFrontEndDriver: hasFrontEndDriver)
+    do throws(StoreError) {
+      return try reader.read(kernelObject: kernelObject) { (path) throws(StoreError) in values[path.text] }
+    } catch { wrong("nothing here fails") }
+  }
+
+  mutating func apply(_ edits: [StoreEdit]) {
+    for edit in edits {
+      switch edit {
+      case .write(let path, let value): values[path.text] = value
+      case .remove(let path):
+        values = values.filter { $0.key != path.text && !$0.key.hasPrefix(path.text + "/") }
+      case .makeDirectory(let path, _): values[path.text] = ""
+      }
+    }
+  }
+}
+
+/// A back end whatever it holds: every decision leaves one that libxl and pciback can read, with what was asked for.
+func changeBus(_ bytes: [UInt8]) {
+  guard let choice = bytes.first,
+    let wanted = [PCIAddress("0000:03:00.0"), PCIAddress("0000:03:00.1")] as? [PCIAddress]
+  else { return }
+  let words = bytes.dropFirst().split(separator: 10, omittingEmptySubsequences: false).prefix(200)
+    .map { String(decoding: $0, as: UTF8.self) }
+  let nodes = Nodes(words)
+  let object: Bool? = choice & 1 == 0 ? nil : choice & 2 == 0
+  let mode: PlannedStep.Mode = choice & 4 == 0 ? .hot : .cold
+  let isHeld = choice & 8 != 0
+  let bus = nodes.bus(hasFrontEndDriver: !isHeld, kernelObject: object)
+  let listed = Set(bus.entries.compactMap(\.device))
+  let finished = choice & 16 == 0 ? [] : listed
+  let everything = listed.union(wanted)
+
+  let attach = bus.attachDecision(
+    wanted.map { Wanted(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
+    exportable: choice & 32 == 0 ? everything : [])
+  if case .publish(let edits, let startsRound) = attach {
+    var after = nodes
+    after.apply(edits)
+    let result = after.bus(hasFrontEndDriver: !isHeld, kernelObject: object)
+    if case .corrupt(let what) = result.condition { wrong("attached, and \(what)") }
+    must(wanted.allSatisfy { result.entry(for: $0) != nil }, "attached, and not listed")
+    must(Set(result.entries.compactMap(\.device)).isSubset(of: everything), "a device came from nowhere")
+    must(!startsRound || result.state.state == .reconfiguring, "no round was started")
+  }
+
+  let leaving = Set(bus.entries.prefix(Int(choice >> 6)).compactMap(\.device))
+  switch bus.detachDecision(leaving, mode: mode, finishing: finished) {
+  case .mark(let edits):
+    var after = nodes
+    after.apply(edits)
+    let result = after.bus(hasFrontEndDriver: !isHeld, kernelObject: object)
+    if case .corrupt(let what) = result.condition { wrong("marked, and \(what)") }
+    for entry in bus.entries where entry.device.map(leaving.contains) == false && entry.state.state != .closing {
+      guard let device = entry.device else { continue }
+      let kept = result.entry(for: device)
+      must(kept?.virtualAddress == entry.virtualAddress, "another device's address has changed")
+      must(kept?.state == entry.state, "another device was marked")
+    }
+  case .dropBus(let edits, _):
+    var after = nodes
+    after.apply(edits)
+    must(after.bus(hasFrontEndDriver: !isHeld, kernelObject: nil).isAbsent, "the bus is still there")
+  default: break
+  }
+
+  if let compaction = bus.compaction(of: leaving) {
+    var after = nodes
+    after.apply(compaction.edits)
+    let result = after.bus(hasFrontEndDriver: !isHeld, kernelObject: object)
+    must(result.entries.compactMap(\.device) == compaction.kept.compactMap(\.device), "what is kept is not there")
+    must(Set(result.entries.map(\.index)) == Set(0..<result.entries.count), "it is not dense")
+  }
+}

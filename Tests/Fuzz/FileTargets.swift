@@ -1,0 +1,79 @@
+import Core
+import FoundationEssentials
+import Glibc
+import LinuxAdapter
+
+/// A root of this process's own, below the folder that the caller made.
+private let root: String = {
+  let top = unsafe getenv("BERTH_FUZZ_FOLDER").map { unsafe String(cString: $0) } ?? "/tmp"
+  return "\(top)/\(getpid())"
+}()
+
+private func makeFolders(_ path: String) {
+  var made = ""
+  for part in path.split(separator: "/") {
+    made += "/" + part
+    _ = unsafe mkdir(made, 0o755)
+  }
+}
+
+private func write(_ text: [UInt8], to path: String) {
+  let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+  must(file >= 0, "cannot write \(path)")
+  let count = unsafe write(file, text, text.count)
+  must(count == text.count, "cannot write \(path)")
+  close(file)
+}
+
+private let device = PCIAddress("0000:03:00.0")
+private let deviceFolder: String = {
+  let folder = root + "/sys/bus/pci/devices/0000:03:00.0"
+  makeFolders(folder)
+  makeFolders(root + "/dev")
+  return folder
+}()
+
+/// A device's files in sysfs, and the kernel's log.
+func readDeviceTree(_ bytes: [UInt8]) {
+  guard let device else { return }
+  let pieces = texts(bytes, 4)
+  for (name, text) in zip(["resource", "irq", "modalias"], pieces) {
+    write(Array(text.utf8), to: deviceFolder + "/" + name)
+  }
+  write(Array(pieces[3].utf8), to: root + "/dev/kmsg")
+  let tree = SysfsTree(root: root)
+  do throws(DeviceTreeError) { _ = try tree.facts(of: device) } catch {
+    must(!error.path.isEmpty, "an error without a place")
+  }
+  do throws(DeviceTreeError) {
+    for resource in try tree.grants(for: device).resources {
+      must(resource.space == .ports || resource.frames.count > 0, "a range of nothing")
+    }
+  } catch { must(!error.path.isEmpty, "an error without a place") }
+  do throws(DeviceTreeError) {
+    let exports = try tree.listenForExports(sinceBoot: !bytes.isEmpty && bytes[0] & 1 == 0)?.exports()
+    must((exports ?? []).count <= bytes.count, "more exports than bytes")
+  } catch { wrong("a log that is there can be read") }
+}
+
+private let recordFolders: (owned: String, intents: String) = {
+  let folders = (root + "/var/lib/berth/domains", root + "/run/berth/intents")
+  makeFolders(folders.0)
+  makeFolders(folders.1)
+  return folders
+}()
+
+/// Berth's own files, however they were damaged: an error that names the file, and never an empty answer.
+func readRecords(_ bytes: [UInt8]) {
+  let name = "/00000000-0000-4000-8000-000000000005.json"
+  write(bytes, to: recordFolders.owned + name)
+  do throws(RecordError) {
+    let records = try OwnershipFiles(root: root).records()
+    must(records.count == 1, "a file that is there is passed over")
+  } catch { must(!"\(error)".isEmpty, "an error without words") }
+  write(bytes, to: recordFolders.intents + "/5-attach-1.json")
+  do throws(RecordError) {
+    let intents = try IntentFiles(root: root).intents()
+    must(intents.count == 1, "a file that is there is passed over")
+  } catch { must(!"\(error)".isEmpty, "an error without words") }
+}

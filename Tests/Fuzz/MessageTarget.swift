@@ -1,0 +1,15 @@
+@testable import LinuxAdapter
+
+/// Lines that a QEMU says: each is a message, a reply or an error, whatever else is in it.
+func readMessages(_ bytes: [UInt8]) {
+  for line in bytes.split(separator: 10) {
+    let line = Array(line)
+    do throws(QMPUnreadable) {
+      let message: QMPMessage = try decodeQMP(line)
+      if let error = message.error { must(error.desc.utf8.count <= line.count * 3, "more was read than was said") }
+    } catch { must(error == .notQMP || QMPMessage.isTooDeep(line), "not deep, and called so") }
+    do throws(QMPUnreadable) {
+      let _: QMPReply<[QMPBus]> = try decodeQMP(line)
+    } catch { continue }
+  }
+}
