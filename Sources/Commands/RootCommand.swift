@@ -15,7 +15,8 @@ struct RootCommand: ParsableCommand {
       """,
     version: berthVersion,
     subcommands: [
-      PlanCommand.self, ApplyCommand.self, StatusCommand.self, ValidateCommand.self, SchemaCommand.self,
+      PlanCommand.self, ApplyCommand.self, StatusCommand.self, DoctorCommand.self, ValidateCommand.self,
+      SchemaCommand.self,
       ExplainCommand.self,
       SandboxCommand.self,
     ])

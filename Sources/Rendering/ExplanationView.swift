@@ -11,11 +11,19 @@ package struct Explanation: Hashable, Sendable, Encodable {
   /// For drift: what an apply does about it.
   package let repair: String?
 
-  package static let all: [Explanation] = Reason.allCases.map { reason in
+  package static let all: [Explanation] = (reasons + ailments).sorted { $0.name < $1.name }
+
+  private static let reasons = Reason.allCases.map { reason in
     Explanation(
       name: reason.rawValue, meaning: reason.meaning, cause: reason.cause, nextStep: reason.remedy,
       seen: reason.runbook?.seen, repair: reason.runbook?.repair)
-  }.sorted { $0.name < $1.name }
+  }
+
+  private static let ailments = Ailment.allCases.map { ailment in
+    Explanation(
+      name: ailment.rawValue, meaning: ailment.meaning, cause: ailment.cause, nextStep: ailment.nextStep, seen: nil,
+      repair: nil)
+  }
 }
 
 /// One explanation, or a list of all names.

@@ -106,6 +106,11 @@ enum Words {
   ///
   /// `first` is how much of the first line is written already.
   static func wrapped(_ text: String, indent: Int = 0, first: Int = 0) -> String {
+    lines(text, indent: indent, first: first).joined(separator: "\n" + String(repeating: " ", count: indent)) + "\n"
+  }
+
+  /// The text in lines that leave room for an indent within 80 characters; none for an empty text.
+  static func lines(_ text: String, indent: Int = 0, first: Int = 0) -> [String] {
     var lines: [String] = []
     var line = ""
     for word in text.split(separator: " ") {
@@ -116,7 +121,7 @@ enum Words {
       }
       line += (line.isEmpty ? "" : " ") + word
     }
-    lines.append(line)
-    return lines.joined(separator: "\n" + String(repeating: " ", count: indent)) + "\n"
+    if !line.isEmpty { lines.append(line) }
+    return lines
   }
 }

@@ -48,8 +48,15 @@ struct `Drift` {
       let status = try await host.berth("status")
       for name in names { #expect(status.output.contains("\(name): "), "\(status.output)") }
 
+      let doctor = try await host.berth("doctor", "--detailed-exitcode")
+      #expect(doctor.status == 2, "\(doctor.errors)")
+      for name in names { #expect(doctor.output.contains("! \(name) "), "\(doctor.output)") }
+
       let apply = try await host.berth("apply", manifest, "--yes")
       #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
+      let healed = try await host.berth("doctor", "--detailed-exitcode")
+      #expect(healed.status == 0, "\(healed.output)\(healed.errors)")
+      #expect(healed.output.contains("No problem found"))
       let after = try await host.berth("status", manifest, "--drift", "--detailed-exitcode")
       #expect(after.status == 0, "\(after.output)\(after.errors)")
       #expect(after.output.contains("no drift"))
@@ -65,6 +72,38 @@ struct `Drift` {
       let before = try host.storeChanges()
       #expect(try await host.berth("status", manifest, "--drift", "-o", "json").status == 0)
       #expect(try host.storeChanges() == before)
+    }
+  }
+
+  @Test(arguments: bothStores)
+  func `a doctor tells what keeps a host from being looked at, and all the rest`(_ store: TestHost.Store) async throws {
+    let scenario = TestScenario.host(faults: "{heldLocks: [net]}", iommu: false)
+    try await TestHost.with(scenario, store) { host in
+      let domain = try await host.status().domain("net")
+      let saved = "host/root/var/lib/xen/userdata-d.\(domain.id).\(domain.uuid).libxl-json"
+      try host.folder.write(saved, "{ not JSON\0")
+      try host.folder.makeFolder("host/root/run/berth/intents")
+      try host.folder.write("host/root/run/berth/intents/1-1.json", "{")
+      try await host.write("/local/domain/0/error/backend/pci/5/0/error", "22 Couldn't locate PCI device")
+      #expect(try await host.berth("status").status == 1, "a plan refuses to work without its journal")
+
+      let doctor = try await host.berth("doctor", "-o", "json")
+      #expect(doctor.status == 0, "\(doctor.errors)")
+      for name in [
+        "no-iommu", "intent-unreadable", "lock-held", "back-end-error", "corrupt-saved-configuration",
+      ] { #expect(doctor.output.contains("\"name\" : \"\(name)\""), "\(name): \(doctor.output)") }
+      let before = try await host.nodes(below: "/")
+      _ = try await host.berth("doctor")
+      #expect(try await host.nodes(below: "/") == before, "looking changes nothing")
+    }
+  }
+
+  @Test func `a doctor speaks where nothing answers`() async throws {
+    let folder = try TemporaryFolder()
+    let result = try await Command.berth(["doctor"], environment: ["BERTH_SANDBOX": "\(folder.path)/none"]).run()
+    #expect(result.status == 69)
+    for word in ["xen-unreachable", "xenstore-unreachable", "berth sandbox start", "cause: ", "next: "] {
+      #expect(result.output.contains(word), "\(result.output)")
     }
   }
 

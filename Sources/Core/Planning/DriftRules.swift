@@ -142,7 +142,7 @@ extension DriftFinder {
       drifts.append(
         Drift(
           name: claim == .zero ? .claimOnly : .staleClaim, domain: Holder(id: claim, name: nil), device: address,
-          evidence: "/libxl/pci/\(address.storeKey)/domid names \(words(claim))",
+          evidence: "/libxl/pci/\(address.storeKey)/domid names \(words(claim)); Xen: \(assignment(device))",
           outcome: claim == .zero ? .left(.claimOnly) : hostOutcome(.staleClaim, claim, address)))
     }
     if device?.assignment == .assigned, !isExplained, drifts.isEmpty {
