@@ -94,6 +94,8 @@ struct DriftEntryDocument: Encodable, Sendable {
   let action: String?
   /// Why it is left: a name that `berth explain` knows.
   let reason: String?
+  /// The same in words.
+  let explanation: String?
   let remedy: String?
 
   init(_ drift: Drift) {
@@ -104,6 +106,7 @@ struct DriftEntryDocument: Encodable, Sendable {
     cause = drift.name.cause
     evidence = drift.evidence
     remedy = drift.remedy
+    explanation = drift.outcomeText
     switch drift.outcome {
     case .planned(let action): (outcome, self.action, reason) = ("mended", action.rawValue, nil)
     case .removed: (outcome, action, reason) = ("mended", "remove", nil)

@@ -104,7 +104,10 @@ package struct DriftView: View {
     let mended = findings.count { $0.outcome.isMended }
     guard !findings.isEmpty else { return "\(Words.count(matrix.rows.count, "device")), no drift." }
     return "\(Words.count(findings.count, "drift")): "
-      + Words.counts([(mended, "to be mended by the next apply"), (findings.count - mended, "left as found")]) + "."
+      + Words.counts([
+        (mended, "to be mended by the next apply"),
+        (findings.count - mended, "left as found"),
+      ]) + "."
   }
 }
 
@@ -123,7 +126,7 @@ extension Drift {
     case .planned:
       device == nil ? "apply: will be mended before the next device is attached" : "apply: will be attached"
     case .atWork: "a run of Berth is at work"
-    case .left(let reason) where reason == name: "left as found"
+    case .left(let reason) where reason == name: (name.runbook?.whyLeft).map { "left: \($0)" } ?? "left as found"
     case .left(.notOwned): "left: not declared for the domain, and not Berth's"
     case .left(let reason): "left: \(reason.meaning)"
     }

@@ -137,6 +137,9 @@ extension Reason {
     case .busTorn:
       "A round was taken back while the guest was working on it: the guest waits for an answer that pciback no longer "
         + "owes it."
+    case .roundUnheard:
+      "`xl pci-attach` while the guest's first devices connect: libxl looks at pciback's state alone, and begins a round "
+        + "that a connecting guest ignores. Both ends wait for each other then."
     case .busReplaced:
       "Two first devices were attached at once: libxl deleted the back end of the first and made its own in one "
         + "transaction, which neither dom0's kernel nor the guest notices."

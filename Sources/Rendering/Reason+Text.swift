@@ -46,6 +46,7 @@ extension Reason {
     case .mislabelled: "its back end entry is at the guest address of another device"
     case .sharedGuestAddress: "two devices have one address in the guest"
     case .busTorn: "the guest is in the middle of a round that was taken back"
+    case .roundUnheard: "a round was begun before the guest had connected"
     case .busReplaced: "the back end was replaced under a connected guest"
     case .busVanishing: "the back end is gone, and one end of the bus is not"
     case .leakedBackEnd: "a back end whose domain is gone"
@@ -102,7 +103,8 @@ extension Reason {
     case .stubDomainAbsent: "see `xl list`; run again when the stub domain runs"
     case .nameCollision: "give one of the two to another domain"
     case .configOnly, .storeOnly, .recordOnly, .claimMissing, .staleClaim, .exportPending, .halfRemoved, .overwritten,
-      .leftoverIntent, .deviceModelLacks, .deviceModelOnly, .busUnsettled, .busTorn, .busVanishing, .leakedBackEnd:
+      .leftoverIntent, .deviceModelLacks, .deviceModelOnly, .busUnsettled, .busTorn, .roundUnheard, .busVanishing,
+      .leakedBackEnd:
       nil
     case .claimOnly: "once no toolstack is at work, remove its node below /libxl/pci with xenstore-rm"
     case .assignmentOnly: "find the guest with `xl debug-keys Q` and `xl dmesg`, and shut it down"

@@ -64,6 +64,48 @@ struct `Drift` {
     }
   }
 
+  @Test(arguments: bothStores)
+  func `entries that a count cut off are named and put back`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(), store) { host in
+      let devices = [0, 1, 2].map(Sample.address)
+      let manifest = try host.manifest(["net": devices])
+      #expect(try await host.berth("apply", manifest, "--yes").status == 0)
+      try await host.write("\(Self.home)/num_devs", "1")
+      let found = try await host.berth("status", manifest, "--drift", "--detailed-exitcode")
+      #expect(found.status == 2)
+      #expect(found.output.contains("orphan-entry: dev-2 names it, and num_devs is 1"), "\(found.output)")
+      #expect(found.output.contains("2 drifts: 2 to be mended by the next apply."), "\(found.output)")
+      let apply = try await host.berth("apply", manifest, "--yes")
+      #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
+      let after = try await host.berth("status", manifest, "--drift", "--detailed-exitcode")
+      #expect(after.status == 0, "\(after.output)\(after.errors)")
+      #expect(try await host.disagreements(of: "net", expecting: Set(devices)) == [])
+    }
+  }
+
+  @Test(arguments: bothStores)
+  func `an HVM guest's bus that xl left at 7 is named, and at rest after an apply`(
+    _ store: TestHost.Store
+  ) async throws {
+    try await TestHost.with(TestScenario.host(devices: 4, [Kind.hvm.domain("net", 5)]), store) { host in
+      let devices = [0, 1].map(Sample.address)
+      for device in devices {
+        let attach = try await host.xl("pci-attach", "net", device.text).run()
+        #expect(attach.status == 0, "\(attach.errors)")
+      }
+      let manifest = try host.manifest(["net": devices])
+      let found = try await host.berth("status", manifest, "--drift", "--detailed-exitcode")
+      #expect(found.status == 2)
+      #expect(found.output.contains("bus-unsettled: back end 7"), "\(found.output)")
+      #expect(found.output.contains("export-pending: "), "\(found.output)")
+      let apply = try await host.berth("apply", manifest, "--yes")
+      #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
+      let after = try await host.berth("status", manifest, "--drift", "--detailed-exitcode")
+      #expect(after.status == 0, "\(after.output)\(after.errors)")
+      #expect(after.output.contains("net at 0000:00:"), "what QEMU shows has its column: \(after.output)")
+    }
+  }
+
   @Test func `looking at drift changes nothing`() async throws {
     try await TestHost.with(TestScenario.host(), isTracing: true) { host in
       let manifest = try host.manifest(["net": [0, 1, 2].map(Sample.address)])

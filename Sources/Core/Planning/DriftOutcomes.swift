@@ -68,6 +68,8 @@ extension DriftFinder {
     case .torn: return (.busTorn, states)
     case .closing where guest.lifecycle == .running || guest.lifecycle == .paused: return (.busClosing, states)
     case .connecting where bus.frontEndState.state == .connected: return (.busReplaced, states)
+    case .round where [.initialising, .initWait, .initialised].contains(bus.frontEndState.state):
+      return (.roundUnheard, states)
     case .vanishing:
       return (
         .busVanishing,
@@ -89,6 +91,7 @@ extension DriftFinder {
   }
 
   private func domainOutcome(of name: Reason, in guest: Guest) -> DriftOutcome {
+    if name == .corruptBackEnd || name == .corruptSavedConfiguration { return .left(name) }
     if planner.announced[guest.key] != nil { return .atWork }
     // What is damaged stays so when the domain can take changes again.
     if let obstacle = guest.obstacle?.reason ?? guest.mode.obstacle { return .left(obstacle) }

@@ -164,6 +164,7 @@ package enum Reason: String, Sendable, Codable, CaseIterable {
   case deviceModelOnly = "device-model-only"
   case busUnsettled = "bus-unsettled"
   case busTorn = "bus-torn"
+  case roundUnheard = "round-unheard"
   case busReplaced = "bus-replaced"
   case busVanishing = "bus-vanishing"
   case leakedBackEnd = "leaked-back-end"
@@ -174,7 +175,7 @@ package enum Reason: String, Sendable, Codable, CaseIterable {
     case .configOnly, .storeOnly, .recordOnly, .claimMissing, .claimOnly, .claimForeign, .staleClaim, .assignmentOnly,
       .attachedTwice, .exportPending, .notOnPCIBack, .halfRemoved, .revokedButListed, .overwritten, .orphanEntry,
       .duplicateEntry, .mislabelled, .sharedGuestAddress, .leftoverIntent, .deviceModelLacks, .deviceModelOnly,
-      .busUnsettled, .busTorn, .busReplaced, .busVanishing, .leakedBackEnd, .corruptBackEnd,
+      .busUnsettled, .busTorn, .roundUnheard, .busReplaced, .busVanishing, .leakedBackEnd, .corruptBackEnd,
       .corruptSavedConfiguration, .busClosing:
       true
     case .declared, .notDeclared, .optionsDiffer, .declaredElsewhere, .alreadyAttached, .inSync, .notOwned,
