@@ -32,11 +32,12 @@ extension Ailment {
         + "at /run/xenstored/socket, and then the kernel's device, /dev/xen/xenbus."
     case .sysfsUnreadable: "The folder /sys is not mounted, or a container or its policy hides it."
     case .recordUnreadable:
-      "A file below /var/lib/berth/domains is not what Berth writes, or is a later release's. Berth replaces its files as "
-        + "a whole, so a crash does not damage one; a full disk repaired by hand or an editor does."
+      "A file below /var/lib/berth/domains is not for this caller to read, or not what Berth writes, or a later "
+        + "release's. Berth replaces its files as a whole, so a crash does not damage one; an editor, or the repair of a "
+        + "file system, does."
     case .intentUnreadable:
-      "A file below /run/berth/intents is not what Berth writes, or is a later release's. Nothing is applied while it is "
-        + "so: it may be all that tells of a device that was half attached."
+      "A file below /run/berth/intents is not for this caller to read, or not what Berth writes, or a later release's. "
+        + "Nothing is applied while it is so: it may be all that tells of a device that was half attached."
     case .locksUnreadable: "The folder /var/lib/xen cannot be read by this caller."
     case .lookFailed:
       "One of the places failed between the first question and the last, or holds what nobody writes there."

@@ -72,7 +72,8 @@ package struct DoctorView: View {
   /// The port's own hint knows the place: whether this is a sandbox, and who asks.
   private func nextStep(_ ailment: Ailment, _ failure: Failure?) -> String? {
     switch ailment {
-    case .recordUnreadable, .intentUnreadable: ailment.nextStep
+    case .recordUnreadable where failure?.status != .notPermitted: ailment.nextStep
+    case .intentUnreadable where failure?.status != .notPermitted: ailment.nextStep
     default: failure?.hint ?? ailment.nextStep
     }
   }
@@ -111,7 +112,7 @@ package struct DoctorDocument: Encodable, Sendable {
   /// Whether there is a finding that is more than a note.
   let hasProblems: Bool
   let checks: [DoctorView.Check]
-  let findings: [FindingDocument]
+  package let findings: [FindingDocument]
 
   init(host: String, checks: [DoctorView.Check], findings: [FindingDocument]) {
     self.host = host
@@ -121,12 +122,12 @@ package struct DoctorDocument: Encodable, Sendable {
   }
 }
 
-struct FindingDocument: Encodable, Sendable {
-  let name: String
+package struct FindingDocument: Encodable, Sendable {
+  package let name: String
   let subject: String
   let meaning: String
   let evidence: String
   let cause: String
-  let next: String?
+  package let next: String?
   let isNote: Bool
 }

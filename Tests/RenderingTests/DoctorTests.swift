@@ -47,6 +47,16 @@ import Testing
     try expectGolden(try render(try view(isDown: true), as: .table, style: TextStyle()), "everything/doctor.down.txt")
   }
 
+  @Test func `a file that the caller may not read is not to be moved away`() throws {
+    let error = RecordError(.notPermitted, operation: "read", path: "domains/a.json", errno: 13)
+    var examination = try view(isDown: true).examination
+    examination.records = .failure(.record(error))
+    let view = DoctorView(
+      examination: examination, findings: diagnose(examination), place: HostPlace(sandbox: nil, userID: 1000))
+    let finding = try #require(view.document.findings.first { $0.name == "record-unreadable" })
+    #expect(finding.next?.contains("sudo") == true, "\(finding)")
+  }
+
   @Test(arguments: Ailment.allCases)
   func `every finding has its words, and the documents have them too`(_ ailment: Ailment) throws {
     #expect(ailment.meaning.count > 8 && !ailment.meaning.hasSuffix("."))
