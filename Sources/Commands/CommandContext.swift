@@ -68,15 +68,23 @@ private func readHostName(ofSandbox directory: String) -> Result<String, Sandbox
 /// One host, opened: what the commands ask of the planner and the engine.
 package struct HostSession: Sendable {
   package var observe: @Sendable (DesiredState?) throws(HostError) -> Observation
+  /// Looks also at devices that no plan depends on.
+  package var observeEverything: @Sendable (DesiredState?) throws(HostError) -> Observation
+  /// Asks whatever can be asked, also where something does not answer.
+  package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, Observation) -> Plan
   package var apply: @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
 
   package init(
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
+    observeEverything: (@Sendable (DesiredState?) throws(HostError) -> Observation)? = nil,
+    examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, Observation) -> Plan = { makePlan(desired: $0, observation: $1) },
     apply: @escaping @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
   ) {
     self.observe = observe
+    self.observeEverything = observeEverything ?? observe
+    self.examine = examine
     self.plan = plan
     self.apply = apply
   }
@@ -87,6 +95,10 @@ package struct HostSession: Sendable {
   package init(host: Host, applying: @escaping @Sendable () -> Host) {
     self.init(
       observe: { (desired) throws(HostError) in try Observer(host: host).observe(desired: desired) },
+      observeEverything: { (desired) throws(HostError) in
+        try Observer(host: host).observeEverything(desired: desired)
+      },
+      examine: { Examiner(host: host).examine() },
       apply: { plan, options, report in Executor(host: applying(), options: options, report: report).apply(plan) })
   }
 }

@@ -57,6 +57,13 @@ struct Descriptor: ~Copyable, Sendable {
     return fcntl(number, setLease, Int32(F_UNLCK)) == 0
   }
 
+  /// When its content was last changed, in seconds since 1970.
+  func changedAt() throws(SystemFailure) -> Int64 {
+    var status = stat()
+    guard unsafe fstat(number, &status) == 0 else { throw SystemFailure("stat", errno) }
+    return Int64(status.st_mtim.tv_sec)
+  }
+
   /// Whether the file is still what its path names: nobody has unlinked or replaced it.
   func isNamed(_ path: String) throws(SystemFailure) -> Bool {
     var mine = stat()

@@ -58,6 +58,8 @@ package struct UserdataFiles: UserdataPort {
     } catch { throw UserdataError(error, new) }
   }
 
+  var folder: String { root.userdata }
+
   private func path(_ what: String, _ domain: DomainKey, _ user: String) -> String {
     "\(root.userdata)/userdata-\(what).\(domain.id).\(domain.uuid).\(user)"
   }
@@ -79,7 +81,7 @@ private struct LockedFiles: ~Copyable, LockedUserdata {
 }
 
 extension UserdataError {
-  fileprivate init(_ failure: SystemFailure, _ path: String) {
+  init(_ failure: SystemFailure, _ path: String) {
     let code: Code
     switch failure.errno {
     case EACCES, EPERM, EROFS: code = .notPermitted

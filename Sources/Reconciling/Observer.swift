@@ -13,8 +13,9 @@ package struct Observer: Sendable {
 
   /// Reads what a plan for `desired` depends on, and everything a status shows.
   ///
-  /// Changes nothing, and takes no lock but, for a moment, those of the device models it asks. What a domain's bus looks like is confirmed in a transaction only where a
-  /// first look finds it out of order: it may have been caught in the middle of a change.
+  /// Changes nothing, and takes no lock but, for a moment, those of the device models it asks. What a domain's bus looks
+  /// like is confirmed in a transaction only where a first look finds it out of order: it may have been caught in the
+  /// middle of a change.
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
     let (version, hasIOMMU) = try asHostError { () throws(HypervisorError) in try host.hypervisor.hostFacts() }
     let hasPCIBack = try asHostError { () throws(DeviceTreeError) in try host.tree.hasPCIBack() }
@@ -46,6 +47,29 @@ package struct Observer: Sendable {
     }
     try askForAssignments(&observation.devices, hasIOMMU: hasIOMMU)
     try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
+    return observation
+  }
+
+  /// The same, and what sysfs and Xen say of devices that only a saved configuration, a record, an intent or a left-over
+  /// back end names. A plan does without: they cost a look each.
+  package func observeEverything(desired: DesiredState?) throws(HostError) -> Observation {
+    var observation = try observe(desired: desired)
+    var named = Set(observation.records.flatMap(\.devices))
+    for domain in observation.domains {
+      if case .devices(let saved) = domain.saved { named.formUnion(saved.map(\.address)) }
+      named.formUnion((domain.backEnd?.orphans ?? []).compactMap(\.device))
+    }
+    for backEnd in observation.leftoverBackEnds {
+      named.formUnion((backEnd.entries + backEnd.orphans).compactMap(\.device))
+    }
+    named.subtract(observation.devices.map(\.address))
+    var devices: [ObservedDevice] = []
+    for address in named.sorted() {
+      let facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: address) }
+      devices.append(ObservedDevice(address: address, facts: facts))
+    }
+    try askForAssignments(&devices, hasIOMMU: observation.host.hasIOMMU == true)
+    observation.devices = (observation.devices + devices).sorted { $0.address < $1.address }
     return observation
   }
 

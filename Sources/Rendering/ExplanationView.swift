@@ -6,23 +6,23 @@ package struct Explanation: Hashable, Sendable, Encodable {
   package let meaning: String
   package let cause: String
   package let nextStep: String?
+  /// For drift: which store says what.
+  package let seen: String?
+  /// For drift: what an apply does about it.
+  package let repair: String?
 
-  package static let all: [Explanation] =
-    (Reason.allCases.map { Explanation(name: $0.rawValue, meaning: $0.meaning, cause: $0.cause, nextStep: $0.remedy) }
-    + HostDrift.Kind.allCases.map {
-      Explanation(name: $0.rawValue, meaning: $0.meaning, cause: $0.cause, nextStep: nil)
-    }).sorted { $0.name < $1.name }
-}
+  package static let all: [Explanation] = (reasons + ailments).sorted { $0.name < $1.name }
 
-extension HostDrift.Kind {
-  fileprivate var cause: String {
-    switch self {
-    case .leakedBackEnd:
-      "A guest that did not answer was destroyed: libxl leaves its PCI back end, which nothing else removes. Applying "
-        + "removes it once dom0's kernel has let go of it."
-    case .staleClaim:
-      "An attach that failed, or a domain that was destroyed without its toolstack. Applying removes the reservation."
-    }
+  private static let reasons = Reason.allCases.map { reason in
+    Explanation(
+      name: reason.rawValue, meaning: reason.meaning, cause: reason.cause, nextStep: reason.remedy,
+      seen: reason.runbook?.seen, repair: reason.runbook?.repair)
+  }
+
+  private static let ailments = Ailment.allCases.map { ailment in
+    Explanation(
+      name: ailment.rawValue, meaning: ailment.meaning, cause: ailment.cause, nextStep: ailment.nextStep, seen: nil,
+      repair: nil)
   }
 }
 
@@ -52,17 +52,10 @@ package struct ExplanationView: View {
       }.joined()
     }
     return explanations.map { explanation in
-      "\(explanation.name): \(explanation.meaning).\n\n" + wrapped(explanation.cause)
+      "\(explanation.name): \(explanation.meaning).\n\n" + Words.wrapped(explanation.cause)
+        + (explanation.seen.map { "\n" + Words.wrapped("Seen: \($0).") } ?? "")
+        + (explanation.repair.map { "\n" + Words.wrapped("What Berth does: \($0).") } ?? "")
         + (explanation.nextStep.map { "\nNext: \($0)\n" } ?? "")
     }.joined(separator: "\n")
-  }
-
-  private func wrapped(_ text: String) -> String {
-    var lines: [String] = [""]
-    for word in text.split(separator: " ") {
-      if lines[lines.count - 1].count + word.count + 1 > 80 { lines.append("") }
-      lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
-    }
-    return lines.joined(separator: "\n") + "\n"
   }
 }

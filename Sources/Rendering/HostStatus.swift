@@ -53,18 +53,19 @@ package struct HostStatus: Sendable {
   var domains: [DomainStatus]
   /// Devices that are in no domain.
   var free: [ObservedDevice]
-  /// What differs, as the planner sees it.
-  var plan: Plan
-  var leftovers: [BackEnd]
+  /// What belongs to no living domain, as the planner sees it.
+  var hostDrift: [HostDrift]
+  /// Where the stores disagree, devices first.
+  var drifts: [Drift]
   var intents: [Intent]
 
   /// Puts together what `observation` and `desired` say; `plan` must be made from the same two.
   package init(observation: Observation, desired: DesiredState?, plan: Plan) {
-    self.plan = plan
+    hostDrift = plan.hostDrift
+    drifts = makeDriftMatrix(desired: desired, observation: observation, plan: plan).findings
     host = observation.host
     domainCount = observation.domains.count
     deviceCount = observation.devices.count
-    leftovers = observation.leftoverBackEnds
     intents = observation.intents
 
     let devices = Dictionary(observation.devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })

@@ -122,6 +122,8 @@ struct StepDocument: Encodable, Sendable {
   let remedy: String?
   let effects: [String]
   let isChange: Bool
+  /// Whether it follows from stores that disagree rather than from the manifest.
+  let isDrift: Bool
   let isReversible: Bool
   let isRequired: Bool
 
@@ -141,6 +143,7 @@ struct StepDocument: Encodable, Sendable {
     }
     effects = step.effects
     isChange = step.action.isChange
+    isDrift = step.reason.isDrift
     isReversible = step.isReversible
     isRequired = step.isRequired
   }

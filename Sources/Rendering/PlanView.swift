@@ -62,7 +62,7 @@ package struct PlanView: View {
   }
 
   static func words(for drift: HostDrift) -> String {
-    "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.meaning : drift.evidence)"
+    "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.reason.meaning : drift.evidence)"
       + (drift.isRepaired ? "" : ", left as it is")
   }
 
@@ -71,7 +71,10 @@ package struct PlanView: View {
     style.isVerbose || step.action != .keep
   }
 
-  private static func isDrift(_ step: PlannedStep) -> Bool { step.action == .repair || step.action == .drift }
+  /// What follows from stores that disagree stands apart from what the manifest asks for.
+  private static func isDrift(_ step: PlannedStep) -> Bool {
+    step.action == .repair || step.action == .drift || step.action.isChange && step.reason.isDrift
+  }
 
   /// What happens to the device and why, on one line.
   static func words(for step: PlannedStep) -> String {
@@ -82,7 +85,10 @@ package struct PlanView: View {
     case .attach:
       let options = Words.unusualOptions(step.after)
       text = "attach" + mode + (options.isEmpty ? "" : ", \(options)")
+      if step.reason.isDrift { text = "\(step.reason.rawValue): \(found) (\(text))" }
+    case .detach where step.reason.isDrift: text = "\(step.reason.rawValue): \(found) (detach)"
     case .detach: text = "detach: \(step.reason.meaning)"
+    case .reattach where step.reason.isDrift: text = "\(step.reason.rawValue): \(found) (detach, attach)"
     case .reattach:
       let changes = step.before.flatMap { before in step.after.map { Words.optionChanges(from: before, to: $0) } } ?? ""
       text = (changes.isEmpty ? step.reason.meaning : changes) + " (detach, attach)"

@@ -81,42 +81,78 @@ extension Reason {
       "The guest's devices go through its stub domain, which is starting, stopping, paused or gone."
     case .configOnly:
       "libxl never takes a detached device out of its saved configuration: this is what each `xl pci-detach` leaves. At "
-        + "the next reboot libxl would attach it again. Applying drops the line."
+        + "the next reboot libxl would attach it again."
     case .storeOnly:
-      "The back end lists the device and the saved configuration does not: libxl 4.14 left the first device out, and "
-        + "every version keeps no record for guests with a stub domain. It would be lost at a reboot. Applying adds it."
+      "libxl 4.14 left the first device out, and every version keeps no record for guests with a stub domain. The "
+        + "device would be lost at a reboot."
+    case .recordOnly:
+      "Somebody took the device away, and its saved line too; or the domain was started anew without it."
     case .claimMissing:
       "Any `xl pci-attach` of the device that fails, for whatever domain, removes the reservation, also of the domain "
-        + "that has it. The device could then be reset and offered to a second guest. Applying writes it again."
-    case .claimStale: "The reservation names a domain that is gone. Applying removes it."
+        + "that has it. The device could then be reset and offered to a second guest."
+    case .claimOnly:
+      "A toolstack was ended between its reservation and its entry, or detached the device and left the reservation, or "
+        + "is about to attach it."
     case .claimForeign:
-      "The reservation names another domain. Where that one does not have the device, applying corrects it; where both "
-        + "list it, a person has to say whose it is."
+      "After a failed `xl pci-attach` had removed the reservation, another domain's attach wrote its own; or the number "
+        + "is that of an earlier domain."
+    case .staleClaim: "An attach that failed, or a domain that was destroyed without its toolstack."
+    case .assignmentOnly:
+      "An attach failed half-way, and what it had taken was not given back: libxl removes the reservation then, and "
+        + "leaves the assignment. Or Xen does not know the device: it answers the same for both."
+    case .attachedTwice:
+      "Two toolstacks attached it at once: each looked whether it was free before either had reserved it. pciback exports "
+        + "it to one of the two."
     case .exportPending:
-      "The entry waits at state 1: a round went by without it, or none came. Applying starts one."
+      "The entry waits at state 1: a round went by without it, none came, or the guest does not answer."
+    case .notOnPCIBack:
+      "The device was taken from pciback or from the host after it had been entered. pciback ends the whole bus when it "
+        + "is asked for a device that it does not have."
     case .halfRemoved:
-      "The entry is marked for removal, state 5, and still there: xl or Berth was ended between the round and the "
-        + "deletion. The next round would remove whatever has its slot by then, so it goes first. Another toolstack's is "
-        + "left alone for 15 seconds: it may be about to delete by an index it has read."
+      "xl or Berth was ended between the round and the deletion of the entry, or libxl left an HVM guest's bus where "
+        + "pciback acts on nothing. The next round would remove whatever has the entry's slot by then."
     case .overwritten:
-      "Reserved and saved for the domain, and not in its back end: another toolstack wrote its own entry over it, since "
-        + "it had counted before it took the lock. Whether the guest has the device is told by Berth's record or by "
-        + "dom0's kernel log; where it has, the entry is put back without asking pciback again."
-    case .duplicateEntry: "Two entries name one device. pciback exports it once, and fails the second time."
+      "Another toolstack wrote its own entry over it, since it had counted before it took the lock; or a run was killed "
+        + "half-way. Whether the guest has the device is told by Berth's record or by dom0's kernel log; where it has, the "
+        + "entry is put back without asking pciback again."
+    case .orphanEntry:
+      "Another toolstack wrote a count that it had read before these entries were added, or was ended while it removed "
+        + "some. libxl and pciback do not look there."
+    case .duplicateEntry:
+      "Two toolstacks attached the device at once. pciback exports it once, and fails the second time."
+    case .mislabelled:
+      "Two `xl pci-attach` at once: the second one's address was written over the entry that pciback had exported for the "
+        + "first. State 3 and a vdev then prove nothing of the device that the entry names."
+    case .sharedGuestAddress:
+      "A round was begun over a removal that was half done: the guest dropped the device that had the slot by then, and a "
+        + "new one got it."
     case .revokedButListed:
       "`xl pci-detach` of a guest that does not answer takes the rights away, reports success and leaves the entry. The "
-        + "guest still believes that it has the device. Applying detaches it for good, and attaches it where declared."
+        + "guest still believes that it has the device."
     case .leftoverIntent:
-      "A run was killed. What it was about to do is on disk, and what it had done is looked up: it is ended or undone."
+      "A run was killed. What it was about to do is on disk, and what it had done is looked up."
     case .busUnsettled:
       "libxl asks every bus for a round, also an HVM guest's, which nobody answers: the back end then stays at 7, and "
-        + "pciback exports and releases nothing more. Applying writes 3, where it rests."
+        + "pciback exports and releases nothing more."
+    case .busTorn:
+      "A round was taken back while the guest was working on it: the guest waits for an answer that pciback no longer "
+        + "owes it."
+    case .roundUnheard:
+      "`xl pci-attach` while the guest's first devices connect: libxl looks at pciback's state alone, and begins a round "
+        + "that a connecting guest ignores. Both ends wait for each other then."
+    case .busReplaced:
+      "Two first devices were attached at once: libxl deleted the back end of the first and made its own in one "
+        + "transaction, which neither dom0's kernel nor the guest notices."
+    case .busVanishing:
+      "The bus was closed or deleted a moment ago, or somebody deleted its nodes and one end has not let go."
+    case .leakedBackEnd:
+      "A guest that did not answer was destroyed: libxl leaves its PCI back end, which nothing else removes."
     case .deviceModelLacks:
       "pciback holds the device for the guest, and QEMU does not show it: QEMU was started anew, or a run was killed "
-        + "before it had asked. Applying asks QEMU."
+        + "before it had asked."
     case .deviceModelOnly:
       "`xl pci-detach -f` never tells QEMU, and a guest may let go of nothing for a long time. QEMU still reaches the "
-        + "device, so it must not go to another guest. Applying asks QEMU to take it away, where Berth may."
+        + "device, so it must not go to another guest."
     }
   }
 }

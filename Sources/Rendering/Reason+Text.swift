@@ -36,7 +36,20 @@ extension Reason {
     case .configOnly: "in libxl's saved configuration, and not attached"
     case .storeOnly: "attached, and missing from libxl's saved configuration"
     case .claimMissing: "attached, and not reserved for the domain"
-    case .claimStale: "reserved for a domain that does not have it"
+    case .recordOnly: "in Berth's record, and not attached"
+    case .claimOnly: "reserved for a domain that does not have it"
+    case .staleClaim: "reserved for a domain that is gone"
+    case .assignmentOnly: "given to a guest by the hypervisor, and no store says to which"
+    case .attachedTwice: "in the back ends of two domains"
+    case .notOnPCIBack: "in the back end, and not on pciback"
+    case .orphanEntry: "its back end entry is beyond the count, where nobody looks"
+    case .mislabelled: "its back end entry is at the guest address of another device"
+    case .sharedGuestAddress: "two devices have one address in the guest"
+    case .busTorn: "the guest is in the middle of a round that was taken back"
+    case .roundUnheard: "a round was begun before the guest had connected"
+    case .busReplaced: "the back end was replaced under a connected guest"
+    case .busVanishing: "the back end is gone, and one end of the bus is not"
+    case .leakedBackEnd: "a back end whose domain is gone"
     case .claimForeign: "attached here, and reserved for another domain"
     case .exportPending: "in the back end, and not yet exported to the guest"
     case .halfRemoved: "a removal was begun and not finished"
@@ -54,7 +67,11 @@ extension Reason {
 
   /// The next step, where a person has one to take; otherwise nil.
   package func remedy(device: PCIAddress, domain: String) -> String? {
-    remedy?.replacing("ADDRESS", with: device.description).replacing("DOMAIN", with: domain)
+    remedy(device: device.description, domain: domain)
+  }
+
+  func remedy(device: String, domain: String) -> String? {
+    remedy?.replacing("ADDRESS", with: device).replacing("DOMAIN", with: domain)
   }
 
   /// The next step, with ADDRESS and DOMAIN for the device and the domain.
@@ -85,9 +102,18 @@ extension Reason {
     case .domainPaused: "`xl unpause DOMAIN`, then run again"
     case .stubDomainAbsent: "see `xl list`; run again when the stub domain runs"
     case .nameCollision: "give one of the two to another domain"
-    case .configOnly, .storeOnly, .claimMissing, .claimStale, .exportPending, .halfRemoved, .overwritten,
-      .leftoverIntent, .deviceModelLacks, .deviceModelOnly, .busUnsettled:
+    case .configOnly, .storeOnly, .recordOnly, .claimMissing, .staleClaim, .exportPending, .halfRemoved, .overwritten,
+      .leftoverIntent, .deviceModelLacks, .deviceModelOnly, .busUnsettled, .busTorn, .roundUnheard, .busVanishing,
+      .leakedBackEnd:
       nil
+    case .claimOnly: "once no toolstack is at work, remove its node below /libxl/pci with xenstore-rm"
+    case .assignmentOnly: "find the guest with `xl debug-keys Q` and `xl dmesg`, and shut it down"
+    case .attachedTwice: "detach it from one of the two with `xl pci-detach`"
+    case .notOnPCIBack: "`xl pci-assignable-add ADDRESS`, then run again; or detach it from DOMAIN"
+    case .orphanEntry: "shut the domain down and start it again: that builds the back end anew"
+    case .mislabelled, .sharedGuestAddress:
+      "look with `lspci` in DOMAIN which devices are there; restarting the domain gives it all of them"
+    case .busReplaced: "apply a manifest that declares the devices of DOMAIN, or restart it"
     case .claimForeign: "see which of the two domains should have the device, and detach it from the other"
     case .duplicateEntry, .revokedButListed: "shut the domain down and start it again: that builds the back end anew"
     }
@@ -98,23 +124,13 @@ extension Reason {
     switch self {
     case .configOnly: "will be dropped from the saved configuration"
     case .storeOnly: "will be written to the saved configuration"
-    case .claimMissing: "will be reserved for the domain"
-    case .claimStale: "the reservation will be removed"
-    case .exportPending: "the back end will be asked again to export it"
-    case .halfRemoved: "the removal will be finished"
-    case .overwritten: "will be entered again"
-    case .leftoverIntent: "will be finished or taken back"
+    case .recordOnly: "will be taken out of Berth's record"
+    case .claimMissing, .claimForeign: "will be reserved for the domain"
+    case .staleClaim: "the reservation will be removed"
+    case .leakedBackEnd: "the back end will be removed"
+    case .leftoverIntent: "the intent will be removed"
+    case .busUnsettled: "the back end will be brought to rest"
     default: "will be repaired"
-    }
-  }
-}
-
-extension HostDrift.Kind {
-  /// What the difference is.
-  var meaning: String {
-    switch self {
-    case .leakedBackEnd: "a back end whose domain is gone"
-    case .staleClaim: "reserved for a domain that is gone"
     }
   }
 }

@@ -18,14 +18,8 @@ package struct StatusDocument: Encodable, Sendable {
     host = HostDocument(status.host, domains: status.domainCount, devices: status.deviceCount)
     domains = status.domains.map { DomainStatusDocument($0, naming: naming) }
     freeDevices = status.free.map { FreeDeviceDocument($0, naming: naming) }
-    anomalies = status.plan.domains.flatMap { domain in
-      domain.steps.filter { $0.action == .repair || $0.action == .drift }.map { step in
-        AnomalyDocument(
-          domain: domain.name, device: step.device.description, reason: step.reason.rawValue,
-          meaning: step.reason.meaning, evidence: step.evidence, isRepaired: step.action == .repair)
-      }
-    }
-    hostDrift = status.plan.hostDrift.map(HostDriftDocument.init)
+    anomalies = status.drifts.map(AnomalyDocument.init)
+    hostDrift = status.hostDrift.map(HostDriftDocument.init)
     intents = status.intents.map(IntentDocument.init)
     self.warnings = warnings
   }
@@ -106,12 +100,21 @@ struct FreeDeviceDocument: Encodable, Sendable {
 }
 
 struct AnomalyDocument: Encodable, Sendable {
-  let domain: String
-  let device: String
+  let domain: String?
+  let device: String?
   let reason: String
   let meaning: String
-  let evidence: String?
+  let evidence: String
   let isRepaired: Bool
+
+  init(_ drift: Drift) {
+    domain = drift.domain.map(DriftView.name)
+    device = drift.device?.description
+    reason = drift.name.rawValue
+    meaning = drift.name.meaning
+    evidence = drift.evidence
+    isRepaired = drift.outcome.isMended
+  }
 }
 
 struct IntentDocument: Encodable, Sendable {

@@ -118,37 +118,24 @@ package struct StatusView: View {
 
   /// Writes what differs from what the stores should say; returns how much that is.
   private func writeAnomalies(to columns: inout Columns) -> Int {
-    let steps = status.plan.domains.flatMap { domain in
-      domain.steps.filter { $0.action == .repair || $0.action == .drift }.map { (domain.name, $0) }
-    }
-    let known = Set(status.plan.hostDrift.compactMap(\.domain))
-    let leftovers = status.leftovers.filter { !known.contains($0.domain) }
-    let count = steps.count + status.plan.hostDrift.count + leftovers.count + status.intents.count
-    guard count > 0 else { return 0 }
+    let live = status.intents.filter(\.isLive)
+    let drifts = status.drifts
+    guard drifts.count + live.count > 0 else { return 0 }
     columns.heading("Anomalies")
-    for (name, step) in steps {
+    for drift in drifts {
+      let domain = drift.domain.map(DriftView.name) ?? ""
       columns.row(
-        .differ, step.device.description, name,
-        "\(step.reason.rawValue): \(step.reason.meaning)"
-          + (step.action == .repair ? ", the next apply repairs it" : ""))
+        .differ, drift.device?.description ?? domain, drift.device == nil ? "" : domain,
+        "\(drift.name.rawValue): \(drift.name.meaning)"
+          + (drift.outcome.isMended ? ", the next apply repairs it" : ""))
     }
-    for drift in status.plan.hostDrift {
-      columns.row(
-        .differ, drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "", "",
-        "\(drift.kind.rawValue): \(drift.kind.meaning)" + (drift.isRepaired ? ", the next apply repairs it" : ""))
-    }
-    for backEnd in leftovers {
-      columns.row(.differ, "domid \(backEnd.domain)", "", "leaked-back-end: a back end whose domain is gone")
-    }
-    for intent in status.intents {
+    for intent in live {
       let devices = intent.devices.map(\.description).joined(separator: ", ")
       columns.row(
-        .differ, "domid \(intent.domain.id)", "",
-        intent.isLive
-          ? "another Berth is at work: \(intent.operation.rawValue) \(devices)"
-          : "an earlier Berth ended before it had finished: \(intent.operation.rawValue) \(devices)")
+        .wait, "domid \(intent.domain.id)", "",
+        "another Berth is at work: \(intent.operation.rawValue) \(devices)")
     }
-    return count
+    return drifts.count + live.count
   }
 
   private func summary(anomalies: Int) -> String {

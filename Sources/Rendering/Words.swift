@@ -101,4 +101,27 @@ enum Words {
   static func counts(_ pairs: [(Int, String)]) -> String {
     pairs.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
   }
+
+  /// The text in lines of at most 80 characters, each ended; all but the first are indented.
+  ///
+  /// `first` is how much of the first line is written already.
+  static func wrapped(_ text: String, indent: Int = 0, first: Int = 0) -> String {
+    lines(text, indent: indent, first: first).joined(separator: "\n" + String(repeating: " ", count: indent)) + "\n"
+  }
+
+  /// The text in lines that leave room for an indent within 80 characters; none for an empty text.
+  static func lines(_ text: String, indent: Int = 0, first: Int = 0) -> [String] {
+    var lines: [String] = []
+    var line = ""
+    for word in text.split(separator: " ") {
+      let room = 80 - (lines.isEmpty ? first : indent)
+      if !line.isEmpty, line.count + word.count + 1 > room {
+        lines.append(line)
+        line = ""
+      }
+      line += (line.isEmpty ? "" : " ") + word
+    }
+    if !line.isEmpty { lines.append(line) }
+    return lines
+  }
 }

@@ -133,6 +133,8 @@ struct ModelUserdata: UserdataPort {
 
   func savedConfiguration(of domain: DomainKey) -> [UInt8]? { model.state.withLock { $0.saved[domain] } }
 
+  func locks() -> [UserdataLock] { [] }
+
   func withLock<Result>(
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result

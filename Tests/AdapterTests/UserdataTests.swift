@@ -23,6 +23,27 @@ import Testing
   private var lockPath: String { "\(folder.path)/var/lib/xen/userdata-l.\(base).domain-userdata-lock" }
   private var soon: ContinuousClock.Instant { .now + .seconds(30) }
 
+  // MARK: Looking at locks
+
+  @Test func `locks are listed with their holders, and looking takes none`() throws {
+    #expect(try files.locks() == [])
+    try folder.write("var/lib/xen/userdata-l.\(base).qmp-socket-lock", "")
+    // Neither of these is a lock.
+    try folder.write("var/lib/xen/userdata-d.\(base).libxl-json", "{}\n\0")
+    try folder.write("var/lib/xen/userdata-l.x.domain-userdata-lock", "")
+    try files.withLock(of: domain, until: soon) { (_) throws(HostError) in
+      let locks = try asHostError { () throws(UserdataError) in try files.locks() }
+      #expect(locks.map(\.name) == ["domain-userdata-lock", "qmp-socket-lock"])
+      #expect(locks.map(\.isHeld) == [true, false])
+      #expect(locks.first?.path == lockPath)
+      #expect(locks.allSatisfy { $0.domain == domain && $0.since > 1_600_000_000 })
+      #expect(locks.first?.holder?.contains("\(getpid())") == true, "\(locks)")
+    }
+    let after = try files.locks()
+    #expect(after.map(\.name) == ["qmp-socket-lock"])
+    #expect(try UserdataFiles(root: folder.path + "/none").locks() == [])
+  }
+
   // MARK: Files
 
   @Test func `the configuration is read and replaced as libxl does`() throws {

@@ -20,6 +20,23 @@ import Testing
     }
   }
 
+  @Test func `a doctor's exit status tells what could not be asked, and on demand what was found`() {
+    let world = FakeWorld()
+    #expect(world.run("doctor", "--detailed-exitcode") == 0)
+    #expect(world.output.contains("No problem found."))
+    var sick = Examination.calm
+    sick.pciback = .success(.init(isLoaded: false, deviceCount: 0))
+    #expect(world.run("doctor", given: .init(examination: sick)) == 0)
+    #expect(world.run("doctor", "--detailed-exitcode", given: .init(examination: sick)) == 2)
+    sick.store = .failure(.store(StoreError(.notPermitted, operation: "open", errno: 13)))
+    #expect(world.run("doctor", given: .init(examination: sick)) == 77)
+    sick.hypervisor = .failure(.hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open")))
+    #expect(world.run("doctor", given: .init(examination: sick)) == 69)
+    #expect(world.output.contains("pciback-missing"), "what can be told is told all the same")
+    // A sandbox that is down has no name: that must not keep the command from saying what it can.
+    #expect(world.run("doctor", "--sandbox", "/box", given: .init(examination: sick, isSandboxDown: true)) == 69)
+  }
+
   @Test func `a manifest is read from the environment`() throws {
     try withManifest { manifest in
       let world = FakeWorld()

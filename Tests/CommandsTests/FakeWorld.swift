@@ -31,6 +31,7 @@ final class FakeWorld: Sendable {
     var outcome = ApplyOutcome()
     var events: [ApplyEvent] = []
     var observeFailure: HostError?
+    var examination = Examination.calm
     var isSandboxDown = false
     var answers: [String] = []
   }
@@ -63,6 +64,7 @@ final class FakeWorld: Sendable {
             if let failure = given.observeFailure { throw failure }
             return Observation(host: HostFacts(name: "host17"))
           },
+          examine: { given.examination },
           plan: { _, _ in given.plan },
           apply: { plan, options, report in
             self.state.withLock { $0.applied.append((plan, options)) }
@@ -98,6 +100,16 @@ func withManifest<Result>(
   }
   try text.write(toFile: folder + "/host17.yaml", atomically: true, encoding: .utf8)
   return try body(folder + "/host17.yaml")
+}
+
+extension Examination {
+  /// A host where everything answers, and nothing is wrong.
+  static var calm: Examination {
+    Examination(
+      hostName: "host17", takenAt: 1_000_000, hypervisor: .success(Hypervisor(version: "4.17.7", hasIOMMU: true)),
+      store: .success([]), pciback: .success(PCIBack(isLoaded: true, deviceCount: 2)), records: .success(0),
+      intents: .success([]), locks: .success([]), observation: .success(Observation(host: HostFacts(name: "host17"))))
+  }
 }
 
 extension Plan {

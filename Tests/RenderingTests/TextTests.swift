@@ -23,7 +23,7 @@ import Testing
   @Test func `every name is explained once, in whole sentences`() {
     let names = Explanation.all.map(\.name)
     #expect(Set(names).count == names.count)
-    #expect(Set(names) == Set(Reason.allCases.map(\.rawValue) + HostDrift.Kind.allCases.map(\.rawValue)))
+    #expect(Set(names) == Set(Reason.allCases.map(\.rawValue) + Ailment.allCases.map(\.rawValue)))
     for explanation in Explanation.all {
       #expect(explanation.cause.hasSuffix("."), "\(explanation.name)")
       #expect(explanation.cause.count > 40, "\(explanation.name)")

@@ -140,21 +140,52 @@ package enum Reason: String, Sendable, Codable, CaseIterable {
   case domainDestroying = "domain-destroying"
   case domainPaused = "domain-paused"
   case stubDomainAbsent = "stub-domain-absent"
-  // Drift
+  // Drift, which docs/drift.md describes; corrupt-back-end, corrupt-saved-configuration and bus-closing are too
   case configOnly = "config-only"
   case storeOnly = "store-only"
+  case recordOnly = "record-only"
   case claimMissing = "claim-missing"
-  case claimStale = "claim-stale"
+  case claimOnly = "claim-only"
   case claimForeign = "claim-foreign"
+  case staleClaim = "stale-claim"
+  case assignmentOnly = "assignment-only"
+  case attachedTwice = "attached-twice"
   case exportPending = "export-pending"
+  case notOnPCIBack = "not-on-pciback"
   case halfRemoved = "half-removed"
-  case overwritten = "overwritten"
-  case duplicateEntry = "duplicate-entry"
   case revokedButListed = "revoked-but-listed"
+  case overwritten = "overwritten"
+  case orphanEntry = "orphan-entry"
+  case duplicateEntry = "duplicate-entry"
+  case mislabelled = "mislabelled"
+  case sharedGuestAddress = "shared-guest-address"
   case leftoverIntent = "leftover-intent"
   case deviceModelLacks = "device-model-lacks"
   case deviceModelOnly = "device-model-only"
   case busUnsettled = "bus-unsettled"
+  case busTorn = "bus-torn"
+  case roundUnheard = "round-unheard"
+  case busReplaced = "bus-replaced"
+  case busVanishing = "bus-vanishing"
+  case leakedBackEnd = "leaked-back-end"
+
+  /// Whether it names a difference between the stores rather than one between them and the manifest.
+  package var isDrift: Bool {
+    switch self {
+    case .configOnly, .storeOnly, .recordOnly, .claimMissing, .claimOnly, .claimForeign, .staleClaim, .assignmentOnly,
+      .attachedTwice, .exportPending, .notOnPCIBack, .halfRemoved, .revokedButListed, .overwritten, .orphanEntry,
+      .duplicateEntry, .mislabelled, .sharedGuestAddress, .leftoverIntent, .deviceModelLacks, .deviceModelOnly,
+      .busUnsettled, .busTorn, .roundUnheard, .busReplaced, .busVanishing, .leakedBackEnd, .corruptBackEnd,
+      .corruptSavedConfiguration, .busClosing:
+      true
+    case .declared, .notDeclared, .optionsDiffer, .declaredElsewhere, .alreadyAttached, .inSync, .notOwned,
+      .deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
+      .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
+      .domainAmbiguous, .removalLimit, .nameCollision, .domainAbsent, .domainBuilding, .domainShuttingDown,
+      .domainDestroying, .domainPaused, .stubDomainAbsent:
+      false
+    }
+  }
 }
 
 /// One device's step in a domain.
@@ -231,6 +262,14 @@ package struct HostDrift: Hashable, Sendable, Codable {
     case leakedBackEnd = "leaked-back-end"
     /// A claim by a domain that is gone.
     case staleClaim = "stale-claim"
+
+    /// The same name among all others.
+    package var reason: Reason {
+      switch self {
+      case .leakedBackEnd: .leakedBackEnd
+      case .staleClaim: .staleClaim
+      }
+    }
   }
   package var kind: Kind
   package var domain: DomainID?

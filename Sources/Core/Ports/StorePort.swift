@@ -31,13 +31,20 @@ package struct StorePath: Hashable, Sendable, CustomStringConvertible {
   package static func frontEnd(_ domain: DomainID) -> StorePath { StorePath("/local/domain/\(domain)/device/pci/0") }
   /// The node by which toolstacks reserve a device.
   package static func claim(_ device: PCIAddress) -> StorePath { StorePath("/libxl/pci/\(device.storeKey)/domid") }
-  /// Where the kernel leaves pciback's error text for a domain (`xenbus_va_dev_error`).
   /// The number of an HVM guest's stub domain.
   package static func stubDomain(of guest: DomainID) -> StorePath {
     home(guest).child("image").child("device-model-domid")
   }
+  /// The directory of what pciback complained of, by domain.
+  package static let backEndErrors = StorePath("/local/domain/0/error/backend/pci")
+  /// Where the kernel leaves pciback's error text for a domain (`xenbus_va_dev_error`, Linux
+  /// drivers/xen/xenbus/xenbus_client.c).
   package static func backEndError(_ domain: DomainID) -> StorePath {
     StorePath("/local/domain/0/error/backend/pci/\(domain)/0/error")
+  }
+  /// Where a guest's kernel leaves pcifront's error text. The guest writes it.
+  package static func frontEndError(_ domain: DomainID) -> StorePath {
+    StorePath("/local/domain/\(domain)/error/device/pci/0/error")
   }
 }
 

@@ -9,10 +9,36 @@ package protocol LockedUserdata: ~Copyable {
   borrowing func hasWaiter() -> Bool
 }
 
+/// A lock file of libxl's, held or left over.
+package struct UserdataLock: Hashable, Sendable {
+  package var domain: DomainKey
+  /// `domain-userdata-lock`, `libxl-device-changes-lock` or `qmp-socket-lock`.
+  package var name: String
+  package var path: String
+  /// Whether some process holds it. A file that nobody holds does no harm: the next one takes it.
+  package var isHeld: Bool
+  /// Who holds it, where `/proc/locks` tells: number and command line.
+  package var holder: String?
+  /// When the file was made, in seconds since 1970: whoever takes the lock makes it.
+  package var since: Int64
+
+  package init(domain: DomainKey, name: String, path: String, isHeld: Bool, holder: String? = nil, since: Int64) {
+    self.domain = domain
+    self.name = name
+    self.path = path
+    self.isHeld = isHeld
+    self.holder = holder
+    self.since = since
+  }
+}
+
 /// libxl's userdata files and their lock (`libxl__lock_file`, `libxl__userdata_store`, Xen 4.17).
 package protocol UserdataPort: Sendable {
   /// The bytes of `libxl-json`, read without the lock; safe, since libxl replaces it by rename.
   func savedConfiguration(of domain: DomainKey) throws(UserdataError) -> [UInt8]?
+
+  /// The lock files that are there now, of all domains; none where libxl has no folder yet.
+  func locks() throws(UserdataError) -> [UserdataLock]
 
   /// Runs `body` with libxl's `domain-userdata-lock` of the domain.
   ///

@@ -1,0 +1,51 @@
+package import Core
+import Glibc
+
+extension UserdataFiles {
+  /// Looks at each lock file without taking more than, for a moment, a shared lock of it.
+  package func locks() throws(UserdataError) -> [UserdataLock] {
+    let names: [String]
+    do throws(SystemFailure) { names = try listFolder(folder) } catch {
+      if error.errno == ENOENT { return [] }
+      throw UserdataError(error, folder)
+    }
+    var locks: [UserdataLock] = []
+    for name in names {
+      guard let (domain, what) = Self.parse(name) else { continue }
+      let path = folder + "/" + name
+      do throws(SystemFailure) {
+        let file = try Descriptor(opening: path, O_RDONLY)
+        let isHeld = try Self.isHeld(file)
+        // Unlocked by its holder in between, which unlinks it first.
+        if !isHeld, try !file.isNamed(path) { continue }
+        locks.append(
+          UserdataLock(
+            domain: domain, name: what, path: path, isHeld: isHeld, holder: isHeld ? LockTable.holder(of: file) : nil,
+            since: try file.changedAt()))
+      } catch {
+        if error.errno == ENOENT { continue }
+        throw UserdataError(error, path)
+      }
+    }
+    return locks
+  }
+
+  private static func isHeld(_ file: borrowing Descriptor) throws(SystemFailure) -> Bool {
+    do throws(SystemFailure) {
+      _ = try retrying("lock") { flock(file.number, LOCK_SH | LOCK_NB) }
+      return false
+    } catch {
+      if error.errno == EWOULDBLOCK { return true }
+      throw error
+    }
+  }
+
+  /// `userdata-l.<domid>.<uuid>.<userid>`, the user ids of locks ending in `-lock`.
+  private static func parse(_ name: String) -> (DomainKey, String)? {
+    let parts = name.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false)
+    guard parts.count == 4, parts[0] == "userdata-l", let number = decimal(parts[1]), let uuid = DomainUUID(parts[2]),
+      parts[3].hasSuffix("-lock")
+    else { return nil }
+    return (DomainKey(id: DomainID(UInt32(number)), uuid: uuid), String(parts[3]))
+  }
+}

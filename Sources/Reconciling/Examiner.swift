@@ -1,0 +1,87 @@
+package import Core
+
+/// Asks a host whatever can be asked, for when something is wrong with it: no failure keeps it from asking on.
+package struct Examiner: Sendable {
+  private let host: Host
+
+  package init(host: Host) { self.host = host }
+
+  package func examine() -> Examination {
+    let hypervisor = attempt { () throws(HostError) in
+      try asHostError { () throws(HypervisorError) in try host.hypervisor.hostFacts() }
+    }
+    let pciback = attempt { () throws(HostError) in
+      try asHostError { () throws(DeviceTreeError) in
+        Examination.PCIBack(isLoaded: try host.tree.hasPCIBack(), deviceCount: try host.tree.pcibackDevices().count)
+      }
+    }
+    let records = attempt { () throws(HostError) in
+      try asHostError { () throws(RecordError) in try host.ownership.records() }
+    }
+    let intents = attempt { () throws(HostError) in
+      try asHostError { () throws(RecordError) in try host.intents.intents() }
+    }
+    let store = attempt { () throws(HostError) in
+      try asHostError { () throws(StoreError) in try errorNodes(through: host.stores.connect()) }
+    }
+    var examination = Examination(
+      hostName: host.name, takenAt: host.wallClock(),
+      hypervisor: hypervisor.map { Examination.Hypervisor(version: $0.version, hasIOMMU: $0.hasIOMMU) },
+      store: store, pciback: pciback, records: records.map(\.count), intents: intents,
+      locks: attempt { () throws(HostError) in try asHostError { () throws(UserdataError) in try host.userdata.locks() }
+      }, observation: nil)
+    if case .success = hypervisor, case .success = store, case .success = pciback {
+      // What is damaged of Berth's own is told already, and keeps the rest from being seen otherwise.
+      var readable = host
+      if case .failure = records { readable.ownership = NoRecords() }
+      if case .failure = intents { readable.intents = NoIntents() }
+      let observer = Observer(host: readable)
+      examination.observation = attempt { () throws(HostError) in try observer.observeEverything(desired: nil) }
+    }
+    return examination
+  }
+
+  /// What pciback, and each guest's pcifront, last complained of. The guest writes its own: of it a line is kept.
+  private func errorNodes(through store: any StorePort) throws(StoreError) -> [Examination.ErrorNode] {
+    var nodes: [Examination.ErrorNode] = []
+    func note(_ path: StorePath, _ domain: DomainID, isFrontEnd: Bool) throws(StoreError) {
+      guard let text = try store.read(path), !text.isEmpty else { return }
+      nodes.append(
+        Examination.ErrorNode(domain: domain, isFrontEnd: isFrontEnd, text: String(text.prefix(160))))
+    }
+    for domain in try numbers(below: .backEndErrors, in: store) {
+      try note(.backEndError(domain), domain, isFrontEnd: false)
+    }
+    for domain in try numbers(below: .domains, in: store) where domain != .zero {
+      try note(.frontEndError(domain), domain, isFrontEnd: true)
+    }
+    return nodes
+  }
+
+  private func numbers(below path: StorePath, in store: any StorePort) throws(StoreError) -> [DomainID] {
+    (try store.list(path) ?? []).compactMap { decimal($0) }.map { DomainID(UInt32($0)) }.sorted()
+  }
+}
+
+private func attempt<Value>(_ body: () throws(HostError) -> Value) -> Result<Value, HostError> {
+  do throws(HostError) { return .success(try body()) } catch { return .failure(error) }
+}
+
+/// In place of records that cannot be read, for a look that changes nothing.
+private struct NoRecords: OwnershipPort {
+  func records() -> [OwnershipRecord] { [] }
+  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
+    throw RecordError(.other, operation: "update", path: "a record that could not be read")
+  }
+}
+
+/// In place of intents that cannot be read, for a look that changes nothing.
+private struct NoIntents: IntentPort {
+  func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
+    throw RecordError(.other, operation: "open", path: "an intent")
+  }
+  func intents() -> [Intent] { [] }
+  func discard(identifier: String) throws(RecordError) {
+    throw RecordError(.other, operation: "discard", path: "an intent")
+  }
+}

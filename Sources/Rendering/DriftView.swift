@@ -1,0 +1,141 @@
+package import Core
+
+/// What each store says of each device, for people and for programs.
+package struct DriftView: View {
+  package var matrix: DriftMatrix
+  package var warnings: [String]
+  private let naming: DeviceNaming
+
+  package init(matrix: DriftMatrix, warnings: [String] = [], naming: @escaping DeviceNaming = { _ in nil }) {
+    self.matrix = matrix
+    self.warnings = warnings
+    self.naming = naming
+  }
+
+  package var document: DriftDocument { DriftDocument(matrix, warnings: warnings, naming: naming) }
+
+  /// The matrix, then what is wrong, one line each, then the cause of each kind once.
+  package func text(_ style: TextStyle) -> String {
+    var result =
+      style.printable(Words.host(matrix.host, domains: matrix.domainCount, devices: matrix.rows.count)) + "\n\n"
+    if !matrix.rows.isEmpty { result += table(style) + "\n" }
+    let drifts = matrix.rows.flatMap(\.drifts) + matrix.domains
+    if !drifts.isEmpty {
+      var columns = Columns(style: style)
+      columns.heading("Drift")
+      for drift in drifts {
+        columns.row(
+          drift.outcome == .atWork ? .wait : .differ, drift.device?.description ?? "the bus",
+          drift.domain.map(Self.name) ?? "",
+          "\(drift.name.rawValue): \(drift.evidence)", notes: drift.notes)
+      }
+      result += columns.rendered() + "\n"
+      result += causes(of: drifts, style) + "\n"
+    }
+    return result + style.printable(summary) + "\n"
+  }
+
+  private static let titles = [
+    "device", "manifest", "record", "saved", "back end", "claim", "Xen", "pciback", "driver", "QEMU",
+  ]
+
+  private func table(_ style: TextStyle) -> String {
+    let rows = [Self.titles] + matrix.rows.map { row in cells(row).map(style.printable) }
+    let widths = Self.titles.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    var text = ""
+    for (number, row) in rows.enumerated() {
+      let cells = zip(row, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }
+      var line = cells.joined(separator: "  ")
+      while line.last == " " { line.removeLast() }
+      guard number > 0 else {
+        text += "    " + style.paint(line, .heading) + "\n"
+        continue
+      }
+      let mark = Self.mark(matrix.rows[number - 1])
+      text += "  " + style.paint(style.printable(mark.rawValue), mark.tone) + " " + line + "\n"
+    }
+    return text
+  }
+
+  private static func mark(_ row: DriftRow) -> Mark {
+    if row.drifts.isEmpty { return row.entries.isEmpty ? .none : .same }
+    return row.drifts.allSatisfy { $0.outcome == .atWork } ? .wait : .differ
+  }
+
+  private func cells(_ row: DriftRow) -> [String] {
+    var cells = [row.device.description, row.manifest ?? "-", joined(row.records), joined(row.saved.map(Self.name))]
+    cells.append(joined(row.entries.map(Self.words)))
+    cells.append(row.claim.map(Self.name) ?? "-")
+    cells.append(row.assignment.rawValue)
+    cells.append(row.isOnPCIBack.map { Words.yesNo($0) } ?? "-")
+    cells.append(row.isOnPCIBack == nil ? "no device" : row.driver ?? "-")
+    cells.append(joined(row.emulations.map(Self.words)))
+    return cells
+  }
+
+  private func joined(_ parts: [String]) -> String { parts.isEmpty ? "-" : parts.joined(separator: ", ") }
+
+  private static func words(_ entry: DriftRow.Entry) -> String {
+    var text = "\(name(entry.holder)) \(entry.state)"
+    if let address = entry.virtualAddress { text += " at \(address)" }
+    return entry.isOrphan ? text + " (beyond the count)" : text
+  }
+
+  private static func words(_ emulation: DriftRow.Emulation) -> String {
+    guard emulation.isKnown else { return "\(name(emulation.holder)) not asked" }
+    return "\(name(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
+  }
+
+  static func name(_ holder: Holder) -> String {
+    holder.name.flatMap { $0.isEmpty ? nil : $0 } ?? holder.id.map { "domid \($0)" } ?? ""
+  }
+
+  private func causes(of drifts: [Drift], _ style: TextStyle) -> String {
+    var names: [Reason] = []
+    for drift in drifts where !names.contains(drift.name) { names.append(drift.name) }
+    return style.paint("Causes", .heading) + "\n"
+      + names.map { name in
+        "  \(name.rawValue): " + Words.wrapped(style.printable(name.cause), indent: 4, first: name.rawValue.count + 4)
+      }.joined()
+  }
+
+  private var summary: String {
+    let findings = matrix.findings
+    let mended = findings.count { $0.outcome.isMended }
+    guard !findings.isEmpty else { return "\(Words.count(matrix.rows.count, "device")), no drift." }
+    return "\(Words.count(findings.count, "drift")): "
+      + Words.counts([
+        (mended, "to be mended by the next apply"),
+        (findings.count - mended, "left as found"),
+      ]) + "."
+  }
+}
+
+extension Drift {
+  /// What becomes of it, and what a person can do.
+  var notes: [String] {
+    [outcomeText] + (remedy.map { ["next: \($0)"] } ?? [])
+  }
+
+  var outcomeText: String {
+    switch outcome {
+    case .planned(.repair), .removed: "apply: \(name.repair)"
+    case .planned(.detach): "apply: will be taken out of the domain"
+    case .planned(.reattach): "apply: will be detached and attached again"
+    case .planned(.move): "apply: will be moved to the domain it is declared for"
+    case .planned:
+      device == nil ? "apply: will be mended before the next device is attached" : "apply: will be attached"
+    case .atWork: "a run of Berth is at work"
+    case .left(let reason) where reason == name: (name.runbook?.whyLeft).map { "left: \($0)" } ?? "left as found"
+    case .left(.notOwned): "left: not declared for the domain, and not Berth's"
+    case .left(let reason): "left: \(reason.meaning)"
+    }
+  }
+
+  /// What a person can do where it is left; otherwise nil.
+  var remedy: String? {
+    guard case .left(let reason) = outcome else { return nil }
+    return reason.remedy(
+      device: device?.description ?? "the device", domain: domain.map(DriftView.name) ?? "the domain")
+  }
+}

@@ -1,0 +1,67 @@
+import Core
+import Rendering
+import Testing
+
+@Suite struct DoctorTests {
+  private func view(isDown: Bool) throws -> DoctorView {
+    var examination = Examination(
+      hostName: "host17", takenAt: 10_000, hypervisor: .success(.init(version: "4.17.5", hasIOMMU: false)),
+      store: .success([
+        .init(domain: DomainID(3), isFrontEnd: false, text: "22 Couldn't locate PCI device"),
+        .init(domain: DomainID(3), isFrontEnd: true, text: "\u{1B}[2J"),
+      ]), pciback: .success(.init(isLoaded: false, deviceCount: 0)), records: .success(2),
+      intents: .failure(.record(RecordError(.damaged, operation: "read", path: "intents/17-4.json"))),
+      locks: .success([
+        UserdataLock(
+          domain: DomainKey(id: DomainID(2), uuid: try Samples.uuid("2")), name: "domain-userdata-lock",
+          path: "userdata-l.2", isHeld: true, holder: "4711 (xl pci-attach)", since: 6_400),
+        UserdataLock(
+          domain: DomainKey(id: DomainID(3), uuid: try Samples.uuid("3")), name: "qmp-socket-lock",
+          path: "userdata-l.3", isHeld: false, since: 9_000),
+      ]), observation: .success(try Samples.observation()))
+    if isDown {
+      examination.hypervisor = .failure(
+        .hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open", errno: 2)))
+      examination.store = .failure(.store(StoreError(.unreachable, operation: "open", errno: 2)))
+      examination.locks = .success([])
+      examination.intents = .success([])
+      examination.observation = nil
+    }
+    return DoctorView(
+      examination: examination, findings: diagnose(examination), place: HostPlace(sandbox: nil, userID: 0))
+  }
+
+  @Test(arguments: GoldenTests.styles.indices)
+  func `a sick host`(_ index: Int) throws {
+    let (suffix, style) = GoldenTests.styles[index]
+    let text = try render(try view(isDown: false), as: .table, style: style)
+    try expectGolden(text, "everything/doctor.\(suffix)")
+    for line in text.split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }
+  }
+
+  @Test func `a sick host as a document`() throws {
+    try expectGolden(try render(try view(isDown: false), as: .json, style: TextStyle()), "everything/doctor.json")
+  }
+
+  @Test func `a host that does not answer`() throws {
+    try expectGolden(try render(try view(isDown: true), as: .table, style: TextStyle()), "everything/doctor.down.txt")
+  }
+
+  @Test func `a file that the caller may not read is not to be moved away`() throws {
+    let error = RecordError(.notPermitted, operation: "read", path: "domains/a.json", errno: 13)
+    var examination = try view(isDown: true).examination
+    examination.records = .failure(.record(error))
+    let view = DoctorView(
+      examination: examination, findings: diagnose(examination), place: HostPlace(sandbox: nil, userID: 1000))
+    let finding = try #require(view.document.findings.first { $0.name == "record-unreadable" })
+    #expect(finding.next?.contains("sudo") == true, "\(finding)")
+  }
+
+  @Test(arguments: Ailment.allCases)
+  func `every finding has its words, and the documents have them too`(_ ailment: Ailment) throws {
+    #expect(ailment.meaning.count > 8 && !ailment.meaning.hasSuffix("."))
+    #expect(ailment.cause.count > 40 && ailment.cause.hasSuffix("."))
+    let row = "| `\(ailment.rawValue)` | \(ailment.meaning) | \(ailment.cause) | \(ailment.nextStep ?? "") |\n"
+    #expect(try repositoryFile("docs/doctor.md").contains(row), "docs/doctor.md lacks: \(row)")
+  }
+}
