@@ -30,7 +30,7 @@ enum FuzzTarget: String, CaseIterable {
 
 /// libFuzzer's entry (compiler-rt, lib/fuzzer/FuzzerInterface.h).
 @_cdecl("LLVMFuzzerTestOneInput")
-public func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   unsafe FuzzTarget.chosen.take(Array(UnsafeBufferPointer(start: start, count: count)))
   return 0
 }
