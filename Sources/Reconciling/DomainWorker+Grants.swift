@@ -210,10 +210,12 @@ extension DomainWorker {
       let sharers = try sharers(with: taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants })
       for held in taken.reversed() {
         do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch {
+          unreturned.insert(held.step.device)
           failures.append("giving back \(held.step.device): \(error)")
         }
       }
     } catch {
+      unreturned.formUnion(taken.map(\.step.device))
       failures += taken.map { "giving back \($0.step.device): \(error)" }
     }
     outcome.failure = outcome.failure ?? failures.first

@@ -13,7 +13,8 @@ extension ModelHost {
     store.whenIdle.withLock { hook in
       hook = { [unowned self] store in
         guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"],
-          let parameter = store[nodes + "/parameter"], let device = PCIAddress(parameter.prefix { $0 != "," && $0 != "@" })
+          let parameter = store[nodes + "/parameter"],
+          let device = PCIAddress(parameter.prefix { $0 != "," && $0 != "@" })
         else { return false }
         store[nodes + "/command"] = nil
         let name = DeviceModelName(device).description

@@ -103,6 +103,20 @@ import Testing
     #expect(model.openIntents.isEmpty)
   }
 
+  @Test func `a device that was taken and cannot be given back is taken up by the next run`() throws {
+    let (model, key) = makeHost()
+    model.fail("interrupt", .notPermitted)
+    model.fail("deassign", .notPermitted)
+    let outcome = try Run(model: model).apply(Sample.desired(["net": [one]]))
+    #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.failed])
+    #expect(model.owner(of: one) == key.id)
+    #expect(model.openIntents.map(\.devices) == [[one]], "only the intent tells whose it is")
+    model.heal("interrupt")
+    model.heal("deassign")
+    try Run(model: model).apply(Sample.desired(["net": [one]]))
+    #expect(disagreements(model, key, [one]) == [])
+  }
+
   @Test func `an intent about another device is not settled by a run that did not touch it`() throws {
     let (model, key) = makeHost()
     model.setOwner(one, 5)

@@ -5,7 +5,9 @@ extension PortRequest {
   /// Everything that can go wrong here: each code that the adapters give for this request, and what a request with an
   /// effect can come to beside that.
   ///
-  /// A request without a deadline does not stall here: its adapter waits for the answer as long as it takes.
+  /// A request without a deadline does not stall here: its adapter waits for the answer as long as it takes. Nor does
+  /// an error come that states what is not so, as ESRCH for a domain that lives, or ENODEV for a device that it owns:
+  /// Xen and the kernel are believed, there is nobody else to ask.
   package var faults: [Fault] {
     switch self {
     case .connect: stores([.unreachable, .notPermitted])
@@ -18,16 +20,17 @@ extension PortRequest {
       ]
     case .wait: stores([.lost, .notPermitted, .refused, .other]) + [.stalls, .stops, outage]
     case .domains, .hostFacts: calls([.unreachable, .notPermitted, .invalid, .other]) + [outage]
-    case .probe: calls([.unreachable, .notPermitted, .noDomain, .other]) + [outage]
-    case .assign, .deassign:
-      calls([.unreachable, .notPermitted, .busy, .notOwner, .noIOMMU, .noDomain, .invalid, .other]) + [
-        .isLost, outage,
-      ]
-    case .ports, .frames, .map, .unmap, .interrupt:
-      calls([.unreachable, .notPermitted, .noDomain, .invalid, .other]) + [.isLost, outage]
+    case .probe: calls([.unreachable, .notPermitted, .other]) + [outage]
+    case .assign:
+      calls([.unreachable, .notPermitted, .busy, .notOwner, .noIOMMU, .invalid, .other]) + [.isLost, outage]
+    case .deassign: calls([.unreachable, .notPermitted, .busy, .noIOMMU, .invalid, .other]) + [.isLost, outage]
+    case .unmap: calls([.unreachable, .notPermitted, .other]) + [.isLost, outage]
+    case .ports, .frames, .map, .interrupt:
+      calls([.unreachable, .notPermitted, .invalid, .other]) + [.isLost, outage]
     case .hasPCIBack, .pciback, .object, .exports: trees([.notPermitted, .malformed, .other]) + [outage]
-    case .facts, .grants: trees([.missing, .notPermitted, .malformed, .other]) + [outage]
-    case .reset, .permissive: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
+    case .facts, .grants: trees([.notPermitted, .malformed, .other]) + [outage]
+    case .reset: trees([.notPermitted, .other]) + [.isLost, outage]
+    case .permissive: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
     case .listen: [.isLost]
     case .lock: files([.busy, .notPermitted, .missing, .other]) + [outage]
     case .saved: files([.notPermitted, .missing, .empty, .other]) + [outage]
