@@ -241,6 +241,22 @@ import Testing
     #expect(disagreements(model, key, [one]) == [])
   }
 
+  @Test(arguments: ["0", "5", "6"])
+  func `an emptied bus that the guest closed by itself is made anew by the next attach`(_ state: String) throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model, options: ApplyOptions(waitTimeout: .milliseconds(5), workers: 1))
+    try run.apply(Sample.desired(["net": [one]]))
+    model.interfere(atRequest: 0, onceTrue: { $0.node(5, "num_devs") == "0" }) {
+      model.doMischief(.state(state), 5)
+    }
+    try run.apply(Sample.desired(["net": []]))
+    #expect(model.hasInterfered)
+    model.stopInterfering()
+    model.behave(5)
+    try run.apply(Sample.desired(["net": [one]]))
+    #expect(disagreements(model, key, [one]) == [])
+  }
+
   @Test func `a bus emptied for an attach that comes to nothing is closed`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
