@@ -168,6 +168,8 @@ extension Change {
     case .ports, .frames, .map, .unmap, .interrupt: return without(" granted: ", " interrupt: ")
     // The writes of one transaction are one change: a daemon that loses one of them has lost its memory.
     case .write, .makeDirectory, .remove: return []
+    // What Berth has no record of it leaves alone where nothing declares it.
+    case .record: return killed == after ? findings : []
     // A claim without a device is as another toolstack's that has just begun.
     case .commit: return without(" claimed")
     // Another guest may have taken the device the moment it was free.
