@@ -110,4 +110,47 @@ import Testing
     }
     Issue.record("it never ends")
   }
+
+  /// Stores that disagree, which an apply mends without asking the guest.
+  enum Drift: String, CaseIterable {
+    case claimMissing, unsaved, savedAlone, unrecorded, recordedAlone, staleClaim, leakedBackEnd
+
+    func make(in model: ModelHost, _ key: DomainKey) throws {
+      let (one, three, gone) = (Sample.address(1), Sample.address(3), StorePath.backEnd(DomainID(99)).text)
+      let saved = try SavedConfiguration(try #require(try model.host.userdata.savedConfiguration(of: key)))
+      switch self {
+      case .claimMissing: model.store[StorePath.claim(one).text] = nil
+      case .unsaved: model.setSaved(key, try saved.removing([one]).bytes)
+      case .savedAlone:
+        model.setSaved(key, try saved.adding([SavedDevice(address: three, options: DeviceOptions())]).bytes)
+      case .unrecorded: try model.host.ownership.update(key.uuid) { $0 = nil }
+      case .recordedAlone: try model.host.ownership.update(key.uuid) { $0?.devices.append(three) }
+      case .staleClaim: model.store[StorePath.claim(three).text] = "99"
+      case .leakedBackEnd:
+        for (name, value) in ["state": "6", "num_devs": "0", "online": "0"] { model.store["\(gone)/\(name)"] = value }
+      }
+    }
+  }
+
+  @Test(arguments: Drift.allCases)
+  func `a repair that is killed is made by the next run`(_ drift: Drift) throws {
+    let change = try #require(Self.changes.first)
+    for step in 1..<100 {
+      let (model, keys) = change.makeHost()
+      let run = Run(model: model)
+      try run.apply(change.final)
+      try drift.make(in: model, try #require(keys["net"]))
+      let plan = try run.plan(change.final)
+      #expect(!unrest(plan).isEmpty, "nothing is to be mended")
+      model.kill(beforeStep: step)
+      _ = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+      let wasKilled = model.restart()
+      let findings =
+        failures(try run.apply(change.final)) + change.disagreements(model, keys) + unrest(try run.plan(change.final))
+      if wasKilled { try SoakReport.add(["cut_points": 1, "cut_violations": findings.isEmpty ? 0 : 1]) }
+      if !findings.isEmpty { Issue.record("killed before step \(step): \(findings)") }
+      if !wasKilled { return }
+    }
+    Issue.record("it never ends")
+  }
 }
