@@ -106,7 +106,7 @@ import Testing
         Issue.record("killed before step \(step): \(findings)")
         return
       }
-      if !wasKilled { return }
+      if !wasKilled { return print("\(change.testDescription): \(step - 1) cut points") }
     }
     Issue.record("it never ends")
   }

@@ -7,6 +7,9 @@ struct FaultyUserdata: UserdataPort {
   let inner: any UserdataPort
   let line: FaultLine
 
+  /// No apply asks for them.
+  func locks() throws(UserdataError) -> [UserdataLock] { try inner.locks() }
+
   func savedConfiguration(of domain: DomainKey) throws(UserdataError) -> [UInt8]? {
     try line.pass(.saved, "\(domain.id)", lost: nil, mine) { () throws(UserdataError) in
       try inner.savedConfiguration(of: domain)
