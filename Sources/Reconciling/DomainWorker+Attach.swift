@@ -23,7 +23,7 @@ extension DomainWorker {
       let listed = Set(try look().backEnd.entries.compactMap(\.device))
       try forget(refused.filter { !listed.contains($0.device) })
     }
-    guard !held.isEmpty else { return try intent.finish() }
+    guard !held.isEmpty else { return try finish(intent) }
 
     let log = host.tree.listenForExports(sinceBoot: false)
     let published: Published
@@ -32,7 +32,7 @@ extension DomainWorker {
         // Nothing was written yet; the devices alone go back.
         release(held)
         try forget(held.map(\.step))
-        try intent.finish()
+        try finish(intent)
         throw error
       }
       // A commit whose answer was lost may have been made: then the entries are listed, and nothing is undone.
@@ -54,19 +54,19 @@ extension DomainWorker {
     switch published {
     case .refused(let reason, let evidence):
       undo(held, "\(reason.rawValue): \(evidence)", result: .blocked)
-      try intent.finish()
+      try finish(intent)
     case .building:
       undo(held, "libxl has no saved configuration of the domain: it is being built", result: .pending)
-      try intent.finish()
+      try finish(intent)
     case .interrupted:
       undo(held, "stopped before the change", result: .interrupted)
-      try intent.finish()
+      try finish(intent)
     case .restless(let condition):
       undo(held, "the bus did not come to rest: \(condition)", result: .unknown)
-      try intent.finish()
+      try finish(intent)
     case .listed where mode == .cold, .done where mode == .cold:
       try concludeCold(held)
-      try intent.finish()
+      try finish(intent)
     case .listed: try follow(held, base: 0, log: log, intent: intent)
     case .done(let base): try follow(held, base: base, log: log, intent: intent)
     }
@@ -90,7 +90,7 @@ extension DomainWorker {
         guard try audit(devices, bus, log: log) else { continue }
         guard route.hasDeviceModel else {
           try concludeTaken(held, bus, at: [:])
-          return try intent.finish()
+          return try finish(intent)
         }
         return try concludeShown(held, bus, try show(held), intent: intent)
       case .satisfied(.lost(let lost, _)):
@@ -99,7 +99,7 @@ extension DomainWorker {
         if !detached.isEmpty {
           try concludeDetached(held.filter { detached.contains($0.step.device) })
           held.removeAll { detached.contains($0.step.device) }
-          guard !held.isEmpty else { return try intent.finish() }
+          guard !held.isEmpty else { return try finish(intent) }
           continue
         }
         guard try readopt(lost, of: held, log: log) else {
@@ -112,7 +112,7 @@ extension DomainWorker {
       case .satisfied(.overlooked): try kick()
       case .satisfied(.dead(let bus)):
         try abandonDead(held, bus)
-        return try intent.finish()
+        return try finish(intent)
       case .timedOut:
         if !isUnstuck, try unstickRound() {
           isUnstuck = true
@@ -157,7 +157,7 @@ extension DomainWorker {
       (shown.open ?? "QEMU took it and does not show it") + "; left as it is, the next apply takes it up")
     var isOpen = !rest.isEmpty
     if !refused.isEmpty, try !takeOut(refused, shown.refused) { isOpen = true }
-    if isOpen { intent.leave() } else { try intent.finish() }
+    if isOpen { intent.leave() } else { try finish(intent) }
   }
 
   /// Takes devices that QEMU refused off the bus again: the guest never had them. False where that did not end.
@@ -219,12 +219,12 @@ extension DomainWorker {
     let devices = Set(held.map(\.step.device))
     if try takeBack(removing: devices, restoring: []) {
       undo(held, "the domain is paused and cannot answer", result: .unknown)
-      return try intent.finish()
+      return try finish(intent)
     }
     let bus = try look().backEnd
     if bus.condition == .closing {
       try abandonDead(held, bus)
-      return try intent.finish()
+      return try finish(intent)
     }
     for held in held {
       conclude(

@@ -17,12 +17,7 @@ extension DomainWorker {
           isAnotherWaiting = true
           return false
         }
-        return try transact { view -> (Bool, [StoreEdit]) in
-          let bus = view.backEnd
-          if bus.count == .number(0), bus.condition == .holding { return (false, bus.removal()) }
-          guard bus.count == .number(0), bus.condition == .connected else { return (bus.isEmptyAndClosed, []) }
-          return (true, bus.closing())
-        }
+        return try transact { $0.backEnd.endIfEmpty() }
       }
       guard isAnotherWaiting else { break }
       try yieldToOther()
@@ -79,6 +74,20 @@ extension DomainWorker {
 }
 
 extension BackEnd {
+  /// What ends the bus if it is empty, and whether its end is then to be waited for.
+  fileprivate func endIfEmpty() -> (decision: Bool, edits: [StoreEdit]) {
+    guard count == .number(0) else { return (false, []) }
+    switch condition {
+    case .holding: return (false, removal())
+    case .connected: return (true, closing())
+    case .closing where online != "0":
+      // The guest closed it, or pciback ended it, before anybody asked: at 6 pciback is done, and drops it with its node.
+      if state.state == .closed { return (false, removal()) }
+      return state.state == .closing ? (true, closing()) : (false, [])
+    default: return (isEmptyAndClosed, [])
+    }
+  }
+
   /// A bus that lost its last device and was asked to close.
   fileprivate var isEmptyAndClosed: Bool {
     count == .number(0) && online == "0" && (state.state == .closing || state.state == .closed)

@@ -210,10 +210,12 @@ extension DomainWorker {
       let sharers = try sharers(with: taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants })
       for held in taken.reversed() {
         do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch {
+          unreturned.insert(held.step.device)
           failures.append("giving back \(held.step.device): \(error)")
         }
       }
     } catch {
+      unreturned.formUnion(taken.map(\.step.device))
       failures += taken.map { "giving back \($0.step.device): \(error)" }
     }
     outcome.failure = outcome.failure ?? failures.first
@@ -224,7 +226,8 @@ extension DomainWorker {
   /// Ranges and interrupts that another of the domain's devices shares stay: revoking a shared interrupt line
   /// silences the device that still uses it. `sharers` are those of all devices that go.
   ///
-  /// Every part is tried; the first failure is thrown at the end.
+  /// Every part is tried, and the first failure thrown at the end. But a device that the domain can still reach stays
+  /// assigned to it: Xen would give it to the next guest, and nothing would tell that two have it.
   func revoke(
     _ device: PCIAddress, _ grants: DeviceGrants, besides sharers: Sharers
   ) throws(HostError) {
@@ -237,6 +240,7 @@ extension DomainWorker {
       }
     }
     for domain in grantees.reversed() { revokeAccess(grants, of: domain, besides: others, attempt) }
+    if let failure { throw failure }
     do throws(DeviceTreeError) {
       // Best effort, as at the attach; pciback has reset the device when it released it.
       _ = try host.tree.reset(device)

@@ -23,6 +23,12 @@ extension DomainWorker {
     }
   }
 
+  /// Ends an attach's intent, unless this run could not give back what it took: then nothing but the intent tells whose
+  /// it is.
+  func finish(_ intent: HeldIntent) throws(Stop) {
+    if unreturned.isEmpty { try intent.finish() } else { intent.leave() }
+  }
+
   /// Removes claims and saved entries of devices that the bus does not list and Xen has given back.
   ///
   /// Another domain's claim is never touched: what is removed was read in the same transaction.

@@ -20,6 +20,8 @@ final class DomainWorker {
   var finished: Set<PCIAddress> = []
   /// Devices this run has assigned or granted to the domain, whether or not the bus lists them yet.
   var holding: Set<PCIAddress> = []
+  /// Devices this run took and could not give back.
+  var unreturned: Set<PCIAddress> = []
   /// The intents this run has opened.
   var ownIntents: Set<String> = []
   /// Devices the domain had when it was planned.

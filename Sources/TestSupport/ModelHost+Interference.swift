@@ -24,6 +24,9 @@ extension ModelHost {
 
   package func stopInterfering() { store.beforeRequest.withLock { $0 = nil } }
 
+  /// Whether anybody holds a domain's userdata lock.
+  package var isLocked: Bool { state.withLock { !$0.locks.isEmpty } }
+
   package var hasInterfered: Bool { state.withLock(\.hasInterfered) }
 
   /// What `libxl__device_pci_add_xenstore` commits with a device count it read before the lock (Xen 4.17).

@@ -35,6 +35,13 @@ extension ModelHost {
       return hasObject
     }
     let frontState = number(store, front.child("state"))
+    if hasObject, frontState == nil || frontState == 0 {
+      // Gone, or no state at all: the kernel unregisters its device, which closes its own side
+      // (`xen_pcibk_frontend_changed`; `xenbus_dev_remove`, drivers/xen/xenbus/xenbus_probe.c).
+      drop(domain)
+      store[back.child("state").text] = "6"
+      return true
+    }
     guard hasObject else {
       guard backState == 1, frontState != nil else { return false }
       state.withLock { _ = $0.objects.insert(domain) }
@@ -47,7 +54,9 @@ extension ModelHost {
       store[back.child("state").text] = "3"
       return true
     case (3, 3?):
-      store[back.child("state").text] = "4"
+      // What is no pcifront shows pciback no ring, which ends the bus (`xen_pcibk_attach`).
+      let isDriver = state.withLock { $0.domains[domain]?.isHardwareVirtualised } != true
+      store[back.child("state").text] = isDriver ? "4" : "5"
       return true
     case (3, _):
       // Without a front end: what is marked is released, and nothing is written about it.
@@ -61,6 +70,9 @@ extension ModelHost {
       return true
     case (8, 4?):
       store[back.child("state").text] = "4"
+      return true
+    case (_, 5?) where backState != 5 && backState != 6:
+      store[back.child("state").text] = "5"
       return true
     case (_, 6?) where backState != 6:
       store[back.child("state").text] = "6"

@@ -115,7 +115,11 @@ struct ModelTree: DeviceTreePort {
     model.state.withLock { $0.resetOrder.append(device) }
     return .done
   }
-  func setPermissive(_ device: PCIAddress) {}
+  func setPermissive(_ device: PCIAddress) throws(DeviceTreeError) {
+    model.store.turns?.turn(.file)
+    model.store.turns?.note("sets \(device) permissive")
+    if model.takeStep() { throw DeviceTreeError(.other, operation: "permissive", path: "\(device)") }
+  }
   func hasBackEndObject(for domain: DomainID) -> Bool { model.state.withLock { $0.objects.contains(domain) } }
   func listenForExports(sinceBoot: Bool) -> (any ExportLog)? {
     ModelLog(model: model, start: sinceBoot ? 0 : model.state.withLock { $0.log.count })

@@ -16,6 +16,8 @@ package final class ModelStore: StoreConnector, Sendable {
     var requests = 0
     var commits = 0
     var writes = 0
+    /// What the code under test wrote or removed.
+    var touched: Set<String> = []
     /// The paths that changed, in order, while somebody paces the runs.
     var changes: [String] = []
   }
@@ -61,6 +63,8 @@ package final class ModelStore: StoreConnector, Sendable {
   package var commits: Int { state.withLock(\.commits) }
   package var writes: Int { state.withLock(\.writes) }
   package var requests: Int { state.withLock(\.requests) }
+  /// Every path that the code under test has written or removed.
+  package var touched: Set<String> { state.withLock(\.touched) }
 
   // MARK: As everybody else
 
@@ -89,6 +93,8 @@ package final class ModelStore: StoreConnector, Sendable {
     let hook = beforeRequest.withLock { $0 }
     hook?(self)
   }
+
+  func note(_ paths: [String]) { state.withLock { $0.touched.formUnion(paths) } }
 
   func version(_ path: String) -> Int { state.withLock { $0.versions[path] ?? 0 } }
 
@@ -185,7 +191,10 @@ private struct ModelConnection: StorePort {
         }
         let isDone = transaction.commit()
         store.turns?.note(transaction.summary(isDone))
-        if isDone { return result }
+        if isDone {
+          store.note(transaction.edits.map(\.path))
+          return result
+        }
       }
     }
     throw StoreError(.conflict, operation: "commit")

@@ -9,6 +9,9 @@ package enum SoakReport {
   /// The rounds of a race in which each takes as long as another toolstack may wait.
   package static let longRounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 1
 
+  /// Whether everything is to be tried, not a sample.
+  package static let isSoak = environment("BERTH_ROUNDS") != nil
+
   /// Adds figures, one line each; those of one name are summed up later.
   package static func add(_ figures: KeyValuePairs<String, Int>) throws {
     guard let path = environment("BERTH_SOAK_REPORT") else { return }

@@ -103,6 +103,20 @@ import Testing
     #expect(model.openIntents.isEmpty)
   }
 
+  @Test func `a device that was taken and cannot be given back is taken up by the next run`() throws {
+    let (model, key) = makeHost()
+    model.fail("interrupt", .notPermitted)
+    model.fail("deassign", .notPermitted)
+    let outcome = try Run(model: model).apply(Sample.desired(["net": [one]]))
+    #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.failed])
+    #expect(model.owner(of: one) == key.id)
+    #expect(model.openIntents.map(\.devices) == [[one]], "only the intent tells whose it is")
+    model.heal("interrupt")
+    model.heal("deassign")
+    try Run(model: model).apply(Sample.desired(["net": [one]]))
+    #expect(disagreements(model, key, [one]) == [])
+  }
+
   @Test func `an intent about another device is not settled by a run that did not touch it`() throws {
     let (model, key) = makeHost()
     model.setOwner(one, 5)
@@ -224,6 +238,22 @@ import Testing
     model.store[StorePath.frontEnd(key.id).child("state").text] = "6"
     let outcome = try run.apply(Sample.desired(["net": [one]]))
     #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.done])
+    #expect(disagreements(model, key, [one]) == [])
+  }
+
+  @Test(arguments: ["0", "5", "6"])
+  func `an emptied bus that the guest closed by itself is made anew by the next attach`(_ state: String) throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model, options: ApplyOptions(waitTimeout: .milliseconds(5), workers: 1))
+    try run.apply(Sample.desired(["net": [one]]))
+    model.interfere(atRequest: 0, onceTrue: { $0.node(5, "num_devs") == "0" }) {
+      model.doMischief(.state(state), 5)
+    }
+    try run.apply(Sample.desired(["net": []]))
+    #expect(model.hasInterfered)
+    model.stopInterfering()
+    model.behave(5)
+    try run.apply(Sample.desired(["net": [one]]))
     #expect(disagreements(model, key, [one]) == [])
   }
 

@@ -41,10 +41,7 @@ import Testing
 
   /// What a further run would still change, or cannot.
   func unrest(_ run: Run, _ desired: DesiredState) throws -> [String] {
-    let plan = try run.plan(desired)
-    return plan.steps.filter { $0.action.isChange || $0.action == .blocked || $0.action == .drift }.map {
-      "again \($0.action) \($0.device) \($0.reason)"
-    } + plan.bookkeeping.map { "again \($0)" } + plan.hostDrift.map { "again \($0.evidence)" }
+    ReconcilingTests.unrest(try run.plan(desired))
   }
 
   // MARK: At any request

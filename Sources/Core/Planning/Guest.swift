@@ -76,13 +76,25 @@ final class Guest {
         "look at xenstore-ls \(StorePath.backEnd(bus)); restarting the domain mends it"
       )
     }
-    if let backEnd, backEnd.state.state == .closing, backEnd.frontEndState.state == .reconfiguring {
+    // pcifront never connects again by itself, and pciback holds the devices of a bus that ended with them on it.
+    if let backEnd, backEnd.hasEnded {
       return (
-        .busClosing, "pciback ended the guest's PCI bus (back end 5, front end 7)",
+        .busClosing,
+        "the guest's PCI bus has ended with devices on it (back end \(backEnd.state), front end "
+          + "\(backEnd.frontEndState))",
         "see \(StorePath.backEndError(bus)); restarting the domain mends it"
       )
     }
     return nil
+  }
+}
+
+extension BackEnd {
+  /// Whether it is at 5 or 6 with devices on it. One that a toolstack closed, and that pciback has dropped, is another
+  /// matter: an apply can take it away.
+  fileprivate var hasEnded: Bool {
+    guard state.state == .closing || state.state == .closed, !entries.isEmpty else { return false }
+    return online != "0" || hasKernelObject != false
   }
 }
 

@@ -1,0 +1,64 @@
+package import Core
+
+/// What can be asked of a host's ports: each is a place where something can go wrong.
+package enum PortRequest: String, Sendable, CaseIterable {
+  // The store.
+  case connect, read, list, begin, write, makeDirectory, remove, commit, wait
+  // The hypervisor.
+  case domains, hostFacts, probe, assign, deassign, ports, frames, map, unmap, interrupt
+  // sysfs and the kernel log.
+  case hasPCIBack, pciback, facts, grants, reset, permissive, object, listen, exports
+  // libxl's userdata.
+  case lock, saved, save, waiter
+  // Berth's own files.
+  case records, record, openIntent, intents, closeIntent, discardIntent
+  // The device model.
+  case conversation, devices, addDevice, removeDevice
+}
+
+/// What goes wrong at one request.
+package enum Fault: Sendable, CustomStringConvertible {
+  /// Nothing is done, and this is the answer.
+  case fails(HostError)
+  /// It is done, and this is the answer.
+  case failsDone(HostError)
+  /// From here on every request of this port fails so.
+  case outage(HostError)
+  /// It is acknowledged, and nothing is done.
+  case isLost
+  /// A commit meets a conflict, once.
+  case conflicts
+  /// No answer comes before the caller's deadline.
+  case stalls
+  /// The user asks the program to stop.
+  case stops
+
+  package var description: String {
+    switch self {
+    case .fails(let error): "fails: \(error.word)"
+    case .failsDone(let error): "is done and fails: \(error.word)"
+    case .outage(let error): "fails from here on: \(error.word)"
+    case .isLost: "is acknowledged and not done"
+    case .conflicts: "meets a conflict"
+    case .stalls: "stalls"
+    case .stops: "is stopped"
+    }
+  }
+
+  /// Whether the answer was a success though nothing was done.
+  package var isSilent: Bool { if case .isLost = self { true } else { false } }
+}
+
+extension HostError {
+  /// The port and its code.
+  fileprivate var word: String {
+    switch self {
+    case .store(let error): "store \(error.code)"
+    case .hypervisor(let error): "Xen \(error.code)"
+    case .tree(let error): "sysfs \(error.code)"
+    case .userdata(let error): "userdata \(error.code)"
+    case .record(let error): "record \(error.code)"
+    case .deviceModel(let error): "QEMU \(error.code)"
+    }
+  }
+}

@@ -1,0 +1,111 @@
+package import Core
+import Synchronization
+
+/// Counts the requests of a host's ports, and lets one of them go wrong.
+package final class FaultLine: Sendable {
+  private struct State {
+    var requests: [PortRequest] = []
+    var armed: (index: Int, fault: Fault)?
+    var outage: HostError?
+    var isStopped = false
+    var place: String?
+  }
+  private let state = Mutex(State())
+
+  package init() {}
+
+  /// Counts anew; the request of that number, from 0, goes wrong so.
+  package func arm(_ fault: Fault, at index: Int) {
+    state.withLock {
+      $0 = State()
+      $0.armed = (index, fault)
+    }
+  }
+
+  /// Counts anew, and lets every request through.
+  package func disarm() { state.withLock { $0 = State() } }
+
+  /// What was asked since, in order.
+  package var requests: [PortRequest] { state.withLock(\.requests) }
+
+  /// What went wrong, for people; nil where nothing did yet.
+  package var place: String? { state.withLock(\.place) }
+
+  /// The ports of `host`, with this line between them and whoever uses them.
+  package func host(_ host: Host) -> Host {
+    var faulty = host
+    faulty.stores = FaultyStores(inner: host.stores, line: self)
+    faulty.hypervisor = FaultyHypervisor(inner: host.hypervisor, line: self)
+    faulty.tree = FaultyTree(inner: host.tree, line: self)
+    faulty.userdata = FaultyUserdata(inner: host.userdata, line: self)
+    faulty.deviceModels = FaultyDeviceModels(inner: host.deviceModels, line: self)
+    faulty.ownership = FaultyOwnership(inner: host.ownership, line: self)
+    faulty.intents = FaultyIntents(inner: host.intents, line: self)
+    let isInterrupted = host.isInterrupted
+    faulty.isInterrupted = { [self] in isInterrupted() || state.withLock(\.isStopped) }
+    return faulty
+  }
+
+  /// Counts a request; what goes wrong with it, or nil.
+  func next(_ request: PortRequest, _ subject: @autoclosure () -> String) -> Fault? {
+    state.withLock { state in
+      let index = state.requests.count
+      state.requests.append(request)
+      if let outage = state.outage, outage.port == request.port { return .fails(outage) }
+      guard let armed = state.armed, armed.index == index else { return nil }
+      state.place = "request \(index), \(request.rawValue) \(subject()), \(armed.fault)"
+      if case .outage(let error) = armed.fault {
+        state.outage = error
+        return .fails(error)
+      }
+      if case .stops = armed.fault { state.isStopped = true }
+      return armed.fault
+    }
+  }
+
+  /// Makes a request that answers with `lost` where it is lost; `mine` picks the port's own error.
+  func pass<Value, Failure: Error>(
+    _ request: PortRequest, _ subject: @autoclosure () -> String = "", lost: Value?, _ mine: (HostError) -> Failure?,
+    _ body: () throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    switch next(request, subject()) {
+    case nil, .conflicts, .outage, .stalls, .stops: return try body()
+    case .isLost:
+      guard let lost else { return try body() }
+      return lost
+    case .fails(let error):
+      guard let failure = mine(error) else { return try body() }
+      throw failure
+    case .failsDone(let error):
+      let value = try body()
+      guard let failure = mine(error) else { return value }
+      throw failure
+    }
+  }
+}
+
+extension HostError {
+  fileprivate var port: Int {
+    switch self {
+    case .store: 0
+    case .hypervisor: 1
+    case .tree: 2
+    case .userdata: 3
+    case .record: 4
+    case .deviceModel: 5
+    }
+  }
+}
+
+extension PortRequest {
+  fileprivate var port: Int {
+    switch self {
+    case .connect, .read, .list, .begin, .write, .makeDirectory, .remove, .commit, .wait: 0
+    case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt: 1
+    case .hasPCIBack, .pciback, .facts, .grants, .reset, .permissive, .object, .listen, .exports: 2
+    case .lock, .saved, .save, .waiter: 3
+    case .records, .record, .openIntent, .intents, .closeIntent, .discardIntent: 4
+    case .conversation, .devices, .addDevice, .removeDevice: 5
+    }
+  }
+}

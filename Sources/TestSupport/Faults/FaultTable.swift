@@ -1,0 +1,100 @@
+import Core
+import Glibc
+
+extension PortRequest {
+  /// Everything that can go wrong here: each code that the adapters give for this request, and what a request with an
+  /// effect can come to beside that.
+  ///
+  /// A request without a deadline does not stall here: its adapter waits for the answer as long as it takes. Nor does
+  /// an error come that states what is not so, as ESRCH for a domain that lives, or ENODEV for a device that it owns:
+  /// Xen and the kernel are believed, there is nobody else to ask.
+  package var faults: [Fault] {
+    switch self {
+    case .connect: stores([.unreachable, .notPermitted])
+    case .read, .list: stores([.lost, .notPermitted, .refused, .other]) + [outage]
+    case .begin: stores([.lost, .notPermitted, .refused, .other])
+    case .write, .makeDirectory, .remove: stores([.lost, .notPermitted, .refused, .other]) + [.isLost, outage]
+    case .commit:
+      stores([.conflict, .lost, .notPermitted, .refused, .other]) + [
+        .conflicts, .failsDone(.store(StoreError(.lost, operation: "commit", errno: EPIPE))), .isLost, outage,
+      ]
+    case .wait: stores([.lost, .notPermitted, .refused, .other]) + [.stalls, .stops, outage]
+    case .domains, .hostFacts: calls([.unreachable, .notPermitted, .invalid, .other]) + [outage]
+    case .probe: calls([.unreachable, .notPermitted, .other]) + [outage]
+    case .assign:
+      calls([.unreachable, .notPermitted, .busy, .notOwner, .noIOMMU, .invalid, .other]) + [.isLost, outage]
+    case .deassign: calls([.unreachable, .notPermitted, .busy, .noIOMMU, .invalid, .other]) + [.isLost, outage]
+    case .unmap: calls([.unreachable, .notPermitted, .other]) + [.isLost, outage]
+    case .ports, .frames, .map, .interrupt:
+      calls([.unreachable, .notPermitted, .invalid, .other]) + [.isLost, outage]
+    case .hasPCIBack, .pciback, .object, .exports: trees([.notPermitted, .malformed, .other]) + [outage]
+    case .facts, .grants: trees([.notPermitted, .malformed, .other]) + [outage]
+    case .reset: trees([.notPermitted, .other]) + [.isLost, outage]
+    case .permissive: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
+    case .listen: [.isLost]
+    case .lock: files([.busy, .notPermitted, .missing, .other]) + [outage]
+    case .saved: files([.notPermitted, .missing, .empty, .other]) + [outage]
+    case .save: files([.notPermitted, .missing, .other]) + [.isLost, outage]
+    case .waiter: [.isLost]
+    case .records, .intents: records([.notPermitted, .damaged, .other]) + [outage]
+    case .record: records([.notPermitted, .damaged, .other]) + [synchronised, .isLost, outage]
+    case .openIntent: records([.notPermitted, .damaged, .other]) + [synchronised, .isLost, outage]
+    case .closeIntent, .discardIntent: records([.notPermitted, .other]) + [synchronised, .isLost, outage]
+    case .conversation:
+      models([.unreachable, .busy, .notPermitted, .timedOut, .lost, .malformed]) + [outage]
+    case .devices: models([.refused, .timedOut, .lost, .malformed]) + [outage]
+    case .addDevice:
+      models([.refused, .duplicate, .timedOut, .lost, .malformed]) + [
+        .failsDone(.deviceModel(DeviceModelError(.timedOut, operation: rawValue, text: "no answer in time"))), .isLost,
+        outage,
+      ]
+    case .removeDevice:
+      models([.refused, .unknownDevice, .timedOut, .lost, .malformed]) + [
+        .failsDone(.deviceModel(DeviceModelError(.timedOut, operation: rawValue, text: "no answer in time"))), .isLost,
+        outage,
+      ]
+    }
+  }
+
+  /// The end of the whole port.
+  private var outage: Fault {
+    switch self {
+    case .connect, .read, .list, .begin, .write, .makeDirectory, .remove, .commit, .wait:
+      .outage(.store(StoreError(.unreachable, operation: rawValue, errno: ECONNREFUSED)))
+    case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt:
+      .outage(.hypervisor(HypervisorError(.notPermitted, operation: rawValue, errno: EACCES)))
+    case .hasPCIBack, .pciback, .facts, .grants, .reset, .permissive, .object, .listen, .exports:
+      .outage(.tree(DeviceTreeError(.other, operation: rawValue, path: "sysfs", errno: EIO)))
+    case .lock, .saved, .save, .waiter:
+      .outage(.userdata(UserdataError(.other, operation: rawValue, path: "userdata", errno: ENOSPC)))
+    case .records, .record, .openIntent, .intents, .closeIntent, .discardIntent:
+      .outage(.record(RecordError(.other, operation: rawValue, path: "record", errno: ENOSPC)))
+    case .conversation, .devices, .addDevice, .removeDevice:
+      .outage(.deviceModel(DeviceModelError(.unreachable, operation: rawValue, text: "no socket")))
+    }
+  }
+
+  /// The file has its new name, and its folder cannot be brought to disk.
+  private var synchronised: Fault {
+    .failsDone(.record(RecordError(.other, operation: "fsync", path: "record", errno: EIO)))
+  }
+
+  private func stores(_ codes: [StoreError.Code]) -> [Fault] {
+    codes.map { .fails(.store(StoreError($0, operation: rawValue, errno: EIO))) }
+  }
+  private func calls(_ codes: [HypervisorError.Code]) -> [Fault] {
+    codes.map { .fails(.hypervisor(HypervisorError($0, operation: rawValue, errno: EIO))) }
+  }
+  private func trees(_ codes: [DeviceTreeError.Code]) -> [Fault] {
+    codes.map { .fails(.tree(DeviceTreeError($0, operation: rawValue, path: "sysfs", errno: EIO))) }
+  }
+  private func files(_ codes: [UserdataError.Code]) -> [Fault] {
+    codes.map { .fails(.userdata(UserdataError($0, operation: rawValue, path: "userdata", errno: EIO))) }
+  }
+  private func records(_ codes: [RecordError.Code]) -> [Fault] {
+    codes.map { .fails(.record(RecordError($0, operation: rawValue, path: "record", errno: EIO))) }
+  }
+  private func models(_ codes: [DeviceModelError.Code]) -> [Fault] {
+    codes.map { .fails(.deviceModel(DeviceModelError($0, operation: rawValue, text: "\($0.rawValue), says QEMU"))) }
+  }
+}

@@ -1,0 +1,70 @@
+import Core
+
+private func mine(_ error: HostError) -> DeviceModelError? {
+  if case .deviceModel(let error) = error { error } else { nil }
+}
+
+struct FaultyDeviceModels: DeviceModelPort {
+  let inner: any DeviceModelPort
+  let line: FaultLine
+
+  func withDeviceModel<Result>(
+    of domain: DomainKey, until deadline: ContinuousClock.Instant,
+    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
+  ) throws(HostError) -> Result {
+    if case .fails(.deviceModel(let error)) = line.next(.conversation, "\(domain.id)") { throw .deviceModel(error) }
+    return try inner.withDeviceModel(of: domain, until: deadline) { (qemu) throws(HostError) -> Result in
+      try lend(
+        { (message) throws(DeviceModelError) -> [EmulatedDevice] in
+          switch message {
+          case .list: return try qemu.devices()
+          case .add(let device, let slot, let permissive):
+            try qemu.add(device, slot: slot, permissive: permissive)
+          case .remove(let name): try qemu.remove(name)
+          }
+          return []
+        }, body)
+    }
+  }
+
+  private func lend<Result>(
+    _ perform: (Message) throws(DeviceModelError) -> [EmulatedDevice],
+    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
+  ) throws(HostError) -> Result {
+    try withoutActuallyEscaping(perform) { (perform) throws(HostError) -> Result in
+      try body(FaultyConversation(line: line, perform: perform))
+    }
+  }
+}
+
+private enum Message {
+  case list
+  case add(PCIAddress, slot: UInt8?, permissive: Bool)
+  case remove(DeviceModelName)
+}
+
+private struct FaultyConversation: ~Copyable, DeviceModelConversation {
+  let line: FaultLine
+  let perform: (Message) throws(DeviceModelError) -> [EmulatedDevice]
+
+  init(line: FaultLine, perform: @escaping (Message) throws(DeviceModelError) -> [EmulatedDevice]) {
+    (self.line, self.perform) = (line, perform)
+  }
+
+  private borrowing func say(
+    _ request: PortRequest, _ subject: String, lost: [EmulatedDevice]?, _ message: Message
+  ) throws(DeviceModelError) -> [EmulatedDevice] {
+    let perform = perform
+    return try line.pass(request, subject, lost: lost, mine) { () throws(DeviceModelError) in try perform(message) }
+  }
+
+  borrowing func devices() throws(DeviceModelError) -> [EmulatedDevice] {
+    try say(.devices, "", lost: nil, .list)
+  }
+  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError) {
+    _ = try say(.addDevice, "\(device)", lost: [], .add(device, slot: slot, permissive: permissive))
+  }
+  borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError) {
+    _ = try say(.removeDevice, "\(name)", lost: [], .remove(name))
+  }
+}

@@ -1,0 +1,37 @@
+import Core
+import Synchronization
+
+extension ModelHost {
+  /// Makes the guest's device model a qemu-traditional, in dom0 or in the stub domain `dm`, which answers each command
+  /// as soon as somebody waits for it.
+  ///
+  /// It refuses a device that it has, and never answers for one that it has not.
+  package func setTraditional(_ number: UInt32, in dm: UInt32) {
+    let nodes = "/local/domain/\(dm)/device-model/\(number)"
+    store[StorePath.toolstack(DomainID(number)).child("dm-version").text] = "qemu_xen_traditional"
+    store[nodes + "/state"] = "running"
+    store.whenIdle.withLock { hook in
+      hook = { [unowned self] store in
+        guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"],
+          let parameter = store[nodes + "/parameter"],
+          let device = PCIAddress(parameter.prefix { $0 != "," && $0 != "@" })
+        else { return false }
+        store[nodes + "/command"] = nil
+        let name = DeviceModelName(device).description
+        if command == "pci-ins" {
+          let hasIt = emulated(number).contains(name)
+          if !hasIt {
+            putEmulated(number, device, slot: 4 + device.device)
+            store[nodes + "/parameter"] = "0x" + String((4 + device.device) << 3, radix: 16)
+          }
+          store[nodes + "/state"] = hasIt ? "pci-insert-failed" : "pci-inserted"
+        } else {
+          guard emulated(number).contains(name) else { return true }
+          removeEmulated(number, device)
+          store[nodes + "/state"] = "pci-removed"
+        }
+        return true
+      }
+    }
+  }
+}

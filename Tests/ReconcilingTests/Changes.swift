@@ -1,0 +1,125 @@
+import Core
+import Reconciling
+import TestSupport
+import Testing
+
+/// What the places that know of a domain's devices disagree about; empty where all is well.
+///
+/// `bus` is the number of the domain whose bus they are on, where that is another: a stub domain.
+func disagreements(
+  _ model: ModelHost, _ key: DomainKey, _ devices: [PCIAddress], among all: [PCIAddress] = (1...4).map(Sample.address),
+  bus: UInt32? = nil, hasDeviceModel: Bool = false
+) -> [String] {
+  var found: [String] = []
+  func expect(_ what: String, _ value: some Equatable, _ wanted: some Equatable) {
+    if "\(value)" != "\(wanted)" { found.append("\(what): \(value), not \(wanted)") }
+  }
+  let guest = key.id.rawValue
+  let number = bus ?? guest
+  expect("listed", model.listed(number).sorted(), devices.sorted())
+  expect("exported", model.exports(to: number).sorted(), devices.sorted())
+  expect("saved", model.saved(key).sorted(), devices.sorted())
+  expect("recorded", model.recorded(key).sorted(), devices.sorted())
+  expect("assigned", all.filter { model.owner(of: $0) == key.id }, devices.sorted())
+  expect("claimed", all.filter { model.claim(on: $0) == key.id.description }, devices.sorted())
+  expect(
+    "states", Set(devices.indices.map { model.node(number, "state-\($0)") ?? "none" }), Set(devices.map { _ in "3" }))
+  if hasDeviceModel {
+    expect("emulated", model.emulated(guest), devices.map { DeviceModelName($0).description }.sorted())
+  }
+  expect("intents", model.openIntents.map(\.identifier), [String]())
+  if devices.isEmpty {
+    expect(
+      "granted", model.granted.filter { $0.hasPrefix("\(number) ") || $0.hasPrefix("\(guest) ") }.sorted(), [String]())
+    expect("bus", model.node(number, "state") ?? "none", "none")
+  } else {
+    for domain in Set([number, guest]) {
+      expect("granted", model.granted.filter { $0.hasPrefix("\(domain) frames") }.count, devices.count)
+      expect("interrupt", model.granted.contains("\(domain) irq 17"), true)
+    }
+  }
+  return found
+}
+
+/// What a further run would still change, or cannot.
+func unrest(_ plan: Plan) -> [String] {
+  plan.steps.filter { $0.action.isChange || $0.action == .blocked || $0.action == .drift }.map {
+    "again \($0.action) \($0.device) \($0.reason)"
+  } + plan.bookkeeping.map { "again \($0)" } + plan.hostDrift.map { "again \($0.evidence)" }
+}
+
+/// What an apply says that it did not do.
+func failures(_ outcome: ApplyOutcome) -> [String] {
+  outcome.domains.flatMap { domain in
+    domain.steps.filter { $0.result != .done && $0.result != .unchanged }
+      .map { "\($0.action) \($0.device) \($0.result): \($0.detail ?? "")" }
+      + [domain.failure.map { "\(domain.name): \($0)" }].compactMap(\.self)
+  } + outcome.hostRepairs.filter { $0.contains("not mended") || $0.hasPrefix("records:") }
+}
+
+/// A change that does not come to its end, and what is declared afterwards.
+struct Change: CustomTestStringConvertible, Sendable {
+  enum Kind: String {
+    case pv = ""
+    case deviceModel = "HVM: "
+    case stubDomain = "stub domain: "
+    case traditional = "qemu-traditional: "
+  }
+  var testDescription: String
+  var before: [String: [PCIAddress]]
+  /// What the run wants that meets with trouble.
+  var killed: [String: [PCIAddress]]
+  var after: [String: [PCIAddress]]
+  var isReattach = false
+  var isCold = false
+  var isSilent = false
+  var kind = Kind.pv
+
+  /// `net`, of this kind, and the PV domain `other`, with four devices on pciback and none attached.
+  func makeHost() -> (model: ModelHost, keys: [String: DomainKey]) {
+    let model = ModelHost()
+    let keys = ["net": add(5, "net", to: model), "other": model.addDomain(6, "other")]
+    for number in 1...4 { model.addDevice(Sample.address(number), interrupt: 17) }
+    if isCold {
+      model.change(5) { domain in
+        domain.isPaused = true
+        domain.cpuTime = 0
+      }
+    }
+    return (model, keys)
+  }
+
+  private func add(_ number: UInt32, _ name: String, to model: ModelHost) -> DomainKey {
+    guard kind != .pv else { return model.addDomain(number, name) }
+    let key = model.addHVMDomain(number, name)
+    if kind == .traditional { model.setTraditional(number, in: 0) }
+    guard kind == .stubDomain else { return key }
+    let stub = model.addDomain(number + 10, name + "-dm") { $0.hasIOMMU = false }
+    model.setSaved(stub, nil)
+    model.setStubDomain(stub, of: key)
+    return key
+  }
+
+  func desired(_ domains: [String: [PCIAddress]], reattaching: Bool = false) -> DesiredState {
+    var desired = Sample.desired(domains)
+    if reattaching {
+      desired.domains[0].devices[0].options.msiTranslate = true
+      desired.domains[0].devices[0].options.permissive = true
+    }
+    return desired
+  }
+
+  /// What is declared for the run that meets with trouble, and for those after it.
+  var troubled: DesiredState { desired(killed, reattaching: isReattach) }
+  var final: DesiredState { desired(after, reattaching: isReattach) }
+
+  /// What the stores disagree about, where what is declared afterwards should be so.
+  func disagreements(_ model: ModelHost, _ keys: [String: DomainKey]) -> [String] {
+    keys.flatMap { name, key in
+      let isHVM = name == "net" && kind != .pv
+      return ReconcilingTests.disagreements(
+        model, key, after[name] ?? [], bus: isHVM && kind == .stubDomain ? 15 : nil, hasDeviceModel: isHVM
+      ).map { "\(name) \($0)" }
+    }
+  }
+}
