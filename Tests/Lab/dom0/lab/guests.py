@@ -5,7 +5,7 @@ import json
 import sys
 
 from .programs import exists, log, xl
-from .waiting import CONSOLES, Consoles, Store
+from .waiting import CONSOLES, Folder, Store
 
 BOOT_SECONDS = 180
 PCI_SECONDS = 90
@@ -151,7 +151,7 @@ class Guest:
 
 
 def main(name, *options):
-    Guest(Store(), Consoles(), name).create(paused="-p" in options)
+    Guest(Store(), Folder(), name).create(paused="-p" in options)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from .devices import BY_ADDRESS, DEVICES
 from .guests import Guest
 from .hvm import HVMGuest
 from .programs import exists, kernel_log, log, run, xl
-from .waiting import Consoles, Store, TimedOut
+from .waiting import Folder, Store, TimedOut
 
 OUT = "/lab/out"
 # Keeping everything takes its time, and what failed first tells most.
@@ -27,7 +27,7 @@ class Stand:
 
     def __init__(self):
         self.store = Store()
-        self.consoles = Consoles()
+        self.consoles = Folder()
         self.guests = []
         self.checks = 0
         self.failures = []

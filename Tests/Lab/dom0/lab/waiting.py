@@ -66,16 +66,17 @@ class Store:
                 raise
 
 
-class Consoles:
-    """Tells when a guest has written something."""
+class Folder:
+    """Tells when a file of a folder comes or changes: of the guests' consoles, where no other is named."""
 
-    IN_MODIFY, IN_CREATE = 0x2, 0x100
+    IN_MODIFY, IN_MOVED_TO, IN_CREATE = 0x2, 0x80, 0x100
 
-    def __init__(self):
+    def __init__(self, path=CONSOLES):
         library = ctypes.CDLL(None, use_errno=True)
         self.descriptor = library.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        if library.inotify_add_watch(self.descriptor, CONSOLES.encode(), self.IN_MODIFY | self.IN_CREATE) < 0:
-            raise OSError(ctypes.get_errno(), "inotify_add_watch", CONSOLES)
+        events = self.IN_MODIFY | self.IN_MOVED_TO | self.IN_CREATE
+        if library.inotify_add_watch(self.descriptor, path.encode(), events) < 0:
+            raise OSError(ctypes.get_errno(), "inotify_add_watch", path)
 
     def wait(self, condition, seconds, what):
         return wait([self.descriptor], self._drain, condition, seconds, what)
