@@ -43,6 +43,7 @@ class Guest:
         self.store, self.consoles, self.name = store, consoles, name
         self.id = None
         self.uuid = None
+        self.log = f"{CONSOLES}/guest-{name}.log"
 
     def create(self, paused=False, passthrough=True, pcifront=True, rest=""):
         """Starts it; what xl says is in the log. `passthrough=False` leaves it without an IOMMU for good."""
@@ -91,7 +92,7 @@ class Guest:
 
     def console(self):
         try:
-            with open(f"{CONSOLES}/guest-{self.name}.log", encoding="utf-8", errors="replace") as file:
+            with open(self.log, encoding="utf-8", errors="replace") as file:
                 return file.read().replace("\r", "")
         except FileNotFoundError:
             return ""

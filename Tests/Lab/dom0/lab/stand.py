@@ -222,7 +222,7 @@ class Stand:
                 output.write(ended.stdout + ended.stderr)
         for path in glob.glob("/var/lib/xen/userdata-*") + glob.glob("/var/lib/berth/domains/*"):
             shutil.copy(path, folder)
-        for path in glob.glob("/var/log/xen/console/*"):
+        for path in glob.glob("/var/log/xen/console/*") + glob.glob("/var/log/xen/*.log"):
             shutil.copy(path, folder)
         with open(f"{folder}/dom0-kernel.log", "w", encoding="utf-8") as output:
             output.write(kernel_log())

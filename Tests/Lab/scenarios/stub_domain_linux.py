@@ -1,0 +1,21 @@
+"""Devices of an HVM guest go through a whole Linux stub domain that libxl makes, cold and hot: QEMU runs in it.
+
+QEMU 7.2 looks for a device in the stub domain's sysfs at the address that dom0 knows: so pciback has to show it there.
+"""
+
+from lab.hvm import HVMGuest, through_stub
+from lab.programs import xl
+
+SECONDS = 3600
+PCIBACK = "passthrough=1"
+
+
+def run(stand):
+    guest = HVMGuest(stand.store, stand.consoles, "vault")
+    stand.guests.append(guest)
+    guest.create_with_stub(tries=3)
+    through_stub(stand, guest)
+    stub = guest.stub.id
+    xl("destroy", "vault")
+    stand.equal(stand.claims(), {}, "no claim outlives the guest")
+    stand.equal(stand.store.read(f"/local/domain/{stub}/name"), None, "nor does its stub domain")
