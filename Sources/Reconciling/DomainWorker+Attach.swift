@@ -65,8 +65,7 @@ extension DomainWorker {
       undo(held, "the bus did not come to rest: \(condition)", result: .unknown)
       try finish(intent)
     case .listed where mode == .cold, .done where mode == .cold:
-      try concludeCold(held)
-      try finish(intent)
+      if try concludeCold(held) { try finish(intent) } else { intent.leave() }
     case .listed: try follow(held, base: 0, log: log, intent: intent)
     case .done(let base): try follow(held, base: base, log: log, intent: intent)
     }
@@ -199,8 +198,9 @@ extension DomainWorker {
     conclude(held.map(\.step), .failed, "another toolstack detached it meanwhile")
   }
 
-  /// A domain that has never run proves nothing yet but that the entries stand.
-  private func concludeCold(_ held: [Held]) throws(Stop) {
+  /// A domain that has never run proves nothing yet but that the entries stand; false where one does not: then nothing but
+  /// the intent tells whose the device is.
+  private func concludeCold(_ held: [Held]) throws(Stop) -> Bool {
     let bus = try look().backEnd
     for held in held {
       let entry = bus.entry(for: held.step.device)
@@ -210,6 +210,7 @@ extension DomainWorker {
           detail: entry == nil ? "the entry is not there" : nil, evidence: bus.evidence(for: entry),
           virtualAddress: entry?.virtualAddress, isRequired: held.step.isRequired))
     }
+    return held.allSatisfy { bus.entry(for: $0.step.device) != nil }
   }
 
   // MARK: When it does not end well

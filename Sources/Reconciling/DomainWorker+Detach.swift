@@ -251,7 +251,10 @@ extension DomainWorker {
     } catch {
       conclude(steps.filter { !listed.contains($0.device) }, .failed, "the guest has let go, but \(describe(error))")
     }
-    try unmark(Set(returned.map(\.device)))
+    let left = try unmark(Set(returned.map(\.device)))
+    let undeleted = returned.filter { left.contains($0.device) }
+    conclude(undeleted, .unknown, "given back, and its entry is still there; the next apply deletes it")
+    returned.removeAll { left.contains($0.device) }
     // A device that is attached again at once stays on record.
     try forget(returned.filter { $0.action != .reattach })
     for step in returned where step.action != .reattach {

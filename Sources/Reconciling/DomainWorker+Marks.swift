@@ -31,20 +31,23 @@ extension DomainWorker {
 
   /// Removes claims and saved entries of devices that the bus does not list and Xen has given back.
   ///
-  /// Another domain's claim is never touched: what is removed was read in the same transaction.
-  func unmark(_ devices: Set<PCIAddress>) throws(Stop) {
-    guard !devices.isEmpty else { return }
-    _ = try locked { (userdata) throws(HostError) in
+  /// Another domain's claim is never touched: what is removed was read in the same transaction. Tells what the bus
+  /// lists.
+  @discardableResult
+  func unmark(_ devices: Set<PCIAddress>) throws(Stop) -> Set<PCIAddress> {
+    guard !devices.isEmpty else { return [] }
+    return try locked { (userdata) throws(HostError) -> Set<PCIAddress> in
       let listed = try transact(claimsOn: devices.sorted()) { view -> (Set<PCIAddress>, [StoreEdit]) in
         let listed = Set(view.backEnd.entries.compactMap(\.device))
         let stale = devices.subtracting(listed).filter { view.claims[$0] == key.id }
         return (listed, stale.sorted().map { .remove(.claim($0)) })
       }
-      guard let listed, case .present(let saved) = try savedConfiguration(userdata) else { return }
+      guard let listed, case .present(let saved) = try savedConfiguration(userdata) else { return listed ?? [] }
       let kept = try asHostError { () throws(SavedConfigurationError) in
         try saved.removing(devices.subtracting(listed))
       }
       try save(kept, over: saved, userdata)
+      return listed
     }
   }
 
