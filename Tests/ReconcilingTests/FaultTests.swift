@@ -133,7 +133,8 @@ import Testing
     var count = 0
     var violations = 0
     for (number, (index, fault)) in all.enumerated()
-    where number % stride == change.testDescription.utf8.count % stride || requests[index] == .commit && fault.isSilent {
+    where number % stride == change.testDescription.utf8.count % stride || requests[index] == .commit && fault.isSilent
+    {
       let trial = try Trial(change)
       trial.line.arm(fault, at: index)
       let findings = try judge(trial, requests[index], fault)
