@@ -81,9 +81,9 @@ extension ModelHost {
   /// An HVM guest with QEMU in dom0; running unless changed.
   @discardableResult
   package func addHVMDomain(
-    _ number: UInt32, _ name: String, _ change: (inout Domain) -> Void = { _ in }
+    _ number: UInt32, _ name: String, uuid: DomainUUID? = nil, _ change: (inout Domain) -> Void = { _ in }
   ) -> DomainKey {
-    let key = addDomain(number, name) { domain in
+    let key = addDomain(number, name, uuid: uuid) { domain in
       domain.isHardwareVirtualised = true
       change(&domain)
     }
@@ -91,6 +91,19 @@ extension ModelHost {
     store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_xen"
     state.withLock { $0.deviceModels[key.id] = ModelDeviceModel() }
     return key
+  }
+
+  /// The guest keeps its number, its UUID and its saved configuration; libxl destroys its PCI bus and its QEMU, and starts
+  /// a new QEMU (`libxl__domain_soft_reset`, tools/libs/light/libxl_create.c and libxl_dom_suspend.c, Xen 4.17).
+  package func resetSoftly(_ guest: DomainKey, _ name: String) {
+    let saved = state.withLock { $0.saved[guest] }
+    destroy(guest.id.rawValue)
+    for path in [StorePath.backEnd(guest.id), .frontEnd(guest.id)] { store[path.text] = nil }
+    for device in state.withLock(\.present) where claim(on: device) == guest.id.description {
+      store[StorePath.claim(device).text] = nil
+    }
+    _ = addHVMDomain(guest.id.rawValue, name, uuid: guest.uuid)
+    setSaved(guest, saved)
   }
 
   /// Makes the PV domain `stub` the stub domain of the HVM guest `guest`.
