@@ -49,7 +49,7 @@ format: ## Format the sources in place
 bench: release ## Measure, into .build/bench.json
 	.build/release/berth-bench --json .build/bench.json
 
-soak: build ## Run every concurrency round, into .build/soak.json
+soak: build ## Run the long versions of the tests, and the fuzzers, into .build/soak.json
 	@.ci/soak
 
 SECONDS_EACH ?= 60

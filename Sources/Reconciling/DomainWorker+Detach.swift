@@ -174,13 +174,14 @@ extension DomainWorker {
 
   /// Waits until no round is under way; what the bus is like then.
   private func awaitEndOfRound() throws(Stop) -> WaitOutcome<BackEnd> {
-    let ends = route.hasFrontEndDriver ? [StorePath.backEnd(busID), .frontEnd(busID)] : [.backEnd(busID)]
+    let (back, front) = (StorePath.backEnd(busID).child("state"), StorePath.frontEnd(busID).child("state"))
     return try wait(until: ContinuousClock.now + options.waitTimeout) { () throws(Stop) -> BackEnd? in
-      for end in ends {
-        switch StateNode(try self.read(end.child("state"))).state {
-        case .reconfiguring, .reconfigured: return nil
-        default: break
-        }
+      switch StateNode(try self.read(back)).state {
+      case .reconfiguring, .reconfigured: return nil
+      case .connected where self.route.hasFrontEndDriver:
+        // The guest's half is to come. Of a bus that has ended its state says nothing.
+        if StateNode(try self.read(front)).state == .reconfiguring { return nil }
+      default: break
       }
       let bus = try self.look().backEnd
       switch bus.condition {
@@ -236,20 +237,22 @@ extension DomainWorker {
     conclude(again, .unknown, "the back end lists it again; look at it with berth status")
     var leaving: [PCIAddress: DeviceGrants] = [:]
     var returned: [PlannedStep] = []
+    let sharers: Sharers
     do throws(HostError) {
       for step in steps where !listed.contains(step.device) { leaving[step.device] = try grants(of: step.device) }
-      let sharers = try sharers(with: leaving)
-      for step in steps {
-        guard let grants = leaving[step.device] else { continue }
-        do throws(HostError) {
-          try revoke(step.device, grants, besides: sharers)
-          returned.append(step)
-        } catch {
-          conclude([step], .failed, "the guest has let go, but \(describe(error))")
-        }
-      }
+      sharers = try self.sharers(with: leaving)
     } catch {
       conclude(steps.filter { !listed.contains($0.device) }, .failed, "the guest has let go, but \(describe(error))")
+      return false
+    }
+    for step in steps {
+      guard let grants = leaving[step.device] else { continue }
+      do throws(HostError) {
+        try revoke(step.device, grants, besides: sharers)
+        returned.append(step)
+      } catch {
+        conclude([step], .failed, "the guest has let go, but \(describe(error))")
+      }
     }
     let left = try unmark(Set(returned.map(\.device)))
     let undeleted = returned.filter { left.contains($0.device) }

@@ -205,20 +205,17 @@ extension DomainWorker {
     let taken = held.filter(\.isAssignedHere)
     holding.subtract(held.map(\.step.device))
     guard !taken.isEmpty else { return }
-    var failures: [String] = []
-    do throws(HostError) {
-      let sharers = try sharers(with: taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants })
-      for held in taken.reversed() {
-        do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch {
-          unreturned.insert(held.step.device)
-          failures.append("giving back \(held.step.device): \(error)")
-        }
-      }
-    } catch {
-      unreturned.formUnion(taken.map(\.step.device))
-      failures += taken.map { "giving back \($0.step.device): \(error)" }
+    func keep(_ held: Held, _ error: HostError) {
+      unreturned.insert(held.step.device)
+      outcome.failure = outcome.failure ?? "giving back \(held.step.device): \(error)"
     }
-    outcome.failure = outcome.failure ?? failures.first
+    let sharers: Sharers
+    do throws(HostError) {
+      sharers = try self.sharers(with: taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants })
+    } catch { return taken.forEach { keep($0, error) } }
+    for held in taken.reversed() {
+      do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch { keep(held, error) }
+    }
   }
 
   /// Takes a device's access away and the device from the domain, after the guest has let go of it.

@@ -95,9 +95,9 @@ extension DomainWorker {
     case .interrupted: return .interrupted
     case .timedOut:
       switch condition {
-      case .halfRemoved(let devices):
+      case .halfRemoved(let removed):
         // Nobody waits this long: whoever marked them is gone, and its index with it.
-        try takeOver(devices)
+        try takeOver(removed)
         return nil
       case .torn, .round:
         return try unstickRound() ? nil : .restless(condition)

@@ -11,6 +11,7 @@ struct Sharers {
 extension DomainWorker {
   /// Finds who shares something with `leaving`. The stores are asked only where some device of the host does.
   ///
+  /// No transaction spans hypercalls: what another toolstack claims after this look is not seen (docs/protocol.md).
   /// libxl claims a device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
   func sharers(with leaving: [PCIAddress: DeviceGrants]) throws(HostError) -> Sharers {
     var sharers = Sharers()

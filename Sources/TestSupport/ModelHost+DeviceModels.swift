@@ -106,6 +106,13 @@ extension ModelHost {
     setSaved(guest, saved)
   }
 
+  /// A new stub domain of the HVM guest `guest`, which libxl has saved nothing of.
+  package func addStubDomain(_ number: UInt32, of guest: DomainKey) {
+    let stub = addDomain(number, "net-dm") { $0.hasIOMMU = false }
+    setSaved(stub, nil)
+    setStubDomain(stub, of: guest)
+  }
+
   /// Makes the PV domain `stub` the stub domain of the HVM guest `guest`.
   package func setStubDomain(_ stub: DomainKey, of guest: DomainKey) {
     store[StorePath.home(guest.id).child("image").child("device-model-domid").text] = stub.id.description

@@ -57,6 +57,23 @@ import Testing
     #expect(!model.saved(key).contains(lost))
   }
 
+  @Test func `a bus that pciback ends in the middle of a removal is told to have ended`() throws {
+    let (model, _) = makeHost()
+    let run = Run(model: model)
+    try run.apply(Sample.desired(["net": [one, two]]))
+    let plan = try run.plan(Sample.desired(["net": [two]]))
+    // What pciback leaves behind that met an entry it cannot have: the guest's 7 stays.
+    model.store.react.withLock { $0 = nil }
+    model.interfere(atRequest: 0, onceTrue: { $0.node(5, "state") == "7" }) { [model] in
+      model.store["/local/domain/5/device/pci/0/state"] = "7"
+      model.store["/local/domain/0/backend/pci/5/0/state"] = "5"
+    }
+    let steps = execute(plan, on: model).domains.flatMap(\.steps)
+    #expect(model.hasInterfered)
+    #expect(steps.map(\.result) == [.failed])
+    #expect(steps.first?.detail?.contains("PCI bus ended (back end 5, front end 7)") == true, "\(steps)")
+  }
+
   @Test func `a bus that closed before xl listed its device there is made anew`() throws {
     var (model, key) = makeHost()
     var run = Run(model: model)

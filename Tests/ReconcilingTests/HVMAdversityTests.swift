@@ -16,15 +16,9 @@ import Testing
   func makeHost(_ kind: Kind = .deviceModel) -> (ModelHost, DomainKey) {
     let model = ModelHost()
     let key = model.addHVMDomain(5, "net")
-    if kind == .stubDomain { addStub(15, of: key, to: model) }
+    if kind == .stubDomain { model.addStubDomain(15, of: key) }
     for number in 1...4 { model.addDevice(Sample.address(number), interrupt: 17) }
     return (model, key)
-  }
-
-  func addStub(_ number: UInt32, of guest: DomainKey, to model: ModelHost) {
-    let stub = model.addDomain(number, "net-dm") { $0.hasIOMMU = false }
-    model.setSaved(stub, nil)
-    model.setStubDomain(stub, of: guest)
   }
 
   func desired(_ numbers: [Int], reattaching: Bool = false) -> DesiredState {
@@ -125,7 +119,7 @@ import Testing
         // Its QEMU went with it.
         for number in 1...4 { model.removeEmulated(5, Sample.address(number)) }
         model.destroy(15)
-        addStub(16, of: key, to: model)
+        model.addStubDomain(16, of: key)
       }
       _ = execute(plan, on: model)
       let hasMet = model.hasInterfered

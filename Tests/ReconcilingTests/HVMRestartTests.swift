@@ -11,17 +11,11 @@ import Testing
   private func makeRun(hasStub: Bool) throws -> (run: Run, guest: DomainKey) {
     let model = ModelHost()
     let guest = model.addHVMDomain(5, "net")
-    if hasStub { addStub(15, of: guest, to: model) }
+    if hasStub { model.addStubDomain(15, of: guest) }
     for number in 1...4 { model.addDevice(Sample.address(number), interrupt: 17) }
     let run = Run(model: model, options: options)
     try run.apply(desired([1, 3]))
     return (run, guest)
-  }
-
-  private func addStub(_ number: UInt32, of guest: DomainKey, to model: ModelHost) {
-    let stub = model.addDomain(number, "net-dm") { $0.hasIOMMU = false }
-    model.setSaved(stub, nil)
-    model.setStubDomain(stub, of: guest)
   }
 
   private func desired(_ numbers: [Int]) -> DesiredState { Sample.desired(["net": numbers.map(Sample.address)]) }
@@ -63,11 +57,11 @@ import Testing
   /// libxl gives a rebooted guest another number.
   @Test(arguments: [false, true], [[1, 2], []])
   func `a guest that reboots at any request is served by one more apply`(_ hasStub: Bool, _ numbers: [Int]) throws {
-    let findings = try findings(numbers, hasStub: hasStub, then: 7, on: hasStub ? 17 : nil) { [self] model, guest in
+    let findings = try findings(numbers, hasStub: hasStub, then: 7, on: hasStub ? 17 : nil) { model, guest in
       model.destroy(5)
       if hasStub { model.destroy(15) }
       let again = model.addHVMDomain(7, "net", uuid: guest.uuid)
-      if hasStub { addStub(17, of: again, to: model) }
+      if hasStub { model.addStubDomain(17, of: again) }
     }
     #expect(findings == [])
   }
