@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rules lint format deps build release bench soak fuzz fuzz-short lab lab-shell lab-ready
+.PHONY: help demo test check rules lint format deps build release bench soak sanitize fuzz fuzz-short lab lab-shell lab-ready
 
 # Every declared dependency must be a real one, and every import a declared one.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
@@ -51,6 +51,9 @@ bench: release ## Measure, into .build/bench.json
 
 soak: build ## Run the long versions of the tests, and the fuzzers, into .build/soak.json
 	@.ci/soak
+
+sanitize: build ## Run the tests under the thread sanitizer
+	@.ci/sanitize
 
 SECONDS_EACH ?= 60
 fuzz: deps ## Feed the readers with bytes that nobody chose; SECONDS_EACH=60 for each of them

@@ -9,7 +9,7 @@ package func programPath() throws -> String {
 }
 
 /// A library or program of this package, beside the running test program.
-package func builtLibrary(_ name: String) throws -> String {
+package func builtFile(_ name: String) throws -> String {
   let path = try programPath().split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/" + name
   guard unsafe access(path, R_OK) == 0 else { throw Command.Failure(description: "\(path) is not built") }
   return path

@@ -20,7 +20,7 @@ package final class PrivateXenstored {
       environment: [
         "BERTH_SANDBOX": folder.path, "BERTH_SANDBOX_ROLE": "store", "XENSTORED_RUNDIR": folder.path + "/xenstored",
         "XENSTORED_PATH": folder.path + "/xenstored/socket",
-        "LD_PRELOAD": try builtLibrary("libBerthPreload.so"),
+        "LD_PRELOAD": try builtFile("libBerthPreload.so"),
       ]
     ).start()
     let deadline = ContinuousClock.now + .seconds(20)

@@ -90,7 +90,7 @@ package struct TestHost: Sendable {
       "BERTH_SANDBOX": directory, "XENSTORED_PATH": "\(directory)/xenstored/socket",
       "XENSTORED_RUNDIR": "\(directory)/xenstored",
     ]
-    if isPreloaded { environment["LD_PRELOAD"] = try builtLibrary("libBerthPreload.so") }
+    if isPreloaded { environment["LD_PRELOAD"] = try builtFile("libBerthPreload.so") }
     return Command(program, words, environment: environment)
   }
 
@@ -202,7 +202,7 @@ extension Command {
   ) throws -> Command {
     // What the person running the tests has set must not decide what they see.
     let neutral = ["LC_ALL": "C.UTF-8", "NO_COLOR": "1", "BERTH_SANDBOX": "", "BERTH_MANIFEST": ""]
-    return Command(try builtLibrary("berth"), words, environment: neutral.merging(environment) { $1 }, input: input)
+    return Command(try builtFile("berth"), words, environment: neutral.merging(environment) { $1 }, input: input)
   }
 
 }

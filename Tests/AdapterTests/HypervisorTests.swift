@@ -24,7 +24,7 @@ import XenAdapter
     guard unsafe getenv("LD_PRELOAD") != nil else {
       let result = try await Command(
         programPath(), ["--testing-library", "swift-testing", "--filter", "without Xen every call says so"],
-        environment: ["LD_PRELOAD": try builtLibrary("libBerthPreload.so")]
+        environment: ["LD_PRELOAD": try builtFile("libBerthPreload.so")]
       ).run()
       #expect(result.status == 0, "\(result.output)\(result.errors)")
       #expect(!result.errors.contains("privileged command interface"))
@@ -46,7 +46,7 @@ import XenAdapter
     let requests = try ThreadWork { try fake.serve() }
     let result = try await Command(
       programPath(), ["--testing-library", "swift-testing", "--filter", "each call is the hypercall"],
-      environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtLibrary("libBerthPreload.so")]
+      environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtFile("libBerthPreload.so")]
     ).run()
     #expect(result.status == 0, "\(result.output)\(result.errors)")
     // libxenctrl reports failures on standard error where it has no logger of its own.

@@ -84,7 +84,7 @@ struct `Bad input` {
     // The limit of address space is the bound on memory: a reader that tries to expand the bomb ends without 65.
     let result = try await Command(
       "/bin/sh",
-      ["-c", "ulimit -v 2000000; exec \"$0\" validate \"$1\"", try builtLibrary("berth"), "\(folder.path)/bomb.yaml"]
+      ["-c", "ulimit -v 2000000; exec \"$0\" validate \"$1\"", try builtFile("berth"), "\(folder.path)/bomb.yaml"]
     ).run(within: .seconds(20))
     #expect(result.status == 65, "\(bomb.name): \(result.errors.prefix(2000))")
   }

@@ -6,8 +6,13 @@ import Testing
 
 /// Sandboxes as processes of their own, started by the program.
 struct ControllerTests {
-  private let berth = LiveSandbox.packageFolder + "/.build/debug/berth"
-  private let preload = LiveSandbox.packageFolder + "/.build/debug/libBerthPreload.so"
+  private let berth: String
+  private let preload: String
+
+  init() throws {
+    berth = try builtFile("berth")
+    preload = try builtFile("libBerthPreload.so")
+  }
 
   private func start(
     _ directory: String, store: StoreKind = .c, scenario: String = Scenarios.laboratory(), isTracing: Bool = false

@@ -20,7 +20,7 @@ struct LiveSandbox: Sendable {
     defer { Places.forSandboxes.free() }
     let top = try temporaryDirectory()
     let directory = directoryBytes.map { top + "/" + String(repeating: "d", count: $0 - top.utf8.count - 1) } ?? top
-    let preload = packageFolder + "/.build/debug/libBerthPreload.so"
+    let preload = try builtFile("libBerthPreload.so")
     let paths = try SandboxController().prepare(
       scenario: Array(scenario.utf8), scenarioName: "scenario.yaml", directory: directory, store: store,
       testEagain: testEagain, preload: preload)
