@@ -83,7 +83,7 @@ struct DomainObserver {
       }
       guard case .corrupt = seen.condition else { return seen }
       // Out of order, or caught half-way through somebody's change: look again with one consistent view.
-      return try store.transaction { (access) throws(StoreError) in
+      return try store.transaction(.unlocked) { (access) throws(StoreError) in
         let listing = try access.list(.backEnd(domain)) ?? []
         return .abort(
           try reader.read(listing: listing, kernelObject: object) { (path) throws(StoreError) in

@@ -145,7 +145,7 @@ extension DomainWorker {
   private func change(
     _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Bool>
   ) throws(Stop) -> Bool {
-    do throws(StoreError) { return try store.transaction(body) } catch { throw .failed(.store(error)) }
+    do throws(StoreError) { return try store.transaction(.unlocked, body) } catch { throw .failed(.store(error)) }
   }
 
   /// What a node holds, bounded: a stub domain writes it.

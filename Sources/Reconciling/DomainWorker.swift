@@ -28,6 +28,8 @@ final class DomainWorker {
   let known: Set<PCIAddress>
   /// Whether another toolstack was seen at work on this domain.
   var sawOthers = false
+  /// Whether libxl's lock of the domain is held now.
+  private var isLocked = false
   /// How long the domain had run when it was found paused as the lock was taken last; nil where it was awake.
   private var sleepAtLock: UInt64?
   /// The same, of the lock under which this run started its last round.
@@ -70,7 +72,11 @@ final class DomainWorker {
     do throws(HostError) {
       result = try host.userdata.withLock(of: key, until: deadline) { (userdata) throws(HostError) -> Result? in
         let start = ContinuousClock.now
-        defer { held = ContinuousClock.now - start }
+        isLocked = true
+        defer {
+          isLocked = false
+          held = ContinuousClock.now - start
+        }
         guard try isRunnable() else { return nil }
         let result = try body(userdata)
         if userdata.hasWaiter() { sawOthers = true }
@@ -124,7 +130,7 @@ final class DomainWorker {
   ) throws(HostError) -> Decision? {
     let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: busID) }
     return try asHostError { () throws(StoreError) in
-      try store.transaction { (access) throws(StoreError) in
+      try store.transaction(isLocked ? .underLock : .unlocked) { (access) throws(StoreError) in
         let view = try DomainView(of: key, route, claimsOn: devices, kernelObject: object, in: access)
         guard view.isAlive else { return .abort(nil) }
         let (decision, edits) = decide(view)

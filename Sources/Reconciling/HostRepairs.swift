@@ -28,7 +28,7 @@ struct HostRepairs {
     let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
     let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
     return try asHostError { () throws(StoreError) in
-      try store.transaction { (access) throws(StoreError) -> StoreDecision<String?> in
+      try store.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<String?> in
         guard try access.read(StorePath.home(domain).child("vm")) == nil else { return .abort(nil) }
         switch (drift.kind, drift.device) {
         case (.leakedBackEnd, _):
@@ -90,7 +90,7 @@ struct HostRepairs {
     let domains = try asHostError { () throws(HypervisorError) in try host.hypervisor.domains() }
     guard let domain = domains.first(where: { $0.uuid == uuid })?.id else { return false }
     return try asHostError { () throws(StoreError) in
-      try host.stores.connect().transaction { (access) throws(StoreError) -> StoreDecision<Bool> in
+      try host.stores.connect().transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Bool> in
         // An HVM guest's devices may be on its stub domain's bus.
         let stub = try access.read(.stubDomain(of: domain)).flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
         for domain in [domain, stub].compactMap(\.self) where domain != .zero {

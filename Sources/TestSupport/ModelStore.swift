@@ -171,9 +171,9 @@ private struct ModelConnection: StorePort {
   }
 
   func transaction<Result>(
-    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
-    for _ in 0..<200 {
+    for _ in 0..<patience.rawValue {
       store.turns?.turn(.store)
       try store.request()
       store.turns?.note("reads the bus in a transaction")

@@ -29,9 +29,7 @@ package struct XenStoreConnector: StoreConnector {
 /// Requests have no time limit: libxenstore waits for each answer. Once a request fails with `lost`, every later one
 /// does; a new connection is the way on.
 package final class XenStoreConnection: StorePort {
-  /// Attempts of one transaction; with the pauses between them some two seconds.
-  static let attempts = 200
-  /// So many of them come without a pause before: a conflict is usually with one short transaction, which is over when
+  /// So many attempts of a transaction come without a pause before: a conflict is usually with one short transaction, which is over when
   /// this one is told, and the caller may hold libxl's lock.
   private static let immediateAttempts = 4
 
@@ -57,9 +55,9 @@ package final class XenStoreConnection: StorePort {
   /// C xenstored gives a transaction no snapshot: two reads can see two moments, which only the commit finds out. So a
   /// body that aborts without having written is committed all the same, and its answer stands on proven reads.
   package func transaction<Result>(
-    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
-    for attempt in 0..<Self.attempts {
+    for attempt in 0..<patience.rawValue {
       if attempt >= Self.immediateAttempts { pause(attempt - Self.immediateAttempts) }
       let number = try handle.startTransaction()
       let mark = WriteMark()

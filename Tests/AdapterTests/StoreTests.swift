@@ -51,7 +51,7 @@ import XenAdapter
     try await concurrently(6) { _ in
       let connection = try connector.connect()
       for _ in 0..<40 {
-        try connection.transaction { (access) throws(StoreError) -> StoreDecision<Void> in
+        try connection.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Void> in
           let number = decimal(try access.read(node) ?? "0") ?? 0
           try access.write(node, String(number + 1))
           return .commit(())
@@ -72,7 +72,7 @@ import XenAdapter
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connection = try connect(store)
-      let result = try connection.transaction { (access) throws(StoreError) -> StoreDecision<Int> in
+      let result = try connection.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Int> in
         try access.write(node, "1")
         return .abort(7)
       }
@@ -94,7 +94,7 @@ import XenAdapter
       let (connection, other) = (try connect(store), try connect(store))
       try commit(other) { (access) throws(StoreError) in try access.write(node, "old") }
       var attempts = 0
-      let answer = try connection.transaction { (access) throws(StoreError) -> StoreDecision<String?> in
+      let answer = try connection.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<String?> in
         attempts += 1
         let value = try access.read(node)
         if attempts == 1 { try commit(other) { (access) throws(StoreError) in try access.write(node, "new") } }
@@ -105,20 +105,21 @@ import XenAdapter
     }
   }
 
-  @Test func `a conflict without end is given up`() async throws {
+  @Test(arguments: [(Patience.unlocked, 200), (.underLock, 20)])
+  func `a conflict without end is given up`(_ patience: Patience, _ bound: Int) async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let (connection, other) = (try connect(store), try connect(store))
       var attempts = 0
       #expect(throws: StoreError(.conflict, operation: "commit", errno: EAGAIN)) {
-        try commit(connection) { (access) throws(StoreError) in
+        try commit(connection, patience) { (access) throws(StoreError) in
           attempts += 1
           _ = try access.read(node)
           try commit(other) { (access) throws(StoreError) in try access.write(node, String(attempts)) }
           try access.write(node, "mine")
         }
       }
-      #expect(attempts == 200)
+      #expect(attempts == bound)
     }
   }
 
@@ -305,9 +306,10 @@ private func connect(_ store: PrivateXenstored) throws -> any StorePort {
 
 /// One transaction that writes and has no answer.
 private func commit(
-  _ connection: any StorePort, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> Void
+  _ connection: any StorePort, _ patience: Patience = .unlocked,
+  _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> Void
 ) throws(StoreError) {
-  try connection.transaction { (access) throws(StoreError) -> StoreDecision<Void> in
+  try connection.transaction(patience) { (access) throws(StoreError) -> StoreDecision<Void> in
     try body(access)
     return .commit(())
   }

@@ -89,7 +89,7 @@ private struct RecordingStore: StorePort {
   let recorder: StoreRecorder
 
   func transaction<Result>(
-    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
     // A look at a host in order needs none; one would make the comparison untrue.
     throw StoreError(.other, operation: "transaction in a look at a host in order")

@@ -156,7 +156,7 @@ import Testing
     guard let count = model.store[back + "/num_devs"].flatMap({ Int($0) }) else {
       let entry = BackEndEntry(wanted: device, options: options)
       let edits = BackEnd.creation(for: key.id, named: "net", of: [entry])
-      try model.host.stores.connect().transaction { (access) throws(StoreError) -> StoreDecision<Void> in
+      try model.host.stores.connect().transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Void> in
         for edit in edits { try edit.apply(to: access) }
         return .commit(())
       }

@@ -84,14 +84,22 @@ package enum WaitOutcome<Result> {
   case interrupted
 }
 
+/// How often a transaction is tried: a guest that writes its nodes for ever makes every attempt a conflict.
+package enum Patience: Int, Sendable {
+  /// The caller holds libxl's lock of the domain, which others wait for. Some 0.2 seconds with the pauses in between.
+  case underLock = 20
+  /// Nobody waits for the caller. Some two seconds.
+  case unlocked = 200
+}
+
 /// A connection to xenstored.
 package protocol StorePort: Sendable {
   /// Runs `body` in a transaction, again from its first read after each conflict.
   ///
   /// The body must take every value it decides on from the transaction it is lent, and must have no effect
-  /// elsewhere: it can run many times. Throws `conflict` when the bounded attempts are used up.
+  /// elsewhere: it can run many times. Throws `conflict` when the attempts of `patience` are used up.
   func transaction<Result>(
-    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result
 
   /// One read outside any transaction: advisory, nothing may be decided on it alone.

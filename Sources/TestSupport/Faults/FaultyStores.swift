@@ -54,11 +54,11 @@ private final class FaultyStore: StorePort {
   }
 
   func transaction<Result>(
-    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
     while true {
       try pass(.begin, "") { () throws(StoreError) in }
-      let outcome: End<Result> = try inner.transaction { (access) throws(StoreError) in
+      let outcome: End<Result> = try inner.transaction(patience) { (access) throws(StoreError) in
         let decision = try lend(
           { (request) throws(StoreError) -> Reply in try self.perform(request, in: access) }, body)
         return end(decision)
