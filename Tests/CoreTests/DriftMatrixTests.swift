@@ -121,7 +121,7 @@ import Testing
       names { domain, device, _ in
         domain.backEnd = Sample.bus(domain.id, [one], states: [.initialising])
         device.facts?.isOnPCIBack = false
-      } == ["not-on-pciback left: not-assignable"])
+      } == ["not-on-pciback left: not-on-pciback"])
     #expect(
       names { _, device, _ in device.facts?.isOnPCIBack = false } == ["not-on-pciback left: not-on-pciback"])
     #expect(

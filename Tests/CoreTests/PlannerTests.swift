@@ -102,6 +102,12 @@ import Testing
     }
     #expect(reason { _, device, _ in device.facts = nil } == .deviceMissing)
     #expect(reason { _, device, _ in device.facts?.isOnPCIBack = false } == .notAssignable)
+    #expect(
+      reason { domain, device, _ in
+        domain = Sample.domain(1, "net", [one])
+        device = Sample.device(one, heldBy: 1)
+        device.facts?.isOnPCIBack = false
+      } == .notOnPCIBack)
     #expect(reason { _, device, _ in device.facts?.deviceClass = 0x060400 } == .isBridge)
     #expect(reason { _, device, _ in device.assignment = .assigned } == .assignedElsewhere)
     #expect(reason({ _, _, _ in }, id: DeviceID(vendor: 1, device: 2)) == .identityMismatch)

@@ -32,6 +32,16 @@ extension Planner {
   ) -> PlannedStep {
     if let mismatch = identityBlock(wanted) { return mismatch }
     guard let entry else { return absentStep(wanted, in: domain) }
+    // The entry may stay as it was: the store does not tell that the guest has lost the device.
+    guard devices[wanted.address]?.facts?.isOnPCIBack == true || entry.state.state == .closing else {
+      let facts = devices[wanted.address]?.facts
+      return step(
+        wanted, .blocked, .notOnPCIBack,
+        evidence: facts.map { "listed, and its driver is \($0.driver ?? "none")" }
+          ?? "listed, and the host has no such device",
+        remedy: facts == nil
+          ? "see that the device is powered, or detach it" : "xl pci-assignable-add \(wanted.address)")
+    }
     if devices[wanted.address]?.assignment == .free, entry.isExported {
       return step(
         wanted, .reattach, .revokedButListed,

@@ -11,8 +11,6 @@ extension DriftFinder {
     let steps = steps.steps(in: guest.key, of: device)
     for step in steps {
       switch step.action {
-      // No round is asked for over a device that pciback does not have.
-      case .attach where name == .notOnPCIBack, .reattach where name == .notOnPCIBack: return .left(.notAssignable)
       // The device is put in place or taken away as a whole, and with it everything that is wrong with it.
       case .attach, .detach, .reattach, .move: return .planned(step.action)
       case .repair where step.reason == name: return .planned(.repair)
