@@ -28,10 +28,7 @@ package struct IntentFiles: IntentPort {
       version: Self.version, domain: intent.domain, operation: intent.operation, devices: intent.devices)
     do throws(SystemFailure) {
       try makeFolders(folder)
-      // Locked before it has its name: nobody ever finds a live writer's file unlocked.
-      let file = try replaceFile(path, with: encodeRecord(document)) { (file) throws(SystemFailure) in
-        _ = try retrying("lock") { flock(file.number, LOCK_EX | LOCK_NB) }
-      }
+      let file = try replaceFile(path, with: encodeRecord(document))
       try synchroniseFolder(folder)
       return OpenIntentFile(path: path, file: file)
     } catch { throw RecordError(error, path) }
@@ -81,6 +78,8 @@ package struct IntentFiles: IntentPort {
       throw RecordError(error, path)
     }
   }
+
+  package func sweep() { sweepFolder(folder) }
 
   /// Whether no writer holds the file's lock. Shared, so that two who look do not take each other for a writer.
   private func canLock(_ file: borrowing Descriptor) throws(SystemFailure) -> Bool {

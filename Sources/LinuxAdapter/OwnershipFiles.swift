@@ -84,6 +84,8 @@ package struct OwnershipFiles: OwnershipPort {
     } catch { throw RecordError(error, path) }
   }
 
+  package func sweep() { sweepFolder(folder) }
+
   private func path(_ domain: DomainUUID) -> String { "\(folder)/\(domain).json" }
 
   private func read(_ domain: DomainUUID) throws(RecordError) -> OwnershipRecord? {

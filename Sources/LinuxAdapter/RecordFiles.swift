@@ -32,25 +32,64 @@ func decodeRecord<Document: Decodable>(
 
 /// Replaces a file as a whole: a reader, and a crash, find the old content or the new.
 ///
-/// `prepare` gets the new file before it has its name. The folder is left to the caller to synchronise.
-func replaceFile(
-  _ path: String, with bytes: [UInt8], prepare: (borrowing Descriptor) throws(SystemFailure) -> Void = { _ in }
-) throws(SystemFailure) -> Descriptor {
-  // Hidden, and with a name of its own for each writer.
+/// The new file, which is returned, is locked from before it has its name on: nobody ever finds a live writer's file
+/// unlocked. The folder is left to the caller to synchronise.
+func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemFailure) -> Descriptor {
   let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-  let temporary = "\(path[..<slash]).\(path[slash...]).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
-  let file = try Descriptor(opening: temporary, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+  while true {
+    // Hidden, and with a name of its own for each writer.
+    let temporary = "\(path[..<slash]).\(path[slash...]).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
+    let file = try Descriptor(opening: temporary, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
+    do throws(SystemFailure) {
+      // Until it is locked, a sweep takes it for a dead writer's.
+      guard try lock(file), try file.isNamed(temporary) else { continue }
+      try file.writeAll(bytes)
+      try file.synchronise()
+      try renameFile(temporary, path)
+    } catch {
+      _ = unsafe unlink(temporary)
+      throw error
+    }
+    return file
+  }
+}
+
+/// Removes from a folder what killed processes left of Berth's work: files that `replaceFile` had not given their names
+/// yet, and files of `FileLock`. Live ones are locked. What cannot be removed stays for the next time.
+func sweepFolder(_ folder: String) {
+  let names: [String]
+  // A folder that is not there yet has nothing in it, and one that cannot be read keeps what it has.
+  do throws(SystemFailure) { names = try listFolder(folder) } catch { return }
+  for name in names where isTemporary(name) || isLock(name) {
+    let path = "\(folder)/\(name)"
+    do throws(SystemFailure) {
+      let file = try Descriptor(opening: path, O_RDONLY)
+      // As `FileLock` does: what is locked by now may be another file than the path's.
+      if try lock(file), try file.isNamed(path) { try removeFile(path) }
+    } catch { continue }
+  }
+}
+
+/// Whether nobody else holds the file's lock; it is held then.
+private func lock(_ file: borrowing Descriptor) throws(SystemFailure) -> Bool {
   do throws(SystemFailure) {
-    try file.writeAll(bytes)
-    try file.synchronise()
-    try prepare(file)
-    try renameFile(temporary, path)
+    _ = try retrying("lock") { flock(file.number, LOCK_EX | LOCK_NB) }
+    return true
   } catch {
-    _ = unsafe unlink(temporary)
+    if error.errno == EWOULDBLOCK { return false }
     throw error
   }
-  return file
 }
+
+/// A name that `replaceFile` makes: hidden, and with two numbers at the end. An editor's file of a record has none.
+private func isTemporary(_ name: String) -> Bool {
+  let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+  return parts.count > 3 && parts[0].isEmpty && parts[parts.count - 3] == "json"
+    && parts.suffix(2).allSatisfy { UInt32($0) != nil }
+}
+
+/// The name of the lock of a domain's record.
+private func isLock(_ name: String) -> Bool { name.hasSuffix(".lock") && DomainUUID(name.dropLast(5)) != nil }
 
 extension RecordError {
   init(_ failure: SystemFailure, _ path: String) {

@@ -73,6 +73,7 @@ private struct NoRecords: OwnershipPort {
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
     throw RecordError(.other, operation: "update", path: "a record that could not be read")
   }
+  func sweep() {}
 }
 
 /// In place of intents that cannot be read, for a look that changes nothing.
@@ -84,4 +85,5 @@ private struct NoIntents: IntentPort {
   func discard(identifier: String) throws(RecordError) {
     throw RecordError(.other, operation: "discard", path: "an intent")
   }
+  func sweep() {}
 }

@@ -39,6 +39,8 @@ package struct Executor: Sendable {
   /// try. A refused plan (`Plan.isRefused`) is not touched.
   package func apply(_ plan: Plan) -> ApplyOutcome {
     guard !plan.isRefused else { return ApplyOutcome() }
+    host.ownership.sweep()
+    host.intents.sweep()
     var result = ApplyOutcome()
     result.hostRepairs = HostRepairs(host: host).apply(plan)
     let jobs = DomainJob.jobs(of: plan)

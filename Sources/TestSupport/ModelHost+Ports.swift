@@ -183,6 +183,7 @@ struct ModelOwnership: OwnershipPort {
     if model.takeStep() { throw RecordError(.other, operation: "write", path: "record") }
     model.state.withLock { change(&$0.records[domain]) }
   }
+  func sweep() {}
 }
 
 struct ModelIntents: IntentPort {
@@ -206,6 +207,7 @@ struct ModelIntents: IntentPort {
     if model.takeStep() { throw RecordError(.other, operation: "discard", path: "intent") }
     model.state.withLock { $0.intents[identifier] = nil }
   }
+  func sweep() {}
 
   /// As with the file's lock: nobody holds what its writer let go of without closing it.
   private final class Open: OpenIntent {

@@ -90,6 +90,32 @@ import Testing
     #expect(String(decoding: try folder.read("\(place)/\(first).json"), as: UTF8.self) == text)
   }
 
+  @Test func `what killed writers left is swept away, and nothing else`() throws {
+    try files.update(first) { $0 = record(first) }
+    let left = [".\(first).json.4711.3123456789", "\(second).lock"]
+    let held = [".\(second).json.4712.1", "\(first).lock"]
+    let foreign = [".\(first).json.swp", ".notes.1.2", "notes.lock"]
+    for name in left + held + foreign { try folder.write("\(place)/\(name)", "{") }
+    let holders = held.map { unsafe open("\(folder.path)/\(place)/\($0)", O_RDONLY | O_CLOEXEC) }
+    defer { for holder in holders { close(holder) } }
+    for holder in holders { try #require(flock(holder, LOCK_EX | LOCK_NB) == 0) }
+    files.sweep()
+    #expect(try folder.names(in: place) == (held + foreign + ["\(first).json"]).sorted())
+    #expect(try files.records() == [record(first)])
+  }
+
+  @Test func `writers and sweeps do not disturb each other`() async throws {
+    let (files, uuids) = (self.files, (1...4).map(Sample.uuid))
+    try await concurrently(8) { index in
+      for round in 0..<40 {
+        if index >= 4 { files.sweep(); continue }
+        try files.update(uuids[index]) { $0 = OwnershipRecord(uuid: uuids[index], name: "\(round)", devices: []) }
+      }
+    }
+    #expect(try files.records().map(\.name) == Array(repeating: "39", count: 4))
+    #expect(try folder.names(in: place) == uuids.map { "\($0).json" }.sorted())
+  }
+
   @Test func `a record under another's name is damaged`() throws {
     try files.update(first) { $0 = record(first) }
     try folder.write("\(place)/\(second).json", try folder.read("\(place)/\(first).json"))
@@ -151,6 +177,14 @@ import Testing
     try files.discard(identifier: intent.identifier)
     try files.discard(identifier: intent.identifier)
     #expect(try files.intents() == [])
+  }
+
+  @Test func `a sweep takes what has no name yet, and no intent`() throws {
+    try folder.write("run/berth/intents/.\(intent.identifier).json.4711.1", "{")
+    let open = try files.open(intent)
+    files.sweep()
+    #expect(try folder.names(in: "run/berth/intents") == ["\(intent.identifier).json"])
+    try open.close()
   }
 
   @Test func `a damaged intent is named`() throws {

@@ -6,6 +6,10 @@ package protocol OwnershipPort: Sendable {
   ///
   /// `change` gets nil where there is no record, and leaves nil to remove it. Nothing is written where nothing changed.
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError)
+  /// Removes what killed processes left that says nothing: files that had not got their names, locks that nobody holds.
+  ///
+  /// What cannot be removed stays for the next time: nothing is read from it.
+  func sweep()
 }
 
 /// An intent that is on disk, and whose file this process keeps locked.
@@ -22,6 +26,8 @@ package protocol IntentPort: Sendable {
   func intents() throws(RecordError) -> [Intent]
   /// Removes what a dead process left, once its outcome is known.
   func discard(identifier: String) throws(RecordError)
+  /// Removes the files of killed processes that had not got their names; what cannot be removed stays for the next time.
+  func sweep()
 }
 
 /// A failure of Berth's own files.

@@ -86,6 +86,7 @@ struct FaultyOwnership: OwnershipPort {
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
     try line.pass(.record, lost: (), mine) { () throws(RecordError) in try inner.update(domain, change) }
   }
+  func sweep() { inner.sweep() }
 }
 
 struct FaultyIntents: IntentPort {
@@ -107,6 +108,7 @@ struct FaultyIntents: IntentPort {
       try inner.discard(identifier: identifier)
     }
   }
+  func sweep() { inner.sweep() }
 }
 
 private struct FaultyIntent: OpenIntent {

@@ -1,0 +1,61 @@
+import FoundationEssentials
+
+/// A call by which a program changed what others can see, as the preloaded library BerthCut notes it.
+package struct VisibleCall: Sendable, CustomStringConvertible {
+  /// From 1, in the order in which a program makes them.
+  package var number: Int
+  package var name: String
+  /// Whether another process has a whole request by it, and will answer.
+  package var endsMessage: Bool
+  /// The path, or the beginning of what is written.
+  package var what: String
+
+  package var description: String { "call \(number), \(name) \(what.prefix(100))" }
+
+  init?(_ line: Substring) {
+    let fields = line.split(separator: "\t", maxSplits: 3, omittingEmptySubsequences: false)
+    guard fields.count == 4, let number = Int(fields[0]) else { return nil }
+    self.number = number
+    name = String(fields[1])
+    endsMessage = fields[2] == "+"
+    what = String(fields[3])
+  }
+}
+
+/// Where a program is ended by SIGKILL.
+package struct CutPoint: Sendable, CustomStringConvertible {
+  package var call: VisibleCall
+  /// Right after the call, with the answer unread; otherwise before it.
+  package var isAfter: Bool
+
+  package var description: String { "\(isAfter ? "after" : "before") \(call)" }
+
+  /// Every point that can make a difference: before each call, and after each that another process will answer. Between
+  /// other calls nothing happens that anybody sees.
+  package static func all(of calls: [VisibleCall]) -> [CutPoint] {
+    calls.flatMap { call in
+      [CutPoint(call: call, isAfter: false)] + (call.endsMessage ? [CutPoint(call: call, isAfter: true)] : [])
+    }
+  }
+}
+
+extension TestHost {
+  /// Runs `berth` on this sandbox, and kills it where `cut` says, if it comes so far; the calls that it began, in order.
+  package func berth(
+    _ words: [String], cutAt cut: CutPoint?
+  ) async throws -> (result: Command.Result, calls: [VisibleCall]) {
+    let log = "calls"
+    try folder.write(log, "")
+    var environment = ["LD_PRELOAD": try builtLibrary("libBerthCut.so"), "BERTH_CUT_LOG": "\(folder.path)/\(log)"]
+    if let cut { environment["BERTH_CUT_AT"] = "\(cut.call.number)\(cut.isAfter ? "+" : "")" }
+    let result = try await berth(words, environment: environment)
+    let lines = String(decoding: try folder.read(log), as: UTF8.self).split(separator: "\n")
+    let calls = try lines.map { line in
+      guard var call = VisibleCall(line) else { throw Command.Failure(description: "not a call: \(line)") }
+      // Where the sandbox is differs from run to run.
+      if call.what.hasPrefix(directory) { call.what = "…" + call.what.dropFirst(directory.count) }
+      return call
+    }
+    return (result, calls.sorted { $0.number < $1.number })
+  }
+}
