@@ -46,7 +46,7 @@ extension TestHost {
   ) async throws -> (result: Command.Result, calls: [VisibleCall]) {
     let log = "calls"
     try folder.write(log, "")
-    var environment = ["LD_PRELOAD": try builtLibrary("libBerthCut.so"), "BERTH_CUT_LOG": "\(folder.path)/\(log)"]
+    var environment = ["LD_PRELOAD": try builtFile("libBerthCut.so"), "BERTH_CUT_LOG": "\(folder.path)/\(log)"]
     if let cut { environment["BERTH_CUT_AT"] = "\(cut.call.number)\(cut.isAfter ? "+" : "")" }
     let result = try await berth(words, environment: environment)
     let lines = String(decoding: try folder.read(log), as: UTF8.self).split(separator: "\n")
