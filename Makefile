@@ -49,8 +49,8 @@ format: ## Format the sources in place
 bench: release ## Measure, into .build/bench.json
 	.build/release/berth-bench --json .build/bench.json
 
-soak: build ## Run the long versions of the tests, and the fuzzers, into .build/soak.json
-	@.ci/soak
+soak: deps ## Run the long versions of the tests, and the fuzzers, into .build/soak.json; hours
+	@.ci/soak $(SOAK_OPTIONS)
 
 sanitize: build ## Run the tests under the thread sanitizer
 	@.ci/sanitize

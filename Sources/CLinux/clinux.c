@@ -1,20 +1,21 @@
 #include "clinux.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
 
 static int interrupt_descriptor = -1;
-static volatile sig_atomic_t interrupted;
+/* Set on whatever thread the signal comes to, and read on others. */
+static atomic_bool interrupted;
 
 static void interrupt(int number)
 {
     int saved = errno;
-    if (interrupted) {
+    if (atomic_exchange(&interrupted, true)) {
         signal(number, SIG_DFL);
         raise(number);
     }
-    interrupted = 1;
     uint64_t one = 1;
     ssize_t written = write(interrupt_descriptor, &one, sizeof one);
     (void)written;
@@ -35,5 +36,5 @@ int berth_take_interrupts(void)
 
 bool berth_is_interrupted(void)
 {
-    return interrupted != 0;
+    return interrupted;
 }

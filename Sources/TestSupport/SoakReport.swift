@@ -2,10 +2,12 @@ import Glibc
 
 /// How long the concurrency tests go on, and where their figures go.
 ///
-/// `make soak` sets `BERTH_ROUNDS` and collects the figures from the file that `BERTH_SOAK_REPORT` names.
+/// `make soak` sets `BERTH_ROUNDS` and `BERTH_RACES`, and collects the figures from the file that `BERTH_SOAK_REPORT` names.
 package enum SoakReport {
-  /// The rounds of each kind of race.
+  /// How far goes what could go on for ever.
   package static let rounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 2
+  /// The races of processes on each xenstored.
+  package static let races = environment("BERTH_RACES").flatMap { Int($0) } ?? 2
   /// The rounds of a race in which each takes as long as another toolstack may wait.
   package static let longRounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 1
 

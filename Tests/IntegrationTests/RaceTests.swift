@@ -16,7 +16,9 @@ struct Races {
       }
       let none = try host.manifest(["net": []], policy: "{prune: owned}", name: "none.yaml")
       var lost = 0
-      for round in 0..<SoakReport.rounds {
+      // One that makes conflicts up is oxenstored once more.
+      let races = store == .failing ? min(SoakReport.races, SoakReport.rounds) : SoakReport.races
+      for round in 0..<races {
         try await host.change("start-domain", "net")
         let results = try await Self.all(
           manifests.map { manifest in
@@ -34,7 +36,7 @@ struct Races {
         try await host.change("destroy", "net")
       }
       let name = store == .c ? "races_c" : store == .ox ? "races_ox" : "races_eagain"
-      try SoakReport.add(KeyValuePairs(dictionaryLiteral: (name, SoakReport.rounds), ("lost_berth", lost)))
+      try SoakReport.add(KeyValuePairs(dictionaryLiteral: (name, races), ("lost_berth", lost)))
     }
   }
 
