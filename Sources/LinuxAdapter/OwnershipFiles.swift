@@ -21,8 +21,9 @@ package struct OwnershipFiles: OwnershipPort {
     var uuid: DomainUUID
     var name: String
     var devices: [PCIAddress]
-    /// Absent in files that know of none.
+    /// This and the next are absent in files that know of none.
     var exports: [ExportRecord]?
+    var emulations: [EmulationRecord]?
     var goneSince: Int64?
   }
 
@@ -99,13 +100,14 @@ package struct OwnershipFiles: OwnershipPort {
     guard document.uuid == domain else { throw RecordError(.damaged, operation: "read", path: path) }
     return OwnershipRecord(
       uuid: document.uuid, name: document.name, devices: document.devices, exports: document.exports ?? [],
-      goneSince: document.goneSince)
+      emulations: document.emulations ?? [], goneSince: document.goneSince)
   }
 
   private func encode(_ record: OwnershipRecord) throws(SystemFailure) -> [UInt8] {
     try encodeRecord(
       Document(
         version: Self.version, uuid: record.uuid, name: record.name, devices: record.devices,
-        exports: record.exports.isEmpty ? nil : record.exports, goneSince: record.goneSince))
+        exports: record.exports.isEmpty ? nil : record.exports,
+        emulations: record.emulations.isEmpty ? nil : record.emulations, goneSince: record.goneSince))
   }
 }

@@ -77,6 +77,8 @@ struct DomainView {
   var isAlive: Bool
   var backEnd: BackEnd
   var claims: [PCIAddress: DomainID]
+  /// The nodes that are there, of the bus and of claims.
+  private var present: Set<StorePath> = []
 
   init(
     of key: DomainKey, _ route: DeviceRoute, claimsOn devices: [PCIAddress], kernelObject: Bool?,
@@ -93,14 +95,28 @@ struct DomainView {
     // Part of the ground, though a PV guest's type never changes: a new domain of this number might be another kind.
     _ = try access.read(StorePath.toolstack(key.id).child("type"))
     let reader = BusReader(domain: route.busDomain(of: key.id), hasFrontEndDriver: route.hasFrontEndDriver)
+    var present: Set<StorePath> = []
     backEnd = try reader.read(kernelObject: kernelObject) { (path) throws(StoreError) in
-      try access.read(path)
+      let text = try access.read(path)
+      if text != nil { present.insert(path) }
+      return text
     }
+    self.present = present
     claims = [:]
     for device in devices {
-      if let claimant = try access.read(.claim(device)).flatMap({ decimal($0) }) {
-        claims[device] = DomainID(UInt32(claimant))
-      }
+      guard let text = try access.read(.claim(device)) else { continue }
+      self.present.insert(.claim(device))
+      if let claimant = decimal(text) { claims[device] = DomainID(UInt32(claimant)) }
+    }
+  }
+
+  /// Reads back, in the transaction that made them, the writes over a node that was there.
+  ///
+  /// Where one of those is lost, the old value stands, and nobody who looks later sees anything wrong: a bus at 4 with an
+  /// entry marked for removal looks as if the guest had let go. A node that is missing or left over is seen.
+  func prove(_ edits: [StoreEdit], in access: borrowing any StoreAccess & ~Copyable) throws(StoreError) {
+    for case .write(let path, let value) in edits where present.contains(path) {
+      guard try access.read(path) == value else { throw StoreError(.other, operation: "write", path: path.text) }
     }
   }
 }

@@ -27,7 +27,11 @@ extension DomainWorker {
 
     let log = host.tree.listenForExports(sinceBoot: false)
     let published: Published
-    do throws(Stop) { published = try publish(held) } catch {
+    do throws(Stop) {
+      // On disk before the bus lists it: what QEMU was never asked for it is not asked to take away.
+      if route.deviceModel == .traditional { try note(.gone, of: held.filter(\.isAssignedHere).map(\.step.device)) }
+      published = try publish(held)
+    } catch {
       if error.isLockBusy {
         // Nothing was written yet; the devices alone go back.
         release(held)
@@ -118,7 +122,7 @@ extension DomainWorker {
           continue
         }
         let bus = try look().backEnd
-        guard route.hasFrontEndDriver, !isRebuilt, bus.hasGoneUnnoticed else {
+        guard !isRebuilt, bus.hasGoneUnnoticed, route.hasFrontEndDriver || bus.frontEndState.isAbsent else {
           return try giveUp(held, intent: intent)
         }
         isRebuilt = true
@@ -143,74 +147,6 @@ extension DomainWorker {
       }
     }
     if kicked == true { noteRound() }
-  }
-
-  /// Of devices that are on the bus and that QEMU was asked to show.
-  private func concludeShown(_ held: [Held], _ bus: BackEnd, _ shown: Shown, intent: HeldIntent) throws(Stop) {
-    try recordPlaces(shown.places, of: held)
-    try concludeTaken(held.filter { shown.places[$0.step.device] != nil }, bus, at: shown.places)
-    let refused = held.filter { shown.refused[$0.step.device] != nil && shown.places[$0.step.device] == nil }
-    let rest = held.filter { shown.refused[$0.step.device] == nil && shown.places[$0.step.device] == nil }
-    conclude(
-      rest.map(\.step), .unknown,
-      (shown.open ?? "QEMU took it and does not show it") + "; left as it is, the next apply takes it up")
-    var isOpen = !rest.isEmpty
-    if !refused.isEmpty, try !takeOut(refused, shown.refused) { isOpen = true }
-    if isOpen { intent.leave() } else { try finish(intent) }
-  }
-
-  /// Takes devices that QEMU refused off the bus again: the guest never had them. False where that did not end.
-  private func takeOut(_ held: [Held], _ words: [PCIAddress: String]) throws(Stop) -> Bool {
-    // What was on the bus before this run stays there.
-    let ours = held.filter(\.isAssignedHere)
-    let isOut = try clearBus(of: Set(ours.map(\.step.device)))
-    if isOut {
-      release(ours)
-      try unmark(Set(ours.map(\.step.device)))
-      try forget(ours.map(\.step))
-    }
-    for held in held {
-      conclude(
-        [held.step], .failed, "QEMU refused it: \(words[held.step.device] ?? "")",
-        isUndone: isOut && held.isAssignedHere)
-    }
-    return isOut
-  }
-
-  private func concludeTaken(
-    _ held: [Held], _ bus: BackEnd, at places: [PCIAddress: EmulatedDevice]
-  ) throws(Stop) {
-    try recordExports(held.compactMap { bus.entry(for: $0.step.device) })
-    for held in held {
-      let entry = bus.entry(for: held.step.device)
-      outcome.steps.append(
-        StepOutcome(
-          device: held.step.device, action: held.step.action, result: .done, evidence: bus.evidence(for: entry),
-          virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress,
-          isRequired: held.step.isRequired))
-    }
-  }
-
-  /// Devices that another toolstack took out of the domain while this run waited for it.
-  private func concludeDetached(_ held: [Held]) throws(Stop) {
-    holding.subtract(held.map(\.step.device))
-    try forget(held.map(\.step))
-    conclude(held.map(\.step), .failed, "another toolstack detached it meanwhile")
-  }
-
-  /// A domain that has never run proves nothing yet but that the entries stand; false where one does not: then nothing but
-  /// the intent tells whose the device is.
-  private func concludeCold(_ held: [Held]) throws(Stop) -> Bool {
-    let bus = try look().backEnd
-    for held in held {
-      let entry = bus.entry(for: held.step.device)
-      outcome.steps.append(
-        StepOutcome(
-          device: held.step.device, action: held.step.action, result: entry == nil ? .failed : .done,
-          detail: entry == nil ? "the entry is not there" : nil, evidence: bus.evidence(for: entry),
-          virtualAddress: entry?.virtualAddress, isRequired: held.step.isRequired))
-    }
-    return held.allSatisfy { bus.entry(for: $0.step.device) != nil }
   }
 
   // MARK: When it does not end well
@@ -298,8 +234,10 @@ extension DomainWorker {
 
 extension BackEnd {
   /// Made anew under one that had it before, and a whole wait has passed: exported, with a guest that missed that an
-  /// earlier bus went and this one came; or made while pciback still held the earlier one, which it then goes on holding.
-  fileprivate var hasGoneUnnoticed: Bool {
+  /// earlier bus went and this one came; or made while pciback still held the earlier one, which it then goes on holding;
+  /// or made without the front end's state, which no guest notices at all.
+  var hasGoneUnnoticed: Bool {
+    if frontEndState.isAbsent { return state.state == .initialising }
     guard frontEndState.state == .initialising else { return false }
     return state.state == .initialised || state.state == .initialising && hasKernelObject == true
   }

@@ -135,6 +135,11 @@ extension DomainWorker {
         return ((), BackEnd.creation(for: busID, named: busName, of: fresh))
       }
     }
+    // Those that stay are nobody's step: what became of their bus is told here or nowhere.
+    let bus = try look().backEnd
+    guard bus.awaitsGuest, fresh.compactMap(\.device).allSatisfy({ bus.entry(for: $0) != nil }) else {
+      throw .failed(.store(StoreError(.other, operation: "write", path: StorePath.backEnd(busID).text)))
+    }
     return .released
   }
 
@@ -256,7 +261,7 @@ extension DomainWorker {
     }
     let left = try unmark(Set(returned.map(\.device)))
     let undeleted = returned.filter { left.contains($0.device) }
-    conclude(undeleted, .unknown, "given back, and its entry is still there; the next apply deletes it")
+    conclude(undeleted, .unknown, "given back, and its entry or its claim is still there; the next apply ends it")
     returned.removeAll { left.contains($0.device) }
     // A device that is attached again at once stays on record.
     try forget(returned.filter { $0.action != .reattach })

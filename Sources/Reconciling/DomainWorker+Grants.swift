@@ -109,7 +109,7 @@ extension DomainWorker {
 
   private func assign(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
     do throws(HypervisorError) {
-      try host.hypervisor.assign(device, to: key.id, relaxed: relaxed)
+      try assignProven(device, relaxed: relaxed)
       return .assigned
     } catch {
       switch error.code {
@@ -126,6 +126,17 @@ extension DomainWorker {
     }
   }
 
+  /// Assigns a device, and asks Xen whether it is free still: without its owner's IOMMU context it does not work.
+  private func assignProven(_ device: PCIAddress, relaxed: Bool) throws(HypervisorError) {
+    try host.hypervisor.assign(device, to: key.id, relaxed: relaxed)
+    let isFree: Bool
+    // Where Xen cannot be asked its first word counts: what it has assigned must be given back if the rest fails, too.
+    do throws(HypervisorError) { isFree = try host.hypervisor.probe(device, for: nil) == .free } catch {
+      isFree = false
+    }
+    if isFree { throw HypervisorError(.other, operation: "assign") }
+  }
+
   /// Who has a device that Xen says some guest has.
   private enum Holder {
     case here, elsewhere
@@ -139,7 +150,7 @@ extension DomainWorker {
   private func takeOver(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
     do throws(HypervisorError) {
       try host.hypervisor.deassign(device, from: key.id)
-      try host.hypervisor.assign(device, to: key.id, relaxed: relaxed)
+      try assignProven(device, relaxed: relaxed)
       return .assigned
     } catch {
       guard error.code == .notOwner || error.code == .busy else { throw .hypervisor(error) }
@@ -245,9 +256,14 @@ extension DomainWorker {
       failure = failure ?? .tree(error)
     }
     attempt { () throws(HypervisorError) in
-      do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
-        // ENODEV: the domain does not own it, which is what was wanted.
-        guard error.code == .notOwner else { throw error }
+      // Again where Xen still says that some guest has it: this one, or another that took it at once. Xen tells them apart.
+      for _ in 0..<2 {
+        do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
+          // ENODEV: the domain does not own it, which is what was wanted.
+          guard error.code == .notOwner else { throw error }
+          return
+        }
+        guard try host.hypervisor.probe(device, for: nil) == .takenOrUnknown else { return }
       }
     }
     if let failure { throw failure }

@@ -31,12 +31,13 @@ extension DomainWorker {
 
   /// Removes claims and saved entries of devices that the bus does not list and Xen has given back.
   ///
-  /// Another domain's claim is never touched: what is removed was read in the same transaction. Tells what the bus
-  /// lists.
+  /// Another domain's claim is never touched: what is removed was read in the same transaction. Tells of which devices
+  /// something is left: those that the bus lists, and those whose claim still names the domain, since whoever looks at a
+  /// claim alone takes it for another toolstack's that has just begun.
   @discardableResult
   func unmark(_ devices: Set<PCIAddress>) throws(Stop) -> Set<PCIAddress> {
     guard !devices.isEmpty else { return [] }
-    return try locked { (userdata) throws(HostError) -> Set<PCIAddress> in
+    let listed = try locked { (userdata) throws(HostError) -> Set<PCIAddress> in
       let listed = try transact(claimsOn: devices.sorted()) { view -> (Set<PCIAddress>, [StoreEdit]) in
         let listed = Set(view.backEnd.entries.compactMap(\.device))
         let stale = devices.subtracting(listed).filter { view.claims[$0] == key.id }
@@ -49,6 +50,9 @@ extension DomainWorker {
       try save(kept, over: saved, userdata)
       return listed
     }
+    var left = listed
+    for device in devices where try read(.claim(device)) == key.id.description { left.insert(device) }
+    return left
   }
 
   /// Makes removals that somebody left half done this run's to finish: the guest let these devices go when the round in
@@ -64,6 +68,7 @@ extension DomainWorker {
     guard !steps.isEmpty else { return }
     let devices = Set(steps.map(\.device))
     try record { $0.subtract(devices) }
+    if route.deviceModel == .traditional { try note(nil, of: devices.sorted()) }
   }
 
   func describe(_ stop: Stop) -> String {

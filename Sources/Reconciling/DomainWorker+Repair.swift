@@ -46,6 +46,16 @@ extension DomainWorker {
     for (step, result) in zip(steps, results) { conclude([step], result) }
   }
 
+  /// Writes the claims that listed devices lack: another toolstack's failing attach takes away whatever claim there is.
+  func renewClaims(_ steps: [PlannedStep]) throws(Stop) {
+    var unclaimed: [PlannedStep] = []
+    for var step in steps where try read(.claim(step.device)) == nil {
+      (step.action, step.reason) = (.repair, .claimMissing)
+      unclaimed.append(step)
+    }
+    try repair(unclaimed)
+  }
+
   /// Records devices that are there already as Berth's own.
   func adopt(_ steps: [PlannedStep]) throws(Stop) {
     guard !steps.isEmpty else { return }

@@ -20,13 +20,18 @@ extension DomainWorker {
     var shown = Shown()
     for held in held {
       let device = held.step.device
+      try readOwnAnswer()
+      // A device that this run assigned is on the bus since: QEMU cannot have it from an earlier one.
+      if !held.isAssignedHere, let known = try fate(of: device), known.fate == .shown {
+        shown.places[device] = Self.place(of: known)
+        continue
+      }
       let options = held.step.after ?? DeviceOptions()
       let place = options.virtualSlot.map { "@" + hex(UInt64($0) << 3, 2) } ?? ""
-      let parameter =
-        "\(device)\(place),msitranslate=\(options.msiTranslate ? 1 : 0),power_mgmt=\(options.powerManagement ? 1 : 0)"
-      switch try command("pci-ins", parameter, of: device, answers: [.inserted, .insertFailed]) {
-      case .said(.inserted, let text): shown.places[device] = Self.place(of: device, in: text)
-      case .said: shown.refused[device] = "qemu-traditional refused \(parameter)"
+      switch try insert(device, place, options) {
+      case .said(.inserted, let text):
+        shown.places[device] = Self.place(of: EmulationRecord(device, in: busID, .shown, at: text))
+      case .said: shown.refused[device] = "qemu-traditional refused \(device)\(place)"
       case .silent(let text):
         shown.open = text
         return shown
@@ -42,7 +47,16 @@ extension DomainWorker {
     var gone = steps.filter { !listed.contains($0.device) }
     let steps = steps.filter { listed.contains($0.device) }
     for (number, step) in steps.enumerated() {
-      switch try command("pci-rem", "\(step.device)", of: step.device, answers: [.removed]) {
+      let device = step.device
+      try readOwnAnswer()
+      let known = try fate(of: device)?.fate
+      if known == .gone {
+        gone.append(step)
+        continue
+      }
+      // It answers for a device that it was asked for in vain once it has it, or has refused it.
+      if known == .asked { _ = try insert(device, "", step.before ?? DeviceOptions()) }
+      switch try command("pci-rem", "\(device)", of: device, answers: [.removed]) {
       case .said: gone.append(step)
       case .silent(let text):
         conclude(Array(steps[number...]), .unknown, "\(text); the next apply takes it up")
@@ -50,6 +64,14 @@ extension DomainWorker {
       }
     }
     return gone
+  }
+
+  private func insert(_ device: PCIAddress, _ place: String, _ options: DeviceOptions) throws(Stop) -> Reply {
+    let before = try fate(of: device)
+    try note(.asked, of: device)
+    let parameter =
+      "\(device)\(place),msitranslate=\(options.msiTranslate ? 1 : 0),power_mgmt=\(options.powerManagement ? 1 : 0)"
+    return try command("pci-ins", parameter, of: device, before: before, answers: [.inserted, .insertFailed])
   }
 
   private enum Reply {
@@ -63,23 +85,24 @@ extension DomainWorker {
   /// libxl has no lock for these nodes. That nobody else's command is under way is read in the transaction that gives
   /// this one, so of two toolstacks that follow this rule one waits.
   private func command(
-    _ command: String, _ parameter: String, of device: PCIAddress, answers: [Word]
+    _ command: String, _ parameter: String, of device: PCIAddress, before: EmulationRecord? = nil, answers: [Word]
   ) throws(Stop) -> Reply {
     let state = nodes.child("state")
     let deadline = ContinuousClock.now + options.waitTimeout
-    let isAskedBefore = answers.contains(.removed) ? try removalsOfDeadRuns().contains(device) : false
     while try !give(command, parameter) {
-      // A run of Berth asked for this, and ended before the guest had let go: nobody else waits for the answer.
-      if isAskedBefore, try isAnswer(.removed, to: device), try readOldAnswer() == .removed {
-        return .said(.removed, nil)
-      }
       let outcome = try waitForState(until: deadline) { $0 == Word.running.rawValue ? () : nil }
       if case .satisfied = outcome { continue }
       // Nobody reads an answer this long after it was given: whoever asked is gone. It may be the answer to this.
-      guard case .timedOut = outcome, let word = try readOldAnswer() else {
+      guard case .timedOut = outcome, let word = try answer() else {
         return .silent("qemu-traditional is not ready: its state is \(try said(state))")
       }
-      if word == .removed, answers.contains(word), try isParameter(device) { return .said(word, nil) }
+      guard word == .removed, answers.contains(word), try isParameter(device) else {
+        try acknowledge(word)
+        continue
+      }
+      try note(.gone, of: device)
+      try acknowledge(word)
+      return .said(word, nil)
     }
     let outcome = try waitForState(until: ContinuousClock.now + options.waitTimeout) { text in
       text.flatMap(Word.init).flatMap { answers.contains($0) ? $0 : nil }
@@ -88,6 +111,13 @@ extension DomainWorker {
       return .silent("qemu-traditional did not answer \(command) in time: its state is \(try said(state))")
     }
     let text = try read(nodes.child("parameter"))
+    // On disk before the answer goes: whoever finds neither knows that there was none.
+    switch word {
+    case .inserted: try note(.shown, of: device, at: text)
+    case .removed: try note(.gone, of: device)
+    // It refuses what it has, too: a refusal tells nothing that was not known before.
+    case .insertFailed, .running: try note(before?.fate, of: device)
+    }
     try acknowledge(word)
     return .said(word, text)
   }
@@ -116,21 +146,30 @@ extension DomainWorker {
     }
   }
 
-  /// Whether this answer stands there, and to a command about this device.
-  private func isAnswer(_ word: Word, to device: PCIAddress) throws(Stop) -> Bool {
-    guard try read(nodes.child("state")) == word.rawValue else { return false }
-    return try isParameter(device)
-  }
-
   private func isParameter(_ device: PCIAddress) throws(Stop) -> Bool {
-    try read(nodes.child("parameter")) == device.description
+    try read(nodes.child("parameter")).map { $0.prefix { $0 != "," && $0 != "@" } == device.description } ?? false
   }
 
-  /// Reads an answer that nobody waits for any more, and says so; nil where there is none.
-  private func readOldAnswer() throws(Stop) -> Word? {
+  /// The answer that stands there; nil where there is none.
+  private func answer() throws(Stop) -> Word? {
     guard let word = try read(nodes.child("state")).flatMap(Word.init), word != .running else { return nil }
-    try acknowledge(word)
     return word
+  }
+
+  /// Reads the answer to what a run of Berth asked that has ended since: nobody else waits for it.
+  private func readOwnAnswer() throws(Stop) {
+    guard let word = try answer() else { return }
+    for device in try devicesOfDeadRuns().sorted() {
+      switch word {
+      case .removed where try isParameter(device): try note(.gone, of: device)
+      case .insertFailed where try isParameter(device): break
+      // Its parameter tells the place, so that it is the answer to the one question that is open.
+      case .inserted where try fate(of: device)?.fate == .asked:
+        try note(.shown, of: device, at: try read(nodes.child("parameter")))
+      default: continue
+      }
+      return try acknowledge(word)
+    }
   }
 
   private func acknowledge(_ word: Word) throws(Stop) {
@@ -153,9 +192,7 @@ extension DomainWorker {
     try read(path).map { "\"\(String(decoding: $0.utf8.prefix(64), as: UTF8.self))\"" } ?? "absent"
   }
 
-  /// `0x20`: slot and function, in the parameter node after an insertion. Where that is not so, the place is unknown.
-  private static func place(of device: PCIAddress, in text: String?) -> EmulatedDevice {
-    let number = text.flatMap { $0.hasPrefix("0x") ? hexadecimal($0.dropFirst(2), digits: 1...2) : nil } ?? 0
-    return EmulatedDevice(name: DeviceModelName(device), slot: UInt8(number >> 3), function: UInt8(number & 7))
+  private static func place(of known: EmulationRecord) -> EmulatedDevice {
+    EmulatedDevice(name: DeviceModelName(known.device), slot: known.place >> 3, function: known.place & 7)
   }
 }

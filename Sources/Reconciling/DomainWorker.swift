@@ -136,6 +136,7 @@ final class DomainWorker {
         let (decision, edits) = decide(view)
         guard !edits.isEmpty else { return .abort(decision) }
         for edit in edits { try edit.apply(to: access) }
+        try view.prove(edits, in: access)
         return .commit(decision)
       }
     }

@@ -129,6 +129,7 @@ extension ModelHost {
       qemu.pending = []
     }
   }
+  func letsGo(_ number: UInt32) -> Bool { state.withLock { $0.deviceModels[DomainID(number)]?.guestLetsGo == true } }
   package func setRefusals(_ number: UInt32, _ texts: [String]) { changeDeviceModel(number) { $0.refusals = texts } }
   package func setDeviceModelRunning(_ number: UInt32, _ isRunning: Bool) {
     changeDeviceModel(number) { $0.isRunning = isRunning }

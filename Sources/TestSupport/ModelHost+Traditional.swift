@@ -16,8 +16,9 @@ extension ModelHost {
           let parameter = store[nodes + "/parameter"],
           let device = PCIAddress(parameter.prefix { $0 != "," && $0 != "@" })
         else { return false }
-        store[nodes + "/command"] = nil
         let name = DeviceModelName(device).description
+        if command != "pci-ins", !letsGo(number) { return false }
+        store[nodes + "/command"] = nil
         if command == "pci-ins" {
           let hasIt = emulated(number).contains(name)
           if !hasIt {

@@ -52,6 +52,17 @@ import Testing
         """)
   }
 
+  @Test func `what qemu-traditional said is kept, and a file without it can be read`() throws {
+    let device = try #require(PCIAddress("0000:03:00.0"))
+    var with = record(first, ["0000:03:00.0"])
+    with.emulations = [EmulationRecord(device: device, domain: DomainID(7), fate: .shown, place: 0x20)]
+    try files.update(first) { [with] in $0 = with }
+    #expect(try files.records() == [with])
+    try files.update(first) { $0?.emulations = [] }
+    #expect(try !folder.read("\(place)/\(first).json").contains(Array("emulations".utf8)))
+    #expect(try files.records() == [record(first, ["0000:03:00.0"])])
+  }
+
   @Test func `nothing is written where nothing changed`() throws {
     try files.update(first) { _ in }
     #expect(throws: (any Error).self) { try folder.names(in: "var") }

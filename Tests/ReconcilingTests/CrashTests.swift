@@ -62,7 +62,7 @@ import Testing
           testDescription: name, before: ["net": [one, two]], killed: ["net": [one]], after: ["net": after],
           isCold: true))
     }
-    let others = [Change.Kind.deviceModel, .stubDomain].flatMap { kind in
+    let others = [Change.Kind.deviceModel, .stubDomain, .traditional].flatMap { kind in
       changes.map { change in
         var other = change
         other.kind = kind

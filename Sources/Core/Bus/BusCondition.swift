@@ -85,4 +85,10 @@ extension BackEnd {
   }
 
   private var marked: Set<PCIAddress> { Set(entries.filter { $0.state.state == .closing }.compactMap(\.device)) }
+
+  /// Whether nothing keeps a guest that has never run from finding the bus when it does.
+  package var awaitsGuest: Bool { !isDamaged && !(condition == .connecting && frontEndState.isAbsent) }
+
+  /// Whether it is as no toolstack leaves it.
+  package var isDamaged: Bool { if case .corrupt = condition { true } else { false } }
 }

@@ -70,7 +70,9 @@ extension Planner {
 
   /// Whether the guest has the device, or, where it never ran, will find it.
   private func isTaken(_ entry: BackEndEntry, in domain: Guest) -> Bool {
-    if domain.lifecycle == .cold, domain.route == .frontEnd { return entry.state.state != .closing }
+    if domain.lifecycle == .cold, domain.route == .frontEnd {
+      return entry.state.state != .closing && domain.backEnd?.awaitsGuest == true
+    }
     switch domain.condition {
     case .connected?, .halfRemoved?, .holding?: return entry.isExported
     // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
