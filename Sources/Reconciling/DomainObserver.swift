@@ -75,8 +75,11 @@ struct DomainObserver {
     let reader = BusReader(domain: domain, hasFrontEndDriver: hasFrontEndDriver)
     return try asHostError { () throws(StoreError) in
       guard let listing = try store.list(.backEnd(domain)), !listing.isEmpty else {
-        return object
-          ? BackEnd(domain: domain, hasFrontEndDriver: hasFrontEndDriver, hasKernelObject: true) : nil
+        // One end may be there still: the kernel's object, or the guest's directory, which nobody serves then.
+        let front = StateNode(try store.read(StorePath.frontEnd(domain).child("state")))
+        guard object || !front.isAbsent else { return nil }
+        return BackEnd(
+          domain: domain, frontEndState: front, hasFrontEndDriver: hasFrontEndDriver, hasKernelObject: object)
       }
       let seen = try reader.read(listing: listing, kernelObject: object) { (path) throws(StoreError) in
         try store.read(path)

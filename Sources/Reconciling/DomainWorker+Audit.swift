@@ -168,9 +168,9 @@ extension DomainWorker {
   }
 
   /// Gives a running guest the time to see that its front end is gone: nothing tells when it has.
-  func awaitGuestNotice() throws(Stop) {
+  func awaitGuestNotice(for time: Duration = .seconds(1)) throws(Stop) {
     guard mode == .hot, route.hasFrontEndDriver else { return }
-    _ = try wait(until: ContinuousClock.now + .seconds(1), watching: [.frontEnd(busID)]) {
+    _ = try wait(until: ContinuousClock.now + time, watching: [.frontEnd(busID)]) {
       () throws(Stop) -> Void? in nil
     }
   }

@@ -117,7 +117,8 @@ extension DomainWorker {
       }
     }
     guard isCleared == true else { return false }
-    try awaitGuestNotice()
+    // It loses devices that answer it no more, which takes its time: at its end it would close the bus that is new.
+    try awaitGuestNotice(for: options.waitTimeout)
     return true
   }
 

@@ -135,15 +135,28 @@ extension DomainWorker {
   /// Gets a round going again in which each end waits for the other; false where that is not so.
   ///
   /// Only after a whole wait in vain: until then pciback or the guest may be about to answer. First pciback is shown
-  /// the guest's answer once more; where that changes nothing, the guest is given pciback's.
+  /// the guest's answer once more; where that changes nothing, the guest is given pciback's, and then its own the same way.
   func unstickRound() throws(Stop) -> Bool {
     if try correct({ $0.lettingGuestConnect() }) { return true }
+    if try correct({ $0.endingAnsweredRound() }) { return true }
     guard try correctStuckRound({ $0.repeatingGuestAnswer() }) else { return false }
     let outcome = try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
       try self.look().backEnd.isRoundStuck ? nil : ()
     }
-    if case .timedOut = outcome { _ = try correctStuckRound { $0.givingPCIBackAnswer() } }
+    if case .timedOut = outcome, try correctStuckRound({ $0.givingPCIBackAnswer() }) { try endAnsweredRound() }
     return true
+  }
+
+  /// Ends a round whose answer this run gave in pciback's place, when the guest has acted on it.
+  private func endAnsweredRound() throws(Stop) {
+    let hasActed = try wait(until: ContinuousClock.now + options.waitTimeout) { () throws(Stop) -> Void? in
+      try self.look().backEnd.frontEndState.state == .reconfiguring ? nil : ()
+    }
+    guard case .satisfied = hasActed else { return }
+    let outcome = try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
+      try self.look().backEnd.endingAnsweredRound() == nil ? () : nil
+    }
+    if case .timedOut = outcome { _ = try correct { $0.endingAnsweredRound() } }
   }
 
   private func correctStuckRound(_ edits: (BackEnd) -> [StoreEdit]) throws(Stop) -> Bool {

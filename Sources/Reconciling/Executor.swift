@@ -181,9 +181,10 @@ extension DomainWorker {
     try closeEmptyBus()
   }
 
-  /// Those of the devices to reattach that this run has detached: nothing is concluded of them yet.
+  /// Those of the devices to reattach that this run has detached: nothing is concluded of their reattaching yet. What was
+  /// mended of them before is another matter.
   private func returned(_ steps: [PlannedStep]) -> [PlannedStep] {
-    steps.filter { step in !outcome.steps.contains { $0.device == step.device } }
+    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.action == step.action } }
   }
 
   /// The attaches of a domain that gets a moved device.

@@ -23,13 +23,20 @@ struct HostRepairs {
   /// Removes a back end or a claim, if its domain is still gone in the transaction that removes it.
   private func mend(_ drift: HostDrift) throws(HostError) -> String? {
     guard let domain = drift.domain else { return nil }
-    let known = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(domain) }
-    guard known == nil else { return nil }
     let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
     let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
-    return try asHostError { () throws(StoreError) in
+    // The home of a domain that was destroyed without its toolstack stays. Reading it here makes the commit fail where a
+    // domain of the same number is made after the hypervisor was asked.
+    var failure: HypervisorError?
+    let line = try asHostError { () throws(StoreError) in
       try store.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<String?> in
-        guard try access.read(StorePath.home(domain).child("vm")) == nil else { return .abort(nil) }
+        _ = try access.read(StorePath.home(domain).child("vm"))
+        do throws(HypervisorError) {
+          guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
+        } catch {
+          failure = error
+          return .abort(nil)
+        }
         switch (drift.kind, drift.device) {
         case (.leakedBackEnd, _):
           guard !object else { return .abort(nil) }
@@ -43,6 +50,8 @@ struct HostRepairs {
         }
       }
     }
+    if let failure { throw .hypervisor(failure) }
+    return line
   }
 
   private func keep(_ change: RecordChange) throws(HostError) {
@@ -65,10 +74,14 @@ struct HostRepairs {
   func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
     guard try !isInUse(device, by: uuid) else { return }
     var name: String?
+    var exports: [ExportRecord] = []
     try asHostError { () throws(RecordError) in
       try host.ownership.update(uuid) { record in
         name = record?.name
+        exports = record?.exports.filter { $0.device == device } ?? []
         record?.devices.removeAll { $0 == device }
+        // Its place in the guest is another device's by now, or will be.
+        record?.exports.removeAll { $0.device == device }
         if record?.devices.isEmpty == true { record = nil }
       }
     }
@@ -77,6 +90,7 @@ struct HostRepairs {
       try host.ownership.update(uuid) { record in
         var mended = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
         mended.devices = Set(mended.devices).union([device]).sorted()
+        if !mended.exports.contains(where: { $0.device == device }) { mended.exports += exports }
         record = mended
       }
     }

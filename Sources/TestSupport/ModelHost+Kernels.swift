@@ -65,10 +65,14 @@ extension ModelHost {
       }
       return hasWanted(domain, store) && exportAll(domain, store, onlyWanted: true)
     case (7, 7?):
+      guard holdsAllMarked(domain, store) else { return false }
       guard removeMarked(domain, store), exportAll(domain, store, onlyWanted: true) else { return true }
       store[back.child("state").text] = "8"
+      state.withLock { _ = $0.answered.insert(domain) }
       return true
     case (8, 4?):
+      // It writes no state that it believes to have: an 8 that another wrote stays (`__xenbus_switch_state`).
+      guard state.withLock({ $0.answered.remove(domain) }) != nil else { return false }
       store[back.child("state").text] = "4"
       return true
     case (_, 5?) where backState != 5 && backState != 6:
@@ -105,6 +109,7 @@ extension ModelHost {
     state.withLock { state in
       state.objects.remove(domain)
       state.exports[domain] = nil
+      state.answered.remove(domain)
     }
   }
 
@@ -157,6 +162,19 @@ extension ModelHost {
         let device = store[back.child("dev-\(index)").text].flatMap({ PCIAddress($0) })
       else { return false }
       return state.withLock { $0.exports[domain]?[device] != nil }
+    }
+  }
+
+  /// Whether pciback has a device in the slot of every marked entry. Where it has none it gives up, and the round stays as
+  /// it is (`xen_pcibk_reconfigure`).
+  private func holdsAllMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
+    let back = StorePath.backEnd(domain)
+    return (0..<count(domain, store)).allSatisfy { index in
+      guard store[back.child("state-\(index)").text] == "5" else { return true }
+      let place = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }
+      return state.withLock { state in
+        state.exports[domain]?.contains { $0.value == place?.device && $0.key.function == place?.function } == true
+      }
     }
   }
 

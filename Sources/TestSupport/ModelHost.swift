@@ -24,6 +24,8 @@ package final class ModelHost: Sendable {
     var mapped: Set<String> = []
     var exports: [DomainID: [PCIAddress: UInt8]] = [:]
     var objects: Set<DomainID> = []
+    /// The back ends whose pciback has answered a round (8) and not yet ended it.
+    var answered: Set<DomainID> = []
     var log: [ExportRecord] = []
     var saved: [DomainKey: [UInt8]] = [:]
     var records: [DomainUUID: OwnershipRecord] = [:]
@@ -102,7 +104,13 @@ package final class ModelHost: Sendable {
     }
   }
 
-  package func removeFromPCIBack(_ address: PCIAddress) { _ = state.withLock { $0.pciback.remove(address) } }
+  /// Takes a device from pciback, which lets go of it whoever has it (`pcistub_remove`).
+  package func removeFromPCIBack(_ address: PCIAddress) {
+    state.withLock { state in
+      state.pciback.remove(address)
+      for domain in Array(state.exports.keys) { state.exports[domain]?[address] = nil }
+    }
+  }
   package func setOwner(_ address: PCIAddress, _ domain: UInt32) {
     state.withLock { $0.owners[address] = DomainID(domain) }
   }

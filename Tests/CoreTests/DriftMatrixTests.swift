@@ -113,6 +113,14 @@ import Testing
       }.isSuperset(of: ["attached-twice left: attached-twice", "claim-foreign left: claim-foreign"]))
   }
 
+  @Test func `a foreign claim of a domain that has it not is told once`() {
+    #expect(
+      names { _, device, observation in
+        observation.domains.append(Sample.domain(2, "other", []))
+        device.claim = DomainID(2)
+      } == ["claim-foreign repair"])
+  }
+
   @Test func `entries that are not what they say`() {
     #expect(
       names { domain, _, _ in domain.backEnd = Sample.bus(domain.id, [one], states: [.initialising]) }

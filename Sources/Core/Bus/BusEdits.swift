@@ -146,4 +146,13 @@ extension BackEnd {
   package func givingPCIBackAnswer() -> [StoreEdit] {
     [.write(stateNode, StateNode(.reconfigured).description)]
   }
+
+  /// Ends a round that the guest has ended (4) and pciback never began: it takes itself to be connected still, and writes
+  /// no state that it believes to have (`__xenbus_switch_state`). Nil where that is not so.
+  ///
+  /// Only after a wait in vain: pciback is about to write the same where it did answer.
+  package func endingAnsweredRound() -> [StoreEdit]? {
+    guard state.state == .reconfigured, frontEndState.state == .connected else { return nil }
+    return [.write(stateNode, StateNode(.connected).description)]
+  }
 }

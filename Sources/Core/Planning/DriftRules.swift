@@ -111,7 +111,8 @@ extension DriftFinder {
         .overwritten, "claimed and saved for the domain; its back end does not list it; Xen: \(assignment(device))")
     }
     if isSaved { return found(.configOnly, "libxl-json lists it, the back end does not") }
-    if isClaimed {
+    // A claim on what another domain's back end lists is told of there, as a foreign one.
+    if isClaimed, planner.listings[address] == nil {
       return found(.claimOnly, "/libxl/pci/\(address.storeKey)/domid names the domain; Xen: \(assignment(device))")
     }
     if recorders[address]?.contains(where: { $0.uuid == guest.uuid }) == true {

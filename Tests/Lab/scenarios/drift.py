@@ -1,136 +1,130 @@
-"""What others left behind on a host: a plan names each thing, and an apply mends it under the guest's eyes."""
+"""Drift in what is written about devices: claims, saved lines, records, intents, and what a domain that is gone left."""
 
-import glob
 import json
+import os
 
-from lab.programs import Running, apply, apply_arguments, berth, log, write_manifest, xl
-from lab.waiting import TimedOut
+from lab.drift import NOBODY, Drift, claim, forget, recorded
+from lab.programs import Running, apply, apply_arguments, log, write_manifest, xl
+from lab.waiting import Folder
 from xen.lowlevel import xc
 
-CARD, PLAIN, OTHER = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
+CARD, PLAIN, OTHER, THIRD = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0", "0000:00:09.0"
 SECONDS = 2400
-NOBODY = 4000  # The number of no domain.
-TRIES = 5
+INTENTS = "/run/berth/intents"
 
 hypervisor = xc.xc()
 
 
 def run(stand):
-    guest = stand.guest("drifting")
-    stand.require(apply({"drifting": [CARD, PLAIN]}).status == 0, "two devices")
+    drift = Drift(stand, "drift", lambda stand, *what: stand.settled(*what))
+    guest, other = stand.guest("drifting"), stand.guest("other")
+    stand.require(apply({"drifting": [CARD, PLAIN], "other": [THIRD]}).status == 0, "two devices, and one")
     stand.settled(guest, [CARD, PLAIN], "before")
-
-    def mended(wanted, what, reasons, rounds=0):
-        """A plan gives these reasons, an apply does it, and nothing is left for a second one."""
-        plan = berth("plan", {"drifting": wanted})
-        for device, reason in reasons.items():
-            stand.equal(plan.reasons().get(device), reason, f"{what}: the plan's reason for {device}")
-        answer = apply({"drifting": wanted})
-        stand.equal(answer.status, 0, f"{what}: the apply")
-        if rounds is not None:
-            stand.equal(answer.rounds(), rounds, f"{what}: the guest is not bothered" if not rounds else f"{what}: rounds")
-        stand.settled(guest, wanted, what)
-        stand.host_agrees({address: guest for address in wanted}, what)
-        again = apply({"drifting": wanted})
-        stand.equal((again.status, again.document.get("changed")), (0, False), f"{what}: once more, nothing")
-
-    claim = f"/libxl/pci/{node(PLAIN)}"
-    stand.store.remove(claim)
-    mended([CARD, PLAIN], "an erased claim", {PLAIN: "claim-missing"})
-
-    stand.store.write(f"{claim}/domid", str(NOBODY))
-    mended([CARD, PLAIN], "a claim in the name of a domain that is gone", {PLAIN: "claim-foreign"})
-
-    stand.store.write(f"/libxl/pci/{node(OTHER)}/domid", str(NOBODY))
-    mended([CARD, PLAIN], "a claim on a free device by a domain that is gone", {})
-
-    forget(guest, PLAIN)
-    stand.equal(stand.saved(guest.userdata()), [CARD], "the saved configuration has lost a device")
-    mended([CARD, PLAIN], "a device missing in the saved configuration", {PLAIN: "store-only"})
-
-    stand.equal(xl("pci-detach", "drifting", PLAIN).status, 0, "xl pci-detach")
-    stand.wait(guest.wait_devices, lambda devices: len(devices) == 1, "one device")
-    mended([CARD], "a saved line that xl's detach left", {PLAIN: "config-only"})
-
-    stand.require(apply({"drifting": [CARD, PLAIN]}).status == 0, "attached again")
-    stand.settled(guest, [CARD, PLAIN], "attached again")
-    half_removed(stand, guest, PLAIN)
-    # Whoever marked it may still be at work by the index it read, so this waits first. The slot is used again at once.
-    mended([CARD, OTHER], "an entry that a killed xl pci-detach left in state 5", {}, rounds=None)
-
-    for attempt in range(1, TRIES + 1):
-        was_torn = tear(stand, guest)
-        answer = apply({"drifting": [CARD, OTHER]}, timeout="10s")
-        stand.equal(answer.status, 0, f"round taken back, {attempt}: an apply")
-        stand.settled(guest, [CARD, OTHER], f"round taken back, {attempt}")
-        stand.host_agrees({CARD: guest, OTHER: guest}, f"round taken back, {attempt}")
-        stand.row(attempt=attempt, torn=was_torn)
-        if was_torn:
-            break
-
+    stand.settled(other, [THIRD], "before")
+    claims(stand, drift, guest, other)
+    gone(stand, drift, guest, other)
+    saved(stand, drift, guest)
+    killed_toolstack(stand, drift, guest)
+    killed_run(stand, drift, guest)
     guest.destroy()
     stand.host_agrees({}, "the guest is gone")
+    drift.end()
 
 
-def tear(stand, guest):
-    """Takes a round back under the guest that is at work on it; whether that left back end 4 and front end 7.
-
-    The guest must have read the 7 and not yet have answered it, which is chance.
-    """
-    had = {entry["dev"] for entry in stand.entries(guest)}
-    at_work = Running(*apply_arguments(write_manifest({"drifting": [OTHER]}), timeout="5s"))
-    back, front = guest.back_end + "/state", guest.front_end + "/state"
-    stand.wait(stand.store.wait, [back], lambda: stand.store.read(back) == "7" or at_work.process.poll() is not None,
-               60, "a round has begun")
-    hypervisor.domain_pause(guest.id)
-    at_work.process.kill()
-    at_work.end()
-    if (stand.store.read(back), stand.store.read(front)) == ("7", "4"):
-        for index, entry in enumerate(stand.entries(guest)):
-            if entry["dev"] in had:
-                stand.store.write(f"{guest.back_end}/state-{index}", "3")
-        stand.store.write(back, "4")
-    hypervisor.domain_unpause(guest.id)
-    try:
-        stand.store.wait([back, front], lambda: (stand.store.read(back), stand.store.read(front)) == ("4", "7"), 10,
-                         "the guest answers what is no longer asked")
-        return True
-    except TimedOut as error:
-        log(error)
-        return False
+def claims(stand, drift, guest, other):
+    """A claim that is gone, and one in another's name."""
+    declared = {guest: [CARD, PLAIN], other: [THIRD]}
+    ended = xl("pci-attach", "other", PLAIN)
+    stand.check(ended.status != 0, f"xl does not give a device to a second guest: {ended.status}")
+    stand.equal(stand.store.read(claim(PLAIN) + "/domid"), None, "and takes the first one's claim away")
+    drift.mended("claim-missing", {PLAIN: {"claim-missing"}}, declared, "after an xl pci-attach that failed", rounds=0)
+    for owner, whose in ((NOBODY, "of a domain that is gone"), (other.id, "of a domain that has it not")):
+        stand.store.write(claim(PLAIN) + "/domid", str(owner))
+        drift.mended("claim-foreign", {PLAIN: {"claim-foreign"}}, declared, f"a claim {whose}", rounds=0)
 
 
-def node(address):
-    return address.replace(":", "-").replace(".", "-")
+def gone(stand, drift, guest, other):
+    """A domain that is destroyed without its toolstack leaves its back end and its claim."""
+    number = other.id
+    hypervisor.domain_destroy(number)
+    stand.wait(stand.store.wait, ["@releaseDomain"], lambda: not os.path.lexists(other.kernel_object), 60,
+               "dom0's kernel has let go of the other guest's bus")
+    log("left behind:", stand.store.tree(f"/local/domain/0/backend/pci/{number}"))
+    both = {guest: [CARD, PLAIN]}
+    drift.seen("stale-claim", {THIRD: {"stale-claim", "leaked-back-end"}}, {"drifting": [CARD, PLAIN]}, "a domain is gone")
+    drift.mended("leaked-back-end", {THIRD: {"stale-claim", "leaked-back-end"}}, both, "a domain is gone", rounds=0)
+    stand.equal(stand.store.list(f"/local/domain/0/backend/pci/{number}"), [], "its back end is gone")
+    stand.store.write(claim(THIRD) + "/domid", str(number))
+    drift.mended("stale-claim", {THIRD: {"stale-claim"}}, both, "a claim alone", rounds=0)
 
 
-def half_removed(stand, guest, address):
-    """xl pci-detach is killed while the guest, asleep, does not answer; then the guest wakes and lets go."""
-    xl("pause", guest.name)
-    detach = Running("xl", "pci-detach", guest.name, address)
-    path = guest.back_end + "/state"
-    stand.wait(stand.store.wait, [path], lambda: stand.store.read(path) == "7", 60, "xl has begun the detach")
-    detach.process.kill()
-    detach.end()
-    xl("unpause", guest.name)
+def saved(stand, drift, guest):
+    """Lines that are missing from libxl's saved configuration, or too many there, and Berth's record."""
+    forget(guest, PLAIN)
+    drift.mended("store-only", {PLAIN: {"store-only"}}, {guest: [CARD, PLAIN]}, "a saved line is gone", rounds=0)
+
+    def detach():
+        stand.equal(xl("pci-detach", "drifting", PLAIN).status, 0, "xl pci-detach")
+        stand.wait(guest.wait_devices, lambda devices: len(devices) == 1, "one device")
+    detach()
+    drift.mended("config-only", {PLAIN: {"config-only"}}, {guest: [CARD, PLAIN]}, "xl detached what is declared")
+    detach()
+    drift.mended("config-only", {PLAIN: {"config-only"}}, {guest: [CARD]}, "xl detached what is no longer declared",
+                 rounds=0)
+    stand.equal(recorded(guest), [CARD], "Berth's record has lost it too")
+
+    stand.require(apply({"drifting": [CARD, PLAIN]}).status == 0, "attached again")
+    detach()
+    forget(guest, PLAIN)
+    drift.mended("record-only", {PLAIN: {"record-only"}}, {guest: [CARD, PLAIN]}, "a record of a device that is declared")
+    detach()
+    forget(guest, PLAIN)
+    stand.equal(recorded(guest), [CARD, PLAIN], "Berth's record has it")
+    drift.mended("record-only", {PLAIN: {"record-only"}}, {guest: [CARD]}, "a record of a device that is not", rounds=0)
+    stand.equal(recorded(guest), [CARD], "Berth's record has it no longer")
+
+
+def killed_toolstack(stand, drift, guest):
+    """xl is killed between its claim and its entry: the guest sleeps through a round, for whose end xl waits there."""
+    xl("pause", "drifting")
+    stand.equal(xl("pci-attach", "drifting", OTHER).status, 0, "xl gives a paused guest a device")
+    stand.equal(stand.store.read(guest.back_end + "/state"), "7", "which begins a round")
+    attach = Running("xl", "pci-attach", "drifting", PLAIN)
+    path = claim(PLAIN) + "/domid"
+    stand.wait(stand.store.wait, [path], lambda: stand.store.read(path) is not None, 60, "xl has claimed the next one")
+    attach.process.kill()
+    attach.end()
+    xl("unpause", "drifting")
     stand.wait(guest.wait_connected)
-    stand.wait(guest.wait_devices, lambda devices: len(devices) == 1, "one device")
-    entries = stand.entries(guest)
-    log("left behind:", entries)
-    stand.check(any(entry["state"] in ("5", "6") for entry in entries), "an entry stands half removed")
+    stand.wait(guest.wait_devices, lambda devices: len(devices) == 2, "two devices")
+    drift.mended("claim-only", {PLAIN: {"claim-only"}}, {guest: [CARD, OTHER, PLAIN]}, "xl was killed before its entry")
 
 
-def forget(guest, address):
-    """Takes a device out of libxl's saved configuration behind everybody's back."""
-    path = glob.glob(f"/var/lib/xen/userdata-d.{guest.id}.{guest.uuid}.libxl-json")[0]
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    document = json.loads(text.rstrip("\0"))
-    _, _, place = address.partition(":")
-    bus, _, rest = place.partition(":")
-    slot, _, function = rest.partition(".")
-    wanted = (int(bus, 16), int(slot, 16), int(function, 16))
-    document["pcidevs"] = [device for device in document["pcidevs"]
-                           if (device.get("bus", 0), device.get("dev", 0), device.get("func", 0)) != wanted]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(json.dumps(document, indent=4) + ("\0" if text.endswith("\0") else ""))
+def killed_run(stand, drift, guest):
+    """berth is killed as soon as it has written down what it means to do: an attach, and a detach."""
+    for before, wanted, what in (([CARD, OTHER, PLAIN], [CARD, OTHER], "a detach"),
+                                 ([CARD, OTHER], [CARD, OTHER, PLAIN], "an attach")):
+        intents = Folder(INTENTS)
+        running = Running(*apply_arguments(write_manifest({"drifting": wanted})))
+        stand.wait(intents.wait, lambda: written(INTENTS) or running.process.poll() is not None, 60, f"{what} has begun")
+        hypervisor.domain_pause(guest.id)
+        running.process.kill()
+        running.end()
+        stand.equal(len(written(INTENTS)), 1, f"{what} was killed in time, and left its intent")
+        hypervisor.domain_unpause(guest.id)
+        stand.wait(guest.wait_connected)
+        # The marks it had made, and what the guest answered since, are chance.
+        drift.mended("leftover-intent", {PLAIN: {"leftover-intent"}}, {guest: wanted}, f"{what} was killed",
+                     besides=("half-removed", "export-pending"))
+        stand.equal(written(INTENTS), [], f"{what}: no intent is left")
+    # Of a run on a domain that is gone since there is nothing to end.
+    with open(f"{INTENTS}/4000-attach-1.json", "w", encoding="utf-8") as file:
+        json.dump({"version": 1, "domain": {"id": NOBODY, "uuid": "00000000-0000-0000-0000-000000004000"},
+                   "operation": "attach", "devices": [THIRD]}, file)
+    drift.mended("leftover-intent", {THIRD: {"leftover-intent"}}, {guest: [CARD, OTHER, PLAIN]},
+                 "an intent for a domain that is gone", rounds=0)
+
+
+def written(folder):
+    """Whole intents: until one is, its name begins with a dot."""
+    return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]

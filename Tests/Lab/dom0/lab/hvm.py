@@ -55,26 +55,38 @@ class HVMGuest(Guest):
         """The domain whose back end has the devices."""
         return self.stub or self
 
-    def emulated(self):
-        """{QEMU's name: "slot.function"} of what QEMU shows the guest and has a name."""
+    def ask(self, *commands):
+        """What QEMU answers to the last of these commands, each a name or (name, arguments)."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(QMP_SECONDS)
             line.connect(f"/var/run/xen/qmp-libxl-{self.id}")
             with line.makefile("rw", encoding="utf-8", newline="\r\n") as file:
                 file.readline()
-                for command in ("qmp_capabilities", "query-pci"):
-                    file.write(json.dumps({"execute": command, "id": command}) + "\r\n")
+                for command in ("qmp_capabilities", *commands):
+                    name, arguments = command if isinstance(command, tuple) else (command, {})
+                    file.write(json.dumps({"execute": name, "arguments": arguments, "id": name}) + "\r\n")
                     file.flush()
                     answer = {}
-                    while answer.get("id") != command:
+                    while answer.get("id") != name:
                         answer = json.loads(file.readline())
+        return answer
+
+    def emulated(self):
+        """{QEMU's name: "slot.function"} of what QEMU shows the guest and has a name."""
         found = {}
-        for bus in answer["return"]:
+        for bus in self.ask("query-pci")["return"]:
             for device in bus["devices"]:
                 if device["qdev_id"]:
                     found[device["qdev_id"]] = f"{device['slot']:02x}.{device['function']}"
         log(f"QEMU shows {self.name}: {found}")
         return found
+
+    def unplug(self, address):
+        """Has QEMU take a device from the guest behind everybody's back, and waits until the guest has let go."""
+        before = len(self.passed())
+        log("device_del:", self.ask(("device_del", {"id": qemu_name(address)})))
+        self.wait_devices(lambda _: len(self.passed()) < before, "one device less", BOOT_SECONDS)
+        self.store.wait([self.back_end], lambda: qemu_name(address) not in self.emulated(), QMP_SECONDS, "QEMU has it no more")
 
     def passed(self):
         """What it tells of the lab's devices; a PC has others of its own."""
@@ -87,8 +99,11 @@ def qemu_name(address):
     return f"pci-pt-{bus}_{place}"
 
 
-def settled(stand, guest, wanted, what, console=True):
-    """Holds every place where the truth is kept to `wanted`: the guest first, then QEMU, then the rest."""
+def settled(stand, guest, wanted, what, console=True, others=()):
+    """Holds every place where the truth is kept to `wanted`: the guest first, then QEMU, then the rest.
+
+    `others` are the entries of another guest's back end.
+    """
     wanted = sorted(wanted)
     emulated = guest.emulated()
     stand.equal(sorted(emulated), sorted(map(qemu_name, wanted)), f"{what}: QEMU shows")
@@ -124,7 +139,8 @@ def settled(stand, guest, wanted, what, console=True):
     claims = sorted(address for address, owner in stand.claims().items() if owner == guest.id)
     stand.equal(claims, wanted, f"{what}: claims")
     addresses = list(BY_ADDRESS)
-    stand.equal(stand.assigned(addresses), set(wanted), f"{what}: assigned, says the hypervisor")
+    used = set(wanted) | {entry["dev"] for entry in others}
+    stand.equal(stand.assigned(addresses), used, f"{what}: assigned, says the hypervisor")
     run("berth", "status")
 
 

@@ -1,0 +1,165 @@
+"""Drift left behind on purpose: what berth says of it, what an apply makes of it, and that none is forgotten."""
+
+import glob
+import json
+import os
+
+from .programs import Answer, apply, berth, log, run, xl
+
+# Which scenario leaves each name behind. All that `berth explain` says an apply mends must be here, and what a scenario
+# has here it must have left behind.
+WHERE = {
+    "claim-missing": "drift", "claim-foreign": "drift", "stale-claim": "drift", "claim-only": "drift",
+    "store-only": "drift", "config-only": "drift", "record-only": "drift", "leftover-intent": "drift",
+    "leaked-back-end": "drift",
+    "export-pending": "drift-entries", "half-removed": "drift-entries", "revoked-but-listed": "drift-entries",
+    "overwritten": "drift-entries", "orphan-entry": "drift-entries", "not-on-pciback": "drift-entries",
+    "bus-torn": "drift-bus", "round-unheard": "drift-bus", "bus-replaced": "drift-bus", "bus-vanishing": "drift-bus",
+    "bus-closing": "drift-bus",
+    "device-model-lacks": "drift-hvm", "device-model-only": "drift-hvm", "bus-unsettled": "drift-hvm",
+    "attached-twice": "drift-hvm",
+}
+NOBODY = 4000  # The number of no domain.
+
+
+class Drift:
+    """What a scenario of drift does again and again. `settled` holds every place to what a guest should have."""
+
+    def __init__(self, stand, scenario, settled):
+        self.stand, self.scenario, self.settled = stand, scenario, settled
+        self.covered = set()
+
+    def found(self, assignments, what, prune=None):
+        """{device or domain: names} of all that `berth status --drift` finds, and {name: outcomes} of these."""
+        answer = berth("status", assignments, "--drift", "--detailed-exitcode", prune=prune)
+        findings = [(row["device"]["address"], drift) for row in answer.document.get("devices", [])
+                    for drift in row["drift"]]
+        findings += [(drift["domain"].get("name"), drift) for drift in answer.document.get("domains", [])]
+        names, outcomes = {}, {}
+        for subject, drift in findings:
+            names.setdefault(subject, set()).add(drift["name"])
+            outcomes.setdefault(drift["name"], set()).add(drift["outcome"])
+        # Without an answer nothing was found, and that must not pass for a host in order.
+        self.stand.equal(answer.status, 2 if findings else 0, f"{what}: status --drift")
+        self.stand.check("devices" in answer.document, f"{what}: there is a matrix")
+        return names, outcomes
+
+    def seen(self, name, expected, assignments, what, prune=None, besides=()):
+        """Whether exactly these drifts are found, and the plan says that there is something to do about `name`."""
+        names, outcomes = self.found(assignments, what, prune)
+        for subject in names:
+            if subject in expected:
+                names[subject] -= set(besides) - expected[subject]
+        self.stand.equal(names, expected, f"{what}: drift")
+        self.stand.equal(outcomes.get(name), {"mended"}, f"{what}: the next apply mends {name}")
+
+    def mended(self, name, expected, assignments, what, *, wanted=None, prune=None, plan=2, rounds=None, besides=(),
+               then=None, timeout="90s"):
+        """Finds it, has it mended, and finds nothing more. `assignments` is {guest: declared devices}.
+
+        `expected` is {device or domain: names}, `wanted` what each guest has afterwards where that is not what is
+        declared, `besides` names that chance may add; `then` is done between the apply and the looks.
+        """
+        stand, start = self.stand, self.stand.now()
+        log(f"== {name}: {what}")
+        declared = {guest.name: devices for guest, devices in assignments.items()}
+        self.seen(name, expected, declared, what, prune, besides)
+        stand.equal(berth("plan", declared, "--detailed-exitcode", prune=prune).status, plan, f"{what}: the plan")
+        answer = apply(declared, prune=prune, timeout=timeout)
+        stand.equal(answer.status, 0, f"{what}: the apply")
+        if rounds is not None:
+            stand.equal(answer.rounds(), rounds, f"{what}: rounds")
+        if then:
+            then()
+        self.quiet(wanted or assignments, declared, what, prune)
+        self.covered.add(name)
+        stand.row(name=name, what=what, seconds=round(stand.now() - start, 1))
+        return answer
+
+    def quiet(self, wanted, declared, what, prune=None):
+        """Every place agrees with what the guests should have, and berth has nothing more to say or to do."""
+        stand = self.stand
+        for guest, devices in wanted.items():
+            if guest.id is not None:
+                self.settled(stand, guest, [device for device in devices if isinstance(device, str)], what)
+        stand.host_agrees({device: guest for guest, devices in wanted.items() for device in devices}, what)
+        stand.equal(self.found(declared, f"{what}: afterwards", prune)[0], {}, f"{what}: no drift is left")
+        again = apply(declared, prune=prune)
+        stand.equal((again.status, again.document.get("changed")), (0, False), f"{what}: once more, nothing")
+
+    def left(self, name, expected, assignments, what, statuses=(0, 3)):
+        """Finds it, and an apply leaves it and says so."""
+        stand = self.stand
+        log(f"== {name}, left: {what}")
+        declared = {guest.name: devices for guest, devices in assignments.items()}
+        names, outcomes = self.found(declared, what)
+        stand.equal(names, expected, f"{what}: drift")
+        stand.equal(outcomes.get(name), {"left"}, f"{what}: {name} is left")
+        before = [stand.store.tree(path) for path in ("/local/domain/0/backend/pci", "/libxl/pci")]
+        answer = apply(declared, timeout="10s")
+        stand.check(answer.status in statuses, f"{what}: the apply says {answer.status}, one of {statuses}")
+        stand.equal([stand.store.tree(path) for path in ("/local/domain/0/backend/pci", "/libxl/pci")], before,
+                    f"{what}: the stores are as they were")
+        stand.equal(self.found(declared, f"{what}: afterwards")[0], expected, f"{what}: and it is still told")
+        self.covered.add(name)
+        stand.row(name=name, what=what)
+
+    def end(self):
+        """Fails where a name was forgotten: here, or in all scenarios."""
+        stand = self.stand
+        document = Answer(run("berth", "explain", "--output", "json")).document
+        repairs = {one["name"]: one["repair"] for one in document.get("explanations", []) if one.get("repair")}
+        stand.check(len(repairs) >= len(WHERE), f"berth explain names {len(repairs)} kinds of drift")
+        mended = {name for name, repair in repairs.items() if not repair.startswith("Left: ")}
+        stand.equal(sorted(mended - set(WHERE)), [], "what an apply mends, and no scenario leaves behind")
+        mine = {name for name, scenario in WHERE.items() if scenario == self.scenario}
+        stand.equal(sorted(mine - self.covered), [], "what this scenario should have left behind, and has not")
+        stand.measure(f"{self.scenario.replace('-', '_')}_names", sorted(self.covered))
+
+
+def node(address):
+    """A device in the name of a node."""
+    return address.replace(":", "-").replace(".", "-")
+
+
+def claim(address):
+    return f"/libxl/pci/{node(address)}"
+
+
+def forget(guest, address):
+    """Takes a device out of libxl's saved configuration behind everybody's back."""
+    path = glob.glob(f"/var/lib/xen/userdata-d.{guest.id}.{guest.uuid}.libxl-json")[0]
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    document = json.loads(text.rstrip("\0"))
+    _, bus, place = address.split(":")
+    slot, _, function = place.partition(".")
+    wanted = (int(bus, 16), int(slot, 16), int(function, 16))
+    document["pcidevs"] = [device for device in document["pcidevs"]
+                           if (device.get("bus", 0), device.get("dev", 0), device.get("func", 0)) != wanted]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(json.dumps(document, indent=4) + ("\0" if text.endswith("\0") else ""))
+
+
+def recorded(guest):
+    """What Berth has on record for a guest."""
+    try:
+        with open(f"/var/lib/berth/domains/{guest.uuid}.json", encoding="utf-8") as file:
+            return sorted(json.load(file)["devices"])
+    except FileNotFoundError:
+        return []
+
+
+def index_of(stand, guest, address):
+    """Where its entry is in the back end."""
+    return [entry["dev"] for entry in stand.entries(guest)].index(address)
+
+
+def bind(address, driver):
+    """Gives a device of dom0 to a driver of pciback's kind, or, with None, to nobody."""
+    folder = f"/sys/bus/pci/devices/{address}/driver"
+    if os.path.lexists(folder):
+        with open(f"{folder}/unbind", "w", encoding="utf-8") as file:
+            file.write(address)
+    if driver:
+        xl("pci-assignable-add", address)

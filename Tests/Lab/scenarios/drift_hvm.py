@@ -1,0 +1,93 @@
+"""Drift of HVM guests: QEMU shows less or more than the back end lists, a back end at 7, and a device in two domains."""
+
+from lab.drift import Drift, index_of
+from lab.guests import PCI_SECONDS
+from lab.hvm import qemu_name, settled
+from lab.programs import apply, log, xl
+
+E1000, PLAIN, OTHER, THIRD = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0", "0000:00:09.0"
+SECONDS = 3600
+
+
+def run(stand):
+    guest = stand.hvm_guest("hvm")
+    other = stand.guest("other")
+
+    def all_settled(stand, domain, wanted, what):
+        if domain is not guest:
+            return stand.settled(domain, wanted, what)
+        return settled(stand, guest, wanted, what, others=stand.entries(other) or [])
+    drift = Drift(stand, "drift-hvm", all_settled)
+    stand.require(apply({"hvm": [E1000, PLAIN]}).status == 0, "two devices")
+    all_settled(stand, guest, [E1000, PLAIN], "before")
+    lacking(stand, drift, guest)
+    unsettled(stand, drift, guest)
+    half_removed(stand, drift, guest)
+    only(stand, drift, guest)
+    twice(stand, drift, guest, other)
+    xl("destroy", "hvm")
+    other.destroy()
+    stand.equal(stand.claims(), {}, "no claim outlives the guests")
+    drift.end()
+
+
+def lacking(stand, drift, guest):
+    """QEMU no longer shows a device, as one that was started anew."""
+    guest.unplug(PLAIN)
+    drift.mended("device-model-lacks", {PLAIN: {"device-model-lacks"}}, {guest: [E1000, PLAIN]}, "QEMU lost a device")
+
+
+def unsettled(stand, drift, guest):
+    """xl's next attach leaves the back end at 7."""
+    stand.equal(xl("pci-attach", "hvm", OTHER).status, 0, "xl attaches one")
+    stand.equal(stand.store.read(guest.back_end + "/state"), "7", "and leaves the back end at 7")
+    drift.mended("bus-unsettled", {"hvm": {"bus-unsettled"}, OTHER: {"export-pending"}},
+                 {guest: [E1000, PLAIN, OTHER]}, "xl's attach")
+    stand.store.write(guest.back_end + "/state", "7")
+    drift.mended("bus-unsettled", {"hvm": {"bus-unsettled"}}, {guest: [E1000, PLAIN, OTHER]}, "7 alone", rounds=0)
+
+
+def half_removed(stand, drift, guest):
+    """xl's detach leaves the bus where pciback acts on nothing: it holds what nobody lists any more."""
+    for wanted, what in (([E1000, PLAIN, OTHER], "declared"), ([E1000, PLAIN], "not declared")):
+        stand.equal(xl("pci-detach", "hvm", OTHER).status, 0, "xl pci-detach")
+        stand.check(OTHER not in [entry["dev"] for entry in stand.entries(guest)], "there is no entry any more")
+        log("left behind:", stand.store.tree(guest.back_end))
+        names = {OTHER: {"half-removed"}}
+        if stand.store.read(guest.back_end + "/state") != "3":
+            names["hvm"] = {"bus-unsettled"}
+        drift.mended("half-removed", names, {guest: wanted}, f"xl's detach of a device that is {what}")
+
+
+def only(stand, drift, guest):
+    """A forced detach does not wait for the guest, and leaves QEMU with the device."""
+    for wanted, what in (([E1000, PLAIN], "not declared"), ([E1000, PLAIN, OTHER], "declared")):
+        stand.require(apply({"hvm": [E1000, PLAIN, OTHER]}).status == 0, "three devices")
+        settled(stand, guest, [E1000, PLAIN, OTHER], f"before the forced detach, {what}")
+        xl("pause", "hvm")
+        xl("pci-detach", "-f", "hvm", OTHER)
+        xl("unpause", "hvm")
+        log("left behind:", stand.store.tree(guest.back_end), guest.emulated())
+        if not stand.check(qemu_name(OTHER) in guest.emulated(), "QEMU still shows it"):
+            continue
+        names = {OTHER: {"device-model-only"}}
+        if stand.store.read(guest.back_end + "/state") != "3":
+            names["hvm"] = {"bus-unsettled"}
+        drift.mended("device-model-only", names, {guest: wanted}, f"a forced detach of a device that is {what}")
+
+
+def twice(stand, drift, guest, other):
+    """Xen takes a device from a PV guest that sleeps in a round, and xl gives it to the HVM guest, where 7 hides it."""
+    stand.require(apply({"hvm": [E1000, PLAIN], "other": [THIRD]}).status == 0, "one for the other")
+    stand.settled(other, [THIRD], "the other")
+    xl("pause", "other")
+    stand.equal(xl("pci-attach", "other", OTHER).status, 0, "xl gives a paused guest a device")
+    log("xl pci-detach of a guest that sleeps:", xl("pci-detach", "other", THIRD).status)
+    xl("unpause", "other")
+    stand.wait(other.wait_connected)
+    stand.wait(other.wait_devices, lambda devices: len(devices) == 2, "two devices", PCI_SECONDS)
+    stand.equal(xl("pci-attach", "hvm", THIRD).status, 0, "xl gives the device to the HVM guest too")
+    log("left behind:", stand.store.tree(guest.back_end), stand.store.tree(other.back_end))
+    stand.check(index_of(stand, guest, THIRD) >= 0 and index_of(stand, other, THIRD) >= 0, "both list it")
+    drift.mended("attached-twice", {}, {guest: [E1000, PLAIN], other: [THIRD, OTHER]}, "in two back ends", prune="all",
+                 timeout="15s")
