@@ -148,6 +148,11 @@ extension ModelHost {
   package func emulated(_ number: UInt32) -> [String] {
     state.withLock { ($0.deviceModels[DomainID(number)]?.devices ?? []).map(\.name.description).sorted() }
   }
+  /// The slot at which QEMU shows each.
+  package func emulatedSlots(_ number: UInt32) -> [DeviceModelName: UInt8] {
+    let devices = state.withLock { $0.deviceModels[DomainID(number)]?.devices ?? [] }
+    return Dictionary(devices.map { ($0.name, $0.slot) }, uniquingKeysWith: { first, _ in first })
+  }
   package func deviceModelCommands(_ number: UInt32) -> [String] {
     state.withLock { $0.deviceModels[DomainID(number)]?.commands ?? [] }
   }

@@ -148,8 +148,17 @@ package struct TestHost: Sendable {
 
   /// The devices that libxl's saved configuration of a domain lists.
   package func savedDevices(of domain: SandboxView.Domain) throws -> [PCIAddress] {
+    try saved(of: domain).map(\.address)
+  }
+
+  /// The same with the slot that QEMU is to show each at: `0000:03:00.0@4`.
+  package func savedPlaces(of domain: SandboxView.Domain) throws -> [String] {
+    try saved(of: domain).map { "\($0.address)@\($0.options.virtualSlot.map(String.init) ?? "any")" }
+  }
+
+  private func saved(of domain: SandboxView.Domain) throws -> [SavedDevice] {
     let name = "host/root/var/lib/xen/userdata-d.\(domain.id).\(domain.uuid).libxl-json"
-    return try SavedConfiguration(try folder.read(name)).devices.map(\.address)
+    return try SavedConfiguration(try folder.read(name)).devices
   }
 }
 

@@ -23,19 +23,20 @@ package struct VisibleCall: Sendable, CustomStringConvertible {
 }
 
 /// Where a program is ended by SIGKILL.
-package struct CutPoint: Sendable, CustomStringConvertible {
-  package var call: VisibleCall
-  /// Right after the call, with the answer unread; otherwise before it.
+package struct CutPoint: Sendable {
+  /// Of a visible call.
+  package var number: Int
+  /// Right after the call, with the answer unread; otherwise before it. Between calls that nobody answers these are one.
   package var isAfter: Bool
 
-  package var description: String { "\(isAfter ? "after" : "before") \(call)" }
+  package init(number: Int, isAfter: Bool = false) { (self.number, self.isAfter) = (number, isAfter) }
 
-  /// Every point that can make a difference: before each call, and after each that another process will answer. Between
-  /// other calls nothing happens that anybody sees.
-  package static func all(of calls: [VisibleCall]) -> [CutPoint] {
-    calls.flatMap { call in
-      [CutPoint(call: call, isAfter: false)] + (call.endsMessage ? [CutPoint(call: call, isAfter: true)] : [])
+  /// So many points, from the first to the last: before calls, and after those that another process answers.
+  package static func sample(of calls: [VisibleCall], _ count: Int) -> [CutPoint] {
+    let all = calls.flatMap { call in
+      (call.endsMessage ? [false, true] : [false]).map { CutPoint(number: call.number, isAfter: $0) }
     }
+    return all.isEmpty ? [] : (0..<count).map { all[$0 * all.count / count] }
   }
 }
 
@@ -47,7 +48,7 @@ extension TestHost {
     let log = "calls"
     try folder.write(log, "")
     var environment = ["LD_PRELOAD": try builtFile("libBerthCut.so"), "BERTH_CUT_LOG": "\(folder.path)/\(log)"]
-    if let cut { environment["BERTH_CUT_AT"] = "\(cut.call.number)\(cut.isAfter ? "+" : "")" }
+    if let cut { environment["BERTH_CUT_AT"] = "\(cut.number)\(cut.isAfter ? "+" : "")" }
     let result = try await berth(words, environment: environment)
     let lines = String(decoding: try folder.read(log), as: UTF8.self).split(separator: "\n")
     let calls = try lines.map { line in

@@ -45,64 +45,103 @@ struct CutTests {
   ) async throws {
     try await TestHost.with(change.scenario, store) { host in
       let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
-      let words = ["apply", manifest, "--yes", "-o", "json", "--wait-timeout", "60s", "--lock-timeout", "60s"]
-      try await prepare(change, host)
-      let (whole, calls) = try await host.berth(words, cutAt: nil)
-      #expect(whole.status == 0, "\(whole.output)\(whole.errors)")
-      let all = CutPoint.all(of: calls)
-      var points = all
-      if !SoakReport.isSoak {
-        points = (0..<Self.sample).map { all[$0 * all.count / Self.sample] }
-      }
-      var tried = 0
-      var violations = 0
-      for point in points {
-        try await prepare(change, host)
-        let (killed, begun) = try await host.berth(words, cutAt: point)
-        // The order of calls may differ a little from run to run, and so their number.
-        guard killed.status == 128 + SIGKILL else {
-          #expect(killed.status == 0, "not killed \(point): \(killed.output)\(killed.errors)")
-          continue
+      var trials = Trials(change: change, host: host, manifest: manifest)
+      if SoakReport.isSoak {
+        var number = 1
+        while let call = try await trials.kill(at: CutPoint(number: number)) {
+          if call.endsMessage { try await trials.kill(at: CutPoint(number: number, isAfter: true)) }
+          number += 1
         }
-        tried += 1
-        let findings = try await findings(change, manifest, host)
-        if findings.isEmpty { continue }
-        violations += 1
-        var place = point
-        place.call = begun.first { $0.number == point.call.number } ?? point.call
-        Issue.record("killed \(place): \(findings)")
-        // A new guest, whatever state the old one was left in; one that has not run cannot be made a second time.
-        guard violations < 5, !change.isCold else { break }
-        try await host.change("destroy", "net")
-        try await host.change("start-domain", "net")
+      } else {
+        for point in CutPoint.sample(of: try await trials.calls(), Self.sample) { try await trials.kill(at: point) }
       }
-      try SoakReport.add(["cut_points": tried, "cut_violations": violations])
-      print("\(change.testDescription), \(store.rawValue): \(tried) of \(all.count) cut points of the process")
+      try SoakReport.add(["cut_points": trials.killed, "cut_violations": trials.violations])
+      print("\(change.testDescription), \(store.rawValue): \(trials.killed) cut points of the process")
     }
+  }
+}
+
+/// A change made again and again, each time by a process that is killed elsewhere.
+private struct Trials {
+  let change: CutTests.Change
+  let host: TestHost
+  let manifest: String
+  var killed = 0
+  var violations = 0
+
+  private var words: [String] {
+    ["apply", manifest, "--yes", "-o", "json", "--wait-timeout", "60s", "--lock-timeout", "60s"]
+  }
+
+  /// The calls of a run that nothing happens to.
+  func calls() async throws -> [VisibleCall] {
+    try await prepare()
+    let (whole, calls) = try await host.berth(words, cutAt: nil)
+    guard whole.status == 0 else { throw Odd(description: "nothing was cut: \(whole.output)\(whole.errors)") }
+    return calls
+  }
+
+  /// Kills a process there and looks whether one clean run leaves nothing behind; the call that it was killed at.
+  ///
+  /// Nil where it came to its end before: the number of calls differs a little from run to run. Also where so much is
+  /// wrong already that more would not help.
+  @discardableResult
+  mutating func kill(at point: CutPoint) async throws -> VisibleCall? {
+    guard violations < 5, !(change.isCold && violations > 0) else { return nil }
+    try await prepare()
+    let (run, calls) = try await host.berth(words, cutAt: point)
+    guard run.status == 128 + SIGKILL else {
+      guard run.status == 0 else { throw Odd(description: "not killed: \(run.output)\(run.errors)") }
+      return nil
+    }
+    guard let call = calls.first(where: { $0.number == point.number }) else {
+      throw Odd(description: "killed at \(point), and that call is not noted")
+    }
+    killed += 1
+    let findings = try await findings()
+    if findings.isEmpty { return call }
+    violations += 1
+    Issue.record("killed \(point.isAfter ? "after" : "before") \(call): \(findings)")
+    // A new guest, whatever state the old one was left in; one that has not run cannot be made a second time.
+    if !change.isCold {
+      try await host.change("destroy", "net")
+      try await host.change("start-domain", "net")
+    }
+    return call
   }
 
   /// Gives the guest what it has before the change.
-  private func prepare(_ change: Change, _ host: TestHost) async throws {
+  private func prepare() async throws {
     let applied = try await host.apply(["net": change.before], name: "before.yaml")
     guard applied.status == 0 else { throw Odd(description: "before the change: \(applied)") }
   }
 
   /// What is wrong after one clean run.
-  private func findings(_ change: Change, _ manifest: String, _ host: TestHost) async throws -> [String] {
+  private func findings() async throws -> [String] {
     let clean = try await host.apply(manifest)
     var findings = clean.status == 0 ? [] : ["the clean run: \(clean)"]
     findings += try await host.findings("net", change.kind, change.after, isCold: change.isCold)
+    findings += try await unsavedPlaces()
     findings += try host.leftFiles()
     let plan = try await host.berth("plan", manifest, "--detailed-exitcode")
     if plan.status != 0 { findings.append("to do again: \(plan.output)\(plan.errors)") }
     return findings
+  }
+
+  /// Where QEMU shows devices at other slots than libxl would ask for when the guest starts again.
+  private func unsavedPlaces() async throws -> [String] {
+    guard change.kind.hasDeviceModel else { return [] }
+    let guest = try await host.status().domain("net")
+    let shown = (guest.deviceModel?.devices ?? []).compactMap { place in place.address.map { "\($0)@\(place.slot)" } }
+    let saved = try host.savedPlaces(of: guest)
+    return saved.sorted() == shown.sorted() ? [] : ["saved at \(saved), shown at \(shown)"]
   }
 }
 
 extension TestHost {
   /// Files that only a process at work has: intents, locks of Berth's own, and what has not got its name yet.
   ///
-  /// libxl's lock files may stay: the next holder takes them over, which may be an `xl`.
+  /// The files of libxl's locks may stay: whoever locks next takes them over, which may be an `xl`.
   fileprivate func leftFiles() throws -> [String] {
     func names(_ folder: String) throws -> [String] {
       let path = "\(directory)/root/\(folder)"

@@ -80,6 +80,14 @@ import Testing
     }
   }
 
+  /// Devices that QEMU shows at another slot than libxl would ask for when the guest starts again.
+  private func unsavedSlots(_ model: ModelHost, _ key: DomainKey) throws -> [String] {
+    let saved = try SavedConfiguration(try #require(try model.host.userdata.savedConfiguration(of: key))).devices
+    let shown = model.emulatedSlots(key.id.rawValue)
+    return saved.filter { $0.options.virtualSlot != shown[DeviceModelName($0.address)] }
+      .map { "\($0.address) is saved at \($0.options.virtualSlot.map(String.init) ?? "no slot")" }
+  }
+
   @Test(arguments: CrashTests.changes)
   func `one clean run after a killed one leaves nothing behind`(_ change: Change) throws {
     for step in 1..<2000 {
@@ -98,6 +106,7 @@ import Testing
       let outcome = try run.apply(change.final)
       var findings = failures(outcome)
       findings += change.disagreements(model, keys)
+      if change.kind != .pv { findings += try unsavedSlots(model, try #require(keys["net"])) }
       findings += unrest(try run.plan(change.final))
       if wasKilled {
         try SoakReport.add(["cut_points": 1, "cut_violations": findings.isEmpty ? 0 : 1])

@@ -58,11 +58,16 @@ extension Planner {
       return step(
         wanted, .attach, .deviceModelLacks, evidence: "the back end lists it, and QEMU does not show it to the guest")
     }
-    if domain.route?.hasDeviceModel == true, domain.observed.emulated == nil,
-      abandoned[domain.key]?.contains(wanted.address) == true
-    {
-      return step(
-        wanted, .attach, .leftoverIntent, evidence: "a run ended before QEMU had answered, and QEMU was not asked now")
+    if domain.route?.hasDeviceModel == true, abandoned[domain.key]?.contains(wanted.address) == true {
+      if domain.observed.emulated == nil {
+        return step(
+          wanted, .attach, .leftoverIntent, evidence: "a run ended before QEMU had answered, and QEMU was not asked now"
+        )
+      }
+      if !domain.hasSavedPlace(of: wanted.address) {
+        return step(
+          wanted, .attach, .leftoverIntent, evidence: "a run ended before it had written down where QEMU shows it")
+      }
     }
     if owned[domain.uuid]?.contains(wanted.address) == true { return step(wanted, .keep, .inSync) }
     return step(wanted, .adopt, .alreadyAttached)

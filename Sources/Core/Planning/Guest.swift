@@ -51,6 +51,16 @@ final class Guest {
     return emulated.contains { $0.name == name }
   }
 
+  /// Whether libxl's saved configuration has the device at the slot where QEMU shows it; also where one of the two says
+  /// nothing of it.
+  func hasSavedPlace(of device: PCIAddress) -> Bool {
+    let name = DeviceModelName(device)
+    guard let shown = observed.emulated?.first(where: { $0.name == name }), case .devices(let all) = saved,
+      let own = all.first(where: { $0.address == device })
+    else { return true }
+    return own.options.virtualSlot == shown.slot
+  }
+
   /// `stray` is an entry beyond the count, of no device that is known to be the domain's. One that the domain has
   /// claimed was cut off by another toolstack's count, and is put back like any lost entry.
   private static func obstacle(
