@@ -37,7 +37,7 @@ extension DomainWorker {
     return bus.entries.first { entry in
       guard let device = entry.device, let place = entry.virtualAddress else { return false }
       // A marked one's address is free for others since the round it was marked in.
-      guard entry.state.state != .closing else { return false }
+      guard !entry.isMarked else { return false }
       guard let last = exports.last(where: { $0.slot == place.device }) else { return false }
       // Functions of one slot share a virtual slot, each under its own number (`__xen_pcibk_add_pci_dev`, vpci.c).
       if last.device.isBeside(device), place.function == device.function { return false }

@@ -92,7 +92,7 @@ extension DomainWorker {
     guard let bus = try transact({ ($0.backEnd, []) }) else { return false }
     for device in rest {
       if let entry = bus.entry(for: device) {
-        if entry.state.state == .closing { return false }
+        if entry.isMarked { return false }
         continue
       }
       let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(device, for: nil) }

@@ -135,16 +135,25 @@ extension DomainWorker {
   /// Gets a round going again in which each end waits for the other; false where that is not so.
   ///
   /// Only after a whole wait in vain: until then pciback or the guest may be about to answer. First pciback is shown
-  /// the guest's answer once more; where that changes nothing, the guest is given pciback's, and then its own the same way.
+  /// the guest's answer once more, then again past each mark; where that changes nothing, the guest is given pciback's,
+  /// and then its own the same way.
   func unstickRound() throws(Stop) -> Bool {
     if try correct({ $0.lettingGuestConnect() }) { return true }
     if try correct({ $0.endingAnsweredRound() }) { return true }
     guard try correctStuckRound({ $0.repeatingGuestAnswer() }) else { return false }
-    let outcome = try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
+    while case .timedOut = try awaitPCIBack() {
+      if try correctStuckRound({ $0.passingFirstMark() }) { continue }
+      if try correctStuckRound({ $0.givingPCIBackAnswer() }) { try endAnsweredRound() }
+      break
+    }
+    return true
+  }
+
+  /// Gives pciback the time to answer a guest that has done its half of a round.
+  private func awaitPCIBack() throws(Stop) -> WaitOutcome<Void> {
+    try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
       try self.look().backEnd.isRoundStuck ? nil : ()
     }
-    if case .timedOut = outcome, try correctStuckRound({ $0.givingPCIBackAnswer() }) { try endAnsweredRound() }
-    return true
   }
 
   /// Ends a round whose answer this run gave in pciback's place, when the guest has acted on it.
@@ -159,7 +168,7 @@ extension DomainWorker {
     if case .timedOut = outcome { _ = try correct { $0.endingAnsweredRound() } }
   }
 
-  private func correctStuckRound(_ edits: (BackEnd) -> [StoreEdit]) throws(Stop) -> Bool {
+  private func correctStuckRound(_ edits: (BackEnd) -> [StoreEdit]?) throws(Stop) -> Bool {
     try correct { $0.isRoundStuck ? edits($0) : nil }
   }
 

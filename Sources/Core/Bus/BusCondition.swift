@@ -84,7 +84,7 @@ extension BackEnd {
     }
   }
 
-  private var marked: Set<PCIAddress> { Set(entries.filter { $0.state.state == .closing }.compactMap(\.device)) }
+  private var marked: Set<PCIAddress> { Set(entries.filter(\.isMarked).compactMap(\.device)) }
 
   /// Whether nothing keeps a guest that has never run from finding the bus when it does.
   package var awaitsGuest: Bool { !isDamaged && !(condition == .connecting && frontEndState.isAbsent) }

@@ -168,7 +168,7 @@ extension BackEnd {
     }
     let kept = entries.filter { entry in
       guard let device = entry.device, devices.contains(device) else { return true }
-      return entry.state.state != .closing
+      return !entry.isMarked
     }
     return (replacingEntries(with: kept, startRound: false), kept)
   }

@@ -138,6 +138,16 @@ extension BackEnd {
     ]
   }
 
+  /// Takes the first mark from pciback's sight (6), and shows it the guest's answer again; nil where there is no mark.
+  ///
+  /// pciback gives a round up at the first mark whose device it does not hold, as it is in the second round over one mark:
+  /// what is marked behind it stays exported (`xen_pcibk_reconfigure`). Once a round was repeated in vain, whatever the
+  /// first mark names is released: it was held no more, or was released on the way to a later one.
+  package func passingFirstMark() -> [StoreEdit]? {
+    guard let entry = entries.first(where: { $0.state.state == .closing }) else { return nil }
+    return [.write(path.child("state-\(entry.index)"), StateNode(.closed).description)] + repeatingGuestAnswer()
+  }
+
   /// Gives pciback's answer to the guest (8) where pciback itself no longer writes it.
   ///
   /// A state that was written over is not in the kernel's memory of its own: it takes its answer for given

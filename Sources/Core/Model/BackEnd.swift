@@ -80,6 +80,9 @@ package struct BackEndEntry: Hashable, Sendable, Codable {
 
   /// Exported by pciback and told to the guest: state 3 with a virtual address.
   package var isExported: Bool { state.state == .initialised && virtualAddress != nil }
+
+  /// Marked for removal, and not deleted yet. 6 is Berth's word for one that pciback is known to have released.
+  package var isMarked: Bool { state.state == .closing || state.state == .closed }
 }
 
 /// What `num_devs` holds. Absent and 0 differ: absent means no bus, 0 a bus that lost its last device.

@@ -33,7 +33,7 @@ extension Planner {
     if let mismatch = identityBlock(wanted) { return mismatch }
     guard let entry else { return absentStep(wanted, in: domain) }
     // The entry may stay as it was: the store does not tell that the guest has lost the device.
-    guard devices[wanted.address]?.facts?.isOnPCIBack == true || entry.state.state == .closing else {
+    guard devices[wanted.address]?.facts?.isOnPCIBack == true || entry.isMarked else {
       let facts = devices[wanted.address]?.facts
       return step(
         wanted, .blocked, .notOnPCIBack,
@@ -76,7 +76,7 @@ extension Planner {
   /// Whether the guest has the device, or, where it never ran, will find it.
   private func isTaken(_ entry: BackEndEntry, in domain: Guest) -> Bool {
     if domain.lifecycle == .cold, domain.route == .frontEnd {
-      return entry.state.state != .closing && domain.backEnd?.awaitsGuest == true
+      return !entry.isMarked && domain.backEnd?.awaitsGuest == true
     }
     switch domain.condition {
     case .connected?, .halfRemoved?, .holding?: return entry.isExported

@@ -35,8 +35,7 @@ extension DriftFinder {
     if let other = holders.first(where: { $0.guest !== guest }) {
       add(.attachedTwice, "the back end of \(other.guest.label) lists it too")
     }
-    let isMarked = entry.state.state == .closing
-    if isMarked {
+    if entry.isMarked {
       add(.halfRemoved, "\(state), back end \(guest.busText)")
     } else if device?.facts?.isOnPCIBack != true {
       let driver = device?.facts.map { "its driver is \($0.driver ?? "none")" } ?? "the host has no such device"

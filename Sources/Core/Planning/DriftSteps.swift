@@ -54,14 +54,14 @@ extension Planner {
     if movesOut(device, of: domain) { return nil }
     var step = PlannedStep(
       device: device, id: devices[device]?.facts?.id, action: .foreign, reason: .notOwned, before: entry.options)
-    if entry.state.state == .closing, !isOwned(device, in: domain) {
+    if entry.isMarked, !isOwned(device, in: domain) {
       step.action = .drift
       step.reason = .halfRemoved
       step.evidence = "another toolstack marked it for removal; it is at work, or left it"
       return step
     }
     // A removal that Berth began is ended whatever the policy says by now: the guest has lost the device already.
-    guard mayRemove(device, from: domain) || entry.state.state == .closing else { return step }
+    guard mayRemove(device, from: domain) || entry.isMarked else { return step }
     step.action = .detach
     step.reason = .notDeclared
     step.effects = ["the guest loses the device"]
