@@ -300,7 +300,8 @@ extension BackEnd {
   /// Made anew under one that had it before, and a whole wait has passed: exported, with a guest that missed that an
   /// earlier bus went and this one came; or made while pciback still held the earlier one, which it then goes on holding.
   fileprivate var hasGoneUnnoticed: Bool {
-    guard frontEndState.state == .initialising else { return false }
+    // A guest that was at work on the bus before writes its 4 into the directory that is new.
+    guard frontEndState.state == .initialising || frontEndState.state == .connected else { return false }
     return state.state == .initialised || state.state == .initialising && hasKernelObject == true
   }
 

@@ -165,16 +165,15 @@ extension ModelHost {
     }
   }
 
-  /// Whether pciback has a device in the slot of every marked entry. Where it has none it gives up, and the round stays as
-  /// it is (`xen_pcibk_reconfigure`).
+  /// Whether every marked entry is of a device that pciback has. Where it finds none in an entry's slot it gives up, and
+  /// the round stays as it is (`xen_pcibk_reconfigure`). Here only a device that was taken from it counts as none.
   private func holdsAllMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
     let back = StorePath.backEnd(domain)
     return (0..<count(domain, store)).allSatisfy { index in
-      guard store[back.child("state-\(index)").text] == "5" else { return true }
-      let place = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }
-      return state.withLock { state in
-        state.exports[domain]?.contains { $0.value == place?.device && $0.key.function == place?.function } == true
-      }
+      guard store[back.child("state-\(index)").text] == "5",
+        let device = store[back.child("dev-\(index)").text].flatMap({ PCIAddress($0) })
+      else { return true }
+      return state.withLock { $0.pciback.contains(device) || $0.exports[domain]?[device] != nil }
     }
   }
 
