@@ -238,7 +238,8 @@ extension BackEnd {
   /// or made without the front end's state, which no guest notices at all.
   var hasGoneUnnoticed: Bool {
     if frontEndState.isAbsent { return state.state == .initialising }
-    guard frontEndState.state == .initialising else { return false }
+    // A guest that was at work on the bus before writes its 4 into the directory that is new.
+    guard frontEndState.state == .initialising || frontEndState.state == .connected else { return false }
     return state.state == .initialised || state.state == .initialising && hasKernelObject == true
   }
 

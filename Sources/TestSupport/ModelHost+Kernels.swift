@@ -61,12 +61,13 @@ extension ModelHost {
     case (3, _):
       // Without a front end: what is marked is released, and nothing is written about it.
       if state.withLock({ $0.domains[domain]?.isHardwareVirtualised == true }), holdsMarked(domain, store) {
-        return removeMarked(domain, store)
+        return removeMarked(domain, store).isSome
       }
       return hasWanted(domain, store) && exportAll(domain, store, onlyWanted: true)
     case (7, 7?):
-      guard holdsAllMarked(domain, store) else { return false }
-      guard removeMarked(domain, store), exportAll(domain, store, onlyWanted: true) else { return true }
+      let removed = removeMarked(domain, store)
+      guard removed.isWhole else { return removed.isSome }
+      guard exportAll(domain, store, onlyWanted: true) else { return true }
       store[back.child("state").text] = "8"
       state.withLock { _ = $0.answered.insert(domain) }
       return true
@@ -165,30 +166,23 @@ extension ModelHost {
     }
   }
 
-  /// Whether pciback has a device in the slot of every marked entry. Where it has none it gives up, and the round stays as
-  /// it is (`xen_pcibk_reconfigure`).
-  private func holdsAllMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
+  /// Releases marked entries, up to the first whose device pciback does not hold: there it gives up, and the round stays as
+  /// it is (`xen_pcibk_reconfigure`). Tells whether it came to the end, and whether it released any.
+  private func removeMarked(_ domain: DomainID, _ store: ModelStore) -> (isWhole: Bool, isSome: Bool) {
     let back = StorePath.backEnd(domain)
-    return (0..<count(domain, store)).allSatisfy { index in
-      guard store[back.child("state-\(index)").text] == "5" else { return true }
-      let place = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }
-      return state.withLock { state in
-        state.exports[domain]?.contains { $0.value == place?.device && $0.key.function == place?.function } == true
-      }
-    }
-  }
-
-  /// Releases marked entries; false where the virtual address is unknown, which leaves the bus at 7 and 7.
-  private func removeMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
-    let back = StorePath.backEnd(domain)
+    var isSome = false
     for index in 0..<count(domain, store) where store[back.child("state-\(index)").text] == "5" {
       let place = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }
-      state.withLock { state in
-        let device = state.exports[domain]?.first { $0.value == place?.device && $0.key.function == place?.function }?
-          .key
-        if let device { state.exports[domain]?[device] = nil }
+      let isHeld = state.withLock { state in
+        let exports = state.exports[domain] ?? [:]
+        guard let held = exports.first(where: { $0.value == place?.device && $0.key.function == place?.function })
+        else { return false }
+        state.exports[domain]?[held.key] = nil
+        return true
       }
+      guard isHeld else { return (false, isSome) }
+      isSome = true
     }
-    return true
+    return (true, isSome)
   }
 }

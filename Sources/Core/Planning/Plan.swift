@@ -26,7 +26,7 @@ package struct Plan: Hashable, Sendable, Codable {
 
   package var steps: [PlannedStep] { domains.flatMap(\.steps) }
 
-  /// Whether applying the plan would change anything, on the host or in Berth's records.
+  /// Whether applying the plan would change anything but Berth's own records and intents of what is gone.
   package var hasChanges: Bool {
     hasStep { $0.action.isChange } || hostDrift.contains { $0.isRepaired }
   }

@@ -80,7 +80,8 @@ def saved(stand, drift, guest):
     detach()
     forget(guest, PLAIN)
     stand.equal(recorded(guest), [CARD, PLAIN], "Berth's record has it")
-    drift.mended("record-only", {PLAIN: {"record-only"}}, {guest: [CARD]}, "a record of a device that is not", rounds=0)
+    drift.mended("record-only", {PLAIN: {"record-only"}}, {guest: [CARD]}, "a record of a device that is not", plan=0,
+                 rounds=0)
     stand.equal(recorded(guest), [CARD], "Berth's record has it no longer")
 
 
@@ -122,7 +123,7 @@ def killed_run(stand, drift, guest):
         json.dump({"version": 1, "domain": {"id": NOBODY, "uuid": "00000000-0000-0000-0000-000000004000"},
                    "operation": "attach", "devices": [THIRD]}, file)
     drift.mended("leftover-intent", {THIRD: {"leftover-intent"}}, {guest: [CARD, OTHER, PLAIN]},
-                 "an intent for a domain that is gone", rounds=0)
+                 "an intent for a domain that is gone", plan=0, rounds=0)
 
 
 def written(folder):

@@ -51,9 +51,10 @@ def unheard(stand, drift):
         guest.wait_up()
         log("both ends:", states(stand, guest))
         try:
-            guest.wait_connected(5)
+            guest.wait_connected(15)
         except TimedOut:
-            break
+            if states(stand, guest) == ("7", "3"):
+                break
         guest.destroy()
     stand.equal(states(stand, guest), ("7", "3"), "each end waits for the other")
     drift.mended("round-unheard", {"early": {"round-unheard"}, PLAIN: {"export-pending"}}, {guest: [CARD, PLAIN]},

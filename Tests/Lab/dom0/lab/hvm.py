@@ -99,11 +99,8 @@ def qemu_name(address):
     return f"pci-pt-{bus}_{place}"
 
 
-def settled(stand, guest, wanted, what, console=True, others=()):
-    """Holds every place where the truth is kept to `wanted`: the guest first, then QEMU, then the rest.
-
-    `others` are the entries of another guest's back end.
-    """
+def settled(stand, guest, wanted, what, console=True):
+    """Holds every place where the truth is kept to `wanted`: the guest first, then QEMU, then the rest."""
     wanted = sorted(wanted)
     emulated = guest.emulated()
     stand.equal(sorted(emulated), sorted(map(qemu_name, wanted)), f"{what}: QEMU shows")
@@ -139,8 +136,7 @@ def settled(stand, guest, wanted, what, console=True, others=()):
     claims = sorted(address for address, owner in stand.claims().items() if owner == guest.id)
     stand.equal(claims, wanted, f"{what}: claims")
     addresses = list(BY_ADDRESS)
-    used = set(wanted) | {entry["dev"] for entry in others}
-    stand.equal(stand.assigned(addresses), used, f"{what}: assigned, says the hypervisor")
+    stand.equal(stand.assigned(addresses), set(wanted), f"{what}: assigned, says the hypervisor")
     run("berth", "status")
 
 
