@@ -7,7 +7,7 @@ import Testing
 struct Races {
   static let devices = (0..<8).map(Sample.address)
 
-  @Test(.serialized, arguments: TestHost.Store.allCases)
+  @Test(arguments: TestHost.Store.allCases)
   func `eight applies at once, each with another first device of one fresh domain`(_ store: TestHost.Store) async throws
   {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: absent}"]), store) { host in
