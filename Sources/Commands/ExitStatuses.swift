@@ -21,9 +21,9 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
   let realFailures = outcome.domains.contains { domain in
     !domain.isLockBusy && (domain.failure != nil || domain.steps.contains { $0.result == .failed })
   }
-  if realFailures {
+  if realFailures || !outcome.hostFailures.isEmpty {
     if hasDone { return .partlyApplied }
-    return !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
+    return outcome.hostFailures.isEmpty && !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
   }
   let pending = plan.steps.filter { $0.action == .pending }
   if requiresRunning && (!pending.isEmpty || steps.contains { $0.result == .pending }) { return .failed }

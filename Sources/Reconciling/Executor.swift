@@ -42,7 +42,7 @@ package struct Executor: Sendable {
     host.ownership.sweep()
     host.intents.sweep()
     var result = ApplyOutcome()
-    result.hostRepairs = HostRepairs(host: host).apply(plan)
+    (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(plan)
     let jobs = DomainJob.jobs(of: plan)
     // A device that moves is attached only when its old domain has let go of it: those domains come last, with all
     // their attaches, so that each still has one round.

@@ -4,20 +4,20 @@ import Core
 struct HostRepairs {
   let host: Host
 
-  /// Does what the plan says; returns one line for each thing done or not done.
-  func apply(_ plan: Plan) -> [String] {
-    var lines: [String] = []
+  /// Does what the plan says; one line for each thing mended, and one for each that could not be.
+  func apply(_ plan: Plan) -> (done: [String], failed: [String]) {
+    var (done, failed): ([String], [String]) = ([], [])
     for drift in plan.hostDrift where drift.isRepaired {
       do throws(HostError) {
-        if let line = try mend(drift) { lines.append(line) }
+        if let line = try mend(drift) { done.append(line) }
       } catch {
-        lines.append("\(drift.kind.rawValue): not mended: \(error.summary)")
+        failed.append("\(drift.kind.rawValue): \(error.summary)")
       }
     }
     for change in plan.bookkeeping {
-      do throws(HostError) { try keep(change) } catch { lines.append("records: \(error.summary)") }
+      do throws(HostError) { try keep(change) } catch { failed.append("records: \(error.summary)") }
     }
-    return lines
+    return (done, failed)
   }
 
   /// Removes a back end or a claim, if its domain is still gone in the transaction that removes it.

@@ -13,6 +13,7 @@ package struct ApplyDocument: Encodable, Sendable {
   let plan: PlanDocument
   let domains: [DomainOutcomeDocument]
   let hostRepairs: [String]
+  let hostFailures: [String]
 
   init(plan: Plan, outcome: ApplyOutcome, status: ExitStatus, warnings: [String], naming: DeviceNaming) {
     exitStatus = status.rawValue
@@ -25,6 +26,7 @@ package struct ApplyDocument: Encodable, Sendable {
     let ids = Dictionary(plan.steps.map { ($0.device, $0) }, uniquingKeysWith: { first, _ in first })
     domains = outcome.domains.map { DomainOutcomeDocument($0, steps: ids, naming: naming) }
     hostRepairs = outcome.hostRepairs
+    hostFailures = outcome.hostFailures
   }
 }
 

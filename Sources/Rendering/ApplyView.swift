@@ -27,9 +27,10 @@ package struct ApplyView: View {
   package func text(_ style: TextStyle) -> String {
     var columns = Columns(style: style)
     for domain in outcome.domains { write(domain, to: &columns, style: style) }
-    if !outcome.hostRepairs.isEmpty {
+    if !outcome.hostRepairs.isEmpty || !outcome.hostFailures.isEmpty {
       columns.heading("Host")
       for repair in outcome.hostRepairs { columns.row(.differ, "done", "", repair) }
+      for failure in outcome.hostFailures { columns.row(.refuse, "failed", "", failure) }
     }
     var result = columns.rendered()
     if !columns.isEmpty { result += "\n" }
@@ -109,6 +110,7 @@ package struct ApplyView: View {
     let otherFailures = outcome.domains.count { $0.failure != nil && !$0.isLockBusy && !hasFailedStep($0) }
     let bad = Words.counts([
       (count(.failed), "failed"), (otherFailures, otherFailures == 1 ? "domain failed" : "domains failed"),
+      (outcome.hostFailures.count, outcome.hostFailures.count == 1 ? "host repair failed" : "host repairs failed"),
       (count(.unknown), "unknown"), (lockBusy, lockBusy == 1 ? "domain's lock busy" : "domains' locks busy"),
       (count(.blocked) + plan.count(.blocked), "blocked"), (count(.pending) + plan.count(.pending), "pending"),
       (count(.interrupted), "not begun"),

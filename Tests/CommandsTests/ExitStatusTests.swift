@@ -34,6 +34,15 @@ import Testing
     #expect(status(ApplyOutcome(domains: apart.domains.reversed())) == expected)
   }
 
+  @Test func `what could not be done for the host is a failure`() throws {
+    #expect(status(ApplyOutcome(hostFailures: ["records: no space"])) == .failed)
+    #expect(
+      status(ApplyOutcome(hostRepairs: ["removed a claim"], hostFailures: ["records: no space"])) == .partlyApplied)
+    var undone = try ApplyOutcome.of(.failed, isUndone: true)
+    undone.hostFailures = ["records: no space"]
+    #expect(status(undone) == .failed)
+  }
+
   @Test func `what was taken back is told as such`() throws {
     #expect(status(try .of(.failed, isUndone: true)) == .rolledBack)
     var mixed = try ApplyOutcome.of(.failed, isUndone: true)

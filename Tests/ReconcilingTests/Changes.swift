@@ -54,7 +54,7 @@ func failures(_ outcome: ApplyOutcome) -> [String] {
     domain.steps.filter { $0.result != .done && $0.result != .unchanged }
       .map { "\($0.action) \($0.device) \($0.result): \($0.detail ?? "")" }
       + [domain.failure.map { "\(domain.name): \($0)" }].compactMap(\.self)
-  } + outcome.hostRepairs.filter { $0.contains("not mended") || $0.hasPrefix("records:") }
+  } + outcome.hostFailures
 }
 
 /// A change that does not come to its end, and what is declared afterwards.

@@ -137,7 +137,8 @@ enum Samples {
               device: try address("0000:09:00.0"), action: .attach, result: .blocked,
               detail: "claimed by domain 7 meanwhile"),
           ], readopted: [try address("0000:0b:00.0")], rounds: 2, longestLockMicroseconds: 1204),
-      ], hostRepairs: ["removed the back end of domain 9"])
+      ], hostRepairs: ["removed the back end of domain 9"],
+      hostFailures: ["stale-claim: xenstore commit: notPermitted (errno 13)"])
   }
 
   static func observation() throws -> Observation {

@@ -81,11 +81,18 @@ package struct DomainOutcome: Hashable, Sendable, Codable {
 /// What became of an apply.
 package struct ApplyOutcome: Hashable, Sendable, Codable {
   package var domains: [DomainOutcome]
+  /// Sentences on what was mended that belongs to no living domain.
   package var hostRepairs: [String]
+  /// Sentences on what of that, or of Berth's own records, could not be done.
+  package var hostFailures: [String]
   package var wasInterrupted: Bool
-  package init(domains: [DomainOutcome] = [], hostRepairs: [String] = [], wasInterrupted: Bool = false) {
+  package init(
+    domains: [DomainOutcome] = [], hostRepairs: [String] = [], hostFailures: [String] = [],
+    wasInterrupted: Bool = false
+  ) {
     self.domains = domains
     self.hostRepairs = hostRepairs
+    self.hostFailures = hostFailures
     self.wasInterrupted = wasInterrupted
   }
 }
