@@ -8,6 +8,8 @@ package enum SoakReport {
   package static let rounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 2
   /// The races of processes on each xenstored.
   package static let races = environment("BERTH_RACES").flatMap { Int($0) } ?? 2
+  /// On how many sandboxes at once they are run: each waits most of the time.
+  package static let raceTracks = isSoak ? 4 : 1
   /// The rounds of a race in which each takes as long as another toolstack may wait.
   package static let longRounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 1
 

@@ -7,9 +7,10 @@ import Testing
 struct Races {
   static let devices = (0..<8).map(Sample.address)
 
-  @Test(arguments: TestHost.Store.allCases)
-  func `eight applies at once, each with another first device of one fresh domain`(_ store: TestHost.Store) async throws
-  {
+  @Test(arguments: TestHost.Store.allCases, 0..<SoakReport.raceTracks)
+  func `eight applies at once, each with another first device of one fresh domain`(
+    _ store: TestHost.Store, _ track: Int
+  ) async throws {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: absent}"]), store) { host in
       let manifests = try Self.devices.enumerated().map { number, device in
         try host.manifest(["net": [device]], policy: "{prune: never}", name: "\(number).yaml")
@@ -17,7 +18,8 @@ struct Races {
       let none = try host.manifest(["net": []], policy: "{prune: owned}", name: "none.yaml")
       var lost = 0
       // One that makes conflicts up is oxenstored once more.
-      let races = store == .failing ? min(SoakReport.races, SoakReport.rounds) : SoakReport.races
+      let all = store == .failing ? min(SoakReport.races, SoakReport.rounds) : SoakReport.races
+      let races = (all + track) / SoakReport.raceTracks
       for round in 0..<races {
         try await host.change("start-domain", "net")
         let results = try await Self.all(
