@@ -20,7 +20,8 @@ WHERE = {
 }
 # What an apply mends, and no scenario leaves behind, with the reason.
 NOT_LEFT = {
-    "attached-twice": "Xen refuses the second domain before xl has entered the device, and pciback ends a bus that asks for it",
+    "attached-twice": "it takes an xl detach that a PV guest slept through and a bus of an HVM guest that xl left at 7, and has "
+                      "an in-memory test",
 }
 NOBODY = 4000  # The number of no domain.
 
