@@ -14,12 +14,13 @@ WHERE = {
     "leaked-back-end": "drift",
     "export-pending": "drift-entries", "half-removed": "drift-entries", "revoked-but-listed": "drift-entries",
     "overwritten": "drift-entries", "orphan-entry": "drift-entries", "not-on-pciback": "drift-entries",
-    "bus-torn": "drift-bus", "round-unheard": "drift-bus", "bus-replaced": "drift-bus", "bus-vanishing": "drift-bus",
+    "bus-torn": "drift-bus", "bus-replaced": "drift-bus", "bus-vanishing": "drift-bus",
     "bus-closing": "drift-bus",
     "device-model-lacks": "drift-hvm", "device-model-only": "drift-hvm", "bus-unsettled": "drift-hvm",
 }
 # What an apply mends, and no scenario leaves behind, with the reason.
 NOT_LEFT = {
+    "round-unheard": "the guests' Linux takes up a round that it sees before it has connected (`pcifront_detach_devices`)",
     "attached-twice": "it takes an xl detach that a PV guest slept through and a bus of an HVM guest that xl left at 7, and has "
                       "an in-memory test",
 }
