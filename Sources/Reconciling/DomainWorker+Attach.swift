@@ -113,6 +113,10 @@ extension DomainWorker {
           return intent.leave()
         }
       case .satisfied(.overlooked): try kick()
+      case .satisfied(.dead) where rebuilds == 1:
+        // The guest had devices on the earlier bus. It lets go of them slowly, since they answer it no more, and closes
+        // what has its front end's path by then (`xenbus_dev_remove`, drivers/xen/xenbus/xenbus_probe.c, Linux 6.1).
+        try rebuild(held)
       case .satisfied(.dead(let bus)):
         try abandonDead(held, bus)
         return try finish(intent)

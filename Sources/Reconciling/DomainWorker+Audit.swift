@@ -139,6 +139,8 @@ extension DomainWorker {
       try transact { view -> ([BackEndEntry]?, [StoreEdit]) in
         switch view.backEnd.condition {
         case .connecting, .absent, .vanishing: break
+        // This run's own, which nobody has connected to.
+        case .closing where rebuilds > 0: break
         // It came to life meanwhile: the guest has devices on it.
         default: return (nil, [])
         }
@@ -152,6 +154,7 @@ extension DomainWorker {
       } ?? nil
     }
     guard let others else { return }
+    rebuilds += 1
     _ = try awaitKernelRelease(until: ContinuousClock.now + options.waitTimeout)
     try awaitGuestNotice()
     let entries =

@@ -151,8 +151,8 @@ extension Reason {
       "pciback holds the device for the guest, and QEMU does not show it: QEMU was started anew, or a run was killed "
         + "before it had asked."
     case .deviceModelOnly:
-      "`xl pci-detach -f` never tells QEMU, and a guest may let go of nothing for a long time. QEMU still reaches the "
-        + "device, so it must not go to another guest."
+      "`xl pci-detach -f` goes on without QEMU's answer, and a guest may let go of nothing for a long time. QEMU still "
+        + "reaches the device, so it must not go to another guest."
     }
   }
 }

@@ -58,7 +58,7 @@ extension ModelHost {
       let isDriver = state.withLock { $0.domains[domain]?.isHardwareVirtualised } != true
       store[back.child("state").text] = isDriver ? "4" : "5"
       return true
-    case (3, _):
+    case (3, let front) where front != 5 && front != 6:
       // Without a front end: what is marked is released, and nothing is written about it.
       if state.withLock({ $0.domains[domain]?.isHardwareVirtualised == true }), holdsMarked(domain, store) {
         return removeMarked(domain, store).isSome

@@ -145,6 +145,23 @@ import Testing
     #expect(plan.steps.first?.source == observation.domains[1].key)
   }
 
+  @Test func `a device on two buses leaves the one before the other is given it`() throws {
+    // As an xl attach to another guest leaves it, after an xl detach that its guest slept through.
+    let observation = { (states: [XenbusState], owned: [UInt32: [PCIAddress]]) -> Observation in
+      var receiver = Sample.domain(1, "net", [one])
+      receiver.backEnd = Sample.bus(receiver.id, [one], state: .reconfiguring, states: states)
+      return observe([receiver, Sample.domain(2, "old", [one])], [Sample.device(one, heldBy: 1)], owned: owned)
+    }
+    let desired = Sample.desired(["net": [one], "old": []])
+    let plan = makePlan(desired: desired, observation: observation([.initialising], [2: [one]]))
+    let moves = plan.steps.filter { $0.device == one && $0.action.isChange }
+    #expect(moves.map(\.action) == [.move])
+    #expect(moves.first?.from == "old")
+    let others = steps(desired, observation([.initialising], [:])).filter { $0.action != .foreign }
+    #expect(others.map(\.action) == [.blocked])
+    #expect(others.first?.reason == .attachedElsewhere)
+  }
+
   @Test func `different options are a reattach`() throws {
     let observation = observe([Sample.domain(1, "net", [one])], [Sample.device(one, heldBy: 1)], owned: [1: [one]])
     var desired = Sample.desired(["net": [one]])

@@ -1,5 +1,6 @@
 import Core
 import Reconciling
+import Synchronization
 import TestSupport
 import Testing
 
@@ -109,5 +110,68 @@ import Testing
     let outcome = try run.apply(Sample.desired(["net": [one]]))
     #expect(failures(outcome).isEmpty)
     try expectRest(model, key, run, [one])
+  }
+
+  /// As xl leaves a bus that takes its device for the first one, with the 4 that the guest wrote meanwhile. dom0's kernel
+  /// holds the earlier bus, and neither end does anything.
+  private func replaceBus(_ model: ModelHost, _ key: DomainKey) {
+    let back = StorePath.backEnd(key.id)
+    for name in ["dev-1", "key-1", "opts-1", "state-1", "vdev-1", "vdev-0"] { model.store[back.child(name).text] = nil }
+    let second = ["dev-0": two.description, "state-0": "1", "num_devs": "1", "state": "1"]
+    for (name, value) in second { model.store[back.child(name).text] = value }
+    model.store.settle()
+  }
+
+  @Test func `a bus that was made over a connected one is made anew once waiting was in vain`() throws {
+    let (model, key, run) = try makeHost()
+    replaceBus(model, key)
+    #expect(model.node(5, "state") == "1")
+    #expect(model.store[StorePath.frontEnd(key.id).child("state").text] == "4")
+    let outcome = try run.apply(Sample.desired(["net": [one, two]]))
+    #expect(failures(outcome).isEmpty)
+    #expect(model.node(5, "state") == "4")
+    try expectRest(model, key, run, [one, two])
+  }
+
+  @Test func `a guest that closes the bus made anew at its end with the earlier one is given another`() throws {
+    let (model, key, run) = try makeHost()
+    replaceBus(model, key)
+    // At work on letting go of devices that answer no more.
+    model.change(5) { $0.answers = false }
+    model.store.whenIdle.withLock { hook in
+      hook = { [model] _ in
+        guard model.node(5, "state") == "3" else { return false }
+        model.store[StorePath.frontEnd(key.id).child("state").text] = "6"
+        model.change(5) { $0.answers = true }
+        return true
+      }
+    }
+    let outcome = try run.apply(Sample.desired(["net": [one, two]]))
+    #expect(failures(outcome).isEmpty)
+    #expect(model.node(5, "state") == "4")
+    try expectRest(model, key, run, [one, two])
+  }
+
+  @Test func `a device that xl has entered for an HVM guest leaves the guest that still has it first`() throws {
+    let (model, key, run) = try makeHost()
+    let other = model.addHVMDomain(6, "gpu-vm")
+    try run.apply(Sample.desired(["net": [one], "gpu-vm": [two]]))
+    // An xl pci-detach that the first guest slept through, and an xl pci-attach, which leaves the other's bus at 7.
+    try model.host.hypervisor.deassign(one, from: key.id)
+    try model.host.hypervisor.assign(one, to: other.id, relaxed: false)
+    model.store[StorePath.claim(one).text] = other.id.description
+    let back = StorePath.backEnd(other.id)
+    for (name, value) in ["dev-1": one.description, "key-1": one.description, "opts-1": "", "state-1": "1"] {
+      model.store[back.child(name).text] = value
+    }
+    model.store[back.child("num_devs").text] = "2"
+    model.store[back.child("state").text] = "7"
+    model.store.settle()
+    let outcome = try run.apply(Sample.desired(["net": [], "gpu-vm": [one, two]]))
+    #expect(failures(outcome).isEmpty)
+    #expect(model.exports(to: 5).isEmpty)
+    #expect(model.exports(to: 6) == [one, two])
+    #expect(model.node(6, "state") == "3")
+    #expect(try !run.plan(Sample.desired(["net": [], "gpu-vm": [one, two]])).hasChanges)
   }
 }

@@ -42,7 +42,15 @@ extension Planner {
         remedy: facts == nil
           ? "see that the device is powered, or detach it" : "xl pci-assignable-add \(wanted.address)")
     }
-    if devices[wanted.address]?.assignment == .free, entry.isExported {
+    let isRevoked = devices[wanted.address]?.assignment == .free && entry.isExported
+    // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
+    // drivers/xen/xen-pciback/xenbus.c): the other domain lets go first.
+    if isRevoked || !isTaken(entry, in: domain),
+      let holder = listings[wanted.address]?.first(where: { $0 != domain.id })
+    {
+      return heldStep(wanted, by: holder)
+    }
+    if isRevoked {
       return step(
         wanted, .reattach, .revokedButListed,
         evidence: "the back end lists it, but Xen has taken it from the domain")

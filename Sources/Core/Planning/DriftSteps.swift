@@ -7,7 +7,7 @@ extension Planner {
       steps.append(step(wanted, .repair, .storeOnly, evidence: "the saved configuration lacks it, and gets it"))
     }
     if let bus = domain.backEnd, bus.condition == .holding, !bus.settlingAtRest().isEmpty,
-      wanted.address == firstListed(in: domain)
+      wanted.address == firstListed(in: domain), !awaitsHeld(domain)
     {
       steps.append(
         step(
@@ -28,6 +28,14 @@ extension Planner {
       }
     }
     return steps
+  }
+
+  /// Whether an entry waits whose device another bus lists too: pciback would end this one as soon as it looked at it.
+  private func awaitsHeld(_ domain: Guest) -> Bool {
+    domain.entries.contains { entry in
+      guard !entry.isExported, let device = entry.device else { return false }
+      return listings[device]?.contains { $0 != domain.id } == true
+    }
   }
 
   /// The first declared device that the domain's bus lists: what is wrong with the bus is told of this one alone.

@@ -14,13 +14,15 @@ WHERE = {
     "leaked-back-end": "drift",
     "export-pending": "drift-entries", "half-removed": "drift-entries", "revoked-but-listed": "drift-entries",
     "overwritten": "drift-entries", "orphan-entry": "drift-entries", "not-on-pciback": "drift-entries",
-    "bus-torn": "drift-bus", "round-unheard": "drift-bus", "bus-replaced": "drift-bus", "bus-vanishing": "drift-bus",
+    "bus-torn": "drift-bus", "bus-replaced": "drift-bus", "bus-vanishing": "drift-bus",
     "bus-closing": "drift-bus",
     "device-model-lacks": "drift-hvm", "device-model-only": "drift-hvm", "bus-unsettled": "drift-hvm",
 }
 # What an apply mends, and no scenario leaves behind, with the reason.
 NOT_LEFT = {
-    "attached-twice": "Xen refuses the second domain before xl has entered the device, and pciback ends a bus that asks for it",
+    "round-unheard": "the guests' Linux takes up a round that it sees before it has connected (`pcifront_detach_devices`)",
+    "attached-twice": "it takes an xl detach that a PV guest slept through and a bus of an HVM guest that xl left at 7, and has "
+                      "an in-memory test",
 }
 NOBODY = 4000  # The number of no domain.
 
