@@ -45,7 +45,9 @@ extension DomainWorker {
     }
     do throws(Stop) { try settle(published, held, log: log, intent: intent) } catch {
       // Published: the guest may have the devices, so nothing is taken back. The next run takes it up.
-      let open = held.map(\.step).filter { step in !outcome.steps.contains { $0.device == step.device } }
+      let open = held.map(\.step).filter { step in
+        !outcome.steps.contains { $0.device == step.device && $0.action == step.action }
+      }
       conclude(open, .unknown, describe(error))
       intent.leave()
     }

@@ -256,14 +256,9 @@ extension DomainWorker {
       failure = failure ?? .tree(error)
     }
     attempt { () throws(HypervisorError) in
-      // Again where Xen still says that some guest has it: this one, or another that took it at once. Xen tells them apart.
-      for _ in 0..<2 {
-        do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
-          // ENODEV: the domain does not own it, which is what was wanted.
-          guard error.code == .notOwner else { throw error }
-          return
-        }
-        guard try host.hypervisor.probe(device, for: nil) == .takenOrUnknown else { return }
+      do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
+        // ENODEV: the domain does not own it, which is what was wanted.
+        guard error.code == .notOwner else { throw error }
       }
     }
     if let failure { throw failure }

@@ -118,7 +118,7 @@ extension DomainWorker {
     }
     guard isCleared == true else { return false }
     // It loses devices that answer it no more, which takes its time: at its end it would close the bus that is new.
-    try awaitGuestNotice(for: options.waitTimeout)
+    try awaitGuestNotice(for: min(options.waitTimeout, .seconds(10)))
     return true
   }
 

@@ -50,7 +50,8 @@ extension DomainWorker {
       let device = step.device
       try readOwnAnswer()
       let known = try fate(of: device)?.fate
-      if known == .gone {
+      // Only of a run that ended over it: since then another toolstack may have given it to the guest.
+      if known == .gone, try devicesOfDeadRuns().contains(device) {
         gone.append(step)
         continue
       }

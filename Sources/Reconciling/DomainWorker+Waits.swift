@@ -135,15 +135,22 @@ extension DomainWorker {
   /// Gets a round going again in which each end waits for the other; false where that is not so.
   ///
   /// Only after a whole wait in vain: until then pciback or the guest may be about to answer. First pciback is shown
-  /// the guest's answer once more, then again past each mark; where that changes nothing, the guest is given pciback's,
-  /// and then its own the same way.
+  /// the guest's answer once more, then again past each mark; where that changes nothing, the guest is given pciback's.
+  /// Whether pciback ends that round too is for the caller to wait for: it does if it had answered, and only then.
   func unstickRound() throws(Stop) -> Bool {
     if try correct({ $0.lettingGuestConnect() }) { return true }
-    if try correct({ $0.endingAnsweredRound() }) { return true }
-    guard try correctStuckRound({ $0.repeatingGuestAnswer() }) else { return false }
+    if try correct({ $0.restartingAnsweredRound() }) {
+      noteRound()
+      let outcome = try wait(until: ContinuousClock.now + options.waitTimeout) { () throws(Stop) -> Void? in
+        let bus = try self.look().backEnd
+        return bus.state.state == .reconfiguring && bus.frontEndState.state != .reconfiguring ? nil : ()
+      }
+      guard case .satisfied = outcome, case .timedOut = try awaitPCIBack() else { return true }
+    }
+    guard try correctStuckRound({ $0.repeatingWholeRound() }) else { return false }
     while case .timedOut = try awaitPCIBack() {
       if try correctStuckRound({ $0.passingFirstMark() }) { continue }
-      if try correctStuckRound({ $0.givingPCIBackAnswer() }) { try endAnsweredRound() }
+      _ = try correctStuckRound { $0.givingPCIBackAnswer() }
       break
     }
     return true
@@ -154,18 +161,6 @@ extension DomainWorker {
     try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
       try self.look().backEnd.isRoundStuck ? nil : ()
     }
-  }
-
-  /// Ends a round whose answer this run gave in pciback's place, when the guest has acted on it.
-  private func endAnsweredRound() throws(Stop) {
-    let hasActed = try wait(until: ContinuousClock.now + options.waitTimeout) { () throws(Stop) -> Void? in
-      try self.look().backEnd.frontEndState.state == .reconfiguring ? nil : ()
-    }
-    guard case .satisfied = hasActed else { return }
-    let outcome = try wait(until: ContinuousClock.now + pcibackPatience) { () throws(Stop) -> Void? in
-      try self.look().backEnd.endingAnsweredRound() == nil ? () : nil
-    }
-    if case .timedOut = outcome { _ = try correct { $0.endingAnsweredRound() } }
   }
 
   private func correctStuckRound(_ edits: (BackEnd) -> [StoreEdit]?) throws(Stop) -> Bool {

@@ -75,14 +75,17 @@ struct HostRepairs {
     guard try !isInUse(device, by: uuid) else { return }
     var name: String?
     var exports: [ExportRecord] = []
+    var emulations: [EmulationRecord] = []
     try asHostError { () throws(RecordError) in
       try host.ownership.update(uuid) { record in
         name = record?.name
         exports = record?.exports.filter { $0.device == device } ?? []
+        emulations = record?.emulations.filter { $0.device == device } ?? []
         record?.devices.removeAll { $0 == device }
         // Its place in the guest is another device's by now, or will be.
         record?.exports.removeAll { $0.device == device }
-        if record?.devices.isEmpty == true { record = nil }
+        record?.emulations.removeAll { $0.device == device }
+        if record?.devices.isEmpty == true, record?.emulations.isEmpty == true { record = nil }
       }
     }
     guard let name, try isInUse(device, by: uuid) else { return }
@@ -91,6 +94,7 @@ struct HostRepairs {
         var mended = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
         mended.devices = Set(mended.devices).union([device]).sorted()
         if !mended.exports.contains(where: { $0.device == device }) { mended.exports += exports }
+        if !mended.emulations.contains(where: { $0.device == device }) { mended.emulations += emulations }
         record = mended
       }
     }

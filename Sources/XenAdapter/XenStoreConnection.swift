@@ -57,7 +57,10 @@ package final class XenStoreConnection: StorePort {
   package func transaction<Result>(
     _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
-    for attempt in 0..<patience.rawValue {
+    let start = ContinuousClock.now
+    var attempt = -1
+    while attempt + 1 < patience.rawValue || ContinuousClock.now - start < patience.leastTime {
+      attempt += 1
       if attempt >= Self.immediateAttempts { pause(attempt - Self.immediateAttempts) }
       let number = try handle.startTransaction()
       let mark = WriteMark()

@@ -119,7 +119,8 @@ import XenAdapter
           try access.write(node, "mine")
         }
       }
-      #expect(attempts == bound)
+      // Under the lock at least that many, for half a second.
+      #expect(patience == .unlocked ? attempts == bound : attempts >= bound && attempts < 200)
     }
   }
 

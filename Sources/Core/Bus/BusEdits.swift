@@ -138,31 +138,41 @@ extension BackEnd {
     ]
   }
 
+  /// The same with every mark in sight: that one was passed proves nothing where pciback never answered.
+  package func repeatingWholeRound() -> [StoreEdit] { showingMarks() + repeatingGuestAnswer() }
+
   /// Takes the first mark from pciback's sight (6), and shows it the guest's answer again; nil where there is no mark.
   ///
   /// pciback gives a round up at the first mark whose device it does not hold, as it is in the second round over one mark:
-  /// what is marked behind it stays exported (`xen_pcibk_reconfigure`). Once a round was repeated in vain, whatever the
-  /// first mark names is released: it was held no more, or was released on the way to a later one.
+  /// what is marked behind it stays exported (`xen_pcibk_reconfigure`). Once a round was repeated in vain, the first mark
+  /// names what it has released: held no more, or released on the way to a later one. That it was at work at all is
+  /// proven by its answer, which must come from itself.
   package func passingFirstMark() -> [StoreEdit]? {
     guard let entry = entries.first(where: { $0.state.state == .closing }) else { return nil }
     return [.write(path.child("state-\(entry.index)"), StateNode(.closed).description)] + repeatingGuestAnswer()
+  }
+
+  private func showingMarks() -> [StoreEdit] {
+    entries.filter { $0.state.state == .closed }.map {
+      .write(path.child("state-\($0.index)"), StateNode(.closing).description)
+    }
   }
 
   /// Gives pciback's answer to the guest (8) where pciback itself no longer writes it.
   ///
   /// A state that was written over is not in the kernel's memory of its own: it takes its answer for given
   /// (`__xenbus_switch_state`, Linux drivers/xen/xenbus/xenbus_client.c). The guest looks at its bus and goes to 4,
-  /// which pciback answers with 4.
+  /// which pciback answers with 4. Where it does not, it had not answered: nothing was released.
   package func givingPCIBackAnswer() -> [StoreEdit] {
-    [.write(stateNode, StateNode(.reconfigured).description)]
+    showingMarks() + [.write(stateNode, StateNode(.reconfigured).description)]
   }
 
-  /// Ends a round that the guest has ended (4) and pciback never began: it takes itself to be connected still, and writes
-  /// no state that it believes to have (`__xenbus_switch_state`). Nil where that is not so.
+  /// Begins a round anew that the guest has ended (4) and pciback never began: it takes itself to be connected still, and
+  /// writes no state that it believes to have (`__xenbus_switch_state`). Nil where that is not so.
   ///
-  /// Only after a wait in vain: pciback is about to write the same where it did answer.
-  package func endingAnsweredRound() -> [StoreEdit]? {
+  /// Only after a wait in vain: pciback is about to write 4 where it did answer.
+  package func restartingAnsweredRound() -> [StoreEdit]? {
     guard state.state == .reconfigured, frontEndState.state == .connected else { return nil }
-    return [.write(stateNode, StateNode(.connected).description)]
+    return showingMarks() + [.write(stateNode, StateNode(.reconfiguring).description)]
   }
 }

@@ -81,7 +81,8 @@ package struct BackEndEntry: Hashable, Sendable, Codable {
   /// Exported by pciback and told to the guest: state 3 with a virtual address.
   package var isExported: Bool { state.state == .initialised && virtualAddress != nil }
 
-  /// Marked for removal, and not deleted yet. 6 is Berth's word for one that pciback is known to have released.
+  /// Marked for removal, and not deleted yet. 6 is Berth's mark for what pciback was led past while a round was stuck; at
+  /// rest it has answered since, and the device is released.
   package var isMarked: Bool { state.state == .closing || state.state == .closed }
 }
 

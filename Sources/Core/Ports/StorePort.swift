@@ -86,10 +86,13 @@ package enum WaitOutcome<Result> {
 
 /// How often a transaction is tried: a guest that writes its nodes for ever makes every attempt a conflict.
 package enum Patience: Int, Sendable {
-  /// The caller holds libxl's lock of the domain, which others wait for. Some 0.2 seconds with the pauses in between.
+  /// The caller holds libxl's lock of the domain, which others wait for. Some more where half a second is not over: a dozen
+  /// programs at work on other domains meet at the nodes above.
   case underLock = 20
   /// Nobody waits for the caller. Some two seconds.
   case unlocked = 200
+
+  package var leastTime: Duration { self == .underLock ? .milliseconds(500) : .zero }
 }
 
 /// A connection to xenstored.
