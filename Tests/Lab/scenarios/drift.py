@@ -9,7 +9,7 @@ from lab.waiting import Folder
 from xen.lowlevel import xc
 
 CARD, PLAIN, OTHER, THIRD = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0", "0000:00:09.0"
-SECONDS = 2400
+SECONDS = 1200
 INTENTS = "/run/berth/intents"
 
 hypervisor = xc.xc()

@@ -8,7 +8,7 @@ from lab.waiting import TimedOut
 from xen.lowlevel import xc
 
 CARD, PLAIN, OTHER = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
-SECONDS = 2400
+SECONDS = 1200
 TRIES = 5
 # A repair that waits in vain first waits this long.
 SHORT = "15s"

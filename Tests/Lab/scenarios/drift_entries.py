@@ -4,7 +4,7 @@ from lab.drift import Drift, bind
 from lab.programs import Running, apply, log, xl
 
 CARD, PLAIN, OTHER, THIRD = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0", "0000:00:09.0"
-SECONDS = 2400
+SECONDS = 1200
 
 
 def run(stand):

@@ -6,7 +6,7 @@ from lab.programs import apply, log, xl
 from xen.lowlevel import xc
 
 E1000, PLAIN, OTHER = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
-SECONDS = 3600
+SECONDS = 2400
 
 hypervisor = xc.xc()
 
