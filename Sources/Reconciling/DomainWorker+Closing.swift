@@ -88,8 +88,10 @@ extension BackEnd {
     }
   }
 
-  /// A bus that lost its last device and was asked to close.
+  /// A bus that lost its last device and was asked to close. Another toolstack may have begun a round over that, which
+  /// nobody hears once the kernel has dropped it.
   fileprivate var isEmptyAndClosed: Bool {
-    count == .number(0) && online == "0" && (state.state == .closing || state.state == .closed)
+    count == .number(0) && online == "0"
+      && (state.state == .closing || state.state == .closed || hasKernelObject == false)
   }
 }

@@ -259,6 +259,7 @@ extension DomainWorker {
         conclude([step], .failed, "the guest has let go, but \(describe(error))")
       }
     }
+    do throws(HostError) { try grantAgain(leaving, sharers) } catch { throw .failed(error) }
     let left = try unmark(Set(returned.map(\.device)))
     let undeleted = returned.filter { left.contains($0.device) }
     conclude(undeleted, .unknown, "given back, and its entry or its claim is still there; the next apply ends it")

@@ -189,7 +189,7 @@ extension DomainWorker {
   }
 
   /// Grants or revokes ranges and interrupt. Repeating is harmless.
-  private func grant(_ grants: DeviceGrants, allowed: Bool) throws(HostError) {
+  func grant(_ grants: DeviceGrants, allowed: Bool) throws(HostError) {
     for domain in grantees {
       try asHostError { () throws(HypervisorError) in
         for resource in grants.resources {

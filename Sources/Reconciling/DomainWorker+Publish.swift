@@ -100,6 +100,9 @@ extension DomainWorker {
         try takeOver(removed)
         return nil
       case .torn, .round:
+        // An xl may have begun it over the end of an empty bus.
+        try closeEmptyBus()
+        if try look().backEnd.isAbsent { return nil }
         return try unstickRound() ? nil : .restless(condition)
       case .vanishing:
         return try clearFrontEnd() ? nil : .restless(condition)

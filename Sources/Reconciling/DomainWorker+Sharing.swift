@@ -11,8 +11,8 @@ struct Sharers {
 extension DomainWorker {
   /// Finds who shares something with `leaving`. The stores are asked only where some device of the host does.
   ///
-  /// No transaction spans hypercalls: what another toolstack claims after this look is not seen (docs/protocol.md).
-  /// libxl claims a device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
+  /// No transaction spans hypercalls: what another toolstack claims after this look is found by `grantAgain`. libxl claims a
+  /// device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
   func sharers(with leaving: [PCIAddress: DeviceGrants]) throws(HostError) -> Sharers {
     var sharers = Sharers()
     for device in try asHostError({ () throws(DeviceTreeError) in try host.tree.pcibackDevices() })
@@ -27,6 +27,16 @@ extension DomainWorker {
     sharers.users = Set(sharers.grants.keys.filter { view.claims[$0] == key.id && !removed.contains($0) })
       .union(view.backEnd.entries.compactMap(\.device))
     return sharers
+  }
+
+  /// Gives back what was taken with `leaving` from a device that another toolstack has claimed since `sharers` were found.
+  ///
+  /// One that it claims after this look it grants after it, too.
+  func grantAgain(_ leaving: [PCIAddress: DeviceGrants], _ sharers: Sharers) throws(HostError) {
+    let now = try self.sharers(with: leaving)
+    for device in now.users.subtracting(sharers.users).sorted() {
+      if let own = now.grants[device] { try grant(own, allowed: true) }
+    }
   }
 
   /// What those use that share something with `grants`: the users that were found, and the devices that this run holds

@@ -67,6 +67,33 @@ import Testing
     #expect(model.owner(of: two) == key.id, "second run told \(told.withLock { $0 }); first run \(words(outcome))")
   }
 
+  @Test func `a line that another toolstack grants while a device that shares it goes stays granted`() throws {
+    let (model, key, run) = try makeHost()
+    let plan = try run.plan(Sample.desired(["net": []]))
+    var host = model.host
+    let three = three
+    // An xl pci-attach that has come so far: it lists the device last.
+    host.hypervisor = Racing(model.host.hypervisor, beforeUnmap: true) {
+      model.store[StorePath.claim(three).text] = key.id.description
+    }
+    let outcome = Executor(host: host, options: run.options) { _ in }.apply(plan)
+    #expect(failures(outcome).isEmpty)
+    #expect(model.granted.contains("5 irq 17"))
+  }
+
+  @Test func `a bus over whose end another toolstack began a round is taken away`() throws {
+    let (model, key, run) = try makeHost()
+    try run.apply(Sample.desired(["net": []]))
+    #expect(model.node(5, "state") == nil)
+    let nodes = [
+      "frontend": StorePath.frontEnd(key.id).text, "frontend-id": "5", "num_devs": "0", "online": "0", "state": "7",
+    ]
+    for (name, value) in nodes { model.store[StorePath.backEnd(key.id).child(name).text] = value }
+    try model.host.ownership.update(key.uuid) { $0 = OwnershipRecord(uuid: key.uuid, name: "net", devices: [two]) }
+    try run.apply(Sample.desired(["net": [two]]))
+    #expect(model.exports(to: 5) == [two])
+  }
+
   @Test func `a device that pciback has not let go of is not told to be detached`() throws {
     let (model, _, run) = try makeHost()
     let kernels = model.store.react.withLock { $0 }
@@ -136,13 +163,22 @@ import Testing
   }
 }
 
-/// Runs an action once, as soon as a device was given back.
+/// Runs an action once, as soon as a device was given back, or before a line is unmapped.
 private final class Racing: HypervisorPort {
   let inner: any HypervisorPort
   let action: Mutex<(@Sendable () -> Void)?>
-  init(_ inner: any HypervisorPort, _ action: @escaping @Sendable () -> Void) {
+  let isBeforeUnmap: Bool
+  init(_ inner: any HypervisorPort, beforeUnmap: Bool = false, _ action: @escaping @Sendable () -> Void) {
     self.inner = inner
+    isBeforeUnmap = beforeUnmap
     self.action = Mutex(action)
+  }
+  private func act() {
+    let action = action.withLock { action in
+      defer { action = nil }
+      return action
+    }
+    action?()
   }
   func domains() throws(HypervisorError) -> [HypervisorDomain] { try inner.domains() }
   func domain(_ id: DomainID) throws(HypervisorError) -> HypervisorDomain? { try inner.domain(id) }
@@ -155,11 +191,7 @@ private final class Racing: HypervisorPort {
   }
   func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError) {
     try inner.deassign(device, from: domain)
-    let action = action.withLock { action in
-      defer { action = nil }
-      return action
-    }
-    action?()
+    if !isBeforeUnmap { act() }
   }
   func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
     try inner.setPorts(range, of: domain, allowed: allowed)
@@ -171,6 +203,7 @@ private final class Racing: HypervisorPort {
     try inner.mapInterrupt(gsi, in: domain)
   }
   func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+    if isBeforeUnmap { act() }
     try inner.unmapInterrupt(gsi, in: domain)
   }
   func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
