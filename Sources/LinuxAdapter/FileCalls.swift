@@ -64,6 +64,17 @@ struct Descriptor: ~Copyable, Sendable {
     return Int64(status.st_mtim.tv_sec)
   }
 
+  /// Locks the file without waiting, `LOCK_SH` or `LOCK_EX`; false where another's lock is in the way.
+  func lock(_ mode: Int32) throws(SystemFailure) -> Bool {
+    do throws(SystemFailure) {
+      _ = try retrying("lock") { flock(number, mode | LOCK_NB) }
+      return true
+    } catch {
+      if error.errno == EWOULDBLOCK { return false }
+      throw error
+    }
+  }
+
   /// Whether the file is still what its path names: nobody has unlinked or replaced it.
   func isNamed(_ path: String) throws(SystemFailure) -> Bool {
     var mine = stat()

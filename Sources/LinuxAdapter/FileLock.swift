@@ -69,14 +69,11 @@ struct FileLock: ~Copyable {
     do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDWR | O_CREAT, mode: 0o666) } catch {
       throw .system(error)
     }
-    while flock(file.number, LOCK_EX | LOCK_NB) != 0 {
-      let failure = errno
-      if failure == EINTR { continue }
-      guard failure == EWOULDBLOCK else { throw .system(SystemFailure("lock", failure)) }
-      if isLast { throw .busy(holder: LockTable.holder(of: file)) }
-      return nil
-    }
-    return file
+    let isLocked: Bool
+    do throws(SystemFailure) { isLocked = try file.lock(LOCK_EX) } catch { throw .system(error) }
+    if isLocked { return file }
+    if isLast { throw .busy(holder: LockTable.holder(of: file)) }
+    return nil
   }
 
   /// Whether a process sleeps in flock on this lock.

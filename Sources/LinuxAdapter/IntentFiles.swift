@@ -48,7 +48,8 @@ package struct IntentFiles: IntentPort {
       let isLive: Bool
       do throws(SystemFailure) {
         let file = try Descriptor(opening: path, O_RDONLY)
-        isLive = try !canLock(file)
+        // Shared, so that two who look do not take each other for a writer.
+        isLive = try !file.lock(LOCK_SH)
         // A writer that ends well removes its file before it lets the lock go: unlocked and unnamed is no crash.
         if !isLive, try !file.isNamed(path) { continue }
         bytes = try file.readAll(atMost: 1 << 20)
@@ -70,7 +71,7 @@ package struct IntentFiles: IntentPort {
     let path = try self.path(identifier)
     do throws(SystemFailure) {
       let file = try Descriptor(opening: path, O_RDONLY)
-      guard try canLock(file) else { throw SystemFailure("discard", EBUSY) }
+      guard try file.lock(LOCK_SH) else { throw SystemFailure("discard", EBUSY) }
       try removeFile(path)
       try synchroniseFolder(folder)
     } catch {
@@ -80,17 +81,6 @@ package struct IntentFiles: IntentPort {
   }
 
   package func sweep() { sweepFolder(folder) }
-
-  /// Whether no writer holds the file's lock. Shared, so that two who look do not take each other for a writer.
-  private func canLock(_ file: borrowing Descriptor) throws(SystemFailure) -> Bool {
-    do throws(SystemFailure) {
-      _ = try retrying("lock") { flock(file.number, LOCK_SH | LOCK_NB) }
-      return true
-    } catch {
-      if error.errno == EWOULDBLOCK { return false }
-      throw error
-    }
-  }
 
   /// An identifier is a file's name: letters, digits, `-`, `_` and, not first, `.`.
   private func path(_ identifier: String) throws(RecordError) -> String {

@@ -42,7 +42,7 @@ func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemFailure) -> D
     let file = try Descriptor(opening: temporary, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
     do throws(SystemFailure) {
       // Until it is locked, a sweep takes it for a dead writer's.
-      guard try lock(file), try file.isNamed(temporary) else { continue }
+      guard try file.lock(LOCK_EX), try file.isNamed(temporary) else { continue }
       try file.writeAll(bytes)
       try file.synchronise()
       try renameFile(temporary, path)
@@ -65,19 +65,8 @@ func sweepFolder(_ folder: String) {
     do throws(SystemFailure) {
       let file = try Descriptor(opening: path, O_RDONLY)
       // As `FileLock` does: what is locked by now may be another file than the path's.
-      if try lock(file), try file.isNamed(path) { try removeFile(path) }
+      if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
     } catch { continue }
-  }
-}
-
-/// Whether nobody else holds the file's lock; it is held then.
-private func lock(_ file: borrowing Descriptor) throws(SystemFailure) -> Bool {
-  do throws(SystemFailure) {
-    _ = try retrying("lock") { flock(file.number, LOCK_EX | LOCK_NB) }
-    return true
-  } catch {
-    if error.errno == EWOULDBLOCK { return false }
-    throw error
   }
 }
 

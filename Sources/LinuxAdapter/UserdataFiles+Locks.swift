@@ -15,7 +15,7 @@ extension UserdataFiles {
       let path = folder + "/" + name
       do throws(SystemFailure) {
         let file = try Descriptor(opening: path, O_RDONLY)
-        let isHeld = try Self.isHeld(file)
+        let isHeld = try !file.lock(LOCK_SH)
         // Unlocked by its holder in between, which unlinks it first.
         if !isHeld, try !file.isNamed(path) { continue }
         locks.append(
@@ -28,16 +28,6 @@ extension UserdataFiles {
       }
     }
     return locks
-  }
-
-  private static func isHeld(_ file: borrowing Descriptor) throws(SystemFailure) -> Bool {
-    do throws(SystemFailure) {
-      _ = try retrying("lock") { flock(file.number, LOCK_SH | LOCK_NB) }
-      return false
-    } catch {
-      if error.errno == EWOULDBLOCK { return true }
-      throw error
-    }
   }
 
   /// `userdata-l.<domid>.<uuid>.<userid>`, the user ids of locks ending in `-lock`.

@@ -82,7 +82,7 @@ extension DomainWorker {
   /// Waits for the guest, and mends what another toolstack did to the entries meanwhile.
   private func follow(_ held: [Held], base: Int, log: (any ExportLog)?, intent: HeldIntent) throws(Stop) {
     var held = held
-    var isRebuilt = false
+    var rebuilds = 0
     var isUnstuck = false
     report(.waiting(domain: name, devices: held.count, until: ContinuousClock.now + options.waitTimeout))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
@@ -118,7 +118,8 @@ extension DomainWorker {
       case .satisfied(.dead) where rebuilds == 1:
         // The guest had devices on the earlier bus. It lets go of them slowly, since they answer it no more, and closes
         // what has its front end's path by then (`xenbus_dev_remove`, drivers/xen/xenbus/xenbus_probe.c, Linux 6.1).
-        try rebuild(held)
+        rebuilds += 1
+        try rebuild(held) { $0.condition == .closing || $0.isGoing }
       case .satisfied(.dead(let bus)):
         try abandonDead(held, bus)
         return try finish(intent)
@@ -127,12 +128,11 @@ extension DomainWorker {
           isUnstuck = true
           continue
         }
-        let bus = try look().backEnd
-        guard !isRebuilt, bus.hasGoneUnnoticed, route.hasFrontEndDriver || bus.frontEndState.isAbsent else {
-          return try giveUp(held, intent: intent)
-        }
-        isRebuilt = true
-        try rebuild(held)
+        let hasDriver = route.hasFrontEndDriver
+        guard rebuilds == 0,
+          try rebuild(held, where: { $0.hasGoneUnnoticed && (hasDriver || $0.frontEndState.isAbsent) })
+        else { return try giveUp(held, intent: intent) }
+        rebuilds += 1
       case .interrupted:
         return try giveUp(held, intent: intent)
       }

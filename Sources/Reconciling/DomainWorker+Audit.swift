@@ -96,9 +96,7 @@ extension DomainWorker {
   /// of state 1 for a device that pciback holds would end the guest's bus. One that was not exported is asked for
   /// again. Where the kernel log cannot tell, nothing is written and the answer is false.
   func readopt(_ lost: Set<PCIAddress>, of held: [Held], log: (any ExportLog)?) throws(Stop) -> Bool {
-    let condition = try look().backEnd.condition
-    if condition == .connecting || condition == .absent || condition == .vanishing {
-      try rebuild(held)
+    if try rebuild(held, where: { $0.condition == .connecting || $0.isGoing }) {
       noteReadopted(lost)
       return true
     }
@@ -129,44 +127,46 @@ extension DomainWorker {
     for device in devices.sorted() where !outcome.readopted.contains(device) { outcome.readopted.append(device) }
   }
 
-  /// Makes the bus anew after another toolstack replaced it under its kernel object, which neither end notices.
+  /// Makes the bus anew where `isDue` says so of what the transaction that removes it reads; false where it does not.
   ///
-  /// Both directories go, the kernel drops its object, the guest sees its own side go, and then the whole batch is
-  /// made again with what the other toolstack had listed.
-  func rebuild(_ held: [Held]) throws(Stop) {
+  /// For a bus that was replaced under its kernel object, which neither end notices. Both directories go, the kernel drops
+  /// its object, the guest sees its own side go, and then the whole batch is made again with what another toolstack had
+  /// listed.
+  @discardableResult
+  func rebuild(_ held: [Held], where isDue: (BackEnd) -> Bool) throws(Stop) -> Bool {
     let exportable = try pcibackDevices()
+    let ours = Set(held.map(\.step.device))
     let others = try locked { (_) throws(HostError) -> [BackEndEntry]? in
       try transact { view -> ([BackEndEntry]?, [StoreEdit]) in
-        switch view.backEnd.condition {
-        case .connecting, .absent, .vanishing: break
-        // This run's own, which nobody has connected to.
-        case .closing where rebuilds > 0: break
-        // It came to life meanwhile: the guest has devices on it.
-        default: return (nil, [])
-        }
-        let ours = Set(held.map(\.step.device))
-        return (
-          view.backEnd.entries.filter { entry in
-            entry.device.map { !ours.contains($0) && exportable.contains($0) } ?? false
-          },
-          view.backEnd.isAbsent ? [] : view.backEnd.removal()
-        )
+        let bus = view.backEnd
+        guard isDue(bus) else { return (nil, []) }
+        let others = bus.entries.filter { $0.device.map { !ours.contains($0) && exportable.contains($0) } ?? false }
+        return (others, bus.isAbsent ? [] : bus.removal())
       } ?? nil
     }
-    guard let others else { return }
-    rebuilds += 1
+    guard let others else { return false }
     _ = try awaitKernelRelease(until: ContinuousClock.now + options.waitTimeout)
     try awaitGuestNotice()
-    let entries =
-      held.map { BackEndEntry(wanted: $0.step.device, options: $0.step.after ?? DeviceOptions()) }
-      + others.compactMap { entry in
-        entry.device.map { BackEndEntry(wanted: $0, options: entry.options) }
-      }
+    let wanted = held.map { BackEndEntry(wanted: $0.step.device, options: $0.step.after ?? DeviceOptions()) }
+    try makeBus(of: wanted, keeping: others)
+    return true
+  }
+
+  /// Makes a bus that is not there, and proves that it lists `kept`, and that a guest will find it.
+  ///
+  /// Those are nobody's step: what becomes of them is told here or nowhere.
+  func makeBus(of wanted: [BackEndEntry], keeping kept: [BackEndEntry]) throws(Stop) {
+    let fresh = kept.compactMap { entry in entry.device.map { BackEndEntry(wanted: $0, options: entry.options) } }
     _ = try locked { (_) throws(HostError) in
       try transact { view in
         guard view.backEnd.condition == .absent else { return ((), []) }
-        return ((), BackEnd.creation(for: busID, named: busName, of: entries))
+        return ((), BackEnd.creation(for: busID, named: busName, of: wanted + fresh))
       }
+    }
+    guard !fresh.isEmpty else { return }
+    let bus = try look().backEnd
+    guard bus.awaitsGuest, fresh.compactMap(\.device).allSatisfy({ bus.entry(for: $0) != nil }) else {
+      throw .failed(.store(StoreError(.other, operation: "write", path: StorePath.backEnd(busID).text)))
     }
   }
 

@@ -63,13 +63,14 @@ extension DomainWorker {
   /// A domain that has never run proves nothing yet but that the entries stand, on a bus that it will find; false where one
   /// does not: then nothing but the intent tells whose the device is.
   func concludeCold(_ held: [Held]) throws(Stop) -> Bool {
-    var bus = try look().backEnd
-    if bus.hasGoneUnnoticed, bus.frontEndState.isAbsent {
-      try rebuild(held)
-      bus = try look().backEnd
-    }
+    try rebuild(held) { $0.hasGoneUnnoticed && $0.frontEndState.isAbsent }
+    let bus = try look().backEnd
     // One that has begun to run meanwhile goes its own way with what is listed.
-    let flaw: String? = if case .corrupt(let what) = bus.condition { what } else { nil }
+    let flaw: String? =
+      switch bus.condition {
+      case .corrupt(let what): what
+      default: bus.awaitsGuest ? nil : "the guest would not find its bus: the front end has no state"
+      }
     for held in held {
       let entry = bus.entry(for: held.step.device)
       let flaw = entry == nil ? "the entry is not there" : flaw

@@ -99,7 +99,7 @@ extension DomainWorker {
         case .interrupted: return .interrupted
         case .timedOut:
           switch condition {
-          case .halfRemoved(let left): try takeOver(left)
+          case .halfRemoved(let left): try adoptRemovals(left)
           case .torn, .round: guard try unstickRound() else { return .restless(condition) }
           default: return .restless(condition)
           }
@@ -127,19 +127,7 @@ extension DomainWorker {
     guard case .satisfied = try awaitKernelRelease(until: ContinuousClock.now + options.waitTimeout) else {
       return .restless(.vanishing)
     }
-    guard !entries.isEmpty else { return .released }
-    let fresh = entries.compactMap { entry in entry.device.map { BackEndEntry(wanted: $0, options: entry.options) } }
-    _ = try locked { (_) throws(HostError) in
-      try transact { view in
-        guard view.backEnd.condition == .absent else { return ((), []) }
-        return ((), BackEnd.creation(for: busID, named: busName, of: fresh))
-      }
-    }
-    // Those that stay are nobody's step: what became of their bus is told here or nowhere.
-    let bus = try look().backEnd
-    guard bus.awaitsGuest, fresh.compactMap(\.device).allSatisfy({ bus.entry(for: $0) != nil }) else {
-      throw .failed(.store(StoreError(.other, operation: "write", path: StorePath.backEnd(busID).text)))
-    }
+    if !entries.isEmpty { try makeBus(of: [], keeping: entries) }
     return .released
   }
 

@@ -53,7 +53,7 @@ extension DomainWorker {
         // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
         _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(step.device) }
       }
-      try grant(grants, allowed: true)
+      try grant(grants)
       if step.after?.permissive == true {
         try asHostError { () throws(DeviceTreeError) in try host.tree.setPermissive(step.device) }
       }
@@ -188,17 +188,17 @@ extension DomainWorker {
     return .elsewhere
   }
 
-  /// Grants or revokes ranges and interrupt. Repeating is harmless.
-  func grant(_ grants: DeviceGrants, allowed: Bool) throws(HostError) {
+  /// Grants ranges and interrupt. Repeating is harmless.
+  func grant(_ grants: DeviceGrants) throws(HostError) {
     for domain in grantees {
       try asHostError { () throws(HypervisorError) in
         for resource in grants.resources {
           switch resource.space {
-          case .ports: try host.hypervisor.setPorts(resource.range, of: domain, allowed: allowed)
-          case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: allowed)
+          case .ports: try host.hypervisor.setPorts(resource.range, of: domain, allowed: true)
+          case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: true)
           }
         }
-        if allowed, let interrupt = grants.interrupt {
+        if let interrupt = grants.interrupt {
           // Mapped first: the permission is given by dom0's number, which must exist.
           try host.hypervisor.mapInterrupt(interrupt, in: domain)
           try host.hypervisor.setInterrupt(interrupt, of: domain, allowed: true)
@@ -220,12 +220,16 @@ extension DomainWorker {
       unreturned.insert(held.step.device)
       outcome.failure = outcome.failure ?? "giving back \(held.step.device): \(error)"
     }
+    let leaving = taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants }
     let sharers: Sharers
-    do throws(HostError) {
-      sharers = try self.sharers(with: taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants })
-    } catch { return taken.forEach { keep($0, error) } }
+    do throws(HostError) { sharers = try self.sharers(with: leaving) } catch {
+      return taken.forEach { keep($0, error) }
+    }
     for held in taken.reversed() {
       do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch { keep(held, error) }
+    }
+    do throws(HostError) { try grantAgain(leaving, sharers) } catch {
+      outcome.failure = outcome.failure ?? "granting again what others share: \(error.summary)"
     }
   }
 

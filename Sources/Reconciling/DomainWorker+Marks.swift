@@ -57,7 +57,7 @@ extension DomainWorker {
 
   /// Makes removals that somebody left half done this run's to finish: the guest let these devices go when the round in
   /// which they were marked ended.
-  func takeOver(_ left: Set<PCIAddress>) throws(Stop) {
+  func adoptRemovals(_ left: Set<PCIAddress>) throws(Stop) {
     finished.formUnion(left)
     // Unless pciback was where it reads no marks, as it is at 7 where no front end answers.
     if route.hasFrontEndDriver { try forgetExports(left) }

@@ -97,7 +97,7 @@ extension DomainWorker {
       switch condition {
       case .halfRemoved(let removed):
         // Nobody waits this long: whoever marked them is gone, and its index with it.
-        try takeOver(removed)
+        try adoptRemovals(removed)
         return nil
       case .torn, .round:
         // An xl may have begun it over the end of an empty bus.

@@ -35,7 +35,7 @@ extension DomainWorker {
   func grantAgain(_ leaving: [PCIAddress: DeviceGrants], _ sharers: Sharers) throws(HostError) {
     let now = try self.sharers(with: leaving)
     for device in now.users.subtracting(sharers.users).sorted() {
-      if let own = now.grants[device] { try grant(own, allowed: true) }
+      if let own = now.grants[device] { try grant(own) }
     }
   }
 

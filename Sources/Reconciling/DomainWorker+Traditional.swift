@@ -55,7 +55,7 @@ extension DomainWorker {
         gone.append(step)
         continue
       }
-      // It answers for a device that it was asked for in vain once it has it, or has refused it.
+      // Asked for in vain: the removal is answered if it has the device, or takes it now.
       if known == .asked { _ = try insert(device, "", step.before ?? DeviceOptions()) }
       switch try command("pci-rem", "\(device)", of: device, answers: [.removed]) {
       case .said: gone.append(step)
@@ -160,13 +160,15 @@ extension DomainWorker {
   /// Reads the answer to what a run of Berth asked that has ended since: nobody else waits for it.
   private func readOwnAnswer() throws(Stop) {
     guard let word = try answer() else { return }
-    for device in try devicesOfDeadRuns().sorted() {
+    let devices = try devicesOfDeadRuns().sorted()
+    var asked: [PCIAddress] = []
+    for device in devices where try fate(of: device)?.fate == .asked { asked.append(device) }
+    for device in devices {
       switch word {
       case .removed where try isParameter(device): try note(.gone, of: device)
       case .insertFailed where try isParameter(device): break
-      // Its parameter tells the place, so that it is the answer to the one question that is open.
-      case .inserted where try fate(of: device)?.fate == .asked:
-        try note(.shown, of: device, at: try read(nodes.child("parameter")))
+      // Its parameter tells the place and not the device: an answer to the one question that is open, if only one is.
+      case .inserted where asked == [device]: try note(.shown, of: device, at: try read(nodes.child("parameter")))
       default: continue
       }
       return try acknowledge(word)

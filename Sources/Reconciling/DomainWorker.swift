@@ -28,8 +28,6 @@ final class DomainWorker {
   let known: Set<PCIAddress>
   /// Whether another toolstack was seen at work on this domain.
   var sawOthers = false
-  /// How many times this run has made a bus anew under its guest.
-  var rebuilds = 0
   /// Whether libxl's lock of the domain is held now.
   private var isLocked = false
   /// How long the domain had run when it was found paused as the lock was taken last; nil where it was awake.

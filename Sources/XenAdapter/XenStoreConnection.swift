@@ -29,8 +29,8 @@ package struct XenStoreConnector: StoreConnector {
 /// Requests have no time limit: libxenstore waits for each answer. Once a request fails with `lost`, every later one
 /// does; a new connection is the way on.
 package final class XenStoreConnection: StorePort {
-  /// So many attempts of a transaction come without a pause before: a conflict is usually with one short transaction, which is over when
-  /// this one is told, and the caller may hold libxl's lock.
+  /// So many attempts of a transaction come without a pause before: a conflict is usually with one short transaction, which
+  /// is over when this one is told, and the caller may hold libxl's lock.
   private static let immediateAttempts = 4
 
   private let handle: XenStoreHandle
@@ -57,10 +57,9 @@ package final class XenStoreConnection: StorePort {
   package func transaction<Result>(
     _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
   ) throws(StoreError) -> Result {
-    let start = ContinuousClock.now
-    var attempt = -1
-    while attempt + 1 < patience.rawValue || ContinuousClock.now - start < patience.leastTime {
-      attempt += 1
+    let leastEnd = ContinuousClock.now + patience.leastTime
+    for attempt in 0... {
+      guard attempt < patience.rawValue || ContinuousClock.now < leastEnd else { break }
       if attempt >= Self.immediateAttempts { pause(attempt - Self.immediateAttempts) }
       let number = try handle.startTransaction()
       let mark = WriteMark()

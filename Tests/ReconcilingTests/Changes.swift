@@ -3,6 +3,22 @@ import Reconciling
 import TestSupport
 import Testing
 
+extension ApplyOptions {
+  /// For a host in memory, whose kernels act at once: whoever waits this long waits in vain. One domain after the other, so
+  /// that the order of steps is the same each time.
+  static let hasty = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
+}
+
+/// A host with a PV domain, `net`, that has the first two of three devices on one interrupt line.
+func makeAttachedHost() throws -> (model: ModelHost, key: DomainKey, run: Run) {
+  let model = ModelHost()
+  let key = model.addDomain(5, "net")
+  for number in 1...3 { model.addDevice(Sample.address(number), interrupt: 17) }
+  let run = Run(model: model)
+  try run.apply(Sample.desired(["net": [Sample.address(1), Sample.address(2)]]))
+  return (model, key, run)
+}
+
 /// What the places that know of a domain's devices disagree about; empty where all is well.
 ///
 /// `bus` is the number of the domain whose bus they are on, where that is another: a stub domain.

@@ -92,9 +92,7 @@ import Testing
   func `one clean run after a killed one leaves nothing behind`(_ change: Change) throws {
     for step in 1..<2000 {
       let (model, keys) = change.makeHost()
-      // One domain after the other: the order of steps is the same each time.
-      let options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
-      let run = Run(model: model, options: options)
+      let run = Run(model: model, options: .hasty)
       try run.apply(change.desired(change.before))
       let plan = try run.plan(change.troubled)
       setAnswers(!change.isSilent, of: model)

@@ -9,15 +9,6 @@ import Testing
   private let one = Sample.address(1)
   private let two = Sample.address(2)
 
-  private func makeHost() throws -> (ModelHost, DomainKey, Run) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    for device in [one, two] { model.addDevice(device, interrupt: 17) }
-    let run = Run(model: model)
-    try run.apply(Sample.desired(["net": [one, two]]))
-    return (model, key, run)
-  }
-
   private func expectRest(
     _ model: ModelHost, _ key: DomainKey, _ run: Run, _ devices: [PCIAddress],
     at location: SourceLocation = #_sourceLocation
@@ -27,7 +18,7 @@ import Testing
   }
 
   @Test func `a device that Xen has taken back and whose claim is gone is attached anew at once`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     // As an xl pci-detach leaves it whose guest sleeps through a round.
     try model.host.hypervisor.deassign(two, from: key.id)
     model.store[StorePath.claim(two).text] = nil
@@ -37,7 +28,7 @@ import Testing
   }
 
   @Test func `other options of a device whose saved line is gone are a reattach all the same`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     let saved = try SavedConfiguration(try #require(try model.host.userdata.savedConfiguration(of: key)))
     model.setSaved(key, try saved.removing([two]).bytes)
     var desired = Sample.desired(["net": [one, two]])
@@ -49,7 +40,7 @@ import Testing
   }
 
   @Test func `what a domain left that was destroyed without its toolstack is removed`() throws {
-    let (model, _, run) = try makeHost()
+    let (model, _, run) = try makeAttachedHost()
     let gone = DomainID(99)
     model.store[StorePath.home(gone).child("vm").text] = "/vm/\(Sample.uuid(99))"
     model.store[StorePath.claim(Sample.address(3)).text] = "99"
@@ -66,7 +57,7 @@ import Testing
   }
 
   @Test func `a record that loses a device loses the place that it had in the guest`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     // As xl pci-detach leaves it, with its saved line gone too.
     try run.apply(Sample.desired(["net": [one]]))
     let export = ExportRecord(device: two, domain: key.id, slot: 1)
@@ -81,7 +72,7 @@ import Testing
   }
 
   @Test func `an entry of a device that pciback has lost is taken out, and its round ended`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     model.removeFromPCIBack(two)
     let outcome = try run.apply(Sample.desired(["net": [one]]))
     #expect(failures(outcome).isEmpty)
@@ -90,7 +81,7 @@ import Testing
   }
 
   @Test func `a front end that nobody serves is seen, and taken away before the next attach`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     model.store[StorePath.backEnd(key.id).text] = nil
     for (path, _) in model.dump() where path.hasPrefix(StorePath.backEnd(key.id).text) { model.store[path] = nil }
     model.store.settle()
@@ -103,7 +94,7 @@ import Testing
   }
 
   @Test func `a round that was answered in pciback's place and left so is ended by the next run`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     model.store[StorePath.backEnd(key.id).child("state").text] = "8"
     model.store.settle()
     #expect(model.node(5, "state") == "8")
@@ -123,7 +114,7 @@ import Testing
   }
 
   @Test func `a bus that was made over a connected one is made anew once waiting was in vain`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     replaceBus(model, key)
     #expect(model.node(5, "state") == "1")
     #expect(model.store[StorePath.frontEnd(key.id).child("state").text] == "4")
@@ -134,7 +125,7 @@ import Testing
   }
 
   @Test func `a guest that closes the bus made anew at its end with the earlier one is given another`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     replaceBus(model, key)
     // At work on letting go of devices that answer no more.
     model.change(5) { $0.answers = false }
@@ -153,7 +144,7 @@ import Testing
   }
 
   @Test func `a device that xl has entered for an HVM guest leaves the guest that still has it first`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     let other = model.addHVMDomain(6, "gpu-vm")
     try run.apply(Sample.desired(["net": [one], "gpu-vm": [two]]))
     // An xl pci-detach that the first guest slept through, and an xl pci-attach, which leaves the other's bus at 7.

@@ -39,7 +39,7 @@ final class Endings: Sendable {
   }
 
   static let domain: UInt32 = 5
-  static let options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
+  static let options = ApplyOptions.hasty
 
   static func makeHost(_ rule: ModelStore.Rule) -> (ModelHost, DomainKey) {
     let model = ModelHost(rule: rule)

@@ -37,9 +37,6 @@ import Testing
   /// What an apply can prove to have been done.
   private static let provable: Set<PortRequest> = [.write, .makeDirectory, .remove, .commit, .assign]
 
-  private static let options = ApplyOptions(
-    lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
-
   /// One apply of a change, its ports behind a line of faults.
   struct Trial {
     let change: Change
@@ -50,7 +47,7 @@ import Testing
     init(_ change: Change) throws {
       self.change = change
       (model, keys) = change.makeHost()
-      try Run(model: model, options: FaultTests.options).apply(change.desired(change.before))
+      try Run(model: model, options: .hasty).apply(change.desired(change.before))
     }
 
     /// What an apply through the line says that it did not do.
@@ -59,7 +56,7 @@ import Testing
       do throws(HostError) {
         let observation = try Observer(host: host).observe(desired: desired)
         let plan = makePlan(desired: desired, observation: observation)
-        let outcome = Executor(host: host, options: FaultTests.options) { _ in }.apply(plan)
+        let outcome = Executor(host: host, options: .hasty) { _ in }.apply(plan)
         let left = plan.steps.filter { $0.action == .blocked || $0.action == .pending || $0.action == .drift }
         return (outcome, failures(outcome) + left.map { "\($0.action) \($0.device) \($0.reason)" })
       } catch {
@@ -69,7 +66,7 @@ import Testing
 
     /// What is wrong with the state, and with what a further plan would do about it.
     func findings() throws -> (state: [String], plan: [String]) {
-      let plan = try Run(model: model, options: FaultTests.options).plan(change.final)
+      let plan = try Run(model: model, options: .hasty).plan(change.final)
       return (change.disagreements(model, keys), unrest(plan))
     }
 

@@ -11,7 +11,7 @@ import Testing
   let one = Sample.address(1)
   let two = Sample.address(2)
   let three = Sample.address(3)
-  let options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
+  let options = ApplyOptions.hasty
 
   func makeHost(_ kind: Kind = .deviceModel) -> (ModelHost, DomainKey) {
     let model = ModelHost()

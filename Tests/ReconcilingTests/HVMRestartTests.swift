@@ -5,7 +5,7 @@ import Testing
 
 /// HVM guests that begin anew while an apply is at work on them.
 @Suite struct HVMRestartTests {
-  private let options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
+  private let options = ApplyOptions.hasty
 
   /// A guest 5 that has devices 1 and 3, with a stub domain 15 if wanted.
   private func makeRun(hasStub: Bool) throws -> (run: Run, guest: DomainKey) {

@@ -7,9 +7,6 @@ import Testing
 /// Guests that write what they like where they may, before, during and after an apply.
 @Suite struct HostileGuestTests {
   static let changes = FaultTests.changes.filter { !$0.isCold && $0.killed == $0.after && $0.kind != .traditional }
-  private static let options = ApplyOptions(
-    lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
-
   /// One change, beside a domain that has nothing to do with it.
   struct Trial {
     let change: Change
@@ -25,7 +22,7 @@ import Testing
       (model, keys) = change.makeHost()
       bystander = model.addDomain(7, "bystander")
       model.addDevice(Sample.address(9), interrupt: 17)
-      run = Run(model: model, options: HostileGuestTests.options)
+      run = Run(model: model, options: .hasty)
       try run.apply(Sample.desired(["bystander": [Sample.address(9)]]))
       try run.apply(desired(change.desired(change.before)))
     }

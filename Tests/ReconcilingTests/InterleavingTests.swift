@@ -41,7 +41,7 @@ import Testing
     return (model, key)
   }
 
-  private let options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
+  private let options = ApplyOptions.hasty
 
   @Test(arguments: InterleavingTests.meetings)
   func `two runs that meet at any request leave a state that one more run settles`(_ meeting: Meeting) throws {

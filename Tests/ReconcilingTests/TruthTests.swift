@@ -10,15 +10,6 @@ import Testing
   private let two = Sample.address(2)
   private let three = Sample.address(3)
 
-  private func makeHost() throws -> (ModelHost, DomainKey, Run) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    for device in [one, two, three] { model.addDevice(device, interrupt: 17) }
-    let run = Run(model: model)
-    try run.apply(Sample.desired(["net": [one, two]]))
-    return (model, key, run)
-  }
-
   private func words(_ outcome: ApplyOutcome) -> [String] {
     outcome.domains.flatMap(\.steps).map { "\($0.action) \($0.device) \($0.result) \($0.detail ?? "")" }
   }
@@ -30,7 +21,7 @@ import Testing
     ]
     for fault in faults {
       for index in 0... {
-        let (model, key, run) = try makeHost()
+        let (model, key, run) = try makeAttachedHost()
         let saved = try SavedConfiguration(try #require(try model.host.userdata.savedConfiguration(of: key)))
         model.setSaved(key, try saved.removing([two]).bytes)
         var desired = Sample.desired(["net": [one, two]])
@@ -51,7 +42,7 @@ import Testing
   }
 
   @Test func `a device that another run attaches again at once stays assigned`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     let plan = try run.plan(Sample.desired(["net": [one]]))
     var host = model.host
     let told = Mutex<[String]>([])
@@ -68,7 +59,7 @@ import Testing
   }
 
   @Test func `a line that another toolstack grants while a device that shares it goes stays granted`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     let plan = try run.plan(Sample.desired(["net": []]))
     var host = model.host
     let three = three
@@ -82,7 +73,7 @@ import Testing
   }
 
   @Test func `a bus over whose end another toolstack began a round is taken away`() throws {
-    let (model, key, run) = try makeHost()
+    let (model, key, run) = try makeAttachedHost()
     try run.apply(Sample.desired(["net": []]))
     #expect(model.node(5, "state") == nil)
     let nodes = [
@@ -95,7 +86,7 @@ import Testing
   }
 
   @Test func `a device that pciback has not let go of is not told to be detached`() throws {
-    let (model, _, run) = try makeHost()
+    let (model, _, run) = try makeAttachedHost()
     let kernels = model.store.react.withLock { $0 }
     let plan = try run.plan(Sample.desired(["net": [one]]))
     // dom0's xenwatch thread is busy with another domain; the guest answers.

@@ -87,8 +87,14 @@ extension BackEnd {
   private var marked: Set<PCIAddress> { Set(entries.filter(\.isMarked).compactMap(\.device)) }
 
   /// Whether nothing keeps a guest that has never run from finding the bus when it does.
-  package var awaitsGuest: Bool { !isDamaged && !(condition == .connecting && frontEndState.isAbsent) }
+  package var awaitsGuest: Bool {
+    switch condition {
+    case .corrupt: false
+    case .connecting: !frontEndState.isAbsent
+    default: true
+    }
+  }
 
-  /// Whether it is as no toolstack leaves it.
-  package var isDamaged: Bool { if case .corrupt = condition { true } else { false } }
+  /// Whether its nodes have gone, and perhaps the rest of it.
+  package var isGoing: Bool { condition == .absent || condition == .vanishing }
 }
