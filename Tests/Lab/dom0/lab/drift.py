@@ -92,23 +92,6 @@ class Drift:
         again = apply(declared, prune=prune)
         stand.equal((again.status, again.document.get("changed")), (0, False), f"{what}: once more, nothing")
 
-    def left(self, name, expected, assignments, what, statuses=(0, 3)):
-        """Finds it, and an apply leaves it and says so."""
-        stand = self.stand
-        log(f"== {name}, left: {what}")
-        declared = {guest.name: devices for guest, devices in assignments.items()}
-        names, outcomes = self.found(declared, what)
-        stand.equal(names, expected, f"{what}: drift")
-        stand.equal(outcomes.get(name), {"left"}, f"{what}: {name} is left")
-        before = [stand.store.tree(path) for path in ("/local/domain/0/backend/pci", "/libxl/pci")]
-        answer = apply(declared, timeout="10s")
-        stand.check(answer.status in statuses, f"{what}: the apply says {answer.status}, one of {statuses}")
-        stand.equal([stand.store.tree(path) for path in ("/local/domain/0/backend/pci", "/libxl/pci")], before,
-                    f"{what}: the stores are as they were")
-        stand.equal(self.found(declared, f"{what}: afterwards")[0], expected, f"{what}: and it is still told")
-        self.covered.add(name)
-        stand.row(name=name, what=what)
-
     def end(self):
         """Fails where a name was forgotten: here, or in all scenarios."""
         stand = self.stand
