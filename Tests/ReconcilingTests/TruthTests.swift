@@ -72,6 +72,27 @@ import Testing
     #expect(model.granted.contains("5 irq 17"))
   }
 
+  @Test func `a line that another toolstack grants while an attach is undone stays granted`() throws {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    for device in [two, three] { model.addDevice(device, interrupt: 17) }
+    let run = Run(model: model)
+    let plan = try run.plan(Sample.desired(["net": [two]]))
+    var host = model.host
+    let three = three
+    host.hypervisor = Racing(model.host.hypervisor, beforeUnmap: true) {
+      model.store[StorePath.claim(three).text] = key.id.description
+      try? model.host.hypervisor.mapInterrupt(17, in: key.id)
+      try? model.host.hypervisor.setInterrupt(17, of: key.id, allowed: true)
+    }
+    model.failFrames(of: two)
+    let outcome = Executor(host: host, options: run.options) { _ in }.apply(plan)
+    #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.failed], "\(words(outcome))")
+    #expect(model.claim(on: three) == key.id.description, "the other toolstack was never at work")
+    #expect(model.owner(of: two) == nil)
+    #expect(model.granted.isSuperset(of: ["5 irq 17", "5 pirq 17"]), "\(model.granted)")
+  }
+
   @Test func `a bus over whose end another toolstack began a round is taken away`() throws {
     let (model, key, run) = try makeAttachedHost()
     try run.apply(Sample.desired(["net": []]))
@@ -151,6 +172,34 @@ import Testing
     }
     #expect(tried > 0)
     #expect(wrong.isEmpty, "\(wrong.joined(separator: "\n"))")
+  }
+
+  @Test func `an answer of qemu-traditional is nobody's where two questions are open`() throws {
+    let model = ModelHost()
+    let key = model.addHVMDomain(5, "net")
+    model.setTraditional(5, in: 0)
+    for device in [one, two] { model.addDevice(device) }
+    let desired = Sample.desired(["net": [one, two]])
+    let run = Run(model: model)
+    try run.apply(desired)
+    // Two runs were killed, each over its own question. The answer tells a place and no device: it was the second's.
+    for device in [one, two] {
+      model.put(Intent(identifier: "5-attach-\(device.device)", domain: key, operation: .attach, devices: [device]))
+    }
+    model.killWriters()
+    try model.host.ownership.update(key.uuid) { record in
+      record?.emulations = [one, two].map { EmulationRecord(device: $0, domain: key.id, fate: .asked) }
+    }
+    model.removeEmulated(5, one)
+    let nodes = "/local/domain/0/device-model/5"
+    model.store[nodes + "/parameter"] = "0x30"
+    model.store[nodes + "/state"] = "pci-inserted"
+    let outcome = try run.apply(desired)
+    let done = outcome.domains.flatMap(\.steps).filter { $0.result == .done }.map(\.device)
+    #expect(done == [one], "QEMU refuses what it has: \(words(outcome))")
+    #expect(model.emulatedSlots(5)[DeviceModelName(one)] == 5)
+    let known = try model.host.ownership.records().flatMap(\.emulations)
+    #expect(known.first { $0.device == one }?.place == 5 << 3)
   }
 }
 
