@@ -47,6 +47,32 @@ struct `Beside xl` {
       #expect(try await host.berth("plan", declared, "--detailed-exitcode").status == 0)
     }
   }
+
+  /// An `xl pci-attach` that read the count before the apply, and that nothing shows to be at work until it writes.
+  @Test(arguments: bothStores)
+  func `an audit that was asked for finds what is overwritten afterwards`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(), store) { host in
+      let devices = [0, 1].map(Sample.address)
+      let one = try host.manifest(["net": [devices[0]]], policy: "{prune: never}", name: "one.yaml")
+      let two = try host.manifest(["net": devices], policy: "{prune: never}", name: "two.yaml")
+      #expect(try await host.berth("apply", one, "--yes").status == 0)
+      async let applied = host.berth(["apply", two, "--yes", "--audit", "-o", "json"])
+      let bus = "/local/domain/0/backend/pci/5/0"
+      try await host.wait(for: "\(bus)/state-1", toBe: "3")
+      try await host.wait(for: "\(bus)/state", toBe: "4")
+      try await host.wait(for: "/local/domain/5/device/pci/0/state", toBe: "4")
+      let third = Sample.address(2).text
+      let nodes = ["dev-1": third, "key-1": third, "opts-1": "", "state-1": "1", "num_devs": "2", "state": "7"]
+      let written = try await host.stock("/usr/bin/xenstore-write", nodes.flatMap { ["\(bus)/\($0)", $1] }).run()
+      #expect(written.status == 0, "\(written.errors)")
+      let result = try await applied
+      #expect(result.status == 0, "\(result.output)\(result.errors)")
+      #expect(try Races.readopted(in: result.output) == 1, "\(result.output)")
+      let listed = try await host.nodes(below: bus).filter { $0.key.contains("/dev-") }.values
+      #expect(Set(listed) == Set(devices.map(\.text) + [third]))
+      #expect(Set(try await host.status().domain("net").guestDevices.values).isSuperset(of: devices))
+    }
+  }
 }
 
 /// Berth and stock xl on one HVM guest.

@@ -108,7 +108,7 @@ struct Races {
   }
 
   /// How many entries an apply's document says were overwritten and are back.
-  private static func readopted(in document: String) throws -> Int {
+  static func readopted(in document: String) throws -> Int {
     let domains = try JSONDecoder().decode(Document.self, from: Data(document.utf8)).domains ?? []
     return domains.reduce(0) { $0 + ($1.readopted?.count ?? 0) }
   }

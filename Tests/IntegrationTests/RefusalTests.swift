@@ -92,4 +92,35 @@ struct Refusals {
       #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0)]) == [])
     }
   }
+
+  @Test func `a call that Xen does not permit ends with 77, and what may be wrong`() async throws {
+    try await TestHost.with(TestScenario.host(faults: "{failingCalls: [{call: test, error: EPERM}]}")) { host in
+      let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
+      #expect(apply.status == 77, "\(apply.output)\(apply.errors)")
+      #expect(apply.errors.contains("not permitted"), "\(apply.errors)")
+      #expect(try await host.status().domain("net").assigned.isEmpty)
+    }
+  }
+
+  @Test func `a host without an IOMMU is told for each device, and nothing is tried`() async throws {
+    try await TestHost.with(TestScenario.host(iommu: false)) { host in
+      let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
+      #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
+      #expect(apply.output.contains("host-without-iommu"), "\(apply.output)")
+      #expect(try await host.status().domain("net").assigned.isEmpty)
+    }
+  }
+
+  @Test func `a sandbox that lacks a part of it ends with 78, and says which`() async throws {
+    let folder = try TemporaryFolder()
+    try folder.write("scenario.yaml", TestScenario.host())
+    let alone = "\(folder.path)/berth"
+    // By another process: a file that this one has open for writing is open in whatever it starts, and cannot be run.
+    #expect(try await Command("/bin/cp", [try builtFile("berth"), alone]).run().status == 0)
+    let start = try await Command(
+      alone, ["sandbox", "start", "\(folder.path)/scenario.yaml", "--sandbox", "\(folder.path)/host"]
+    ).run()
+    #expect(start.status == 78, "\(start.output)\(start.errors)")
+    #expect(start.errors.contains("libBerthPreload.so"), "\(start.errors)")
+  }
 }
