@@ -82,8 +82,10 @@ import Testing
     let three = three
     host.hypervisor = Racing(model.host.hypervisor, beforeUnmap: true) {
       model.store[StorePath.claim(three).text] = key.id.description
-      try? model.host.hypervisor.mapInterrupt(17, in: key.id)
-      try? model.host.hypervisor.setInterrupt(17, of: key.id, allowed: true)
+      do {
+        try model.host.hypervisor.mapInterrupt(17, in: key.id)
+        try model.host.hypervisor.setInterrupt(17, of: key.id, allowed: true)
+      } catch { Issue.record(error) }
     }
     model.failFrames(of: two)
     let outcome = Executor(host: host, options: run.options) { _ in }.apply(plan)
