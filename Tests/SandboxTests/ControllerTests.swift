@@ -166,6 +166,10 @@ struct ControllerTests {
     let scenario = directory + "/../" + (directory.split(separator: "/").last ?? "") + ".yaml"
     try writeFile(scenario, Scenarios.laboratory())
     let sandbox = directory + "/s"
+    // Where the tests were built may be for root's eyes alone.
+    #expect(try await Command("/bin/cp", [self.berth, self.preload, directory]).run().status == 0)
+    let berth = directory + "/berth"
+    let preload = directory + "/libBerthPreload.so"
     func asNobody(_ arguments: String...) async throws -> Command.Result {
       try await Command("setpriv", ["--reuid", "65534", "--clear-groups"] + arguments).run()
     }
@@ -182,7 +186,7 @@ struct ControllerTests {
     #expect(xl.status == 0, "\(xl.errors)")
     #expect(try await asNobody(berth, "sandbox", "stop", "--sandbox", sandbox).status == 0)
     #expect(!fileExists(sandbox))
-    unsafe unlink(scenario)
+    for file in [scenario, berth, preload] { unsafe unlink(file) }
     unsafe rmdir(directory)
   }
 }
