@@ -19,6 +19,14 @@ func makeAttachedHost() throws -> (model: ModelHost, key: DomainKey, run: Run) {
   return (model, key, run)
 }
 
+extension ModelHost {
+  /// The domain's saved configuration loses a device that the domain has.
+  func loseSavedLine(of device: PCIAddress, _ key: DomainKey) throws {
+    let saved = try SavedConfiguration(try #require(try host.userdata.savedConfiguration(of: key)))
+    setSaved(key, try saved.removing([device]).bytes)
+  }
+}
+
 /// What the places that know of a domain's devices disagree about; empty where all is well.
 ///
 /// `bus` is the number of the domain whose bus they are on, where that is another: a stub domain.

@@ -29,8 +29,7 @@ import Testing
 
   @Test func `other options of a device whose saved line is gone are a reattach all the same`() throws {
     let (model, key, run) = try makeAttachedHost()
-    let saved = try SavedConfiguration(try #require(try model.host.userdata.savedConfiguration(of: key)))
-    model.setSaved(key, try saved.removing([two]).bytes)
+    try model.loseSavedLine(of: two, key)
     var desired = Sample.desired(["net": [one, two]])
     desired.domains[0].devices[1].options.msiTranslate = true
     let outcome = try run.apply(desired)
