@@ -25,7 +25,7 @@ struct ApplyCommand: BerthCommand {
 
   @Option(
     name: .customLong("lock-timeout"),
-    help: ArgumentHelp("How long to wait for libxl's lock of a domain, such as 10s or 500ms.", valueName: "time"))
+    help: ArgumentHelp("How long to wait for another run of Berth, and for libxl's lock, per domain, such as 10s or 500ms.", valueName: "time"))
   var lockTimeout = DurationArgument(.seconds(10))
 
   @Option(
@@ -50,9 +50,10 @@ struct ApplyCommand: BerthCommand {
       return exitStatus(of: prepared.plan, isDetailed: false, requiresRunning: policy.requireRunning)
     }
     let plan = prepared.plan
-    if plan.isRefused || !plan.hasChanges && plan.bookkeeping.isEmpty {
-      let status = exitStatus(of: ApplyOutcome(), plan: plan, requiresRunning: policy.requireRunning)
-      try showResult(of: ApplyOutcome(), prepared, status: status, naming: naming, in: context)
+    guard !plan.isRefused else {
+      let applied = AppliedPlan(plan: plan, outcome: ApplyOutcome())
+      let status = exitStatus(of: applied.outcome, plan: plan, requiresRunning: policy.requireRunning)
+      try showResult(of: applied, prepared.warnings, status: status, naming: naming, in: context)
       return status
     }
     // Berth's own records change without a question: nothing on the host does.
@@ -61,13 +62,14 @@ struct ApplyCommand: BerthCommand {
       guard yes || isConfirmed(in: context) else { throw Failure(.failed, "not confirmed; nothing was changed") }
     }
     let progress = Progress(context: context, style: global.errorStyle(in: context))
-    let outcome = prepared.session.apply(
-      prepared.plan,
-      ApplyOptions(lockTimeout: lockTimeout.duration, waitTimeout: waitTimeout.duration, audits: audit)
-    ) { progress.report($0) }
+    defer { progress.end() }
+    let options = ApplyOptions(lockTimeout: lockTimeout.duration, waitTimeout: waitTimeout.duration, audits: audit)
+    let applied = try asking(context) { () throws(HostError) in
+      try prepared.session.apply(prepared.shown, options) { progress.report($0) }
+    }
     progress.end()
-    let status = exitStatus(of: outcome, plan: prepared.plan, requiresRunning: policy.requireRunning)
-    try showResult(of: outcome, prepared, status: status, naming: naming, in: context)
+    let status = exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: policy.requireRunning)
+    try showResult(of: applied, prepared.warnings, status: status, naming: naming, in: context)
     return status
   }
 
@@ -81,19 +83,18 @@ struct ApplyCommand: BerthCommand {
   }
 
   private func showResult(
-    of outcome: ApplyOutcome, _ prepared: PreparedPlan, status: ExitStatus, naming: @escaping DeviceNaming,
+    of applied: AppliedPlan, _ warnings: [String], status: ExitStatus, naming: @escaping DeviceNaming,
     in context: CommandContext
   ) throws(Failure) {
+    let (plan, outcome) = (applied.plan, applied.outcome)
     // With nothing to change, people read the plan's own sentence.
-    let isQuiet = outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil }
-    if global.output == .table, isQuiet, prepared.plan.isRefused || !prepared.plan.hasChanges {
-      try show(prepared.view(naming: naming), in: context)
+    let isQuiet = outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil } && outcome.notShown.isEmpty
+    if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.isRefused || !plan.hasChanges {
+      try show(PlanView(plan: plan, warnings: warnings, naming: naming), in: context)
       return
     }
     try show(
-      ApplyView(
-        plan: prepared.plan, outcome: outcome, status: status, warnings: prepared.warnings, naming: naming),
-      in: context)
+      ApplyView(plan: plan, outcome: outcome, status: status, warnings: warnings, naming: naming), in: context)
   }
 
   private func isConfirmed(in context: CommandContext) -> Bool {

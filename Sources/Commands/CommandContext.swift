@@ -73,14 +73,18 @@ package struct HostSession: Sendable {
   /// Asks whatever can be asked, also where something does not answer.
   package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, Observation) -> Plan
-  package var apply: @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
+  /// Does what was shown and is still needed; throws if the host cannot be looked at again.
+  package var apply:
+    @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) -> AppliedPlan
 
   package init(
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
     observeEverything: (@Sendable (DesiredState?) throws(HostError) -> Observation)? = nil,
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, Observation) -> Plan = { makePlan(desired: $0, observation: $1) },
-    apply: @escaping @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
+    apply:
+      @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) ->
+      AppliedPlan
   ) {
     self.observe = observe
     self.observeEverything = observeEverything ?? observe
@@ -99,6 +103,8 @@ package struct HostSession: Sendable {
         try Observer(host: host).observeEverything(desired: desired)
       },
       examine: { Examiner(host: host).examine() },
-      apply: { plan, options, report in Executor(host: applying(), options: options, report: report).apply(plan) })
+      apply: { (shown, options, report) throws(HostError) in
+        try PlanRunner(host: applying(), options: options, report: report).apply(shown)
+      })
   }
 }

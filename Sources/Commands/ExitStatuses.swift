@@ -11,7 +11,8 @@ package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) 
 
 /// The exit status of an apply: the worst of everything that happened.
 ///
-/// The order is: failed (of which partly applied, or applied and taken back), unknown, lock busy, interrupted, blocked.
+/// The order is: failed (of which partly applied, or applied and taken back), unknown, lock busy, interrupted, stale plan,
+/// blocked.
 /// What the plan could not do counts as well as what the apply did not.
 package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: Bool) -> ExitStatus {
   let steps = outcome.domains.flatMap(\.steps)
@@ -33,6 +34,7 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
   }
   if outcome.domains.contains(where: \.isLockBusy) { return .lockBusy }
   if outcome.wasInterrupted || steps.contains(where: { $0.result == .interrupted }) { return .interrupted }
+  if !outcome.notShown.isEmpty { return .stalePlan }
   if plan.steps.contains(where: \.countsAsBlocked) || steps.contains(where: { $0.result == .blocked && $0.isRequired })
   {
     return .blocked

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Core
 import Manifest
+import Reconciling
 import Rendering
 
 /// `berth plan`: shows what would change, and changes nothing.
@@ -26,8 +27,10 @@ struct PlanCommand: BerthCommand {
 /// What is declared, what was found, and the plan between the two.
 struct PreparedPlan {
   var session: HostSession
-  var plan: Plan
+  var shown: ShownPlan
   var warnings: [String]
+
+  var plan: Plan { shown.plan }
 
   func view(naming: @escaping DeviceNaming) -> PlanView { PlanView(plan: plan, warnings: warnings, naming: naming) }
 }
@@ -72,7 +75,7 @@ extension BerthCommand {
     let desired = policy.applied(to: loaded.desired)
     let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
-    return PreparedPlan(
-      session: session, plan: session.plan(desired, observation), warnings: loaded.warnings.map(\.message))
+    let shown = ShownPlan(plan: session.plan(desired, observation), desired: desired, runs: observation.runs)
+    return PreparedPlan(session: session, shown: shown, warnings: loaded.warnings.map(\.message))
   }
 }

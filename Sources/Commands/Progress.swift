@@ -24,6 +24,9 @@ final class Progress: Sendable {
   func report(_ event: ApplyEvent) {
     state.withLock { state in
       switch event {
+      case .waitingForRun(let domain, let holder, let deadline):
+        let run = holder.map { "run \($0)" } ?? "another run"
+        say("\(domain): waiting for \(run) to end, at most \(Self.seconds(until: deadline)) s")
       case .began(let domain, let devices):
         say("\(domain): working on \(devices) device\(devices == 1 ? "" : "s")")
       case .waiting(let domain, let devices, let deadline):

@@ -51,9 +51,7 @@ struct FileLock: ~Copyable {
       gate?.signal()
       // What was locked is the holder's before: the path names a new file, or none.
       guard isNamed else { continue }
-      // At random, so that several that wait do not come back together.
-      var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: pause / 2...pause))
-      _ = unsafe nanosleep(&time, nil)
+      pauseAtRandom(nanoseconds: pause)
       pause = min(pause * 2, 5_000_000)
     }
   }
@@ -84,12 +82,22 @@ struct FileLock: ~Copyable {
   }
 }
 
+/// Sleeps for half of that time up to all of it: several that wait for one lock do not come back together.
+func pauseAtRandom(nanoseconds: Int) {
+  var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: nanoseconds / 2...nanoseconds))
+  _ = unsafe nanosleep(&time, nil)
+}
+
 /// The kernel's table of locks, `/proc/locks` (fs/locks.c: lock_get_status).
 enum LockTable {
   /// The number and command line of the process that holds a flock on the file; nil where the table does not tell.
   static func holder(of file: borrowing Descriptor) -> String? {
-    guard let process = entries(for: file).first(where: { !$0.isWaiting })?.process else { return nil }
-    return describe(process)
+    holdingProcess(of: file).map(describe)
+  }
+
+  /// The number of the process that holds a flock on the file; nil if the table does not tell.
+  static func holdingProcess(of file: borrowing Descriptor) -> Int? {
+    entries(for: file).first { !$0.isWaiting }?.process
   }
 
   static func hasWaiter(on file: borrowing Descriptor) -> Bool { entries(for: file).contains(where: \.isWaiting) }
@@ -130,16 +138,32 @@ enum LockTable {
     return text.utf8.count < 2 ? "0" + text : text
   }
 
+  /// `4711 (xl pci-attach net 03:00.0)`; the number alone if the process is gone, or another user's.
   static func describe(_ process: Int) -> String {
-    // The process may be gone, or another user's: its number is told all the same.
-    guard let bytes = try? readFile("\(Root.processes)/\(process)/cmdline", atMost: 1 << 20), !bytes.isEmpty else {
-      return String(process)
-    }
+    command(of: process).map { "\(process) (\($0))" } ?? String(process)
+  }
+
+  /// The command line of a process, printable and at most 200 characters; nil if the process is gone or another user's.
+  static func command(of process: Int) -> String? {
+    guard let bytes = file("cmdline", of: process), !bytes.isEmpty else { return nil }
     let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
     let line = words.joined(separator: " ").unicodeScalars.map {
       $0.value < 0x20 || $0.value == 0x7F ? " " : String($0)
     }
-    return "\(process) (\(line.prefix(200).joined()))"
+    return line.prefix(200).joined()
+  }
+
+  /// Whether a process is stopped, by a signal or by a debugger (`/proc/<pid>/stat`, fs/proc/array.c: state T or t).
+  static func isStopped(_ process: Int) -> Bool {
+    guard let bytes = file("stat", of: process) else { return false }
+    // The name in parentheses may hold anything; the state follows the last of them.
+    let state = bytes.lastIndex(of: UInt8(ascii: ")")).map { bytes[($0 + 1)...].first { $0 != UInt8(ascii: " ") } }
+    return state == UInt8(ascii: "T") || state == UInt8(ascii: "t")
+  }
+
+  /// A file that the kernel makes of a process; nil if the process is gone or another user's.
+  private static func file(_ name: String, of process: Int) -> [UInt8]? {
+    try? readFile("\(Root.processes)/\(process)/\(name)", atMost: 1 << 20)
   }
 }
 

@@ -22,6 +22,8 @@ struct Root: Sendable {
   var ownership: String { prefix + "/var/lib/berth/domains" }
   /// What Berth is about to do. Goes with a reboot, as the domains do.
   var intents: String { prefix + "/run/berth/intents" }
+  /// The locks that runs of Berth hold while they work on a domain.
+  var runLocks: String { prefix + "/run/berth/locks" }
 
   /// The PCI bus (`SYSFS_PCI_DEV`, libxl_osdeps.h).
   var pciDevices: String { prefix + "/sys/bus/pci/devices" }

@@ -4,10 +4,12 @@ extension DomainWorker {
   /// Attaches the devices of `steps`, all in one transaction and one round.
   func attach(_ steps: [PlannedStep]) throws(Stop) {
     guard !steps.isEmpty else { return }
-    let devices = steps.map(\.device)
     // The intent first: whoever finds a record of a device that is not attached must find the intent as well, or takes
     // the record for a left-over. Recorded before it is so: the reverse is never removed again.
-    let intent = try openIntent(.attach, devices)
+    let intent = try openIntent(.attach, steps.map(\.device))
+    let steps = try awaitDetachingRuns(steps)
+    guard !steps.isEmpty else { return try intent.finish() }
+    let devices = steps.map(\.device)
     try record { $0.formUnion(devices) }
 
     var held: [Held] = []

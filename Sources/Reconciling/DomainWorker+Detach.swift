@@ -22,6 +22,8 @@ extension DomainWorker {
     guard !steps.isEmpty else { return }
     // On disk before the marks: it tells this half-done removal from another toolstack's.
     let intent = try openIntent(.detach, steps.map(\.device).sorted())
+    steps = try withdrawn(steps)
+    guard !steps.isEmpty else { return try intent.finish() }
     let all = steps.count
     if route.hasDeviceModel { steps = try withdraw(steps) }
     guard !steps.isEmpty else { return intent.leave() }

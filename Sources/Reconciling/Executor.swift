@@ -21,15 +21,21 @@ package struct ApplyOptions: Sendable {
   }
 }
 
-/// Carries out plans.
+/// Carries out plans, under run locks that the caller holds.
 package struct Executor: Sendable {
   private let host: Host
   private let options: ApplyOptions
+  private let ended: @Sendable (DomainUUID) -> Void
   private let report: @Sendable (ApplyEvent) -> Void
 
-  package init(host: Host, options: ApplyOptions, report: @escaping @Sendable (ApplyEvent) -> Void) {
+  /// `ended` is called when the work on a domain is over.
+  package init(
+    host: Host, options: ApplyOptions, ended: @escaping @Sendable (DomainUUID) -> Void = { _ in },
+    report: @escaping @Sendable (ApplyEvent) -> Void
+  ) {
     self.host = host
     self.options = options
+    self.ended = ended
     self.report = report
   }
 
@@ -47,7 +53,8 @@ package struct Executor: Sendable {
     // A device that moves is attached only when its old domain has let go of it: those domains come last, with all
     // their attaches, so that each still has one round.
     let first = concurrently(jobs, workers: options.workers) { job in
-      run(job) { (worker) throws(Stop) in try worker.begin(job) }
+      defer { if !job.awaitsMoves { ended(job.key.uuid) } }
+      return run(job) { (worker) throws(Stop) in try worker.begin(job) }
     }
     let given = Set(
       first.flatMap(\.steps).filter { $0.action == .detach && $0.result == .done }.map(\.device))
@@ -55,10 +62,11 @@ package struct Executor: Sendable {
     let kept = Set(first.flatMap(\.steps).filter { $0.action == .reattach }.map(\.device))
     let stopped = Set(first.filter { $0.failure != nil }.compactMap(\.id))
     let second = concurrently(jobs.filter(\.awaitsMoves), workers: options.workers) { job in
+      defer { ended(job.key.uuid) }
       let kept = stopped.contains(job.key.id) ? kept.union(job.reattaches.map(\.device)) : kept
       return run(job) { (worker) throws(Stop) in try worker.completeMoves(job, given: given, besides: kept) }
     }
-    result.domains = merge(first + second)
+    result.domains = (first + second).mergedByDomain()
     for domain in result.domains { report(.finished(domain)) }
     result.wasInterrupted = host.isInterrupted()
     return result
@@ -84,11 +92,13 @@ package struct Executor: Sendable {
     }
     return worker.outcome
   }
+}
 
-  /// One outcome a domain, in the order of first appearance; domains with nothing to tell are left out.
-  private func merge(_ outcomes: [DomainOutcome]) -> [DomainOutcome] {
+extension [DomainOutcome] {
+  /// Returns one outcome per domain, in order of first appearance. Domains without a result are omitted.
+  func mergedByDomain() -> [DomainOutcome] {
     var merged: [DomainOutcome] = []
-    for outcome in outcomes {
+    for outcome in self {
       guard let index = merged.firstIndex(where: { $0.id == outcome.id && $0.uuid == outcome.uuid }) else {
         merged.append(outcome)
         continue
@@ -98,7 +108,7 @@ package struct Executor: Sendable {
       merged[index].isLockBusy = merged[index].isLockBusy || outcome.isLockBusy
       merged[index].readopted += outcome.readopted
       merged[index].rounds += outcome.rounds
-      merged[index].longestLockMicroseconds = max(
+      merged[index].longestLockMicroseconds = Swift.max(
         merged[index].longestLockMicroseconds, outcome.longestLockMicroseconds)
     }
     return merged.filter { !$0.steps.isEmpty || $0.failure != nil }

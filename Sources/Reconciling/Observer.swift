@@ -17,6 +17,8 @@ package struct Observer: Sendable {
   /// like is confirmed in a transaction only where a first look finds it out of order: it may have been caught in the
   /// middle of a change.
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
+    // First: what a run does after this is seen by comparing the marks.
+    let runs = try asHostError { () throws(RecordError) in try host.runLocks.marks() }
     let (version, hasIOMMU) = try asHostError { () throws(HypervisorError) in try host.hypervisor.hostFacts() }
     let hasPCIBack = try asHostError { () throws(DeviceTreeError) in try host.tree.hasPCIBack() }
     let pciback = try asHostError { () throws(DeviceTreeError) in try host.tree.pcibackDevices() }
@@ -24,6 +26,7 @@ package struct Observer: Sendable {
     var observation = Observation(
       host: HostFacts(name: host.name, xenVersion: version, hasIOMMU: hasIOMMU, hasPCIBack: hasPCIBack),
       takenAt: host.wallClock())
+    observation.runs = runs
     observation.intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
 
     let store = try asHostError { () throws(StoreError) in try host.stores.connect() }

@@ -14,6 +14,8 @@ package struct ApplyDocument: Encodable, Sendable {
   let domains: [DomainOutcomeDocument]
   let hostRepairs: [String]
   let hostFailures: [String]
+  /// Changes that a fresh look asked for and no plan had shown; none of them was made.
+  let notShown: [UnshownChangeDocument]
 
   init(plan: Plan, outcome: ApplyOutcome, status: ExitStatus, warnings: [String], naming: DeviceNaming) {
     exitStatus = status.rawValue
@@ -27,6 +29,21 @@ package struct ApplyDocument: Encodable, Sendable {
     domains = outcome.domains.map { DomainOutcomeDocument($0, steps: ids, naming: naming) }
     hostRepairs = outcome.hostRepairs
     hostFailures = outcome.hostFailures
+    notShown = outcome.notShown.map { UnshownChangeDocument($0, naming: naming) }
+  }
+}
+
+struct UnshownChangeDocument: Encodable, Sendable {
+  let domain: String
+  let uuid: String?
+  let domid: UInt32?
+  let step: StepDocument
+
+  init(_ change: UnshownChange, naming: DeviceNaming) {
+    domain = change.domain
+    uuid = change.uuid?.description
+    domid = change.id?.rawValue
+    step = StepDocument(change.step, in: change.domain, naming: naming)
   }
 }
 

@@ -32,6 +32,13 @@ package struct ApplyView: View {
       for repair in outcome.hostRepairs { columns.row(.differ, "done", "", repair) }
       for failure in outcome.hostFailures { columns.row(.refuse, "failed", "", failure) }
     }
+    if !outcome.notShown.isEmpty {
+      columns.heading("Not shown before, so not done")
+      for change in outcome.notShown {
+        columns.row(
+          .wait, change.step.device.description, change.domain, PlanView.words(for: change.step))
+      }
+    }
     var result = columns.rendered()
     if !columns.isEmpty { result += "\n" }
     return result + style.printable(summary) + "\n"
@@ -118,6 +125,8 @@ package struct ApplyView: View {
     let verb = outcome.wasInterrupted ? "Interrupted: " : "Applied: "
     return verb + (good.isEmpty ? "nothing" : good) + (bad.isEmpty ? "." : "; \(bad).")
       + (count(.unknown) > 0 ? " The next apply takes up what is unknown." : "")
+      + (outcome.notShown.isEmpty
+        ? "" : " The host has changed since the plan was shown; run berth apply again to see the new plan.")
   }
 
   private func hasFailedStep(_ domain: DomainOutcome) -> Bool { domain.steps.contains { $0.result == .failed } }

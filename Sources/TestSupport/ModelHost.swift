@@ -38,6 +38,10 @@ package final class ModelHost: Sendable {
     var locks: Set<DomainID> = []
     /// Runs that sleep on the lock.
     var lockWaiters = 0
+    /// Who holds the run lock of each domain, by a number for each taking.
+    var runLocks: [DomainUUID: Int] = [:]
+    /// How often each run lock was taken.
+    var runTakings: [DomainUUID: Int] = [:]
     var resetOrder: [PCIAddress] = []
     var hasInterfered = false
     /// Changes that the process under test may still make; nil for no bound, negative once it was refused one.
@@ -63,6 +67,7 @@ package final class ModelHost: Sendable {
       name: "model", stores: store, hypervisor: ModelHypervisor(model: self), tree: ModelTree(model: self),
       userdata: ModelUserdata(model: self), deviceModels: ModelDeviceModels(model: self),
       ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
+      runLocks: ModelRunLocks(model: self),
       wallClock: { 1_000_000 }, isInterrupted: { [self] in state.withLock(\.isInterrupted) })
   }
 

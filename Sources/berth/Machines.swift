@@ -32,6 +32,7 @@ struct Machines: Sendable {
       hypervisor: hypervisor, tree: SysfsTree(root: root), userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root), intents: IntentFiles(root: root),
+      runLocks: RunLockFiles(root: root),
       wallClock: { Machine.secondsSince1970 }, isInterrupted: { signals?.isInterrupted ?? false })
   }
 

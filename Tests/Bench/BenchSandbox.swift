@@ -51,7 +51,8 @@ final class BenchSandbox {
       name: "bench", stores: stores, hypervisor: SandboxHypervisor(paths: paths), tree: SysfsTree(root: paths.root),
       userdata: UserdataFiles(root: paths.root), deviceModels: QMPDeviceModels(root: paths.root),
       ownership: OwnershipFiles(root: paths.root),
-      intents: IntentFiles(root: paths.root), wallClock: { Machine.secondsSince1970 }, isInterrupted: { false })
+      intents: IntentFiles(root: paths.root), runLocks: RunLockFiles(root: paths.root),
+      wallClock: { Machine.secondsSince1970 }, isInterrupted: { false })
   }
 
   var connector: XenStoreConnector { XenStoreConnector(socket: paths.storeSocket, interruptDescriptor: nil) }

@@ -66,10 +66,10 @@ final class FakeWorld: Sendable {
           },
           examine: { given.examination },
           plan: { _, _ in given.plan },
-          apply: { plan, options, report in
-            self.state.withLock { $0.applied.append((plan, options)) }
+          apply: { shown, options, report in
+            self.state.withLock { $0.applied.append((shown.plan, options)) }
             for event in given.events { report(event) }
-            return given.outcome
+            return AppliedPlan(plan: shown.plan, outcome: given.outcome)
           })
       })
     return runBerth(arguments, in: context)

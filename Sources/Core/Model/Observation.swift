@@ -13,6 +13,8 @@ package struct Observation: Hashable, Sendable, Codable {
   package var records: [OwnershipRecord]
   /// What an interrupted or a running Berth said it was about to do.
   package var intents: [Intent]
+  /// The run locks as they were before anything else was read.
+  package var runs: [DomainUUID: RunMark] = [:]
 
   package init(
     host: HostFacts, takenAt: Int64 = 0, domains: [ObservedDomain] = [], devices: [ObservedDevice] = [],

@@ -86,6 +86,8 @@ package struct ApplyOutcome: Hashable, Sendable, Codable {
   /// Sentences on what of that, or of Berth's own records, could not be done.
   package var hostFailures: [String]
   package var wasInterrupted: Bool
+  /// Changes that a fresh look asks for and nobody was shown: they were not made.
+  package var notShown: [UnshownChange] = []
   package init(
     domains: [DomainOutcome] = [], hostRepairs: [String] = [], hostFailures: [String] = [],
     wasInterrupted: Bool = false
@@ -97,8 +99,21 @@ package struct ApplyOutcome: Hashable, Sendable, Codable {
   }
 }
 
+/// A change that became necessary after the plan was shown.
+package struct UnshownChange: Hashable, Sendable, Codable {
+  package var domain: String
+  package var uuid: DomainUUID?
+  package var id: DomainID?
+  package var step: PlannedStep
+  package init(domain: String, uuid: DomainUUID?, id: DomainID?, step: PlannedStep) {
+    (self.domain, self.uuid, self.id, self.step) = (domain, uuid, id, step)
+  }
+}
+
 /// What an apply tells while it runs.
 package enum ApplyEvent: Hashable, Sendable {
+  /// Another run of Berth is at work on the domain; its end is waited for.
+  case waitingForRun(domain: String, holder: RunHolder?, until: ContinuousClock.Instant)
   case began(domain: String, devices: Int)
   /// The change is committed and the guest is asked.
   case waiting(domain: String, devices: Int, until: ContinuousClock.Instant)
@@ -114,6 +129,7 @@ package enum ExitStatus: Int32, Sendable {
   /// `plan --detailed-exitcode` found changes.
   case changesPending = 2
   case blocked = 3
+  /// What a fresh look asks for is not what was shown.
   case stalePlan = 4
   case rolledBack = 5
   case partlyApplied = 6

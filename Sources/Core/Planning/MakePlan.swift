@@ -17,6 +17,11 @@ package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
     let steps = planner.undeclaredSteps(in: domain, declaring: [])
     if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
   }
+  if !observation.runs.isEmpty {
+    for index in plan.domains.indices {
+      plan.domains[index].run = plan.domains[index].uuid.flatMap { observation.runs[$0]?.holder }
+    }
+  }
   plan.hostDrift = planner.hostDrift()
   plan.bookkeeping = planner.bookkeeping() + planner.settledIntents(besides: plan)
   plan.refuseExcessiveRemovals()

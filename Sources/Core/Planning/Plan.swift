@@ -56,6 +56,8 @@ package struct DomainPlan: Hashable, Sendable, Codable {
   package var route: DeviceRoute?
   /// In order of address; drift after requested change.
   package var steps: [PlannedStep]
+  /// The run of Berth that was at work on the domain when the host was looked at.
+  package var run: RunHolder?
 
   package init(
     name: String, uuid: DomainUUID? = nil, id: DomainID? = nil, kind: DomainKind? = nil,

@@ -8,6 +8,7 @@ package struct Host: Sendable {
   package var deviceModels: any DeviceModelPort
   package var ownership: any OwnershipPort
   package var intents: any IntentPort
+  package var runLocks: any RunLockPort
   /// Seconds since 1970.
   package var wallClock: @Sendable () -> Int64
   /// Whether the user asked the program to stop.
@@ -16,7 +17,8 @@ package struct Host: Sendable {
   package init(
     name: String, stores: any StoreConnector, hypervisor: any HypervisorPort, tree: any DeviceTreePort,
     userdata: any UserdataPort, deviceModels: any DeviceModelPort, ownership: any OwnershipPort,
-    intents: any IntentPort, wallClock: @escaping @Sendable () -> Int64, isInterrupted: @escaping @Sendable () -> Bool
+    intents: any IntentPort, runLocks: any RunLockPort, wallClock: @escaping @Sendable () -> Int64,
+    isInterrupted: @escaping @Sendable () -> Bool
   ) {
     self.name = name
     self.stores = stores
@@ -26,6 +28,7 @@ package struct Host: Sendable {
     self.deviceModels = deviceModels
     self.ownership = ownership
     self.intents = intents
+    self.runLocks = runLocks
     self.wallClock = wallClock
     self.isInterrupted = isInterrupted
   }

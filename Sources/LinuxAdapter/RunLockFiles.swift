@@ -1,0 +1,160 @@
+package import Core
+import Glibc
+import Synchronization
+
+/// The run locks: one file per domain, named by its UUID, which a run of Berth keeps flocked.
+///
+/// The kernel drops the lock with the process. The file stays, so that its content tells when a run was last at work;
+/// the run directory is empty after a reboot of the host.
+package struct RunLockFiles: RunLockPort {
+  /// The layout this Berth writes.
+  private static let version = 1
+  /// More than any run writes.
+  private static let longestFile = 16 << 10
+  private static let suffix = ".lock"
+
+  private let folder: String
+
+  /// `root` is `/`, or the folder that a sandbox has in its place.
+  package init(root: String) { folder = Root(root).runLocks }
+
+  /// What the holder writes of itself.
+  private struct Document: Codable {
+    var version: Int
+    var process: Int
+    /// Seconds since 1970.
+    var since: Int64
+    /// Tells two takings by one process in one second apart.
+    var taking: UInt64
+  }
+
+  package func lock(
+    _ domain: DomainUUID, until deadline: ContinuousClock.Instant, isInterrupted: () -> Bool
+  ) throws(RecordError) -> RunLockAttempt {
+    let path = "\(folder)/\(domain)\(Self.suffix)"
+    do throws(SystemFailure) { try makeFolders(folder) } catch { throw RecordError(error, folder) }
+    guard try isOwn(folder, S_IFDIR) != false else { throw RecordError(.damaged, operation: "lock", path: folder) }
+    var pause = 1_000_000
+    while true {
+      let file = try open(path, O_RDWR | O_CREAT)
+      do throws(SystemFailure) {
+        if try file.lock(LOCK_EX) {
+          // A sweep has removed what was opened: the path names a new file, or none.
+          guard try file.isNamed(path) else { continue }
+          try write(to: file)
+          return .held(HeldRunLockFile(file))
+        }
+      } catch { throw RecordError(error, path) }
+      if isInterrupted() { return .interrupted }
+      if ContinuousClock.now >= deadline { return .busy(holder(of: file)) }
+      pauseAtRandom(nanoseconds: pause)
+      pause = min(pause * 2, 20_000_000)
+    }
+  }
+
+  package func marks() throws(RecordError) -> [DomainUUID: RunMark] {
+    var marks: [DomainUUID: RunMark] = [:]
+    for (domain, path) in try locks() {
+      do throws(RecordError) { marks[domain] = try mark(at: path) } catch {
+        // A file that is none of Berth's is reported by the run that wants to take it.
+        guard error.code == .damaged || error.errno == ENOENT else { throw error }
+      }
+    }
+    return marks
+  }
+
+  package func sweep(keeping living: Set<DomainUUID>) {
+    // A folder that cannot be read keeps what it has.
+    do throws(RecordError) {
+      for (domain, path) in try locks() where !living.contains(domain) {
+        let file = try open(path, O_RDONLY)
+        do throws(SystemFailure) {
+          if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
+        } catch { continue }
+      }
+    } catch { return }
+  }
+
+  /// The locks' files, by domain; none if no run was ever at work.
+  private func locks() throws(RecordError) -> [(domain: DomainUUID, path: String)] {
+    do throws(SystemFailure) {
+      return try listFolder(folder).compactMap { name in
+        guard name.hasSuffix(Self.suffix), let domain = DomainUUID(name.dropLast(Self.suffix.count)) else { return nil }
+        return (domain, "\(folder)/\(name)")
+      }
+    } catch {
+      if error.errno == ENOENT { return [] }
+      throw RecordError(error, folder)
+    }
+  }
+
+  private func mark(at path: String) throws(RecordError) -> RunMark {
+    let file = try open(path, O_RDONLY)
+    do throws(SystemFailure) {
+      // Shared, so that two who look do not take each other for a run.
+      let isHeld = try !file.lock(LOCK_SH)
+      let bytes = try file.readAll(atMost: Self.longestFile)
+      return RunMark(
+        holder: isHeld ? holder(of: file) : nil, isHeld: isHeld, lastTaking: String(decoding: bytes, as: UTF8.self))
+    } catch { throw RecordError(error, path) }
+  }
+
+  /// Opens a lock's file. Throws `damaged` if it is a link, no regular file, or another user's: then nothing is opened
+  /// that could act on being opened.
+  private func open(_ path: String, _ flags: Int32) throws(RecordError) -> Descriptor {
+    guard try isOwn(path, S_IFREG) != false else { throw RecordError(.damaged, operation: "lock", path: path) }
+    do throws(SystemFailure) {
+      return try Descriptor(opening: path, flags | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
+    } catch {
+      if error.errno == ELOOP { throw RecordError(.damaged, operation: "lock", path: path, errno: ELOOP) }
+      throw RecordError(error, path)
+    }
+  }
+
+  /// Whether the path names something of this kind that is this user's; nil if it names nothing.
+  private func isOwn(_ path: String, _ kind: mode_t) throws(RecordError) -> Bool? {
+    var found = stat()
+    if unsafe lstat(path, &found) == 0 { return found.st_mode & S_IFMT == kind && found.st_uid == geteuid() }
+    let failure = errno
+    if failure == ENOENT { return nil }
+    throw RecordError(SystemFailure("lock", failure), path)
+  }
+
+  private func write(to file: borrowing Descriptor) throws(SystemFailure) {
+    let document = Document(
+      version: Self.version, process: Int(getpid()), since: Machine.secondsSince1970,
+      taking: UInt64.random(in: 0...UInt64.max))
+    _ = try retrying("truncate") { ftruncate(file.number, 0) }
+    try file.writeAll(encodeRecord(document))
+  }
+
+  /// Returns the run that holds the lock; nil if the kernel does not show which one.
+  private func holder(of file: borrowing Descriptor) -> RunHolder? {
+    guard let process = LockTable.holdingProcess(of: file) else { return nil }
+    return RunHolder(
+      process: process, command: LockTable.command(of: process), since: since(process, file),
+      isStopped: LockTable.isStopped(process))
+  }
+
+  /// When that process took the lock; nil if the file still speaks of an earlier holder.
+  private func since(_ process: Int, _ file: borrowing Descriptor) -> Int64? {
+    do {
+      guard lseek(file.number, 0, SEEK_SET) == 0 else { return nil }
+      let document: Document = try decodeRecord(
+        file.readAll(atMost: Self.longestFile), version: Self.version, folder)
+      return document.process == process ? document.since : nil
+    } catch {
+      // A holder that has not written the file whole: its time is not known yet.
+      return nil
+    }
+  }
+}
+
+/// A run lock, while its file is open.
+private final class HeldRunLockFile: HeldRunLock {
+  private let file: Mutex<Descriptor?>
+
+  init(_ file: consuming Descriptor) { self.file = Mutex(file) }
+
+  func release() { file.withLock { $0 = nil } }
+}

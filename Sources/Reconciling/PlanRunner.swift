@@ -1,0 +1,114 @@
+package import Core
+
+/// A plan as a person, or a log, was shown it, with what it was made from.
+package struct ShownPlan: Sendable {
+  package var plan: Plan
+  package var desired: DesiredState
+  /// The run locks when the host was looked at.
+  package var runs: [DomainUUID: RunMark]
+
+  package init(plan: Plan, desired: DesiredState, runs: [DomainUUID: RunMark]) {
+    self.plan = plan
+    self.desired = desired
+    self.runs = runs
+  }
+}
+
+/// What a run came to, and the plan it carried out: that of the look under its locks.
+package struct AppliedPlan: Sendable {
+  package var plan: Plan
+  package var outcome: ApplyOutcome
+
+  package init(plan: Plan, outcome: ApplyOutcome) {
+    self.plan = plan
+    self.outcome = outcome
+  }
+}
+
+/// One run: it locks its domains against other runs of Berth, looks again, and does what is needed and was shown.
+///
+/// ```
+/// lock each domain, in order of UUID ─► look, plan again ─► compare with what was shown ─► Executor
+///                                                                release each domain when its work is over
+/// ```
+///
+/// For any number of such runs there is an order in which each report is true: that in which the runs had all their
+/// locks. A run takes no lock after its look, and what it reports of a domain it saw or did under that domain's lock.
+package struct PlanRunner: Sendable {
+  private let host: Host
+  private let options: ApplyOptions
+  private let report: @Sendable (ApplyEvent) -> Void
+
+  package init(host: Host, options: ApplyOptions, report: @escaping @Sendable (ApplyEvent) -> Void) {
+    self.host = host
+    self.options = options
+    self.report = report
+  }
+
+  /// Carries out `shown`. Throws if the host cannot be looked at again: then nothing was changed.
+  package func apply(_ shown: ShownPlan) throws(HostError) -> AppliedPlan {
+    let plan = shown.plan
+    guard !plan.isRefused else { return AppliedPlan(plan: plan, outcome: ApplyOutcome()) }
+    if !plan.hasChanges, plan.bookkeeping.isEmpty, try isStillTrue(shown) {
+      return AppliedPlan(plan: plan, outcome: ApplyOutcome())
+    }
+    let taking = RunLocks.take(
+      shown.domains, on: host, until: .now + options.lockTimeout, report: report)
+    if taking.wasInterrupted { return AppliedPlan(plan: plan, outcome: ApplyOutcome(wasInterrupted: true)) }
+
+    let observation = try Observer(host: host).observe(desired: shown.desired)
+    let fresh = makePlan(desired: shown.desired, observation: observation)
+    guard !fresh.isRefused else { return AppliedPlan(plan: fresh, outcome: ApplyOutcome()) }
+    let agreement = agree(on: plan, fresh: fresh, locked: taking.locked)
+    let work = agreement.plan.restricted(to: taking.locked)
+    for domain in taking.locked.subtracting(work.changedDomains.keys) { taking.locks.release(domain) }
+
+    let executor = Executor(host: host, options: options, ended: { taking.locks.release($0) }, report: report)
+    var outcome = executor.apply(work)
+    outcome.domains = (outcome.domains + agreement.settled + taking.refused).mergedByDomain()
+    outcome.notShown = agreement.notShown
+    host.runLocks.sweep(keeping: Set(observation.domains.map(\.uuid)))
+    return AppliedPlan(plan: agreement.plan, outcome: outcome)
+  }
+
+  /// Whether no other run was at work on the plan's domains since before the host was looked at.
+  private func isStillTrue(_ shown: ShownPlan) throws(HostError) -> Bool {
+    let now = try asHostError { () throws(RecordError) in try host.runLocks.marks() }
+    return shown.domains.keys.allSatisfy { domain in
+      now[domain] == shown.runs[domain] && now[domain]?.isHeld != true
+    }
+  }
+}
+
+extension ShownPlan {
+  /// The living domains of which a run says what is so, with their names: the declared ones, and those it changes.
+  fileprivate var domains: [DomainUUID: String] {
+    let declared = Set(desired.domains.map(\.name))
+    var names = plan.changedDomains
+    for domain in plan.domains where domain.id != nil && declared.contains(domain.name) {
+      if let uuid = domain.uuid { names[uuid] = domain.name }
+    }
+    return names
+  }
+}
+
+extension Plan {
+  /// The domains that the plan changes, with their names; those that it takes devices from are among them.
+  fileprivate var changedDomains: [DomainUUID: String] {
+    var names: [DomainUUID: String] = [:]
+    for domain in domains where domain.id != nil {
+      for step in domain.steps where step.action.isChange {
+        if let uuid = domain.uuid { names[uuid] = domain.name }
+        if let source = step.source { names[source.uuid] = names[source.uuid] ?? step.from ?? "" }
+      }
+    }
+    return names
+  }
+
+  /// The plan without the steps of domains that are not `locked`.
+  fileprivate func restricted(to locked: Set<DomainUUID>) -> Plan {
+    var plan = self
+    plan.domains.removeAll { domain in domain.uuid.map { !locked.contains($0) } ?? true }
+    return plan
+  }
+}

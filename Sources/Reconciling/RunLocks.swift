@@ -1,0 +1,65 @@
+import Core
+import Synchronization
+
+/// The run locks that one run holds, one per domain it works on.
+///
+/// All of them are taken before anything is decided, in order of UUID, and none is taken afterwards. Two runs that meet
+/// in several domains therefore neither wait for each other in a circle, nor see each other's work in contrary orders.
+final class RunLocks: Sendable {
+  private let held: Mutex<[DomainUUID: any HeldRunLock]>
+
+  private init(_ held: [DomainUUID: any HeldRunLock]) { self.held = Mutex(held) }
+
+  /// What the attempt to lock several domains came to.
+  struct Taking {
+    var locks: RunLocks
+    var locked: Set<DomainUUID>
+    /// The domains whose locks were not to be had, with the reason.
+    var refused: [DomainOutcome]
+    var wasInterrupted: Bool
+  }
+
+  /// Locks `domains`, all of them until one deadline. A domain whose lock is not to be had is left out.
+  static func take(
+    _ domains: [DomainUUID: String], on host: Host, until deadline: ContinuousClock.Instant,
+    report: (ApplyEvent) -> Void
+  ) -> Taking {
+    var held: [DomainUUID: any HeldRunLock] = [:]
+    var refused: [DomainOutcome] = []
+    for (uuid, name) in domains.sorted(by: { $0.key < $1.key }) {
+      func refuse(_ failure: String, isBusy: Bool) {
+        refused.append(DomainOutcome(name: name, uuid: uuid, failure: failure, isLockBusy: isBusy))
+      }
+      do throws(RecordError) {
+        // At once, so that a person who has to wait is told for whom.
+        var attempt = try host.runLocks.lock(uuid, until: .now, isInterrupted: host.isInterrupted)
+        if case .busy(let holder) = attempt, .now < deadline {
+          report(.waitingForRun(domain: name, holder: holder, until: deadline))
+          attempt = try host.runLocks.lock(uuid, until: deadline, isInterrupted: host.isInterrupted)
+        }
+        switch attempt {
+        case .held(let lock): held[uuid] = lock
+        case .busy(let holder): refuse(holder.busyText, isBusy: true)
+        case .interrupted:
+          return Taking(locks: RunLocks([:]), locked: [], refused: [], wasInterrupted: true)
+        }
+      } catch {
+        refuse(HostError.record(error).summary, isBusy: false)
+      }
+    }
+    let locked = Set(held.keys)
+    return Taking(locks: RunLocks(held), locked: locked, refused: refused, wasInterrupted: false)
+  }
+
+  /// Releases the lock of a domain on which nothing is left to do.
+  func release(_ domain: DomainUUID) {
+    held.withLock { $0.removeValue(forKey: domain) }?.release()
+  }
+}
+
+extension RunHolder? {
+  fileprivate var busyText: String {
+    guard let self else { return "another run of Berth is at work on the domain; the kernel does not show which" }
+    return "another run of Berth is at work on the domain: \(self)"
+  }
+}
