@@ -74,35 +74,40 @@ package struct PlanRunner: Sendable {
   /// Whether no other run was at work on the plan's domains since before the host was looked at.
   private func isStillTrue(_ shown: ShownPlan) throws(HostError) -> Bool {
     let now = try asHostError { () throws(RecordError) in try host.runLocks.marks() }
-    return shown.domains.keys.allSatisfy { domain in
+    return shown.domains.map(\.key.uuid).allSatisfy { domain in
       now[domain] == shown.runs[domain] && now[domain]?.isHeld != true
     }
   }
 }
 
 extension ShownPlan {
-  /// The living domains of which a run says what is so, with their names: the declared ones, and those it changes.
-  fileprivate var domains: [DomainUUID: String] {
+  /// The living domains of which a run says what is so: the declared ones, and those it changes.
+  fileprivate var domains: [RunDomain] {
     let declared = Set(desired.domains.map(\.name))
-    var names = plan.changedDomains
-    for domain in plan.domains where domain.id != nil && declared.contains(domain.name) {
-      if let uuid = domain.uuid { names[uuid] = domain.name }
+    var domains = plan.changedDomains
+    for domain in plan.domains where declared.contains(domain.name) {
+      if let id = domain.id, let uuid = domain.uuid {
+        domains[uuid] = RunDomain(key: DomainKey(id: id, uuid: uuid), name: domain.name)
+      }
     }
-    return names
+    return Array(domains.values)
   }
 }
 
 extension Plan {
-  /// The domains that the plan changes, with their names; those that it takes devices from are among them.
-  fileprivate var changedDomains: [DomainUUID: String] {
-    var names: [DomainUUID: String] = [:]
-    for domain in domains where domain.id != nil {
+  /// The living domains that the plan changes; those that it takes devices from are among them.
+  fileprivate var changedDomains: [DomainUUID: RunDomain] {
+    var changed: [DomainUUID: RunDomain] = [:]
+    for domain in domains {
+      guard let id = domain.id, let uuid = domain.uuid else { continue }
       for step in domain.steps where step.action.isChange {
-        if let uuid = domain.uuid { names[uuid] = domain.name }
-        if let source = step.source { names[source.uuid] = names[source.uuid] ?? step.from ?? "" }
+        changed[uuid] = RunDomain(key: DomainKey(id: id, uuid: uuid), name: domain.name)
+        if let source = step.source, changed[source.uuid] == nil {
+          changed[source.uuid] = RunDomain(key: source, name: step.from ?? "")
+        }
       }
     }
-    return names
+    return changed
   }
 
   /// The plan without the steps of domains that are not `locked`.

@@ -1,6 +1,12 @@
 import Core
 import Synchronization
 
+/// A living domain that a run says something of.
+struct RunDomain: Hashable {
+  var key: DomainKey
+  var name: String
+}
+
 /// The run locks that one run holds, one per domain it works on.
 ///
 /// All of them are taken before anything is decided, in order of UUID, and none is taken afterwards. Two runs that meet
@@ -21,14 +27,16 @@ final class RunLocks: Sendable {
 
   /// Locks `domains`, all of them until one deadline. A domain whose lock is not to be had is left out.
   static func take(
-    _ domains: [DomainUUID: String], on host: Host, until deadline: ContinuousClock.Instant,
+    _ domains: [RunDomain], on host: Host, until deadline: ContinuousClock.Instant,
     report: (ApplyEvent) -> Void
   ) -> Taking {
     var held: [DomainUUID: any HeldRunLock] = [:]
     var refused: [DomainOutcome] = []
-    for (uuid, name) in domains.sorted(by: { $0.key < $1.key }) {
+    for domain in domains.sorted(by: { $0.key.uuid < $1.key.uuid }) {
+      let (uuid, name) = (domain.key.uuid, domain.name)
       func refuse(_ failure: String, isBusy: Bool) {
-        refused.append(DomainOutcome(name: name, uuid: uuid, failure: failure, isLockBusy: isBusy))
+        refused.append(
+          DomainOutcome(name: name, id: domain.key.id, uuid: uuid, failure: failure, isLockBusy: isBusy))
       }
       do throws(RecordError) {
         // At once, so that a person who has to wait is told for whom.

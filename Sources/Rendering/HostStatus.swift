@@ -42,6 +42,8 @@ struct DomainStatus: Sendable {
   var observed: ObservedDomain?
   /// The bus they are on: the domain's, or its stub domain's.
   var bus: BackEnd?
+  /// The run of Berth that was at work on the domain.
+  var run: RunHolder?
   var devices: [DeviceStatus]
 }
 
@@ -80,7 +82,7 @@ package struct HostStatus: Sendable {
       let wanted = declared.removeValue(forKey: domain.name)
       let record = records.removeValue(forKey: domain.uuid)
       let status = DomainStatus(
-        name: domain.name, uuid: domain.uuid, observed: domain, bus: bus,
+        name: domain.name, uuid: domain.uuid, observed: domain, bus: bus, run: observation.runs[domain.uuid]?.holder,
         devices: Self.devices(of: domain, on: bus, wanted: wanted, record: record, among: devices))
       used.formUnion(status.devices.filter { $0.attachment != .absent }.map(\.address))
       return status

@@ -80,6 +80,7 @@ struct DomainPlanDocument: Encodable, Sendable {
   let kind: String?
   let lifecycle: String?
   let stubDomain: UInt32?
+  let run: RunDocument?
   let steps: [StepDocument]
 
   init(_ domain: DomainPlan, naming: DeviceNaming) {
@@ -89,7 +90,24 @@ struct DomainPlanDocument: Encodable, Sendable {
     kind = domain.kind?.rawValue
     lifecycle = domain.lifecycle?.rawValue
     stubDomain = domain.stubDomain?.rawValue
+    run = domain.run.map(RunDocument.init)
     steps = domain.steps.map { StepDocument($0, in: domain.name, naming: naming) }
+  }
+}
+
+/// A run of Berth that is at work on a domain.
+struct RunDocument: Encodable, Sendable {
+  let process: Int
+  let command: String?
+  /// Seconds since 1970.
+  let since: Int64?
+  let isStopped: Bool
+
+  init(_ run: RunHolder) {
+    process = run.process
+    command = run.command
+    since = run.since
+    isStopped = run.isStopped
   }
 }
 

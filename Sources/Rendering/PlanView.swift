@@ -32,10 +32,11 @@ package struct PlanView: View {
 
   private func write(_ domain: DomainPlan, to columns: inout Columns, style: TextStyle) {
     let steps = domain.steps.filter { Self.isShown($0, style) && !Self.isDrift($0) }
-    guard !steps.isEmpty else { return }
+    guard !steps.isEmpty || domain.run != nil else { return }
     columns.heading(
       domain.name,
       Words.domain(id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle, stubDomain: domain.stubDomain))
+    columns.row(forRun: domain.run)
     let notes = steps.map { Self.notes(for: $0, in: domain.name, style) }
     for (position, step) in steps.enumerated() {
       // What holds for several lines is said once, below the last of them.
@@ -147,6 +148,13 @@ package struct PlanView: View {
       ? ": \(Words.count(kept, "device is", "devices are")) as declared"
       : rest.isEmpty ? ": no device is declared, and Berth has attached none" : ""
     return "Nothing to do" + reason + (rest.isEmpty ? "." : "; \(rest).")
+  }
+}
+
+extension Columns {
+  /// Writes that a run of Berth is at work on the domain, if one is.
+  mutating func row(forRun run: RunHolder?) {
+    if let run { row(.wait, "run", "", "a run of Berth is at work on the domain: \(run)") }
   }
 }
 

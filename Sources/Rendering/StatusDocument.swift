@@ -37,6 +37,7 @@ struct DomainStatusDocument: Encodable, Sendable {
   let frontEndState: String?
   /// `absent`, `read` or `corrupt`; nil where the domain does not exist.
   let savedConfiguration: String?
+  let run: RunDocument?
   let devices: [DeviceStatusDocument]
 
   init(_ domain: DomainStatus, naming: DeviceNaming) {
@@ -56,6 +57,7 @@ struct DomainStatusDocument: Encodable, Sendable {
       case .corrupt: "corrupt"
       }
     }
+    run = domain.run.map(RunDocument.init)
     devices = domain.devices.map { DeviceStatusDocument($0, naming: naming) }
   }
 }

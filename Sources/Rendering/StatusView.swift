@@ -39,6 +39,7 @@ package struct StatusView: View {
       stubDomain: domain.observed?.stubDomain, stubDomainOf: domain.observed?.stubDomainOf)
     if let bus = domain.bus, !bus.isAbsent { text += ", bus \(Self.bus(bus, style))" }
     columns.heading(domain.name, text)
+    columns.row(forRun: domain.run)
     for device in domain.devices {
       columns.row(
         Self.mark(device), device.address.description, Words.device(device.id, label: device.label, naming: naming),

@@ -1,0 +1,125 @@
+import Core
+import Glibc
+import LinuxAdapter
+import TestSupport
+import Testing
+
+/// The run lock's file, its holder, and what else may stand in its place.
+@Suite struct RunLockTests {
+  private let domain = Sample.uuid(1)
+
+  private func take(_ locks: RunLockFiles, _ domain: DomainUUID) throws -> RunLockAttempt {
+    try locks.lock(domain, until: .now, isInterrupted: { false })
+  }
+
+  private func held(_ attempt: RunLockAttempt) throws -> any HeldRunLock {
+    var lock: (any HeldRunLock)?
+    if case .held(let held) = attempt { lock = held }
+    return try #require(lock, "\(attempt)")
+  }
+
+  @Test func `a lock is one run's at a time, and each taking shows in the marks`() throws {
+    let folder = try TemporaryFolder()
+    let locks = RunLockFiles(root: folder.path)
+    #expect(try locks.marks() == [:])
+    let first = try held(try take(locks, domain))
+    let mark = try #require(try locks.marks()[domain])
+    #expect(mark.isHeld)
+    #expect(mark.holder?.process == Int(getpid()))
+    #expect(mark.holder?.command?.isEmpty == false)
+    #expect(mark.holder?.since != nil)
+    #expect(mark.holder?.isStopped == false)
+    guard case .busy(let holder?) = try take(locks, domain) else {
+      Issue.record("a second run got the lock")
+      return
+    }
+    #expect(holder == mark.holder)
+    first.release()
+    let free = try #require(try locks.marks()[domain])
+    #expect(!free.isHeld && free.holder == nil && free.lastTaking == mark.lastTaking)
+    _ = try held(try take(locks, domain))
+    #expect(try locks.marks()[domain]?.lastTaking != mark.lastTaking)
+  }
+
+  @Test func `domains are locked apart, and a lock goes with its last reference`() throws {
+    let folder = try TemporaryFolder()
+    let locks = RunLockFiles(root: folder.path)
+    var lock: (any HeldRunLock)? = try held(try take(locks, domain))
+    _ = try held(try take(locks, Sample.uuid(2)))
+    #expect(lock != nil)
+    lock = nil
+    _ = try held(try take(locks, domain))
+  }
+
+  @Test func `a wait for a lock ends when the user stops the program`() throws {
+    let folder = try TemporaryFolder()
+    let locks = RunLockFiles(root: folder.path)
+    let lock = try held(try take(locks, domain))
+    defer { lock.release() }
+    guard case .interrupted = try locks.lock(domain, until: .now + .seconds(3600), isInterrupted: { true }) else {
+      Issue.record("the wait went on")
+      return
+    }
+  }
+
+  @Test func `the locks of domains that are gone are removed, if nobody holds them`() throws {
+    let folder = try TemporaryFolder()
+    let locks = RunLockFiles(root: folder.path)
+    let held = try held(try take(locks, domain))
+    defer { held.release() }
+    _ = try self.held(try take(locks, Sample.uuid(2)))
+    _ = try self.held(try take(locks, Sample.uuid(3)))
+    locks.sweep(keeping: [Sample.uuid(3)])
+    #expect(Set(try locks.marks().keys) == [domain, Sample.uuid(3)])
+  }
+
+  /// What may stand at a lock's path instead of a file of Berth's.
+  enum Impostor: String, CaseIterable { case link, danglingLink, folder, pipe }
+
+  @Test(arguments: Impostor.allCases)
+  func `what is no lock of Berth's is not opened, and is reported with its path`(_ impostor: Impostor) throws {
+    let folder = try TemporaryFolder()
+    let locks = RunLockFiles(root: folder.path)
+    let path = "\(folder.path)/run/berth/locks/\(domain).lock"
+    _ = try held(try take(locks, Sample.uuid(2)))
+    try folder.write("other", "precious")
+    let status =
+      switch impostor {
+      case .link: unsafe symlink("\(folder.path)/other", path)
+      case .danglingLink: unsafe symlink("\(folder.path)/nowhere", path)
+      case .folder: unsafe mkdir(path, 0o700)
+      case .pipe: unsafe mkfifo(path, 0o600)
+      }
+    try #require(status == 0)
+    let error = #expect(throws: RecordError.self) { try self.take(locks, self.domain) }
+    #expect(error?.path == path && error?.code == .damaged)
+    #expect(try locks.marks()[domain] == nil, "looking goes on")
+    #expect(String(decoding: try folder.read("other"), as: UTF8.self) == "precious")
+    #expect(unsafe access("\(folder.path)/nowhere", F_OK) != 0)
+  }
+
+  @Test func `a folder of locks that is a link is not followed`() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("elsewhere/file", "")
+    try folder.write("run/berth/file", "")
+    try #require(unsafe symlink("\(folder.path)/elsewhere", "\(folder.path)/run/berth/locks") == 0)
+    let locks = RunLockFiles(root: folder.path)
+    let error = #expect(throws: RecordError.self) { try self.take(locks, self.domain) }
+    #expect(error?.path == "\(folder.path)/run/berth/locks")
+  }
+
+  @Test func `a lock that cannot be made is reported with its path, and for a user without rights as such`() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("run/berth", "a file where a folder belongs")
+    let locks = RunLockFiles(root: folder.path)
+    let error = #expect(throws: RecordError.self) { try self.take(locks, self.domain) }
+    #expect(error?.path.hasPrefix("\(folder.path)/run/berth") == true)
+    guard geteuid() != 0 else { return }
+    let closed = try TemporaryFolder()
+    try closed.write("run/file", "")
+    try #require(unsafe chmod("\(closed.path)/run", 0o500) == 0)
+    defer { _ = unsafe chmod("\(closed.path)/run", 0o700) }
+    let refused = #expect(throws: RecordError.self) { try self.take(RunLockFiles(root: closed.path), self.domain) }
+    #expect(refused?.code == .notPermitted)
+  }
+}
