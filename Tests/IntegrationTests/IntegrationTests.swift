@@ -28,6 +28,15 @@ struct `Running programs` {
     #expect(process.collect(until: .now + .seconds(20)) { _ in false })
   }
 
+  @Test func `programs of a schedule begin at their moments, and end in the order of its entries`() async throws {
+    let commands = [200, 0].map { delay in
+      (delay: Duration.milliseconds(delay), command: Command("/bin/sh", ["-c", "echo \(delay)"]))
+    }
+    let ends = try await Schedule(commands).run()
+    #expect(ends.map(\.result.output) == ["200\n", "0\n"])
+    #expect(ends[0].time.lowerBound >= .milliseconds(200))
+  }
+
   @Test func `a program that is not there is said so`() async throws {
     await #expect(throws: Command.Failure.self) { try await Command("/usr/bin/not-there").run() }
   }
