@@ -22,18 +22,17 @@ extension DomainWorker {
   func awaitDetachingRuns(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
     let devices = Set(steps.map(\.device))
     guard try !self.devices(beingWorkedOn: .detach).isDisjoint(with: devices) else { return steps }
-    let deadline = ContinuousClock.now + options.waitTimeout
-    var pause = Duration.milliseconds(10)
-    while ContinuousClock.now < deadline {
+    var (waited, pause) = (Duration.zero, Duration.milliseconds(10))
+    while waited < options.waitTimeout {
       // No node tells of the end of a run: its last effects are hypercalls and files.
-      let outcome = try wait(until: min(deadline, .now + pause), watching: [.backEnd(busID)]) {
+      let outcome = try wait(until: .now + pause, watching: [.backEnd(busID)]) {
         () throws(Stop) -> Void? in
         try self.devices(beingWorkedOn: .detach).isDisjoint(with: devices) ? () : nil
       }
       switch outcome {
       case .satisfied: return steps
       case .interrupted: return leave(steps, devices, "stopped before the change", .interrupted)
-      case .timedOut: pause = min(pause * 2, .milliseconds(200))
+      case .timedOut: (waited, pause) = (waited + pause, min(pause * 2, .milliseconds(200)))
       }
     }
     return leave(steps, try self.devices(beingWorkedOn: .detach), "another run of Berth is detaching it")

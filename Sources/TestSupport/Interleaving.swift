@@ -161,7 +161,11 @@ final class Interleaving: Pacer {
     while true {
       let last = state.current
       let able = ready(&state)
-      guard let fallback = able.contains(last ?? -1) ? last : able.first else { return timeOut(&state) }
+      guard let fallback = able.contains(last ?? -1) ? last : able.first else {
+        // A device model that is no kernel answers when everybody waits.
+        if model.store.answerWhenIdle() { continue }
+        return timeOut(&state)
+      }
       let step = state.course.trace.count
       let chosen = choose(fallback, among: able, at: step, isFree: fallback != last, &state)
       state.current = chosen

@@ -40,6 +40,13 @@ package final class ModelStore: StoreConnector, Sendable {
 
   package init(rule: Rule = .c) { self.rule = rule }
 
+  /// Lets the next thing happen that happens only while everybody waits; false if there is none.
+  func answerWhenIdle() -> Bool {
+    guard let next = whenIdle.withLock({ $0 }), next(self) else { return false }
+    settle()
+    return true
+  }
+
   package func connect() -> any StorePort { ModelConnection(store: self) }
 
   /// A transaction of anybody: libxl's, say. It makes no request of the code under test.
@@ -219,9 +226,7 @@ private struct ModelConnection: StorePort {
         if let result = try condition() { return .satisfied(result) }
         return .timedOut
       }
-      let next = store.whenIdle.withLock { $0 }
-      guard next?(store) == true else { return .timedOut }
-      store.settle()
+      guard store.answerWhenIdle() else { return .timedOut }
     }
   }
 }

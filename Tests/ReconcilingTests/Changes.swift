@@ -100,8 +100,8 @@ struct Change: CustomTestStringConvertible, Sendable {
   var kind = Kind.pv
 
   /// `net`, of this kind, and the PV domain `other`, with four devices on pciback and none attached.
-  func makeHost() -> (model: ModelHost, keys: [String: DomainKey]) {
-    let model = ModelHost()
+  func makeHost(_ rule: ModelStore.Rule = .c) -> (model: ModelHost, keys: [String: DomainKey]) {
+    let model = ModelHost(rule: rule)
     let keys = ["net": add(5, "net", to: model), "other": model.addDomain(6, "other")]
     for number in 1...4 { model.addDevice(Sample.address(number), interrupt: 17) }
     if isCold {

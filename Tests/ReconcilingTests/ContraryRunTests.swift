@@ -1,0 +1,209 @@
+import Core
+import Reconciling
+import Synchronization
+import TestSupport
+import Testing
+
+/// Runs that want contrary things at the same time, step by step: an order of the runs must explain every report.
+@Suite struct ContraryRunTests {
+  /// What several runs want at the same time, and what holds before them.
+  struct Meeting: CustomTestStringConvertible, Sendable {
+    var testDescription: String
+    var start: [String: [Int]]
+    /// The manifests of the runs, each with the numbers of its devices. A negative number asks for other options.
+    var runs: [[String: [Int]]]
+    var kind = Change.Kind.pv
+  }
+
+  static let meetings: [Meeting] = [
+    Meeting(testDescription: "detach and attach", start: ["net": [1, 2]], runs: [["net": [1]], ["net": [1, 2]]]),
+    Meeting(testDescription: "attach and detach", start: ["net": [1]], runs: [["net": [1, 2]], ["net": [1]]]),
+    Meeting(testDescription: "last detach and attach", start: ["net": [1]], runs: [["net": []], ["net": [1, 2]]]),
+    Meeting(
+      testDescription: "move and detach", start: ["net": [1, 2], "other": []],
+      runs: [["net": [1], "other": [2]], ["net": [1], "other": []]]),
+    Meeting(
+      testDescription: "move and stay", start: ["net": [1], "other": [2]],
+      runs: [["net": [], "other": [1, 2]], ["net": [1], "other": [2]]]),
+    Meeting(
+      testDescription: "moves in contrary directions", start: ["net": [1], "other": [2]],
+      runs: [["net": [2], "other": [1]], ["net": [1, 2], "other": []]]),
+    Meeting(testDescription: "options and options", start: ["net": [1, 2]], runs: [["net": [-1, 2]], ["net": [1]]]),
+    Meeting(
+      testDescription: "three runs", start: ["net": [1]], runs: [["net": [1, 2]], ["net": []], ["net": [2, 3]]]),
+    Meeting(
+      testDescription: "domains in contrary orders", start: ["net": [1], "other": [2]],
+      runs: [["net": [1, 3], "other": []], ["net": [], "other": [2, 4]]]),
+  ]
+
+  static let kinds: [Meeting] = [Change.Kind.deviceModel, .stubDomain, .traditional].flatMap { kind in
+    [0, 1, 3, 6].map { number in
+      var meeting = meetings[number]
+      meeting.kind = kind
+      meeting.testDescription = kind.rawValue + meeting.testDescription
+      return meeting
+    }
+  }
+
+  /// A run waits for another one for as long as it takes: how much time has passed is no part of a schedule.
+  static let options = ApplyOptions(lockTimeout: .seconds(3600), waitTimeout: .milliseconds(5), workers: 1)
+
+  static func desired(_ domains: [String: [Int]]) -> DesiredState {
+    var desired = Sample.desired(domains.mapValues { $0.map { Sample.address(abs($0)) } })
+    // A dictionary's order differs from one instance to the next, and each replay must take the same steps.
+    desired.domains.sort { $0.name < $1.name }
+    for index in desired.domains.indices {
+      for (place, number) in (domains[desired.domains[index].name] ?? []).enumerated() where number < 0 {
+        desired.domains[index].devices[place].options.msiTranslate = true
+      }
+    }
+    return desired
+  }
+
+  /// One whole run: the look that is shown, and what is done of it.
+  static func apply(_ desired: DesiredState, to model: ModelHost) throws -> AppliedPlan {
+    let observation = try Observer(host: model.host).observe(desired: desired)
+    let plan = makePlan(desired: desired, observation: observation)
+    return try PlanRunner(host: model.host, options: options) { _ in }
+      .apply(ShownPlan(plan: plan, desired: desired, runs: observation.runs))
+  }
+
+  /// Returns the world of a meeting. `areWhole` runs look for themselves; the others carry out plans that were made
+  /// before, without run locks, as a Berth that knows none.
+  static func world(_ meeting: Meeting, _ rule: ModelStore.Rule, areWhole: Bool) throws -> World {
+    let change = Change(
+      testDescription: meeting.testDescription, before: [:], killed: [:], after: [:], kind: meeting.kind)
+    let (model, keys) = change.makeHost(rule)
+    let start = desired(meeting.start)
+    _ = try apply(start, to: model)
+    let reports = Mutex<[Int: History.Run]>([:])
+    let actors = try meeting.runs.enumerated().map { index, wanted in
+      let name = "run \(index + 1)"
+      let desired = desired(wanted)
+      let plan = areWhole ? nil : try Run(model: model, options: options).plan(desired)
+      return Actor(name) {
+        do {
+          let applied =
+            if let plan {
+              AppliedPlan(
+                plan: plan, outcome: Executor(host: model.host, options: options) { _ in }.apply(plan))
+            } else {
+              try apply(desired, to: model)
+            }
+          reports.withLock { $0[index] = History.Run(name, applied, desired, isPlanFresh: areWhole) }
+        } catch {
+          reports.withLock { $0[index] = History.Run(name, desired, failure: "\(error)") }
+        }
+      }
+    }
+    return World(model: model, actors: actors) {
+      let history = History(
+        start: History.Placements(start), runs: reports.withLock { $0.sorted { $0.key < $1.key }.map(\.value) },
+        end: model.placements(keys, meeting.kind))
+      return history.explain() == nil ? ["no order of the runs explains\n\(history.shortest())"] : []
+    }
+  }
+
+  private func explore(_ meeting: Meeting, _ rule: ModelStore.Rule, areWhole: Bool) async throws {
+    for kernelsSettle in [true, false] {
+      let explorer = try await onThread {
+        var explorer = Explorer(kernelsSettle: kernelsSettle) {
+          try ContraryRunTests.world(meeting, rule, areWhole: areWhole)
+        }
+        let isLong = SoakReport.rounds > 2
+        try explorer.explore(
+          bound: isLong ? 2 : 1, limit: isLong ? 60 * SoakReport.rounds : kernelsSettle ? 40 : 20)
+        try explorer.wander(seeds: 0..<UInt64(isLong ? 10 * SoakReport.rounds : 20))
+        return explorer
+      }
+      try SoakReport.add([
+        "interleavings": explorer.schedules, "interleaving_violations": explorer.violations,
+      ])
+      if let example = explorer.shortest { Issue.record("\(explorer.violations) of \(explorer.schedules)\n\(example)") }
+    }
+  }
+
+  @Test(arguments: ContraryRunTests.meetings + ContraryRunTests.kinds, ModelStore.Rule.allCases)
+  func `an order of the runs explains every report`(_ meeting: Meeting, _ rule: ModelStore.Rule) async throws {
+    try await explore(meeting, rule, areWhole: true)
+  }
+
+  /// Two of such runs may both report that they attached one device: each has seen the guest take it.
+  @Test(arguments: [0, 1, 2, 6], ModelStore.Rule.allCases)
+  func `an order explains every report of runs that know no run lock`(
+    _ number: Int, _ rule: ModelStore.Rule
+  ) async throws {
+    try await explore(ContraryRunTests.meetings[number], rule, areWhole: false)
+  }
+}
+
+extension History.Placements {
+  fileprivate init(_ desired: DesiredState) {
+    self = [:]
+    for domain in desired.domains {
+      for device in domain.devices { self[device.address] = History.Placement(domain.name, device.options) }
+    }
+  }
+}
+
+extension History.Run {
+  fileprivate init(_ name: String, _ desired: DesiredState, failure: String) {
+    self.init(name, .zero ... .seconds(1), wants: Self.manifest(desired), status: 1, remarks: [failure])
+  }
+
+  /// A run that carries out an older plan says what it did, and not that all is as declared.
+  fileprivate init(_ name: String, _ applied: AppliedPlan, _ desired: DesiredState, isPlanFresh: Bool) {
+    let outcome = applied.outcome
+    let steps = outcome.domains.flatMap { domain in
+      domain.steps.map { History.Step(domain.name, $0.device, $0.action.rawValue, $0.result.rawValue) }
+    }
+    let isWhole =
+      isPlanFresh && failures(outcome).isEmpty && outcome.notShown.isEmpty && !outcome.wasInterrupted
+      && applied.plan.count(.blocked) + applied.plan.count(.pending) == 0
+    self.init(
+      name, .zero ... .seconds(1), wants: Self.manifest(desired), steps, status: isWhole ? 0 : 1,
+      remarks: failures(outcome) + outcome.notShown.map { "not shown: \($0.step.action) \($0.step.device)" })
+  }
+
+  private static func manifest(_ desired: DesiredState) -> History.Manifest {
+    Dictionary(
+      uniqueKeysWithValues: desired.domains.map { domain in
+        (domain.name, Dictionary(uniqueKeysWithValues: domain.devices.map { ($0.address, $0.options) }))
+      })
+  }
+}
+
+extension ModelHost {
+  /// What all stores say of the four devices together.
+  fileprivate func placements(_ keys: [String: DomainKey], _ kind: Change.Kind) -> [PCIAddress: History.Found] {
+    Dictionary(
+      uniqueKeysWithValues: (1...4).map(Sample.address).map { ($0, found($0, keys, kind)) })
+  }
+
+  private func found(_ device: PCIAddress, _ keys: [String: DomainKey], _ kind: Change.Kind) -> History.Found {
+    var holders: [String] = []
+    var words: [String] = []
+    for (name, key) in keys.sorted(by: { $0.key < $1.key }) {
+      let isHVM = name == "net" && kind != .pv
+      let bus = isHVM && kind == .stubDomain ? key.id.rawValue + 10 : key.id.rawValue
+      let index = listed(bus).firstIndex(of: device)
+      var places = [
+        "listed": index != nil, "exported": exports(to: bus).contains(device), "saved": saved(key).contains(device),
+        "recorded": recorded(key).contains(device), "assigned": owner(of: device) == key.id,
+        "claimed": claim(on: device) == key.id.description,
+        "taken": index.map { node(bus, "state-\($0)") == "3" } ?? false,
+      ]
+      if isHVM { places["emulated"] = emulated(key.id.rawValue).contains(DeviceModelName(device).description) }
+      if places.values.contains(true) { holders.append(name) }
+      if Set(places.values).count > 1 {
+        words += places.sorted { $0.key < $1.key }.map { "\(name) \($0.value ? "" : "not ")\($0.key)" }
+      }
+    }
+    words += openIntents.filter { $0.devices.contains(device) }.map { "intent \($0.identifier)" }
+    guard words.isEmpty, holders.count < 2 else { return .torn((holders + words).joined(separator: ", ")) }
+    guard let holder = holders.first, let key = keys[holder] else { return .placed(nil) }
+    let bus = holder == "net" && kind == .stubDomain ? key.id.rawValue + 10 : key.id.rawValue
+    let text = listed(bus).firstIndex(of: device).flatMap { node(bus, "opts-\($0)") }
+    return .placed(History.Placement(holder, DeviceOptions(storeText: text, storeVirtualFunction: nil)))
+  }
+}
