@@ -25,7 +25,9 @@ struct ApplyCommand: BerthCommand {
 
   @Option(
     name: .customLong("lock-timeout"),
-    help: ArgumentHelp("How long to wait for another run of Berth, and for libxl's lock, per domain, such as 10s or 500ms.", valueName: "time"))
+    help: ArgumentHelp(
+      "How long to wait for another run of Berth, and for libxl's lock, per domain, such as 10s or 500ms.",
+      valueName: "time"))
   var lockTimeout = DurationArgument(.seconds(10))
 
   @Option(
