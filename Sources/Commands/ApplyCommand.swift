@@ -26,12 +26,12 @@ struct ApplyCommand: BerthCommand {
   @Option(
     name: .customLong("lock-timeout"),
     help: ArgumentHelp("How long to wait for libxl's lock of a domain, such as 10s or 500ms.", valueName: "time"))
-  var lockTimeout = DurationArgument(.seconds(10))
+  var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
 
   @Option(
     name: .customLong("wait-timeout"),
     help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"))
-  var waitTimeout = DurationArgument(.seconds(10))
+  var waitTimeout = DurationArgument(ApplyOptions().waitTimeout)
 
   @Flag(help: "Look again after another toolstack's longest wait, also where none was seen at work.")
   var audit = false
