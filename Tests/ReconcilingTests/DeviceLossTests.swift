@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// States and interleavings that lose a device, give one away too early, or never come to an end.
-@Suite struct AdversityTests {
+@Suite struct DeviceLossTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
   private let three = Sample.address(3)

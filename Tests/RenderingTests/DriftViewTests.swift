@@ -2,7 +2,7 @@ import Core
 import Rendering
 import Testing
 
-@Suite struct DriftTests {
+@Suite struct DriftViewTests {
   private func view(isCalm: Bool = false) throws -> DriftView {
     var observation = try Samples.observation()
     let desired = DesiredState(domains: [
@@ -24,9 +24,9 @@ import Testing
       naming: Samples.naming)
   }
 
-  @Test(arguments: GoldenTests.styles.indices)
+  @Test(arguments: ViewGoldenTests.styles.indices)
   func `the matrix of a host adrift`(_ index: Int) throws {
-    let (suffix, style) = GoldenTests.styles[index]
+    let (suffix, style) = ViewGoldenTests.styles[index]
     try expectGolden(try render(try view(), as: .table, style: style), "everything/drift.\(suffix)")
   }
 

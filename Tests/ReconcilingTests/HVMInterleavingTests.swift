@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// HVM guests beside another Berth, an xl, and guests and stub domains that go at any moment.
-@Suite struct HVMAdversityTests {
+@Suite struct HVMInterleavingTests {
   enum Kind: String, CaseIterable { case deviceModel, stubDomain }
 
   let one = Sample.address(1)

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A guest that writes what it likes below its own front end, on a real xenstored.
-struct `Hostile guests` {
+struct `Hostile front ends` {
   private static let front = "/local/domain/5/device/pci/0"
 
   /// Nodes that lead to another domain's, to dom0's and to themselves, a state that is none, and many more nodes.

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Manifest
 
-@Suite struct GoldenTests {
+@Suite struct ManifestFixtureTests {
   @Test(arguments: GoldenCase.all("valid"))
   func `a valid manifest declares what is expected`(_ fixture: GoldenCase) throws {
     let loaded = try validateManifests(paths: [fixture.manifest])

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The host's files in a sandbox.
-struct FileTests {
+struct HostFileTests {
   private let device = Scenarios.addresses[0]
 
   @Test func `sysfs tells of each device what a host's does`() async throws {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// The whole sandbox, with each of Debian's two xenstoreds.
-struct LiveTests {
+struct WholeSandboxTests {
   private let devices = Scenarios.addresses
 
   @Test(arguments: StoreKind.allCases)

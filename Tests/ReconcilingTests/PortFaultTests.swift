@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// One apply of each kind, replayed with one thing going wrong at one of its requests, and clean applies after it.
-@Suite struct FaultTests {
+@Suite struct PortFaultTests {
   static let changes: [Change] = {
     let (one, two, three) = (Sample.address(1), Sample.address(2), Sample.address(3))
     let hot = [
@@ -125,7 +125,7 @@ import Testing
     return findings.isEmpty ? [] : ["\(place): \(findings)"]
   }
 
-  @Test(arguments: FaultTests.changes)
+  @Test(arguments: PortFaultTests.changes)
   func `an apply that anything goes wrong with tells the truth, and one more apply mends it`(_ change: Change) throws {
     let clean = try Trial(change)
     #expect(clean.apply(change.troubled).failures == [])

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Xen's rules of who may have what.
-struct HypervisorTests {
+struct SimulatedHypervisorTests {
   private let first = DomainID(1)
   private let second = DomainID(2)
   private let device = Sample.address(0)

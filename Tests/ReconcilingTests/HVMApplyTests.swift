@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// HVM guests: QEMU in dom0, and QEMU in a stub domain.
-@Suite struct HVMTests {
+@Suite struct HVMApplyTests {
   private let model = ModelHost()
   private let first = PCIAddress(sbdf: 0x300)
   private let second = PCIAddress(sbdf: 0x401)

@@ -2,7 +2,7 @@ import Core
 import Rendering
 import Testing
 
-@Suite struct GoldenTests {
+@Suite struct ViewGoldenTests {
   static let styles: [(String, TextStyle)] = [
     ("txt", TextStyle()),
     ("verbose.txt", TextStyle(isVerbose: true)),

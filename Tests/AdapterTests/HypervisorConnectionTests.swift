@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import XenAdapter
 
-@Suite struct HypervisorTests {
+@Suite struct HypervisorConnectionTests {
   @Test func `ranges no interface takes are refused before it is asked`() throws {
     let hypervisor = HypervisorConnection()
     let domain = DomainID(3)

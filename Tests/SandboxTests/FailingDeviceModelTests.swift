@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Device models that fail, and qemu-traditional.
-struct DeviceModelFaultTests {
+struct FailingDeviceModelTests {
   private let devices = Scenarios.addresses
   private let names = Scenarios.addresses.map { DeviceModelName($0).description }
   private let done = "{\"return\": {}, \"id\": 7}"

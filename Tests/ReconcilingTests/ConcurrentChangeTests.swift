@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What an apply says of what others do at the same moment, or do not.
-@Suite struct TruthTests {
+@Suite struct ConcurrentChangeTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
   private let three = Sample.address(3)

@@ -2,7 +2,7 @@ import Core
 import Rendering
 import Testing
 
-@Suite struct TextTests {
+@Suite struct WordingTests {
   @Test(arguments: Reason.allCases)
   func `every reason has a sentence`(_ reason: Reason) {
     #expect(reason.meaning.count > 8)

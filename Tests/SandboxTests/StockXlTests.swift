@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Debian's own xl and libxl on the sandbox.
-struct ToolTests {
+struct StockXlTests {
   private let devices = Scenarios.addresses
 
   @Test(arguments: StoreKind.allCases)

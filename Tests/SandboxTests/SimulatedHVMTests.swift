@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// HVM guests, with QEMU in dom0: their nodes, their back end, and their end.
-struct HVMTests {
+struct SimulatedHVMTests {
   private let devices = Scenarios.addresses
   private let names = Scenarios.addresses.map { DeviceModelName($0).description }
   private let back = StorePath.backEnd(DomainID(1)).text

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Manifest
 
-@Suite struct RandomTests {
+@Suite struct RandomManifestTests {
   static let pieces = [
     "apiVersion: berth/v1alpha1\n", "kind: HostAssignments\n", "spec:\n", "  devices:\n", "  domains:\n",
     "    web:\n", "      devices: [", "]", "{", "}", "0000:03:00.0", "lan0", ", ", ": ", "- ", "\n", "  ", "\t", "&a ",

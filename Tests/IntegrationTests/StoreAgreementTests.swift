@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Stores that disagree: named, mended where that is safe, and in agreement afterwards.
-struct `Drift` {
+struct `Stores that disagree` {
   private static let home = "/local/domain/0/backend/pci/5/0"
 
   /// Damages most stores of a domain with three devices, each in its own way.
