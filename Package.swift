@@ -79,7 +79,7 @@ let package = Package(
   ]
 )
 
-// libFuzzer brings the program's `main`, so this one is built by `.ci/fuzz` alone, with its sanitizer.
+// libFuzzer brings the program's `main`, so this one is built by `Scripts/fuzz.py` alone, with its sanitizer.
 if Context.environment["BERTH_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the long versions of what the tests try, and the fuzzers, and writes what came of them to .build/soak.json.
 
-    .ci/soak [--rounds N] [--races N] [--fuzz-seconds N]
+    Scripts/soak.py [--rounds N] [--races N] [--fuzz-seconds N]
 
 The tests are built with optimisation, into .build-soak: what takes a day otherwise takes an hour.
 """
@@ -50,7 +50,7 @@ def run_tests(arguments, figures):
         environment = dict(
             os.environ, BERTH_ROUNDS=str(arguments.rounds), BERTH_RACES=str(arguments.races), BERTH_SOAK_REPORT=report,
             BERTH_TESTS=os.path.join(BUILD, "release/berthPackageTests.xctest"))
-        parts = [subprocess.Popen([os.path.join(ROOT, ".ci/test"), "--once", "--filter", part], env=environment,
+        parts = [subprocess.Popen([os.path.join(ROOT, "Scripts/test.py"), "--once", "--filter", part], env=environment,
                                   stdin=subprocess.DEVNULL) for part in PARTS]
         status = end_of(parts)
         if os.path.exists(report):
@@ -64,8 +64,8 @@ def run_tests(arguments, figures):
 def run_fuzzers(arguments, figures):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "fuzz.json")
-        status = end_of([subprocess.Popen([os.path.join(ROOT, ".ci/fuzz"), "--seconds", str(arguments.fuzz_seconds),
-                                           "--json", path], stdin=subprocess.DEVNULL)])
+        command = [os.path.join(ROOT, "Scripts/fuzz.py"), "--seconds", str(arguments.fuzz_seconds), "--json", path]
+        status = end_of([subprocess.Popen(command, stdin=subprocess.DEVNULL)])
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 figures |= json.load(file)

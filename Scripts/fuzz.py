@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Feeds what reads other programs' bytes with bytes that nobody chose, under the address sanitizer.
 
-    .ci/fuzz [--seconds N | --runs N] [TARGET…]    each target for 60 seconds unless said otherwise
+    Scripts/fuzz.py [--seconds N | --runs N] [TARGET…]    each target for 60 seconds unless said otherwise
 
 What was found interesting stays in .build-fuzz/corpus and is where the next run goes on; bytes that end the program are
 kept in .build-fuzz/crashes, and make the exit code 1. Prints the counts as JSON; `--json FILE` writes them too.
@@ -49,8 +49,8 @@ def feed(program, target, bounds, folder):
     environment = dict(os.environ, BERTH_FUZZ_TARGET=target, BERTH_FUZZ_FOLDER=folder, ASAN_OPTIONS="detect_leaks=0")
     # Swift's own account of a crash takes minutes under the sanitizer.
     environment["SWIFT_BACKTRACE"] = "enable=no"
-    result = subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL, text=True, errors="replace",
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    result = subprocess.run(command, env=environment, check=False, text=True, errors="replace",
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     units = re.search(r"stat::number_of_executed_units:\s+(\d+)", result.stdout)
     runs = int(units.group(1)) if units else max(
         (int(number) for number in re.findall(r"^#(\d+)\t", result.stdout, re.M)), default=0)

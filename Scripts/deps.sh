@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks that what Berth is built from is here; with `lab`, also what its lab is. As root it installs what is missing,
-# else it says how.
+# else it says how. It is bash, since Python may be one of the packages it installs.
 set -euo pipefail
 
 packages=(
@@ -10,7 +10,7 @@ packages=(
   libyaml-dev
   qemu-system-x86 # a real device model, for the tests
   pkg-config      # SwiftPM finds the libraries with it
-  python3         # the scripts of .ci/
+  python3         # the programs of Scripts/
 )
 
 lab_packages=(

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests, and the programs that they start, under the thread sanitizer.
 
-    .ci/sanitize [ARGUMENT…]     arguments as of .ci/test, for fewer tests
+    Scripts/sanitize.py [ARGUMENT…]     arguments as of Scripts/test.py, for fewer tests
 
 The build is in .build-sanitize. Every report is printed; one is enough for exit code 1. The last line tells the counts.
 """
@@ -41,8 +41,8 @@ def main():
             # Handles stay open (Tests/Sanitizer/runtime.c), and with them the threads that read from them.
             TSAN_OPTIONS=f"log_path={log} report_thread_leaks=0", SWIFT_BACKTRACE="enable=no")
         skips = [word for name in UNFIT for word in ("--skip", name)]
-        status = subprocess.run([os.path.join(ROOT, ".ci/test"), "--once", *skips, *sys.argv[1:]], env=environment,
-                                check=False, stdin=subprocess.DEVNULL).returncode
+        command = [os.path.join(ROOT, "Scripts/test.py"), "--once", *skips, *sys.argv[1:]]
+        status = subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
         reports = 0
         for path in sorted(glob.glob(log + ".*")):
             with open(path, encoding="utf-8", errors="replace") as file:

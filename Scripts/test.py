@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs the built tests, as root once more as an unprivileged user, and counts what ran.
 
-Arguments are handed to the test program: `.ci/test --filter SandboxTests`; `--once`, which must come first, leaves the
-second run out. A test that was skipped or cancelled fails the run unless .ci/skipped-tests names it. The last line tells
-the counts.
+Arguments are handed to the test program: `Scripts/test.py --filter SandboxTests`; `--once`, which must come first,
+leaves the second run out. A test that was skipped or cancelled fails the run unless Scripts/skipped-tests.txt names it.
+The last line gives the counts.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ MARK = "BERTH_TEST_RUN"
 
 def excused(is_root):
     """The tests that may be left out; a line that begins with `unprivileged:` speaks of runs without root only."""
-    with open(os.path.join(ROOT, ".ci/skipped-tests"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "Scripts/skipped-tests.txt"), encoding="utf-8") as file:
         lines = [line.split("#")[0].strip() for line in file]
     names = {line for line in lines if line and not line.startswith("unprivileged:")}
     if not is_root:
@@ -104,7 +104,7 @@ def judge(who, events, status):
     allowed = excused(who == "root")
     for test, how in left_out.items():
         if names[test] not in allowed:
-            print(f"Not run as {who}: '{names[test]}' was {how}, and .ci/skipped-tests does not name it.")
+            print(f"Not run as {who}: '{names[test]}' was {how}, and Scripts/skipped-tests.txt does not name it.")
             failures.add(names[test])
     passed = sum(1 for test, failed in ended.items() if not failed and test not in left_out)
     if not ended_well or (status != 0 and not failures):
