@@ -3,6 +3,9 @@
 # else it says how. It is bash, since Python may be one of the packages it installs.
 set -euo pipefail
 
+# How long to wait for another program's lock of the package database.
+readonly LOCK_SECONDS=600
+
 packages=(
   libxen-dev      # libxenstore and libxenctrl
   xen-utils-4.17  # both xenstoreds, and xl to test beside; Xen itself is not needed
@@ -43,8 +46,24 @@ if ((EUID != 0)); then
     "  sudo apt-get install --no-install-recommends ${missing[*]}"
 fi
 
+# Runs apt-get, and waits for whoever holds a lock that it needs, as unattended upgrades do on a new machine. apt-get
+# itself waits for dpkg's locks alone (DPkg::Lock::Timeout); the locks of its lists and archives it only tries.
+run_apt() {
+  local deadline=$((SECONDS + LOCK_SECONDS)) status errors is_waiting=
+  while true; do
+    status=0
+    errors=$(apt-get -o "DPkg::Lock::Timeout=$LOCK_SECONDS" "$@" 2>&1 >&3 </dev/null) || status=$?
+    ((status)) && [[ $errors =~ /[a-z/]*/(lists|archives)/lock ]] && ((SECONDS < deadline)) || break
+    [[ $is_waiting ]] || printf 'Waiting for another program to release %s\n' "${BASH_REMATCH[0]}"
+    is_waiting=yes
+    sleep 1
+  done
+  [[ -z $errors ]] || printf '%s\n' "$errors" >&2
+  return "$status"
+} 3>&1
+
 printf 'Installing %s\n' "${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-install=(apt-get install --yes --quiet --no-install-recommends "${missing[@]}")
+install=(install --yes --quiet --no-install-recommends "${missing[@]}")
 # A new machine has no package lists, an old one has lists of files that are gone.
-"${install[@]}" </dev/null || { apt-get update --quiet </dev/null && "${install[@]}" </dev/null; }
+run_apt "${install[@]}" || { run_apt update --quiet && run_apt "${install[@]}"; }
