@@ -17,7 +17,7 @@ help: ## Say what the targets are
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 deps: ## Install the Debian packages that are missing (as root), or say which
-	@.ci/deps
+	@Scripts/deps.sh
 
 build: deps ## Build everything, for debugging
 	swift build $(SWIFT_FLAGS) --build-tests
@@ -30,18 +30,19 @@ release: deps ## Build the program, optimised
 demo: deps ## See a plan made and applied, on a sandbox
 	swift build $(SWIFT_FLAGS) --product berth
 	swift build $(SWIFT_FLAGS) --product BerthPreload
-	@.ci/demo
+	@Scripts/demo.sh
 
 test: build ## Run all tests, as root also as an unprivileged user
-	@.ci/test
+	@Scripts/test.py
 
 check: deps lint rules fuzz-short test ## Everything a change must pass
 
 lint: ## Check the format
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
-rules: ## Check the rules of the house
-	@.ci/rules
+rules: ## Check the project rules; RECORD=1 writes the table of targets in docs/architecture.md
+	@python3 -B -m unittest discover --quiet --start-directory Scripts/tests --top-level-directory Scripts
+	@Scripts/rules.py
 
 format: ## Format the sources in place
 	swift format format --in-place --parallel --recursive Package.swift Sources Tests
@@ -50,24 +51,24 @@ bench: release ## Measure, into .build/bench.json
 	.build/release/berth-bench --json .build/bench.json
 
 soak: deps ## Run the long versions of the tests, and the fuzzers, into .build/soak.json; hours
-	@.ci/soak $(SOAK_OPTIONS)
+	@Scripts/soak.py $(SOAK_OPTIONS)
 
 sanitize: build ## Run the tests under the thread sanitizer
-	@.ci/sanitize
+	@Scripts/sanitize.py
 
 SECONDS_EACH ?= 60
 fuzz: deps ## Feed the readers with bytes that nobody chose; SECONDS_EACH=60 for each of them
-	@.ci/fuzz --seconds $(SECONDS_EACH)
+	@Scripts/fuzz.py --seconds $(SECONDS_EACH)
 
 fuzz-short: deps
-	@.ci/fuzz --runs 20000
+	@Scripts/fuzz.py --runs 20000
 
 # The lab runs the program on another machine's system: it carries its Swift libraries with it.
 LAB_IMAGE ?= $${XDG_CACHE_HOME:-$$HOME/.cache}/berth-lab
 LAB = Tests/Lab/lab --image "$(LAB_IMAGE)" --berth .build-lab/release/berth $(LAB_OPTIONS)
 
 lab-ready:
-	@.ci/deps lab
+	@Scripts/deps.sh lab
 	@Tests/Lab/build-image "$(LAB_IMAGE)"
 	swift build $(SWIFT_FLAGS) -c release --static-swift-stdlib --product berth --scratch-path .build-lab
 

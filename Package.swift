@@ -9,8 +9,7 @@ let package = Package(
     .library(name: "BerthCut", type: .dynamic, targets: ["CCut"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
   ],
   targets: [
     // MARK: C libraries: a module map and shim.h, no Swift
@@ -32,8 +31,7 @@ let package = Package(
 
     // MARK: Effects
     /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */
-    .target(
-      name: "Reconciling", dependencies: ["Core", .product(name: "Logging", package: "swift-log")]),
+    .target(name: "Reconciling", dependencies: ["Core"]),
     /** xenstore and the hypervisor, through their C libraries. */
     .target(name: "XenAdapter", dependencies: ["Core", "CXenStore", "CXenControl"]),
     /** sysfs, pciback, libxl's userdata files and locks, Berth's own records. */
@@ -42,13 +40,12 @@ let package = Package(
     .target(name: "Sandbox", dependencies: ["Core", "Manifest", "CLinux"]),
 
     // MARK: Programs
-    /** One file a command: arguments, operation, view, exit code. */
+    /** One file per command: arguments, operation, view, exit code. */
     .target(
       name: "Commands",
       dependencies: [
         "Core", "Manifest", "Rendering", "Reconciling", "Sandbox",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
-        .product(name: "Logging", package: "swift-log"),
       ]),
     /** The one place that joins ports and adapters. */
     .executableTarget(
@@ -82,7 +79,7 @@ let package = Package(
   ]
 )
 
-// libFuzzer brings the program's `main`, so this one is built by `.ci/fuzz` alone, with its sanitizer.
+// libFuzzer brings the program's `main`, so this one is built by `Scripts/fuzz.py` alone, with its sanitizer.
 if Context.environment["BERTH_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(

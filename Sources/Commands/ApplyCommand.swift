@@ -28,12 +28,12 @@ struct ApplyCommand: BerthCommand {
     help: ArgumentHelp(
       "How long to wait for another run of Berth, and for libxl's lock, per domain, such as 10s or 500ms.",
       valueName: "time"))
-  var lockTimeout = DurationArgument(.seconds(10))
+  var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
 
   @Option(
     name: .customLong("wait-timeout"),
     help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"))
-  var waitTimeout = DurationArgument(.seconds(10))
+  var waitTimeout = DurationArgument(ApplyOptions().waitTimeout)
 
   @Flag(help: "Look again after another toolstack's longest wait, also where none was seen at work.")
   var audit = false

@@ -6,11 +6,13 @@ import Glibc
 /// The simulator speaks it by itself, as the kernels it plays do: it serves many watches from one event loop and
 /// introduces domains, neither of which Berth's own ports have a use for. Not safe for several threads.
 final class StoreWire {
+  /// The requests in use, by their numbers in `xsd_sockmsg_type`.
   enum Request: UInt32 {
-    case control = 0
-    case directory, read, getPermissions, watch, unwatch, transactionStart, transactionEnd, introduce, release
-    case getDomainPath, write, makeDirectory, remove, setPermissions, watchEvent, error, isIntroduced, resume, setTarget
-    case resetWatches = 21
+    case directory = 1
+    case read, getPermissions, watch, unwatch, transactionStart, transactionEnd, introduce, release
+    case write = 11
+    case remove = 13
+    case setPermissions, watchEvent, error
     case directoryPart = 22
   }
 

@@ -163,7 +163,7 @@ struct ModelUserdata: UserdataPort {
     }
     borrowing func hasWaiter() -> Bool {
       model.store.turns?.turn(.lock)
-      let hasWaiter = model.state.withLock { $0.hasWaiter || $0.lockWaiters > 0 }
+      let hasWaiter = model.state.withLock { $0.lockWaiters > 0 }
       model.store.turns?.note(hasWaiter ? "sees another waiting for the lock" : "sees nobody waiting for the lock")
       return hasWaiter
     }

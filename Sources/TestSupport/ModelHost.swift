@@ -33,7 +33,6 @@ package final class ModelHost: Sendable {
     var failures: [String: HypervisorError.Code] = [:]
     var isLockBusy = false
     var isInterrupted = false
-    var hasWaiter = false
     /// The domains whose userdata lock somebody holds; each has its own.
     var locks: Set<DomainID> = []
     /// Runs that sleep on the lock.
@@ -122,7 +121,6 @@ package final class ModelHost: Sendable {
   package func fail(_ call: String, _ code: HypervisorError.Code) { state.withLock { $0.failures[call] = code } }
   package func heal(_ call: String) { state.withLock { $0.failures[call] = nil } }
   package func setLockBusy(_ isBusy: Bool) { state.withLock { $0.isLockBusy = isBusy } }
-  package func setWaiter(_ hasWaiter: Bool) { state.withLock { $0.hasWaiter = hasWaiter } }
   package func setSaved(_ key: DomainKey, _ bytes: [UInt8]?) { state.withLock { $0.saved[key] = bytes } }
   package func put(_ record: OwnershipRecord) { state.withLock { $0.records[record.uuid] = record } }
   package func put(_ intent: Intent) { state.withLock { $0.intents[intent.identifier] = intent } }

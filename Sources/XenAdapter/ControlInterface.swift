@@ -1,7 +1,6 @@
 import CXenControl
 import Core
 import Glibc
-import Synchronization
 
 /// Owns one `xc_interface` and the logger it writes to; its destruction closes both and nothing else does.
 ///
@@ -9,15 +8,13 @@ import Synchronization
 /// pointers never change.
 @safe final class ControlInterface: @unchecked Sendable {
   let raw: OpaquePointer
-  private let logger: UnsafeMutablePointer<KeepingLogger>
+  private let logger: UnsafeMutablePointer<xentoollog_logger>
 
   init() throws(HypervisorError) {
-    let logger = UnsafeMutablePointer<KeepingLogger>.allocate(capacity: 1)
-    unsafe logger.initialize(to: KeepingLogger())
-    let raw = unsafe logger.withMemoryRebound(to: xentoollog_logger.self, capacity: 1) {
-      unsafe xc_interface_open($0, $0, 0)
-    }
-    guard let raw = unsafe raw else {
+    // It drops every message: without a logger the library writes to standard error. Nobody calls `destroy`.
+    let logger = UnsafeMutablePointer<xentoollog_logger>.allocate(capacity: 1)
+    unsafe logger.initialize(to: xentoollog_logger(vmessage: { _, _, _, _, _, _ in }, progress: nil, destroy: nil))
+    guard let raw = unsafe xc_interface_open(logger, logger, 0) else {
       let failure = errno
       unsafe logger.deinitialize(count: 1)
       unsafe logger.deallocate()
@@ -32,35 +29,5 @@ import Synchronization
     _ = unsafe xc_interface_close(raw)
     unsafe logger.deinitialize(count: 1)
     unsafe logger.deallocate()
-  }
-
-  var lastMessage: String? { unsafe logger.pointee.kept.text.withLock { $0 } }
-}
-
-/// A logger that prints nothing and keeps the last message: without one the library writes to standard error.
-///
-/// C sees only the first member (`xentoollog_logger`, xentoollog.h).
-@unsafe private struct KeepingLogger {
-  final class Kept: Sendable {
-    let text = Mutex<String?>(nil)
-  }
-
-  private let table: xentoollog_logger
-  let kept = Kept()
-
-  init() {
-    unsafe table = xentoollog_logger(
-      vmessage: { logger, _, number, _, format, arguments in
-        // The caller may read errno after logging.
-        let saved = errno
-        defer { errno = saved }
-        guard let logger = unsafe logger, let format = unsafe format, let arguments = unsafe arguments else { return }
-        var buffer = [CChar](repeating: 0, count: 512)
-        guard unsafe vsnprintf(&buffer, buffer.count, format, arguments) >= 0 else { return }
-        var text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if number > 0, let cause = unsafe strerror(number) { unsafe text += ": " + String(cString: cause) }
-        unsafe UnsafeMutableRawPointer(logger).assumingMemoryBound(to: KeepingLogger.self).pointee.kept.text
-          .withLock { $0 = text }
-      }, progress: nil, destroy: nil)
   }
 }

@@ -17,9 +17,6 @@ package final class HypervisorConnection: HypervisorPort {
 
   package init() {}
 
-  /// What libxenctrl last said of a failure; nil where it has said nothing. For logs.
-  package var lastMessage: String? { opened.withLock { $0?.lastMessage } }
-
   package func domains() throws(HypervisorError) -> [HypervisorDomain] {
     var result: [HypervisorDomain] = []
     var first: UInt32 = 1

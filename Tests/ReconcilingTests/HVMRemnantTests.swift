@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What an HVM guest still has of a device that its bus does not list.
-extension HVMAdversityTests {
+extension HVMInterleavingTests {
   // MARK: What QEMU alone still has
 
   @Test(arguments: [true, false])

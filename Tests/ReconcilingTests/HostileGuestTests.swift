@@ -6,7 +6,7 @@ import Testing
 
 /// Guests that write what they like where they may, before, during and after an apply.
 @Suite struct HostileGuestTests {
-  static let changes = FaultTests.changes.filter { !$0.isCold && $0.killed == $0.after && $0.kind != .traditional }
+  static let changes = PortFaultTests.changes.filter { !$0.isCold && $0.killed == $0.after && $0.kind != .traditional }
   /// One change, beside a domain that has nothing to do with it.
   struct Trial {
     let change: Change

@@ -31,9 +31,9 @@ import Testing
       examination: examination, findings: diagnose(examination), place: HostPlace(sandbox: nil, userID: 0))
   }
 
-  @Test(arguments: GoldenTests.styles.indices)
+  @Test(arguments: ViewGoldenTests.styles.indices)
   func `a sick host`(_ index: Int) throws {
-    let (suffix, style) = GoldenTests.styles[index]
+    let (suffix, style) = ViewGoldenTests.styles[index]
     let text = try render(try view(isDown: false), as: .table, style: style)
     try expectGolden(text, "everything/doctor.\(suffix)")
     for line in text.split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }

@@ -32,11 +32,6 @@ package struct ValueType<Value: Sendable>: Sendable {
       return Located<Value>(value, at: node.mark)
     }
   }
-
-  /// The same type with what the schema says replaced or added to.
-  package func describing(_ more: KeyValuePairs<String, JSONValue>) -> ValueType {
-    ValueType(schema: schema.adding(more), encode: encode, read: reader)
-  }
 }
 
 /// A value and where it stands.

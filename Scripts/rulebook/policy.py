@@ -1,0 +1,71 @@
+"""What the project rules say, as data. CONTRIBUTING.md explains them; the other modules check them."""
+
+# A pure target and all that it may import. Add a line for each new pure target; arrows lead downwards only.
+PURE = {
+    "Core": set(),
+}
+
+# What a target must not reach, not even through another target. Package.swift can say what a target depends on; it
+# cannot say what a later change must never add.
+UNREACHABLE = {
+    "Reconciling": {"Sandbox", "LinuxAdapter", "XenAdapter", "Rendering", "Manifest", "Commands"},
+    "Rendering": {"Reconciling", "Sandbox", "LinuxAdapter", "XenAdapter"},
+    "Manifest": {"Reconciling", "Rendering", "LinuxAdapter", "XenAdapter"},
+    "LinuxAdapter": {"Reconciling", "Sandbox", "XenAdapter"},
+    "XenAdapter": {"Reconciling", "Sandbox", "LinuxAdapter"},
+    "Sandbox": {"Reconciling", "LinuxAdapter", "XenAdapter"},
+    "Commands": {"LinuxAdapter", "XenAdapter"},
+}
+
+# The targets that touch a real host, and the targets that may depend on them: only the executable joins them for use.
+ADAPTERS = {"LinuxAdapter", "XenAdapter"}
+EXECUTABLE = "berth"
+ADAPTER_USERS = {EXECUTABLE, "AdapterTests", "berth-bench", "berth-fuzz"}
+LONGEST_EXECUTABLE = 200
+
+# A C module has one importer; these have none or more, for the reason beside them.
+C_IMPORTERS = {
+    "CLinux": {"LinuxAdapter", "Sandbox"},  # Linux calls that Swift's Glibc lacks.
+    "CXenStore": {"XenAdapter", "berth-bench"},  # The bench compares Berth with bare calls of libxenstore.
+    "CPreload": set(),  # Programs load these two at their start.
+    "CCut": set(),
+}
+
+# The targets that may import FoundationEssentials, for JSON. Foundation itself costs every start some milliseconds.
+ESSENTIALS = {"LinuxAdapter", "Sandbox", "Rendering", "Commands", "TestSupport"}
+
+# The file that spells paths of the host, and the targets that make a whole host of their own. All else derives its
+# paths from a root.
+HOST_PATH_FILES = {"Sources/LinuxAdapter/Root.swift"}
+HOST_MAKERS = {"Sandbox", "TestSupport"}
+HOST_PATH = r'"/(?!dev/null")(sys|proc|run|dev|etc|var|usr|boot)\b'
+
+LONGEST_FILE = 400
+MOST_FUNCTIONS = 25
+MOST_FIELDS = 4
+
+# Patterns whose number may only go down; Scripts/ratchets.txt holds the numbers.
+RATCHETS = {
+    "@unchecked Sendable": r"@unchecked\s+Sendable",
+    "nonisolated(unsafe)": r"nonisolated\(unsafe\)",
+    "try!": r"\btry!",
+    "try?": r"\btry\?",
+    "as!": r"\bas!",
+    "fatalError(": r"\b(fatalError|preconditionFailure)\s*\(",
+    "sleep(": r"\b(u|nano|clock_nano)?sleep\s*\(",
+    "swift-format-ignore": r"swift-format-ignore",
+    # The monitor of an exit test waits for any child, and takes the ends of those that other tests wait for.
+    "exit tests": r"\bprocessExitsWith\b",
+}
+
+# The hosts that a text may name, and the first component of absolute paths in it: a file of one person's machine is of
+# no use to anybody else.
+HOSTS = {"github.com", "json-schema.org", "www.apache.org", "www.swift.org", "swift.org", "lists.xenproject.org",
+         "xenbits.xen.org", "xenproject.org", "editorconfig.org", "keepachangelog.com", "semver.org", "yaml.org"}
+PATH_ROOTS = {"sys", "proc", "run", "dev", "etc", "var", "usr", "tmp", "bin", "boot", "lib",  # a Linux host's
+              "local", "libxl", "vm", "tool", "image", "backend", "device", "error"}  # xenstore's
+
+# Absolute paths in these files are those of a machine that these files make themselves.
+OWN_MACHINE = "Tests/Lab/"
+# These hold the words that the rules look for.
+UNREAD_TEXTS = ("LICENSE", "Scripts/rulebook/", "Scripts/tests/")

@@ -1,0 +1,43 @@
+"""The names of test suites: `--filter NAME` must run what it names, and nothing else."""
+
+import collections
+import os
+import re
+
+from . import swift
+from .tree import found, target_of
+
+
+def key(name):
+    """Returns what tells names apart: case, blanks, `Tests` at the end and plurals do not."""
+    words = re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"s$", "", re.sub(r"tests?$", "", words))
+
+
+def suites(texts):
+    """Returns (target, name, path) of each suite, and of each file of tests, since a filter also matches files."""
+    result = set()
+    for path, text in texts.items():
+        parts = [part for part in swift.types_of(text, path) if part.has_tests and part.kind != "extension"]
+        result |= {(target_of(path), part.name, f"{path}:{part.line}") for part in parts}
+        stem = os.path.basename(path)[:-len(".swift")]
+        if stem.endswith("Tests"):
+            result.add((target_of(path), stem, path))
+    return result
+
+
+def judge(names):
+    """Yields (place, text) for each suite whose name another test target uses too."""
+    places = collections.defaultdict(list)
+    for target, name, place in sorted(names):
+        places[key(name)].append((target, name, place))
+    for group in places.values():
+        if len({target for target, _, _ in group}) > 1:
+            for target, name, place in group:
+                others = sorted({other for other, _, _ in group if other != target})
+                yield place, f"{', '.join(others)} has a suite of the name '{name}', too: say what is held to what"
+
+
+def check(texts):
+    for place, finding in judge(suites({path: text for path, text in texts.items() if path.startswith("Tests/")})):
+        found(place, finding)

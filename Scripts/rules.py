@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""Checks the project rules that neither the compiler nor the formatter can check.
+
+Every finding is printed with its place; the exit code is 1 if there is one. CONTRIBUTING.md explains the rules, and
+rulebook/policy.py has their data. With RECORD=1 the table of targets in docs/architecture.md is written, and lower
+numbers of large types into ratchets.txt; that fails the run, so that somebody reads the difference.
+"""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+from rulebook import code, sizes, suites, swift, targets, texts, tree  # noqa: E402
+
+
+def main():
+    files = tree.tracked()
+    swift_files = {path: tree.read(path) for path in files
+                   if path.endswith(".swift") and path.startswith(("Sources/", "Tests/"))}
+    sources = {path: swift.code(text) for path, text in swift_files.items()}
+    targets.check(sources)
+    code.check(sources)
+    largest = sizes.check(swift_files)
+    suites.check(swift_files)
+    texts.check(files)
+    print("The largest types:", *largest, sep="\n")
+    for finding in tree.findings:
+        print(finding)
+    if tree.findings:
+        print(f"{len(tree.findings)} against the project rules (CONTRIBUTING.md explains them)")
+        return 1
+    print("The project rules hold.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

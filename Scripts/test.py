@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Runs the built tests, as root once more as an unprivileged user, and counts what ran.
+
+Arguments are handed to the test program: `Scripts/test.py --filter SandboxTests`; `--once`, which must come first,
+leaves the second run out. A test that was skipped or cancelled fails the run unless Scripts/skipped-tests.txt names it.
+The last line gives the counts.
+"""
+
+import contextlib
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROGRAM = os.environ.get("BERTH_TESTS", ".build/debug/berthPackageTests.xctest")
+UNPRIVILEGED = "nobody"
+DEADLINE_SECONDS = 60 * int(os.environ.get("BERTH_MINUTES", 25 + int(os.environ.get("BERTH_ROUNDS", "0"))))
+# In the environment of everything a run starts, also of what leaves its session.
+MARK = "BERTH_TEST_RUN"
+
+
+def excused(is_root):
+    """The tests that may be left out; a line that begins with `unprivileged:` speaks of runs without root only."""
+    with open(os.path.join(ROOT, "Scripts/skipped-tests.txt"), encoding="utf-8") as file:
+        lines = [line.split("#")[0].strip() for line in file]
+    names = {line for line in lines if line and not line.startswith("unprivileged:")}
+    if not is_root:
+        names |= {line.split(":", 1)[1].strip() for line in lines if line.startswith("unprivileged:")}
+    return names
+
+
+def run(root, user, arguments):
+    """Runs the tests of the tree at `root`; tells (passed, failed)."""
+    who = user or pwd.getpwuid(os.getuid()).pw_name
+    print(f"== Tests as {who}", flush=True)
+    # Short, since the paths of sockets below it are bounded.
+    scratch = tempfile.mkdtemp(prefix="berth-", dir="/tmp")
+    try:
+        account = pwd.getpwnam(user) if user else None
+        if account:
+            os.chown(scratch, account.pw_uid, account.pw_gid)
+        events = os.path.join(scratch, "events.jsonl")
+        environment = dict(os.environ, TMPDIR=scratch, **{MARK: scratch})
+        if not sys.stderr.isatty():
+            environment["NO_COLOR"] = "1"
+        if account:
+            environment.update(HOME=scratch, USER=user, LOGNAME=user)
+        command = [os.path.join(root, PROGRAM), "--testing-library", "swift-testing"]
+        command += ["--event-stream-output-path", events, *arguments]
+        identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
+        process = subprocess.Popen(
+            command, cwd=root, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, **identity)
+        try:
+            status = process.wait(timeout=DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            print(f"The tests did not end within {DEADLINE_SECONDS // 60} minutes.", flush=True)
+            status = None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            left = list(left_over(f"{MARK}={scratch}"))
+            for pid, _ in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        passed, failures = judge(who, events, status)
+        for pid, command in left:
+            print(f"Left running by a test: {pid} {command}")
+            failures.add("every process ends with its test")
+        for name in sorted(failures):
+            print(f"Failed as {who}: {name}")
+        return passed, len(failures)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def judge(who, events, status):
+    names, ended, left_out, ended_well = {}, {}, {}, False
+    try:
+        with open(events, encoding="utf-8") as file:
+            records = [json.loads(line) for line in file if line.endswith("}\n")]
+    except FileNotFoundError:
+        records = []
+    for record in records:
+        payload = record["payload"]
+        if record["kind"] == "test":
+            if payload["kind"] == "function":
+                names[payload["id"]] = payload.get("displayName", payload["name"])
+            continue
+        test = payload.get("testID")
+        kind = payload["kind"]
+        if kind == "runEnded":
+            ended_well = True
+        elif test in names and kind in ("testSkipped", "testCancelled"):
+            left_out[test] = "skipped" if kind == "testSkipped" else "cancelled"
+        elif test in names and kind == "testEnded":
+            ended[test] = any(message["symbol"] == "fail" for message in payload["messages"])
+    failures = {names[test] for test, failed in ended.items() if failed}
+    allowed = excused(who == "root")
+    for test, how in left_out.items():
+        if names[test] not in allowed:
+            print(f"Not run as {who}: '{names[test]}' was {how}, and Scripts/skipped-tests.txt does not name it.")
+            failures.add(names[test])
+    passed = sum(1 for test, failed in ended.items() if not failed and test not in left_out)
+    if not ended_well or (status != 0 and not failures):
+        print(f"The test program ended as {who} with status {status}, before it had told all.")
+        failures.add("the run itself")
+    if not passed and not failures:
+        print("No test ran.")
+        failures.add("the run itself")
+    return passed, failures
+
+
+def left_over(mark):
+    """The processes that carry the mark in their environment."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if mark.encode() not in file.read().split(b"\0"):
+                    continue
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                yield int(name), file.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # It ended, or is another user's.
+
+
+def reachable(user):
+    """Whether the user can read the built tests, and start them."""
+    account = pwd.getpwnam(user)
+    command = [os.path.join(ROOT, PROGRAM), "--testing-library", "swift-testing", "--list-tests"]
+    try:
+        return subprocess.run(
+            command, cwd="/", user=account.pw_uid, group=account.pw_gid, extra_groups=[], stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60).returncode == 0
+    except (PermissionError, subprocess.TimeoutExpired):
+        return False
+
+
+def copy_and_build():
+    """Builds a copy of the tree where everyone can read it: the tests know their fixtures by absolute path."""
+    tree = tempfile.mkdtemp(prefix="berth-tree-", dir="/var/tmp")
+    print(f"== {UNPRIVILEGED} cannot read {ROOT}: building a copy in {tree}", flush=True)
+    shutil.copytree(ROOT, tree, dirs_exist_ok=True, symlinks=True, ignore=shutil.ignore_patterns(".build*", ".git"))
+    subprocess.run(["swift", "build", "--build-tests"], cwd=tree, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(["chmod", "-R", "a+rX", tree], check=True)
+    return tree
+
+
+def main():
+    # Whoever stops a run stops all that it has started.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    arguments = sys.argv[1:]
+    once = arguments[:1] == ["--once"]
+    arguments = arguments[once:]
+    passed, failed = run(ROOT, None, arguments)
+    if os.getuid() == 0 and not once:
+        tree = ROOT if reachable(UNPRIVILEGED) else copy_and_build()
+        try:
+            counts = run(tree, UNPRIVILEGED, arguments)
+        finally:
+            if tree != ROOT:
+                shutil.rmtree(tree, ignore_errors=True)
+        passed, failed = passed + counts[0], failed + counts[1]
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

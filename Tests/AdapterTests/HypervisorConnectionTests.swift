@@ -1,0 +1,163 @@
+import Core
+import Glibc
+import TestSupport
+import Testing
+import XenAdapter
+
+@Suite struct HypervisorConnectionTests {
+  @Test func `ranges no interface takes are refused before it is asked`() throws {
+    let hypervisor = HypervisorConnection()
+    let domain = DomainID(3)
+    #expect(throws: HypervisorError(.invalid, operation: "xc_domain_ioport_permission", errno: EINVAL)) {
+      try hypervisor.setPorts(0xFFFF...0x10000, of: domain, allowed: true)
+    }
+    #expect(throws: HypervisorError(.invalid, operation: "xc_domain_iomem_permission", errno: EINVAL)) {
+      try hypervisor.setFrames(0...UInt64.max, of: domain, allowed: true)
+    }
+    #expect(throws: HypervisorError(.invalid, operation: "xc_physdev_map_pirq", errno: EINVAL)) {
+      try hypervisor.mapInterrupt(0x8000_0000, in: domain)
+    }
+  }
+
+  /// Runs itself a second time, where the preload library is told of no sandbox and so finds no hypervisor.
+  @Test func `without Xen every call says so, and nothing is printed`() async throws {
+    guard unsafe getenv("LD_PRELOAD") != nil else {
+      let result = try await Command(
+        programPath(), ["--testing-library", "swift-testing", "--filter", "without Xen every call says so"],
+        environment: ["LD_PRELOAD": try builtFile("libBerthPreload.so")]
+      ).run()
+      #expect(result.status == 0, "\(result.output)\(result.errors)")
+      #expect(!result.errors.contains("privileged command interface"))
+      return
+    }
+    let hypervisor = HypervisorConnection()
+    let failure = HypervisorError(.unreachable, operation: "xc_interface_open", errno: ENOENT)
+    for _ in 0..<2 {
+      #expect(throws: failure) { try hypervisor.domains() }
+      #expect(throws: failure) { try hypervisor.hostFacts() }
+      #expect(throws: failure) { try hypervisor.probe(PCIAddress(sbdf: 0x300), for: nil) }
+    }
+  }
+
+  /// Runs itself a second time, with the hypercalls below libxenctrl answered by `FakeHypervisor`.
+  @Test func `each call is the hypercall it should be, each refusal the failure`() async throws {
+    if unsafe getenv("BERTH_SANDBOX") != nil { return try callAll() }
+    let fake = try FakeHypervisor()
+    let requests = try ThreadWork { try fake.serve() }
+    let result = try await Command(
+      programPath(), ["--testing-library", "swift-testing", "--filter", "each call is the hypercall"],
+      environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtFile("libBerthPreload.so")]
+    ).run()
+    #expect(result.status == 0, "\(result.output)\(result.errors)")
+    // libxenctrl reports failures on standard error where it has no logger of its own.
+    #expect(!result.errors.contains("xc:"))
+    #expect(
+      try await requests.value() == [
+        "facts", "facts", "facts", "domains 1 1024", "domains 7 1", "domains 3 1",
+        "test 7 768", "test 7 769", "test 7 770", "test 32756 768",
+        "assign 7 768 0", "assign 7 769 1", "deassign 7 768", "deassign 7 769",
+        "ports 7 49152 64 1", "ports 7 0 65536 0", "frames 7 1048575 2 1", "frames 7 15032385536 1 0",
+        "map 7 19", "unmap 7 19", "unmap 7 20", "interrupt 7 19 1",
+      ])
+  }
+
+  private func callAll() throws {
+    let hypervisor = HypervisorConnection()
+    let uuid = try #require(DomainUUID("c8c08d9c-e6a9-11f1-9257-71012c31cfaf"))
+    let (first, second, third) = (PCIAddress(sbdf: 0x300), PCIAddress(sbdf: 0x301), PCIAddress(sbdf: 0x302))
+    let guest = DomainID(7)
+
+    #expect(try hypervisor.hostFacts() == ("4.17.5", true))
+    #expect(
+      try hypervisor.domains() == [
+        HypervisorDomain(id: DomainID(2), uuid: uuid, isPaused: true, cpuTime: 0),
+        HypervisorDomain(
+          id: guest, uuid: uuid, isHardwareVirtualised: true, isShutDown: true, isDying: true, cpuTime: 12_345_678_901),
+      ])
+    #expect(try hypervisor.domain(guest)?.id == guest)
+    #expect(try hypervisor.domain(DomainID(3)) == nil)
+
+    #expect(try hypervisor.probe(first, for: guest) == .free)
+    #expect(try hypervisor.probe(second, for: guest) == .takenOrUnknown)
+    #expect(try hypervisor.probe(third, for: guest) == .noIOMMU)
+    #expect(try hypervisor.probe(first, for: nil) == .free)
+
+    try hypervisor.assign(first, to: guest, relaxed: false)
+    #expect(throws: HypervisorError(.busy, operation: "xc_assign_device", errno: EBUSY)) {
+      try hypervisor.assign(second, to: guest, relaxed: true)
+    }
+    try hypervisor.deassign(first, from: guest)
+    #expect(throws: HypervisorError(.notOwner, operation: "xc_deassign_device", errno: ENODEV)) {
+      try hypervisor.deassign(second, from: guest)
+    }
+    try hypervisor.setPorts(0xC000...0xC03F, of: guest, allowed: true)
+    #expect(throws: HypervisorError(.notPermitted, operation: "xc_domain_ioport_permission", errno: EPERM)) {
+      try hypervisor.setPorts(0...0xFFFF, of: guest, allowed: false)
+    }
+    try hypervisor.setFrames(0xFFFFF...0x100000, of: guest, allowed: true)
+    #expect(throws: HypervisorError(.noDomain, operation: "xc_domain_iomem_permission", errno: ESRCH)) {
+      try hypervisor.setFrames(0x3_8000_0000...0x3_8000_0000, of: guest, allowed: false)
+    }
+    try hypervisor.mapInterrupt(19, in: guest)
+    try hypervisor.unmapInterrupt(19, in: guest)
+    #expect(throws: HypervisorError(.invalid, operation: "xc_physdev_unmap_pirq", errno: EINVAL)) {
+      try hypervisor.unmapInterrupt(20, in: guest)
+    }
+    try hypervisor.setInterrupt(19, of: guest, allowed: true)
+  }
+}
+
+/// A hypervisor that answers one program's calls as they are written here, and remembers them.
+///
+/// It takes the line protocol of the preload library: a call and its numbers, answered by `ok` or `error <errno>`.
+private final class FakeHypervisor: Sendable {
+  let folder: TemporaryFolder
+  private let listener: Int32
+
+  init() throws {
+    folder = try TemporaryFolder()
+    listener = try listeningSocket("\(folder.path)/hypervisor.sock")
+  }
+
+  deinit { close(listener) }
+
+  private func answer(_ request: String) -> String {
+    switch request {
+    case "facts": "ok 4.17.5 1"
+    case "domains 1 1024":
+      "ok 2,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,8,0,65536 7,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,7,12345678901,65536"
+    case "domains 7 1", "domains 3 1": "ok 7,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,2,1,65536"
+    case "test 7 769": "error \(EINVAL)"
+    case "test 7 770": "error \(EOPNOTSUPP)"
+    case "assign 7 769 1": "error \(EBUSY)"
+    case "deassign 7 769": "error \(ENODEV)"
+    case "ports 7 0 65536 0": "error \(EPERM)"
+    case "frames 7 15032385536 1 0": "error \(ESRCH)"
+    case "unmap 7 20": "error \(EINVAL)"
+    default: "ok"
+    }
+  }
+
+  /// Answers the first that connects, to its end; its requests.
+  func serve() throws -> [String] {
+    var ends = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
+    guard unsafe poll(&ends, 1, 60_000) == 1 else { return [] }
+    let peer = accept(listener, nil, nil)
+    defer { close(peer) }
+    var requests: [String] = []
+    var unfinished: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = unsafe read(peer, &buffer, buffer.count)
+      guard count > 0 else { return requests }
+      unfinished += buffer[..<count]
+      while let end = unfinished.firstIndex(of: UInt8(ascii: "\n")) {
+        let request = String(decoding: unfinished[..<end], as: UTF8.self)
+        unfinished.removeFirst(end + 1)
+        requests.append(request)
+        let reply = Array((answer(request) + "\n").utf8)
+        guard unsafe send(peer, reply, reply.count, Int32(MSG_NOSIGNAL)) == reply.count else { return requests }
+      }
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import Core
+import Rendering
+import Testing
+
+@Suite struct DriftViewTests {
+  private func view(isCalm: Bool = false) throws -> DriftView {
+    var observation = try Samples.observation()
+    let desired = DesiredState(domains: [
+      DesiredDomain(
+        name: "sys-net",
+        devices: [
+          DesiredDevice(address: try Samples.address("03:00.0"), label: "lan0"),
+          DesiredDevice(address: try Samples.address("06:00.0")),
+        ])
+    ])
+    if isCalm {
+      observation.domains = []
+      observation.devices = []
+      (observation.leftoverBackEnds, observation.records, observation.intents) = ([], [], [])
+    }
+    let plan = makePlan(desired: isCalm ? DesiredState() : desired, observation: observation)
+    return DriftView(
+      matrix: makeDriftMatrix(desired: isCalm ? nil : desired, observation: observation, plan: plan),
+      naming: Samples.naming)
+  }
+
+  @Test(arguments: ViewGoldenTests.styles.indices)
+  func `the matrix of a host adrift`(_ index: Int) throws {
+    let (suffix, style) = ViewGoldenTests.styles[index]
+    try expectGolden(try render(try view(), as: .table, style: style), "everything/drift.\(suffix)")
+  }
+
+  @Test func `the matrix as a document`() throws {
+    try expectGolden(try render(try view(), as: .json, style: TextStyle()), "everything/drift.json")
+  }
+
+  @Test func `a host without drift says so`() throws {
+    let text = try render(try view(isCalm: true), as: .table, style: TextStyle())
+    #expect(text.hasSuffix("\n0 devices, no drift.\n"), "\(text)")
+  }
+
+  @Test func `plain ASCII and whole lines`() throws {
+    let text = try render(try view(), as: .table, style: TextStyle(isASCII: true))
+    #expect(text.utf8.allSatisfy { $0 < 0x80 })
+    for line in text.split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }
+  }
+
+  @Test(arguments: Reason.allCases)
+  func `every drift has a runbook, and nothing else has`(_ reason: Reason) throws {
+    #expect((reason.runbook != nil) == reason.isDrift)
+    guard let runbook = reason.runbook else { return }
+    #expect(runbook.seen.count > 8 && runbook.repair.count > 8)
+    #expect(!runbook.seen.hasSuffix(".") && !runbook.repair.hasSuffix("."))
+    let explanation = try #require(Explanation.all.first { $0.name == reason.rawValue })
+    let text = ExplanationView(explanations: [explanation], isList: false).text(TextStyle())
+    #expect(text.contains("Seen: ") && text.contains("What Berth does: "), "\(text)")
+  }
+
+  @Test func `the documents describe every drift in the same words`() throws {
+    let text = try repositoryFile("docs/drift.md")
+    for reason in Reason.allCases {
+      guard let runbook = reason.runbook else { continue }
+      let row =
+        "| `\(reason.rawValue)` | \(reason.meaning) | \(runbook.seen) | \(reason.cause) | \(runbook.repair) |\n"
+      #expect(text.contains(row), "docs/drift.md lacks: \(row)")
+    }
+    let rows = text.split(separator: "\n").count { $0.hasPrefix("| `") }
+    #expect(rows == Reason.allCases.count { $0.isDrift }, "docs/drift.md describes what is not there any more")
+  }
+
+  @Test func `a plan shows what drift makes necessary apart from what is asked for`() throws {
+    var plan = try Samples.inSync()
+    plan.domains[0].steps = [
+      PlannedStep(device: try Samples.address("03:00.0"), action: .attach, reason: .declared, mode: .hot),
+      PlannedStep(
+        device: try Samples.address("05:00.0"), action: .reattach, reason: .revokedButListed, evidence: "Xen took it"),
+      PlannedStep(
+        device: try Samples.address("06:00.0"), action: .detach, reason: .leftoverIntent, evidence: "a run was killed"),
+      PlannedStep(device: try Samples.address("07:00.0"), action: .attach, reason: .deviceModelLacks, mode: .hot),
+      PlannedStep(device: try Samples.address("08:00.0"), action: .blocked, reason: .corruptBackEnd),
+    ]
+    let text = try render(PlanView(plan: plan), as: .table, style: TextStyle())
+    let parts = text.split(separator: "Drift\n")
+    #expect(parts.count == 2, "\(text)")
+    #expect(parts[0].contains("+ 0000:03:00.0") && parts[0].contains("! 0000:08:00.0"))
+    for line in [
+      "~ 0000:05:00.0  sys-net  revoked-but-listed: Xen took it (detach, attach)",
+      "- 0000:06:00.0  sys-net  leftover-intent: a run was killed (detach)",
+      "+ 0000:07:00.0  sys-net  device-model-lacks: in the back end, and not shown to the guest by QEMU (attach, hot)",
+    ] { #expect(parts.last?.contains(line) == true, "\(text)") }
+  }
+}

@@ -1,0 +1,102 @@
+import Core
+import Rendering
+import Testing
+
+@Suite struct WordingTests {
+  @Test(arguments: Reason.allCases)
+  func `every reason has a sentence`(_ reason: Reason) {
+    #expect(reason.meaning.count > 8)
+    #expect(!reason.meaning.hasSuffix("."))
+  }
+
+  @Test(arguments: [
+    Reason.deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
+    .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
+    .domainAmbiguous, .removalLimit, .corruptBackEnd, .corruptSavedConfiguration, .busClosing, .domainAbsent,
+    .domainBuilding, .domainShuttingDown, .domainDestroying, .domainPaused, .claimForeign, .duplicateEntry,
+    .revokedButListed,
+  ])
+  func `what waits for a person says what to do`(_ reason: Reason) throws {
+    #expect(try #require(reason.remedy).count > 8)
+  }
+
+  @Test func `every name is explained once, in whole sentences`() {
+    let names = Explanation.all.map(\.name)
+    #expect(Set(names).count == names.count)
+    #expect(Set(names) == Set(Reason.allCases.map(\.rawValue) + Ailment.allCases.map(\.rawValue)))
+    for explanation in Explanation.all {
+      #expect(explanation.cause.hasSuffix("."), "\(explanation.name)")
+      #expect(explanation.cause.count > 40, "\(explanation.name)")
+    }
+  }
+
+  @Test func `a remedy names the device and the domain`() throws {
+    let device = try Samples.address("03:00.0")
+    #expect(
+      try #require(Reason.notAssignable.remedy(device: device, domain: "vm")).contains(
+        "xl pci-assignable-add 0000:03:00.0"))
+    #expect(try #require(Reason.domainPaused.remedy(device: device, domain: "vm")).contains("xl unpause vm"))
+  }
+
+  @Test func `the documents explain every reason in the same words`() throws {
+    let text = try repositoryFile("docs/output.md")
+    for reason in Reason.allCases {
+      let row = "| `\(reason.rawValue)` | \(reason.meaning) | \(reason.remedy ?? "") |\n"
+      #expect(text.contains(row), "docs/output.md lacks: \(row)")
+    }
+  }
+
+  @Test func `the documents explain every exit status`() throws {
+    let text = try repositoryFile("docs/exit-codes.md")
+    for status: Core.ExitStatus in [
+      .done, .failed, .changesPending, .blocked, .rolledBack, .partlyApplied, .unknown, .usage, .invalidManifest,
+      .noManifest, .unreachable, .lockBusy, .notPermitted, .hostNotPrepared, .interrupted,
+    ] {
+      #expect(text.contains("\n| \(status.rawValue) | "), "docs/exit-codes.md lacks \(status)")
+    }
+  }
+
+  @Test func `reasons differ in their sentences`() {
+    #expect(Set(Reason.allCases.map(\.meaning)).count == Reason.allCases.count)
+  }
+
+  @Test func `control characters never reach a terminal`() {
+    let style = TextStyle()
+    #expect(style.printable("a\u{1B}[2Jb\u{9B}c\u{202E}d\u{7F}\u{0}") == "a?[2Jb?c?d??")
+    #expect(style.printable("naïve · name") == "naïve · name")
+    #expect(TextStyle(isASCII: true).printable("naïve · a → b…") == "na?ve | a -> b.")
+  }
+
+  @Test func `without colour no escape is written`() throws {
+    let view = PlanView(plan: try Samples.everything())
+    #expect(!(try render(view, as: .table, style: TextStyle())).unicodeScalars.contains("\u{1B}"))
+    #expect(try render(view, as: .table, style: TextStyle(usesColor: true)).unicodeScalars.contains("\u{1B}"))
+  }
+
+  @Test func `ASCII text has nothing else in it`() throws {
+    let style = TextStyle(isVerbose: true)
+    var plain = style
+    plain.isASCII = true
+    let view = PlanView(plan: try Samples.everything(), naming: Samples.naming)
+    #expect(try render(view, as: .table, style: plain).utf8.allSatisfy { $0 < 0x80 })
+    #expect(!(try render(view, as: .table, style: style)).utf8.allSatisfy { $0 < 0x80 })
+  }
+
+  @Test func `lines have no blanks at their ends`() throws {
+    let texts = [
+      try render(PlanView(plan: try Samples.everything()), as: .table, style: TextStyle(isVerbose: true)),
+      try render(
+        ApplyView(plan: try Samples.everything(), outcome: try Samples.results(), status: .done), as: .table,
+        style: TextStyle()),
+    ]
+    for line in texts.joined().split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }
+  }
+
+  @Test func `the same values give the same bytes`() throws {
+    func document() throws -> String {
+      try render(PlanView(plan: try Samples.everything()), as: .json, style: TextStyle())
+    }
+    #expect(try document() == document())
+    #expect(try document().hasSuffix("}\n"))
+  }
+}
