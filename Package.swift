@@ -67,7 +67,8 @@ let package = Package(
     .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(name: "RenderingTests", dependencies: ["Core", "Rendering", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(
-      name: "CommandsTests", dependencies: ["Commands", "Core", "Reconciling", "Rendering", "Sandbox", "TestSupport"]),
+      name: "CommandsTests", dependencies: ["Commands", "Core", "Reconciling", "Rendering", "Sandbox", "TestSupport"],
+      exclude: ["Fixtures"]),
     .testTarget(
       name: "ReconcilingTests", dependencies: ["Core", "Reconciling", "TestSupport"]),
     .testTarget(

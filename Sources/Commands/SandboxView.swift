@@ -1,25 +1,12 @@
 import Core
-import Rendering
-import Sandbox
+package import Rendering
+package import Sandbox
 
 /// What a sandbox's guests and hypervisor have, for people and for programs.
 struct SandboxView: View {
   var status: SandboxStatus
 
-  struct Document: Encodable {
-    private enum Key: CodingKey { case formatVersion, kind }
-    let status: SandboxStatus
-
-    /// The status' own keys, with those that every document has beside them.
-    func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: Key.self)
-      try container.encode(1, forKey: .formatVersion)
-      try container.encode("SandboxStatus", forKey: .kind)
-      try status.encode(to: encoder)
-    }
-  }
-
-  var document: Document { Document(status: status) }
+  var document: SandboxStatus { status }
 
   func text(_ style: TextStyle) -> String {
     var lines = ["\(status.host) · \(status.store.rawValue) xenstored, process \(status.storeProcess)", ""]
@@ -58,4 +45,8 @@ struct SandboxView: View {
     }
     return lines.map { style.printable($0) + "\n" }.joined()
   }
+}
+
+extension SandboxStatus: VersionedDocument {
+  package static let head = DocumentHead(kind: "SandboxStatus", formatVersion: 1)
 }

@@ -3,14 +3,13 @@ import Core
 /// The result of an apply for programs: `{"formatVersion": 1, "kind": "ApplyResult", …}`.
 ///
 /// Keys without a value are left out. docs/output.md describes each.
-package struct ApplyDocument: Encodable, Sendable {
-  let formatVersion = documentVersion
-  let kind = "ApplyResult"
+package struct ApplyDocument: VersionedDocument, Sendable {
+  package static let head = DocumentHead(kind: "ApplyResult", formatVersion: 1)
   let exitStatus: Int32
   /// Whether anything was changed.
   let changed: Bool
   let wasInterrupted: Bool
-  let plan: PlanDocument
+  let plan: WithHead<PlanDocument>
   let domains: [DomainOutcomeDocument]
   let hostRepairs: [String]
   let hostFailures: [String]
@@ -24,7 +23,7 @@ package struct ApplyDocument: Encodable, Sendable {
         !domain.readopted.isEmpty || domain.steps.contains { $0.result == .done }
       } || !outcome.hostRepairs.isEmpty
     wasInterrupted = outcome.wasInterrupted
-    self.plan = PlanDocument(plan, warnings: warnings, naming: naming)
+    self.plan = WithHead(PlanDocument(plan, warnings: warnings, naming: naming))
     let ids = Dictionary(plan.steps.map { ($0.device, $0) }, uniquingKeysWith: { first, _ in first })
     domains = outcome.domains.map { DomainOutcomeDocument($0, steps: ids, naming: naming) }
     hostRepairs = outcome.hostRepairs

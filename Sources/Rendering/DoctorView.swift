@@ -105,9 +105,8 @@ package struct DoctorView: View {
 /// What is wrong with a host for programs: `{"formatVersion": 1, "kind": "Diagnosis", …}`.
 ///
 /// Keys without a value are left out. docs/output.md describes each.
-package struct DoctorDocument: Encodable, Sendable {
-  let formatVersion = documentVersion
-  let kind = "Diagnosis"
+package struct DoctorDocument: VersionedDocument, Sendable {
+  package static let head = DocumentHead(kind: "Diagnosis", formatVersion: 1)
   let host: String
   /// Whether there is a finding that is more than a note.
   let hasProblems: Bool

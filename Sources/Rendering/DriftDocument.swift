@@ -3,9 +3,8 @@ import Core
 /// The drift matrix for programs: `{"formatVersion": 1, "kind": "DriftMatrix", …}`.
 ///
 /// Keys without a value are left out. docs/output.md describes each.
-package struct DriftDocument: Encodable, Sendable {
-  let formatVersion = documentVersion
-  let kind = "DriftMatrix"
+package struct DriftDocument: VersionedDocument, Sendable {
+  package static let head = DocumentHead(kind: "DriftMatrix", formatVersion: 1)
   let host: HostDocument
   /// Whether a manifest was compared too.
   let hasManifest: Bool

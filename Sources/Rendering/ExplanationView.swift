@@ -36,8 +36,8 @@ package struct ExplanationView: View {
     self.isList = isList
   }
 
-  package struct Document: Encodable {
-    let version = documentVersion
+  package struct Document: VersionedDocument {
+    package static let head = DocumentHead(kind: "Explanations", formatVersion: 1)
     let explanations: [Explanation]
   }
 

@@ -1,7 +1,7 @@
 package import Core
 
 /// How far a device is into or out of a domain.
-enum Attachment: String, Encodable, Sendable {
+enum Attachment: String, Encodable, Sendable, CaseIterable {
   /// Exported, the bus connected on both sides: the guest has it.
   case attached
   /// Exported before the guest has connected.

@@ -3,9 +3,8 @@ import Core
 /// A plan for programs: `{"formatVersion": 1, "kind": "Plan", …}`.
 ///
 /// Keys without a value are left out. docs/output.md describes each.
-package struct PlanDocument: Encodable, Sendable {
-  let formatVersion = documentVersion
-  let kind = "Plan"
+package struct PlanDocument: VersionedDocument, Sendable {
+  package static let head = DocumentHead(kind: "Plan", formatVersion: 1)
   let host: HostDocument
   let hasChanges: Bool
   /// Whether `policy.maxRemovals` forbids it: then nothing of it is applied.

@@ -3,9 +3,8 @@ import Core
 /// The state of a host for programs: `{"formatVersion": 1, "kind": "Status", …}`.
 ///
 /// Keys without a value are left out. docs/output.md describes each.
-package struct StatusDocument: Encodable, Sendable {
-  let formatVersion = documentVersion
-  let kind = "Status"
+package struct StatusDocument: VersionedDocument, Sendable {
+  package static let head = DocumentHead(kind: "Status", formatVersion: 1)
   let host: HostDocument
   let domains: [DomainStatusDocument]
   let freeDevices: [FreeDeviceDocument]

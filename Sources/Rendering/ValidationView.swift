@@ -69,9 +69,8 @@ package struct ValidationView: View {
 }
 
 /// The verdict on manifests for programs: `{"formatVersion": 1, "kind": "ValidationResult", …}`.
-package struct ValidationDocument: Encodable, Sendable {
-  let formatVersion = documentVersion
-  let kind = "ValidationResult"
+package struct ValidationDocument: VersionedDocument, Sendable {
+  package static let head = DocumentHead(kind: "ValidationResult", formatVersion: 1)
   let isValid: Bool
   let files: [String]
   let hosts: [ValidatedHost]

@@ -10,7 +10,7 @@ package enum OutputFormat: String, Sendable, CaseIterable {
 
 /// An answer that can be shown in every format.
 package protocol View {
-  associatedtype Document: Encodable
+  associatedtype Document: VersionedDocument
   /// The answer for people, ended by a newline.
   func text(_ style: TextStyle) -> String
   /// The answer for programs.
@@ -27,9 +27,6 @@ package func render(_ view: some View, as format: OutputFormat, style: TextStyle
   case .json:
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(view.document), as: UTF8.self) + "\n"
+    return String(decoding: try encoder.encode(WithHead(view.document)), as: UTF8.self) + "\n"
   }
 }
-
-/// The version of all documents; it is raised when one of them changes its meaning.
-let documentVersion = 1

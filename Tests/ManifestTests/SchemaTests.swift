@@ -145,6 +145,14 @@ func matches(_ text: String, _ pattern: String) -> Bool {
       })
   }
 
+  @Test(arguments: SchemaCase.all)
+  func `the schema accepts what the reader accepts, and refuses what the reader refuses`(_ sample: SchemaCase) throws {
+    let checker = try SchemaChecker(["manifest": JSON(text: manifestSchema())])
+    let violations = try checker.violations(of: JSON(text: sample.document.text), against: "manifest")
+    #expect(violations.isEmpty == sample.isSupported, "\(sample.document.text): \(violations)")
+    #expect(try !checker.violations(of: JSON(text: sample.wrong.text), against: "manifest").isEmpty)
+  }
+
   @Test func `the schema is one JSON document with its version first`() throws {
     let schema = manifestSchema()
     #expect(schema.hasPrefix("{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"))

@@ -164,7 +164,7 @@ package struct DeviceFacts: Hashable, Sendable, Codable {
 }
 
 /// What the hypervisor says of a device's owner. No call names the owner (xen/drivers/passthrough/pci.c, 4.17).
-package enum HypervisorAssignment: String, Sendable, Codable {
+package enum HypervisorAssignment: String, Sendable, Codable, CaseIterable {
   /// Owned by dom0 or quarantined.
   case free
   /// Owned by some guest.

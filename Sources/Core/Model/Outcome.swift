@@ -1,5 +1,5 @@
 /// How one step of an apply ended.
-package enum StepResult: String, Sendable, Codable {
+package enum StepResult: String, Sendable, Codable, CaseIterable {
   /// Done and proven by what was read back.
   case done
   /// Nothing had to be done.

@@ -1,0 +1,25 @@
+import Core
+import TestSupport
+import Testing
+
+struct `Documents` {
+  @Test func `every document of the program conforms to its schema`() async throws {
+    let schemas = try DocumentSchemas()
+    try await TestHost.with(TestScenario.host(), .c) { host in
+      let manifest = try host.manifest(["net": [0, 1].map(Sample.address)])
+      var kinds: Set<String> = []
+      for words in [
+        ["validate", manifest], ["plan", manifest], ["apply", manifest, "--yes"], ["plan", manifest],
+        ["status", manifest], ["status", manifest, "--drift"], ["doctor"], ["explain"], ["explain", "half-removed"],
+        ["sandbox", "status"],
+      ] {
+        let result = try await host.berth(words + ["-o", "json"])
+        #expect(result.status == 0, "\(words): \(result.errors)")
+        let violations = try schemas.violations(of: result.output)
+        #expect(violations.isEmpty, "\(words): \(violations.joined(separator: "; "))")
+        if let kind = try JSON(text: result.output)["kind"]?.string { kinds.insert(kind) }
+      }
+      #expect(kinds == Set(schemas.names.map(\.kind)))
+    }
+  }
+}
