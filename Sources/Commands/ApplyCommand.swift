@@ -92,7 +92,9 @@ struct ApplyCommand: BerthCommand {
     }
     try show(
       ApplyView(
-        plan: prepared.plan, outcome: outcome, status: status, warnings: prepared.warnings, naming: naming),
+        plan: prepared.plan, outcome: outcome, status: status,
+        place: context.place(sandbox: global.sandboxDirectory(in: context)), warnings: prepared.warnings,
+        naming: naming),
       in: context)
   }
 

@@ -11,7 +11,7 @@ import Synchronization
   let raw: OpaquePointer
   private let logger: UnsafeMutablePointer<KeepingLogger>
 
-  init() throws(HypervisorError) {
+  init() throws(HostError) {
     let logger = UnsafeMutablePointer<KeepingLogger>.allocate(capacity: 1)
     unsafe logger.initialize(to: KeepingLogger())
     let raw = unsafe logger.withMemoryRebound(to: xentoollog_logger.self, capacity: 1) {
@@ -21,8 +21,8 @@ import Synchronization
       let failure = errno
       unsafe logger.deinitialize(count: 1)
       unsafe logger.deallocate()
-      let isDenied = failure == EACCES || failure == EPERM
-      throw HypervisorError(isDenied ? .notPermitted : .unreachable, operation: "xc_interface_open", errno: failure)
+      let code: HypervisorCode = HypervisorCode(errno: failure) == .notPermitted ? .notPermitted : .unreachable
+      throw .hypervisor(HypervisorError(code, operation: "xc_interface_open", errno: failure))
     }
     unsafe self.raw = raw
     unsafe self.logger = logger
@@ -58,7 +58,7 @@ import Synchronization
         var buffer = [CChar](repeating: 0, count: 512)
         guard unsafe vsnprintf(&buffer, buffer.count, format, arguments) >= 0 else { return }
         var text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if number > 0, let cause = unsafe strerror(number) { unsafe text += ": " + String(cString: cause) }
+        if number > 0 { text += ": " + ErrorNumber.text(of: number) }
         unsafe UnsafeMutableRawPointer(logger).assumingMemoryBound(to: KeepingLogger.self).pointee.kept.text
           .withLock { $0 = text }
       }, progress: nil, destroy: nil)
