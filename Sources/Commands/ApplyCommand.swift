@@ -96,7 +96,10 @@ struct ApplyCommand: BerthCommand {
       return
     }
     try show(
-      ApplyView(plan: plan, outcome: outcome, status: status, warnings: warnings, naming: naming), in: context)
+      ApplyView(
+        plan: plan, outcome: outcome, status: status,
+        place: context.place(sandbox: global.sandboxDirectory(in: context)), warnings: warnings, naming: naming),
+      in: context)
   }
 
   private func isConfirmed(in context: CommandContext) -> Bool {

@@ -52,9 +52,12 @@ package struct CommandContext: Sendable {
     self.names = names
   }
 
+  /// Where a host is looked for: what gives failures of its ports their words.
+  package func place(sandbox: String?) -> HostPlace { HostPlace(sandbox: sandbox, userID: userID) }
+
   /// The status and the words for a failure of a host's port.
   package func failure(for error: HostError, sandbox: String?) -> Failure {
-    HostPlace(sandbox: sandbox, userID: userID).failure(for: error)
+    place(sandbox: sandbox).failure(for: error)
   }
 }
 

@@ -24,7 +24,7 @@ struct DoctorCommand: BerthCommand {
     do throws(Failure) { name = try hostName(in: context) } catch { name = sandbox ?? "this host" }
     let examination = context.openHost(sandbox, name).examine()
     let findings = diagnose(examination)
-    let place = HostPlace(sandbox: sandbox, userID: context.userID)
+    let place = context.place(sandbox: sandbox)
     try show(DoctorView(examination: examination, findings: findings, place: place), in: context)
     return exitStatus(of: findings, isDetailed: detailedExitCode, place: place)
   }

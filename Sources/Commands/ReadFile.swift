@@ -22,6 +22,5 @@ func readFile(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] 
 }
 
 private func unreadable(_ path: String, _ number: Int32) -> Failure {
-  let cause = unsafe String(cString: strerror(number))
-  return Failure(.noManifest, "cannot read \(path): \(cause)")
+  Failure(.noManifest, "cannot read \(path): \(ErrorNumber.text(of: number))")
 }

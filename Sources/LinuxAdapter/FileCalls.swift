@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// A system call that failed; each adapter gives it its own name and the path.
@@ -5,6 +6,13 @@ struct SystemFailure: Error {
   let operation: String
   let errno: Int32
   init(_ operation: String, _ errno: Int32) { (self.operation, self.errno) = (operation, errno) }
+}
+
+extension PortError {
+  /// The failure of a system call on `place`, as its port reports it.
+  init(_ failure: SystemFailure, _ place: String) {
+    self.init(errno: failure.errno, operation: failure.operation, place: place)
+  }
 }
 
 /// Owns one open file; its destruction closes it and nothing else does.

@@ -22,7 +22,7 @@ package struct IntentFiles: IntentPort {
     var devices: [PCIAddress]
   }
 
-  package func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
+  package func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
     let path = try self.path(intent.identifier)
     let document = Document(
       version: Self.version, domain: intent.domain, operation: intent.operation, devices: intent.devices)
@@ -31,14 +31,14 @@ package struct IntentFiles: IntentPort {
       let file = try replaceFile(path, with: encodeRecord(document))
       try synchroniseFolder(folder)
       return OpenIntentFile(path: path, file: file)
-    } catch { throw RecordError(error, path) }
+    } catch { throw .record(RecordError(error, path)) }
   }
 
-  package func intents() throws(RecordError) -> [Intent] {
+  package func intents() throws(HostError) -> [Intent] {
     let names: [String]
     do throws(SystemFailure) { names = try listFolder(folder) } catch {
       if error.errno == ENOENT { return [] }
-      throw RecordError(error, folder)
+      throw .record(RecordError(error, folder))
     }
     var intents: [Intent] = []
     for name in names where name.hasSuffix(".json") && !name.hasPrefix(".") {
@@ -56,7 +56,7 @@ package struct IntentFiles: IntentPort {
       } catch {
         // Closed by its writer in between.
         if error.errno == ENOENT { continue }
-        throw RecordError(error, path)
+        throw .record(RecordError(error, path))
       }
       let document: Document = try decodeRecord(bytes, version: Self.version, path)
       intents.append(
@@ -67,7 +67,7 @@ package struct IntentFiles: IntentPort {
     return intents
   }
 
-  package func discard(identifier: String) throws(RecordError) {
+  package func discard(identifier: String) throws(HostError) {
     let path = try self.path(identifier)
     do throws(SystemFailure) {
       let file = try Descriptor(opening: path, O_RDONLY)
@@ -76,14 +76,14 @@ package struct IntentFiles: IntentPort {
       try synchroniseFolder(folder)
     } catch {
       if error.errno == ENOENT { return }
-      throw RecordError(error, path)
+      throw .record(RecordError(error, path))
     }
   }
 
   package func sweep() { sweepFolder(folder) }
 
   /// An identifier is a file's name: letters, digits, `-`, `_` and, not first, `.`.
-  private func path(_ identifier: String) throws(RecordError) -> String {
+  private func path(_ identifier: String) throws(HostError) -> String {
     let isName = identifier.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -94,7 +94,7 @@ package struct IntentFiles: IntentPort {
     }
     let path = "\(folder)/\(identifier).json"
     guard isName, !identifier.isEmpty, !identifier.hasPrefix(".") else {
-      throw RecordError(.damaged, operation: "name", path: path)
+      throw .record(RecordError(.damaged, operation: "name", place: path))
     }
     return path
   }
@@ -110,8 +110,8 @@ private final class OpenIntentFile: OpenIntent {
     self.file = Mutex(file)
   }
 
-  func close() throws(RecordError) {
-    do throws(SystemFailure) { try removeFile(path) } catch { throw RecordError(error, path) }
+  func close() throws(HostError) {
+    do throws(SystemFailure) { try removeFile(path) } catch { throw .record(RecordError(error, path)) }
     // Unlocked only when nobody can find it any more.
     file.withLock { $0 = nil }
   }

@@ -33,8 +33,8 @@ final class KernelLog: ExportLog {
     state = Mutex(State(file: file, mustReachBoot: sinceBoot))
   }
 
-  func exports() throws(DeviceTreeError) -> [ExportRecord]? {
-    try state.withLock { (state) throws(DeviceTreeError) in
+  func exports() throws(HostError) -> [ExportRecord]? {
+    try state.withLock { (state) throws(HostError) in
       var buffer = [UInt8](repeating: 0, count: Self.longestRecord)
       while state.isComplete {
         let count = unsafe read(state.file.number, &buffer, buffer.count)
@@ -43,7 +43,7 @@ final class KernelLog: ExportLog {
           let failure = errno
           if failure == EAGAIN { break }
           if failure == EINTR { continue }
-          guard failure == EPIPE else { throw DeviceTreeError(SystemFailure("read", failure), path) }
+          guard failure == EPIPE else { throw .tree(DeviceTreeError(SystemFailure("read", failure), path)) }
           state.isComplete = false
           break
         }

@@ -27,16 +27,16 @@ package struct OwnershipFiles: OwnershipPort {
     var goneSince: Int64?
   }
 
-  package func records() throws(RecordError) -> [OwnershipRecord] {
+  package func records() throws(HostError) -> [OwnershipRecord] {
     let names: [String]
     do throws(SystemFailure) { names = try listFolder(folder) } catch {
       if error.errno == ENOENT { return [] }
-      throw RecordError(error, folder)
+      throw .record(RecordError(error, folder))
     }
     var records: [OwnershipRecord] = []
     for name in names where name.hasSuffix(".json") {
       guard let uuid = DomainUUID(name.dropLast(5)) else {
-        throw RecordError(.damaged, operation: "read", path: folder + "/" + name)
+        throw .record(RecordError(.damaged, operation: "read", place: folder + "/" + name))
       }
       // One that is removed in between is not there.
       if let record = try read(uuid) { records.append(record) }
@@ -45,13 +45,13 @@ package struct OwnershipFiles: OwnershipPort {
   }
 
   /// `change` may run twice: first on what is found without the lock, to learn whether anything must be written.
-  package func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
+  package func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     let found = try read(domain)
     var wanted = found
     change(&wanted)
     if wanted == found { return }
 
-    do throws(SystemFailure) { try makeFolders(folder) } catch { throw RecordError(error, folder) }
+    do throws(SystemFailure) { try makeFolders(folder) } catch { throw .record(RecordError(error, folder)) }
     let lockPath = "\(folder)/\(domain).lock"
     let lock: FileLock
     do throws(FileLock.Failure) {
@@ -59,9 +59,9 @@ package struct OwnershipFiles: OwnershipPort {
     } catch {
       switch error {
       case .busy(let holder):
-        let operation = holder.map { "lock (held by \($0))" } ?? "lock"
-        throw RecordError(.other, operation: operation, path: lockPath, errno: EWOULDBLOCK)
-      case .system(let failure): throw RecordError(failure, lockPath)
+        throw .record(
+          RecordError(.other, operation: "lock", place: lockPath, errno: EWOULDBLOCK, holder: holder))
+      case .system(let failure): throw .record(RecordError(failure, lockPath))
       }
     }
     try update(domain, holding: lock, change)
@@ -69,7 +69,7 @@ package struct OwnershipFiles: OwnershipPort {
 
   private func update(
     _ domain: DomainUUID, holding lock: borrowing FileLock, _ change: (inout OwnershipRecord?) -> Void
-  ) throws(RecordError) {
+  ) throws(HostError) {
     let path = self.path(domain)
     let current = try read(domain)
     var wanted = current
@@ -82,22 +82,22 @@ package struct OwnershipFiles: OwnershipPort {
         try removeFile(path)
       }
       try synchroniseFolder(folder)
-    } catch { throw RecordError(error, path) }
+    } catch { throw .record(RecordError(error, path)) }
   }
 
   package func sweep() { sweepFolder(folder) }
 
   private func path(_ domain: DomainUUID) -> String { "\(folder)/\(domain).json" }
 
-  private func read(_ domain: DomainUUID) throws(RecordError) -> OwnershipRecord? {
+  private func read(_ domain: DomainUUID) throws(HostError) -> OwnershipRecord? {
     let path = self.path(domain)
     let bytes: [UInt8]
     do throws(SystemFailure) { bytes = try readFile(path, atMost: 1 << 20) } catch {
       if error.errno == ENOENT { return nil }
-      throw RecordError(error, path)
+      throw .record(RecordError(error, path))
     }
     let document: Document = try decodeRecord(bytes, version: Self.version, path)
-    guard document.uuid == domain else { throw RecordError(.damaged, operation: "read", path: path) }
+    guard document.uuid == domain else { throw .record(RecordError(.damaged, operation: "read", place: path)) }
     return OwnershipRecord(
       uuid: document.uuid, name: document.name, devices: document.devices, exports: document.exports ?? [],
       emulations: document.emulations ?? [], goneSince: document.goneSince)

@@ -18,7 +18,7 @@ struct QMPChannel: ~Copyable {
   /// Connects to the socket `name` in `folder`.
   ///
   /// `unreachable` where nobody listens, `busy` where so many wait for the server that it takes no more.
-  init(folder: String, name: String, until deadline: ContinuousClock.Instant) throws(DeviceModelError) {
+  init(folder: String, name: String, until deadline: ContinuousClock.Instant) throws(HostError) {
     path = "\(folder)/\(name)"
     self.deadline = deadline
     do throws(SystemFailure) {
@@ -27,9 +27,9 @@ struct QMPChannel: ~Copyable {
       socket = try Self.connect("\(Root.processes)/self/fd/\(folder.number)/\(name)", until: deadline)
     } catch {
       if error.errno == EAGAIN {
-        throw DeviceModelError(.busy, operation: error.operation, text: path, errno: error.errno)
+        throw .deviceModel(DeviceModelError(.busy, operation: error.operation, place: path, errno: error.errno))
       }
-      throw DeviceModelError(error, path)
+      throw .deviceModel(DeviceModelError(error, path))
     }
   }
 
@@ -67,7 +67,7 @@ struct QMPChannel: ~Copyable {
   // MARK: Lines
 
   /// Sends a line. `lost` where the server has ended the connection.
-  borrowing func send(_ line: String, during operation: String) throws(DeviceModelError) {
+  borrowing func send(_ line: String, during operation: String) throws(HostError) {
     var rest = Array("\(line)\r\n".utf8)[...]
     while !rest.isEmpty {
       let count = unsafe rest.withUnsafeBytes {
@@ -84,7 +84,7 @@ struct QMPChannel: ~Copyable {
   /// The next line that is not blank, without its end.
   ///
   /// `timedOut` at the deadline, `lost` where the connection ends before the line does, `malformed` beyond the bounds.
-  borrowing func line(during operation: String) throws(DeviceModelError) -> [UInt8] {
+  borrowing func line(during operation: String) throws(HostError) -> [UInt8] {
     while true {
       while let line = input.takeLine() {
         // A server that never stops must not be heard beyond the deadline either.
@@ -110,8 +110,7 @@ struct QMPChannel: ~Copyable {
   }
 
   /// Waits until a call that failed with `errno` can go on.
-  private borrowing func wait(for events: Int32, after errno: Int32, during operation: String) throws(DeviceModelError)
-  {
+  private borrowing func wait(for events: Int32, after errno: Int32, during operation: String) throws(HostError) {
     if errno == EINTR { return }
     guard errno == EAGAIN else { throw failure(.lost, operation, "ended the conversation", errno) }
     let left = deadline - ContinuousClock.now
@@ -124,14 +123,14 @@ struct QMPChannel: ~Copyable {
 
   // MARK: Failures
 
-  private borrowing func timedOut(_ operation: String) -> DeviceModelError {
+  private borrowing func timedOut(_ operation: String) -> HostError {
     failure(.timedOut, operation, "did not answer in time", ETIMEDOUT)
   }
 
   borrowing func failure(
-    _ code: DeviceModelError.Code, _ operation: String, _ what: String, _ errno: Int32 = 0
-  ) -> DeviceModelError {
-    DeviceModelError(code, operation: operation, text: "\(path): it \(what)", errno: errno)
+    _ code: DeviceModelCode, _ operation: String, _ what: String, _ errno: Int32 = 0
+  ) -> HostError {
+    .deviceModel(DeviceModelError(code, operation: operation, place: path, errno: errno, detail: "it \(what)"))
   }
 }
 

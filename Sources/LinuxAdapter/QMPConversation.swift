@@ -16,7 +16,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     /// Far from libxl's numbers, which begin at 0x786c7100, so that no late reply of another's command fits.
     var number = 0x6265_0000
     /// What ended the conversation.
-    var end: DeviceModelError?
+    var end: HostError?
   }
 
   init(channel: consuming QMPChannel, driver: String, lock: consuming FileLock) {
@@ -29,7 +29,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
   deinit { channel.end() }
 
   /// Hears the greeting and ends the negotiation, which asks for no capability.
-  borrowing func begin() throws(DeviceModelError) {
+  borrowing func begin() throws(HostError) {
     guard try message(during: "connect").greeting != nil else {
       throw channel.failure(.malformed, "connect", "did not greet")
     }
@@ -38,7 +38,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
 
   // MARK: Commands
 
-  borrowing func devices() throws(DeviceModelError) -> [EmulatedDevice] {
+  borrowing func devices() throws(HostError) -> [EmulatedDevice] {
     let buses: [QMPBus] = try execute("query-pci")
     var found: [EmulatedDevice] = []
     var rest = buses.flatMap(\.devices)[...]
@@ -55,7 +55,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     return found
   }
 
-  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError) {
+  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(HostError) {
     var arguments = "\"driver\":\(jsonString(driver)),\"id\":\(jsonString(DeviceModelName(device).description))"
     let isPassthrough = driver == QMPDeviceModels.passthrough
     if isPassthrough { arguments += ",\"hostaddr\":\(jsonString(device.description))" }
@@ -64,27 +64,29 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     try execute("device_add", arguments)
   }
 
-  borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError) {
-    do throws(DeviceModelError) { try execute("device_del", "\"id\":\(jsonString(name.description))") } catch {
+  borrowing func remove(_ name: DeviceModelName) throws(HostError) {
+    do throws(HostError) { try execute("device_del", "\"id\":\(jsonString(name.description))") } catch {
       // So says a QEMU of a stopped guest; of a running one it asks the guest again (`qdev_unplug`, qdev-monitor.c).
-      guard error.code == .refused, error.text.contains("already in the process of unplug") else { throw error }
+      guard case .deviceModel(let refusal) = error, refusal.code == .refused,
+        refusal.detail?.contains("already in the process of unplug") == true
+      else { throw error }
     }
   }
 
   // MARK: The protocol
 
-  private borrowing func execute(_ command: String, _ arguments: String? = nil) throws(DeviceModelError) {
+  private borrowing func execute(_ command: String, _ arguments: String? = nil) throws(HostError) {
     let _: QMPMessage.Anything = try execute(command, arguments)
   }
 
   /// Sends a command and waits for its reply. Events, and replies to others, are skipped.
   private borrowing func execute<Value: Decodable>(
     _ command: String, _ arguments: String? = nil
-  ) throws(DeviceModelError) -> Value {
+  ) throws(HostError) -> Value {
     if let end = state.end { throw end }
     state.number += 1
     let rest = arguments.map { ",\"arguments\":{\($0)}" } ?? ""
-    do throws(DeviceModelError) {
+    do throws(HostError) {
       try channel.send("{\"execute\":\(jsonString(command)),\"id\":\(state.number)\(rest)}", during: command)
       while true {
         let line = try channel.line(during: command)
@@ -103,7 +105,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
   }
 
   /// The next message that is no event.
-  private borrowing func message(during operation: String) throws(DeviceModelError) -> QMPMessage {
+  private borrowing func message(during operation: String) throws(HostError) -> QMPMessage {
     while true {
       let message: QMPMessage = try decode(channel.line(during: operation), during: operation)
       if message.event == nil { return message }
@@ -112,7 +114,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
 
   private borrowing func decode<Message: Decodable>(
     _ line: [UInt8], during operation: String
-  ) throws(DeviceModelError) -> Message {
+  ) throws(HostError) -> Message {
     do throws(QMPUnreadable) { return try decodeQMP(line) } catch {
       switch error {
       case .tooDeep:
@@ -125,22 +127,22 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
   }
 
   /// QEMU tells nearly all errors by text alone (`ErrorClass`, qapi/error.json).
-  private borrowing func refusal(_ error: QMPMessage.Failure, of command: String) -> DeviceModelError {
-    let code: DeviceModelError.Code
+  private borrowing func refusal(_ error: QMPMessage.Failure, of command: String) -> HostError {
+    let code: DeviceModelCode
     switch command {
     case "device_del" where error.class == "DeviceNotFound": code = .unknownDevice
     // `Duplicate ID '…' for device` in some versions, `Duplicate device ID '…'` in others.
     case "device_add" where error.desc.contains("Duplicate"): code = .duplicate
     default: code = .refused
     }
-    return DeviceModelError(code, operation: command, text: bounded(error.desc))
+    return .deviceModel(DeviceModelError(code, operation: command, detail: bounded(error.desc)))
   }
 
   /// Remembers a failure after which nothing can be said any more.
-  private borrowing func over(_ error: DeviceModelError) -> DeviceModelError {
-    switch error.code {
+  private borrowing func over(_ error: HostError) -> HostError {
+    switch error.deviceModelCode {
     case .refused, .duplicate, .unknownDevice: break
-    case .unreachable, .busy, .notPermitted, .timedOut, .lost, .malformed: state.end = error
+    case .unreachable, .busy, .notPermitted, .timedOut, .lost, .malformed, nil: state.end = error
     }
     return error
   }

@@ -30,28 +30,14 @@ package struct QMPDeviceModels: DeviceModelPort {
       switch error {
       case .busy(let holder):
         throw .deviceModel(
-          DeviceModelError(.busy, operation: "lock", text: path, errno: EWOULDBLOCK, holder: holder))
+          DeviceModelError(.busy, operation: "lock", place: path, errno: EWOULDBLOCK, holder: holder))
       case .system(let failure): throw .deviceModel(DeviceModelError(failure, path))
       }
     }
-    let channel: QMPChannel
-    do throws(DeviceModelError) {
-      channel = try QMPChannel(folder: root.deviceModelSockets, name: "qmp-libxl-\(domain.id)", until: deadline)
-    } catch { throw .deviceModel(error) }
+    let channel = try QMPChannel(
+      folder: root.deviceModelSockets, name: "qmp-libxl-\(domain.id)", until: deadline)
     let conversation = QMPConversation(channel: channel, driver: driver, lock: lock)
-    do throws(DeviceModelError) { try conversation.begin() } catch { throw .deviceModel(error) }
+    try conversation.begin()
     return try body(consume conversation)
-  }
-}
-
-extension DeviceModelError {
-  /// A failure before anything was said.
-  init(_ failure: SystemFailure, _ path: String) {
-    let code: Code
-    switch failure.errno {
-    case EACCES, EPERM, EROFS: code = .notPermitted
-    default: code = .unreachable
-    }
-    self.init(code, operation: failure.operation, text: path, errno: failure.errno)
   }
 }

@@ -17,17 +17,19 @@ private struct Layout: Decodable { var version: Int }
 /// Reads a record back. A later layout is told apart from damage: it says so, and nothing is lost.
 func decodeRecord<Document: Decodable>(
   _ bytes: [UInt8], version: Int, _ path: String
-) throws(RecordError) -> Document {
+) throws(HostError) -> Document {
   do {
     let layout = try JSONDecoder().decode(Layout.self, from: Data(bytes))
     guard layout.version <= version else {
-      throw RecordError(
-        .other, operation: "read layout \(layout.version), written by a later release of Berth, of", path: path)
+      throw HostError.record(
+        RecordError(
+          .other, operation: "read", place: path,
+          detail: "has layout \(layout.version), written by a later release of Berth"))
     }
     return try JSONDecoder().decode(Document.self, from: Data(bytes))
-  } catch let error as RecordError {
+  } catch let error as HostError {
     throw error
-  } catch { throw RecordError(.damaged, operation: "read", path: path) }
+  } catch { throw .record(RecordError(.damaged, operation: "read", place: path)) }
 }
 
 /// Replaces a file as a whole: a reader, and a crash, find the old content or the new.
@@ -79,14 +81,3 @@ private func isTemporary(_ name: String) -> Bool {
 
 /// The name of the lock of a domain's record.
 private func isLock(_ name: String) -> Bool { name.hasSuffix(".lock") && DomainUUID(name.dropLast(5)) != nil }
-
-extension RecordError {
-  init(_ failure: SystemFailure, _ path: String) {
-    let code: Code
-    switch failure.errno {
-    case EACCES, EPERM, EROFS: code = .notPermitted
-    default: code = .other
-    }
-    self.init(code, operation: failure.operation, path: path, errno: failure.errno)
-  }
-}

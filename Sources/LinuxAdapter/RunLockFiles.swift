@@ -30,10 +30,10 @@ package struct RunLockFiles: RunLockPort {
 
   package func lock(
     _ domain: DomainUUID, until deadline: ContinuousClock.Instant, isInterrupted: () -> Bool
-  ) throws(RecordError) -> RunLockAttempt {
+  ) throws(HostError) -> RunLockAttempt {
     let path = "\(folder)/\(domain)\(Self.suffix)"
-    do throws(SystemFailure) { try makeFolders(folder) } catch { throw RecordError(error, folder) }
-    guard try isOwn(folder, S_IFDIR) != false else { throw RecordError(.damaged, operation: "lock", path: folder) }
+    do throws(SystemFailure) { try makeFolders(folder) } catch { throw .record(RecordError(error, folder)) }
+    guard try isOwn(folder, S_IFDIR) != false else { throw Self.notOurs(folder) }
     var pause = 1_000_000
     while true {
       let file = try open(path, O_RDWR | O_CREAT)
@@ -44,7 +44,7 @@ package struct RunLockFiles: RunLockPort {
           try write(to: file)
           return .held(HeldRunLockFile(file))
         }
-      } catch { throw RecordError(error, path) }
+      } catch { throw .record(RecordError(error, path)) }
       if isInterrupted() { return .interrupted }
       if ContinuousClock.now >= deadline { return .busy(holder(of: file)) }
       pauseAtRandom(nanoseconds: pause)
@@ -52,12 +52,12 @@ package struct RunLockFiles: RunLockPort {
     }
   }
 
-  package func marks() throws(RecordError) -> [DomainUUID: RunMark] {
+  package func marks() throws(HostError) -> [DomainUUID: RunMark] {
     var marks: [DomainUUID: RunMark] = [:]
     for (domain, path) in try locks() {
-      do throws(RecordError) { marks[domain] = try mark(at: path) } catch {
+      do throws(HostError) { marks[domain] = try mark(at: path) } catch {
         // A file that is none of Berth's is reported by the run that wants to take it.
-        guard error.code == .damaged || error.errno == ENOENT else { throw error }
+        guard case .record(let cause) = error, cause.code == .damaged || cause.errno == ENOENT else { throw error }
       }
     }
     return marks
@@ -65,7 +65,7 @@ package struct RunLockFiles: RunLockPort {
 
   package func sweep(keeping living: Set<DomainUUID>) {
     // A folder that cannot be read keeps what it has.
-    do throws(RecordError) {
+    do throws(HostError) {
       for (domain, path) in try locks() where !living.contains(domain) {
         let file = try open(path, O_RDONLY)
         do throws(SystemFailure) {
@@ -76,7 +76,7 @@ package struct RunLockFiles: RunLockPort {
   }
 
   /// The locks' files, by domain; none if no run was ever at work.
-  private func locks() throws(RecordError) -> [(domain: DomainUUID, path: String)] {
+  private func locks() throws(HostError) -> [(domain: DomainUUID, path: String)] {
     do throws(SystemFailure) {
       return try listFolder(folder).compactMap { name in
         guard name.hasSuffix(Self.suffix), let domain = DomainUUID(name.dropLast(Self.suffix.count)) else { return nil }
@@ -84,11 +84,11 @@ package struct RunLockFiles: RunLockPort {
       }
     } catch {
       if error.errno == ENOENT { return [] }
-      throw RecordError(error, folder)
+      throw .record(RecordError(error, folder))
     }
   }
 
-  private func mark(at path: String) throws(RecordError) -> RunMark {
+  private func mark(at path: String) throws(HostError) -> RunMark {
     let file = try open(path, O_RDONLY)
     do throws(SystemFailure) {
       // Shared, so that two who look do not take each other for a run.
@@ -96,28 +96,32 @@ package struct RunLockFiles: RunLockPort {
       let bytes = try file.readAll(atMost: Self.longestFile)
       return RunMark(
         holder: isHeld ? holder(of: file) : nil, isHeld: isHeld, lastTaking: String(decoding: bytes, as: UTF8.self))
-    } catch { throw RecordError(error, path) }
+    } catch { throw .record(RecordError(error, path)) }
   }
 
   /// Opens a lock's file. Throws `damaged` if it is a link, no regular file, or another user's: then nothing is opened
   /// that could act on being opened.
-  private func open(_ path: String, _ flags: Int32) throws(RecordError) -> Descriptor {
-    guard try isOwn(path, S_IFREG) != false else { throw RecordError(.damaged, operation: "lock", path: path) }
+  private func open(_ path: String, _ flags: Int32) throws(HostError) -> Descriptor {
+    guard try isOwn(path, S_IFREG) != false else { throw Self.notOurs(path) }
     do throws(SystemFailure) {
       return try Descriptor(opening: path, flags | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
     } catch {
-      if error.errno == ELOOP { throw RecordError(.damaged, operation: "lock", path: path, errno: ELOOP) }
-      throw RecordError(error, path)
+      if error.errno == ELOOP { throw Self.notOurs(path) }
+      throw .record(RecordError(error, path))
     }
   }
 
+  private static func notOurs(_ path: String) -> HostError {
+    .record(RecordError(.damaged, operation: "lock", place: path))
+  }
+
   /// Whether the path names something of this kind that is this user's; nil if it names nothing.
-  private func isOwn(_ path: String, _ kind: mode_t) throws(RecordError) -> Bool? {
+  private func isOwn(_ path: String, _ kind: mode_t) throws(HostError) -> Bool? {
     var found = stat()
     if unsafe lstat(path, &found) == 0 { return found.st_mode & S_IFMT == kind && found.st_uid == geteuid() }
     let failure = errno
     if failure == ENOENT { return nil }
-    throw RecordError(SystemFailure("lock", failure), path)
+    throw .record(RecordError(SystemFailure("lock", failure), path))
   }
 
   private func write(to file: borrowing Descriptor) throws(SystemFailure) {

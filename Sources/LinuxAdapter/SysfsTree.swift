@@ -11,20 +11,20 @@ package struct SysfsTree: DeviceTreePort {
   /// `root` is `/`, or the folder that a sandbox has in its place.
   package init(root: String) { self.root = Root(root) }
 
-  package func hasPCIBack() throws(DeviceTreeError) -> Bool { try isThere(root.pciback) }
+  package func hasPCIBack() throws(HostError) -> Bool { try isThere(root.pciback) }
 
-  package func pcibackDevices() throws(DeviceTreeError) -> Set<PCIAddress> {
+  package func pcibackDevices() throws(HostError) -> Set<PCIAddress> {
     do throws(SystemFailure) {
       // The driver's own files are there too; none has an address for its name.
       return Set(try listFolder(root.pciback).compactMap { PCIAddress($0) })
     } catch {
       if error.errno == ENOENT { return [] }
-      throw DeviceTreeError(error, root.pciback)
+      throw .tree(DeviceTreeError(error, root.pciback))
     }
   }
 
   /// Reads one file and one link: what a look at many devices costs is mostly this.
-  package func facts(of device: PCIAddress) throws(DeviceTreeError) -> DeviceFacts? {
+  package func facts(of device: PCIAddress) throws(HostError) -> DeviceFacts? {
     let folder = self.folder(of: device)
     let alias = folder + "/modalias"
     var facts = DeviceFacts()
@@ -39,9 +39,9 @@ package struct SysfsTree: DeviceTreePort {
     return facts
   }
 
-  package func grants(for device: PCIAddress) throws(DeviceTreeError) -> DeviceGrants {
+  package func grants(for device: PCIAddress) throws(HostError) -> DeviceGrants {
     let path = folder(of: device) + "/resource"
-    guard let text = try content(path) else { throw DeviceTreeError(.missing, operation: "read", path: path) }
+    guard let text = try content(path) else { throw .tree(DeviceTreeError(.missing, operation: "read", place: path)) }
     var resources: [DeviceResource] = []
     // First byte, last byte, flags: `0x00000000febc0000 0x00000000febdffff 0x0000000000040200`.
     for line in text.split(separator: "\n", omittingEmptySubsequences: false).prefix(Self.resourceLines) {
@@ -59,20 +59,20 @@ package struct SysfsTree: DeviceTreePort {
     return DeviceGrants(resources: resources, interrupt: try interrupt(of: device))
   }
 
-  package func reset(_ device: PCIAddress) throws(DeviceTreeError) -> ResetOutcome {
+  package func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome {
     // Kernels with this file reset the whole slot where they must (libxl__device_pci_reset, libxl_pci.c, Xen 4.17).
     if let outcome = try write("\(device)", toResetFile: root.pciback + "/do_flr") { return outcome }
     return try write("1", toResetFile: folder(of: device) + "/reset") ?? .unsupported
   }
 
-  package func setPermissive(_ device: PCIAddress) throws(DeviceTreeError) {
+  package func setPermissive(_ device: PCIAddress) throws(HostError) {
     let path = root.pciback + "/permissive"
     do throws(SystemFailure) {
       try Descriptor(opening: path, O_WRONLY).writeAll(Array("\(device)".utf8))
-    } catch { throw DeviceTreeError(error, path) }
+    } catch { throw .tree(DeviceTreeError(error, path)) }
   }
 
-  package func hasBackEndObject(for domain: DomainID) throws(DeviceTreeError) -> Bool {
+  package func hasBackEndObject(for domain: DomainID) throws(HostError) -> Bool {
     try isThere("\(root.backEndObjects)/pci-\(domain)-0")
   }
 
@@ -84,27 +84,27 @@ package struct SysfsTree: DeviceTreePort {
 
   private func folder(of device: PCIAddress) -> String { "\(root.pciDevices)/\(device)" }
 
-  private func malformed(_ path: String) -> DeviceTreeError {
-    DeviceTreeError(.malformed, operation: "read", path: path)
+  private func malformed(_ path: String) -> HostError {
+    .tree(DeviceTreeError(.malformed, operation: "read", place: path))
   }
 
-  private func isThere(_ path: String) throws(DeviceTreeError) -> Bool {
-    do throws(SystemFailure) { return try exists(path) } catch { throw DeviceTreeError(error, path) }
+  private func isThere(_ path: String) throws(HostError) -> Bool {
+    do throws(SystemFailure) { return try exists(path) } catch { throw .tree(DeviceTreeError(error, path)) }
   }
 
   /// A file's text; nil where there is none.
-  private func content(_ path: String) throws(DeviceTreeError) -> String? {
+  private func content(_ path: String) throws(HostError) -> String? {
     do throws(SystemFailure) {
       return try readAttribute(path)
     } catch {
       if error.errno == ENOENT { return nil }
-      throw DeviceTreeError(error, path)
+      throw .tree(DeviceTreeError(error, path))
     }
   }
 
   /// The legacy interrupt. 0, 255 and 2³¹ mean none: the line register's own "not connected", and what Linux makes of a
   /// line it has not routed.
-  private func interrupt(of device: PCIAddress) throws(DeviceTreeError) -> UInt32? {
+  private func interrupt(of device: PCIAddress) throws(HostError) -> UInt32? {
     let path = folder(of: device) + "/irq"
     guard let text = try content(path) else { return nil }
     guard let line = UInt32(text.last == "\n" ? text.dropLast() : text[...]) else { throw malformed(path) }
@@ -112,24 +112,24 @@ package struct SysfsTree: DeviceTreePort {
   }
 
   /// The last part of what a link names; nil where there is no link.
-  private func linkTarget(_ path: String) throws(DeviceTreeError) -> String? {
+  private func linkTarget(_ path: String) throws(HostError) -> String? {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = unsafe readlink(path, &buffer, buffer.count)
     guard count >= 0 else {
       let failure = errno
       if failure == ENOENT { return nil }
-      throw DeviceTreeError(SystemFailure("read-link", failure), path)
+      throw .tree(DeviceTreeError(SystemFailure("read-link", failure), path))
     }
     let target = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     return target.split(separator: "/").last.map(String.init)
   }
 
   /// Writes to a file that resets a device; nil where there is no such file.
-  private func write(_ text: String, toResetFile path: String) throws(DeviceTreeError) -> ResetOutcome? {
+  private func write(_ text: String, toResetFile path: String) throws(HostError) -> ResetOutcome? {
     let file: Descriptor
     do throws(SystemFailure) { file = try Descriptor(opening: path, O_WRONLY) } catch {
       if error.errno == ENOENT { return nil }
-      throw DeviceTreeError(error, path)
+      throw .tree(DeviceTreeError(error, path))
     }
     do throws(SystemFailure) { try file.writeAll(Array(text.utf8)) } catch { return .failed }
     return .done
@@ -164,17 +164,4 @@ private struct ModuleAlias {
 private func hexadecimalWord(_ word: Substring) -> UInt64? {
   guard word.hasPrefix("0x") else { return nil }
   return hexadecimal(word.dropFirst(2), digits: 1...16)
-}
-
-extension DeviceTreeError {
-  init(_ failure: SystemFailure, _ path: String) {
-    let code: Code
-    switch failure.errno {
-    case EACCES, EPERM, EROFS: code = .notPermitted
-    case ENOENT, ENOTDIR: code = .missing
-    case EFBIG: code = .malformed
-    default: code = .other
-    }
-    self.init(code, operation: failure.operation, path: path, errno: failure.errno)
-  }
 }

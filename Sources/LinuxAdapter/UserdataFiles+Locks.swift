@@ -3,11 +3,11 @@ import Glibc
 
 extension UserdataFiles {
   /// Looks at each lock file without taking more than, for a moment, a shared lock of it.
-  package func locks() throws(UserdataError) -> [UserdataLock] {
+  package func locks() throws(HostError) -> [UserdataLock] {
     let names: [String]
     do throws(SystemFailure) { names = try listFolder(folder) } catch {
       if error.errno == ENOENT { return [] }
-      throw UserdataError(error, folder)
+      throw .userdata(UserdataError(error, folder))
     }
     var locks: [UserdataLock] = []
     for name in names {
@@ -24,7 +24,7 @@ extension UserdataFiles {
             since: try file.changedAt()))
       } catch {
         if error.errno == ENOENT { continue }
-        throw UserdataError(error, path)
+        throw .userdata(UserdataError(error, path))
       }
     }
     return locks

@@ -17,15 +17,15 @@ package struct UserdataFiles: UserdataPort {
   /// `root` is `/`, or the folder that a sandbox has in its place.
   package init(root: String) { self.root = Root(root) }
 
-  package func savedConfiguration(of domain: DomainKey) throws(UserdataError) -> [UInt8]? {
+  package func savedConfiguration(of domain: DomainKey) throws(HostError) -> [UInt8]? {
     let path = self.path("d", domain, "libxl-json")
     let bytes: [UInt8]
     do throws(SystemFailure) { bytes = try readFile(path, atMost: Self.longestFile) } catch {
       if error.errno == ENOENT { return nil }
-      throw UserdataError(error, path)
+      throw .userdata(UserdataError(error, path))
     }
     // libxl removes a file it has nothing to put into, and refuses an empty one (libxl__userdata_retrieve).
-    if bytes.isEmpty { throw UserdataError(.empty, operation: "read", path: path) }
+    if bytes.isEmpty { throw .userdata(UserdataError(.empty, operation: "read", place: path)) }
     return bytes
   }
 
@@ -38,24 +38,24 @@ package struct UserdataFiles: UserdataPort {
     do throws(FileLock.Failure) { lock = try FileLock(path: path, until: deadline, gate: gate) } catch {
       switch error {
       case .busy(let holder):
-        throw .userdata(UserdataError(.busy, operation: "lock", path: path, errno: EWOULDBLOCK, holder: holder))
+        throw .userdata(UserdataError(.busy, operation: "lock", place: path, errno: EWOULDBLOCK, holder: holder))
       case .system(let failure): throw .userdata(UserdataError(failure, path))
       }
     }
     return try body(LockedFiles(files: self, domain: domain, lock: lock))
   }
 
-  fileprivate func replaceSavedConfiguration(of domain: DomainKey, _ bytes: [UInt8]) throws(UserdataError) {
+  fileprivate func replaceSavedConfiguration(of domain: DomainKey, _ bytes: [UInt8]) throws(HostError) {
     let new = path("n", domain, "libxl-json")
     // libxl would read past the end of a file without the NUL; an empty one it refuses.
-    guard bytes.last == 0 else { throw UserdataError(.other, operation: "write", path: new, errno: EINVAL) }
+    guard bytes.last == 0 else { throw .userdata(UserdataError(.other, operation: "write", place: new, errno: EINVAL)) }
     do throws(SystemFailure) {
       let file = try Descriptor(opening: new, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600)
       try file.writeAll(bytes)
       // As in libxl, nothing is forced to disk: the rename keeps every process from seeing half a file, and the domain
       // that the file is about does not survive what loses it. It would take most of the time that the lock is held.
       try renameFile(new, path("d", domain, "libxl-json"))
-    } catch { throw UserdataError(error, new) }
+    } catch { throw .userdata(UserdataError(error, new)) }
   }
 
   var folder: String { root.userdata }
@@ -71,23 +71,11 @@ private struct LockedFiles: ~Copyable, LockedUserdata {
   let domain: DomainKey
   let lock: FileLock
 
-  borrowing func savedConfiguration() throws(UserdataError) -> [UInt8]? { try files.savedConfiguration(of: domain) }
+  borrowing func savedConfiguration() throws(HostError) -> [UInt8]? { try files.savedConfiguration(of: domain) }
 
-  borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError) {
+  borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(HostError) {
     try files.replaceSavedConfiguration(of: domain, bytes)
   }
 
   borrowing func hasWaiter() -> Bool { lock.hasWaiter }
-}
-
-extension UserdataError {
-  init(_ failure: SystemFailure, _ path: String) {
-    let code: Code
-    switch failure.errno {
-    case EACCES, EPERM, EROFS: code = .notPermitted
-    case ENOENT, ENOTDIR: code = .missing
-    default: code = .other
-    }
-    self.init(code, operation: failure.operation, path: path, errno: failure.errno)
-  }
 }

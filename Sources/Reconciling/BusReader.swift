@@ -16,16 +16,16 @@ struct BusReader {
   ///     adds nodes of its own at any time, and each would be a conflict.
   ///   - read: reads one node.
   func read(
-    listing: [String]? = nil, kernelObject: Bool? = nil, _ read: (StorePath) throws(StoreError) -> String?
-  ) throws(StoreError) -> BackEnd {
+    listing: [String]? = nil, kernelObject: Bool? = nil, _ read: (StorePath) throws(HostError) -> String?
+  ) throws(HostError) -> BackEnd {
     let path = StorePath.backEnd(domain)
     let present = listing.map(Set.init)
-    func node(_ name: String) throws(StoreError) -> String? {
+    func node(_ name: String) throws(HostError) -> String? {
       if let present, !present.contains(name) { return nil }
       return try read(path.child(name))
     }
     // That a node is there, its listing has told already.
-    func exists(_ name: String) throws(StoreError) -> Bool {
+    func exists(_ name: String) throws(HostError) -> Bool {
       if let present { return present.contains(name) }
       return try read(path.child(name)) != nil
     }
@@ -50,9 +50,9 @@ struct BusReader {
   }
 
   private func entry(
-    _ index: Int, _ node: (String) throws(StoreError) -> String?, _ exists: (String) throws(StoreError) -> Bool
-  ) throws(StoreError) -> BackEndEntry {
-    func text(_ name: EntryNode) throws(StoreError) -> String? { try node("\(name.rawValue)-\(index)") }
+    _ index: Int, _ node: (String) throws(HostError) -> String?, _ exists: (String) throws(HostError) -> Bool
+  ) throws(HostError) -> BackEndEntry {
+    func text(_ name: EntryNode) throws(HostError) -> String? { try node("\(name.rawValue)-\(index)") }
     return BackEndEntry(
       index: index, device: try text(.dev).flatMap { PCIAddress($0) },
       hasKey: try exists("\(EntryNode.key.rawValue)-\(index)"),
@@ -83,7 +83,7 @@ struct DomainView {
   init(
     of key: DomainKey, _ route: DeviceRoute, claimsOn devices: [PCIAddress], kernelObject: Bool?,
     in access: borrowing any StoreAccess & ~Copyable
-  ) throws(StoreError) {
+  ) throws(HostError) {
     isAlive = try access.read(StorePath.home(key.id).child("vm")) == "/vm/\(key.uuid)"
     if let stub = route.stubDomain {
       // The stub domain may have been started anew, as another domain: the two must name each other still.
@@ -96,7 +96,7 @@ struct DomainView {
     _ = try access.read(StorePath.toolstack(key.id).child("type"))
     let reader = BusReader(domain: route.busDomain(of: key.id), hasFrontEndDriver: route.hasFrontEndDriver)
     var present: Set<StorePath> = []
-    backEnd = try reader.read(kernelObject: kernelObject) { (path) throws(StoreError) in
+    backEnd = try reader.read(kernelObject: kernelObject) { (path) throws(HostError) in
       let text = try access.read(path)
       if text != nil { present.insert(path) }
       return text
@@ -114,9 +114,11 @@ struct DomainView {
   ///
   /// Where one of those is lost, the old value stands, and nobody who looks later sees anything wrong: a bus at 4 with an
   /// entry marked for removal looks as if the guest had let go. A node that is missing or left over is seen.
-  func prove(_ edits: [StoreEdit], in access: borrowing any StoreAccess & ~Copyable) throws(StoreError) {
+  func prove(_ edits: [StoreEdit], in access: borrowing any StoreAccess & ~Copyable) throws(HostError) {
     for case .write(let path, let value) in edits where present.contains(path) {
-      guard try access.read(path) == value else { throw StoreError(.other, operation: "write", path: path.text) }
+      guard try access.read(path) == value else {
+        throw .store(StoreError(.other, operation: "write", place: path.text))
+      }
     }
   }
 }

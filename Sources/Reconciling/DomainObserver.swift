@@ -32,7 +32,7 @@ struct DomainObserver {
   }
 
   private func read(_ path: StorePath) throws(HostError) -> String? {
-    try asHostError { () throws(StoreError) in try store.read(path) }
+    try store.read(path)
   }
 
   private func number(at path: StorePath) throws(HostError) -> DomainID? {
@@ -57,7 +57,7 @@ struct DomainObserver {
   }
 
   private func savedDevices(of key: DomainKey) throws(HostError) -> SavedDevices {
-    do throws(UserdataError) {
+    do throws(HostError) {
       guard let bytes = try host.userdata.savedConfiguration(of: key) else { return .absent }
       do throws(SavedConfigurationError) {
         return .devices(try SavedConfiguration(bytes).devices)
@@ -65,34 +65,34 @@ struct DomainObserver {
         return .corrupt(error.description)
       }
     } catch {
-      if error.code == .empty { return .corrupt("\(error.path) is empty") }
-      throw .userdata(error)
+      if case .userdata(let failure) = error, failure.code == .empty {
+        return .corrupt("\(failure.place ?? "libxl-json") is empty")
+      }
+      throw error
     }
   }
 
   private func backEnd(of domain: DomainID, hasFrontEndDriver: Bool) throws(HostError) -> BackEnd? {
-    let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
+    let object = try host.tree.hasBackEndObject(for: domain)
     let reader = BusReader(domain: domain, hasFrontEndDriver: hasFrontEndDriver)
-    return try asHostError { () throws(StoreError) in
-      guard let listing = try store.list(.backEnd(domain)), !listing.isEmpty else {
-        // One end may be there still: the kernel's object, or the guest's directory, which nobody serves then.
-        let front = StateNode(try store.read(StorePath.frontEnd(domain).child("state")))
-        guard object || !front.isAbsent else { return nil }
-        return BackEnd(
-          domain: domain, frontEndState: front, hasFrontEndDriver: hasFrontEndDriver, hasKernelObject: object)
-      }
-      let seen = try reader.read(listing: listing, kernelObject: object) { (path) throws(StoreError) in
-        try store.read(path)
-      }
-      guard case .corrupt = seen.condition else { return seen }
-      // Out of order, or caught half-way through somebody's change: look again with one consistent view.
-      return try store.transaction(.unlocked) { (access) throws(StoreError) in
-        let listing = try access.list(.backEnd(domain)) ?? []
-        return .abort(
-          try reader.read(listing: listing, kernelObject: object) { (path) throws(StoreError) in
-            try access.read(path)
-          })
-      }
+    guard let listing = try store.list(.backEnd(domain)), !listing.isEmpty else {
+      // One end may be there still: the kernel's object, or the guest's directory, which nobody serves then.
+      let front = StateNode(try store.read(StorePath.frontEnd(domain).child("state")))
+      guard object || !front.isAbsent else { return nil }
+      return BackEnd(
+        domain: domain, frontEndState: front, hasFrontEndDriver: hasFrontEndDriver, hasKernelObject: object)
+    }
+    let seen = try reader.read(listing: listing, kernelObject: object) { (path) throws(HostError) in
+      try store.read(path)
+    }
+    guard case .corrupt = seen.condition else { return seen }
+    // Out of order, or caught half-way through somebody's change: look again with one consistent view.
+    return try store.transaction(.unlocked) { (access) throws(HostError) in
+      let listing = try access.list(.backEnd(domain)) ?? []
+      return .abort(
+        try reader.read(listing: listing, kernelObject: object) { (path) throws(HostError) in
+          try access.read(path)
+        })
     }
   }
 }

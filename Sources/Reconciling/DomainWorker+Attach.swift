@@ -17,7 +17,7 @@ extension DomainWorker {
       switch claim(step) {
       case .held(let device): held.append(device)
       case .blocked(let reason, let evidence): conclude([step], .blocked, "\(reason.rawValue): \(evidence)")
-      case .failed(let error): conclude([step], .failed, describe(error))
+      case .failed(let error): conclude([step], .failed, OutcomeDetail(error))
       }
     }
     let refused = steps.filter { step in !held.contains { $0.step.device == step.device } }
@@ -70,7 +70,7 @@ extension DomainWorker {
       undo(held, "stopped before the change", result: .interrupted)
       try finish(intent)
     case .restless(let condition):
-      undo(held, "the bus did not come to rest: \(condition)", result: .unknown)
+      undo(held, "the bus did not come to rest: \(String(describing: condition))", result: .unknown)
       try finish(intent)
     case .listed where mode == .cold, .done where mode == .cold:
       if try concludeCold(held) { try finish(intent) } else { intent.leave() }
@@ -219,7 +219,7 @@ extension DomainWorker {
   }
 
   /// Gives the devices back and takes the marks of this run away, where the bus does not list them.
-  private func undo(_ held: [Held], _ detail: String, result: StepResult) {
+  private func undo(_ held: [Held], _ detail: OutcomeDetail, result: StepResult) {
     do throws(Stop) {
       let listed = Set(try look().backEnd.entries.compactMap(\.device))
       let gone = held.filter { !listed.contains($0.step.device) }

@@ -47,10 +47,10 @@ extension DomainWorker {
 
   /// The exports to this domain since the change began; nil where the kernel log cannot tell.
   func exports(from log: (any ExportLog)?) throws(Stop) -> [ExportRecord]? {
-    do throws(DeviceTreeError) {
+    do throws(HostError) {
       return try log?.exports()?.filter { $0.domain == busID }
     } catch {
-      throw .failed(.tree(error))
+      throw .failed(error)
     }
   }
 
@@ -58,7 +58,7 @@ extension DomainWorker {
   private func noteForeignEntries(in bus: BackEnd, besides devices: [PCIAddress]) {
     let unknown = Set(bus.entries.compactMap(\.device)).subtracting(devices).subtracting(known)
     guard !unknown.isEmpty else { return }
-    do throws(RecordError) {
+    do throws(HostError) {
       let records = try host.ownership.records().filter { $0.uuid == key.uuid }.flatMap(\.devices)
       if !unknown.isSubset(of: records) { sawOthers = true }
     } catch {
@@ -74,7 +74,7 @@ extension DomainWorker {
     do throws(HostError) {
       var detached = lost.intersection(try detachedByBerth())
       for device in lost {
-        let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(device, for: nil) }
+        let probe = try host.hypervisor.probe(device, for: nil)
         if probe == .free { detached.insert(device) }
       }
       return detached
@@ -166,7 +166,7 @@ extension DomainWorker {
     guard !fresh.isEmpty else { return }
     let bus = try look().backEnd
     guard bus.awaitsGuest, fresh.compactMap(\.device).allSatisfy({ bus.entry(for: $0) != nil }) else {
-      throw .failed(.store(StoreError(.other, operation: "write", path: StorePath.backEnd(busID).text)))
+      throw .failed(.store(StoreError(.other, operation: "write", place: StorePath.backEnd(busID).text)))
     }
   }
 

@@ -55,10 +55,10 @@ extension DomainWorker {
     while true {
       let end = min(deadline, ContinuousClock.now + pause)
       let outcome = try wait(until: end) { () throws(Stop) -> Bool? in
-        do throws(DeviceTreeError) {
+        do throws(HostError) {
           return try self.host.tree.hasBackEndObject(for: self.busID) ? nil : true
         } catch {
-          throw .failed(.tree(error))
+          throw .failed(error)
         }
       }
       switch outcome {

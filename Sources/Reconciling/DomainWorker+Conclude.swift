@@ -10,7 +10,7 @@ extension DomainWorker {
     let rest = held.filter { shown.refused[$0.step.device] == nil && shown.places[$0.step.device] == nil }
     conclude(
       rest.map(\.step), .unknown,
-      (shown.open ?? "QEMU took it and does not show it") + "; left as it is, the next apply takes it up")
+      "\(shown.open ?? "QEMU took it and does not show it"); left as it is, the next apply takes it up")
     var isOpen = !rest.isEmpty
     if !refused.isEmpty, try !takeOut(refused, shown.refused) { isOpen = true }
     if isOpen { intent.leave() } else { try finish(intent) }
@@ -66,9 +66,9 @@ extension DomainWorker {
     try rebuild(held) { $0.hasGoneUnnoticed && $0.frontEndState.isAbsent }
     let bus = try look().backEnd
     // One that has begun to run meanwhile goes its own way with what is listed.
-    let flaw: String? =
+    let flaw: OutcomeDetail? =
       switch bus.condition {
-      case .corrupt(let what): what
+      case .corrupt(let what): "\(what)"
       default: bus.awaitsGuest ? nil : "the guest would not find its bus: the front end has no state"
       }
     for held in held {

@@ -44,7 +44,7 @@ extension DomainWorker {
       conclude(steps, .blocked, "\(reason.rawValue): \(evidence)")
       return try end()
     case .restless(let condition):
-      conclude(steps, .unknown, "the bus did not come to rest: \(condition)")
+      conclude(steps, .unknown, "the bus did not come to rest: \(String(describing: condition))")
       return try end()
     case .interrupted:
       conclude(
@@ -116,11 +116,11 @@ extension DomainWorker {
 
   /// The devices whose removal a run of Berth began that has ended since.
   func removalsOfDeadRuns() throws(Stop) -> Set<PCIAddress> {
-    do throws(RecordError) {
+    do throws(HostError) {
       let dead = try host.intents.intents().filter { !$0.isLive && $0.domain == key && $0.operation == .detach }
       return Set(dead.flatMap(\.devices))
     } catch {
-      throw .failed(.record(error))
+      throw .failed(error)
     }
   }
 
@@ -237,7 +237,7 @@ extension DomainWorker {
       for step in steps where !listed.contains(step.device) { leaving[step.device] = try grants(of: step.device) }
       sharers = try self.sharers(with: leaving)
     } catch {
-      conclude(steps.filter { !listed.contains($0.device) }, .failed, "the guest has let go, but \(describe(error))")
+      conclude(steps.filter { !listed.contains($0.device) }, .failed, "the guest has let go, but \(error)")
       return false
     }
     for step in steps {
@@ -246,7 +246,7 @@ extension DomainWorker {
         try revoke(step.device, grants, besides: sharers)
         returned.append(step)
       } catch {
-        conclude([step], .failed, "the guest has let go, but \(describe(error))")
+        conclude([step], .failed, "the guest has let go, but \(error)")
       }
     }
     do throws(HostError) { try grantAgain(leaving, sharers) } catch { throw .failed(error) }

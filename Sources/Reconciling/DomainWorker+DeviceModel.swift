@@ -7,7 +7,7 @@ struct Shown {
   /// Those it refused, with its words.
   var refused: [PCIAddress: String] = [:]
   /// Why it is not known what became of the others.
-  var open: String?
+  var open: OutcomeDetail?
 }
 
 extension DomainWorker {
@@ -32,7 +32,7 @@ extension DomainWorker {
             case let text?: shown.refused[held.step.device] = text
             }
           }
-          let devices = try asHostError { () throws(DeviceModelError) in try qemu.devices() }
+          let devices = try qemu.devices()
           for held in pending {
             let name = DeviceModelName(held.step.device)
             shown.places[held.step.device] = devices.first { $0.name == name }
@@ -42,7 +42,7 @@ extension DomainWorker {
         guard case .deviceModel = error else { throw .failed(error) }
         // A device model that ends with its domain says nothing of its own.
         _ = try look()
-        shown.open = describe(error)
+        shown.open = OutcomeDetail(error)
         return shown
       }
       pending = late
@@ -61,15 +61,16 @@ extension DomainWorker {
     _ held: Held, to qemu: borrowing any DeviceModelConversation & ~Copyable
   ) throws(HostError) -> String? {
     let options = held.step.after ?? DeviceOptions()
-    do throws(DeviceModelError) {
+    do throws(HostError) {
       try qemu.add(held.step.device, slot: options.virtualSlot, permissive: options.permissive)
       return nil
     } catch {
-      switch error.code {
+      guard case .deviceModel(let failure) = error else { throw error }
+      switch failure.code {
       // The name is the device's, and this guest's: an earlier run, or another toolstack, was here before.
       case .duplicate: return nil
-      case .refused: return error.text
-      default: throw .deviceModel(error)
+      case .refused: return failure.detail ?? "it gave no reason"
+      default: throw error
       }
     }
   }
@@ -98,7 +99,7 @@ extension DomainWorker {
         let devices = try host.deviceModels.withDeviceModel(of: key, until: deadline) {
           (qemu) throws(HostError) -> [EmulatedDevice] in
           if !isAsked { for step in left { try Self.askBack(DeviceModelName(step.device), qemu) } }
-          return try asHostError { () throws(DeviceModelError) in try qemu.devices() }
+          return try qemu.devices()
         }
         isAsked = true
         let present = Set(devices.map(\.name))
@@ -108,7 +109,7 @@ extension DomainWorker {
         _ = try look()
         let isRefused = cause.code == .refused || cause.code == .unreachable || cause.code == .notPermitted
         conclude(
-          left, isRefused ? .failed : .unknown, "QEMU did not take it from the guest: \(describe(error))")
+          left, isRefused ? .failed : .unknown, "QEMU did not take it from the guest: \(error)")
         break
       }
       guard !left.isEmpty else { break }
@@ -128,8 +129,8 @@ extension DomainWorker {
   private static func askBack(
     _ name: DeviceModelName, _ qemu: borrowing any DeviceModelConversation & ~Copyable
   ) throws(HostError) {
-    do throws(DeviceModelError) { try qemu.remove(name) } catch {
-      guard error.code == .unknownDevice else { throw .deviceModel(error) }
+    do throws(HostError) { try qemu.remove(name) } catch {
+      guard error.deviceModelCode == .unknownDevice else { throw error }
     }
   }
 
@@ -176,7 +177,7 @@ extension DomainWorker {
         options.virtualSlot = place.slot
         return SavedDevice(address: held.step.device, options: options)
       }
-      let new = try asHostError { () throws(SavedConfigurationError) in try saved.adding(devices) }
+      let new = try adding(devices, to: saved)
       try save(new, over: saved, userdata)
     }
   }

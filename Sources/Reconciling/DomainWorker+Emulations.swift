@@ -4,11 +4,11 @@ import Core
 extension DomainWorker {
   /// What became of a device that QEMU was asked for; nil where another toolstack attached it, or another QEMU ran then.
   func fate(of device: PCIAddress) throws(Stop) -> EmulationRecord? {
-    do throws(RecordError) {
+    do throws(HostError) {
       let records = try host.ownership.records().filter { $0.uuid == key.uuid }
       return records.flatMap(\.emulations).last { $0.device == device && $0.domain == busID }
     } catch {
-      throw .failed(.record(error))
+      throw .failed(error)
     }
   }
 
@@ -21,7 +21,7 @@ extension DomainWorker {
     guard !devices.isEmpty else { return }
     let fates = fate.map { fate in devices.map { EmulationRecord($0, in: busID, fate, at: text) } } ?? []
     let (uuid, name) = (key.uuid, name)
-    do throws(RecordError) {
+    do throws(HostError) {
       try host.ownership.update(uuid) { record in
         if record == nil, fates.isEmpty { return }
         var changed = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
@@ -31,7 +31,7 @@ extension DomainWorker {
         record = changed.devices.isEmpty && changed.emulations.isEmpty ? nil : changed
       }
     } catch {
-      throw .failed(.record(error))
+      throw .failed(error)
     }
   }
 

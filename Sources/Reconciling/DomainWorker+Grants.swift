@@ -27,41 +27,47 @@ extension DomainWorker {
   /// The assignment comes first: it is the only atomic claim Xen has, so nothing is reset or granted before it.
   /// No lock is held: the longer libxl's lock is kept, the staler is what a waiting xl acts on.
   func claim(_ step: PlannedStep) -> ClaimResult {
-    var held: Held?
+    let held: Held
     do throws(HostError) {
-      let facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: step.device) }
-      guard facts != nil else { return .blocked(.deviceMissing, "sysfs has no device at \(step.device)") }
-      let grants = try asHostError { () throws(DeviceTreeError) in try host.tree.grants(for: step.device) }
-      let relaxed = step.after?.rdmPolicy == .relaxed
-      switch try assign(step.device, relaxed: relaxed) {
-      case .assigned: held = Held(step: step, isAssignedHere: true, grants: grants)
-      case .already:
-        switch try priorExport(of: step.device) {
-        case .none: held = Held(step: step, isAssignedHere: false, grants: grants)
-        case .at(let address):
-          held = Held(step: step, isAssignedHere: false, grants: grants, exportedAt: address)
-        case .unknown:
-          return .blocked(
-            .overwritten,
-            "it was claimed for the domain and its entry is gone; nothing tells whether the guest still has it. "
-              + "Restarting the domain settles it")
-        }
-      case .refused(let reason, let evidence): return .blocked(reason, evidence)
+      switch try take(step) {
+      case .held(let device): held = device
+      case let refusal: return refusal
       }
-      holding.insert(step.device)
-      if held?.isAssignedHere == true {
-        // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
-        _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(step.device) }
-      }
-      try grant(grants)
-      if step.after?.permissive == true {
-        try asHostError { () throws(DeviceTreeError) in try host.tree.setPermissive(step.device) }
-      }
-      guard let held else { return .blocked(.assignedElsewhere, "") }
+    } catch {
+      return .failed(error)
+    }
+    holding.insert(step.device)
+    do throws(HostError) {
+      // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
+      if held.isAssignedHere { _ = try host.tree.reset(step.device) }
+      try grant(held.grants)
+      if step.after?.permissive == true { try host.tree.setPermissive(step.device) }
       return .held(held)
     } catch {
-      if let held { release([held]) }
+      release([held])
       return .failed(error)
+    }
+  }
+
+  /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.
+  private func take(_ step: PlannedStep) throws(HostError) -> ClaimResult {
+    let facts = try host.tree.facts(of: step.device)
+    guard facts != nil else { return .blocked(.deviceMissing, "sysfs has no device at \(step.device)") }
+    let grants = try host.tree.grants(for: step.device)
+    switch try assign(step.device, relaxed: step.after?.rdmPolicy == .relaxed) {
+    case .assigned: return .held(Held(step: step, isAssignedHere: true, grants: grants))
+    case .already:
+      switch try priorExport(of: step.device) {
+      case .none: return .held(Held(step: step, isAssignedHere: false, grants: grants))
+      case .at(let address):
+        return .held(Held(step: step, isAssignedHere: false, grants: grants, exportedAt: address))
+      case .unknown:
+        return .blocked(
+          .overwritten,
+          "it was claimed for the domain and its entry is gone; nothing tells whether the guest still has it. "
+            + "Restarting the domain settles it")
+      }
+    case .refused(let reason, let evidence): return .blocked(reason, evidence)
     }
   }
 
@@ -83,7 +89,7 @@ extension DomainWorker {
     if route.hasFrontEndDriver, finished.contains(device) { return .none }
     // pciback releases everything with the bus.
     if view.backEnd.condition == .absent || view.backEnd.condition == .vanishing { return .none }
-    let records = try asHostError { () throws(RecordError) in try host.ownership.records() }
+    let records = try host.ownership.records()
     let seen = records.filter { $0.uuid == key.uuid }.flatMap(\.exports)
     let export = seen.last { $0.device == device && $0.domain == busID }
     guard view.claims[device] == key.id else {
@@ -98,7 +104,7 @@ extension DomainWorker {
     // A removal strikes the record out once the guest has let go, and only then takes the entry away.
     if try detachedByBerth().contains(device) { return .none }
     let log = host.tree.listenForExports(sinceBoot: true)
-    guard let exports = try asHostError({ () throws(DeviceTreeError) in try log?.exports() }) else { return .unknown }
+    guard let exports = try log?.exports() else { return .unknown }
     return exports.contains { $0.device == device && $0.domain == busID } ? .unknown : .none
   }
 
@@ -108,11 +114,11 @@ extension DomainWorker {
   }
 
   private func assign(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
-    do throws(HypervisorError) {
+    do throws(HostError) {
       try assignProven(device, relaxed: relaxed)
       return .assigned
     } catch {
-      switch error.code {
+      switch error.hypervisorCode {
       case .busy:
         switch try holder(of: device) {
         case .here: return .already
@@ -121,20 +127,20 @@ extension DomainWorker {
         }
       case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
       case .notOwner: return .refused(.deviceMissing, "Xen does not know the device")
-      default: throw .hypervisor(error)
+      default: throw error
       }
     }
   }
 
   /// Assigns a device, and asks Xen whether it is free still: without its owner's IOMMU context it does not work.
-  private func assignProven(_ device: PCIAddress, relaxed: Bool) throws(HypervisorError) {
+  private func assignProven(_ device: PCIAddress, relaxed: Bool) throws(HostError) {
     try host.hypervisor.assign(device, to: key.id, relaxed: relaxed)
     let isFree: Bool
     // Where Xen cannot be asked its first word counts: what it has assigned must be given back if the rest fails, too.
-    do throws(HypervisorError) { isFree = try host.hypervisor.probe(device, for: nil) == .free } catch {
+    do throws(HostError) { isFree = try host.hypervisor.probe(device, for: nil) == .free } catch {
       isFree = false
     }
-    if isFree { throw HypervisorError(.other, operation: "assign") }
+    if isFree { throw .hypervisor(HypervisorError(.unproven, operation: "xc_assign_device")) }
   }
 
   /// Who has a device that Xen says some guest has.
@@ -148,12 +154,12 @@ extension DomainWorker {
   ///
   /// The guest has not been offered it: the entry and the claim come in one commit, and neither is there.
   private func takeOver(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
-    do throws(HypervisorError) {
+    do throws(HostError) {
       try host.hypervisor.deassign(device, from: key.id)
       try assignProven(device, relaxed: relaxed)
       return .assigned
     } catch {
-      guard error.code == .notOwner || error.code == .busy else { throw .hypervisor(error) }
+      guard error.hypervisorCode == .notOwner || error.hypervisorCode == .busy else { throw error }
       return .refused(.assignedElsewhere, "Xen says that another guest has it")
     }
   }
@@ -174,35 +180,26 @@ extension DomainWorker {
       return intents.contains { !$0.isLive } ? .deadRun : .elsewhere
     }
     let deadline = ContinuousClock.now + options.waitTimeout
-    var failure: HostError?
-    let outcome = try asHostError { () throws(StoreError) in
-      try store.wait(watching: [.backEnd(busID)], until: deadline) { () throws(StoreError) -> Bool? in
-        do throws(HostError) { return try isListedOrClaimed() ? true : nil } catch {
-          failure = error
-          return false
-        }
-      }
+    let outcome = try store.wait(watching: [.backEnd(busID)], until: deadline) { () throws(HostError) -> Void? in
+      try isListedOrClaimed() ? () : nil
     }
-    if let failure { throw failure }
-    if case .satisfied(true) = outcome { return .here }
+    if case .satisfied = outcome { return .here }
     return .elsewhere
   }
 
   /// Grants ranges and interrupt. Repeating is harmless.
   func grant(_ grants: DeviceGrants) throws(HostError) {
     for domain in grantees {
-      try asHostError { () throws(HypervisorError) in
-        for resource in grants.resources {
-          switch resource.space {
-          case .ports: try host.hypervisor.setPorts(resource.range, of: domain, allowed: true)
-          case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: true)
-          }
+      for resource in grants.resources {
+        switch resource.space {
+        case .ports: try host.hypervisor.setPorts(resource.range, of: domain, allowed: true)
+        case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: true)
         }
-        if let interrupt = grants.interrupt {
-          // Mapped first: the permission is given by dom0's number, which must exist.
-          try host.hypervisor.mapInterrupt(interrupt, in: domain)
-          try host.hypervisor.setInterrupt(interrupt, of: domain, allowed: true)
-        }
+      }
+      if let interrupt = grants.interrupt {
+        // Mapped first: the permission is given by dom0's number, which must exist.
+        try host.hypervisor.mapInterrupt(interrupt, in: domain)
+        try host.hypervisor.setInterrupt(interrupt, of: domain, allowed: true)
       }
     }
   }
@@ -229,7 +226,7 @@ extension DomainWorker {
       do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch { keep(held, error) }
     }
     do throws(HostError) { try grantAgain(leaving, sharers) } catch {
-      outcome.failure = outcome.failure ?? "granting again what others share: \(error.summary)"
+      outcome.failure = outcome.failure ?? "granting again what others share: \(error)"
     }
   }
 
@@ -245,24 +242,24 @@ extension DomainWorker {
   ) throws(HostError) {
     let others = try users(of: grants, among: sharers)
     var failure: HostError?
-    func attempt(_ body: () throws(HypervisorError) -> Void) {
-      do throws(HypervisorError) { try body() } catch {
+    func attempt(_ body: () throws(HostError) -> Void) {
+      do throws(HostError) { try body() } catch {
         // A guest, or a stub domain, that has gone has nothing left that could be taken from it.
-        if error.code != .noDomain { failure = failure ?? .hypervisor(error) }
+        if error.hypervisorCode != .noDomain { failure = failure ?? error }
       }
     }
     for domain in grantees.reversed() { revokeAccess(grants, of: domain, besides: others, attempt) }
     if let failure { throw failure }
-    do throws(DeviceTreeError) {
+    do throws(HostError) {
       // Best effort, as at the attach; pciback has reset the device when it released it.
       _ = try host.tree.reset(device)
     } catch {
-      failure = failure ?? .tree(error)
+      failure = failure ?? error
     }
-    attempt { () throws(HypervisorError) in
-      do throws(HypervisorError) { try host.hypervisor.deassign(device, from: key.id) } catch {
+    attempt { () throws(HostError) in
+      do throws(HostError) { try host.hypervisor.deassign(device, from: key.id) } catch {
         // ENODEV: the domain does not own it, which is what was wanted.
-        guard error.code == .notOwner else { throw error }
+        guard error.hypervisorCode == .notOwner else { throw error }
       }
     }
     if let failure { throw failure }
@@ -270,21 +267,21 @@ extension DomainWorker {
 
   private func revokeAccess(
     _ grants: DeviceGrants, of domain: DomainID, besides others: [DeviceGrants],
-    _ attempt: (() throws(HypervisorError) -> Void) -> Void
+    _ attempt: (() throws(HostError) -> Void) -> Void
   ) {
     if let interrupt = grants.interrupt, !others.contains(where: { $0.interrupt == interrupt }) {
-      attempt { () throws(HypervisorError) in
-        do throws(HypervisorError) { try host.hypervisor.unmapInterrupt(interrupt, in: domain) } catch {
+      attempt { () throws(HostError) in
+        do throws(HostError) { try host.hypervisor.unmapInterrupt(interrupt, in: domain) } catch {
           // Not mapped counts as done: a device that shared the line may have taken it along.
-          guard error.code == .invalid else { throw error }
+          guard error.hypervisorCode == .invalid else { throw error }
         }
       }
-      attempt { () throws(HypervisorError) in
+      attempt { () throws(HostError) in
         try host.hypervisor.setInterrupt(interrupt, of: domain, allowed: false)
       }
     }
     for resource in grants.resources where !others.contains(where: { $0.shares(resource) }) {
-      attempt { () throws(HypervisorError) in
+      attempt { () throws(HostError) in
         switch resource.space {
         case .ports: try host.hypervisor.setPorts(resource.range, of: domain, allowed: false)
         case .memory: try host.hypervisor.setFrames(resource.frames, of: domain, allowed: false)

@@ -6,7 +6,7 @@ struct HeldIntent {
 
   /// The outcome is proven: the record goes.
   func finish() throws(Stop) {
-    do throws(RecordError) { try open.close() } catch { throw .failed(.record(error)) }
+    do throws(HostError) { try open.close() } catch { throw .failed(error) }
   }
 
   /// The outcome is not known: the record stays for the next run, and reads as a dead run's once this one ends.
@@ -18,8 +18,8 @@ extension DomainWorker {
     let identifier = "\(key.id)-\(operation.rawValue)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
     let intent = Intent(identifier: identifier, domain: key, operation: operation, devices: devices, isLive: true)
     ownIntents.insert(identifier)
-    do throws(RecordError) { return HeldIntent(open: try host.intents.open(intent)) } catch {
-      throw .failed(.record(error))
+    do throws(HostError) { return HeldIntent(open: try host.intents.open(intent)) } catch {
+      throw .failed(error)
     }
   }
 
@@ -44,9 +44,7 @@ extension DomainWorker {
         return (listed, stale.sorted().map { .remove(.claim($0)) })
       }
       guard let listed, case .present(let saved) = try savedConfiguration(userdata) else { return listed ?? [] }
-      let kept = try asHostError { () throws(SavedConfigurationError) in
-        try saved.removing(devices.subtracting(listed))
-      }
+      let kept = try removing(devices.subtracting(listed), from: saved)
       try save(kept, over: saved, userdata)
       return listed
     }
@@ -71,30 +69,12 @@ extension DomainWorker {
     if route.deviceModel == .traditional { try note(nil, of: devices.sorted()) }
   }
 
-  func describe(_ stop: Stop) -> String {
+  /// Returns what an outcome says of work that ended early.
+  func describe(_ stop: Stop) -> OutcomeDetail {
     switch stop {
     case .gone where route.stubDomain != nil: "the domain or its stub domain has gone, or is going"
     case .gone: "the domain has gone, or is going"
-    case .failed(let error): describe(error)
-    }
-  }
-
-  func describe(_ error: HostError) -> String { error.summary }
-}
-
-extension HostError {
-  /// One line: what was tried, where, and the system's word for what went wrong.
-  package var summary: String {
-    switch self {
-    case .store(let error):
-      "xenstore \(error.operation)\(error.path.map { " \($0)" } ?? ""): \(error.code.rawValue) (errno \(error.errno))"
-    case .hypervisor(let error): "\(error.operation): \(error.code.rawValue) (errno \(error.errno))"
-    case .tree(let error): "\(error.operation) \(error.path): \(error.code.rawValue) (errno \(error.errno))"
-    case .userdata(let error):
-      "\(error.operation) \(error.path): \(error.code.rawValue)"
-        + (error.holder.map { ", held by \($0)" } ?? " (errno \(error.errno))")
-    case .deviceModel(let error): "\(error.operation): \(error.text)"
-    case .record(let error): "\(error.operation) \(error.path): \(error.code.rawValue) (errno \(error.errno))"
+    case .failed(let error): OutcomeDetail(error)
     }
   }
 }

@@ -50,7 +50,7 @@ extension DomainWorker {
   }
 
   private func leave(
-    _ steps: [PlannedStep], _ contested: Set<PCIAddress>, _ detail: String, _ result: StepResult = .pending
+    _ steps: [PlannedStep], _ contested: Set<PCIAddress>, _ detail: OutcomeDetail, _ result: StepResult = .pending
   ) -> [PlannedStep] {
     conclude(steps.filter { contested.contains($0.device) }, result, detail)
     return steps.filter { !contested.contains($0.device) }

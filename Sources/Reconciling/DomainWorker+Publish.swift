@@ -42,9 +42,7 @@ extension DomainWorker {
         }
         // The file first: libxl's rule is that what the store lists is saved, and a saved device that the store
         // does not list is legal. A crash between the two leaves the legal state.
-        let new = try asHostError { () throws(SavedConfigurationError) in
-          try old.adding(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
-        }
+        let new = try adding(wanted.map { SavedDevice(address: $0.device, options: $0.options) }, to: old)
         try save(new, over: old, userdata)
         let decision = try transact(claimsOn: devices) { view in
           let decision = view.backEnd.attachDecision(
@@ -134,6 +132,6 @@ extension DomainWorker {
   }
 
   func pcibackDevices() throws(Stop) -> Set<PCIAddress> {
-    do throws(DeviceTreeError) { return try host.tree.pcibackDevices() } catch { throw .failed(.tree(error)) }
+    do throws(HostError) { return try host.tree.pcibackDevices() } catch { throw .failed(error) }
   }
 }

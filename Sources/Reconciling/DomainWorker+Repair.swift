@@ -20,12 +20,11 @@ extension DomainWorker {
         let entry = view.backEnd.entry(for: step.device)
         switch step.reason {
         case .storeOnly where entry != nil:
-          mended = try asHostError { () throws(SavedConfigurationError) in
-            try mended.adding([SavedDevice(address: step.device, options: entry?.options ?? DeviceOptions())])
-          }
+          let device = SavedDevice(address: step.device, options: entry?.options ?? DeviceOptions())
+          mended = try adding([device], to: mended)
           results.append(.done)
         case .configOnly where entry == nil && view.claims[step.device] != key.id:
-          mended = try asHostError { () throws(SavedConfigurationError) in try mended.removing([step.device]) }
+          mended = try removing([step.device], from: mended)
           results.append(.done)
         case .busUnsettled: results.append(.done)
         case .claimMissing, .claimForeign: results.append(step.mendsClaim(of: key.id, in: view) ? .done : .unchanged)
@@ -71,7 +70,7 @@ extension DomainWorker {
     do throws(HostError) {
       for intent in try intents() where intent.domain == key && !intent.isLive {
         guard try areSettled(intent.devices) else { continue }
-        try asHostError { () throws(RecordError) in try host.intents.discard(identifier: intent.identifier) }
+        try host.intents.discard(identifier: intent.identifier)
       }
     } catch {
       throw .failed(error)
@@ -79,7 +78,7 @@ extension DomainWorker {
   }
 
   func intents() throws(HostError) -> [Intent] {
-    try asHostError { () throws(RecordError) in try host.intents.intents() }
+    try host.intents.intents()
   }
 
   /// Whether nothing of these devices is left that only an intent tells of: this run has proven what became of them, or
@@ -95,7 +94,7 @@ extension DomainWorker {
         if entry.isMarked { return false }
         continue
       }
-      let probe = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(device, for: nil) }
+      let probe = try host.hypervisor.probe(device, for: nil)
       guard probe == .free else { return false }
     }
     return true

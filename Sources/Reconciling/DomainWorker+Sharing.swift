@@ -15,7 +15,7 @@ extension DomainWorker {
   /// device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
   func sharers(with leaving: [PCIAddress: DeviceGrants]) throws(HostError) -> Sharers {
     var sharers = Sharers()
-    for device in try asHostError({ () throws(DeviceTreeError) in try host.tree.pcibackDevices() })
+    for device in try host.tree.pcibackDevices()
     where leaving[device] == nil {
       let own = try grants(of: device)
       if leaving.values.contains(where: own.sharesAnything) { sharers.grants[device] = own }
@@ -53,8 +53,8 @@ extension DomainWorker {
 
   /// What a device could use; nothing where it has gone from the host.
   func grants(of device: PCIAddress) throws(HostError) -> DeviceGrants {
-    do throws(DeviceTreeError) { return try host.tree.grants(for: device) } catch {
-      guard error.code == .missing else { throw .tree(error) }
+    do throws(HostError) { return try host.tree.grants(for: device) } catch {
+      guard error.treeCode == .missing else { throw error }
       return DeviceGrants(resources: [], interrupt: nil)
     }
   }

@@ -33,7 +33,7 @@ extension DomainWorker {
         shown.places[device] = Self.place(of: EmulationRecord(device, in: busID, .shown, at: text))
       case .said: shown.refused[device] = "qemu-traditional refused \(device)\(place)"
       case .silent(let text):
-        shown.open = text
+        shown.open = "\(text)"
         return shown
       }
     }
@@ -139,7 +139,7 @@ extension DomainWorker {
   /// Writes a command where none is under way; false where one is.
   private func give(_ command: String, _ parameter: String) throws(Stop) -> Bool {
     let nodes = nodes
-    return try change { (access) throws(StoreError) in
+    return try change { (access) throws(HostError) in
       guard try access.read(nodes.child("state")) == Word.running.rawValue else { return .abort(false) }
       try access.write(nodes.child("parameter"), parameter)
       try access.write(nodes.child("command"), command)
@@ -177,7 +177,7 @@ extension DomainWorker {
 
   private func acknowledge(_ word: Word) throws(Stop) {
     let (state, text) = (nodes.child("state"), Word.running.rawValue)
-    _ = try change { (access) throws(StoreError) in
+    _ = try change { (access) throws(HostError) in
       guard try access.read(state) == word.rawValue else { return .abort(false) }
       try access.write(state, text)
       return .commit(true)
@@ -185,9 +185,9 @@ extension DomainWorker {
   }
 
   private func change(
-    _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Bool>
+    _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Bool>
   ) throws(Stop) -> Bool {
-    do throws(StoreError) { return try store.transaction(.unlocked, body) } catch { throw .failed(.store(error)) }
+    do throws(HostError) { return try store.transaction(.unlocked, body) } catch { throw .failed(error) }
   }
 
   /// What a node holds, bounded: a stub domain writes it.

@@ -180,7 +180,7 @@ extension DomainWorker {
 
   /// Whether every one of `devices` is in a Berth's journal for this domain.
   func isOurs(_ devices: Set<PCIAddress>) -> Bool {
-    do throws(RecordError) {
+    do throws(HostError) {
       let intended = try host.intents.intents().filter { $0.domain == key }.flatMap(\.devices)
       return devices.subtracting(finished).isSubset(of: intended)
     } catch {
@@ -190,7 +190,7 @@ extension DomainWorker {
   }
 
   func read(_ path: StorePath) throws(Stop) -> String? {
-    do throws(StoreError) { return try store.read(path) } catch { throw .failed(.store(error)) }
+    do throws(HostError) { return try store.read(path) } catch { throw .failed(error) }
   }
 
   /// Waits on the bus's state nodes with a condition that may find the domain gone.
@@ -200,8 +200,8 @@ extension DomainWorker {
   ) throws(Stop) -> WaitOutcome<Result> {
     var stop: Stop?
     let outcome: WaitOutcome<Result?>
-    do throws(StoreError) {
-      outcome = try store.wait(watching: paths ?? busNodes, until: deadline) { () throws(StoreError) -> Result?? in
+    do throws(HostError) {
+      outcome = try store.wait(watching: paths ?? busNodes, until: deadline) { () throws(HostError) -> Result?? in
         do throws(Stop) {
           guard let result = try condition() else { return nil }
           return .some(result)
@@ -211,7 +211,7 @@ extension DomainWorker {
         }
       }
     } catch {
-      throw .failed(.store(error))
+      throw .failed(error)
     }
     if let stop { throw stop }
     switch outcome {

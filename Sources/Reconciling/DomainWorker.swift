@@ -92,12 +92,12 @@ final class DomainWorker {
 
   /// Whether the hypervisor still has this very domain, neither shut down nor dying.
   private func isRunnable() throws(HostError) -> Bool {
-    let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(key.id) }
+    let domain = try host.hypervisor.domain(key.id)
     guard let domain, domain.uuid == key.uuid else { return false }
     if mode == .cold, !domain.isPaused || domain.cpuTime > 0 { mode = .hot }
     var driver = domain
     if let stub = route.stubDomain {
-      let found = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(stub.id) }
+      let found = try host.hypervisor.domain(stub.id)
       guard let found, found.uuid == stub.uuid, !found.isShutDown, !found.isDying else { return false }
       driver = found
     }
@@ -117,7 +117,7 @@ final class DomainWorker {
   /// wakes, whatever the state is by then.
   func hasSleptThroughRound() throws(HostError) -> Bool {
     guard let sleepAtRound else { return false }
-    let domain = try asHostError { () throws(HypervisorError) in try host.hypervisor.domain(busID) }
+    let domain = try host.hypervisor.domain(busID)
     return domain?.uuid == busKey.uuid && domain?.isPaused == true && domain?.cpuTime == sleepAtRound
   }
 
@@ -128,17 +128,15 @@ final class DomainWorker {
   func transact<Decision>(
     claimsOn devices: [PCIAddress] = [], _ decide: (DomainView) -> (decision: Decision, edits: [StoreEdit])
   ) throws(HostError) -> Decision? {
-    let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: busID) }
-    return try asHostError { () throws(StoreError) in
-      try store.transaction(isLocked ? .underLock : .unlocked) { (access) throws(StoreError) in
-        let view = try DomainView(of: key, route, claimsOn: devices, kernelObject: object, in: access)
-        guard view.isAlive else { return .abort(nil) }
-        let (decision, edits) = decide(view)
-        guard !edits.isEmpty else { return .abort(decision) }
-        for edit in edits { try edit.apply(to: access) }
-        try view.prove(edits, in: access)
-        return .commit(decision)
-      }
+    let object = try host.tree.hasBackEndObject(for: busID)
+    return try store.transaction(isLocked ? .underLock : .unlocked) { (access) throws(HostError) in
+      let view = try DomainView(of: key, route, claimsOn: devices, kernelObject: object, in: access)
+      guard view.isAlive else { return .abort(nil) }
+      let (decision, edits) = decide(view)
+      guard !edits.isEmpty else { return .abort(decision) }
+      for edit in edits { try edit.apply(to: access) }
+      try view.prove(edits, in: access)
+      return .commit(decision)
     }
   }
 
@@ -160,7 +158,7 @@ final class DomainWorker {
   func savedConfiguration(
     _ userdata: borrowing any LockedUserdata & ~Copyable
   ) throws(HostError) -> SavedState {
-    guard let bytes = try asHostError({ () throws(UserdataError) in try userdata.savedConfiguration() }) else {
+    guard let bytes = try userdata.savedConfiguration() else {
       return .absent
     }
     do throws(SavedConfigurationError) {
@@ -175,7 +173,21 @@ final class DomainWorker {
     _ new: SavedConfiguration, over old: SavedConfiguration, _ userdata: borrowing any LockedUserdata & ~Copyable
   ) throws(HostError) {
     guard new.bytes != old.bytes else { return }
-    try asHostError { () throws(UserdataError) in try userdata.replaceSavedConfiguration(new.bytes) }
+    try userdata.replaceSavedConfiguration(new.bytes)
+  }
+
+  /// Adds devices to a saved configuration. Throws a failure of libxl's file if its content cannot be edited.
+  func adding(_ devices: [SavedDevice], to saved: SavedConfiguration) throws(HostError) -> SavedConfiguration {
+    do throws(SavedConfigurationError) { return try saved.adding(devices) } catch { throw unusable(error) }
+  }
+
+  /// Removes devices from a saved configuration. Throws a failure of libxl's file if its content cannot be edited.
+  func removing(_ devices: Set<PCIAddress>, from saved: SavedConfiguration) throws(HostError) -> SavedConfiguration {
+    do throws(SavedConfigurationError) { return try saved.removing(devices) } catch { throw unusable(error) }
+  }
+
+  private func unusable(_ error: SavedConfigurationError) -> HostError {
+    .userdata(UserdataError(.malformed, operation: "change", place: "libxl-json", detail: error.description))
   }
 
   // MARK: Records
@@ -183,7 +195,7 @@ final class DomainWorker {
   /// Changes Berth's record of this domain; a failure is the domain's.
   func record(_ change: (inout Set<PCIAddress>) -> Void) throws(Stop) {
     let (uuid, name) = (key.uuid, name)
-    do throws(RecordError) {
+    do throws(HostError) {
       try host.ownership.update(uuid) { record in
         var devices = Set(record?.devices ?? [])
         change(&devices)
@@ -197,7 +209,7 @@ final class DomainWorker {
         record = changed
       }
     } catch {
-      throw .failed(.record(error))
+      throw .failed(error)
     }
   }
 
@@ -209,7 +221,7 @@ final class DomainWorker {
         entry.virtualAddress.map { ExportRecord(device: device, domain: domain, slot: $0.device) }
       }
     }
-    do throws(RecordError) {
+    do throws(HostError) {
       try host.ownership.update(uuid) { record in
         let devices = Set(exports.map(\.device))
         record?.exports.removeAll { devices.contains($0.device) || $0.domain != domain }
@@ -217,23 +229,23 @@ final class DomainWorker {
         record?.exports.sort { $0.device < $1.device }
       }
     } catch {
-      throw .failed(.record(error))
+      throw .failed(error)
     }
   }
 
   /// Strikes out that the guest has these devices, before their entries go: whoever finds the entries gone and no
   /// record of an export knows that the guest has let go.
   func forgetExports(_ devices: Set<PCIAddress>) throws(Stop) {
-    do throws(RecordError) {
+    do throws(HostError) {
       try host.ownership.update(key.uuid) { $0?.exports.removeAll { devices.contains($0.device) } }
     } catch {
-      throw .failed(.record(error))
+      throw .failed(error)
     }
   }
 
   /// Notes an outcome for each of `devices`.
   func conclude(
-    _ steps: [PlannedStep], _ result: StepResult, _ detail: String? = nil, evidence: [String] = [],
+    _ steps: [PlannedStep], _ result: StepResult, _ detail: OutcomeDetail? = nil, evidence: [String] = [],
     isUndone: Bool = false
   ) {
     for step in steps {

@@ -7,29 +7,18 @@ package struct Examiner: Sendable {
   package init(host: Host) { self.host = host }
 
   package func examine() -> Examination {
-    let hypervisor = attempt { () throws(HostError) in
-      try asHostError { () throws(HypervisorError) in try host.hypervisor.hostFacts() }
-    }
+    let hypervisor = attempt { () throws(HostError) in try host.hypervisor.hostFacts() }
     let pciback = attempt { () throws(HostError) in
-      try asHostError { () throws(DeviceTreeError) in
-        Examination.PCIBack(isLoaded: try host.tree.hasPCIBack(), deviceCount: try host.tree.pcibackDevices().count)
-      }
+      Examination.PCIBack(isLoaded: try host.tree.hasPCIBack(), deviceCount: try host.tree.pcibackDevices().count)
     }
-    let records = attempt { () throws(HostError) in
-      try asHostError { () throws(RecordError) in try host.ownership.records() }
-    }
-    let intents = attempt { () throws(HostError) in
-      try asHostError { () throws(RecordError) in try host.intents.intents() }
-    }
-    let store = attempt { () throws(HostError) in
-      try asHostError { () throws(StoreError) in try errorNodes(through: host.stores.connect()) }
-    }
+    let records = attempt { () throws(HostError) in try host.ownership.records() }
+    let intents = attempt { () throws(HostError) in try host.intents.intents() }
+    let store = attempt { () throws(HostError) in try errorNodes(through: host.stores.connect()) }
     var examination = Examination(
       hostName: host.name, takenAt: host.wallClock(),
       hypervisor: hypervisor.map { Examination.Hypervisor(version: $0.version, hasIOMMU: $0.hasIOMMU) },
       store: store, pciback: pciback, records: records.map(\.count), intents: intents,
-      locks: attempt { () throws(HostError) in try asHostError { () throws(UserdataError) in try host.userdata.locks() }
-      }, observation: nil)
+      locks: attempt { () throws(HostError) in try host.userdata.locks() }, observation: nil)
     if case .success = hypervisor, case .success = store, case .success = pciback {
       // What is damaged of Berth's own is told already, and keeps the rest from being seen otherwise.
       var readable = host
@@ -42,9 +31,9 @@ package struct Examiner: Sendable {
   }
 
   /// What pciback, and each guest's pcifront, last complained of. The guest writes its own: of it a line is kept.
-  private func errorNodes(through store: any StorePort) throws(StoreError) -> [Examination.ErrorNode] {
+  private func errorNodes(through store: any StorePort) throws(HostError) -> [Examination.ErrorNode] {
     var nodes: [Examination.ErrorNode] = []
-    func note(_ path: StorePath, _ domain: DomainID, isFrontEnd: Bool) throws(StoreError) {
+    func note(_ path: StorePath, _ domain: DomainID, isFrontEnd: Bool) throws(HostError) {
       guard let text = try store.read(path), !text.isEmpty else { return }
       nodes.append(
         Examination.ErrorNode(domain: domain, isFrontEnd: isFrontEnd, text: String(text.prefix(160))))
@@ -58,7 +47,7 @@ package struct Examiner: Sendable {
     return nodes
   }
 
-  private func numbers(below path: StorePath, in store: any StorePort) throws(StoreError) -> [DomainID] {
+  private func numbers(below path: StorePath, in store: any StorePort) throws(HostError) -> [DomainID] {
     (try store.list(path) ?? []).compactMap { decimal($0) }.map { DomainID(UInt32($0)) }.sorted()
   }
 }
@@ -70,20 +59,20 @@ private func attempt<Value>(_ body: () throws(HostError) -> Value) -> Result<Val
 /// In place of records that cannot be read, for a look that changes nothing.
 private struct NoRecords: OwnershipPort {
   func records() -> [OwnershipRecord] { [] }
-  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
-    throw RecordError(.other, operation: "update", path: "a record that could not be read")
+  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
+    throw .record(RecordError(.other, operation: "update", place: "a record that could not be read"))
   }
   func sweep() {}
 }
 
 /// In place of intents that cannot be read, for a look that changes nothing.
 private struct NoIntents: IntentPort {
-  func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
-    throw RecordError(.other, operation: "open", path: "an intent")
+  func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
+    throw .record(RecordError(.other, operation: "open", place: "an intent"))
   }
   func intents() -> [Intent] { [] }
-  func discard(identifier: String) throws(RecordError) {
-    throw RecordError(.other, operation: "discard", path: "an intent")
+  func discard(identifier: String) throws(HostError) {
+    throw .record(RecordError(.other, operation: "discard", place: "an intent"))
   }
   func sweep() {}
 }

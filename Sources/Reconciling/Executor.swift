@@ -74,9 +74,9 @@ package struct Executor: Sendable {
 
   private func run(_ job: DomainJob, _ body: (DomainWorker) throws(Stop) -> Void) -> DomainOutcome {
     let store: any StorePort
-    do throws(StoreError) { store = try host.stores.connect() } catch {
+    do throws(HostError) { store = try host.stores.connect() } catch {
       return DomainOutcome(
-        name: job.name, id: job.key.id, uuid: job.key.uuid, failure: HostError.store(error).summary)
+        name: job.name, id: job.key.id, uuid: job.key.uuid, failure: OutcomeDetail(error))
     }
     let worker = DomainWorker(
       host: host, store: store, options: options, key: job.key, name: job.name, route: job.route,

@@ -5,17 +5,17 @@ struct HostRepairs {
   let host: Host
 
   /// Does what the plan says; one line for each thing mended, and one for each that could not be.
-  func apply(_ plan: Plan) -> (done: [String], failed: [String]) {
-    var (done, failed): ([String], [String]) = ([], [])
+  func apply(_ plan: Plan) -> (done: [String], failed: [OutcomeDetail]) {
+    var (done, failed): ([String], [OutcomeDetail]) = ([], [])
     for drift in plan.hostDrift where drift.isRepaired {
       do throws(HostError) {
         if let line = try mend(drift) { done.append(line) }
       } catch {
-        failed.append("\(drift.kind.rawValue): \(error.summary)")
+        failed.append("\(drift.kind.rawValue): \(error)")
       }
     }
     for change in plan.bookkeeping {
-      do throws(HostError) { try keep(change) } catch { failed.append("records: \(error.summary)") }
+      do throws(HostError) { try keep(change) } catch { failed.append("records: \(error)") }
     }
     return (done, failed)
   }
@@ -23,47 +23,35 @@ struct HostRepairs {
   /// Removes a back end or a claim, if its domain is still gone in the transaction that removes it.
   private func mend(_ drift: HostDrift) throws(HostError) -> String? {
     guard let domain = drift.domain else { return nil }
-    let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
-    let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
+    let object = try host.tree.hasBackEndObject(for: domain)
+    let store = try host.stores.connect()
     // The home of a domain that was destroyed without its toolstack stays. Reading it here makes the commit fail where a
     // domain of the same number is made after the hypervisor was asked.
-    var failure: HypervisorError?
-    let line = try asHostError { () throws(StoreError) in
-      try store.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<String?> in
-        _ = try access.read(StorePath.home(domain).child("vm"))
-        do throws(HypervisorError) {
-          guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
-        } catch {
-          failure = error
-          return .abort(nil)
-        }
-        switch (drift.kind, drift.device) {
-        case (.leakedBackEnd, _):
-          guard !object else { return .abort(nil) }
-          try access.remove(.backEndHome(domain))
-          return .commit("removed the back end of domain \(domain), which is gone")
-        case (.staleClaim, let device?):
-          guard try access.read(.claim(device)) == domain.description else { return .abort(nil) }
-          try access.remove(.claim(device))
-          return .commit("removed the claim on \(device) by domain \(domain), which is gone")
-        case (.staleClaim, nil): return .abort(nil)
-        }
+    return try store.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<String?> in
+      _ = try access.read(StorePath.home(domain).child("vm"))
+      guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
+      switch (drift.kind, drift.device) {
+      case (.leakedBackEnd, _):
+        guard !object else { return .abort(nil) }
+        try access.remove(.backEndHome(domain))
+        return .commit("removed the back end of domain \(domain), which is gone")
+      case (.staleClaim, let device?):
+        guard try access.read(.claim(device)) == domain.description else { return .abort(nil) }
+        try access.remove(.claim(device))
+        return .commit("removed the claim on \(device) by domain \(domain), which is gone")
+      case (.staleClaim, nil): return .abort(nil)
       }
     }
-    if let failure { throw .hypervisor(failure) }
-    return line
   }
 
   private func keep(_ change: RecordChange) throws(HostError) {
     if case .forget(let uuid, let device) = change { return try forget(device, of: uuid) }
-    try asHostError { () throws(RecordError) in
-      switch change {
-      case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
-      case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
-      case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
-      case .forget: break
-      case .discard(let identifier): try host.intents.discard(identifier: identifier)
-      }
+    switch change {
+    case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
+    case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
+    case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
+    case .forget: break
+    case .discard(let identifier): try host.intents.discard(identifier: identifier)
     }
   }
 
@@ -76,47 +64,41 @@ struct HostRepairs {
     var name: String?
     var exports: [ExportRecord] = []
     var emulations: [EmulationRecord] = []
-    try asHostError { () throws(RecordError) in
-      try host.ownership.update(uuid) { record in
-        name = record?.name
-        exports = record?.exports.filter { $0.device == device } ?? []
-        emulations = record?.emulations.filter { $0.device == device } ?? []
-        record?.devices.removeAll { $0 == device }
-        // Its place in the guest is another device's by now, or will be.
-        record?.exports.removeAll { $0.device == device }
-        record?.emulations.removeAll { $0.device == device }
-        if record?.devices.isEmpty == true, record?.emulations.isEmpty == true { record = nil }
-      }
+    try host.ownership.update(uuid) { record in
+      name = record?.name
+      exports = record?.exports.filter { $0.device == device } ?? []
+      emulations = record?.emulations.filter { $0.device == device } ?? []
+      record?.devices.removeAll { $0 == device }
+      // Its place in the guest is another device's by now, or will be.
+      record?.exports.removeAll { $0.device == device }
+      record?.emulations.removeAll { $0.device == device }
+      if record?.devices.isEmpty == true, record?.emulations.isEmpty == true { record = nil }
     }
     guard let name, try isInUse(device, by: uuid) else { return }
-    try asHostError { () throws(RecordError) in
-      try host.ownership.update(uuid) { record in
-        var mended = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
-        mended.devices = Set(mended.devices).union([device]).sorted()
-        if !mended.exports.contains(where: { $0.device == device }) { mended.exports += exports }
-        if !mended.emulations.contains(where: { $0.device == device }) { mended.emulations += emulations }
-        record = mended
-      }
+    try host.ownership.update(uuid) { record in
+      var mended = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
+      mended.devices = Set(mended.devices).union([device]).sorted()
+      if !mended.exports.contains(where: { $0.device == device }) { mended.exports += exports }
+      if !mended.emulations.contains(where: { $0.device == device }) { mended.emulations += emulations }
+      record = mended
     }
   }
 
   /// Whether a run means to give the device to the domain, or the domain's back end lists it.
   private func isInUse(_ device: PCIAddress, by uuid: DomainUUID) throws(HostError) -> Bool {
     // The intents first: one that has ended meanwhile left its entry.
-    let intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
+    let intents = try host.intents.intents()
     if intents.contains(where: { $0.domain.uuid == uuid && $0.devices.contains(device) }) { return true }
-    let domains = try asHostError { () throws(HypervisorError) in try host.hypervisor.domains() }
+    let domains = try host.hypervisor.domains()
     guard let domain = domains.first(where: { $0.uuid == uuid })?.id else { return false }
-    return try asHostError { () throws(StoreError) in
-      try host.stores.connect().transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Bool> in
-        // An HVM guest's devices may be on its stub domain's bus.
-        let stub = try access.read(.stubDomain(of: domain)).flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
-        for domain in [domain, stub].compactMap(\.self) where domain != .zero {
-          let bus = try BusReader(domain: domain).read { (path) throws(StoreError) in try access.read(path) }
-          if bus.entry(for: device) != nil { return .abort(true) }
-        }
-        return .abort(false)
+    return try host.stores.connect().transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<Bool> in
+      // An HVM guest's devices may be on its stub domain's bus.
+      let stub = try access.read(.stubDomain(of: domain)).flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
+      for domain in [domain, stub].compactMap(\.self) where domain != .zero {
+        let bus = try BusReader(domain: domain).read { (path) throws(HostError) in try access.read(path) }
+        if bus.entry(for: device) != nil { return .abort(true) }
       }
+      return .abort(false)
     }
   }
 }

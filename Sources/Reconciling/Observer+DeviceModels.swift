@@ -27,7 +27,7 @@ extension Observer {
     do throws(HostError) {
       return try host.deviceModels.withDeviceModel(of: domain, until: .now + deviceModelPatience) {
         (qemu) throws(HostError) in
-        try asHostError { () throws(DeviceModelError) in try qemu.devices() }
+        try qemu.devices()
       }
     } catch {
       if case .deviceModel = error { return nil }

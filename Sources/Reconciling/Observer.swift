@@ -18,20 +18,19 @@ package struct Observer: Sendable {
   /// middle of a change.
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
     // First: what a run does after this is seen by comparing the marks.
-    let runs = try asHostError { () throws(RecordError) in try host.runLocks.marks() }
-    let (version, hasIOMMU) = try asHostError { () throws(HypervisorError) in try host.hypervisor.hostFacts() }
-    let hasPCIBack = try asHostError { () throws(DeviceTreeError) in try host.tree.hasPCIBack() }
-    let pciback = try asHostError { () throws(DeviceTreeError) in try host.tree.pcibackDevices() }
-    let listed = try asHostError { () throws(HypervisorError) in try host.hypervisor.domains() }
+    let runs = try host.runLocks.marks()
+    let (version, hasIOMMU) = try host.hypervisor.hostFacts()
+    let hasPCIBack = try host.tree.hasPCIBack()
+    let pciback = try host.tree.pcibackDevices()
+    let listed = try host.hypervisor.domains()
     var observation = Observation(
       host: HostFacts(name: host.name, xenVersion: version, hasIOMMU: hasIOMMU, hasPCIBack: hasPCIBack),
       takenAt: host.wallClock())
     observation.runs = runs
-    observation.intents = try asHostError { () throws(RecordError) in try host.intents.intents() }
+    observation.intents = try host.intents.intents()
 
-    let store = try asHostError { () throws(StoreError) in try host.stores.connect() }
-    let claimed = try asHostError { () throws(StoreError) in try store.list(.claims) ?? [] }
-      .compactMap { PCIAddress(storeKey: $0) }
+    let store = try host.stores.connect()
+    let claimed = (try store.list(.claims) ?? []).compactMap { PCIAddress(storeKey: $0) }
     var addresses = pciback.union(claimed)
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
@@ -68,7 +67,7 @@ package struct Observer: Sendable {
     named.subtract(observation.devices.map(\.address))
     var devices: [ObservedDevice] = []
     for address in named.sorted() {
-      let facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: address) }
+      let facts = try host.tree.facts(of: address)
       devices.append(ObservedDevice(address: address, facts: facts))
     }
     try askForAssignments(&devices, hasIOMMU: observation.host.hasIOMMU == true)
@@ -108,7 +107,7 @@ package struct Observer: Sendable {
       return
     }
     let addresses = there.map { devices[$0].address }
-    let answers = try asHostError { () throws(HypervisorError) in try host.hypervisor.probe(addresses) }
+    let answers = try host.hypervisor.probe(addresses)
     for (index, answer) in zip(there, answers) {
       devices[index].assignment =
         switch answer {
@@ -137,9 +136,7 @@ package struct Observer: Sendable {
           observation.domains[index].hasIOMMU = true
           continue
         }
-        let probe = try asHostError { () throws(HypervisorError) in
-          try host.hypervisor.probe(missing.address, for: domain.id)
-        }
+        let probe = try host.hypervisor.probe(missing.address, for: domain.id)
         observation.domains[index].hasIOMMU = probe != .noIOMMU
       }
     }
@@ -149,17 +146,15 @@ package struct Observer: Sendable {
   private func leftoverBackEnds(
     besides living: Set<DomainID>, _ store: any StorePort
   ) throws(HostError) -> [BackEnd] {
-    let names = try asHostError { () throws(StoreError) in try store.list(.backEnds) ?? [] }
+    let names = try store.list(.backEnds) ?? []
     var leftovers: [BackEnd] = []
     for domain in names.compactMap({ decimal($0) }).map({ DomainID(UInt32($0)) }).sorted()
     where !living.contains(domain) {
-      let object = try asHostError { () throws(DeviceTreeError) in try host.tree.hasBackEndObject(for: domain) }
+      let object = try host.tree.hasBackEndObject(for: domain)
+      let listing = try store.list(.backEnd(domain)) ?? []
       leftovers.append(
-        try asHostError { () throws(StoreError) in
-          let listing = try store.list(.backEnd(domain)) ?? []
-          return try BusReader(domain: domain).read(listing: listing, kernelObject: object) {
-            (path) throws(StoreError) in try store.read(path)
-          }
+        try BusReader(domain: domain).read(listing: listing, kernelObject: object) { (path) throws(HostError) in
+          try store.read(path)
         })
     }
     return leftovers
@@ -177,7 +172,7 @@ package struct Observer: Sendable {
     let results = concurrently(chunks, workers: number) { chunk -> Result<[Value], HostError> in
       do throws(HostError) {
         let store =
-          chunk.lowerBound == 0 ? store : try asHostError { () throws(StoreError) in try host.stores.connect() }
+          chunk.lowerBound == 0 ? store : try host.stores.connect()
         var values: [Value] = []
         for index in chunk { values.append(try body(items[index], store)) }
         return .success(values)
@@ -215,16 +210,16 @@ private struct Look: Sendable {
     case .domain(let domain):
       .domain(try DomainObserver(host: host, store: store).observe(domain))
     case .device(let address): .device(try device(address, store))
-    case .records: .records(try asHostError { () throws(RecordError) in try host.ownership.records() })
+    case .records: .records(try host.ownership.records())
     }
   }
 
   private func device(_ address: PCIAddress, _ store: any StorePort) throws(HostError) -> ObservedDevice {
-    var facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: address) }
+    var facts = try host.tree.facts(of: address)
     facts?.isOnPCIBack = pciback.contains(address)
     var device = ObservedDevice(address: address, facts: facts)
     if claims.contains(address) {
-      device.claim = try asHostError { () throws(StoreError) in try store.read(.claim(address)) }
+      device.claim = try store.read(.claim(address))
         .flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
     }
     return device

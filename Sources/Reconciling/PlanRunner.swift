@@ -73,7 +73,7 @@ package struct PlanRunner: Sendable {
 
   /// Whether no other run was at work on the plan's domains since before the host was looked at.
   private func isStillTrue(_ shown: ShownPlan) throws(HostError) -> Bool {
-    let now = try asHostError { () throws(RecordError) in try host.runLocks.marks() }
+    let now = try host.runLocks.marks()
     return shown.domains.map(\.key.uuid).allSatisfy { domain in
       now[domain] == shown.runs[domain] && now[domain]?.isHeld != true
     }

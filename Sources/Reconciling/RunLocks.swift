@@ -34,11 +34,11 @@ final class RunLocks: Sendable {
     var refused: [DomainOutcome] = []
     for domain in domains.sorted(by: { $0.key.uuid < $1.key.uuid }) {
       let (uuid, name) = (domain.key.uuid, domain.name)
-      func refuse(_ failure: String, isBusy: Bool) {
+      func refuse(_ failure: OutcomeDetail, isBusy: Bool) {
         refused.append(
           DomainOutcome(name: name, id: domain.key.id, uuid: uuid, failure: failure, isLockBusy: isBusy))
       }
-      do throws(RecordError) {
+      do throws(HostError) {
         // At once, so that a person who has to wait is told for whom.
         var attempt = try host.runLocks.lock(uuid, until: .now, isInterrupted: host.isInterrupted)
         if case .busy(let holder) = attempt, .now < deadline {
@@ -52,7 +52,7 @@ final class RunLocks: Sendable {
           return Taking(locks: RunLocks([:]), locked: [], refused: [], wasInterrupted: true)
         }
       } catch {
-        refuse(HostError.record(error).summary, isBusy: false)
+        refuse(OutcomeDetail(error), isBusy: false)
       }
     }
     let locked = Set(held.keys)
@@ -66,7 +66,7 @@ final class RunLocks: Sendable {
 }
 
 extension RunHolder? {
-  fileprivate var busyText: String {
+  fileprivate var busyText: OutcomeDetail {
     guard let self else { return "another run of Berth is at work on the domain; the kernel does not show which" }
     return "another run of Berth is at work on the domain: \(self)"
   }

@@ -16,7 +16,9 @@ package struct ApplyDocument: VersionedDocument, Sendable {
   /// Changes that a fresh look asked for and no plan had shown; none of them was made.
   let notShown: [UnshownChangeDocument]
 
-  init(plan: Plan, outcome: ApplyOutcome, status: ExitStatus, warnings: [String], naming: DeviceNaming) {
+  init(
+    plan: Plan, outcome: ApplyOutcome, status: ExitStatus, place: HostPlace, warnings: [String], naming: DeviceNaming
+  ) {
     exitStatus = status.rawValue
     changed =
       outcome.domains.contains { domain in
@@ -25,9 +27,9 @@ package struct ApplyDocument: VersionedDocument, Sendable {
     wasInterrupted = outcome.wasInterrupted
     self.plan = WithHead(PlanDocument(plan, warnings: warnings, naming: naming))
     let ids = Dictionary(plan.steps.map { ($0.device, $0) }, uniquingKeysWith: { first, _ in first })
-    domains = outcome.domains.map { DomainOutcomeDocument($0, steps: ids, naming: naming) }
+    domains = outcome.domains.map { DomainOutcomeDocument($0, steps: ids, place, naming) }
     hostRepairs = outcome.hostRepairs
-    hostFailures = outcome.hostFailures
+    hostFailures = outcome.hostFailures.map(place.text)
     notShown = outcome.notShown.map { UnshownChangeDocument($0, naming: naming) }
   }
 }
@@ -57,12 +59,14 @@ struct DomainOutcomeDocument: Encodable, Sendable {
   let rounds: Int
   let longestLockMicroseconds: Int64
 
-  init(_ domain: DomainOutcome, steps planned: [PCIAddress: PlannedStep], naming: DeviceNaming) {
+  init(
+    _ domain: DomainOutcome, steps planned: [PCIAddress: PlannedStep], _ place: HostPlace, _ naming: DeviceNaming
+  ) {
     name = domain.name
     uuid = domain.uuid?.description
     domid = domain.id?.rawValue
-    steps = domain.steps.map { StepOutcomeDocument($0, planned: planned[$0.device], naming: naming) }
-    failure = domain.failure
+    steps = domain.steps.map { StepOutcomeDocument($0, planned: planned[$0.device], place, naming) }
+    failure = domain.failure.map(place.text)
     isLockBusy = domain.isLockBusy
     readopted = domain.readopted.map(\.description)
     rounds = domain.rounds
@@ -80,11 +84,11 @@ struct StepOutcomeDocument: Encodable, Sendable {
   let isRequired: Bool
   let virtualAddress: String?
 
-  init(_ step: StepOutcome, planned: PlannedStep?, naming: DeviceNaming) {
+  init(_ step: StepOutcome, planned: PlannedStep?, _ place: HostPlace, _ naming: DeviceNaming) {
     device = DeviceDocument(step.device, id: planned?.id, label: planned?.label, naming: naming)
     action = step.action.rawValue
     result = step.result.rawValue
-    detail = step.detail
+    detail = step.detail.map(place.text)
     evidence = step.evidence
     isUndone = step.isUndone
     isRequired = step.isRequired

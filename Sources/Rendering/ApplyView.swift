@@ -6,12 +6,15 @@ package struct ApplyView: View {
   package var outcome: ApplyOutcome
   package var status: ExitStatus
   package var warnings: [String]
+  private let place: HostPlace
   private let naming: DeviceNaming
 
+  /// `place` gives failures of ports their words.
   package init(
-    plan: Plan, outcome: ApplyOutcome, status: ExitStatus, warnings: [String] = [],
+    plan: Plan, outcome: ApplyOutcome, status: ExitStatus, place: HostPlace, warnings: [String] = [],
     naming: @escaping DeviceNaming = { _ in nil }
   ) {
+    self.place = place
     self.plan = plan
     self.outcome = outcome
     self.status = status
@@ -20,7 +23,7 @@ package struct ApplyView: View {
   }
 
   package var document: ApplyDocument {
-    ApplyDocument(plan: plan, outcome: outcome, status: status, warnings: warnings, naming: naming)
+    ApplyDocument(plan: plan, outcome: outcome, status: status, place: place, warnings: warnings, naming: naming)
   }
 
   /// The result alone: the plan was shown before it.
@@ -30,7 +33,7 @@ package struct ApplyView: View {
     if !outcome.hostRepairs.isEmpty || !outcome.hostFailures.isEmpty {
       columns.heading("Host")
       for repair in outcome.hostRepairs { columns.row(.differ, "done", "", repair) }
-      for failure in outcome.hostFailures { columns.row(.refuse, "failed", "", failure) }
+      for failure in outcome.hostFailures { columns.row(.refuse, "failed", "", place.text(of: failure)) }
     }
     if !outcome.notShown.isEmpty {
       columns.heading("Not shown before, so not done")
@@ -51,7 +54,7 @@ package struct ApplyView: View {
       var notes: [String] = []
       if style.isVerbose { notes += step.evidence.map { "proof: \($0)" } }
       columns.row(
-        Mark(step.result, of: step.action), step.device.description, name(of: step.device), Self.words(for: step),
+        Mark(step.result, of: step.action), step.device.description, name(of: step.device), words(for: step),
         notes: notes)
     }
     for device in domain.readopted {
@@ -59,7 +62,7 @@ package struct ApplyView: View {
         .differ, device.description, name(of: device), "entered again: another toolstack had overwritten its entry")
     }
     if let failure = domain.failure {
-      columns.row(.refuse, domain.isLockBusy ? "lock busy" : "failed", "", failure)
+      columns.row(.refuse, domain.isLockBusy ? "lock busy" : "failed", "", place.text(of: failure))
     }
     if style.isVerbose {
       columns.row(
@@ -72,11 +75,11 @@ package struct ApplyView: View {
     return Words.device(step?.id, label: step?.label, naming: naming)
   }
 
-  static func words(for step: StepOutcome) -> String {
+  func words(for step: StepOutcome) -> String {
     var text: String
     switch step.result {
     case .done:
-      text = doneWord(step.action)
+      text = Self.doneWord(step.action)
       if let address = step.virtualAddress { text += ", the guest sees \(address)" }
     case .unchanged: text = "unchanged"
     case .failed: text = "\(step.action.rawValue) failed"
@@ -85,7 +88,7 @@ package struct ApplyView: View {
     case .pending: text = "\(step.action.rawValue) pending"
     case .interrupted: text = "\(step.action.rawValue) not begun: interrupted"
     }
-    if let detail = step.detail { text += ": \(detail)" }
+    if let detail = step.detail { text += ": " + place.text(of: detail) }
     if step.isUndone { text += " (taken back)" }
     return text
   }

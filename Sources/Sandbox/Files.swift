@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// An open file, closed with its owner.
@@ -9,12 +10,7 @@ struct Descriptor: ~Copyable {
 
 /// Throws the system's last error, with what was tried.
 func systemError(_ what: String, _ error: Int32 = errno) -> SandboxError {
-  SandboxError(.system, "\(what): \(errorText(error))", errno: error)
-}
-
-/// The system's words for an error number.
-func errorText(_ error: Int32) -> String {
-  unsafe strerror(error).map { unsafe String(cString: $0) } ?? "error \(error)"
+  SandboxError(.system, "\(what): \(ErrorNumber.text(of: error))", errno: error)
 }
 
 /// The process's working directory; `/` where it cannot be told.

@@ -14,26 +14,26 @@ package final class SandboxHypervisor: HypervisorPort {
 
   package init(paths: SandboxPaths) { self.paths = paths }
 
-  package func domains() throws(HypervisorError) -> [HypervisorDomain] {
+  package func domains() throws(HostError) -> [HypervisorDomain] {
     try list("domains 1 65536", "xc_domain_getinfolist")
   }
 
-  package func domain(_ id: DomainID) throws(HypervisorError) -> HypervisorDomain? {
+  package func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain? {
     try list("domains \(id) 1", "xc_domain_getinfolist").first { $0.id == id }
   }
 
-  package func hostFacts() throws(HypervisorError) -> (version: String, hasIOMMU: Bool) {
+  package func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) {
     let words = try ask("facts", "xc_version").split(separator: " ")
-    guard words.count == 2 else { throw HypervisorError(.other, operation: "xc_version", errno: EPROTO) }
+    guard words.count == 2 else { throw .hypervisor(HypervisorError(errno: EPROTO, operation: "xc_version")) }
     return (String(words[0]), words[1] == "1")
   }
 
-  package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HypervisorError) -> AssignmentProbe {
+  package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
     try probe([device], for: domain?.rawValue ?? Self.anyDomain)[0]
   }
 
   /// Many at a time: what is one call into a hypervisor is a conversation of two processes here.
-  package func probe(_ devices: [PCIAddress]) throws(HypervisorError) -> [AssignmentProbe] {
+  package func probe(_ devices: [PCIAddress]) throws(HostError) -> [AssignmentProbe] {
     var answers: [AssignmentProbe] = []
     for start in stride(from: 0, to: devices.count, by: 256) {
       answers += try probe(devices[start..<min(start + 256, devices.count)], for: Self.anyDomain)
@@ -43,58 +43,59 @@ package final class SandboxHypervisor: HypervisorPort {
 
   private func probe(
     _ devices: some Collection<PCIAddress>, for domain: UInt32
-  ) throws(HypervisorError) -> [AssignmentProbe] {
+  ) throws(HostError) -> [AssignmentProbe] {
     let operation = "xc_test_assign_device"
     let numbers = devices.map { "\($0.sbdf)" }.joined(separator: " ")
     let replies = try ask("probe \(domain) \(numbers)", operation).split(separator: " ").map { Int32($0) }
-    guard replies.count == devices.count else { throw HypervisorError(.other, operation: operation, errno: EPROTO) }
-    return try replies.map { (failure) throws(HypervisorError) in
-      switch failure {
-      case 0: return .free
-      case EINVAL, ENODEV: return .takenOrUnknown
-      case EOPNOTSUPP, ENOSYS: return .noIOMMU
-      default: throw HypervisorError(Self.code(failure ?? EPROTO), operation: operation, errno: failure ?? EPROTO)
+    guard replies.count == devices.count else {
+      throw .hypervisor(HypervisorError(errno: EPROTO, operation: operation))
+    }
+    return try replies.map { (failure) throws(HostError) in
+      if failure == 0 { return .free }
+      guard let answer = AssignmentProbe(errno: failure ?? EPROTO) else {
+        throw .hypervisor(HypervisorError(errno: failure ?? EPROTO, operation: operation))
       }
+      return answer
     }
   }
 
-  package func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError) {
+  package func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     _ = try ask("assign \(domain) \(device.sbdf) \(relaxed ? 1 : 0)", "xc_assign_device")
   }
 
-  package func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError) {
+  package func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
     _ = try ask("deassign \(domain) \(device.sbdf)", "xc_deassign_device")
   }
 
-  package func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  package func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     let count = range.upperBound - range.lowerBound &+ 1
     _ = try ask("ports \(domain) \(range.lowerBound) \(count) \(allowed ? 1 : 0)", "xc_domain_ioport_permission")
   }
 
-  package func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  package func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     let count = range.upperBound - range.lowerBound &+ 1
     _ = try ask("frames \(domain) \(range.lowerBound) \(count) \(allowed ? 1 : 0)", "xc_domain_iomem_permission")
   }
 
-  package func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  package func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     _ = try ask("map \(domain) \(gsi)", "xc_physdev_map_pirq")
   }
 
-  package func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  package func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     _ = try ask("unmap \(domain) \(gsi)", "xc_physdev_unmap_pirq")
   }
 
-  package func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  package func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError) {
     _ = try ask("interrupt \(domain) \(gsi) \(allowed ? 1 : 0)", "xc_domain_irq_permission")
   }
 
-  private func list(_ request: String, _ operation: String) throws(HypervisorError) -> [HypervisorDomain] {
+  private func list(_ request: String, _ operation: String) throws(HostError) -> [HypervisorDomain] {
     var domains: [HypervisorDomain] = []
     for word in try ask(request, operation).split(separator: " ") {
       let parts = word.split(separator: ",")
       guard parts.count == 5, let number = UInt32(parts[0]), let uuid = DomainUUID(parts[1]),
         let flags = UInt32(parts[2]), let time = UInt64(parts[3])
-      else { throw HypervisorError(.other, operation: operation, errno: EPROTO) }
+      else { throw .hypervisor(HypervisorError(errno: EPROTO, operation: operation)) }
       let domain = SimulatedDomain(flags: flags, id: DomainID(number), uuid: uuid, cpuTime: time)
       domains.append(
         HypervisorDomain(
@@ -104,7 +105,7 @@ package final class SandboxHypervisor: HypervisorPort {
     return domains
   }
 
-  private func ask(_ request: String, _ operation: String) throws(HypervisorError) -> String {
+  private func ask(_ request: String, _ operation: String) throws(HostError) -> String {
     do throws(SandboxError) {
       let box: SandboxLineBox
       if let known = free.withLock({ $0.popLast() }) {
@@ -122,25 +123,14 @@ package final class SandboxHypervisor: HypervisorPort {
         throw error
       }
     } catch {
-      throw HypervisorError(Self.code(error), operation: operation, errno: error.errno)
+      throw .hypervisor(HypervisorError(Self.code(error), operation: operation, errno: error.errno))
     }
   }
 
-  private static func code(_ error: SandboxError) -> HypervisorError.Code {
+  /// A refused call has the code of its number; without a connection nobody was reached.
+  private static func code(_ error: SandboxError) -> HypervisorCode {
     guard error.code == .system || error.code == .notFound else { return .unreachable }
-    return code(error.errno)
-  }
-
-  private static func code(_ failure: Int32) -> HypervisorError.Code {
-    switch failure {
-    case EBUSY: return .busy
-    case ENODEV: return .notOwner
-    case EOPNOTSUPP: return .noIOMMU
-    case ESRCH: return .noDomain
-    case EINVAL: return .invalid
-    case EPERM, EACCES: return .notPermitted
-    default: return .other
-    }
+    return HypervisorCode(errno: error.errno)
   }
 }
 

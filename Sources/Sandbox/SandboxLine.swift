@@ -26,7 +26,8 @@ final class SandboxLine {
         let words = line.split(separator: " ", maxSplits: 2)
         let number = words.count > 1 ? Int32(words[1]) ?? EPROTO : EPROTO
         throw SandboxError(
-          number == ENOENT ? .notFound : .system, words.count > 2 ? String(words[2]) : errorText(number), errno: number)
+          number == ENOENT ? .notFound : .system, words.count > 2 ? String(words[2]) : ErrorNumber.text(of: number),
+          errno: number)
       }
       let left = (deadline - .now).wholeMilliseconds
       guard left > 0, Sockets.waitFor(socket.number, Int16(POLLIN), milliseconds: Int32(clamping: left)) else {

@@ -204,10 +204,10 @@ func storeCall<Result>(_ body: () throws(StoreError) -> Result) throws(SandboxEr
   do throws(StoreError) {
     return try body()
   } catch {
-    let place = error.path.map { " of \($0)" } ?? ""
+    let place = error.place.map { " of \($0)" } ?? ""
     let what = error.code == .lost || error.code == .unreachable ? "xenstored is gone" : "xenstored refused"
     throw SandboxError(
       error.code == .lost || error.code == .unreachable ? .ended : .system,
-      "\(what): \(error.operation)\(place): \(errorText(error.errno))", errno: error.errno)
+      "\(what): \(error.operation)\(place): \(ErrorNumber.text(of: error.errno))", errno: error.errno)
   }
 }

@@ -40,15 +40,9 @@ enum ScenarioTypes {
     return DeviceResource(space: space, range: first...last)
   }
 
-  static let errorNames: [String: Int32] = [
-    "EPERM": EPERM, "ENOENT": ENOENT, "ESRCH": ESRCH, "EIO": EIO, "ENXIO": ENXIO, "EAGAIN": EAGAIN, "ENOMEM": ENOMEM,
-    "EACCES": EACCES, "EBUSY": EBUSY, "EEXIST": EEXIST, "EXDEV": EXDEV, "ENODEV": ENODEV, "EINVAL": EINVAL,
-    "ENOSPC": ENOSPC, "ENOSYS": ENOSYS, "EOPNOTSUPP": EOPNOTSUPP, "EBADF": EBADF,
-  ]
-
   static let errorNumber = ValueType<Int32>.parsed(
     expected: "an error's name such as EBUSY", schema: .members(["type": .string("string")])
-  ) { errorNames[$0] }
+  ) { ErrorNumber(name: $0)?.rawValue }
 
   /// An address alone, or a mapping with the options of the assignment.
   static let attached = ValueType<Located<SavedDevice>>(schema: .members([:])) { node, name, report in

@@ -170,7 +170,7 @@ package final class Simulation {
       try body()
     } catch  where error.code != .lost && error.code != .unreachable {
       effects.kernelLog(
-        priority: 3, "xenbus: \(error.operation) \(error.path ?? "") failed: \(error.errno)", device: nil)
+        priority: 3, "xenbus: \(error.operation) \(error.place ?? "") failed: \(error.errno)", device: nil)
     }
   }
 }

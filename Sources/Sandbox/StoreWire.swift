@@ -32,7 +32,7 @@ final class StoreWire {
       socket = try Sockets.connect(path)
     } catch {
       throw StoreError(
-        error.code == .notRunning ? .unreachable : .other, operation: "connect", path: path, errno: error.errno)
+        error.code == .notRunning ? .unreachable : .other, operation: "connect", place: path, errno: error.errno)
     }
   }
 
@@ -67,7 +67,7 @@ final class StoreWire {
     let name = "\(request)"
     let path = parts.first
     guard payload.count <= Self.longestPayload else {
-      throw StoreError(.refused, operation: name, path: path, errno: E2BIG)
+      throw StoreError(.refused, operation: name, place: path, errno: E2BIG)
     }
     lastRequest &+= 1
     let identifier = lastRequest
@@ -76,7 +76,7 @@ final class StoreWire {
       for shift in [0, 8, 16, 24] { message.append(UInt8(truncatingIfNeeded: word >> UInt32(shift))) }
     }
     guard Sockets.send(message + payload, to: descriptor) else {
-      throw StoreError(.lost, operation: name, path: path, errno: EPIPE)
+      throw StoreError(.lost, operation: name, place: path, errno: EPIPE)
     }
     while true {
       while let reply = takeMessage() {
@@ -85,7 +85,7 @@ final class StoreWire {
         throw Self.error(reply.payload, operation: name, path: path)
       }
       guard Sockets.waitFor(descriptor, Int16(POLLIN), milliseconds: 10_000) else {
-        throw StoreError(.lost, operation: name, path: path, errno: ETIMEDOUT)
+        throw StoreError(.lost, operation: name, place: path, errno: ETIMEDOUT)
       }
       try receive()
     }
@@ -125,13 +125,9 @@ final class StoreWire {
 
   private static func error(_ payload: [UInt8], operation: String, path: String?) -> StoreError {
     let name = String(decoding: payload.prefix { $0 != 0 }, as: UTF8.self)
-    let known: [String: (StoreError.Code, Int32)] = [
-      "EAGAIN": (.conflict, EAGAIN), "ENOENT": (.other, ENOENT), "EACCES": (.notPermitted, EACCES),
-      "EPERM": (.notPermitted, EPERM), "EINVAL": (.refused, EINVAL), "E2BIG": (.refused, E2BIG),
-      "EEXIST": (.other, EEXIST),
-      "ENOSPC": (.refused, ENOSPC), "EBUSY": (.other, EBUSY), "EIO": (.other, EIO), "ENOMEM": (.other, ENOMEM),
-    ]
-    let (code, number) = known[name] ?? (.other, EINVAL)
-    return StoreError(code, operation: operation, path: path, errno: number)
+    let number = ErrorNumber(name: name) ?? .invalid
+    // Only the end of a transaction is answered so: another writer came first.
+    let code = number == .tryAgain ? .conflict : StoreCode(errno: number.rawValue)
+    return StoreError(code, operation: operation, place: path, errno: number.rawValue)
   }
 }

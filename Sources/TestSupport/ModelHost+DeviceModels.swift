@@ -25,7 +25,7 @@ struct ModelDeviceModels: DeviceModelPort {
   ) throws(HostError) -> Result {
     let isRunning = model.state.withLock { $0.deviceModels[domain.id]?.isRunning == true }
     guard isRunning else {
-      throw .deviceModel(DeviceModelError(.unreachable, operation: "connect", text: "qmp-libxl-\(domain.id)"))
+      throw .deviceModel(DeviceModelError(.unreachable, operation: "connect", place: "qmp-libxl-\(domain.id)"))
     }
     return try body(Conversation(model: model, domain: domain.id))
   }
@@ -41,29 +41,29 @@ struct ModelDeviceModels: DeviceModelPort {
 
     borrowing func devices() -> [EmulatedDevice] { change(\.devices) }
 
-    borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError) {
-      if model.takeStep() { throw DeviceModelError(.lost, operation: "device_add", text: "killed") }
+    borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(HostError) {
+      if model.takeStep() { throw .deviceModel(DeviceModelError(.lost, operation: "device_add", detail: "killed")) }
       let name = DeviceModelName(device)
       let failure = change { qemu -> DeviceModelError? in
         qemu.commands.append("add \(name)\(permissive ? " permissive" : "")")
         if !qemu.refusals.isEmpty {
-          return DeviceModelError(.refused, operation: "device_add", text: qemu.refusals.removeFirst())
+          return DeviceModelError(.refused, operation: "device_add", detail: qemu.refusals.removeFirst())
         }
         if qemu.devices.contains(where: { $0.name == name }) {
-          return DeviceModelError(.duplicate, operation: "device_add", text: "Duplicate device ID '\(name)'")
+          return DeviceModelError(.duplicate, operation: "device_add", detail: "Duplicate device ID '\(name)'")
         }
         let taken = Set(qemu.devices.map(\.slot))
         guard let free = slot ?? (UInt8(4)..<32).first(where: { !taken.contains($0) }), !taken.contains(free) else {
-          return DeviceModelError(.refused, operation: "device_add", text: "PCI: slot not available")
+          return DeviceModelError(.refused, operation: "device_add", detail: "PCI: slot not available")
         }
         qemu.devices.append(EmulatedDevice(name: name, slot: free, function: 0))
         return nil
       }
-      if let failure { throw failure }
+      if let failure { throw .deviceModel(failure) }
     }
 
-    borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError) {
-      if model.takeStep() { throw DeviceModelError(.lost, operation: "device_del", text: "killed") }
+    borrowing func remove(_ name: DeviceModelName) throws(HostError) {
+      if model.takeStep() { throw .deviceModel(DeviceModelError(.lost, operation: "device_del", detail: "killed")) }
       let isThere = change { qemu in
         qemu.commands.append("remove \(name)")
         guard qemu.devices.contains(where: { $0.name == name }) else { return false }
@@ -71,7 +71,8 @@ struct ModelDeviceModels: DeviceModelPort {
         return true
       }
       if !isThere {
-        throw DeviceModelError(.unknownDevice, operation: "device_del", text: "Device '\(name)' not found")
+        throw .deviceModel(
+          DeviceModelError(.unknownDevice, operation: "device_del", detail: "Device '\(name)' not found"))
       }
     }
   }

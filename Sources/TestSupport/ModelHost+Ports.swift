@@ -4,12 +4,12 @@ import Synchronization
 struct ModelHypervisor: HypervisorPort {
   let model: ModelHost
 
-  private func check(_ operation: String) throws(HypervisorError) {
+  private func check(_ operation: String) throws(HostError) {
     model.store.turns?.turn(.hypercall)
     model.store.turns?.note("calls Xen: \(operation)")
-    if model.takeStep() { throw HypervisorError(.unreachable, operation: operation) }
+    if model.takeStep() { throw .hypervisor(HypervisorError(.unreachable, operation: operation)) }
     if let code = model.state.withLock({ $0.failures[operation] }) {
-      throw HypervisorError(code, operation: operation)
+      throw .hypervisor(HypervisorError(code, operation: operation))
     }
   }
 
@@ -36,25 +36,25 @@ struct ModelHypervisor: HypervisorPort {
     }
   }
 
-  func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError) {
+  func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     try check("assign")
-    let code = model.state.withLock { state -> HypervisorError.Code? in
+    let code = model.state.withLock { state -> HypervisorCode? in
       guard state.domains[domain]?.hasIOMMU == true else { return .noIOMMU }
       guard state.owners[device] == nil else { return .busy }
       state.owners[device] = domain
       return nil
     }
-    if let code { throw HypervisorError(code, operation: "assign") }
+    if let code { throw .hypervisor(HypervisorError(code, operation: "assign")) }
   }
 
-  func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError) {
+  func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
     try check("deassign")
     let isOwner = model.state.withLock { state -> Bool in
       guard state.owners[device] == domain else { return false }
       state.owners[device] = nil
       return true
     }
-    if !isOwner { throw HypervisorError(.notOwner, operation: "deassign") }
+    if !isOwner { throw .hypervisor(HypervisorError(.notOwner, operation: "deassign")) }
   }
 
   private func set(_ grant: String, _ allowed: Bool) {
@@ -63,27 +63,27 @@ struct ModelHypervisor: HypervisorPort {
     }
   }
 
-  func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     try check("ports")
     set("\(domain) ports \(range)", allowed)
   }
-  func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     try check("frames")
     if allowed, model.state.withLock({ $0.failingGrants.contains("frames \(range)") }) {
-      throw HypervisorError(.other, operation: "frames")
+      throw .hypervisor(HypervisorError(.other, operation: "frames"))
     }
     set("\(domain) frames \(range)", allowed)
   }
-  func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     try check("map")
     set("\(domain) pirq \(gsi)", true)
   }
-  func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     try check("unmap")
     let wasMapped = model.state.withLock { $0.mapped.remove("\(domain) pirq \(gsi)") != nil }
-    if !wasMapped { throw HypervisorError(.invalid, operation: "unmap") }
+    if !wasMapped { throw .hypervisor(HypervisorError(.invalid, operation: "unmap")) }
   }
-  func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError) {
     try check("interrupt")
     set("\(domain) irq \(gsi)", allowed)
   }
@@ -108,17 +108,17 @@ struct ModelTree: DeviceTreePort {
   func grants(for device: PCIAddress) -> DeviceGrants {
     DeviceGrants(resources: [memory(of: device)], interrupt: model.state.withLock { $0.interrupts[device] })
   }
-  func reset(_ device: PCIAddress) throws(DeviceTreeError) -> ResetOutcome {
+  func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome {
     model.store.turns?.turn(.file)
     model.store.turns?.note("resets \(device)")
-    if model.takeStep() { throw DeviceTreeError(.other, operation: "reset", path: "\(device)") }
+    if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "reset", place: "\(device)")) }
     model.state.withLock { $0.resetOrder.append(device) }
     return .done
   }
-  func setPermissive(_ device: PCIAddress) throws(DeviceTreeError) {
+  func setPermissive(_ device: PCIAddress) throws(HostError) {
     model.store.turns?.turn(.file)
     model.store.turns?.note("sets \(device) permissive")
-    if model.takeStep() { throw DeviceTreeError(.other, operation: "permissive", path: "\(device)") }
+    if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "permissive", place: "\(device)")) }
   }
   func hasBackEndObject(for domain: DomainID) -> Bool { model.state.withLock { $0.objects.contains(domain) } }
   func listenForExports(sinceBoot: Bool) -> (any ExportLog)? {
@@ -144,7 +144,7 @@ struct ModelUserdata: UserdataPort {
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
     guard model.takeLock(of: domain.id, waiting: ContinuousClock.now.duration(to: deadline)) else {
-      throw .userdata(UserdataError(.busy, operation: "lock", path: "lock", holder: "1234 (xl pci-attach)"))
+      throw .userdata(UserdataError(.busy, operation: "lock", place: "lock", holder: "1234 (xl pci-attach)"))
     }
     defer { model.releaseLock(of: domain.id) }
     return try body(Locked(model: model, key: domain))
@@ -155,10 +155,10 @@ struct ModelUserdata: UserdataPort {
     let key: DomainKey
     init(model: ModelHost, key: DomainKey) { (self.model, self.key) = (model, key) }
     borrowing func savedConfiguration() -> [UInt8]? { model.state.withLock { $0.saved[key] } }
-    borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError) {
+    borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(HostError) {
       model.store.turns?.turn(.file)
       model.store.turns?.note("writes libxl-json")
-      if model.takeStep() { throw UserdataError(.other, operation: "write", path: "libxl-json") }
+      if model.takeStep() { throw .userdata(UserdataError(.other, operation: "write", place: "libxl-json")) }
       model.state.withLock { $0.saved[key] = bytes }
     }
     borrowing func hasWaiter() -> Bool {
@@ -177,10 +177,10 @@ struct ModelOwnership: OwnershipPort {
     model.store.turns?.note("reads Berth's records")
     return model.state.withLock { $0.records.values.sorted { $0.uuid < $1.uuid } }
   }
-  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
+  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     model.store.turns?.turn(.record)
     model.store.turns?.note("writes Berth's record")
-    if model.takeStep() { throw RecordError(.other, operation: "write", path: "record") }
+    if model.takeStep() { throw .record(RecordError(.other, operation: "write", place: "record")) }
     model.state.withLock { change(&$0.records[domain]) }
   }
   func sweep() {}
@@ -189,10 +189,10 @@ struct ModelOwnership: OwnershipPort {
 struct ModelIntents: IntentPort {
   let model: ModelHost
 
-  func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
+  func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
     model.store.turns?.turn(.record)
     model.store.turns?.note("writes the intent \(intent.identifier)")
-    if model.takeStep() { throw RecordError(.other, operation: "write", path: "intent") }
+    if model.takeStep() { throw .record(RecordError(.other, operation: "write", place: "intent")) }
     model.state.withLock { $0.intents[intent.identifier] = intent }
     return Open(model: model, identifier: intent.identifier)
   }
@@ -201,10 +201,10 @@ struct ModelIntents: IntentPort {
     model.store.turns?.note("reads the intents")
     return model.openIntents
   }
-  func discard(identifier: String) throws(RecordError) {
+  func discard(identifier: String) throws(HostError) {
     model.store.turns?.turn(.record)
     model.store.turns?.note("strikes an intent out")
-    if model.takeStep() { throw RecordError(.other, operation: "discard", path: "intent") }
+    if model.takeStep() { throw .record(RecordError(.other, operation: "discard", place: "intent")) }
     model.state.withLock { $0.intents[identifier] = nil }
   }
   func sweep() {}
@@ -215,10 +215,10 @@ struct ModelIntents: IntentPort {
     let identifier: String
     init(model: ModelHost, identifier: String) { (self.model, self.identifier) = (model, identifier) }
     deinit { model.state.withLock { $0.intents[identifier]?.isLive = false } }
-    func close() throws(RecordError) {
+    func close() throws(HostError) {
       model.store.turns?.turn(.record)
       model.store.turns?.note("strikes its intent out")
-      if model.takeStep() { throw RecordError(.other, operation: "close", path: "intent") }
+      if model.takeStep() { throw .record(RecordError(.other, operation: "close", place: "intent")) }
       model.state.withLock { $0.intents[identifier] = nil }
     }
   }

@@ -30,7 +30,7 @@ package final class ModelHost: Sendable {
     var saved: [DomainKey: [UInt8]] = [:]
     var records: [DomainUUID: OwnershipRecord] = [:]
     var intents: [String: Intent] = [:]
-    var failures: [String: HypervisorError.Code] = [:]
+    var failures: [String: HypervisorCode] = [:]
     var isLockBusy = false
     var isInterrupted = false
     /// The domains whose userdata lock somebody holds; each has its own.
@@ -118,7 +118,7 @@ package final class ModelHost: Sendable {
   package func setOwner(_ address: PCIAddress, _ domain: UInt32) {
     state.withLock { $0.owners[address] = DomainID(domain) }
   }
-  package func fail(_ call: String, _ code: HypervisorError.Code) { state.withLock { $0.failures[call] = code } }
+  package func fail(_ call: String, _ code: HypervisorCode) { state.withLock { $0.failures[call] = code } }
   package func heal(_ call: String) { state.withLock { $0.failures[call] = nil } }
   package func setLockBusy(_ isBusy: Bool) { state.withLock { $0.isLockBusy = isBusy } }
   package func setSaved(_ key: DomainKey, _ bytes: [UInt8]?) { state.withLock { $0.saved[key] = bytes } }

@@ -7,9 +7,9 @@ struct ModelRunLocks: RunLockPort {
 
   func lock(
     _ domain: DomainUUID, until deadline: ContinuousClock.Instant, isInterrupted: () -> Bool
-  ) throws(RecordError) -> RunLockAttempt {
+  ) throws(HostError) -> RunLockAttempt {
     model.store.turns?.turn(.record)
-    if model.isKilled { throw RecordError(.other, operation: "lock", path: "\(domain).lock") }
+    if model.isKilled { throw .record(RecordError(.other, operation: "lock", place: "\(domain).lock")) }
     let duration = ContinuousClock.now.duration(to: deadline)
     while true {
       if let taking = take(domain) {

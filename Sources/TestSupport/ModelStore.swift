@@ -94,8 +94,8 @@ package final class ModelStore: StoreConnector, Sendable {
 
   // MARK: As the code under test
 
-  func request() throws(StoreError) {
-    if isCut.withLock({ $0 })?() == true { throw StoreError(.lost, operation: "request") }
+  func request() throws(HostError) {
+    if isCut.withLock({ $0 })?() == true { throw .store(StoreError(.lost, operation: "request")) }
     state.withLock { $0.requests += 1 }
     let hook = beforeRequest.withLock { $0 }
     hook?(self)
@@ -162,7 +162,7 @@ extension ModelStore.State {
 private struct ModelConnection: StorePort {
   let store: ModelStore
 
-  func read(_ path: StorePath) throws(StoreError) -> String? {
+  func read(_ path: StorePath) throws(HostError) -> String? {
     store.turns?.turn(.store)
     try store.request()
     let value = store[path.text]
@@ -170,7 +170,7 @@ private struct ModelConnection: StorePort {
     return value
   }
 
-  func list(_ path: StorePath) throws(StoreError) -> [String]? {
+  func list(_ path: StorePath) throws(HostError) -> [String]? {
     store.turns?.turn(.store)
     try store.request()
     store.turns?.note("lists \(path.text)")
@@ -178,8 +178,8 @@ private struct ModelConnection: StorePort {
   }
 
   func transaction<Result>(
-    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
-  ) throws(StoreError) -> Result {
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Result>
+  ) throws(HostError) -> Result {
     for _ in 0..<patience.rawValue {
       store.turns?.turn(.store)
       try store.request()
@@ -194,7 +194,7 @@ private struct ModelConnection: StorePort {
         if transaction.abort() { return result }
       case .commit(let result):
         if !transaction.edits.isEmpty, store.takesStep.withLock({ $0 })?() == true {
-          throw StoreError(.lost, operation: "commit")
+          throw .store(StoreError(.lost, operation: "commit"))
         }
         let isDone = transaction.commit()
         store.turns?.note(transaction.summary(isDone))
@@ -204,13 +204,13 @@ private struct ModelConnection: StorePort {
         }
       }
     }
-    throw StoreError(.conflict, operation: "commit")
+    throw .store(StoreError(.conflict, operation: "commit"))
   }
 
   func wait<Result>(
     watching paths: [StorePath], until deadline: ContinuousClock.Instant,
-    _ condition: () throws(StoreError) -> Result?
-  ) throws(StoreError) -> WaitOutcome<Result> {
+    _ condition: () throws(HostError) -> Result?
+  ) throws(HostError) -> WaitOutcome<Result> {
     while true {
       let seen = store.peek(\.changes.count)
       if let result = try condition() { return .satisfied(result) }
@@ -237,26 +237,26 @@ private struct ModelAccess: ~Copyable, StoreAccess {
 
   init(store: ModelStore, transaction: ModelTransaction) { (self.store, self.transaction) = (store, transaction) }
 
-  borrowing func read(_ path: StorePath) throws(StoreError) -> String? {
+  borrowing func read(_ path: StorePath) throws(HostError) -> String? {
     try store.request()
     return transaction.read(path.text)
   }
 
-  borrowing func list(_ path: StorePath) throws(StoreError) -> [String]? {
+  borrowing func list(_ path: StorePath) throws(HostError) -> [String]? {
     try store.request()
     return transaction.list(path.text)
   }
 
-  borrowing func write(_ path: StorePath, _ value: String) throws(StoreError) {
+  borrowing func write(_ path: StorePath, _ value: String) throws(HostError) {
     try store.request()
     transaction.write(path.text, value)
   }
 
-  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(StoreError) {
+  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(HostError) {
     try write(path, "")
   }
 
-  borrowing func remove(_ path: StorePath) throws(StoreError) {
+  borrowing func remove(_ path: StorePath) throws(HostError) {
     try store.request()
     transaction.remove(path.text)
   }

@@ -12,10 +12,10 @@ extension ModelXl {
       if found == device.description { isListed = true }
     }
     guard isListed else { return .failure("not attached to this domain") }
-    do throws(HypervisorError) { try grant(false) } catch { store.turns?.note("\(error)") }
-    do throws(DeviceTreeError) { _ = try ModelTree(model: model).reset(device) } catch { store.turns?.note("\(error)") }
-    do throws(HypervisorError) { try ModelHypervisor(model: model).deassign(device, from: domain.id) } catch {
-      store.turns?.note("\(error.code)")
+    do throws(HostError) { try grant(false) } catch { store.turns?.note("\(error)") }
+    do throws(HostError) { _ = try ModelTree(model: model).reset(device) } catch { store.turns?.note("\(error)") }
+    do throws(HostError) { try ModelHypervisor(model: model).deassign(device, from: domain.id) } catch {
+      store.turns?.note("\(error)")
     }
     // Its failure is nobody's (`pci_remove_done`); a crash ends it all.
     if unlist() == .crash { return .crash }

@@ -43,11 +43,9 @@ package struct ModelXl: Sendable {
     write(claim, domain.id.description)
     do throws(HostError) {
       let tree = ModelTree(model: model)
-      _ = try asHostError { () throws(DeviceTreeError) in try tree.reset(device) }
-      try asHostError { () throws(HypervisorError) in
-        try grant(true)
-        try ModelHypervisor(model: model).assign(device, to: domain.id, relaxed: false)
-      }
+      _ = try tree.reset(device)
+      try grant(true)
+      try ModelHypervisor(model: model).assign(device, to: domain.id, relaxed: false)
     } catch {
       return .failure("\(error)")
     }
@@ -146,27 +144,27 @@ package struct ModelXl: Sendable {
     }
   }
 
-  func grant(_ allowed: Bool) throws(HypervisorError) {
+  func grant(_ allowed: Bool) throws(HostError) {
     let hypervisor = ModelHypervisor(model: model)
     let grants = ModelTree(model: model).grants(for: device)
-    var failure: HypervisorError?
-    func call(_ body: () throws(HypervisorError) -> Void) {
-      do throws(HypervisorError) { try body() } catch { failure = error }
+    var failure: HostError?
+    func call(_ body: () throws(HostError) -> Void) {
+      do throws(HostError) { try body() } catch { failure = error }
     }
     for resource in grants.resources {
-      call { () throws(HypervisorError) in
+      call { () throws(HostError) in
         try hypervisor.setFrames(resource.frames, of: domain.id, allowed: allowed)
       }
     }
     if let interrupt = grants.interrupt {
-      call { () throws(HypervisorError) in
+      call { () throws(HostError) in
         if allowed {
           try hypervisor.mapInterrupt(interrupt, in: domain.id)
         } else {
           try hypervisor.unmapInterrupt(interrupt, in: domain.id)
         }
       }
-      call { () throws(HypervisorError) in
+      call { () throws(HostError) in
         try hypervisor.setInterrupt(interrupt, of: domain.id, allowed: allowed)
       }
     }

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// A program that was started: what it said so far, and how to end it.
@@ -49,7 +50,7 @@ package final class RunningProcess {
     guard status == 0 else {
       close(output.read)
       close(errors.read)
-      throw Command.Failure(description: "cannot start \(command): \(unsafe String(cString: strerror(status)))")
+      throw Command.Failure(description: "cannot start \(command): \(ErrorNumber.text(of: status))")
     }
     self.pid = pid
     (outputPipe, errorPipe) = (output.read, errors.read)

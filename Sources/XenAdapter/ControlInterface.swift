@@ -10,7 +10,7 @@ import Glibc
   let raw: OpaquePointer
   private let logger: UnsafeMutablePointer<xentoollog_logger>
 
-  init() throws(HypervisorError) {
+  init() throws(HostError) {
     // It drops every message: without a logger the library writes to standard error. Nobody calls `destroy`.
     let logger = UnsafeMutablePointer<xentoollog_logger>.allocate(capacity: 1)
     unsafe logger.initialize(to: xentoollog_logger(vmessage: { _, _, _, _, _, _ in }, progress: nil, destroy: nil))
@@ -18,8 +18,8 @@ import Glibc
       let failure = errno
       unsafe logger.deinitialize(count: 1)
       unsafe logger.deallocate()
-      let isDenied = failure == EACCES || failure == EPERM
-      throw HypervisorError(isDenied ? .notPermitted : .unreachable, operation: "xc_interface_open", errno: failure)
+      let code: HypervisorCode = HypervisorCode(errno: failure) == .notPermitted ? .notPermitted : .unreachable
+      throw .hypervisor(HypervisorError(code, operation: "xc_interface_open", errno: failure))
     }
     unsafe self.raw = raw
     unsafe self.logger = logger

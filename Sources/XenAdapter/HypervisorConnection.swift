@@ -17,7 +17,7 @@ package final class HypervisorConnection: HypervisorPort {
 
   package init() {}
 
-  package func domains() throws(HypervisorError) -> [HypervisorDomain] {
+  package func domains() throws(HostError) -> [HypervisorDomain] {
     var result: [HypervisorDomain] = []
     var first: UInt32 = 1
     while first < DomainID.firstReserved {
@@ -30,87 +30,92 @@ package final class HypervisorConnection: HypervisorPort {
     return result
   }
 
-  package func domain(_ id: DomainID) throws(HypervisorError) -> HypervisorDomain? {
+  package func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain? {
     // The hypervisor answers with the next domain where this one is gone.
     try list(from: id.rawValue, atMost: 1).first { $0.id == id }
   }
 
-  package func hostFacts() throws(HypervisorError) -> (version: String, hasIOMMU: Bool) {
+  package func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) {
     let interface = try interface()
     let number = unsafe xc_version(interface.raw, XENVER_version, nil)
-    guard number >= 0 else { throw HypervisorError(errno, "xc_version") }
+    guard number >= 0 else { throw .hypervisor(HypervisorError(errno: errno, operation: "xc_version")) }
     // xen_extraversion_t, xen/include/public/version.h.
     var extra = [CChar](repeating: 0, count: 16)
     guard unsafe xc_version(interface.raw, XENVER_extraversion, &extra) >= 0 else {
-      throw HypervisorError(errno, "xc_version")
+      throw .hypervisor(HypervisorError(errno: errno, operation: "xc_version"))
     }
     let suffix = String(decoding: extra.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     var physical = xc_physinfo_t()
-    guard unsafe xc_physinfo(interface.raw, &physical) == 0 else { throw HypervisorError(errno, "xc_physinfo") }
+    guard unsafe xc_physinfo(interface.raw, &physical) == 0 else {
+      throw .hypervisor(HypervisorError(errno: errno, operation: "xc_physinfo"))
+    }
     // XEN_SYSCTL_PHYSCAP_directio, xen/include/public/sysctl.h.
     let hasIOMMU = physical.capabilities & (1 << UInt32(_XEN_SYSCTL_PHYSCAP_directio)) != 0
     return ("\(number >> 16).\(number & 0xFFFF)\(suffix)", hasIOMMU)
   }
 
-  package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HypervisorError) -> AssignmentProbe {
+  package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
     let interface = try interface()
     let number = domain?.rawValue ?? Self.anyDomain
     guard unsafe xc_test_assign_device(interface.raw, number, device.sbdf) != 0 else { return .free }
     let failure = errno
-    switch failure {
-    case EINVAL, ENODEV: return .takenOrUnknown
-    case EOPNOTSUPP, ENOSYS: return .noIOMMU
-    default: throw HypervisorError(failure, "xc_test_assign_device")
+    guard let answer = AssignmentProbe(errno: failure) else {
+      throw .hypervisor(HypervisorError(errno: failure, operation: "xc_test_assign_device"))
     }
+    return answer
   }
 
-  package func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError) {
+  package func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     // XEN_DOMCTL_DEV_RDM_RELAXED, xen/include/public/domctl.h.
     let flags: UInt32 = relaxed ? 1 : 0
     try call("xc_assign_device") { unsafe xc_assign_device($0.raw, domain.rawValue, device.sbdf, flags) }
   }
 
-  package func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError) {
+  package func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
     try call("xc_deassign_device") { unsafe xc_deassign_device($0.raw, domain.rawValue, device.sbdf) }
   }
 
-  package func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  package func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     let operation = "xc_domain_ioport_permission"
-    guard range.upperBound <= 0xFFFF else { throw HypervisorError(EINVAL, operation) }
+    guard range.upperBound <= 0xFFFF else { throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation)) }
     let (first, count) = (UInt32(range.lowerBound), UInt32(range.upperBound - range.lowerBound) + 1)
     try call(operation) { unsafe xc_domain_ioport_permission($0.raw, domain.rawValue, first, count, allowed ? 1 : 0) }
   }
 
-  package func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  package func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     let operation = "xc_domain_iomem_permission"
     let (count, overflows) = (range.upperBound - range.lowerBound).addingReportingOverflow(1)
-    guard !overflows else { throw HypervisorError(EINVAL, operation) }
+    guard !overflows else { throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation)) }
     try call(operation) {
       unsafe xc_domain_iomem_permission($0.raw, domain.rawValue, UInt(range.lowerBound), UInt(count), allowed ? 1 : 0)
     }
   }
 
-  package func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  package func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     let operation = "xc_physdev_map_pirq"
-    guard let index = Int32(exactly: gsi) else { throw HypervisorError(EINVAL, operation) }
+    guard let index = Int32(exactly: gsi) else {
+      throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation))
+    }
     var number = index
     try call(operation) { unsafe xc_physdev_map_pirq($0.raw, domain.rawValue, index, &number) }
   }
 
-  package func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  package func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     let operation = "xc_physdev_unmap_pirq"
-    guard let number = Int32(exactly: gsi) else { throw HypervisorError(EINVAL, operation) }
+    guard let number = Int32(exactly: gsi) else {
+      throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation))
+    }
     try call(operation) { unsafe xc_physdev_unmap_pirq($0.raw, domain.rawValue, number) }
   }
 
-  package func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  package func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError) {
     try call("xc_domain_irq_permission") { unsafe xc_domain_irq_permission($0.raw, domain.rawValue, gsi, allowed) }
   }
 
   // MARK: -
 
-  private func interface() throws(HypervisorError) -> ControlInterface {
-    try opened.withLock { (slot) throws(HypervisorError) in
+  private func interface() throws(HostError) -> ControlInterface {
+    try opened.withLock { (slot) throws(HostError) in
       if let open = slot { return open }
       let open = try ControlInterface()
       slot = open
@@ -119,13 +124,13 @@ package final class HypervisorConnection: HypervisorPort {
   }
 
   /// Makes one call that answers 0 or leaves an `errno`.
-  private func call(_ operation: String, _ body: (ControlInterface) -> Int32) throws(HypervisorError) {
+  private func call(_ operation: String, _ body: (ControlInterface) -> Int32) throws(HostError) {
     let interface = try interface()
     guard body(interface) != 0 else { return }
-    throw HypervisorError(errno, operation)
+    throw .hypervisor(HypervisorError(errno: errno, operation: operation))
   }
 
-  private func list(from first: UInt32, atMost count: Int) throws(HypervisorError) -> [HypervisorDomain] {
+  private func list(from first: UInt32, atMost count: Int) throws(HostError) -> [HypervisorDomain] {
     let interface = try interface()
     var infos = [xc_domaininfo_t](repeating: xc_domaininfo_t(), count: count)
     let found = unsafe xc_domain_getinfolist(interface.raw, first, UInt32(count), &infos)
@@ -133,7 +138,7 @@ package final class HypervisorConnection: HypervisorPort {
       let failure = errno
       // No domain has this number or a higher one (xen/common/sysctl.c: getdomaininfolist gives 0; getdomaininfo ESRCH).
       if failure == ESRCH { return [] }
-      throw HypervisorError(failure, "xc_domain_getinfolist")
+      throw .hypervisor(HypervisorError(errno: failure, operation: "xc_domain_getinfolist"))
     }
     var domains: [HypervisorDomain] = []
     domains.reserveCapacity(Int(found))
@@ -153,22 +158,5 @@ extension HypervisorDomain {
       id: DomainID(UInt32(info.domain)), uuid: uuid, isHardwareVirtualised: has(_XEN_DOMINF_hvm_guest),
       isPaused: has(_XEN_DOMINF_paused), isShutDown: has(_XEN_DOMINF_shutdown), isDying: has(_XEN_DOMINF_dying),
       cpuTime: info.cpu_time)
-  }
-}
-
-extension HypervisorError {
-  /// The failure of a call, from the `errno` it left.
-  init(_ failure: Int32, _ operation: String) {
-    let code: Code
-    switch failure {
-    case EPERM, EACCES: code = .notPermitted
-    case EBUSY: code = .busy
-    case ENODEV: code = .notOwner
-    case EOPNOTSUPP, ENOSYS: code = .noIOMMU
-    case ESRCH: code = .noDomain
-    case EINVAL: code = .invalid
-    default: code = .other
-    }
-    self.init(code, operation: operation, errno: failure)
   }
 }

@@ -16,7 +16,7 @@ package struct XenStoreConnector: StoreConnector {
     self.interruptDescriptor = interruptDescriptor
   }
 
-  package func connect() throws(StoreError) -> any StorePort {
+  package func connect() throws(HostError) -> any StorePort {
     try XenStoreConnection(socket: socket, interruptDescriptor: interruptDescriptor, counters: counters)
   }
 
@@ -40,23 +40,23 @@ package final class XenStoreConnection: StorePort {
   /// every later answer would take a detour (`xs_watch`, tools/libs/store/xs.c).
   private let idleWatcher = Mutex<XenStoreWatcher?>(nil)
 
-  init(socket: String?, interruptDescriptor: Int32?, counters: StoreCounters) throws(StoreError) {
+  init(socket: String?, interruptDescriptor: Int32?, counters: StoreCounters) throws(HostError) {
     self.socket = socket
     self.interruptDescriptor = interruptDescriptor
     handle = try XenStoreHandle(socket: socket, counters: counters)
   }
 
-  package func read(_ path: StorePath) throws(StoreError) -> String? { try handle.read(path.text, in: noTransaction) }
+  package func read(_ path: StorePath) throws(HostError) -> String? { try handle.read(path.text, in: noTransaction) }
 
-  package func list(_ path: StorePath) throws(StoreError) -> [String]? {
+  package func list(_ path: StorePath) throws(HostError) -> [String]? {
     try handle.list(path.text, in: noTransaction)
   }
 
   /// C xenstored gives a transaction no snapshot: two reads can see two moments, which only the commit finds out. So a
   /// body that aborts without having written is committed all the same, and its answer stands on proven reads.
   package func transaction<Result>(
-    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
-  ) throws(StoreError) -> Result {
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Result>
+  ) throws(HostError) -> Result {
     let leastEnd = ContinuousClock.now + patience.leastTime
     for attempt in 0... {
       guard attempt < patience.rawValue || ContinuousClock.now < leastEnd else { break }
@@ -64,7 +64,7 @@ package final class XenStoreConnection: StorePort {
       let number = try handle.startTransaction()
       let mark = WriteMark()
       let decision: StoreDecision<Result>
-      do throws(StoreError) {
+      do throws(HostError) {
         decision = try body(XenStoreTransaction(handle: handle, number: number, mark: mark))
       } catch {
         handle.abort(number)
@@ -80,13 +80,13 @@ package final class XenStoreConnection: StorePort {
         return result
       }
     }
-    throw StoreError(.conflict, operation: "commit", errno: EAGAIN)
+    throw .store(StoreError(.conflict, operation: "commit", errno: EAGAIN))
   }
 
   package func wait<Result>(
     watching paths: [StorePath], until deadline: ContinuousClock.Instant,
-    _ condition: () throws(StoreError) -> Result?
-  ) throws(StoreError) -> WaitOutcome<Result> {
+    _ condition: () throws(HostError) -> Result?
+  ) throws(HostError) -> WaitOutcome<Result> {
     let kept = idleWatcher.withLock { $0.take() }
     let watcher: XenStoreWatcher
     if let kept { watcher = kept } else { watcher = try XenStoreWatcher(socket: socket, counters: handle.counters) }
@@ -101,8 +101,8 @@ package final class XenStoreConnection: StorePort {
 
   private func wait<Result>(
     with watcher: XenStoreWatcher, token: String, until deadline: ContinuousClock.Instant,
-    _ condition: () throws(StoreError) -> Result?
-  ) throws(StoreError) -> WaitOutcome<Result> {
+    _ condition: () throws(HostError) -> Result?
+  ) throws(HostError) -> WaitOutcome<Result> {
     // The first look comes with the event that tells of the registration. That event cannot be told from a change's:
     // xenstored sends one for both where the change comes before it was taken (add_event, XSA-326).
     while true {
@@ -144,21 +144,21 @@ struct XenStoreTransaction: ~Copyable, StoreAccess {
     (self.handle, self.number, self.mark) = (handle, number, mark)
   }
 
-  borrowing func read(_ path: StorePath) throws(StoreError) -> String? { try handle.read(path.text, in: number) }
+  borrowing func read(_ path: StorePath) throws(HostError) -> String? { try handle.read(path.text, in: number) }
 
-  borrowing func list(_ path: StorePath) throws(StoreError) -> [String]? { try handle.list(path.text, in: number) }
+  borrowing func list(_ path: StorePath) throws(HostError) -> [String]? { try handle.list(path.text, in: number) }
 
-  borrowing func write(_ path: StorePath, _ value: String) throws(StoreError) {
+  borrowing func write(_ path: StorePath, _ value: String) throws(HostError) {
     mark.isSet = true
     try handle.write(path.text, value, in: number)
   }
 
-  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(StoreError) {
+  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(HostError) {
     mark.isSet = true
     try handle.makeDirectory(path.text, permissions, in: number)
   }
 
-  borrowing func remove(_ path: StorePath) throws(StoreError) {
+  borrowing func remove(_ path: StorePath) throws(HostError) {
     mark.isSet = true
     try handle.remove(path.text, in: number)
   }

@@ -15,11 +15,13 @@ import Synchronization
   let counters: StoreCounters
 
   /// Connects to the daemon at `socket`, or where libxenstore looks by itself.
-  init(socket: String?, counters: StoreCounters) throws(StoreError) {
+  init(socket: String?, counters: StoreCounters) throws(HostError) {
     ignoreBrokenPipes
     let (handle, failure) = unsafe socketVariable.withLock { unsafe $0.open(socket) }
     guard let handle = unsafe handle else {
-      throw StoreError(openCode(failure), operation: "connect", path: nil, errno: failure)
+      // Whatever keeps the socket shut but missing rights: nobody answers there.
+      let code: StoreCode = StoreCode(errno: failure) == .notPermitted ? .notPermitted : .unreachable
+      throw .store(StoreError(code, operation: "connect", errno: failure))
     }
     unsafe raw = handle
     self.counters = counters
@@ -29,26 +31,28 @@ import Synchronization
 
   // MARK: Requests; `XBT_NULL` as the transaction means none
 
-  func read(_ path: String, in transaction: xs_transaction_t) throws(StoreError) -> String? {
+  func read(_ path: String, in transaction: xs_transaction_t) throws(HostError) -> String? {
     counters.requests.count()
     var length: UInt32 = 0
     guard let bytes = unsafe xs_read(raw, transaction, path, &length) else {
       let failure = errno
       if failure == ENOENT { return nil }
-      throw StoreError(failure, "read", path)
+      throw .store(StoreError(errno: failure, operation: "read", place: path))
     }
     defer { unsafe free(bytes) }
-    guard length <= Self.longestValue else { throw StoreError(.refused, operation: "read", path: path, errno: E2BIG) }
+    guard length <= Self.longestValue else {
+      throw .store(StoreError(.refused, operation: "read", place: path, errno: E2BIG))
+    }
     return unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
   }
 
-  func list(_ path: String, in transaction: xs_transaction_t) throws(StoreError) -> [String]? {
+  func list(_ path: String, in transaction: xs_transaction_t) throws(HostError) -> [String]? {
     counters.requests.count()
     var count: UInt32 = 0
     guard let names = unsafe xs_directory(raw, transaction, path, &count) else {
       let failure = errno
       if failure == ENOENT { return nil }
-      throw StoreError(failure, "list", path)
+      throw .store(StoreError(errno: failure, operation: "list", place: path))
     }
     defer { unsafe free(names) }
     var result: [String] = []
@@ -59,22 +63,24 @@ import Synchronization
     return result
   }
 
-  func write(_ path: String, _ value: String, in transaction: xs_transaction_t) throws(StoreError) {
+  func write(_ path: String, _ value: String, in transaction: xs_transaction_t) throws(HostError) {
     counters.requests.count()
     counters.writes.count()
     var value = value
     let failure: Int32 = value.withUTF8 { bytes in
       unsafe xs_write(raw, transaction, path, bytes.baseAddress, UInt32(bytes.count)) ? 0 : errno
     }
-    if failure != 0 { throw StoreError(failure, "write", path) }
+    if failure != 0 { throw .store(StoreError(errno: failure, operation: "write", place: path)) }
   }
 
   func makeDirectory(
     _ path: String, _ permissions: StorePermissions, in transaction: xs_transaction_t
-  ) throws(StoreError) {
+  ) throws(HostError) {
     counters.requests.count()
     counters.writes.count()
-    guard unsafe xs_mkdir(raw, transaction, path) else { throw StoreError(errno, "make-directory", path) }
+    guard unsafe xs_mkdir(raw, transaction, path) else {
+      throw .store(StoreError(errno: errno, operation: "make-directory", place: path))
+    }
     var entries = [
       xs_permissions(id: permissions.owner.rawValue, perms: UInt32(XS_PERM_NONE))
     ]
@@ -84,37 +90,37 @@ import Synchronization
     counters.requests.count()
     counters.writes.count()
     guard unsafe xs_set_permissions(raw, transaction, path, &entries, UInt32(entries.count)) else {
-      throw StoreError(errno, "set-permissions", path)
+      throw .store(StoreError(errno: errno, operation: "set-permissions", place: path))
     }
   }
 
-  func remove(_ path: String, in transaction: xs_transaction_t) throws(StoreError) {
+  func remove(_ path: String, in transaction: xs_transaction_t) throws(HostError) {
     counters.requests.count()
     counters.writes.count()
     guard unsafe xs_rm(raw, transaction, path) else {
       let failure = errno
       // A missing leaf is no error to xenstored; ENOENT means that its parent is missing too.
       if failure == ENOENT { return }
-      throw StoreError(failure, "remove", path)
+      throw .store(StoreError(errno: failure, operation: "remove", place: path))
     }
   }
 
   // MARK: Transactions
 
-  func startTransaction() throws(StoreError) -> xs_transaction_t {
+  func startTransaction() throws(HostError) -> xs_transaction_t {
     counters.requests.count()
     let transaction = unsafe xs_transaction_start(raw)
-    guard transaction != 0 else { throw StoreError(errno, "start-transaction", nil) }
+    guard transaction != 0 else { throw .store(StoreError(errno: errno, operation: "start-transaction")) }
     counters.transactions.count()
     return transaction
   }
 
   /// Ends a transaction; false where it met a conflict. Its number is dead either way.
-  func commit(_ transaction: xs_transaction_t) throws(StoreError) -> Bool {
+  func commit(_ transaction: xs_transaction_t) throws(HostError) -> Bool {
     counters.requests.count()
     if unsafe xs_transaction_end(raw, transaction, false) { return true }
     let failure = errno
-    guard failure == EAGAIN else { throw StoreError(failure, "commit", nil) }
+    guard failure == EAGAIN else { throw .store(StoreError(errno: failure, operation: "commit")) }
     counters.conflicts.count()
     return false
   }
@@ -129,58 +135,39 @@ import Synchronization
   // MARK: Watches
 
   /// Watches a node and all below it. The daemon sends one event for it at once.
-  func watch(_ path: String, token: String) throws(StoreError) {
+  func watch(_ path: String, token: String) throws(HostError) {
     counters.requests.count()
-    guard unsafe xs_watch(raw, path, token) else { throw StoreError(errno, "watch", path) }
+    guard unsafe xs_watch(raw, path, token) else {
+      throw .store(StoreError(errno: errno, operation: "watch", place: path))
+    }
   }
 
-  func unwatch(_ path: String, token: String) throws(StoreError) {
+  func unwatch(_ path: String, token: String) throws(HostError) {
     counters.requests.count()
-    guard unsafe xs_unwatch(raw, path, token) else { throw StoreError(errno, "unwatch", path) }
+    guard unsafe xs_unwatch(raw, path, token) else {
+      throw .store(StoreError(errno: errno, operation: "unwatch", place: path))
+    }
   }
 
   /// Readable while events are pending.
-  func eventDescriptor() throws(StoreError) -> Int32 {
+  func eventDescriptor() throws(HostError) -> Int32 {
     let descriptor = unsafe xs_fileno(raw)
-    guard descriptor >= 0 else { throw StoreError(errno, "watch", nil) }
+    guard descriptor >= 0 else { throw .store(StoreError(errno: errno, operation: "watch")) }
     return descriptor
   }
 
   /// The next pending event; nil where none is.
-  func nextEvent() throws(StoreError) -> (path: String, token: String)? {
+  func nextEvent() throws(HostError) -> (path: String, token: String)? {
     guard let words = unsafe xs_check_watch(raw) else {
       let failure = errno
       if failure == EAGAIN { return nil }
       // The library's reader thread has ended: it gives EINVAL from then on (`read_watch_internal`).
-      throw StoreError(.lost, operation: "watch", errno: failure)
+      throw .store(StoreError(.lost, operation: "watch", errno: failure))
     }
     defer { unsafe free(words) }
     guard let path = unsafe words[Int(XS_WATCH_PATH.rawValue)], let token = unsafe words[Int(XS_WATCH_TOKEN.rawValue)]
-    else { throw StoreError(.other, operation: "watch") }
+    else { throw .store(StoreError(.other, operation: "watch")) }
     return unsafe (String(cString: path), String(cString: token))
-  }
-}
-
-extension StoreError {
-  /// The failure of a request, from the `errno` it left.
-  init(_ failure: Int32, _ operation: String, _ path: String?) {
-    let code: Code
-    switch failure {
-    case EACCES, EPERM, EROFS: code = .notPermitted
-    // EINVAL is also what libxenstore makes of errors it does not know, such as oxenstored's EQUOTA.
-    case EINVAL, E2BIG, ENOSPC: code = .refused
-    case EBADF, EPIPE, ECONNRESET: code = .lost
-    default: code = .other
-    }
-    self.init(code, operation: operation, path: path, errno: failure)
-  }
-}
-
-/// What a failure to connect means.
-private func openCode(_ failure: Int32) -> StoreError.Code {
-  switch failure {
-  case EACCES, EPERM: .notPermitted
-  default: .unreachable
   }
 }
 

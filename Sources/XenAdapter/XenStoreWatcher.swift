@@ -31,11 +31,11 @@ package final class XenStoreWatcher: Sendable {
   private let tokens = Atomic(0)
 
   /// `socket` as in `XenStoreConnector`.
-  package convenience init(socket: String?) throws(StoreError) {
+  package convenience init(socket: String?) throws(HostError) {
     try self.init(socket: socket, counters: StoreCounters())
   }
 
-  init(socket: String?, counters: StoreCounters) throws(StoreError) {
+  init(socket: String?, counters: StoreCounters) throws(HostError) {
     handle = try XenStoreHandle(socket: socket, counters: counters)
   }
 
@@ -43,10 +43,10 @@ package final class XenStoreWatcher: Sendable {
   func nextToken() -> String { "w" + String(tokens.add(1, ordering: .relaxed).newValue) }
 
   /// Watches a path, or `@introduceDomain` or `@releaseDomain`. One event follows at once.
-  package func watch(path: String, token: String) throws(StoreError) { try handle.watch(path, token: token) }
+  package func watch(path: String, token: String) throws(HostError) { try handle.watch(path, token: token) }
 
   /// Stops a watch. Events already on their way are still delivered.
-  package func unwatch(path: String, token: String) throws(StoreError) { try handle.unwatch(path, token: token) }
+  package func unwatch(path: String, token: String) throws(HostError) { try handle.unwatch(path, token: token) }
 
   /// Sleeps until there are events, and takes those that are pending. An interruption goes before them.
   ///
@@ -54,7 +54,7 @@ package final class XenStoreWatcher: Sendable {
   /// is gone.
   package func nextEvents(
     until deadline: ContinuousClock.Instant?, interruptDescriptor: Int32? = nil
-  ) throws(StoreError) -> Outcome {
+  ) throws(HostError) -> Outcome {
     let descriptor = try handle.eventDescriptor()
     while true {
       var events: [Event] = []
@@ -75,7 +75,9 @@ package final class XenStoreWatcher: Sendable {
       ]
       if unsafe poll(&descriptors, 2, sleep.pollMilliseconds) < 0 {
         let failure = errno
-        guard failure == EINTR || failure == EAGAIN else { throw StoreError(.other, operation: "wait", errno: failure) }
+        guard failure == EINTR || failure == EAGAIN else {
+          throw .store(StoreError(.other, operation: "wait", errno: failure))
+        }
         continue
       }
       if descriptors[1].revents != 0 { return .interrupted }

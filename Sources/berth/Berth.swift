@@ -1,4 +1,5 @@
 import Commands
+import Core
 import Glibc
 import Synchronization
 
@@ -12,7 +13,7 @@ struct Berth {
     let status = runBerth(Array(CommandLine.arguments.dropFirst()), in: liveContext(output))
     if let number = output.failure {
       // A cut-off answer must not look like a whole one; what an apply came to is told all the same.
-      let cause = unsafe String(cString: strerror(number))
+      let cause = ErrorNumber.text(of: number)
       OutputStream(STDERR_FILENO).write("berth: error: cannot write to standard output: \(cause)\n")
       exit(status == 0 ? 1 : status)
     }

@@ -30,7 +30,7 @@ struct DeviceModelBench: Sendable {
   }
 
   typealias Talk<Value> =
-    @Sendable (borrowing any DeviceModelConversation & ~Copyable) throws(DeviceModelError) -> Value
+    @Sendable (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Value
 
   /// What a conversation gave, on a thread of its own.
   func talk<Value: Sendable>(
@@ -43,19 +43,19 @@ struct DeviceModelBench: Sendable {
   /// What a conversation gave, on the caller's thread.
   func talkHere<Value>(
     within limit: Duration = .seconds(30),
-    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(DeviceModelError) -> Value
+    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Value
   ) throws -> Result<Value, DeviceModelError> {
     try Self.talk(with: models, of: domain, within: limit, body)
   }
 
   private static func talk<Value>(
     with models: QMPDeviceModels, of domain: DomainKey, within limit: Duration,
-    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(DeviceModelError) -> Value
+    _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Value
   ) throws -> Result<Value, DeviceModelError> {
     do throws(HostError) {
       return .success(
         try models.withDeviceModel(of: domain, until: .now + limit) { (conversation) throws(HostError) in
-          try asHostError { () throws(DeviceModelError) in try body(conversation) }
+          try body(conversation)
         })
     } catch {
       guard case .deviceModel(let error) = error else { throw error }
@@ -72,8 +72,8 @@ struct DeviceModelBench: Sendable {
 }
 
 /// The code of what a part of a conversation failed with, which may go on.
-func code(_ body: () throws(DeviceModelError) -> Void) -> DeviceModelError.Code? {
-  do throws(DeviceModelError) { try body() } catch { return error.code }
+func code(_ body: () throws(HostError) -> Void) -> DeviceModelCode? {
+  do throws(HostError) { try body() } catch { return error.deviceModelCode }
   return nil
 }
 

@@ -13,7 +13,7 @@ import Testing
 
   private func peer(_ script: [Peer.Step]) throws -> Peer { try Peer(at: bench.socket, script) }
 
-  private static let list: DeviceModelBench.Talk<Void> = { (model) throws(DeviceModelError) in
+  private static let list: DeviceModelBench.Talk<Void> = { (model) throws(HostError) in
     _ = try model.devices()
   }
 
@@ -22,7 +22,7 @@ import Testing
   @Test func `no socket is unreachable, and its path is told`() async throws {
     #expect(
       try await bench.failure()
-        == DeviceModelError(.unreachable, operation: "connect", text: bench.socket, errno: ENOENT))
+        == DeviceModelError(.unreachable, operation: "connect", place: bench.socket, errno: ENOENT))
     #expect(try bench.locks == [])
     let models = QMPDeviceModels(root: bench.root + "/elsewhere")
     let domain = bench.domain
@@ -31,14 +31,14 @@ import Testing
     }
     guard case .deviceModel(let error) = failure else { Issue.record("\(failure as Any)"); return }
     #expect(error.code == .unreachable)
-    #expect(error.text.hasPrefix(bench.root + "/elsewhere/var/lib/xen/userdata-l.7."))
+    #expect(error.place?.hasPrefix(bench.root + "/elsewhere/var/lib/xen/userdata-l.7.") == true)
   }
 
   @Test func `a socket that was left behind is unreachable`() async throws {
     close(try listeningSocket(bench.socket))
     #expect(
       try await bench.failure()
-        == DeviceModelError(.unreachable, operation: "connect", text: bench.socket, errno: ECONNREFUSED))
+        == DeviceModelError(.unreachable, operation: "connect", place: bench.socket, errno: ECONNREFUSED))
   }
 
   @Test func `a socket of someone else's may not be used, but by root`() async throws {
@@ -63,7 +63,7 @@ import Testing
       holder.end(SIGKILL)
       guard case .deviceModel(let error) = failure else { return "\(failure as Any)" }
       #expect(error.code == .busy)
-      #expect(error.text == lock)
+      #expect(error.place == lock)
       #expect(error.holder?.hasPrefix("\(holder.pid) (flock") == true, "\(error)")
       return nil
     }
@@ -80,7 +80,7 @@ import Testing
     for _ in 0..<9 { #expect(try canConnect(to: bench.socket)) }
     let begin = ContinuousClock.now
     let failure = try await bench.failure(within: .milliseconds(80))
-    #expect(failure == DeviceModelError(.busy, operation: "connect", text: bench.socket, errno: EAGAIN))
+    #expect(failure == DeviceModelError(.busy, operation: "connect", place: bench.socket, errno: EAGAIN))
     #expect(ContinuousClock.now - begin >= .milliseconds(80))
   }
 
@@ -98,7 +98,7 @@ import Testing
     #expect(
       failure
         == DeviceModelError(
-          .timedOut, operation: operation, text: "\(bench.socket): it did not answer in time", errno: ETIMEDOUT))
+          .timedOut, operation: operation, place: bench.socket, errno: ETIMEDOUT, detail: "it did not answer in time"))
     #expect(ContinuousClock.now - begin >= .milliseconds(300))
     _ = try await peer.heard()
     #expect(try bench.locks == [])
@@ -122,7 +122,7 @@ import Testing
     let failure = try await bench.failure(Self.list)
     #expect(failure?.code == .lost)
     #expect(failure?.operation == operation)
-    #expect(failure?.text.hasPrefix(bench.socket + ": it ended") == true)
+    #expect(failure?.place == bench.socket && failure?.detail?.hasPrefix("it ended") == true)
   }
 
   @Test func `after its end a conversation says no more, and no signal ends the program`() async throws {
@@ -130,7 +130,7 @@ import Testing
     let codes = try await bench.talk { model in
       peer.waitForEnd()
       return (0..<3).map { _ in
-        code { () throws(DeviceModelError) in
+        code { () throws(HostError) in
           try model.add(TestDevice.first, slot: nil, permissive: false)
         }
       }
@@ -153,34 +153,34 @@ import Testing
   ])
   func `what is not QMP is malformed`(_ line: String, _ text: String) async throws {
     _ = try peer(Peer.hello + [.hear, .say(line + "\r\n")])
-    let failure = try await bench.failure { (model) throws(DeviceModelError) in
-      let first = code { () throws(DeviceModelError) in _ = try model.devices() }
+    let failure = try await bench.failure { (model) throws(HostError) in
+      let first = code { () throws(HostError) in _ = try model.devices() }
       #expect(first == .malformed)
       // Nothing that comes later can be trusted.
       _ = try model.devices()
     }
     #expect(failure?.code == .malformed)
     #expect(failure?.operation == "query-pci")
-    #expect(failure?.text.contains(text) == true, "\(failure as Any)")
+    #expect(failure?.detail?.contains(text) == true, "\(failure as Any)")
   }
 
   @Test func `a server that does not greet is malformed`() async throws {
     _ = try peer([.say(#"{"return": {}, "id": 1650786305}"# + "\r\n")])
     #expect(
       try await bench.failure()
-        == DeviceModelError(.malformed, operation: "connect", text: "\(bench.socket): it did not greet"))
+        == DeviceModelError(.malformed, operation: "connect", place: bench.socket, detail: "it did not greet"))
   }
 
   @Test func `a line and a conversation have bounds`() async throws {
     let endless = try peer(Peer.hello + [.hear, .repeated(String(repeating: " ", count: 4096), 4096)])
     var failure = try await bench.failure(Self.list)
     #expect(failure?.code == .malformed)
-    #expect(failure?.text.contains("a line of more than 1048576 bytes") == true, "\(failure as Any)")
+    #expect(failure?.detail?.contains("a line of more than 1048576 bytes") == true, "\(failure as Any)")
     _ = try await endless.heard()
     #expect(unsafe unlink(bench.socket) == 0)
     _ = try peer(Peer.hello + [.hear, .repeated(String(repeating: " ", count: 65536) + "\n", 1024)])
     failure = try await bench.failure(Self.list)
     #expect(failure?.code == .malformed)
-    #expect(failure?.text.contains("more than 8388608 bytes") == true, "\(failure as Any)")
+    #expect(failure?.detail?.contains("more than 8388608 bytes") == true, "\(failure as Any)")
   }
 }

@@ -19,7 +19,7 @@ import Testing
       Peer.hello + [
         .hear, Peer.success, .hear, Peer.success, .hear, Peer.success, .hear, .say(list), .hear, Peer.success,
       ])
-    let devices = try await bench.talk { (model) throws(DeviceModelError) in
+    let devices = try await bench.talk { (model) throws(HostError) in
       try model.add(TestDevice.first, slot: nil, permissive: false)
       try model.add(TestDevice.first, slot: 5, permissive: false)
       try model.add(TestDevice.second, slot: 28, permissive: true)
@@ -55,7 +55,7 @@ import Testing
       "id": $id}
       """#.replacing("\n", with: "") + "\r\n"
     _ = try peer(Peer.hello + [.hear, .say(list)])
-    let found = try await bench.talk { (model) throws(DeviceModelError) in try model.devices() }
+    let found = try await bench.talk { (model) throws(HostError) in try model.devices() }
     let names = Set(try found.get().map { "\($0.name) \($0.slot).\($0.function)" })
     #expect(names == ["pci-pt-03_00.0 4.1", "br1 5.0", "deep 31.7", "br2 7.0", "pci-pt-04_1f.3 2.0"])
   }
@@ -64,7 +64,7 @@ import Testing
     let peer = try peer(Peer.hello + [.hear, Peer.success])
     let name = "a\"},\\ \u{1}\nü"
     #expect(
-      try await bench.failure { (model) throws(DeviceModelError) in try model.remove(DeviceModelName(text: name)) }
+      try await bench.failure { (model) throws(HostError) in try model.remove(DeviceModelName(text: name)) }
         == nil)
     #expect(
       try await peer.heard().last
@@ -82,7 +82,7 @@ import Testing
       .say("\n"), .hear, .say(event + "\r\n{\"return\""), .say(": {}, \"id\": "), .say("$id}\r"), .say("\n"), .hear,
       .say(#"{"return": [], "id": $id}"# + "\n" + event + "\r\n"),
     ])
-    let devices = try await bench.talk { (model) throws(DeviceModelError) in
+    let devices = try await bench.talk { (model) throws(HostError) in
       try model.remove(DeviceModelName(TestDevice.first))
       return try model.devices()
     }
@@ -105,16 +105,16 @@ import Testing
         .hear, error("GenericError", String(repeating: "x", count: 100_000)),
         .hear, .say(#"{"return": [], "id": $id}"# + "\r\n"),
       ])
-    let failures = try await bench.talk { (model) throws(DeviceModelError) in
-      var failures: [DeviceModelError?] = []
+    let failures = try await bench.talk { (model) throws(HostError) in
+      var failures: [HostError?] = []
       for _ in 0..<3 {
-        do throws(DeviceModelError) {
+        do throws(HostError) {
           try model.add(TestDevice.first, slot: nil, permissive: false)
           failures.append(nil)
         } catch { failures.append(error) }
       }
       for _ in 0..<4 {
-        do throws(DeviceModelError) {
+        do throws(HostError) {
           try model.remove(DeviceModelName(TestDevice.first))
           failures.append(nil)
         } catch { failures.append(error) }
@@ -122,9 +122,14 @@ import Testing
       _ = try model.devices()
       return failures
     }.get()
-    #expect(failures.map(\.?.code) == [.duplicate, .duplicate, .refused, .unknownDevice, nil, .refused, .refused])
-    #expect(failures[2] == DeviceModelError(.refused, operation: "device_add", text: "no \u{7} slot"))
-    #expect(failures[6]?.text == String(repeating: "x", count: 400))
+    let codes = failures.map { $0?.deviceModelCode }
+    #expect(codes == [.duplicate, .duplicate, .refused, .unknownDevice, nil, .refused, .refused])
+    #expect(failures[2] == refusal("device_add", "no \u{7} slot"))
+    #expect(failures[6] == refusal("device_del", String(repeating: "x", count: 400)))
+  }
+
+  private func refusal(_ command: String, _ text: String) -> HostError {
+    .deviceModel(DeviceModelError(.refused, operation: command, detail: text))
   }
 
   @Test func `the lock is held from before the connection until after it`() async throws {

@@ -8,13 +8,17 @@ import XenAdapter
   @Test func `ranges no interface takes are refused before it is asked`() throws {
     let hypervisor = HypervisorConnection()
     let domain = DomainID(3)
-    #expect(throws: HypervisorError(.invalid, operation: "xc_domain_ioport_permission", errno: EINVAL)) {
+    #expect(
+      throws: HostError.hypervisor(HypervisorError(.invalid, operation: "xc_domain_ioport_permission", errno: EINVAL))
+    ) {
       try hypervisor.setPorts(0xFFFF...0x10000, of: domain, allowed: true)
     }
-    #expect(throws: HypervisorError(.invalid, operation: "xc_domain_iomem_permission", errno: EINVAL)) {
+    #expect(
+      throws: HostError.hypervisor(HypervisorError(.invalid, operation: "xc_domain_iomem_permission", errno: EINVAL))
+    ) {
       try hypervisor.setFrames(0...UInt64.max, of: domain, allowed: true)
     }
-    #expect(throws: HypervisorError(.invalid, operation: "xc_physdev_map_pirq", errno: EINVAL)) {
+    #expect(throws: HostError.hypervisor(HypervisorError(.invalid, operation: "xc_physdev_map_pirq", errno: EINVAL))) {
       try hypervisor.mapInterrupt(0x8000_0000, in: domain)
     }
   }
@@ -31,7 +35,8 @@ import XenAdapter
       return
     }
     let hypervisor = HypervisorConnection()
-    let failure = HypervisorError(.unreachable, operation: "xc_interface_open", errno: ENOENT)
+    let failure = HostError.hypervisor(
+      HypervisorError(.unreachable, operation: "xc_interface_open", errno: ENOENT))
     for _ in 0..<2 {
       #expect(throws: failure) { try hypervisor.domains() }
       #expect(throws: failure) { try hypervisor.hostFacts() }
@@ -83,24 +88,30 @@ import XenAdapter
     #expect(try hypervisor.probe(first, for: nil) == .free)
 
     try hypervisor.assign(first, to: guest, relaxed: false)
-    #expect(throws: HypervisorError(.busy, operation: "xc_assign_device", errno: EBUSY)) {
+    #expect(throws: HostError.hypervisor(HypervisorError(.busy, operation: "xc_assign_device", errno: EBUSY))) {
       try hypervisor.assign(second, to: guest, relaxed: true)
     }
     try hypervisor.deassign(first, from: guest)
-    #expect(throws: HypervisorError(.notOwner, operation: "xc_deassign_device", errno: ENODEV)) {
+    #expect(throws: HostError.hypervisor(HypervisorError(.notOwner, operation: "xc_deassign_device", errno: ENODEV))) {
       try hypervisor.deassign(second, from: guest)
     }
     try hypervisor.setPorts(0xC000...0xC03F, of: guest, allowed: true)
-    #expect(throws: HypervisorError(.notPermitted, operation: "xc_domain_ioport_permission", errno: EPERM)) {
+    #expect(
+      throws: HostError.hypervisor(
+        HypervisorError(.notPermitted, operation: "xc_domain_ioport_permission", errno: EPERM))
+    ) {
       try hypervisor.setPorts(0...0xFFFF, of: guest, allowed: false)
     }
     try hypervisor.setFrames(0xFFFFF...0x100000, of: guest, allowed: true)
-    #expect(throws: HypervisorError(.noDomain, operation: "xc_domain_iomem_permission", errno: ESRCH)) {
+    #expect(
+      throws: HostError.hypervisor(HypervisorError(.noDomain, operation: "xc_domain_iomem_permission", errno: ESRCH))
+    ) {
       try hypervisor.setFrames(0x3_8000_0000...0x3_8000_0000, of: guest, allowed: false)
     }
     try hypervisor.mapInterrupt(19, in: guest)
     try hypervisor.unmapInterrupt(19, in: guest)
-    #expect(throws: HypervisorError(.invalid, operation: "xc_physdev_unmap_pirq", errno: EINVAL)) {
+    #expect(throws: HostError.hypervisor(HypervisorError(.invalid, operation: "xc_physdev_unmap_pirq", errno: EINVAL)))
+    {
       try hypervisor.unmapInterrupt(20, in: guest)
     }
     try hypervisor.setInterrupt(19, of: guest, allowed: true)

@@ -22,7 +22,7 @@ import Testing
   @Test func `a device is added at a slot, or where QEMU has room, and found`() async throws {
     let name = self.name
     try await withQEMU { _, bench in
-      let devices = try bench.talkHere { (model) throws(DeviceModelError) in
+      let devices = try bench.talkHere { (model) throws(HostError) in
         let before = try model.devices()
         try model.add(TestDevice.first, slot: 5, permissive: true)
         try model.add(TestDevice.second, slot: nil, permissive: false)
@@ -35,20 +35,20 @@ import Testing
           EmulatedDevice(name: DeviceModelName(TestDevice.second), slot: 2, function: 0),
         ])
       // The next conversation finds the same.
-      let again = try bench.talkHere { (model) throws(DeviceModelError) in try model.devices() }
+      let again = try bench.talkHere { (model) throws(HostError) in try model.devices() }
       #expect(Set(try again.get()) == Set(devices.1))
     }
   }
 
   @Test func `a second device of one name, one unknown and a slot in use are told apart`() async throws {
     try await withQEMU { _, bench in
-      let failures = try bench.talkHere { (model) throws(DeviceModelError) in
+      let failures = try bench.talkHere { (model) throws(HostError) in
         try model.add(TestDevice.first, slot: 5, permissive: false)
         return [
-          code { () throws(DeviceModelError) in try model.add(TestDevice.first, slot: nil, permissive: false) },
-          code { () throws(DeviceModelError) in try model.add(TestDevice.second, slot: 5, permissive: false) },
-          code { () throws(DeviceModelError) in try model.add(TestDevice.second, slot: 32, permissive: false) },
-          code { () throws(DeviceModelError) in try model.remove(DeviceModelName(TestDevice.second)) },
+          code { () throws(HostError) in try model.add(TestDevice.first, slot: nil, permissive: false) },
+          code { () throws(HostError) in try model.add(TestDevice.second, slot: 5, permissive: false) },
+          code { () throws(HostError) in try model.add(TestDevice.second, slot: 32, permissive: false) },
+          code { () throws(HostError) in try model.remove(DeviceModelName(TestDevice.second)) },
         ]
       }.get()
       #expect(failures == [.duplicate, .refused, .refused, .unknownDevice])
@@ -60,14 +60,14 @@ import Testing
     try await onThread {
       // Debian's QEMU for other uses than Xen's lacks the driver for passthrough.
       let qemu = try RunningQEMU(at: bench.socket)
-      let failure = try bench.talkHere { (model) throws(DeviceModelError) in
+      let failure = try bench.talkHere { (model) throws(HostError) in
         try model.add(TestDevice.first, slot: 5, permissive: true)
       }
       #expect(throws: DeviceModelError.self) { try failure.get() }
       guard case .failure(let error) = failure else { return }
       #expect(error.code == .refused)
       #expect(error.operation == "device_add")
-      #expect(error.text.contains("xen-pci-passthrough"), "\(error)")
+      #expect(error.detail?.contains("xen-pci-passthrough") == true, "\(error)")
       qemu.kill()
       #expect(try bench.talkHere { _ in }.failureCode == .unreachable)
     }
@@ -76,7 +76,7 @@ import Testing
   @Test func `a guest that does not answer keeps the device until it lets go`() async throws {
     let name = self.name
     try await withQEMU { qemu, bench in
-      let pending = try bench.talkHere { (model) throws(DeviceModelError) in
+      let pending = try bench.talkHere { (model) throws(HostError) in
         try model.add(TestDevice.first, slot: 5, permissive: false)
         try model.remove(name)
         // Asked again it is no failure: the removal is under way.
@@ -85,9 +85,9 @@ import Testing
       }
       #expect(try pending.get().map(\.name) == [name])
       try qemu.eject(slot: 5)
-      let after = try bench.talkHere { (model) throws(DeviceModelError) in
+      let after = try bench.talkHere { (model) throws(HostError) in
         let devices = try model.devices()
-        let failure = code { () throws(DeviceModelError) in try model.remove(name) }
+        let failure = code { () throws(HostError) in try model.remove(name) }
         // The name is free again.
         try model.add(TestDevice.first, slot: 5, permissive: false)
         return (devices, failure)
@@ -109,7 +109,7 @@ import Testing
         #"{"execute":"device_add","id":7,"arguments":{"driver":"edu","id":"\#(name)","bus":"br1","addr":"3"}}"#
       try qemu.say([add]) { $0.contains("\"id\": 7") }
       try qemu.numberBus(behind: 2)
-      let devices = try bench.talkHere { (model) throws(DeviceModelError) in
+      let devices = try bench.talkHere { (model) throws(HostError) in
         let before = try model.devices()
         try model.remove(name)
         return (before, try model.devices())
@@ -122,7 +122,7 @@ import Testing
 
   @Test func `a QEMU that dies in a conversation is lost`() async throws {
     try await withQEMU { qemu, bench in
-      let failure = try bench.talkHere { (model) throws(DeviceModelError) in
+      let failure = try bench.talkHere { (model) throws(HostError) in
         qemu.kill()
         _ = try model.devices()
       }
@@ -144,16 +144,16 @@ import Testing
     let qemu = try await onThread { try RunningQEMU(at: bench.socket) }
     try await concurrently(8) { index in
       let device = PCIAddress(sbdf: UInt32(index) << 8)
-      try bench.talkHere { (model) throws(DeviceModelError) in
+      try bench.talkHere { (model) throws(HostError) in
         try model.add(device, slot: UInt8(8 + index), permissive: false)
       }.get()
     }
-    let devices = try await bench.talk { (model) throws(DeviceModelError) in try model.devices() }
+    let devices = try await bench.talk { (model) throws(HostError) in try model.devices() }
     #expect(try devices.get().map(\.slot).sorted() == Array(8..<16))
     try await onThread { qemu.kill() }
   }
 }
 
 extension Result where Failure == DeviceModelError {
-  fileprivate var failureCode: DeviceModelError.Code? { if case .failure(let error) = self { error.code } else { nil } }
+  fileprivate var failureCode: DeviceModelCode? { if case .failure(let error) = self { error.code } else { nil } }
 }

@@ -91,8 +91,8 @@ import Testing
       case .pipe: unsafe mkfifo(path, 0o600)
       }
     try #require(status == 0)
-    let error = #expect(throws: RecordError.self) { try self.take(locks, self.domain) }
-    #expect(error?.path == path && error?.code == .damaged)
+    let error = #expect(throws: HostError.self) { try self.take(locks, self.domain) }
+    #expect(error == .record(RecordError(.damaged, operation: "lock", place: path)))
     #expect(try locks.marks()[domain] == nil, "looking goes on")
     #expect(String(decoding: try folder.read("other"), as: UTF8.self) == "precious")
     #expect(unsafe access("\(folder.path)/nowhere", F_OK) != 0)
@@ -104,22 +104,30 @@ import Testing
     try folder.write("run/berth/file", "")
     try #require(unsafe symlink("\(folder.path)/elsewhere", "\(folder.path)/run/berth/locks") == 0)
     let locks = RunLockFiles(root: folder.path)
-    let error = #expect(throws: RecordError.self) { try self.take(locks, self.domain) }
-    #expect(error?.path == "\(folder.path)/run/berth/locks")
+    let error = #expect(throws: HostError.self) { try self.take(locks, self.domain) }
+    #expect(error == .record(RecordError(.damaged, operation: "lock", place: "\(folder.path)/run/berth/locks")))
   }
 
   @Test func `a lock that cannot be made is reported with its path, and for a user without rights as such`() throws {
     let folder = try TemporaryFolder()
     try folder.write("run/berth", "a file where a folder belongs")
     let locks = RunLockFiles(root: folder.path)
-    let error = #expect(throws: RecordError.self) { try self.take(locks, self.domain) }
-    #expect(error?.path.hasPrefix("\(folder.path)/run/berth") == true)
+    let error = #expect(throws: HostError.self) { try self.take(locks, self.domain) }
+    guard case .record(let cause)? = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(cause.place?.hasPrefix("\(folder.path)/run/berth") == true)
     guard geteuid() != 0 else { return }
     let closed = try TemporaryFolder()
     try closed.write("run/file", "")
     try #require(unsafe chmod("\(closed.path)/run", 0o500) == 0)
     defer { _ = unsafe chmod("\(closed.path)/run", 0o700) }
-    let refused = #expect(throws: RecordError.self) { try self.take(RunLockFiles(root: closed.path), self.domain) }
-    #expect(refused?.code == .notPermitted)
+    let refused = #expect(throws: HostError.self) { try self.take(RunLockFiles(root: closed.path), self.domain) }
+    guard case .record(let reason)? = refused else {
+      Issue.record("\(String(describing: refused))")
+      return
+    }
+    #expect(reason.code == .notPermitted)
   }
 }

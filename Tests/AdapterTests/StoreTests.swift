@@ -13,7 +13,7 @@ import XenAdapter
     try await concurrently(1) { _ in
       let store = try PrivateXenstored(domains: [5])
       let connection = try connect(store)
-      try commit(connection) { (access) throws(StoreError) in
+      try commit(connection) { (access) throws(HostError) in
         try access.write(node.child("a"), "1")
         try access.write(node.child("b"), "")
         try access.makeDirectory(node.child("c"), StorePermissions(owner: .zero, reader: DomainID(5)))
@@ -24,7 +24,7 @@ import XenAdapter
       #expect(try connection.list(node)?.sorted() == ["a", "b", "c"])
       #expect(try connection.list(node.child("a")) == [])
       #expect(try connection.list(StorePath.toolstack(DomainID(6))) == nil)
-      try commit(connection) { (access) throws(StoreError) in
+      try commit(connection) { (access) throws(HostError) in
         try access.remove(node)
         try access.remove(node.child("a").child("below"))
       }
@@ -35,7 +35,7 @@ import XenAdapter
   @Test func `a folder gets its owner and its reader`() async throws {
     let store = try PrivateXenstored(domains: [5])
     let connection = try connect(store)
-    try commit(connection) { (access) throws(StoreError) in
+    try commit(connection) { (access) throws(HostError) in
       try access.makeDirectory(node.child("guest"), StorePermissions(owner: DomainID(5), reader: .zero))
       try access.makeDirectory(node.child("own"), StorePermissions(owner: .zero, reader: nil))
     }
@@ -51,7 +51,7 @@ import XenAdapter
     try await concurrently(6) { _ in
       let connection = try connector.connect()
       for _ in 0..<40 {
-        try connection.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Void> in
+        try connection.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<Void> in
           let number = decimal(try access.read(node) ?? "0") ?? 0
           try access.write(node, String(number + 1))
           return .commit(())
@@ -72,16 +72,16 @@ import XenAdapter
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connection = try connect(store)
-      let result = try connection.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Int> in
+      let result = try connection.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<Int> in
         try access.write(node, "1")
         return .abort(7)
       }
       #expect(result == 7)
       #expect(try connection.read(node) == nil)
-      #expect(throws: StoreError(.refused, operation: "test")) {
-        try commit(connection) { (access) throws(StoreError) in
+      #expect(throws: HostError.store(StoreError(.refused, operation: "test"))) {
+        try commit(connection) { (access) throws(HostError) in
           try access.write(node, "1")
-          throw StoreError(.refused, operation: "test")
+          throw HostError.store(StoreError(.refused, operation: "test"))
         }
       }
       #expect(try connection.read(node) == nil)
@@ -92,12 +92,12 @@ import XenAdapter
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let (connection, other) = (try connect(store), try connect(store))
-      try commit(other) { (access) throws(StoreError) in try access.write(node, "old") }
+      try commit(other) { (access) throws(HostError) in try access.write(node, "old") }
       var attempts = 0
-      let answer = try connection.transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<String?> in
+      let answer = try connection.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<String?> in
         attempts += 1
         let value = try access.read(node)
-        if attempts == 1 { try commit(other) { (access) throws(StoreError) in try access.write(node, "new") } }
+        if attempts == 1 { try commit(other) { (access) throws(HostError) in try access.write(node, "new") } }
         return .abort(value)
       }
       #expect(answer == "new")
@@ -111,11 +111,11 @@ import XenAdapter
       let store = try PrivateXenstored()
       let (connection, other) = (try connect(store), try connect(store))
       var attempts = 0
-      #expect(throws: StoreError(.conflict, operation: "commit", errno: EAGAIN)) {
-        try commit(connection, patience) { (access) throws(StoreError) in
+      #expect(throws: HostError.store(StoreError(.conflict, operation: "commit", errno: EAGAIN))) {
+        try commit(connection, patience) { (access) throws(HostError) in
           attempts += 1
           _ = try access.read(node)
-          try commit(other) { (access) throws(StoreError) in try access.write(node, String(attempts)) }
+          try commit(other) { (access) throws(HostError) in try access.write(node, String(attempts)) }
           try access.write(node, "mine")
         }
       }
@@ -128,8 +128,8 @@ import XenAdapter
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connection = try connect(store)
-      #expect(throws: StoreError(.refused, operation: "write", path: node.text, errno: E2BIG)) {
-        try commit(connection) { (access) throws(StoreError) in
+      #expect(throws: HostError.store(StoreError(.refused, operation: "write", place: node.text, errno: E2BIG))) {
+        try commit(connection) { (access) throws(HostError) in
           try access.write(node, String(repeating: "x", count: 5000))
         }
       }
@@ -156,14 +156,14 @@ import XenAdapter
   /// Waits for the number before `round`, and writes `round`.
   private func step(_ connection: any StorePort, to round: Int) throws {
     let deadline = ContinuousClock.now + .seconds(20)
-    let outcome = try connection.wait(watching: [node], until: deadline) { () throws(StoreError) -> Bool? in
+    let outcome = try connection.wait(watching: [node], until: deadline) { () throws(HostError) -> Bool? in
       try connection.read(node) ?? "0" == String(round - 1) ? true : nil
     }
     // Past the deadline a change would have been found, but not told.
     guard case .satisfied = outcome, .now < deadline else {
-      throw StoreError(.other, operation: "round \(round): \(outcome)")
+      throw HostError.store(StoreError(.other, operation: "round \(round): \(outcome)"))
     }
-    try commit(connection) { (access) throws(StoreError) in try access.write(node, String(round)) }
+    try commit(connection) { (access) throws(HostError) in try access.write(node, String(round)) }
   }
 
   @Test func `a wait for nothing ends at its deadline, having looked once more then`() async throws {
@@ -175,7 +175,7 @@ import XenAdapter
         let begin = ContinuousClock.now
         var lastLook = begin
         let outcome = try connection.wait(watching: [node], until: begin + .milliseconds(60)) {
-          () throws(StoreError) -> Bool? in
+          () throws(HostError) -> Bool? in
           lastLook = .now
           return nil
         }
@@ -202,7 +202,7 @@ import XenAdapter
       #expect(unsafe write(ends[1], "x", 1) == 1)
       let begin = ContinuousClock.now
       let outcome = try connection.wait(watching: [node], until: begin + .seconds(30)) {
-        () throws(StoreError) -> Bool? in nil
+        () throws(HostError) -> Bool? in nil
       }
       guard case .interrupted = outcome else {
         Issue.record("\(outcome)")
@@ -219,7 +219,7 @@ import XenAdapter
       let watcher = try XenStoreWatcher(socket: store.socket)
       try watcher.watch(path: node.text, token: "five")
       try watcher.watch(path: "@releaseDomain", token: "release")
-      try commit(connection) { (access) throws(StoreError) in try access.write(node.child("a"), "1") }
+      try commit(connection) { (access) throws(HostError) in try access.write(node.child("a"), "1") }
       var seen: Set<XenStoreWatcher.Event> = []
       let deadline = ContinuousClock.now + .seconds(20)
       while seen.count < 3 {
@@ -243,16 +243,16 @@ import XenAdapter
       let connection = try connector.connect()
       if index == 0 {
         while !isOver.load(ordering: .relaxed) {
-          try commit(connection) { (access) throws(StoreError) in try access.write(node, "x") }
+          try commit(connection) { (access) throws(HostError) in try access.write(node, "x") }
         }
       } else {
         let outcome = try connection.wait(watching: [node], until: .now + .milliseconds(80)) {
-          () throws(StoreError) -> Bool? in
+          () throws(HostError) -> Bool? in
           _ = try connection.read(node)
           return nil
         }
         isOver.store(true, ordering: .relaxed)
-        guard case .timedOut = outcome else { throw StoreError(.other, operation: "\(outcome)") }
+        guard case .timedOut = outcome else { throw HostError.store(StoreError(.other, operation: "\(outcome)")) }
       }
     }
   }
@@ -262,7 +262,9 @@ import XenAdapter
   @Test func `no daemon is unreachable`() throws {
     let folder = try TemporaryFolder()
     let connector = XenStoreConnector(socket: folder.path + "/none", interruptDescriptor: nil)
-    #expect(throws: StoreError(.unreachable, operation: "connect", errno: ENOENT)) { try connector.connect() }
+    #expect(throws: HostError.store(StoreError(.unreachable, operation: "connect", errno: ENOENT))) {
+      try connector.connect()
+    }
   }
 
   @Test func `a daemon that dies loses its connections, also those that wait`() async throws {
@@ -274,16 +276,16 @@ import XenAdapter
       try watcher.watch(path: node.text, token: "t")
       store.kill()
       for _ in 0..<2 {
-        do throws(StoreError) {
+        do throws(HostError) {
           _ = try connection.read(node)
           Issue.record("a dead daemon answered")
-        } catch { #expect(error.code == .lost) }
+        } catch { #expect(error.storeCode == .lost) }
       }
-      do throws(StoreError) {
+      do throws(HostError) {
         let deadline = ContinuousClock.now + .seconds(20)
         while case .events = try watcher.nextEvents(until: deadline) {}
         Issue.record("a dead daemon was waited for")
-      } catch { #expect(error.code == .lost) }
+      } catch { #expect(error.storeCode == .lost) }
     }
   }
 
@@ -294,7 +296,7 @@ import XenAdapter
       let connector = XenStoreConnector(socket: sockets[index % 3], interruptDescriptor: nil)
       for _ in 0..<10 {
         let connection = try connector.connect()
-        try commit(connection) { (access) throws(StoreError) in try access.write(node, String(index % 3)) }
+        try commit(connection) { (access) throws(HostError) in try access.write(node, String(index % 3)) }
       }
     }
     for (index, store) in stores.enumerated() { #expect(try connect(store).read(node) == String(index)) }
@@ -308,9 +310,9 @@ private func connect(_ store: PrivateXenstored) throws -> any StorePort {
 /// One transaction that writes and has no answer.
 private func commit(
   _ connection: any StorePort, _ patience: Patience = .unlocked,
-  _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> Void
-) throws(StoreError) {
-  try connection.transaction(patience) { (access) throws(StoreError) -> StoreDecision<Void> in
+  _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> Void
+) throws(HostError) {
+  try connection.transaction(patience) { (access) throws(HostError) -> StoreDecision<Void> in
     try body(access)
     return .commit(())
   }

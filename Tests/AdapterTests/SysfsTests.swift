@@ -60,8 +60,8 @@ import Testing
   ])
   func `a file the kernel would not write is malformed, not missing`(text: String) throws {
     try folder.write("\(place)/modalias", text)
-    let failure = DeviceTreeError(.malformed, operation: "read", path: "\(folder.path)/\(place)/modalias")
-    #expect(throws: failure) { try tree.facts(of: device) }
+    let failure = DeviceTreeError(.malformed, operation: "read", place: "\(folder.path)/\(place)/modalias")
+    #expect(throws: HostError.tree(failure)) { try tree.facts(of: device) }
   }
 
   // MARK: Grants
@@ -105,13 +105,15 @@ import Testing
   ])
   func `a range that makes no sense is malformed`(text: String) throws {
     try folder.write("\(place)/resource", text)
-    let failure = DeviceTreeError(.malformed, operation: "read", path: "\(folder.path)/\(place)/resource")
-    #expect(throws: failure) { try tree.grants(for: device) }
+    let failure = DeviceTreeError(.malformed, operation: "read", place: "\(folder.path)/\(place)/resource")
+    #expect(throws: HostError.tree(failure)) { try tree.grants(for: device) }
   }
 
   @Test func `a device that is gone has no grants to ask for`() throws {
     let path = "\(folder.path)/\(place)/resource"
-    #expect(throws: DeviceTreeError(.missing, operation: "read", path: path)) { try tree.grants(for: device) }
+    #expect(throws: HostError.tree(DeviceTreeError(.missing, operation: "read", place: path))) {
+      try tree.grants(for: device)
+    }
   }
 
   // MARK: Writes
@@ -135,7 +137,7 @@ import Testing
 
   @Test func `permissive is asked of the driver`() throws {
     let path = "\(folder.path)/\(driver)/permissive"
-    #expect(throws: DeviceTreeError(.missing, operation: "open", path: path, errno: ENOENT)) {
+    #expect(throws: HostError.tree(DeviceTreeError(.missing, operation: "open", place: path, errno: ENOENT))) {
       try tree.setPermissive(device)
     }
     try folder.write("\(driver)/permissive", "")

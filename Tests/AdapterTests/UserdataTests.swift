@@ -32,7 +32,7 @@ import Testing
     try folder.write("var/lib/xen/userdata-d.\(base).libxl-json", "{}\n\0")
     try folder.write("var/lib/xen/userdata-l.x.domain-userdata-lock", "")
     try files.withLock(of: domain, until: soon) { (_) throws(HostError) in
-      let locks = try asHostError { () throws(UserdataError) in try files.locks() }
+      let locks = try files.locks()
       #expect(locks.map(\.name) == ["domain-userdata-lock", "qmp-socket-lock"])
       #expect(locks.map(\.isHeld) == [true, false])
       #expect(locks.first?.path == lockPath)
@@ -49,13 +49,11 @@ import Testing
   @Test func `the configuration is read and replaced as libxl does`() throws {
     #expect(try files.savedConfiguration(of: domain) == nil)
     try files.withLock(of: domain, until: soon) { (locked) throws(HostError) in
-      try asHostError { () throws(UserdataError) in
-        let before = try locked.savedConfiguration()
-        #expect(before == nil)
-        try locked.replaceSavedConfiguration(Array("{}\n\0".utf8))
-        let after = try locked.savedConfiguration()
-        #expect(after == Array("{}\n\0".utf8))
-      }
+      let before = try locked.savedConfiguration()
+      #expect(before == nil)
+      try locked.replaceSavedConfiguration(Array("{}\n\0".utf8))
+      let after = try locked.savedConfiguration()
+      #expect(after == Array("{}\n\0".utf8))
     }
     #expect(try files.savedConfiguration(of: domain) == Array("{}\n\0".utf8))
     // Neither the lock's file nor the new one stays.
@@ -68,7 +66,7 @@ import Testing
   @Test func `bytes that libxl could not read are never written`() throws {
     #expect(throws: HostError.self) {
       try files.withLock(of: domain, until: soon) { (locked) throws(HostError) in
-        try asHostError { () throws(UserdataError) in try locked.replaceSavedConfiguration(Array("{}".utf8)) }
+        try locked.replaceSavedConfiguration(Array("{}".utf8))
       }
     }
     #expect(try folder.names(in: "var/lib/xen") == [])
@@ -77,7 +75,7 @@ import Testing
   @Test func `an empty file is told apart from none`() throws {
     let name = "var/lib/xen/userdata-d.\(base).libxl-json"
     try folder.write(name, "")
-    #expect(throws: UserdataError(.empty, operation: "read", path: "\(folder.path)/\(name)")) {
+    #expect(throws: HostError.userdata(UserdataError(.empty, operation: "read", place: "\(folder.path)/\(name)"))) {
       try files.savedConfiguration(of: domain)
     }
   }
@@ -93,7 +91,7 @@ import Testing
         return
       }
       #expect(error.code == .missing)
-      #expect(error.path.hasPrefix(folder.path + "/elsewhere/var/lib/xen/userdata-l.7."))
+      #expect(error.place?.hasPrefix(folder.path + "/elsewhere/var/lib/xen/userdata-l.7.") == true)
     }
   }
 
@@ -148,7 +146,7 @@ import Testing
           return
         }
         #expect(error.code == .busy)
-        #expect(error.path == path)
+        #expect(error.place == path)
         #expect(error.holder?.hasPrefix("\(holder.pid) (flock \(path) sh -c") == true, "\(error)")
       }
       #expect(ContinuousClock.now - begin >= .milliseconds(80))
@@ -212,7 +210,9 @@ import Testing
 private func sleepForLock(_ path: String) throws -> Int32 {
   while true {
     let number = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
-    guard number >= 0, flock(number, LOCK_EX) == 0 else { throw UserdataError(.other, operation: "test", path: path) }
+    guard number >= 0, flock(number, LOCK_EX) == 0 else {
+      throw HostError.userdata(UserdataError(.other, operation: "test", place: path))
+    }
     var (mine, named) = (stat(), stat())
     if unsafe fstat(number, &mine) == 0, unsafe stat(path, &named) == 0, mine.st_ino == named.st_ino { return number }
     close(number)
@@ -226,11 +226,11 @@ private func increment(_ path: String) throws {
   var buffer = [UInt8](repeating: 0, count: 32)
   let count = unsafe read(number, &buffer, buffer.count)
   guard count > 0, let value = Int(String(decoding: buffer[..<count], as: UTF8.self)) else {
-    throw UserdataError(.other, operation: "test", path: path)
+    throw HostError.userdata(UserdataError(.other, operation: "test", place: path))
   }
   sched_yield()
   let text = Array(String(value + 1).utf8)
   guard unsafe pwrite(number, text, text.count, 0) == text.count else {
-    throw UserdataError(.other, operation: "test", path: path, errno: errno)
+    throw HostError.userdata(UserdataError(.other, operation: "test", place: path, errno: errno))
   }
 }

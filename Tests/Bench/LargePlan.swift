@@ -77,7 +77,7 @@ private final class StoreRecorder: StoreConnector {
 
   var requests: [BareReads.Request] { seen.withLock { $0 } }
 
-  func connect() throws(StoreError) -> any StorePort { RecordingStore(store: try stores.connect(), recorder: self) }
+  func connect() throws(HostError) -> any StorePort { RecordingStore(store: try stores.connect(), recorder: self) }
 
   func note(_ kind: BareReads.Kind, _ path: StorePath) {
     seen.withLock { $0.append(BareReads.Request(kind: kind, path: path.text)) }
@@ -89,26 +89,26 @@ private struct RecordingStore: StorePort {
   let recorder: StoreRecorder
 
   func transaction<Result>(
-    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
-  ) throws(StoreError) -> Result {
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Result>
+  ) throws(HostError) -> Result {
     // A look at a host in order needs none; one would make the comparison untrue.
-    throw StoreError(.other, operation: "transaction in a look at a host in order")
+    throw .store(StoreError(.other, operation: "transaction in a look at a host in order"))
   }
 
-  func read(_ path: StorePath) throws(StoreError) -> String? {
+  func read(_ path: StorePath) throws(HostError) -> String? {
     recorder.note(.read, path)
     return try store.read(path)
   }
 
-  func list(_ path: StorePath) throws(StoreError) -> [String]? {
+  func list(_ path: StorePath) throws(HostError) -> [String]? {
     recorder.note(.list, path)
     return try store.list(path)
   }
 
   func wait<Result>(
     watching paths: [StorePath], until deadline: ContinuousClock.Instant,
-    _ condition: () throws(StoreError) -> Result?
-  ) throws(StoreError) -> WaitOutcome<Result> {
-    throw StoreError(.other, operation: "wait in a look")
+    _ condition: () throws(HostError) -> Result?
+  ) throws(HostError) -> WaitOutcome<Result> {
+    throw .store(StoreError(.other, operation: "wait in a look"))
   }
 }

@@ -206,7 +206,7 @@ import Testing
     try withManifest { manifest in
       let world = FakeWorld()
       let error = HostError.store(
-        StoreError(.unreachable, operation: "connect", path: "/run/xenstored/socket", errno: 2))
+        StoreError(.unreachable, operation: "connect", place: "/run/xenstored/socket", errno: 2))
       #expect(world.run("plan", manifest, given: .init(observeFailure: error)) == 69)
       #expect(world.messages.contains("/run/xenstored/socket") && world.messages.contains("berth sandbox start"))
       #expect(world.output.isEmpty)

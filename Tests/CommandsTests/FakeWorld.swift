@@ -128,7 +128,9 @@ extension Plan {
 
 extension ApplyOutcome {
   /// One domain with a step of each result.
-  static func of(_ results: StepResult..., isUndone: Bool = false, isLockBusy: Bool = false, failure: String? = nil)
+  static func of(
+    _ results: StepResult..., isUndone: Bool = false, isLockBusy: Bool = false, failure: OutcomeDetail? = nil
+  )
     throws -> ApplyOutcome
   {
     let device = try #require(PCIAddress("0000:03:00.0"))

@@ -35,9 +35,9 @@ import Testing
   @Test func `each place that does not answer is told, and the others still are`() {
     let xen = HostError.hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open", errno: 2))
     let store = HostError.store(StoreError(.unreachable, operation: "open", errno: 2))
-    let tree = HostError.tree(DeviceTreeError(.notPermitted, operation: "list", path: "pciback", errno: 13))
-    let record = HostError.record(RecordError(.damaged, operation: "read", path: "a.json"))
-    let userdata = HostError.userdata(UserdataError(.notPermitted, operation: "list", path: "xen", errno: 13))
+    let tree = HostError.tree(DeviceTreeError(.notPermitted, operation: "list", place: "pciback", errno: 13))
+    let record = HostError.record(RecordError(.damaged, operation: "read", place: "a.json"))
+    let userdata = HostError.userdata(UserdataError(.notPermitted, operation: "list", place: "xen", errno: 13))
     #expect(
       names { examination in
         examination.hypervisor = .failure(xen)

@@ -19,8 +19,8 @@ private struct Nodes {
 
   func bus(hasFrontEndDriver: Bool, kernelObject: Bool?) -> BackEnd {
     let reader = BusReader(domain: Self.domain, hasFrontEndDriver: hasFrontEndDriver)
-    do throws(StoreError) {
-      return try reader.read(kernelObject: kernelObject) { (path) throws(StoreError) in values[path.text] }
+    do throws(HostError) {
+      return try reader.read(kernelObject: kernelObject) { (path) throws(HostError) in values[path.text] }
     } catch { wrong("nothing here fails") }
   }
 

@@ -33,6 +33,10 @@ private let deviceFolder: String = {
   return folder
 }()
 
+private func hasPlace(_ error: HostError) -> Bool {
+  if case .tree(let error) = error { error.place?.isEmpty == false } else { false }
+}
+
 /// A device's files in sysfs, and the kernel's log.
 func readDeviceTree(_ bytes: [UInt8]) {
   guard let device else { return }
@@ -42,15 +46,15 @@ func readDeviceTree(_ bytes: [UInt8]) {
   }
   write(Array(pieces[3].utf8), to: root + "/dev/kmsg")
   let tree = SysfsTree(root: root)
-  do throws(DeviceTreeError) { _ = try tree.facts(of: device) } catch {
-    must(!error.path.isEmpty, "an error without a place")
+  do throws(HostError) { _ = try tree.facts(of: device) } catch {
+    must(hasPlace(error), "an error without a place")
   }
-  do throws(DeviceTreeError) {
+  do throws(HostError) {
     for resource in try tree.grants(for: device).resources {
       must(resource.space == .ports || resource.frames.count > 0, "a range of nothing")
     }
-  } catch { must(!error.path.isEmpty, "an error without a place") }
-  do throws(DeviceTreeError) {
+  } catch { must(hasPlace(error), "an error without a place") }
+  do throws(HostError) {
     let exports = try tree.listenForExports(sinceBoot: !bytes.isEmpty && bytes[0] & 1 == 0)?.exports()
     must((exports ?? []).count <= bytes.count, "more exports than bytes")
   } catch { wrong("a log that is there can be read") }
@@ -67,12 +71,12 @@ private let recordFolders: (owned: String, intents: String) = {
 func readRecords(_ bytes: [UInt8]) {
   let name = "/00000000-0000-4000-8000-000000000005.json"
   write(bytes, to: recordFolders.owned + name)
-  do throws(RecordError) {
+  do throws(HostError) {
     let records = try OwnershipFiles(root: root).records()
     must(records.count == 1, "a file that is there is passed over")
   } catch { must(!"\(error)".isEmpty, "an error without words") }
   write(bytes, to: recordFolders.intents + "/5-attach-1.json")
-  do throws(RecordError) {
+  do throws(HostError) {
     let intents = try IntentFiles(root: root).intents()
     must(intents.count == 1, "a file that is there is passed over")
   } catch { must(!"\(error)".isEmpty, "an error without words") }

@@ -130,7 +130,7 @@ import Testing
     // Root may read everything.
     let expected = geteuid() == 0 ? "loaded" : "not found"
     #expect(outcome(of: [file]).kind == expected)
-    #expect(outcome(of: [file + "/x"]).text == "cannot read \(file)/x: Not a directory")
+    #expect(outcome(of: [file + "/x"]).text == "cannot read \(file)/x: not a directory (ENOTDIR)")
   }
 
   @Test func `a pipe among a directory's manifests is refused and not waited for`() throws {

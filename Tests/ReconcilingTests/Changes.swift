@@ -76,9 +76,9 @@ func unrest(_ plan: Plan) -> [String] {
 func failures(_ outcome: ApplyOutcome) -> [String] {
   outcome.domains.flatMap { domain in
     domain.steps.filter { $0.result != .done && $0.result != .unchanged }
-      .map { "\($0.action) \($0.device) \($0.result): \($0.detail ?? "")" }
-      + [domain.failure.map { "\(domain.name): \($0)" }].compactMap(\.self)
-  } + outcome.hostFailures
+      .map { "\($0.action) \($0.device) \($0.result): \($0.detail?.plain ?? "")" }
+      + [domain.failure.map { "\(domain.name): \($0.plain)" }].compactMap(\.self)
+  } + outcome.hostFailures.map(\.plain)
 }
 
 /// A change that does not come to its end, and what is declared afterwards.

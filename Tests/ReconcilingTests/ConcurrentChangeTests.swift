@@ -11,14 +11,14 @@ import Testing
   private let three = Sample.address(3)
 
   private func words(_ outcome: ApplyOutcome) -> [String] {
-    outcome.domains.flatMap(\.steps).map { "\($0.action) \($0.device) \($0.result) \($0.detail ?? "")" }
+    outcome.domains.flatMap(\.steps).map { "\($0.action) \($0.device) \($0.result) \($0.detail?.plain ?? "")" }
   }
 
   @Test func `an attach that fails after a repair of its device is told`() throws {
     var tried = 0
     var untold: [String] = []
     let faults: [HostError] = [
-      .store(StoreError(.other, operation: "test")), .record(RecordError(.other, operation: "test", path: "record")),
+      .store(StoreError(.other, operation: "test")), .record(RecordError(.other, operation: "test", place: "record")),
     ]
     for fault in faults {
       for index in 0... {
@@ -225,33 +225,33 @@ private final class Racing: HypervisorPort {
     }
     action?()
   }
-  func domains() throws(HypervisorError) -> [HypervisorDomain] { try inner.domains() }
-  func domain(_ id: DomainID) throws(HypervisorError) -> HypervisorDomain? { try inner.domain(id) }
-  func hostFacts() throws(HypervisorError) -> (version: String, hasIOMMU: Bool) { try inner.hostFacts() }
-  func probe(_ device: PCIAddress, for domain: DomainID?) throws(HypervisorError) -> AssignmentProbe {
+  func domains() throws(HostError) -> [HypervisorDomain] { try inner.domains() }
+  func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain? { try inner.domain(id) }
+  func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) { try inner.hostFacts() }
+  func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
     try inner.probe(device, for: domain)
   }
-  func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError) {
+  func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     try inner.assign(device, to: domain, relaxed: relaxed)
   }
-  func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError) {
+  func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
     try inner.deassign(device, from: domain)
     if !isBeforeUnmap { act() }
   }
-  func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     try inner.setPorts(range, of: domain, allowed: allowed)
   }
-  func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     try inner.setFrames(range, of: domain, allowed: allowed)
   }
-  func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     try inner.mapInterrupt(gsi, in: domain)
   }
-  func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError) {
+  func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
     if isBeforeUnmap { act() }
     try inner.unmapInterrupt(gsi, in: domain)
   }
-  func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError) {
+  func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError) {
     try inner.setInterrupt(gsi, of: domain, allowed: allowed)
   }
 }

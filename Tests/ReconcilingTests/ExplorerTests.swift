@@ -124,9 +124,9 @@ final class Endings: Sendable {
       run.options.audits = true
       let final = Sample.desired(["net": after])
       let outcome = try run.apply(final)
-      findings += outcome.domains.compactMap(\.failure)
+      findings += outcome.domains.compactMap(\.failure?.plain)
       findings += outcome.domains.flatMap(\.steps).filter { $0.result != .done && $0.result != .unchanged }
-        .map { "\($0.action) \($0.device) \($0.result): \($0.detail ?? "")" }
+        .map { "\($0.action) \($0.device) \($0.result): \($0.detail?.plain ?? "")" }
       findings += disagreements(model, key, after, among: (1...4).filter { !given.contains($0) }.map(Sample.address))
         .filter { !(hasDetach && $0.hasPrefix("interrupt") || !given.isEmpty && $0.hasPrefix("granted")) }
       let third = try run.plan(final)

@@ -62,7 +62,7 @@ import Testing
       let outcome = try run.apply(final)
       var findings = disagreements(
         model, key, meeting.other.map(Sample.address), bus: bus == 5 ? nil : bus, hasDeviceModel: true)
-      findings += outcome.domains.compactMap(\.failure) + (try unrest(run, final))
+      findings += outcome.domains.compactMap(\.failure?.plain) + (try unrest(run, final))
       if !findings.isEmpty {
         Issue.record("request \(index): \(findings)")
         return
@@ -156,7 +156,7 @@ import Testing
     guard let count = model.store[back + "/num_devs"].flatMap({ Int($0) }) else {
       let entry = BackEndEntry(wanted: device, options: options)
       let edits = BackEnd.creation(for: key.id, named: "net", of: [entry])
-      try model.host.stores.connect().transaction(.unlocked) { (access) throws(StoreError) -> StoreDecision<Void> in
+      try model.host.stores.connect().transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<Void> in
         for edit in edits { try edit.apply(to: access) }
         return .commit(())
       }
@@ -177,9 +177,9 @@ import Testing
     let devices = model.listed(5)
     guard let index = devices.firstIndex(of: device) else { return }
     if !isForced { model.removeEmulated(5, device) }
-    do throws(HypervisorError) { try model.host.hypervisor.deassign(device, from: key.id) } catch {
+    do throws(HostError) { try model.host.hypervisor.deassign(device, from: key.id) } catch {
       // libxl logs it and goes on.
-      #expect(error.code == .notOwner)
+      #expect(error.hypervisorCode == .notOwner)
     }
     let back = StorePath.backEnd(key.id).text
     model.store["\(back)/state-\(index)"] = "5"

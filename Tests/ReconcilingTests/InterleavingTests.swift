@@ -63,7 +63,7 @@ import Testing
       }
       let outcome = try run.apply(final)
       var findings = disagreements(model, key, meeting.other.map(Sample.address))
-      findings += outcome.domains.compactMap(\.failure)
+      findings += outcome.domains.compactMap(\.failure?.plain)
       let third = try run.plan(final)
       findings += third.steps.filter { $0.action.isChange || $0.action == .blocked }.map {
         "again \($0.action) \($0.device)"

@@ -21,7 +21,7 @@ struct ObserverTests {
       asked.count.withLock { $0 += 1 }
       while asked.count.withLock({ $0 }) < number {
         guard .now < deadline else {
-          throw .deviceModel(DeviceModelError(.timedOut, operation: "query-pci", text: "asked alone"))
+          throw .deviceModel(DeviceModelError(.timedOut, operation: "query-pci", detail: "asked alone"))
         }
       }
       return try real.withDeviceModel(of: domain, until: deadline, body)

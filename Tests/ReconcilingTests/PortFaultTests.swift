@@ -60,7 +60,7 @@ import Testing
         let left = plan.steps.filter { $0.action == .blocked || $0.action == .pending || $0.action == .drift }
         return (outcome, failures(outcome) + left.map { "\($0.action) \($0.device) \($0.reason)" })
       } catch {
-        return (nil, [error.summary])
+        return (nil, ["\(error)"])
       }
     }
 

@@ -10,7 +10,7 @@ import Testing
         .init(domain: DomainID(3), isFrontEnd: false, text: "22 Couldn't locate PCI device"),
         .init(domain: DomainID(3), isFrontEnd: true, text: "\u{1B}[2J"),
       ]), pciback: .success(.init(isLoaded: false, deviceCount: 0)), records: .success(2),
-      intents: .failure(.record(RecordError(.damaged, operation: "read", path: "intents/17-4.json"))),
+      intents: .failure(.record(RecordError(.damaged, operation: "read", place: "intents/17-4.json"))),
       locks: .success([
         UserdataLock(
           domain: DomainKey(id: DomainID(2), uuid: try Samples.uuid("2")), name: "domain-userdata-lock",
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func `a file that the caller may not read is not to be moved away`() throws {
-    let error = RecordError(.notPermitted, operation: "read", path: "domains/a.json", errno: 13)
+    let error = RecordError(.notPermitted, operation: "read", place: "domains/a.json", errno: 13)
     var examination = try view(isDown: true).examination
     examination.records = .failure(.record(error))
     let view = DoctorView(

@@ -9,7 +9,7 @@ import Testing
 
   @Test func `no xenstored is unreachable, with what was tried and what to do`() throws {
     let failure = root.failure(
-      for: .store(StoreError(.unreachable, operation: "connect", path: "/run/xenstored/socket", errno: 2)))
+      for: .store(StoreError(.unreachable, operation: "connect", place: "/run/xenstored/socket", errno: 2)))
     #expect(failure.status == .unreachable)
     #expect(failure.message.contains("/run/xenstored/socket"))
     #expect(failure.message.contains("ENOENT"))
@@ -30,11 +30,11 @@ import Testing
 
   @Test func `no permission names the user and the way out`() throws {
     let errors: [HostError] = [
-      .store(StoreError(.notPermitted, operation: "read", path: "/libxl")),
+      .store(StoreError(.notPermitted, operation: "read", place: "/libxl")),
       .hypervisor(HypervisorError(.notPermitted, operation: "xc_interface_open", errno: 13)),
-      .tree(DeviceTreeError(.notPermitted, operation: "reset", path: "/sys/x", errno: 13)),
-      .userdata(UserdataError(.notPermitted, operation: "open", path: "/var/lib/xen/x", errno: 13)),
-      .record(RecordError(.notPermitted, operation: "write", path: "/var/lib/berth/x", errno: 13)),
+      .tree(DeviceTreeError(.notPermitted, operation: "reset", place: "/sys/x", errno: 13)),
+      .userdata(UserdataError(.notPermitted, operation: "open", place: "/var/lib/xen/x", errno: 13)),
+      .record(RecordError(.notPermitted, operation: "write", place: "/var/lib/berth/x", errno: 13)),
     ]
     for error in errors {
       let failure = host.failure(for: error)
@@ -48,25 +48,25 @@ import Testing
   @Test func `a busy lock names its holder`() {
     let failure = host.failure(
       for: .userdata(
-        UserdataError(.busy, operation: "lock", path: "/var/lib/xen/u", holder: "4711 (xl pci-attach vm 03:00.0)")))
+        UserdataError(.busy, operation: "lock", place: "/var/lib/xen/u", holder: "4711 (xl pci-attach vm 03:00.0)")))
     #expect(failure.status == .lockBusy)
     #expect(failure.message.contains("4711 (xl pci-attach vm 03:00.0)"))
   }
 
   @Test(arguments: [
-    (StoreError.Code.unreachable, Core.ExitStatus.unreachable), (.notPermitted, .notPermitted), (.conflict, .lockBusy),
+    (StoreCode.unreachable, Core.ExitStatus.unreachable), (.notPermitted, .notPermitted), (.conflict, .lockBusy),
     (.refused, .failed), (.lost, .unknown), (.other, .failed),
   ])
-  func `each store failure has its status`(_ code: StoreError.Code, _ status: Core.ExitStatus) {
-    let failure = host.failure(for: .store(StoreError(code, operation: "read", path: "/a", errno: 5)))
+  func `each store failure has its status`(_ code: StoreCode, _ status: Core.ExitStatus) {
+    let failure = host.failure(for: .store(StoreError(code, operation: "read", place: "/a", errno: 5)))
     #expect(failure.status == status)
   }
 
   @Test(arguments: [
-    (HypervisorError.Code.noIOMMU, Core.ExitStatus.hostNotPrepared), (.busy, .failed), (.notOwner, .failed),
+    (HypervisorCode.noIOMMU, Core.ExitStatus.hostNotPrepared), (.busy, .failed), (.notOwner, .failed),
     (.noDomain, .failed), (.invalid, .failed), (.other, .failed),
   ])
-  func `each hypervisor failure has its status`(_ code: HypervisorError.Code, _ status: Core.ExitStatus) {
+  func `each hypervisor failure has its status`(_ code: HypervisorCode, _ status: Core.ExitStatus) {
     #expect(host.failure(for: .hypervisor(HypervisorError(code, operation: "xc_x", errno: 22))).status == status)
   }
 

@@ -1,4 +1,5 @@
 import Core
+import Rendering
 
 /// Hand-built values that stand for what the planner and the engine give.
 enum Samples {
@@ -108,6 +109,13 @@ enum Samples {
       ])
   }
 
+  /// The machine itself, asked by root.
+  static let place = HostPlace(sandbox: nil, userID: 0)
+
+  private static let denied = HostError.store(StoreError(.notPermitted, operation: "commit", errno: 13))
+  private static let locked = HostError.userdata(
+    UserdataError(.busy, operation: "lock", place: "/var/lib/xen/u", holder: "4711 (xl pci-attach)"))
+
   /// Every result a step can have.
   static func results() throws -> ApplyOutcome {
     ApplyOutcome(
@@ -120,7 +128,7 @@ enum Samples {
               evidence: ["dev-0 absent"], isUndone: true)
           ], rounds: 1, longestLockMicroseconds: 812),
         DomainOutcome(
-          name: "locked", id: DomainID(6), failure: "userdata lock held by 4711 (xl pci-attach)", isLockBusy: true),
+          name: "locked", id: DomainID(6), failure: OutcomeDetail(locked), isLockBusy: true),
         DomainOutcome(
           name: "sys-net", id: DomainID(2), uuid: try uuid("2"),
           steps: [
@@ -138,7 +146,7 @@ enum Samples {
               detail: "claimed by domain 7 meanwhile"),
           ], readopted: [try address("0000:0b:00.0")], rounds: 2, longestLockMicroseconds: 1204),
       ], hostRepairs: ["removed the back end of domain 9"],
-      hostFailures: ["stale-claim: xenstore commit: notPermitted (errno 13)"])
+      hostFailures: ["stale-claim: \(denied)"])
   }
 
   static func observation() throws -> Observation {

@@ -34,13 +34,15 @@ import Testing
   func `an apply with every result`(_ index: Int) throws {
     let (suffix, style) = Self.styles[index]
     let view = ApplyView(
-      plan: try Samples.everything(), outcome: try Samples.results(), status: .partlyApplied, naming: Samples.naming)
+      plan: try Samples.everything(), outcome: try Samples.results(), status: .partlyApplied, place: Samples.place,
+      naming: Samples.naming)
     try expectGolden(try render(view, as: .table, style: style), "everything/apply.\(suffix)")
   }
 
   @Test func `an apply as a document`() throws {
     let view = ApplyView(
-      plan: try Samples.inSync(), outcome: try Samples.results(), status: .partlyApplied, naming: Samples.naming)
+      plan: try Samples.inSync(), outcome: try Samples.results(), status: .partlyApplied, place: Samples.place,
+      naming: Samples.naming)
     try expectGolden(try render(view, as: .json, style: TextStyle()), "everything/apply.json")
   }
 

@@ -86,8 +86,9 @@ import Testing
     let texts = [
       try render(PlanView(plan: try Samples.everything()), as: .table, style: TextStyle(isVerbose: true)),
       try render(
-        ApplyView(plan: try Samples.everything(), outcome: try Samples.results(), status: .done), as: .table,
-        style: TextStyle()),
+        ApplyView(
+          plan: try Samples.everything(), outcome: try Samples.results(), status: .done, place: Samples.place),
+        as: .table, style: TextStyle()),
     ]
     for line in texts.joined().split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }
   }

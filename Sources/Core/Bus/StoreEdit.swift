@@ -5,7 +5,7 @@ package enum StoreEdit: Hashable, Sendable {
   case makeDirectory(StorePath, StorePermissions)
 
   /// Does the write in the transaction that decided it.
-  package func apply(to access: borrowing any StoreAccess & ~Copyable) throws(StoreError) {
+  package func apply(to access: borrowing any StoreAccess & ~Copyable) throws(HostError) {
     switch self {
     case .write(let path, let value): try access.write(path, value)
     case .remove(let path): try access.remove(path)

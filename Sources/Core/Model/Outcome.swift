@@ -16,12 +16,12 @@ package enum StepResult: String, Sendable, Codable, CaseIterable {
 }
 
 /// What became of one device's step, and what was read back to prove it.
-package struct StepOutcome: Hashable, Sendable, Codable {
+package struct StepOutcome: Hashable, Sendable {
   package var device: PCIAddress
   package var action: StepAction
   package var result: StepResult
   /// For people: the cause, and what is so now.
-  package var detail: String?
+  package var detail: OutcomeDetail?
   /// What was read back: `dev-1 0000:03:00.0`, `state-1 3`, `back end 4`, …
   package var evidence: [String]
   /// Whether what this run had done for the step was taken back.
@@ -31,7 +31,7 @@ package struct StepOutcome: Hashable, Sendable, Codable {
   package var isRequired: Bool
 
   package init(
-    device: PCIAddress, action: StepAction, result: StepResult, detail: String? = nil, evidence: [String] = [],
+    device: PCIAddress, action: StepAction, result: StepResult, detail: OutcomeDetail? = nil, evidence: [String] = [],
     isUndone: Bool = false, virtualAddress: PCIAddress? = nil, isRequired: Bool = true
   ) {
     self.device = device
@@ -46,13 +46,13 @@ package struct StepOutcome: Hashable, Sendable, Codable {
 }
 
 /// What became of one domain's steps.
-package struct DomainOutcome: Hashable, Sendable, Codable {
+package struct DomainOutcome: Hashable, Sendable {
   package var name: String
   package var id: DomainID?
   package var uuid: DomainUUID?
   package var steps: [StepOutcome]
   /// A failure that ended the domain's work early: the lock, the store, …
-  package var failure: String?
+  package var failure: OutcomeDetail?
   /// Whether that failure was the lock.
   package var isLockBusy: Bool
   /// Entries that another toolstack had overwritten, and that are back.
@@ -63,7 +63,8 @@ package struct DomainOutcome: Hashable, Sendable, Codable {
   package var longestLockMicroseconds: Int64
 
   package init(
-    name: String, id: DomainID? = nil, uuid: DomainUUID? = nil, steps: [StepOutcome] = [], failure: String? = nil,
+    name: String, id: DomainID? = nil, uuid: DomainUUID? = nil, steps: [StepOutcome] = [],
+    failure: OutcomeDetail? = nil,
     isLockBusy: Bool = false, readopted: [PCIAddress] = [], rounds: Int = 0, longestLockMicroseconds: Int64 = 0
   ) {
     self.name = name
@@ -79,17 +80,17 @@ package struct DomainOutcome: Hashable, Sendable, Codable {
 }
 
 /// What became of an apply.
-package struct ApplyOutcome: Hashable, Sendable, Codable {
+package struct ApplyOutcome: Hashable, Sendable {
   package var domains: [DomainOutcome]
   /// Sentences on what was mended that belongs to no living domain.
   package var hostRepairs: [String]
   /// Sentences on what of that, or of Berth's own records, could not be done.
-  package var hostFailures: [String]
+  package var hostFailures: [OutcomeDetail]
   package var wasInterrupted: Bool
   /// Changes that a fresh look asks for and nobody was shown: they were not made.
   package var notShown: [UnshownChange] = []
   package init(
-    domains: [DomainOutcome] = [], hostRepairs: [String] = [], hostFailures: [String] = [],
+    domains: [DomainOutcome] = [], hostRepairs: [String] = [], hostFailures: [OutcomeDetail] = [],
     wasInterrupted: Bool = false
   ) {
     self.domains = domains

@@ -88,7 +88,7 @@ extension Agreement {
 }
 
 extension StepOutcome {
-  fileprivate init(_ step: PlannedStep, _ result: StepResult, _ detail: String) {
+  fileprivate init(_ step: PlannedStep, _ result: StepResult, _ detail: OutcomeDetail) {
     self.init(device: step.device, action: step.action, result: result, detail: detail, isRequired: step.isRequired)
   }
 }

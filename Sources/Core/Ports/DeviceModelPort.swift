@@ -36,15 +36,15 @@ extension EmulatedDevice {
 /// `unknownDevice` the conversation is over.
 package protocol DeviceModelConversation: ~Copyable {
   /// The devices that have a name, on every bus (`query-pci`).
-  borrowing func devices() throws(DeviceModelError) -> [EmulatedDevice]
+  borrowing func devices() throws(HostError) -> [EmulatedDevice]
   /// Gives the guest a device (`device_add` of `xen-pci-passthrough`); nil as slot lets QEMU choose.
   ///
   /// `duplicate` where QEMU has one of that name.
-  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError)
+  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(HostError)
   /// Asks for a device's removal (`device_del`). Success means that the guest was asked, not that it has let go.
   ///
   /// `unknownDevice` where there is none of that name. A removal that is under way already is a success.
-  borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError)
+  borrowing func remove(_ name: DeviceModelName) throws(HostError)
 }
 
 /// The device models of a host's HVM guests.
@@ -58,40 +58,4 @@ package protocol DeviceModelPort: Sendable {
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result
-}
-
-/// A failure of a device model, or of reaching it.
-package struct DeviceModelError: Error, Hashable, Sendable {
-  package enum Code: String, Sendable {
-    /// No socket, or nobody behind it.
-    case unreachable
-    /// Another toolstack talks to it, or held its lock, until the deadline.
-    case busy
-    case notPermitted
-    /// It was there and did not answer before the deadline.
-    case timedOut
-    /// It ended the conversation.
-    case lost
-    /// It said what is not QMP, or more than is allowed.
-    case malformed
-    /// It refused the command; the text is its own.
-    case refused
-    case duplicate
-    case unknownDevice
-  }
-  package let code: Code
-  /// The command, or what was being done: `connect`, `device_add`.
-  package let operation: String
-  /// QEMU's own text, or the socket's path and what is wrong with it.
-  package let text: String
-  package let errno: Int32
-  /// Who holds the lock, where that can be told: number and command line.
-  package let holder: String?
-  package init(_ code: Code, operation: String, text: String, errno: Int32 = 0, holder: String? = nil) {
-    self.code = code
-    self.operation = operation
-    self.text = text
-    self.errno = errno
-    self.holder = holder
-  }
 }

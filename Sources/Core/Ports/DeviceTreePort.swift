@@ -53,45 +53,25 @@ package struct ExportRecord: Hashable, Sendable, Codable {
 /// listening began.
 package protocol ExportLog: Sendable {
   /// The exports logged since listening began, in order; nil where part of the log was lost meanwhile.
-  func exports() throws(DeviceTreeError) -> [ExportRecord]?
+  func exports() throws(HostError) -> [ExportRecord]?
 }
 
 /// dom0's PCI devices: sysfs, the pciback driver, the kernel's back-end objects and log.
 package protocol DeviceTreePort: Sendable {
   /// Whether the pciback driver is there.
-  func hasPCIBack() throws(DeviceTreeError) -> Bool
+  func hasPCIBack() throws(HostError) -> Bool
   /// The devices bound to pciback, from the driver's directory (`slots` is cut at one page).
-  func pcibackDevices() throws(DeviceTreeError) -> Set<PCIAddress>
+  func pcibackDevices() throws(HostError) -> Set<PCIAddress>
   /// What sysfs says of a device; nil where there is none.
-  func facts(of device: PCIAddress) throws(DeviceTreeError) -> DeviceFacts?
+  func facts(of device: PCIAddress) throws(HostError) -> DeviceFacts?
   /// What must be granted with it: its ranges and its interrupt.
-  func grants(for device: PCIAddress) throws(DeviceTreeError) -> DeviceGrants
+  func grants(for device: PCIAddress) throws(HostError) -> DeviceGrants
   /// Resets the device; only for a device this process has claimed.
-  func reset(_ device: PCIAddress) throws(DeviceTreeError) -> ResetOutcome
+  func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome
   /// Lets the guest write all of the device's configuration space. pciback never takes it back until it is unbound.
-  func setPermissive(_ device: PCIAddress) throws(DeviceTreeError)
+  func setPermissive(_ device: PCIAddress) throws(HostError)
   /// Whether the kernel still has its object for the domain's PCI back end.
-  func hasBackEndObject(for domain: DomainID) throws(DeviceTreeError) -> Bool
+  func hasBackEndObject(for domain: DomainID) throws(HostError) -> Bool
   /// Begins to listen to the kernel log, at its end or with everything since boot; nil where it cannot be read.
   func listenForExports(sinceBoot: Bool) -> (any ExportLog)?
-}
-
-/// A failure of sysfs.
-package struct DeviceTreeError: Error, Hashable, Sendable {
-  package enum Code: String, Sendable {
-    case missing, notPermitted
-    /// The file holds what the kernel never writes there.
-    case malformed
-    case other
-  }
-  package let code: Code
-  package let operation: String
-  package let path: String
-  package let errno: Int32
-  package init(_ code: Code, operation: String, path: String, errno: Int32 = 0) {
-    self.code = code
-    self.operation = operation
-    self.path = path
-    self.errno = errno
-  }
 }

@@ -33,38 +33,3 @@ package struct Host: Sendable {
     self.isInterrupted = isInterrupted
   }
 }
-
-/// A failure of any port.
-package enum HostError: Error, Hashable, Sendable {
-  case store(StoreError)
-  case hypervisor(HypervisorError)
-  case tree(DeviceTreeError)
-  case userdata(UserdataError)
-  case record(RecordError)
-  case deviceModel(DeviceModelError)
-}
-
-/// Makes one kind of failure into the common one: `try asHostError { () throws(StoreError) in … }`.
-package func asHostError<Result>(_ body: () throws(StoreError) -> Result) throws(HostError) -> Result {
-  do throws(StoreError) { return try body() } catch { throw .store(error) }
-}
-package func asHostError<Result>(_ body: () throws(HypervisorError) -> Result) throws(HostError) -> Result {
-  do throws(HypervisorError) { return try body() } catch { throw .hypervisor(error) }
-}
-package func asHostError<Result>(_ body: () throws(DeviceTreeError) -> Result) throws(HostError) -> Result {
-  do throws(DeviceTreeError) { return try body() } catch { throw .tree(error) }
-}
-package func asHostError<Result>(_ body: () throws(UserdataError) -> Result) throws(HostError) -> Result {
-  do throws(UserdataError) { return try body() } catch { throw .userdata(error) }
-}
-package func asHostError<Result>(_ body: () throws(RecordError) -> Result) throws(HostError) -> Result {
-  do throws(RecordError) { return try body() } catch { throw .record(error) }
-}
-package func asHostError<Result>(_ body: () throws(DeviceModelError) -> Result) throws(HostError) -> Result {
-  do throws(DeviceModelError) { return try body() } catch { throw .deviceModel(error) }
-}
-package func asHostError<Result>(_ body: () throws(SavedConfigurationError) -> Result) throws(HostError) -> Result {
-  do throws(SavedConfigurationError) { return try body() } catch {
-    throw .userdata(UserdataError(.other, operation: "change", path: "libxl-json, which \(error.description)"))
-  }
-}

@@ -31,68 +31,48 @@ package enum AssignmentProbe: String, Sendable, Codable {
   case takenOrUnknown
   /// The domain, or the host, has no IOMMU.
   case noIOMMU
+
+  /// The answer that the number of a failed `xc_test_assign_device` is; nil if the number is a failure to ask
+  /// (`iommu_do_pci_domctl`, xen/drivers/passthrough/pci.c, Xen 4.17).
+  package init?(errno: Int32) {
+    switch ErrorNumber(rawValue: errno) {
+    case .invalid, .noDevice: self = .takenOrUnknown
+    case .notSupported, .noSystemCall: self = .noIOMMU
+    default: return nil
+    }
+  }
 }
 
 /// The hypercalls Berth makes. The corresponding C functions are named beside each (libxenctrl 4.17).
 package protocol HypervisorPort: Sendable {
   /// All domains but dom0, in order. `xc_domain_getinfolist`.
-  func domains() throws(HypervisorError) -> [HypervisorDomain]
+  func domains() throws(HostError) -> [HypervisorDomain]
   /// One domain; nil where it does not exist. `xc_domain_getinfolist`, its answer's number checked.
-  func domain(_ id: DomainID) throws(HypervisorError) -> HypervisorDomain?
+  func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain?
   /// Version and IOMMU. `xc_version`, `xc_physinfo`.
-  func hostFacts() throws(HypervisorError) -> (version: String, hasIOMMU: Bool)
+  func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool)
   /// Asks without changing anything; nil asks whether anyone has it (`DOMID_INVALID`). `xc_test_assign_device`.
-  func probe(_ device: PCIAddress, for domain: DomainID?) throws(HypervisorError) -> AssignmentProbe
+  func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe
   /// Asks of each of these devices whether anyone has it, and answers in their order.
-  func probe(_ devices: [PCIAddress]) throws(HypervisorError) -> [AssignmentProbe]
+  func probe(_ devices: [PCIAddress]) throws(HostError) -> [AssignmentProbe]
   /// Takes the device for the domain: the one atomic claim there is. `busy` if any guest, also this one, has it. `xc_assign_device`.
-  func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HypervisorError)
+  func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError)
   /// Gives the device back; `notOwner` if the domain does not have it. `xc_deassign_device`.
-  func deassign(_ device: PCIAddress, from domain: DomainID) throws(HypervisorError)
+  func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError)
   /// Grants or revokes I/O ports; repeating is harmless. `xc_domain_ioport_permission`.
-  func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError)
+  func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError)
   /// Grants or revokes memory, by 4 KiB frame number; repeating is harmless. `xc_domain_iomem_permission`.
-  func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HypervisorError)
+  func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError)
   /// Maps a GSI for the domain at the same number; repeating is harmless. `xc_physdev_map_pirq`.
-  func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError)
+  func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError)
   /// Unmaps it; `invalid` if it is not mapped, which counts as done. `xc_physdev_unmap_pirq`.
-  func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HypervisorError)
+  func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError)
   /// Grants or revokes the interrupt; the number is dom0's, so it must be mapped there. `xc_domain_irq_permission`.
-  func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HypervisorError)
-}
-
-/// A failure reported by the hypervisor or by its interface.
-package struct HypervisorError: Error, Hashable, Sendable {
-  package enum Code: String, Sendable {
-    /// There is no hypervisor interface here.
-    case unreachable
-    case notPermitted
-    /// EBUSY: a guest owns the device.
-    case busy
-    /// ENODEV: the device is unknown, or this domain does not own it.
-    case notOwner
-    /// EOPNOTSUPP: the domain or the host has no IOMMU.
-    case noIOMMU
-    /// ESRCH: no such domain.
-    case noDomain
-    /// EINVAL.
-    case invalid
-    case other
-  }
-  package let code: Code
-  /// The C function's name.
-  package let operation: String
-  package let errno: Int32
-
-  package init(_ code: Code, operation: String, errno: Int32 = 0) {
-    self.code = code
-    self.operation = operation
-    self.errno = errno
-  }
+  func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError)
 }
 
 extension HypervisorPort {
-  package func probe(_ devices: [PCIAddress]) throws(HypervisorError) -> [AssignmentProbe] {
+  package func probe(_ devices: [PCIAddress]) throws(HostError) -> [AssignmentProbe] {
     var answers: [AssignmentProbe] = []
     for device in devices { answers.append(try probe(device, for: nil)) }
     return answers

@@ -23,10 +23,10 @@ package protocol RunLockPort: Sendable {
   /// them in order of UUID. Throws if the lock's file is not one that Berth makes, or cannot be made.
   func lock(
     _ domain: DomainUUID, until deadline: ContinuousClock.Instant, isInterrupted: () -> Bool
-  ) throws(RecordError) -> RunLockAttempt
+  ) throws(HostError) -> RunLockAttempt
 
   /// Returns the marks of all domains whose lock was ever taken since the host booted. Waits for nobody.
-  func marks() throws(RecordError) -> [DomainUUID: RunMark]
+  func marks() throws(HostError) -> [DomainUUID: RunMark]
 
   /// Removes the locks of domains that are gone, if nobody holds them. What cannot be removed stays for the next time.
   func sweep(keeping living: Set<DomainUUID>)

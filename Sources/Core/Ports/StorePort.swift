@@ -58,15 +58,15 @@ package struct StorePermissions: Hashable, Sendable {
 /// Reads and writes that belong to one commit.
 package protocol StoreAccess: ~Copyable {
   /// The node's value; nil where there is no node. Bytes that are not UTF-8 are replaced.
-  borrowing func read(_ path: StorePath) throws(StoreError) -> String?
+  borrowing func read(_ path: StorePath) throws(HostError) -> String?
   /// The names of the node's children; nil where there is no node.
-  borrowing func list(_ path: StorePath) throws(StoreError) -> [String]?
+  borrowing func list(_ path: StorePath) throws(HostError) -> [String]?
   /// Sets the node's value, and makes it and its parents where they are missing.
-  borrowing func write(_ path: StorePath, _ value: String) throws(StoreError)
+  borrowing func write(_ path: StorePath, _ value: String) throws(HostError)
   /// Makes an empty node, with these permissions; children inherit them.
-  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(StoreError)
+  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(HostError)
   /// Removes the node and all below it; a missing node is no error.
-  borrowing func remove(_ path: StorePath) throws(StoreError)
+  borrowing func remove(_ path: StorePath) throws(HostError)
 }
 
 /// What a transaction's body asks for at its end.
@@ -102,53 +102,25 @@ package protocol StorePort: Sendable {
   /// The body must take every value it decides on from the transaction it is lent, and must have no effect
   /// elsewhere: it can run many times. Throws `conflict` when the attempts of `patience` are used up.
   func transaction<Result>(
-    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
-  ) throws(StoreError) -> Result
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Result>
+  ) throws(HostError) -> Result
 
   /// One read outside any transaction: advisory, nothing may be decided on it alone.
-  func read(_ path: StorePath) throws(StoreError) -> String?
+  func read(_ path: StorePath) throws(HostError) -> String?
 
   /// One listing outside any transaction: advisory.
-  func list(_ path: StorePath) throws(StoreError) -> [String]?
+  func list(_ path: StorePath) throws(HostError) -> [String]?
 
   /// Evaluates `condition` now, after each change at or below `paths`, and once at the deadline.
   ///
   /// The caller must hold no lock and no transaction.
   func wait<Result>(
     watching paths: [StorePath], until deadline: ContinuousClock.Instant,
-    _ condition: () throws(StoreError) -> Result?
-  ) throws(StoreError) -> WaitOutcome<Result>
+    _ condition: () throws(HostError) -> Result?
+  ) throws(HostError) -> WaitOutcome<Result>
 }
 
 /// Makes connections: each worker has its own, since one connection serves one request at a time.
 package protocol StoreConnector: Sendable {
-  func connect() throws(StoreError) -> any StorePort
-}
-
-/// A failure of xenstored or of the connection to it.
-package struct StoreError: Error, Hashable, Sendable {
-  package enum Code: String, Sendable {
-    /// No daemon answers at the socket.
-    case unreachable
-    case notPermitted
-    /// Other writers came first in every attempt.
-    case conflict
-    /// The daemon refused the path or the value.
-    case refused
-    /// The connection broke; whether a commit under way was done is not known.
-    case lost
-    case other
-  }
-  package let code: Code
-  /// What was tried: `read`, `write`, `commit`, …
-  package let operation: String
-  package let path: String?
-  package let errno: Int32
-
-  package init(_ code: Code, operation: String, path: String? = nil, errno: Int32 = 0) {
-    self.code = code
-    self.operation = operation
-    self.path = path
-    self.errno = errno
-  }
+  func connect() throws(HostError) -> any StorePort
 }

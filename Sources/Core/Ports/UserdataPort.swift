@@ -1,9 +1,9 @@
 /// libxl's userdata of one domain while its lock is held: the only door to writing it.
 package protocol LockedUserdata: ~Copyable {
   /// The bytes of `libxl-json`; nil where there is no such file.
-  borrowing func savedConfiguration() throws(UserdataError) -> [UInt8]?
+  borrowing func savedConfiguration() throws(HostError) -> [UInt8]?
   /// Replaces `libxl-json` as libxl does: new file, rename. `bytes` must end in NUL.
-  borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError)
+  borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(HostError)
   /// Whether another process sleeps in flock on this lock. Berth never does, so it is another toolstack,
   /// which may already have read what we are about to change.
   borrowing func hasWaiter() -> Bool
@@ -35,10 +35,10 @@ package struct UserdataLock: Hashable, Sendable {
 /// libxl's userdata files and their lock (`libxl__lock_file`, `libxl__userdata_store`, Xen 4.17).
 package protocol UserdataPort: Sendable {
   /// The bytes of `libxl-json`, read without the lock; safe, since libxl replaces it by rename.
-  func savedConfiguration(of domain: DomainKey) throws(UserdataError) -> [UInt8]?
+  func savedConfiguration(of domain: DomainKey) throws(HostError) -> [UInt8]?
 
   /// The lock files that are there now, of all domains; none where libxl has no folder yet.
-  func locks() throws(UserdataError) -> [UserdataLock]
+  func locks() throws(HostError) -> [UserdataLock]
 
   /// Runs `body` with libxl's `domain-userdata-lock` of the domain.
   ///
@@ -48,30 +48,4 @@ package protocol UserdataPort: Sendable {
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result
-}
-
-/// A failure of libxl's userdata files.
-package struct UserdataError: Error, Hashable, Sendable {
-  package enum Code: String, Sendable {
-    /// Someone else held the lock until the deadline.
-    case busy
-    case notPermitted
-    case missing
-    /// The file exists and is empty, which libxl refuses.
-    case empty
-    case other
-  }
-  package let code: Code
-  package let operation: String
-  package let path: String
-  package let errno: Int32
-  /// Who holds the lock, where `/proc/locks` tells: number and command line.
-  package let holder: String?
-  package init(_ code: Code, operation: String, path: String, errno: Int32 = 0, holder: String? = nil) {
-    self.code = code
-    self.operation = operation
-    self.path = path
-    self.errno = errno
-    self.holder = holder
-  }
 }

@@ -1,3 +1,4 @@
+import Core
 import Glibc
 
 /// Why a file or directory could not be read.
@@ -123,7 +124,7 @@ extension FileFault {
   fileprivate enum Attempt: String { case read, list }
 
   fileprivate init(_ attempt: Attempt, _ path: String, _ error: CInt) {
-    let cause = unsafe strerror(error).map { unsafe String(cString: $0) } ?? "error \(error)"
+    let cause = ErrorNumber.text(of: error)
     self.init(message: error == ENOENT ? "there is no \(path)" : "cannot \(attempt.rawValue) \(path): \(cause)")
   }
 }

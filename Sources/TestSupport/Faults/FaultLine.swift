@@ -63,23 +63,20 @@ package final class FaultLine: Sendable {
     }
   }
 
-  /// Makes a request that answers with `lost` where it is lost; `mine` picks the port's own error.
-  func pass<Value, Failure: Error>(
-    _ request: PortRequest, _ subject: @autoclosure () -> String = "", lost: Value?, _ mine: (HostError) -> Failure?,
-    _ body: () throws(Failure) -> Value
-  ) throws(Failure) -> Value {
+  /// Makes a request that answers with `lost` where it is lost.
+  func pass<Value>(
+    _ request: PortRequest, _ subject: @autoclosure () -> String = "", lost: Value?,
+    _ body: () throws(HostError) -> Value
+  ) throws(HostError) -> Value {
     switch next(request, subject()) {
     case nil, .conflicts, .outage, .stalls, .stops: return try body()
     case .isLost:
       guard let lost else { return try body() }
       return lost
-    case .fails(let error):
-      guard let failure = mine(error) else { return try body() }
-      throw failure
+    case .fails(let error): throw error
     case .failsDone(let error):
-      let value = try body()
-      guard let failure = mine(error) else { return value }
-      throw failure
+      _ = try body()
+      throw error
     }
   }
 }

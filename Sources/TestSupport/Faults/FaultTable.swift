@@ -45,12 +45,14 @@ extension PortRequest {
     case .devices: models([.refused, .timedOut, .lost, .malformed]) + [outage]
     case .addDevice:
       models([.refused, .duplicate, .timedOut, .lost, .malformed]) + [
-        .failsDone(.deviceModel(DeviceModelError(.timedOut, operation: rawValue, text: "no answer in time"))), .isLost,
+        .failsDone(.deviceModel(DeviceModelError(.timedOut, operation: rawValue, detail: "no answer in time"))),
+        .isLost,
         outage,
       ]
     case .removeDevice:
       models([.refused, .unknownDevice, .timedOut, .lost, .malformed]) + [
-        .failsDone(.deviceModel(DeviceModelError(.timedOut, operation: rawValue, text: "no answer in time"))), .isLost,
+        .failsDone(.deviceModel(DeviceModelError(.timedOut, operation: rawValue, detail: "no answer in time"))),
+        .isLost,
         outage,
       ]
     }
@@ -64,37 +66,37 @@ extension PortRequest {
     case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt:
       .outage(.hypervisor(HypervisorError(.notPermitted, operation: rawValue, errno: EACCES)))
     case .hasPCIBack, .pciback, .facts, .grants, .reset, .permissive, .object, .listen, .exports:
-      .outage(.tree(DeviceTreeError(.other, operation: rawValue, path: "sysfs", errno: EIO)))
+      .outage(.tree(DeviceTreeError(.other, operation: rawValue, place: "sysfs", errno: EIO)))
     case .lock, .saved, .save, .waiter:
-      .outage(.userdata(UserdataError(.other, operation: rawValue, path: "userdata", errno: ENOSPC)))
+      .outage(.userdata(UserdataError(.other, operation: rawValue, place: "userdata", errno: ENOSPC)))
     case .records, .record, .openIntent, .intents, .closeIntent, .discardIntent:
-      .outage(.record(RecordError(.other, operation: rawValue, path: "record", errno: ENOSPC)))
+      .outage(.record(RecordError(.other, operation: rawValue, place: "record", errno: ENOSPC)))
     case .conversation, .devices, .addDevice, .removeDevice:
-      .outage(.deviceModel(DeviceModelError(.unreachable, operation: rawValue, text: "no socket")))
+      .outage(.deviceModel(DeviceModelError(.unreachable, operation: rawValue, place: "no socket")))
     }
   }
 
   /// The file has its new name, and its folder cannot be brought to disk.
   private var synchronised: Fault {
-    .failsDone(.record(RecordError(.other, operation: "fsync", path: "record", errno: EIO)))
+    .failsDone(.record(RecordError(.other, operation: "fsync", place: "record", errno: EIO)))
   }
 
-  private func stores(_ codes: [StoreError.Code]) -> [Fault] {
+  private func stores(_ codes: [StoreCode]) -> [Fault] {
     codes.map { .fails(.store(StoreError($0, operation: rawValue, errno: EIO))) }
   }
-  private func calls(_ codes: [HypervisorError.Code]) -> [Fault] {
+  private func calls(_ codes: [HypervisorCode]) -> [Fault] {
     codes.map { .fails(.hypervisor(HypervisorError($0, operation: rawValue, errno: EIO))) }
   }
-  private func trees(_ codes: [DeviceTreeError.Code]) -> [Fault] {
-    codes.map { .fails(.tree(DeviceTreeError($0, operation: rawValue, path: "sysfs", errno: EIO))) }
+  private func trees(_ codes: [DeviceTreeCode]) -> [Fault] {
+    codes.map { .fails(.tree(DeviceTreeError($0, operation: rawValue, place: "sysfs", errno: EIO))) }
   }
-  private func files(_ codes: [UserdataError.Code]) -> [Fault] {
-    codes.map { .fails(.userdata(UserdataError($0, operation: rawValue, path: "userdata", errno: EIO))) }
+  private func files(_ codes: [UserdataCode]) -> [Fault] {
+    codes.map { .fails(.userdata(UserdataError($0, operation: rawValue, place: "userdata", errno: EIO))) }
   }
-  private func records(_ codes: [RecordError.Code]) -> [Fault] {
-    codes.map { .fails(.record(RecordError($0, operation: rawValue, path: "record", errno: EIO))) }
+  private func records(_ codes: [RecordCode]) -> [Fault] {
+    codes.map { .fails(.record(RecordError($0, operation: rawValue, place: "record", errno: EIO))) }
   }
-  private func models(_ codes: [DeviceModelError.Code]) -> [Fault] {
-    codes.map { .fails(.deviceModel(DeviceModelError($0, operation: rawValue, text: "\($0.rawValue), says QEMU"))) }
+  private func models(_ codes: [DeviceModelCode]) -> [Fault] {
+    codes.map { .fails(.deviceModel(DeviceModelError($0, operation: rawValue, detail: "\($0.rawValue), says QEMU"))) }
   }
 }

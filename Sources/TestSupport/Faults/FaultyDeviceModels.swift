@@ -1,9 +1,5 @@
 import Core
 
-private func mine(_ error: HostError) -> DeviceModelError? {
-  if case .deviceModel(let error) = error { error } else { nil }
-}
-
 struct FaultyDeviceModels: DeviceModelPort {
   let inner: any DeviceModelPort
   let line: FaultLine
@@ -12,10 +8,10 @@ struct FaultyDeviceModels: DeviceModelPort {
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
-    if case .fails(.deviceModel(let error)) = line.next(.conversation, "\(domain.id)") { throw .deviceModel(error) }
+    if case .fails(let error) = line.next(.conversation, "\(domain.id)") { throw error }
     return try inner.withDeviceModel(of: domain, until: deadline) { (qemu) throws(HostError) -> Result in
       try lend(
-        { (message) throws(DeviceModelError) -> [EmulatedDevice] in
+        { (message) throws(HostError) -> [EmulatedDevice] in
           switch message {
           case .list: return try qemu.devices()
           case .add(let device, let slot, let permissive):
@@ -28,7 +24,7 @@ struct FaultyDeviceModels: DeviceModelPort {
   }
 
   private func lend<Result>(
-    _ perform: (Message) throws(DeviceModelError) -> [EmulatedDevice],
+    _ perform: (Message) throws(HostError) -> [EmulatedDevice],
     _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
     try withoutActuallyEscaping(perform) { (perform) throws(HostError) -> Result in
@@ -45,26 +41,26 @@ private enum Message {
 
 private struct FaultyConversation: ~Copyable, DeviceModelConversation {
   let line: FaultLine
-  let perform: (Message) throws(DeviceModelError) -> [EmulatedDevice]
+  let perform: (Message) throws(HostError) -> [EmulatedDevice]
 
-  init(line: FaultLine, perform: @escaping (Message) throws(DeviceModelError) -> [EmulatedDevice]) {
+  init(line: FaultLine, perform: @escaping (Message) throws(HostError) -> [EmulatedDevice]) {
     (self.line, self.perform) = (line, perform)
   }
 
   private borrowing func say(
     _ request: PortRequest, _ subject: String, lost: [EmulatedDevice]?, _ message: Message
-  ) throws(DeviceModelError) -> [EmulatedDevice] {
+  ) throws(HostError) -> [EmulatedDevice] {
     let perform = perform
-    return try line.pass(request, subject, lost: lost, mine) { () throws(DeviceModelError) in try perform(message) }
+    return try line.pass(request, subject, lost: lost) { () throws(HostError) in try perform(message) }
   }
 
-  borrowing func devices() throws(DeviceModelError) -> [EmulatedDevice] {
+  borrowing func devices() throws(HostError) -> [EmulatedDevice] {
     try say(.devices, "", lost: nil, .list)
   }
-  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(DeviceModelError) {
+  borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(HostError) {
     _ = try say(.addDevice, "\(device)", lost: [], .add(device, slot: slot, permissive: permissive))
   }
-  borrowing func remove(_ name: DeviceModelName) throws(DeviceModelError) {
+  borrowing func remove(_ name: DeviceModelName) throws(HostError) {
     _ = try say(.removeDevice, "\(name)", lost: [], .remove(name))
   }
 }

@@ -1,17 +1,14 @@
 import Core
 
-private func mine(_ error: HostError) -> UserdataError? { if case .userdata(let error) = error { error } else { nil } }
-private func mine(_ error: HostError) -> RecordError? { if case .record(let error) = error { error } else { nil } }
-
 struct FaultyUserdata: UserdataPort {
   let inner: any UserdataPort
   let line: FaultLine
 
   /// No apply asks for them.
-  func locks() throws(UserdataError) -> [UserdataLock] { try inner.locks() }
+  func locks() throws(HostError) -> [UserdataLock] { try inner.locks() }
 
-  func savedConfiguration(of domain: DomainKey) throws(UserdataError) -> [UInt8]? {
-    try line.pass(.saved, "\(domain.id)", lost: nil, mine) { () throws(UserdataError) in
+  func savedConfiguration(of domain: DomainKey) throws(HostError) -> [UInt8]? {
+    try line.pass(.saved, "\(domain.id)", lost: nil) { () throws(HostError) in
       try inner.savedConfiguration(of: domain)
     }
   }
@@ -20,10 +17,10 @@ struct FaultyUserdata: UserdataPort {
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
-    if case .fails(.userdata(let error)) = line.next(.lock, "\(domain.id)") { throw .userdata(error) }
+    if case .fails(let error) = line.next(.lock, "\(domain.id)") { throw error }
     return try inner.withLock(of: domain, until: deadline) { (userdata) throws(HostError) -> Result in
       try lend(
-        { (request) throws(UserdataError) -> [UInt8]? in
+        { (request) throws(HostError) -> [UInt8]? in
           switch request {
           case .read: return try userdata.savedConfiguration()
           case .replace(let bytes):
@@ -36,7 +33,7 @@ struct FaultyUserdata: UserdataPort {
   }
 
   private func lend<Result>(
-    _ perform: (LockedRequest) throws(UserdataError) -> [UInt8]?,
+    _ perform: (LockedRequest) throws(HostError) -> [UInt8]?,
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
     try withoutActuallyEscaping(perform) { (perform) throws(HostError) -> Result in
@@ -53,26 +50,26 @@ private enum LockedRequest {
 private struct FaultyLocked: ~Copyable, LockedUserdata {
   let line: FaultLine
   /// The file's bytes, or, of a waiter, nil where there is none.
-  let perform: (LockedRequest) throws(UserdataError) -> [UInt8]?
+  let perform: (LockedRequest) throws(HostError) -> [UInt8]?
 
-  init(line: FaultLine, perform: @escaping (LockedRequest) throws(UserdataError) -> [UInt8]?) {
+  init(line: FaultLine, perform: @escaping (LockedRequest) throws(HostError) -> [UInt8]?) {
     (self.line, self.perform) = (line, perform)
   }
 
-  borrowing func savedConfiguration() throws(UserdataError) -> [UInt8]? {
+  borrowing func savedConfiguration() throws(HostError) -> [UInt8]? {
     let perform = perform
-    return try line.pass(.saved, "under the lock", lost: nil, mine) { () throws(UserdataError) in
+    return try line.pass(.saved, "under the lock", lost: nil) { () throws(HostError) in
       try perform(.read)
     }
   }
-  borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(UserdataError) {
+  borrowing func replaceSavedConfiguration(_ bytes: [UInt8]) throws(HostError) {
     let perform = perform
-    try line.pass(.save, lost: (), mine) { () throws(UserdataError) in _ = try perform(.replace(bytes)) }
+    try line.pass(.save, lost: ()) { () throws(HostError) in _ = try perform(.replace(bytes)) }
   }
   borrowing func hasWaiter() -> Bool {
     // What cannot be told reads as nobody, and lost here means seen where there is none.
     guard line.next(.waiter, "") == nil else { return true }
-    do throws(UserdataError) { return try perform(.askForWaiter) != nil } catch { return false }
+    do throws(HostError) { return try perform(.askForWaiter) != nil } catch { return false }
   }
 }
 
@@ -80,11 +77,11 @@ struct FaultyOwnership: OwnershipPort {
   let inner: any OwnershipPort
   let line: FaultLine
 
-  func records() throws(RecordError) -> [OwnershipRecord] {
-    try line.pass(.records, lost: nil, mine) { () throws(RecordError) in try inner.records() }
+  func records() throws(HostError) -> [OwnershipRecord] {
+    try line.pass(.records, lost: nil) { () throws(HostError) in try inner.records() }
   }
-  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(RecordError) {
-    try line.pass(.record, lost: (), mine) { () throws(RecordError) in try inner.update(domain, change) }
+  func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
+    try line.pass(.record, lost: ()) { () throws(HostError) in try inner.update(domain, change) }
   }
   func sweep() { inner.sweep() }
 }
@@ -93,18 +90,18 @@ struct FaultyIntents: IntentPort {
   let inner: any IntentPort
   let line: FaultLine
 
-  func open(_ intent: Intent) throws(RecordError) -> any OpenIntent {
+  func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
     let subject = "\(intent.operation) \(intent.devices)"
-    let open: any OpenIntent = try line.pass(.openIntent, subject, lost: NoIntent(), mine) {
-      () throws(RecordError) in try inner.open(intent)
+    let open: any OpenIntent = try line.pass(.openIntent, subject, lost: NoIntent()) {
+      () throws(HostError) in try inner.open(intent)
     }
     return FaultyIntent(inner: open, line: line)
   }
-  func intents() throws(RecordError) -> [Intent] {
-    try line.pass(.intents, lost: nil, mine) { () throws(RecordError) in try inner.intents() }
+  func intents() throws(HostError) -> [Intent] {
+    try line.pass(.intents, lost: nil) { () throws(HostError) in try inner.intents() }
   }
-  func discard(identifier: String) throws(RecordError) {
-    try line.pass(.discardIntent, identifier, lost: (), mine) { () throws(RecordError) in
+  func discard(identifier: String) throws(HostError) {
+    try line.pass(.discardIntent, identifier, lost: ()) { () throws(HostError) in
       try inner.discard(identifier: identifier)
     }
   }
@@ -114,8 +111,8 @@ struct FaultyIntents: IntentPort {
 private struct FaultyIntent: OpenIntent {
   let inner: any OpenIntent
   let line: FaultLine
-  func close() throws(RecordError) {
-    try line.pass(.closeIntent, lost: (), mine) { () throws(RecordError) in try inner.close() }
+  func close() throws(HostError) {
+    try line.pass(.closeIntent, lost: ()) { () throws(HostError) in try inner.close() }
   }
 }
 

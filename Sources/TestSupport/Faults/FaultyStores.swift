@@ -1,14 +1,12 @@
 import Core
 import Synchronization
 
-private func mine(_ error: HostError) -> StoreError? { if case .store(let error) = error { error } else { nil } }
-
 struct FaultyStores: StoreConnector {
   let inner: any StoreConnector
   let line: FaultLine
 
-  func connect() throws(StoreError) -> any StorePort {
-    let store = try line.pass(.connect, lost: nil, mine) { () throws(StoreError) in try inner.connect() }
+  func connect() throws(HostError) -> any StorePort {
+    let store = try line.pass(.connect, lost: nil) { () throws(HostError) in try inner.connect() }
     return FaultyStore(inner: store, line: line)
   }
 }
@@ -22,51 +20,51 @@ private final class FaultyStore: StorePort {
   init(inner: any StorePort, line: FaultLine) { (self.inner, self.line) = (inner, line) }
 
   fileprivate func pass<Value>(
-    _ request: PortRequest, _ path: String, lost: Value? = nil, _ body: () throws(StoreError) -> Value
-  ) throws(StoreError) -> Value {
-    if isBroken.withLock({ $0 }) { throw StoreError(.lost, operation: request.rawValue) }
-    do throws(StoreError) { return try line.pass(request, path, lost: lost, mine, body) } catch {
-      if error.code == .lost { isBroken.withLock { $0 = true } }
+    _ request: PortRequest, _ path: String, lost: Value? = nil, _ body: () throws(HostError) -> Value
+  ) throws(HostError) -> Value {
+    if isBroken.withLock({ $0 }) { throw .store(StoreError(.lost, operation: request.rawValue)) }
+    do throws(HostError) { return try line.pass(request, path, lost: lost, body) } catch {
+      if error.storeCode == .lost { isBroken.withLock { $0 = true } }
       throw error
     }
   }
 
-  func read(_ path: StorePath) throws(StoreError) -> String? {
-    try pass(.read, path.text) { () throws(StoreError) in try inner.read(path) }
+  func read(_ path: StorePath) throws(HostError) -> String? {
+    try pass(.read, path.text) { () throws(HostError) in try inner.read(path) }
   }
 
-  func list(_ path: StorePath) throws(StoreError) -> [String]? {
-    try pass(.list, path.text) { () throws(StoreError) in try inner.list(path) }
+  func list(_ path: StorePath) throws(HostError) -> [String]? {
+    try pass(.list, path.text) { () throws(HostError) in try inner.list(path) }
   }
 
   func wait<Result>(
     watching paths: [StorePath], until deadline: ContinuousClock.Instant,
-    _ condition: () throws(StoreError) -> Result?
-  ) throws(StoreError) -> WaitOutcome<Result> {
+    _ condition: () throws(HostError) -> Result?
+  ) throws(HostError) -> WaitOutcome<Result> {
     switch line.next(.wait, paths.first?.text ?? "") {
     case .stalls: return .timedOut
     case .stops: return .interrupted
-    case .fails(.store(let error)):
-      if error.code == .lost { isBroken.withLock { $0 = true } }
+    case .fails(let error):
+      if error.storeCode == .lost { isBroken.withLock { $0 = true } }
       throw error
     default: return try inner.wait(watching: paths, until: deadline, condition)
     }
   }
 
   func transaction<Result>(
-    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> StoreDecision<Result>
-  ) throws(StoreError) -> Result {
+    _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Result>
+  ) throws(HostError) -> Result {
     while true {
-      try pass(.begin, "") { () throws(StoreError) in }
-      let outcome: End<Result> = try inner.transaction(patience) { (access) throws(StoreError) in
+      try pass(.begin, "") { () throws(HostError) in }
+      let outcome: End<Result> = try inner.transaction(patience) { (access) throws(HostError) in
         let decision = try lend(
-          { (request) throws(StoreError) -> Reply in try self.perform(request, in: access) }, body)
+          { (request) throws(HostError) -> Reply in try self.perform(request, in: access) }, body)
         return end(decision)
       }
       switch outcome {
       case .value(let result): return result
       case .failed(let error):
-        if error.code == .lost { isBroken.withLock { $0 = true } }
+        if error.storeCode == .lost { isBroken.withLock { $0 = true } }
         throw error
       case .again: continue
       }
@@ -74,18 +72,16 @@ private final class FaultyStore: StorePort {
   }
 
   private enum End<Result> {
-    case value(Result), failed(StoreError), again
+    case value(Result), failed(HostError), again
   }
 
   private func end<Result>(_ decision: StoreDecision<Result>) -> StoreDecision<End<Result>> {
     let fault = line.next(.commit, "")
     switch (fault, decision) {
-    case (.fails(let error), _):
-      if let error = mine(error) { return .abort(.failed(error)) }
+    case (.fails(let error), _), (.failsDone(let error), .abort): return .abort(.failed(error))
     case (.conflicts, _): return .abort(.again)
     case (.isLost, .commit(let result)), (.isLost, .abort(let result)): return .abort(.value(result))
-    case (.failsDone(let error), .commit): if let error = mine(error) { return .commit(.failed(error)) }
-    case (.failsDone(let error), .abort): if let error = mine(error) { return .abort(.failed(error)) }
+    case (.failsDone(let error), .commit): return .commit(.failed(error))
     default: break
     }
     switch decision {
@@ -96,16 +92,14 @@ private final class FaultyStore: StorePort {
 
   private func perform(
     _ request: AccessRequest, in access: borrowing any StoreAccess & ~Copyable
-  ) throws(StoreError) -> Reply {
+  ) throws(HostError) -> Reply {
     // Written out: a closure may not take what is borrowed along.
     let (kind, path) = request.subject
-    if isBroken.withLock({ $0 }) { throw StoreError(.lost, operation: kind.rawValue) }
+    if isBroken.withLock({ $0 }) { throw .store(StoreError(.lost, operation: kind.rawValue)) }
     switch line.next(kind, path.text) {
     case .fails(let error):
-      if let error = mine(error) {
-        if error.code == .lost { isBroken.withLock { $0 = true } }
-        throw error
-      }
+      if error.storeCode == .lost { isBroken.withLock { $0 = true } }
+      throw error
     case .isLost: return .nothing
     default: break
     }
@@ -146,28 +140,28 @@ private enum Reply {
 
 /// Lends `body` an access that does everything through `perform`: what is borrowed cannot be kept in a value.
 private func lend<Result>(
-  _ perform: (AccessRequest) throws(StoreError) -> Reply,
-  _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> Result
-) throws(StoreError) -> Result {
-  try withoutActuallyEscaping(perform) { (perform) throws(StoreError) -> Result in
+  _ perform: (AccessRequest) throws(HostError) -> Reply,
+  _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> Result
+) throws(HostError) -> Result {
+  try withoutActuallyEscaping(perform) { (perform) throws(HostError) -> Result in
     try body(FaultyAccess(perform: perform))
   }
 }
 
 private struct FaultyAccess: ~Copyable, StoreAccess {
-  let perform: (AccessRequest) throws(StoreError) -> Reply
+  let perform: (AccessRequest) throws(HostError) -> Reply
 
-  init(perform: @escaping (AccessRequest) throws(StoreError) -> Reply) { self.perform = perform }
+  init(perform: @escaping (AccessRequest) throws(HostError) -> Reply) { self.perform = perform }
 
-  borrowing func read(_ path: StorePath) throws(StoreError) -> String? {
+  borrowing func read(_ path: StorePath) throws(HostError) -> String? {
     if case .value(let value) = try perform(.read(path)) { value } else { nil }
   }
-  borrowing func list(_ path: StorePath) throws(StoreError) -> [String]? {
+  borrowing func list(_ path: StorePath) throws(HostError) -> [String]? {
     if case .names(let names) = try perform(.list(path)) { names } else { nil }
   }
-  borrowing func write(_ path: StorePath, _ value: String) throws(StoreError) { _ = try perform(.write(path, value)) }
-  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(StoreError) {
+  borrowing func write(_ path: StorePath, _ value: String) throws(HostError) { _ = try perform(.write(path, value)) }
+  borrowing func makeDirectory(_ path: StorePath, _ permissions: StorePermissions) throws(HostError) {
     _ = try perform(.makeDirectory(path, permissions))
   }
-  borrowing func remove(_ path: StorePath) throws(StoreError) { _ = try perform(.remove(path)) }
+  borrowing func remove(_ path: StorePath) throws(HostError) { _ = try perform(.remove(path)) }
 }

@@ -1,0 +1,71 @@
+/// What can go wrong at one port. Callers decide by the code, and the compiler knows every one.
+package protocol PortCode: Hashable, Sendable, RawRepresentable<String> {
+  /// Returns the code for the number that a request to this port left; `other`, or the like, if it has no code of its own.
+  init(errno: Int32)
+}
+
+/// A failure of one port: what was tried, on what, and what the system answered.
+package struct PortError<Code: PortCode>: Error, Hashable, Sendable {
+  package let code: Code
+  /// What was tried: `read`, `commit`, a C function's name, a command of QEMU's.
+  package let operation: String
+  /// What it was tried on: a node, a file, a socket. The hypervisor's calls have none.
+  package let place: String?
+  /// Linux's number, see `ErrorNumber`; 0 if there was none.
+  package let errno: Int32
+  /// Who holds the lock that was not to be had, if `/proc/locks` reports it: number and command line.
+  package let holder: String?
+  /// What else is known, in words: QEMU's own text, or what is wrong with the content of a file.
+  package let detail: String?
+
+  package init(
+    _ code: Code, operation: String, place: String? = nil, errno: Int32 = 0, holder: String? = nil,
+    detail: String? = nil
+  ) {
+    self.code = code
+    self.operation = operation
+    self.place = place
+    self.errno = errno
+    self.holder = holder
+    self.detail = detail
+  }
+
+  /// The failure of a system call or a request, with the code that its number has at this port.
+  package init(errno: Int32, operation: String, place: String? = nil) {
+    self.init(Code(errno: errno), operation: operation, place: place, errno: errno)
+  }
+}
+
+/// A failure of xenstored or of the connection to it.
+package typealias StoreError = PortError<StoreCode>
+/// A failure reported by the hypervisor or by its interface.
+package typealias HypervisorError = PortError<HypervisorCode>
+/// A failure of sysfs.
+package typealias DeviceTreeError = PortError<DeviceTreeCode>
+/// A failure of libxl's userdata files.
+package typealias UserdataError = PortError<UserdataCode>
+/// A failure of Berth's own files.
+package typealias RecordError = PortError<RecordCode>
+/// A failure of a device model, or of reaching it.
+package typealias DeviceModelError = PortError<DeviceModelCode>
+
+/// A failure of any port. Every port throws it.
+package enum HostError: Error, Hashable, Sendable {
+  case store(StoreError)
+  case hypervisor(HypervisorError)
+  case tree(DeviceTreeError)
+  case userdata(UserdataError)
+  case record(RecordError)
+  case deviceModel(DeviceModelError)
+
+  /// The store's code; nil for a failure of another port.
+  package var storeCode: StoreCode? { if case .store(let error) = self { error.code } else { nil } }
+  /// The hypervisor's code; nil for a failure of another port.
+  package var hypervisorCode: HypervisorCode? { if case .hypervisor(let error) = self { error.code } else { nil } }
+  /// The code of sysfs; nil for a failure of another port.
+  package var treeCode: DeviceTreeCode? { if case .tree(let error) = self { error.code } else { nil } }
+  /// The code of libxl's userdata; nil for a failure of another port.
+  package var userdataCode: UserdataCode? { if case .userdata(let error) = self { error.code } else { nil } }
+  /// The device model's code; nil for a failure of another port.
+  package var deviceModelCode: DeviceModelCode? { if case .deviceModel(let error) = self { error.code } else { nil } }
+}

@@ -1,0 +1,152 @@
+package import Core
+
+/// The one place that has words for the failures of ports, whichever command meets them.
+extension HostPlace {
+  /// Returns the status and the words for a port's failure.
+  package func failure(for error: HostError) -> Failure {
+    switch error {
+    case .store(let error): failure(for: error)
+    case .hypervisor(let error): failure(for: error)
+    case .tree(let error): failure(for: error)
+    case .userdata(let error): failure(for: error)
+    case .record(let error): failure(for: error)
+    case .deviceModel(let error): failure(for: error)
+    }
+  }
+
+  /// Returns what is said of an outcome, each failure in it with the words that every command has for it.
+  package func text(of detail: OutcomeDetail) -> String {
+    detail.parts.map { part in
+      switch part {
+      case .text(let text): text
+      case .failure(let error): failure(for: error).message
+      }
+    }.joined()
+  }
+
+  private func failure(for error: StoreError) -> Failure {
+    switch error.code {
+    case .unreachable:
+      let place = error.place.map { " at \($0)" } ?? ""
+      return Failure(.unreachable, "cannot reach xenstored" + place + cause(error.errno), hint: noDaemon)
+    case .notPermitted:
+      return Failure(
+        .notPermitted, "not permitted by xenstored: \(error.attempt)" + cause(error.errno), hint: noRights)
+    case .conflict:
+      let place = error.place.map { " \($0)" } ?? ""
+      return Failure(
+        .lockBusy, "other programs kept changing xenstore\(place) under every attempt",
+        hint: "nothing was left half done; run again")
+    case .refused:
+      return Failure(.failed, "xenstored refused: \(error.attempt)" + cause(error.errno))
+    case .lost:
+      return Failure(
+        .unknown, "the connection to xenstored broke during \(error.attempt)" + cause(error.errno),
+        hint: "run `berth status`, then apply again: it takes up what was left")
+    case .other: return Failure(.failed, "xenstore: \(error.attempt) failed" + cause(error.errno))
+    }
+  }
+
+  private func failure(for error: HypervisorError) -> Failure {
+    switch error.code {
+    case .unreachable:
+      let hypervisor = sandbox == nil ? "the Xen hypervisor" : "the sandbox's hypervisor"
+      return Failure(
+        .unreachable, "cannot reach \(hypervisor): \(error.operation)" + cause(error.errno), hint: noDaemon)
+    case .notPermitted:
+      return Failure(
+        .notPermitted, "not permitted by the hypervisor: \(error.operation)" + cause(error.errno), hint: noRights)
+    case .noIOMMU:
+      return Failure(
+        .hostNotPrepared, "the host uses no IOMMU, so Xen assigns no devices (\(error.operation))",
+        hint: Reason.hostWithoutIOMMU.remedy)
+    case .busy: return Failure(.failed, "the hypervisor says a guest has the device (\(error.operation))")
+    case .notOwner:
+      return Failure(.failed, "the hypervisor says the domain does not have the device (\(error.operation))")
+    case .noDomain: return Failure(.failed, "the domain went away (\(error.operation))", hint: "run again")
+    case .unproven:
+      return Failure(
+        .failed, "the hypervisor confirmed the assignment, but the device is still free (\(error.operation))",
+        hint: "run again; if the device stays free, look at `xl dmesg`")
+    case .invalid, .other:
+      return Failure(.failed, "the hypervisor refused \(error.operation)" + cause(error.errno))
+    }
+  }
+
+  private func failure(for error: DeviceModelError) -> Failure {
+    let what = "the device model: \(error.subject)"
+    switch error.code {
+    case .unreachable: return Failure(.failed, what + cause(error.errno), hint: "is the guest's QEMU running?")
+    case .busy:
+      let holder = error.holder.map { ", held by \($0)" } ?? ""
+      return Failure(.lockBusy, what + holder, hint: "run again when the other toolstack is done")
+    case .notPermitted: return Failure(.notPermitted, what + cause(error.errno), hint: noRights)
+    case .timedOut, .lost: return Failure(.unknown, what, hint: "run again: the next apply takes up what was left")
+    case .malformed, .refused, .duplicate, .unknownDevice: return Failure(.failed, what)
+    }
+  }
+
+  private func failure(for error: DeviceTreeError) -> Failure {
+    switch error.code {
+    case .missing:
+      return Failure(
+        .hostNotPrepared, "\(error.operation): there is no \(error.file)",
+        hint: "is the pciback driver loaded? `modprobe xen-pciback`")
+    case .notPermitted: return notPermitted(error)
+    case .malformed:
+      return Failure(.failed, "\(error.operation): \(error.file) holds what the kernel never writes there")
+    case .other: return Failure(.failed, error.subject + cause(error.errno))
+    }
+  }
+
+  private func failure(for error: UserdataError) -> Failure {
+    switch error.code {
+    case .busy:
+      return Failure(
+        .lockBusy,
+        "libxl's lock is busy: \(error.file)" + (error.holder.map { ", held by \($0)" } ?? ", its holder is not known"),
+        hint: "wait for that program to end, or give more time with --lock-timeout")
+    case .notPermitted: return notPermitted(error)
+    case .missing: return Failure(.failed, "\(error.operation): there is no \(error.file)")
+    case .empty:
+      return Failure(
+        .failed, "\(error.operation): \(error.file) is empty, and libxl refuses an empty one",
+        hint: Reason.corruptSavedConfiguration.remedy)
+    case .malformed:
+      return Failure(
+        .failed, "\(error.operation): \(error.file) \(error.detail ?? "holds what cannot be changed")",
+        hint: Reason.corruptSavedConfiguration.remedy)
+    case .other: return Failure(.failed, error.subject + cause(error.errno))
+    }
+  }
+
+  private func failure(for error: RecordError) -> Failure {
+    switch error.code {
+    case .notPermitted: return notPermitted(error)
+    case .damaged:
+      return Failure(
+        .failed, "\(error.operation): \(error.file) is not what Berth writes",
+        hint:
+          "look at the file; once it is moved away, its domain's devices count as foreign until they are adopted again")
+    case .other:
+      let holder = error.holder.map { ", held by \($0)" } ?? ""
+      return Failure(.failed, error.subject + cause(error.errno) + holder)
+    }
+  }
+
+  private func notPermitted<Code>(_ error: PortError<Code>) -> Failure {
+    Failure(
+      .notPermitted, "\(error.operation): not permitted: \(error.file)" + cause(error.errno), hint: noRights)
+  }
+}
+
+extension PortError {
+  /// `read /libxl/pci`.
+  fileprivate var attempt: String { place.map { "\(operation) \($0)" } ?? operation }
+  /// `write: /var/lib/berth/x`, with what else is known.
+  fileprivate var subject: String { [operation, place, detail].compactMap(\.self).joined(separator: ": ") }
+  fileprivate var file: String { place ?? "a file" }
+}
+
+/// `: ` and the words for an error number, since a bare number helps nobody; empty for 0.
+private func cause(_ number: Int32) -> String { number == 0 ? "" : ": " + ErrorNumber.text(of: number) }

@@ -1,0 +1,40 @@
+import Core
+import Reconciling
+import TestSupport
+import Testing
+
+/// An outcome carries the failure that a port threw, as it was thrown.
+@Suite struct OutcomeErrorTests {
+  private let one = Sample.address(1)
+
+  /// Attaches one device with `fault` at the first such request; returns what is said of its step.
+  private func detail(_ request: PortRequest, _ fault: Fault) throws -> OutcomeDetail? {
+    let index = try #require(try attach { $0.disarm() }.line.requests.firstIndex(of: request))
+    let (line, outcome) = try attach { $0.arm(fault, at: index) }
+    #expect(line.requests[index] == request)
+    return outcome.domains.flatMap(\.steps).first { $0.device == one }?.detail
+  }
+
+  private func attach(_ prepare: (FaultLine) -> Void) throws -> (line: FaultLine, outcome: ApplyOutcome) {
+    let model = ModelHost()
+    model.addDomain(5, "net")
+    model.addDevice(one, interrupt: 17)
+    let plan = try Run(model: model).plan(Sample.desired(["net": [one]]))
+    let line = FaultLine()
+    prepare(line)
+    let outcome = Executor(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
+    return (line, outcome)
+  }
+
+  @Test func `an assignment that Xen confirms and did not make is unproven`() throws {
+    let unproven = HostError.hypervisor(HypervisorError(.unproven, operation: "xc_assign_device"))
+    #expect(try detail(.assign, .isLost) == OutcomeDetail(unproven))
+  }
+
+  @Test func `the step of a claim that fails carries the port's failure`() throws {
+    let error = HostError.hypervisor(HypervisorError(.notPermitted, operation: "xc_assign_device", errno: 13))
+    #expect(try detail(.assign, .fails(error)) == OutcomeDetail(error))
+    let reset = HostError.tree(DeviceTreeError(.other, operation: "reset", place: "reset", errno: 5))
+    #expect(try detail(.reset, .fails(reset)) == OutcomeDetail(reset))
+  }
+}
