@@ -52,7 +52,7 @@ package struct CommandContext: Sendable {
     self.names = names
   }
 
-  /// Where a host is looked for: what gives failures of its ports their words.
+  /// Returns the place of a host, which has the words for failures of its ports.
   package func place(sandbox: String?) -> HostPlace { HostPlace(sandbox: sandbox, userID: userID) }
 
   /// The status and the words for a failure of a host's port.

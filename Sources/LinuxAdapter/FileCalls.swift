@@ -9,7 +9,7 @@ struct SystemFailure: Error {
 }
 
 extension PortError {
-  /// The failure of a system call on `place`, as its port reports it.
+  /// Returns the failure of a system call on `place`, as its port reports it.
   init(_ failure: SystemFailure, _ place: String) {
     self.init(errno: failure.errno, operation: failure.operation, place: place)
   }

@@ -1,6 +1,6 @@
 package import Core
 
-/// The one place that has words for the failures of ports, whichever command meets them.
+/// The words for the failures of ports. Every command takes them from here.
 extension HostPlace {
   /// Returns the status and the words for a port's failure.
   package func failure(for error: HostError) -> Failure {
@@ -14,7 +14,7 @@ extension HostPlace {
     }
   }
 
-  /// Returns what is said of an outcome, each failure in it with the words that every command has for it.
+  /// Returns the text of an outcome's detail. A failure in it has the same words as in `failure(for:)`.
   package func text(of detail: OutcomeDetail) -> String {
     detail.parts.map { part in
       switch part {
@@ -143,10 +143,10 @@ extension HostPlace {
 extension PortError {
   /// `read /libxl/pci`.
   fileprivate var attempt: String { place.map { "\(operation) \($0)" } ?? operation }
-  /// `write: /var/lib/berth/x`, with what else is known.
+  /// `write: /var/lib/berth/x`, and the detail if there is one.
   fileprivate var subject: String { [operation, place, detail].compactMap(\.self).joined(separator: ": ") }
   fileprivate var file: String { place ?? "a file" }
 }
 
-/// `: ` and the words for an error number, since a bare number helps nobody; empty for 0.
+/// Returns `: ` and the words for an error number, or an empty text for 0.
 private func cause(_ number: Int32) -> String { number == 0 ? "" : ": " + ErrorNumber.text(of: number) }

@@ -127,7 +127,7 @@ package final class SandboxHypervisor: HypervisorPort {
     }
   }
 
-  /// A refused call has the code of its number; without a connection nobody was reached.
+  /// Returns the code of a refused call's number, or `unreachable` if there is no connection.
   private static func code(_ error: SandboxError) -> HypervisorCode {
     guard error.code == .system || error.code == .notFound else { return .unreachable }
     return HypervisorCode(errno: error.errno)

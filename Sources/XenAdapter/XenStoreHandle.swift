@@ -19,7 +19,7 @@ import Synchronization
     ignoreBrokenPipes
     let (handle, failure) = unsafe socketVariable.withLock { unsafe $0.open(socket) }
     guard let handle = unsafe handle else {
-      // Whatever keeps the socket shut but missing rights: nobody answers there.
+      // Any failure to connect but missing rights means that no daemon answers.
       let code: StoreCode = StoreCode(errno: failure) == .notPermitted ? .notPermitted : .unreachable
       throw .store(StoreError(code, operation: "connect", errno: failure))
     }

@@ -43,7 +43,9 @@ import Testing
     outcome.notShown = [
       UnshownChange(domain: "sys-net", uuid: try Samples.uuid("2"), id: DomainID(2), step: attach)
     ]
-    let view = ApplyView(plan: try Samples.inSync(), outcome: outcome, status: .stalePlan, place: HostPlace(sandbox: nil, userID: 0), naming: Samples.naming)
+    let view = ApplyView(
+      plan: try Samples.inSync(), outcome: outcome, status: .stalePlan, place: HostPlace(sandbox: nil, userID: 0),
+      naming: Samples.naming)
     try expectGolden(try render(view, as: .table, style: TextStyle()), "run-at-work/apply.txt")
     try expectGolden(try render(view, as: .json, style: TextStyle()), "run-at-work/apply.json")
   }

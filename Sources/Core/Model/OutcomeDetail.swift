@@ -1,15 +1,15 @@
-/// What is said of an outcome: words, with the failures of ports among them.
+/// What an outcome says for people: words, with the failures of ports among them.
 ///
-/// A string literal makes one, and keeps each interpolated `HostError` as it is: only Rendering has words for failures.
+/// A string literal makes one. Each interpolated `HostError` stays a value, because only Rendering has words for failures.
 package struct OutcomeDetail: Hashable, Sendable {
   package enum Part: Hashable, Sendable {
     case text(String)
     case failure(HostError)
   }
-  /// In the order they are said in.
+  /// The parts, in the order in which Rendering prints them.
   package private(set) var parts: [Part]
 
-  /// A port's failure alone.
+  /// Returns a detail that is one failure of a port, without other words.
   package init(_ failure: HostError) { parts = [.failure(failure)] }
 
   package static func + (first: OutcomeDetail, second: OutcomeDetail) -> OutcomeDetail { "\(first)\(second)" }

@@ -48,7 +48,7 @@ package enum ErrorNumber: Int32, CaseIterable, Sendable {
   /// The C name: `EACCES`.
   package var name: String { entry.name }
 
-  /// The number that has this C name; nil if Berth does not know the name.
+  /// Returns the number with this C name, or nil if Berth does not know the name.
   package init?(name: String) {
     guard let number = Self.allCases.first(where: { $0.name == name }) else { return nil }
     self = number

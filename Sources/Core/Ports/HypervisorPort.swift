@@ -32,7 +32,7 @@ package enum AssignmentProbe: String, Sendable, Codable {
   /// The domain, or the host, has no IOMMU.
   case noIOMMU
 
-  /// The answer that the number of a failed `xc_test_assign_device` is; nil if the number is a failure to ask
+  /// Returns the answer that the error number of `xc_test_assign_device` stands for, or nil if Xen could not be asked
   /// (`iommu_do_pci_domctl`, xen/drivers/passthrough/pci.c, Xen 4.17).
   package init?(errno: Int32) {
     switch ErrorNumber(rawValue: errno) {

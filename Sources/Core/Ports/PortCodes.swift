@@ -79,7 +79,7 @@ package enum UserdataCode: String, PortCode, CaseIterable {
   case missing
   /// The file exists and is empty, which libxl refuses.
   case empty
-  /// The file holds what cannot be changed; the detail says why.
+  /// The content of the file cannot be edited; the detail says why.
   case malformed
   case other
 

@@ -1,21 +1,21 @@
 /// What can go wrong at one port. Callers decide by the code, and the compiler knows every one.
 package protocol PortCode: Hashable, Sendable, RawRepresentable<String> {
-  /// Returns the code for the number that a request to this port left; `other`, or the like, if it has no code of its own.
+  /// Returns the code for the error number of a request to this port. A number without its own code gets the general one.
   init(errno: Int32)
 }
 
 /// A failure of one port: what was tried, on what, and what the system answered.
 package struct PortError<Code: PortCode>: Error, Hashable, Sendable {
   package let code: Code
-  /// What was tried: `read`, `commit`, a C function's name, a command of QEMU's.
+  /// What was tried: `read`, `commit`, a C function's name, a QEMU command.
   package let operation: String
   /// What it was tried on: a node, a file, a socket. The hypervisor's calls have none.
   package let place: String?
   /// Linux's number, see `ErrorNumber`; 0 if there was none.
   package let errno: Int32
-  /// Who holds the lock that was not to be had, if `/proc/locks` reports it: number and command line.
+  /// The holder of the lock that was busy, if `/proc/locks` reports it: process number and command line.
   package let holder: String?
-  /// What else is known, in words: QEMU's own text, or what is wrong with the content of a file.
+  /// Further words: the text that QEMU gave, or what is wrong with a file's content.
   package let detail: String?
 
   package init(
@@ -30,7 +30,7 @@ package struct PortError<Code: PortCode>: Error, Hashable, Sendable {
     self.detail = detail
   }
 
-  /// The failure of a system call or a request, with the code that its number has at this port.
+  /// Returns the failure of a system call or a request. The code is the one its number has at this port.
   package init(errno: Int32, operation: String, place: String? = nil) {
     self.init(Code(errno: errno), operation: operation, place: place, errno: errno)
   }
