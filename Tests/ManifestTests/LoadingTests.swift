@@ -70,7 +70,7 @@ import Testing
     let file = try folder.add("a.yaml", text)
     let loaded = try loadManifests(paths: [file], hostName: "host17")
     #expect(outline(loaded.desired) == "  prune owned\n  domain web\n    0000:03:00.0 [8086:1533]\n")
-    #expect(loaded.skipped.map(\.message) == ["left out: this document is for host 'host18'"])
+    #expect(loaded.skipped.map(\.message) == ["skipped: this document is for host 'host18'"])
     #expect(loaded.skipped.first?.mark?.line == 9)
 
     let faulty = try folder.add("b.yaml", document(host: "host18", "banana: {}"))
@@ -105,8 +105,8 @@ import Testing
     #expect(
       text == """
         there is no \(nowhere)
-        \(empty) holds no document; to declare no devices, write domains: {}
-        \(comments) holds no document; to declare no devices, write domains: {}
+        \(empty) has no document; to declare no devices, write domains: {}
+        \(comments) has no document; to declare no devices, write domains: {}
         """)
     #expect(outcome(of: []).kind == "not found")
   }
@@ -115,7 +115,7 @@ import Testing
     try folder.add("readme.txt", "x")
     let (kind, text) = outcome(of: [folder.path])
     #expect(kind == "not found")
-    #expect(text == "the directory \(folder.path) holds no manifest: looked for *.yaml and *.yml")
+    #expect(text == "the directory \(folder.path) has no manifest: there is no *.yaml or *.yml")
   }
 
   @Test func `an empty file among others is not taken for nothing to declare`() throws {

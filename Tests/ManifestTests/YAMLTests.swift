@@ -60,14 +60,14 @@ func outline(_ node: YAMLNode) -> String {
   }
 
   @Test(arguments: [
-    ("a: &x [*x]\n", "the alias *x stands inside what it repeats"),
-    ("a: *x\n", "the alias *x repeats nothing: there is no &x before it"),
-    ("a: &x 1\n---\nb: *x\n", "the alias *x repeats nothing: there is no &x before it"),
+    ("a: &x [*x]\n", "the alias *x is inside the value that it repeats"),
+    ("a: *x\n", "the alias *x has no anchor: there is no &x before it"),
+    ("a: &x 1\n---\nb: *x\n", "the alias *x has no anchor: there is no &x before it"),
     ("a: &x {b: 1}\nc:\n  <<: *x\n", "the merge key '<<' is not supported"),
     ("a:\n\tb: 1\n", "a tab is used for indentation"),
     ("a: @b\n", "a value cannot begin with '@'"),
-    ("a: b: c\n", "a key and its value cannot stand here"),
-    ("a: !vault 5\n", "the tag '!vault' means nothing here"),
+    ("a: b: c\n", "a key and its value are not allowed here"),
+    ("a: !vault 5\n", "the tag '!vault' is not supported"),
     ("a: b\u{0}c\n", "a NUL byte: this is not a text file"),
     ("a: \u{1B}[31m\n", "the control character U+001b is not allowed"),
     ("a: x\u{FEFF}y\n", "a byte order mark (U+FEFF) inside the text"),
@@ -110,7 +110,7 @@ func outline(_ node: YAMLNode) -> String {
   @Test(arguments: ["[", "{a: ", "- ", "? "])
   func `nesting is refused at the limit, not at the end`(opening: String) {
     let text = String(repeating: opening, count: 1_048_000 / opening.utf8.count)
-    #expect(faults(text) == "nested more than 64 deep")
+    #expect(faults(text) == "values are nested more than 64 levels deep")
   }
 
   @Test func `64 levels are allowed and 65 are not`() {
@@ -118,8 +118,8 @@ func outline(_ node: YAMLNode) -> String {
       String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
     }
     #expect(read(nested(64)).messages.isEmpty)
-    #expect(faults(nested(65)) == "nested more than 64 deep")
-    #expect(faults("a: &x \(nested(40))\nb: \(String(repeating: "[", count: 30))*x") == "nested more than 64 deep")
+    #expect(faults(nested(65)) == "values are nested more than 64 levels deep")
+    #expect(faults("a: &x \(nested(40))\nb: \(String(repeating: "[", count: 30))*x") == "values are nested more than 64 levels deep")
   }
 
   @Test func `an alias bomb is refused by count before it is ever expanded`() {
@@ -132,13 +132,13 @@ func outline(_ node: YAMLNode) -> String {
     // The documents themselves must not stand in an expectation: told in a failure, they would be expanded.
     let count = documents.count
     #expect(count == 0)
-    #expect(messages.map(\.message) == ["more than 200000 values, those that aliases repeat counted each time"])
+    #expect(messages.map(\.message) == ["more than 200000 values; what an alias repeats counts each time"])
   }
 
   @Test func `a million values are refused`() {
     #expect(
       faults("[" + String(repeating: "1,", count: 500_000) + "]")
-        == "more than 200000 values, those that aliases repeat counted each time")
+        == "more than 200000 values; what an alias repeats counts each time")
   }
 
   @Test func `messages are bounded, and the rest is counted`() {
