@@ -14,7 +14,7 @@ import Testing
       + "spec:\n  \(spec)\n"
   }
 
-  /// What a load comes to, in a word and the text that goes with it.
+  /// Returns the result of a load as one word, with the text that belongs to it.
   private func outcome(of paths: [String], host: String = "host17") -> (kind: String, text: String) {
     do throws(ManifestFailure) {
       let loaded = try loadManifests(paths: paths, hostName: host)
@@ -127,7 +127,7 @@ import Testing
   @Test func `a file that may not be read is told with the cause`() throws {
     let file = try folder.add("a.yaml", document("domains: {}"))
     #expect(unsafe chmod(file, 0) == 0)
-    // Root may read everything.
+    // Root may read every file.
     let expected = geteuid() == 0 ? "loaded" : "not found"
     #expect(outcome(of: [file]).kind == expected)
     #expect(outcome(of: [file + "/x"]).text == "cannot read \(file)/x: Not a directory")

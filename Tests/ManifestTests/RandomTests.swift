@@ -53,7 +53,7 @@ import Testing
     let devices = desired.domains.flatMap(\.devices).map(\.address)
     #expect(Set(devices).count == devices.count)
     for diagnostic in report.sorted {
-      // No text can reach the terminal's controls through a message.
+      // A text must not reach the terminal's controls through a message.
       #expect(
         diagnostic.description.unicodeScalars.allSatisfy { $0 == "\n" || $0.properties.generalCategory != .control })
       if let mark = diagnostic.mark { #expect(mark.line >= 1 && mark.column >= 1) }

@@ -9,10 +9,10 @@ func read(_ text: String, limits: YAMLLimits = .standard) -> (documents: [YAMLNo
   return (documents, report.sorted)
 }
 
-/// The messages of a text that has only one kind of fault, joined.
+/// Returns the messages of a text that has only one kind of fault, joined.
 func faults(_ text: String) -> String { read(text).messages.map(\.message).joined(separator: "; ") }
 
-/// A node in one line: what a test can compare.
+/// Returns a node as one line that a test can compare.
 func outline(_ node: YAMLNode) -> String {
   switch node.content {
   case .scalar(let scalar): scalar.isPlain ? scalar.text : "\"\(scalar.text)\""
@@ -119,7 +119,8 @@ func outline(_ node: YAMLNode) -> String {
     }
     #expect(read(nested(64)).messages.isEmpty)
     #expect(faults(nested(65)) == "values are nested more than 64 levels deep")
-    #expect(faults("a: &x \(nested(40))\nb: \(String(repeating: "[", count: 30))*x") == "values are nested more than 64 levels deep")
+    let repeated = "a: &x \(nested(40))\nb: \(String(repeating: "[", count: 30))*x"
+    #expect(faults(repeated) == "values are nested more than 64 levels deep")
   }
 
   @Test func `an alias bomb is refused by count before it is ever expanded`() {
@@ -129,7 +130,7 @@ func outline(_ node: YAMLNode) -> String {
       text += "a\(level): &a\(level) [\(Array(repeating: alias, count: 9).joined(separator: ", "))]\n"
     }
     let (documents, messages) = read(text)
-    // The documents themselves must not stand in an expectation: told in a failure, they would be expanded.
+    // The expectation must not contain the documents themselves: a failure message would expand them.
     let count = documents.count
     #expect(count == 0)
     #expect(messages.map(\.message) == ["more than 200000 values; what an alias repeats counts each time"])
