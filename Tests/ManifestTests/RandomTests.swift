@@ -13,7 +13,7 @@ import Testing
   ]
 
   @Test(arguments: 0..<300 as Range<UInt64>)
-  func `no text breaks the reader, and what it refuses has a reason`(seed: UInt64) throws {
+  func `no text breaks the reader, and every refusal has a reason`(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     var text = ""
     for _ in 0..<Int.random(in: 1...60, using: &random) { text += Self.pieces.randomElement(using: &random) ?? "" }

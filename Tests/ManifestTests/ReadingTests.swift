@@ -34,7 +34,7 @@ import Testing
     #expect(probe == Probe(name: "no", count: 7, mode: .slow, wait: .milliseconds(500), tags: ["a", "0040"]))
   }
 
-  @Test func `every error of a mapping is told`() {
+  @Test func `every error of a mapping is reported`() {
     let (_, messages) = read("{nam: x, count: 10, mode: slo, wait: 5, tags: [[]], tags: []}")
     #expect(
       messages == [

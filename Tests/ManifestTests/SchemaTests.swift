@@ -137,7 +137,7 @@ func matches(_ text: String, _ pattern: String) -> Bool {
   }
 
   @Test(arguments: SchemaCase.all)
-  func `a value of the wrong type is refused wherever it stands`(_ sample: SchemaCase) {
+  func `a value of the wrong type is refused for every key`(_ sample: SchemaCase) {
     guard let name = sample.path.split(separator: ".").last, sample.isSupported else { return }
     #expect(
       faults(of: sample.wrong.text).contains {

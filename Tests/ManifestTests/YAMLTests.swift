@@ -44,7 +44,7 @@ func outline(_ node: YAMLNode) -> String {
     #expect(documents.map(outline) == ["{a: 1}", "{b: 2}"])
   }
 
-  @Test func `aliases repeat what was anchored, at their own place`() throws {
+  @Test func `aliases repeat the anchored value, at the alias's location`() throws {
     let (documents, messages) = read("a: &x [1, 2]\nb: *x\n")
     #expect(messages.isEmpty)
     let document = try #require(documents.first)
@@ -76,7 +76,7 @@ func outline(_ node: YAMLNode) -> String {
     #expect(faults(text) == message)
   }
 
-  @Test func `a leading byte order mark is allowed and moves no column`() throws {
+  @Test func `a leading byte order mark is allowed and does not change columns`() throws {
     let document = try #require(read("\u{FEFF}a: 1\n").documents.first)
     #expect(outline(document) == "{a: 1}")
     #expect(document.mark.column == 1)
@@ -100,7 +100,7 @@ func outline(_ node: YAMLNode) -> String {
 }
 
 @Suite struct YAMLLimitTests {
-  @Test func `a text beyond the size limit is refused unread`() {
+  @Test func `a text beyond the size limit is refused before it is read`() {
     let (documents, messages) = read(String(repeating: "a", count: 10_000_000))
     #expect(documents.isEmpty)
     #expect(
@@ -108,7 +108,7 @@ func outline(_ node: YAMLNode) -> String {
   }
 
   @Test(arguments: ["[", "{a: ", "- ", "? "])
-  func `nesting is refused at the limit, not at the end`(opening: String) {
+  func `nesting is refused at the limit, before the text ends`(opening: String) {
     let text = String(repeating: opening, count: 1_048_000 / opening.utf8.count)
     #expect(faults(text) == "values are nested more than 64 levels deep")
   }
@@ -123,7 +123,7 @@ func outline(_ node: YAMLNode) -> String {
     #expect(faults(repeated) == "values are nested more than 64 levels deep")
   }
 
-  @Test func `an alias bomb is refused by count before it is ever expanded`() {
+  @Test func `an alias bomb is refused by count before it is expanded`() {
     var text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     for level in 1...9 {
       let alias = "*a\(level - 1)"

@@ -9,7 +9,7 @@ struct DeviceModelFaultTests {
   private let names = Scenarios.addresses.map { DeviceModelName($0).description }
   private let done = "{\"return\": {}, \"id\": 7}"
 
-  @Test func `a silent QEMU says nothing at all`() async throws {
+  @Test func `a silent QEMU sends nothing`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: silent}]") { sandbox in
       let client = try QMPClient(sandbox.paths.deviceModelSocket(of: DomainID(1)))
       client.send("{\"execute\":\"qmp_capabilities\"}")
@@ -21,7 +21,7 @@ struct DeviceModelFaultTests {
     }
   }
 
-  @Test func `a command nobody answers is not obeyed`() async throws {
+  @Test func `a command without an answer has no effect`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: silent, command: device_add, times: 1}]") { sandbox in
       let client = try sandbox.qmp()
       client.send("{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"pci-bridge\",\"id\":\"b\"}}")
@@ -30,7 +30,7 @@ struct DeviceModelFaultTests {
     }
   }
 
-  @Test func `a conversation ends in the middle of an answer`() async throws {
+  @Test func `a conversation can end in the middle of an answer`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: hangs-up, command: device_add, times: 1}]") { sandbox in
       let client = try sandbox.qmp()
       client.send(
@@ -44,7 +44,7 @@ struct DeviceModelFaultTests {
     }
   }
 
-  @Test func `an answer ends in its middle`() async throws {
+  @Test func `an answer can be cut in the middle`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: truncates, command: query-pci}]") { sandbox in
       let client = try sandbox.qmp()
       let answer = try client.ask("query-pci")
@@ -53,7 +53,7 @@ struct DeviceModelFaultTests {
     }
   }
 
-  @Test func `a refusal has its own words and ends`() async throws {
+  @Test func `a refusal has its own text and ends after its count`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: refuses, text: 'no room', times: 2}]") { sandbox in
       let client = try sandbox.qmp()
       for _ in 0..<2 {
@@ -69,7 +69,7 @@ struct DeviceModelFaultTests {
   }
 
   @Test(arguments: [DeviceModelFault.Kind.gone, .crashed])
-  func `a QEMU that has ended takes no client`(kind: DeviceModelFault.Kind) async throws {
+  func `a QEMU that has ended accepts no client`(kind: DeviceModelFault.Kind) async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: \(kind.rawValue)}]") { sandbox in
       let path = sandbox.paths.deviceModelSocket(of: DomainID(1))
       #expect(fileExists(path) == (kind == .crashed))
@@ -81,7 +81,7 @@ struct DeviceModelFaultTests {
     }
   }
 
-  @Test func `what is no fault is refused`() async throws {
+  @Test func `an invalid fault is refused`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
       #expect(throws: SandboxError.self) { try sandbox.request("device-model pv1 silent") }
     }
@@ -124,7 +124,7 @@ struct DeviceModelFaultTests {
     }
   }
 
-  @Test func `xl speaks with qemu-traditional`() async throws {
+  @Test func `xl uses qemu-traditional`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "kind: hvm\ndeviceModel: qemu-traditional")) { sandbox in
       let attach = try await sandbox.xl("pci-attach", "pv1", "00:05.0@1c").run()
       #expect(attach.status == 0, "\(attach.errors)")
@@ -138,7 +138,7 @@ struct DeviceModelFaultTests {
     }
   }
 
-  @Test func `qemu-traditional is silent where it is asked to be`() async throws {
+  @Test func `qemu-traditional can be silent`() async throws {
     let scenario = Scenarios.laboratory(
       domain: "kind: hvm\ndeviceModel: qemu-traditional\nanswers: never\ndevices: [0000:00:05.0]",
       faults: "deviceModels: [{domain: pv1, is: silent, command: device_add, times: 1}, {domain: pv1, is: refuses}]")

@@ -13,7 +13,7 @@ struct FaultyStores: StoreConnector {
   }
 }
 
-/// One connection: once it has failed with `lost`, every later request of it does.
+/// One connection. After it has failed with `lost`, each of its later requests fails too.
 private final class FaultyStore: StorePort {
   let inner: any StorePort
   let line: FaultLine
@@ -97,7 +97,7 @@ private final class FaultyStore: StorePort {
   private func perform(
     _ request: AccessRequest, in access: borrowing any StoreAccess & ~Copyable
   ) throws(StoreError) -> Reply {
-    // Written out: a closure may not take what is borrowed along.
+    // Written out, because a closure must not capture a borrowed value.
     let (kind, path) = request.subject
     if isBroken.withLock({ $0 }) { throw StoreError(.lost, operation: kind.rawValue) }
     switch line.next(kind, path.text) {
@@ -144,7 +144,8 @@ private enum Reply {
   case nothing
 }
 
-/// Lends `body` an access that does everything through `perform`: what is borrowed cannot be kept in a value.
+/// Passes `body` an access that does everything through `perform`, because a borrowed access cannot be stored in a
+/// value.
 private func lend<Result>(
   _ perform: (AccessRequest) throws(StoreError) -> Reply,
   _ body: (borrowing any StoreAccess & ~Copyable) throws(StoreError) -> Result
