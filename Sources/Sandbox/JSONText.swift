@@ -46,8 +46,8 @@ struct JSONTextReader {
 
   private init(bytes: [UInt8]) { self.bytes = bytes }
 
-  /// Returns how many of `bytes` belong to the first message: up to its last bracket or, if it is not an object or
-  /// array, up to the end of the line.
+  /// Returns how many of `bytes` belong to the first message. An object or array ends at its last bracket, anything
+  /// else at the end of the line.
   ///
   /// Returns nil if more bytes must come.
   static func length(ofFirstIn bytes: [UInt8]) -> Int? {

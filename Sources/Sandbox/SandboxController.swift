@@ -60,8 +60,10 @@ package struct SandboxController: Sendable {
     try request("name", directory: directory)
   }
 
-  /// Sends one control request: `pause`, `unpause`, `start`, `create`, `destroy`, `lock`, `unlock` with a domain's name
-  /// or number, or `answers` with a domain, one of `GuestAnswers`, and optionally a delay in milliseconds.
+  /// Sends one control request.
+  ///
+  /// It is `pause`, `unpause`, `start`, `create`, `destroy`, `lock` or `unlock` with a domain's name or number. Or it
+  /// is `answers` with a domain, one of `GuestAnswers`, and optionally a delay in milliseconds.
   @discardableResult
   package func request(_ line: String, directory: String) throws(SandboxError) -> String {
     let paths = SandboxPaths(directory: directory)

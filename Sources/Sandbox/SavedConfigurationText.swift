@@ -1,8 +1,9 @@
 import Core
 
-/// libxl's saved configuration of a simulated domain, in exactly the form that libxl writes: four blanks per level,
-/// empty objects with an empty line, a final newline and a NUL (`libxl__set_domain_configuration`, Xen 4.17, with yajl
-/// 2).
+/// libxl's saved configuration of a simulated domain, in exactly the form that libxl writes.
+///
+/// It has four blanks per level, an empty line in empty objects, a final newline and a NUL
+/// (`libxl__set_domain_configuration`, Xen 4.17, with yajl 2).
 enum SavedConfigurationText {
   indirect enum Value {
     case object([(String, Value)])

@@ -1,8 +1,9 @@
 import Core
 import Glibc
 
-/// The traces that a toolstack leaves in xenstore and in its files when it builds a domain: the nodes, values and
-/// permissions that `xl create` of Xen 4.17 left on a real host.
+/// The traces that a toolstack leaves in xenstore and in its files when it builds a domain.
+///
+/// They are the nodes, values and permissions that `xl create` of Xen 4.17 left on a real host.
 struct Toolstack {
   let paths: SandboxPaths
   let store: StoreLink
