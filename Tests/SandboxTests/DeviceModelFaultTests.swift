@@ -17,7 +17,7 @@ struct DeviceModelFaultTests {
       #expect(!client.hasWords)
       try sandbox.request("device-model pv1 normal")
       client.send("{\"execute\":\"query-pci\"}")
-      #expect(try client.line()?.contains("Expecting capabilities") == true, "the first was lost")
+      #expect(try client.line()?.contains("Expecting capabilities") == true, "the first command was lost")
     }
   }
 
@@ -25,7 +25,7 @@ struct DeviceModelFaultTests {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: silent, command: device_add, times: 1}]") { sandbox in
       let client = try sandbox.qmp()
       client.send("{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"pci-bridge\",\"id\":\"b\"}}")
-      #expect(try client.listed().count == 6, "one that it has from the start")
+      #expect(try client.listed().count == 6, "QEMU lists no more than at the start")
       #expect(try client.add(devices[1]) == done)
     }
   }
@@ -49,7 +49,7 @@ struct DeviceModelFaultTests {
       let client = try sandbox.qmp()
       let answer = try client.ask("query-pci")
       #expect(answer.hasPrefix("{\"return\": [{\"bus\": 0") && !answer.hasSuffix("}"))
-      #expect(try client.remove(devices[0]) == done, "the others are whole")
+      #expect(try client.remove(devices[0]) == done, "other answers are complete")
     }
   }
 

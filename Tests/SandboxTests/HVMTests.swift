@@ -80,7 +80,7 @@ struct HVMTests {
     try await hvm("devices: [0000:00:05.0]", store: store) { sandbox, hand in
       try hand.remove([back, front])
       #expect(try !sandbox.domain(1).hasBackEndObject)
-      #expect(try sandbox.emulated() == [names[0]], "QEMU has what it has")
+      #expect(try sandbox.emulated() == [names[0]], "QEMU keeps its device")
       try hand.create([devices[0], devices[1]])
       try sandbox.wait(for: [back + "/state": "3", back + "/state-1": "3", front + "/state": "1"])
     }
@@ -90,7 +90,7 @@ struct HVMTests {
     try await hvm("devices: [0000:00:05.0]") { sandbox, _ in
       let client = try sandbox.qmp()
       try sandbox.request("destroy pv1")
-      #expect(try client.line() == nil, "its client is cut off")
+      #expect(try client.line() == nil, "its client is disconnected")
       #expect(!fileExists(sandbox.paths.deviceModelSocket(of: DomainID(1))))
       try sandbox.wait(for: ["/local/domain/0/device-model/1": nil, "/libxl/1": nil])
       try sandbox.request("create pv1")

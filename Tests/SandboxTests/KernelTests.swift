@@ -155,7 +155,7 @@ struct KernelTests {
     bench.store.remove(bench.back)
     try bench.settle()
     #expect(bench.objects.isEmpty)
-    #expect(bench.store[bench.back] == nil, "the kernel never brings it back")
+    #expect(bench.store[bench.back] == nil, "the kernel never recreates the node")
   }
 
   @Test func `a device that is not on pciback ends the bus but not the guest's devices`() throws {
@@ -185,7 +185,7 @@ struct KernelTests {
     bench.append([devices[2]], state: "7")
     try bench.settle()
     #expect(bench.states == "7/7")
-    #expect(bench.entry(2) == "1", "what comes after is not looked at")
+    #expect(bench.entry(2) == "1", "pciback does not look at later entries")
     bench.store.write(bench.back + "/vdev-0", "0000:00:00.00")
     bench.store.write(bench.back + "/state-0", "3")
     try bench.settle()
@@ -206,8 +206,8 @@ struct KernelTests {
     bench.append([devices[3]], state: "7")
     try bench.settle()
     #expect(bench.states == "4/4")
-    #expect(bench.entry(2) == "3", "it says that the device is there")
-    #expect(!bench.guestDevices.values.contains(devices[2]), "and it is not")
+    #expect(bench.entry(2) == "3", "the entry is exported")
+    #expect(!bench.guestDevices.values.contains(devices[2]), "but the guest does not have the device")
   }
 
   @Test func `a bus recreated in one commit is not noticed while the old object exists`() throws {
@@ -282,7 +282,7 @@ struct KernelTests {
     bench.store.write(bench.back + "/state", "7")
     bench.store.write(bench.front + "/state", "7")
     try bench.settle()
-    #expect(bench.states == "4/4", "both written again heal it")
+    #expect(bench.states == "4/4", "writing 7 to both ends repairs the bus")
   }
 
   @Test func `a guest's end that dom0 set to 7 stays at 7`() throws {
@@ -293,7 +293,7 @@ struct KernelTests {
     #expect(bench.states == "4/7")
     bench.append([devices[1]], state: "7")
     try bench.settle()
-    #expect(bench.states == "7/7", "the guest does not begin, and pciback saw no end of it")
+    #expect(bench.states == "7/7", "the guest does not begin the round, and pciback does not end it")
   }
 
   @Test(arguments: [GuestAnswers.never, .noDriver])
@@ -329,6 +329,6 @@ struct KernelTests {
     try bench.settle()
     #expect(bench.error == "12 No more space on root virtual PCI bus")
     #expect(bench.states == "6/6", "the guest follows the back end's end")
-    #expect(bench.objects == [bench.domain], "and the dead bus holds its devices")
+    #expect(bench.objects == [bench.domain], "the ended bus still holds its devices")
   }
 }

@@ -50,7 +50,7 @@ struct QMPTests {
       client.send("{\"execute\":\"qmp_capa")
       client.send("bilities\",\"id\":[1,\"x\"]}{\"execute\":\"device_del\"}")
       #expect(try client.line()?.hasPrefix("{\"id\": [1, \"x\"], \"error\"") == true, "a message may come in parts")
-      #expect(try client.line()?.contains("Parameter 'id' is missing") == true, "and two at once")
+      #expect(try client.line()?.contains("Parameter 'id' is missing") == true, "and two messages may come at once")
     }
   }
 
