@@ -28,7 +28,7 @@ package struct SandboxPaths: Hashable, Sendable {
   package var log: String { directory + "/log" }
   package var simulatorLog: String { log + "/simulator.log" }
   package var storeLog: String { log + "/xenstored.log" }
-  /// The description of the running sandbox; it exists from readiness on.
+  /// The file with the sandbox's description: written at the start, complete when the sandbox is ready.
   package var description: String { directory + "/sandbox.json" }
   /// The scenario from which the sandbox was started.
   package var scenario: String { directory + "/scenario.yaml" }

@@ -53,7 +53,7 @@ extension DeviceModelServer {
     case done(String)
   }
 
-  /// Reads the address from `0000:03:00.0@28,msitranslate=0,power_mgmt=0`, and the slot before the comma.
+  /// Reads the address from `0000:03:00.0@28,msitranslate=0,power_mgmt=0`, and the place between `@` and the comma.
   private static func parse(_ parameter: String) -> (address: PCIAddress, place: UInt8?)? {
     let words = (parameter.split(separator: ",").first ?? "").split(separator: "@")
     guard let text = words.first, let address = PCIAddress(text) else { return nil }
