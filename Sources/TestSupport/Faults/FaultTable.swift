@@ -5,9 +5,9 @@ extension PortRequest {
   /// All faults of this request: each code that the adapters return for it, and the other possible results of a request
   /// with an effect.
   ///
-  /// A request without a deadline does not stall here, because its adapter waits for the answer without a limit. No
-  /// error is untrue either, such as ESRCH for a living domain, or ENODEV for a device that it owns. Xen and the kernel
-  /// are believed, because there is nobody else to ask.
+  /// A request without a deadline does not stall here, because its adapter waits for the answer without a limit. Untrue
+  /// errors are left out, such as ESRCH for a living domain, or ENODEV for a device that it owns. Xen and the kernel
+  /// are believed, because there is no one else to ask.
   package var faults: [Fault] {
     switch self {
     case .connect: stores([.unreachable, .notPermitted])
