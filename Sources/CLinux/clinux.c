@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 static int interrupt_descriptor = -1;
-/* Set on whatever thread the signal comes to, and read on others. */
+/* Set on the thread that gets the signal, and read on other threads. */
 static atomic_bool interrupted;
 
 static void interrupt(int number)

@@ -1,8 +1,8 @@
-/* Event channels and grants: what connects xenstored with domains.
+/* Event channels and grants, which connect xenstored with domains.
  *
  * The names are those of libxenevtchn and libxengnttab, Xen 4.17. A FIFO stands for the event-channel device: four
- * bytes, a port in the machine's order, raise that port. Port 1 is VIRQ_DOM_EXC ("look at the domains again"),
- * 1000 + N belongs to domain N's ring. A domain's ring is the 4 KiB file ring-<N>.
+ * bytes, a port in the machine's byte order, raise that port. Port 1 is VIRQ_DOM_EXC ("look at the domains again"),
+ * port 1000 + N belongs to domain N's ring. A domain's ring is the 4 KiB file ring-<N>.
  */
 #define _GNU_SOURCE
 #include "sandbox.h"
@@ -44,7 +44,7 @@ xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int 
         return NULL;
     if (mkfifo(path, 0600) && errno != EEXIST)
         return NULL;
-    /* Open for both directions, so that the FIFO never reads as closed. */
+    /* Open for both directions, so that a reader of the FIFO never sees its end. */
     channel_fd = sandbox_open(path, O_RDWR | O_NONBLOCK, 0);
     return channel_fd < 0 ? NULL : (xenevtchn_handle *)&handle;
 }

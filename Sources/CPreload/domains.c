@@ -1,7 +1,7 @@
 /* The sandbox's domains in the form of the hypervisor's answers.
  *
- * xenstored's own questions are answered from the dom-<N> files: it must not wait for the simulator, which is its
- * client. All others go to the simulator.
+ * The dom-<N> files answer xenstored's own questions: xenstored must not wait for the simulator, which is its client.
+ * All other questions go to the simulator.
  */
 #define _GNU_SOURCE
 #define __XEN_TOOLS__ 1
@@ -59,7 +59,7 @@ static int read_handle(uint8_t *bytes, const char *text)
     return 0;
 }
 
-/* The reply's words are "domid,uuid,flags,cpu time in ns,pages". */
+/* The reply has these words: "domid,uuid,flags,cpu time in ns,pages". */
 static int list_from_hypervisor(xen_domctl_getdomaininfo_t *infos, unsigned first, unsigned most)
 {
     char *reply = malloc(REPLY_BYTES), *rest;

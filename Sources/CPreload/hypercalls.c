@@ -1,7 +1,7 @@
-/* The hypercalls a toolstack makes, answered by the sandbox's simulated hypervisor.
+/* The hypercalls that a toolstack makes, answered by the sandbox's simulated hypervisor.
  *
- * They are caught where libxenctrl hands them to libxencall (Xen 4.17), so libxenctrl, libxl and xl above are the
- * stock ones. What no part of the sandbox needs fails with ENOSYS.
+ * They are caught where libxenctrl passes them to libxencall (Xen 4.17), so libxenctrl, libxl and xl above are the
+ * stock ones. A hypercall that no part of the sandbox needs fails with ENOSYS.
  */
 #define _GNU_SOURCE
 #define __XEN_TOOLS__ 1

@@ -1,4 +1,4 @@
-/* The host's files, as a preloaded program sees them: those the sandbox has come from <sandbox>/root. */
+/* The host's files, as a preloaded program sees them. Files that the sandbox has come from <sandbox>/root. */
 #define _GNU_SOURCE
 #include "sandbox.h"
 
@@ -22,7 +22,7 @@
 
 HIDDEN int sandbox_ring(unsigned domain);
 
-/* What a toolstack touches on a host, with where it is in the sandbox. */
+/* The paths that a toolstack uses on a host, with their places in the sandbox. */
 static const struct {
     const char *prefix, *target;
     int also_in_store;
@@ -43,7 +43,7 @@ static const struct {
     {"/dev/kmsg", "root/dev/kmsg", 0},
 };
 
-/* The path to use for `path`: itself, or `buffer` filled with the sandbox's. */
+/* Returns the path to use for `path`: the path itself, or `buffer` filled with the sandbox's path. */
 static const char *redirect(const char *path, char buffer[PATH_MAX])
 {
     if (!path || path[0] != '/' || !sandbox_directory())
@@ -67,7 +67,7 @@ static const char *redirect(const char *path, char buffer[PATH_MAX])
     if (!next) \
         next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
-/* xenstored takes the store's port and ring from these two files of the kernel's. */
+/* xenstored reads the store's port and ring from these two files of the kernel. */
 static int store_file(const char *path, int *fd)
 {
     if (!sandbox_is_store() || !path)
@@ -78,7 +78,7 @@ static int store_file(const char *path, int *fd)
     }
     if (!strcmp(path, "/proc/xen/xsd_port") || !strcmp(path, "/dev/xen/xsd_port")) {
         *fd = memfd_create("xsd_port", MFD_CLOEXEC);
-        /* Without a newline: oxenstored takes the whole text for a number. */
+        /* Without a newline: oxenstored reads the whole text as a number. */
         if (*fd >= 0 && (write(*fd, "1000", 4) != 4 || lseek(*fd, 0, SEEK_SET) != 0)) {
             close(*fd);
             *fd = -1;
@@ -148,7 +148,7 @@ int rename(const char *from, const char *to)
     return next(redirect(from, first), redirect(to, second));
 }
 
-/* Makes a path in the sandbox the host's again, in place. */
+/* Changes a path in the sandbox back to the host's path, in place. */
 static void restore(char *path)
 {
     char root[PATH_MAX], full[PATH_MAX];
@@ -166,7 +166,7 @@ static void restore(char *path)
     }
 }
 
-/* The answer names the place on the host: libxl compares it with the driver's directory there. */
+/* The result names the path on the host, because libxl compares it with the driver's directory there. */
 char *realpath(const char *path, char *resolved)
 {
     char buffer[PATH_MAX];
@@ -178,7 +178,7 @@ char *realpath(const char *path, char *resolved)
     return result;
 }
 
-/* libxl finds a domain's userdata files by a pattern, and compares what it finds with the lock's path. */
+/* libxl finds a domain's userdata files by a pattern, and compares them with the lock's path. */
 int glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_t *found)
 {
     char buffer[PATH_MAX];
@@ -191,7 +191,8 @@ int glob(const char *pattern, int flags, int (*failed)(const char *, int), glob_
     return result;
 }
 
-/* A path too long for a socket's address, named through its directory's descriptor, which the caller closes. */
+/* Shortens a path that is too long for a socket's address: it is named through its directory's descriptor, which the
+ * caller closes. */
 static int shorten(const char *path, struct sockaddr_un *replacement)
 {
     char directory[PATH_MAX];
@@ -204,7 +205,7 @@ static int shorten(const char *path, struct sockaddr_un *replacement)
     return folder;
 }
 
-/* `folder` is a descriptor to close after the use of what is returned, or -1. */
+/* Returns the address to use. `folder` becomes a descriptor to close after the use of the address, or -1. */
 static const struct sockaddr *redirect_socket(const struct sockaddr *address, socklen_t *length,
                                               struct sockaddr_un *replacement, int *folder)
 {
@@ -226,7 +227,7 @@ static const struct sockaddr *redirect_socket(const struct sockaddr *address, so
     return (const struct sockaddr *)replacement;
 }
 
-/* Closes what a redirection needed; the result and its errno stay. */
+/* Closes the descriptor that a redirection needed. The result and its errno stay. */
 static int finish(int result, int folder)
 {
     int error = errno;
@@ -236,7 +237,7 @@ static int finish(int result, int folder)
     return result;
 }
 
-/* oxenstored's socket has its path compiled in; so have newer clients. */
+/* The path of oxenstored's socket is compiled in, in oxenstored and in newer clients. */
 int bind(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_un replacement;
@@ -253,7 +254,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t length)
     return finish((int)syscall(SYS_connect, fd, used, length), folder);
 }
 
-/* oxenstored raises its limit of open files at start-up and gives up where it may not: take what is allowed. */
+/* oxenstored raises its limit of open files when it starts, and gives up if that fails: use the allowed limit. */
 int setrlimit(__rlimit_resource_t resource, const struct rlimit *wanted)
 {
     struct rlimit allowed, used = *wanted;

@@ -1,4 +1,4 @@
-/* Where the sandbox is, and the line to its simulated hypervisor. */
+/* The location of the sandbox, and the line to its simulated hypervisor. */
 #define _GNU_SOURCE
 #include "sandbox.h"
 
@@ -50,14 +50,14 @@ int sandbox_open(const char *path, int flags, int mode)
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
 }
 
-/* A sandbox's xenstored must not outlive its simulator, also when that is killed. */
+/* A sandbox's xenstored must not outlive its simulator, even if that is killed. */
 __attribute__((constructor)) static void follow_parent(void)
 {
     const char *parent = getenv("BERTH_SANDBOX_PARENT");
     if (!sandbox_is_store() || !parent)
         return;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    /* The parent may have died before the signal was asked for. */
+    /* The parent may have died before the signal was requested. */
     if (getppid() != atoi(parent))
         _exit(1);
 }
@@ -74,7 +74,7 @@ static int line_connect(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    /* Past the redirection of connect(): the path is the sandbox's own. */
+    /* Bypasses the redirection of connect(), because the path is already in the sandbox. */
     if (syscall(SYS_connect, fd, &address, sizeof address)) {
         int error = errno;
         close(fd);
@@ -126,7 +126,7 @@ int hypervisor_ask(char *reply, size_t size, const char *format, ...)
     request[length++] = '\n';
 
     pthread_mutex_lock(&line_lock);
-    /* A forked child must not share its parent's line: replies would go to either of them. */
+    /* A forked child must not share its parent's line: either of them could read the other's reply. */
     if (line_fd >= 0 && line_owner != getpid()) {
         close(line_fd);
         line_fd = -1;

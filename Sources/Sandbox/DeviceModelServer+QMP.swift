@@ -1,6 +1,6 @@
 import Core
 
-/// What a QEMU says on QMP (monitor/qmp.c and qapi/qmp-dispatch.c, QEMU 7.2).
+/// The QMP replies of a QEMU (monitor/qmp.c and qapi/qmp-dispatch.c, QEMU 7.2).
 extension DeviceModelServer {
   static let greeting = JSONText.object([
     (
@@ -17,7 +17,7 @@ extension DeviceModelServer {
     )
   ])
 
-  /// Obeys one message and answers it.
+  /// Executes one message and answers it.
   func answer(_ message: [UInt8], _ client: Client, at now: ContinuousClock.Instant) {
     let request: [(name: String, value: JSONText)]
     do throws(JSONTextReader.Failure) {
@@ -47,7 +47,7 @@ extension DeviceModelServer {
     }
   }
 
-  /// The command's name and arguments (`qmp_dispatch_check_obj`, qapi/qmp-dispatch.c).
+  /// Returns the command's name and arguments (`qmp_dispatch_check_obj`, qapi/qmp-dispatch.c).
   private static func command(
     _ request: [(name: String, value: JSONText)]
   ) throws(QMPFailure) -> (String, [(name: String, value: JSONText)]) {
@@ -85,7 +85,7 @@ extension DeviceModelServer {
     case "device_add": try machine.add(arguments, find: find)
     case "device_del":
       try machine.remove(arguments, at: now)
-      // A guest that lets go at once is told of before the answer.
+      // If the guest releases the device at once, that is reported before the answer.
       step(at: now)
     case "query-pci": return machine.listing
     default:
@@ -99,7 +99,7 @@ extension DeviceModelServer {
     say(.object((id.map { [("id", $0)] } ?? []) + [("error", error)]), to: client, fault)
   }
 
-  /// Puts a line, or what a fault leaves of it, to what the client is sent.
+  /// Appends a line, or what a fault leaves of it, to the output for the client.
   func say(_ value: JSONText, to client: Client, _ fault: DeviceModelFault?) {
     let bytes = Array(value.description.utf8)
     switch fault?.kind {

@@ -1,28 +1,28 @@
 import Core
 import Glibc
 
-/// What goes wrong with a device model.
+/// A fault of a device model.
 package struct DeviceModelFault: Hashable, Sendable {
   package enum Kind: String, Sendable, Codable, CaseIterable {
     /// It does not answer, and does nothing.
     case silent
-    /// It does what is asked, and ends the conversation in the middle of the answer.
+    /// It executes the command, and closes the connection in the middle of the answer.
     case hangsUp = "hangs-up"
-    /// It does what is asked; the answer ends in its middle.
+    /// It executes the command; the answer is cut in the middle.
     case truncates
     /// It refuses, with a text.
     case refuses
-    /// There is none, and no socket.
+    /// It does not run and has no socket.
     case gone
     /// It has ended, and its socket is left.
     case crashed
   }
   package var kind: Kind
-  /// The QMP command it happens to, or `greeting`; nil means any, and `device_add` for `refuses`.
+  /// The QMP command that fails, or `greeting`; nil means any, and `device_add` for `refuses`.
   package var command: String?
-  /// QEMU's words for a refusal.
+  /// QEMU's message for a refusal.
   package var text: String?
-  /// How often it still happens; nil means always.
+  /// How often the fault still happens; nil means always.
   package var times: Int?
 
   package init(_ kind: Kind, command: String? = nil, text: String? = nil, times: Int? = nil) {
@@ -32,18 +32,19 @@ package struct DeviceModelFault: Hashable, Sendable {
     self.times = times
   }
 
-  /// Whether the device model is not there at all.
+  /// Whether the device model does not run.
   var isAbsence: Bool { kind == .gone || kind == .crashed }
 }
 
-/// One guest's QEMU with its QMP socket: one client at a time; others wait until it is gone, as with QEMU's own
+/// One guest's QEMU with its QMP socket. It serves one client at a time, and the others wait, as with QEMU's own
 /// (`tcp_chr_accept`, chardev/char-socket.c, and monitor/qmp.c, QEMU 7.2).
 final class DeviceModelServer {
   final class Socket {
     let descriptor: Descriptor
     init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
     var number: Int32 { descriptor.number }
-    // A program that another thread is about to start has the descriptor too until it runs: closing it is not enough.
+    // A program that another thread is about to start also has the descriptor until it runs, so closing it is not
+    // enough.
     deinit { _ = shutdown(descriptor.number, Int32(SHUT_RDWR)) }
   }
 
@@ -56,16 +57,16 @@ final class DeviceModelServer {
     init(_ socket: consuming Descriptor) { self.socket = Socket(socket) }
   }
 
-  /// The longest request; a client that says more without an end is sent away.
+  /// The longest request. A client that sends more without an end is disconnected.
   private static let longestRequest = 1 << 20
 
   let domain: DomainID
   let version: ScenarioDeviceModel
   private(set) var isRunning = false
-  /// The stub domain it runs in; nil in dom0.
+  /// The stub domain in which it runs; nil in dom0.
   let stubDomain: DomainID?
   var machine: EmulatedMachine
-  /// Whether the domain it runs in is stopped: then it does nothing.
+  /// Whether the domain in which it runs is stopped. Then it does nothing.
   var isStopped = false
   private(set) var faults: [DeviceModelFault] = []
   private let directory: String
@@ -74,7 +75,7 @@ final class DeviceModelServer {
   private var client: Client?
   private var name: String { "qmp-libxl-\(domain)" }
 
-  /// Starts it; `find` is what the kernel it runs on has at a host address.
+  /// Starts the device model. `find` returns what the kernel below it has at a host address.
   init(
     of domain: DomainID, _ version: ScenarioDeviceModel = .upstream, in stubDomain: DomainID?, directory: String,
     machine: EmulatedMachine,
@@ -95,7 +96,7 @@ final class DeviceModelServer {
     listener = Socket(socket)
   }
 
-  /// Ends it: its client is cut off.
+  /// Ends the device model and disconnects its client.
   func end(leavesSocket: Bool = false) throws(SandboxError) {
     (client, listener, isRunning) = (nil, nil, false)
     if !leavesSocket, version == .upstream { try Files.remove(directory + "/" + name) }
@@ -108,7 +109,7 @@ final class DeviceModelServer {
     if fault.isAbsence { try end(leavesSocket: fault.kind == .crashed) }
   }
 
-  /// Makes it well again; one that had ended is a new one, without devices.
+  /// Removes all faults. A device model that had ended starts again, without devices.
   func clearFaults() throws(SandboxError) {
     faults = []
     guard !isRunning else { return }
@@ -117,7 +118,7 @@ final class DeviceModelServer {
     try listen()
   }
 
-  /// The fault that happens to a command now; it counts.
+  /// Returns the fault that happens to a command now, and counts it.
   func takeFault(_ command: String) -> DeviceModelFault? {
     for (position, fault) in faults.enumerated() where fault.times != 0 {
       let wanted = fault.command ?? (fault.kind == .refuses ? "device_add" : command)
@@ -130,7 +131,7 @@ final class DeviceModelServer {
 
   // MARK: Serving
 
-  /// What to wait for: the client, or where there is none the next one; descriptor -1 for nothing.
+  /// The descriptor to poll: the client's or, if there is none, the listening socket's; -1 for nothing.
   var polled: pollfd {
     guard !isStopped else { return pollfd(fd: -1, events: 0, revents: 0) }
     guard let client else { return pollfd(fd: listener?.number ?? -1, events: Int16(POLLIN), revents: 0) }
@@ -138,7 +139,7 @@ final class DeviceModelServer {
       fd: client.socket.number, events: Int16(client.pending.isEmpty ? POLLIN : POLLIN | POLLOUT), revents: 0)
   }
 
-  /// Takes the next client, or what the client says, without waiting.
+  /// Accepts the next client, or reads what the client has sent, without waiting.
   func serve(at now: ContinuousClock.Instant) {
     guard !isStopped else { return }
     guard let client else {
@@ -161,7 +162,7 @@ final class DeviceModelServer {
     flush(client)
   }
 
-  /// Does what is due, and tells the client of the devices that are gone.
+  /// Does what is due, and sends the client an event for each device that is gone.
   @discardableResult
   func step(at now: ContinuousClock.Instant) -> [String] {
     let gone = machine.step(at: now)

@@ -1,6 +1,6 @@
 import Core
 
-/// What `query-pci` tells, in the form of QEMU 7.2 (`qmp_query_pci`, hw/pci/pci-qmp-cmds.c), keys in its order.
+/// The answer to `query-pci` in the form of QEMU 7.2 (`qmp_query_pci`, hw/pci/pci-qmp-cmds.c), keys in QEMU's order.
 extension EmulatedMachine {
   var listing: JSONText {
     let fixed: [JSONText] = [

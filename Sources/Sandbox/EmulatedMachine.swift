@@ -1,20 +1,20 @@
 import Core
 
-/// QEMU's refusal of a command: its class and its own words.
+/// QEMU's refusal of a command: its class and its text.
 struct QMPFailure: Error {
   var errorClass = "GenericError"
   let text: String
 }
 
-/// The machine QEMU shows an HVM guest, as far as devices that come and go are concerned.
+/// The machine that QEMU shows an HVM guest, limited to devices that come and go.
 ///
 /// It follows QEMU 7.2: `qmp_device_add` and `qmp_device_del` (softmmu/qdev-monitor.c), `do_pci_register_device`
-/// (hw/pci/pci.c) and `xen_host_pci_device_get` (hw/xen/xen-host-pci-device.c), with each check in their order. It owns
-/// no clock: the caller tells it what time it is.
+/// (hw/pci/pci.c) and `xen_host_pci_device_get` (hw/xen/xen-host-pci-device.c), with each check in their order. It has
+/// no clock: the caller passes the time.
 struct EmulatedMachine {
   typealias Instant = ContinuousClock.Instant
 
-  /// What the host has at an address, where QEMU's kernel has it: what `xen-pci-passthrough` reads.
+  /// The device that the host has at an address, if QEMU's kernel has it: what `xen-pci-passthrough` reads.
   struct HostDevice {
     var id: DeviceID
     var resources: [DeviceResource]
@@ -24,30 +24,30 @@ struct EmulatedMachine {
   struct Device {
     var id: String
     var driver: String
-    /// The bridge it is behind, by its name; nil on the first bus.
+    /// The name of the bridge in front of the device; nil on the first bus.
     var bridge: String?
     var slot: UInt8
     var function: UInt8
     var host: PCIAddress?
     var real: HostDevice?
     var isPermissive = false
-    /// When the guest was last asked to let go; nil where it was not.
+    /// The time of the last request to release the device; nil if there was none.
     var askedAt: Instant?
     var isLeaving: Bool { askedAt != nil }
-    /// When the guest lets go; nil where it does not, or is not asked yet.
+    /// The time at which the guest releases the device; nil if it does not, or was not asked yet.
     var leavesAt: Instant?
   }
 
   /// On Xen the machine has a host bridge, a PIIX3 and the platform device in its first slots.
   static let firstFreeSlot: UInt8 = 3
-  /// How long a request to let go excludes another: then the guest is asked again (`acpi_pcihp_device_unplug_request_cb`,
-  /// hw/acpi/pcihp.c).
+  /// How long a request for a release excludes another one. After that the guest is asked again
+  /// (`acpi_pcihp_device_unplug_request_cb`, hw/acpi/pcihp.c).
   private static let patience: Duration = .milliseconds(5)
   static let passthrough = "xen-pci-passthrough"
   static let bridge = "pci-bridge"
 
   private(set) var devices: [Device] = []
-  /// Whether the guest answers requests to let go, and how.
+  /// How the guest answers requests for a release, if it does.
   private(set) var answers: GuestAnswers
   private(set) var delay: Duration
   private(set) var isGuestRunning: Bool
@@ -70,7 +70,7 @@ struct EmulatedMachine {
     askGuest(at: now)
   }
 
-  /// The guest looks at all it is asked for: what it missed while it was paused, it finds when it goes on.
+  /// The guest processes all pending requests. What it missed while it was paused, it finds when it continues.
   private mutating func askGuest(at now: Instant) {
     let letsGo = isGuestRunning && (answers == .normal || answers == .slow)
     for index in devices.indices where devices[index].isLeaving {
@@ -80,7 +80,7 @@ struct EmulatedMachine {
 
   var nextDue: Instant? { devices.compactMap(\.leavesAt).min() }
 
-  /// Takes out what the guest has let go of, with all behind it; returns the names in order.
+  /// Removes what the guest has released, with all devices behind it. Returns the names in order.
   mutating func step(at now: Instant) -> [String] {
     let leaving = devices.filter { device in device.leavesAt.map { $0 <= now } ?? false }.map(\.id)
     let gone = devices.filter { leaving.contains($0.id) || leaving.contains($0.bridge ?? "") }.map(\.id)
@@ -90,7 +90,7 @@ struct EmulatedMachine {
 
   // MARK: Commands
 
-  /// `device_add`; `find` is what QEMU's kernel has at a host address.
+  /// Executes `device_add`; `find` returns what QEMU's kernel has at a host address.
   mutating func add(
     _ arguments: [(name: String, value: JSONText)], find: (PCIAddress) -> HostDevice?
   ) throws(QMPFailure) {
@@ -143,7 +143,7 @@ struct EmulatedMachine {
     devices.append(device)
   }
 
-  /// Puts a device in that was there when the guest was made; returns its slot.
+  /// Inserts a device that was there when the guest was made; returns its slot.
   mutating func put(_ address: PCIAddress, real: HostDevice, options: DeviceOptions) throws(QMPFailure) -> UInt8 {
     var arguments: [(name: String, value: JSONText)] = [
       ("driver", .text(Self.passthrough)), ("id", .text(DeviceModelName(address).description)),
@@ -155,7 +155,7 @@ struct EmulatedMachine {
     return devices.last?.slot ?? 0
   }
 
-  /// `device_del`: asks the guest, and does not wait for it.
+  /// Executes `device_del`: asks the guest, and does not wait for it.
   mutating func remove(_ arguments: [(name: String, value: JSONText)], at now: Instant) throws(QMPFailure) {
     for (name, _) in arguments where name != "id" { throw QMPFailure(text: "Parameter '\(name)' is unexpected") }
     guard let value = arguments.first?.value else { throw QMPFailure(text: "Parameter 'id' is missing") }
@@ -185,7 +185,7 @@ struct EmulatedMachine {
     }
   }
 
-  /// `id_wellformed` (util/id.c): a letter, then letters, digits and `-._`.
+  /// Returns whether a text is an identifier (`id_wellformed`, util/id.c): a letter, then letters, digits and `-._`.
   private static func isIdentifier(_ text: String) -> Bool {
     let scalars = text.unicodeScalars
     guard let first = scalars.first, first.isASCII, first.properties.isAlphabetic else { return false }
@@ -195,7 +195,8 @@ struct EmulatedMachine {
     }
   }
 
-  /// `1c.0` or `1c`, hexadecimal; a number is slot and function in one (`set_pci_devfn`, hw/core/qdev-properties-system.c).
+  /// Reads `1c.0` or `1c`, hexadecimal; a number is slot and function in one (`set_pci_devfn`,
+  /// hw/core/qdev-properties-system.c).
   private static func place(_ value: JSONText) -> (slot: UInt8, function: UInt8)? {
     if case .number(let digits) = value {
       return UInt8(digits).map { ($0 >> 3, $0 & 7) }

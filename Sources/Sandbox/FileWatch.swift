@@ -1,13 +1,13 @@
 import CLinux
 import Glibc
 
-/// Tells which files were written to or opened, by inotify(7). Not safe for several threads.
+/// Reports which files were written to or opened, through inotify(7). Not safe for several threads.
 package final class FileWatch {
   private let queue: Descriptor
   private var directories: [Int32: String] = [:]
   private var files: [Int32: String] = [:]
 
-  /// To be polled for reading; then `takeEvents`.
+  /// The descriptor to poll for reading; then call `takeEvents`.
   package var descriptor: Int32 { queue.number }
 
   package init() throws(SandboxError) {
@@ -16,28 +16,29 @@ package final class FileWatch {
     queue = Descriptor(number)
   }
 
-  /// Watches the files of a directory for writers that are done.
+  /// Watches a directory for files that a writer has closed.
   func add(_ directory: String) throws(SandboxError) {
     let watch = unsafe inotify_add_watch(descriptor, directory, UInt32(IN_CLOSE_WRITE))
     guard watch >= 0 else { throw systemError("watching \(directory)") }
     directories[watch] = directory
   }
 
-  /// Watches one file for whoever opens it.
+  /// Watches one file for programs that open it.
   package func addOpening(of file: String) throws(SandboxError) {
     let watch = unsafe inotify_add_watch(descriptor, file, UInt32(IN_OPEN))
     guard watch >= 0 else { throw systemError("watching \(file)") }
     files[watch] = file
   }
 
-  /// The paths written to or opened since the last call, in order; without waiting. Equal ones in a row may be one.
+  /// Returns the paths that were written to or opened since the last call, in order and without waiting. Equal paths in
+  /// a row may be merged into one.
   package func takeEvents() -> [String] {
     var paths: [String] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     while true {
       let count = unsafe read(descriptor, &buffer, buffer.count)
       guard count > 0 else { return paths }
-      // struct inotify_event: watch, mask, cookie and name's length in 4 bytes each, then the name with its NULs.
+      // struct inotify_event: watch, mask, cookie and the name's length in 4 bytes each, then the name with its NULs.
       var position = 0
       while position + 16 <= count {
         let watch = Int32(bitPattern: Self.word(buffer, position))

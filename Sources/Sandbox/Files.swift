@@ -8,34 +8,34 @@ struct Descriptor: ~Copyable {
   deinit { close(number) }
 }
 
-/// Throws the system's last error, with what was tried.
+/// Returns the system's last error, with the operation that failed.
 func systemError(_ what: String, _ error: Int32 = errno) -> SandboxError {
   SandboxError(.system, "\(what): \(ErrorNumber.text(of: error))", errno: error)
 }
 
-/// The process's working directory; `/` where it cannot be told.
+/// Returns the process's working directory; `/` if it cannot be determined.
 func currentDirectory() -> String {
   guard let text = unsafe getcwd(nil, 0) else { return "/" }
   defer { unsafe free(text) }
   return unsafe String(cString: text)
 }
 
-/// Small files, read and written whole.
+/// Reads and writes small files as a whole.
 enum Files {
-  /// Opens a file, never inherited by children. The corresponding C function is `open`.
+  /// Opens a file that children do not inherit. The corresponding C function is `open`.
   static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o644) throws(SandboxError) -> Descriptor {
     let number = unsafe Glibc.open(path, flags | O_CLOEXEC, mode)
     guard number >= 0 else { throw systemError("opening \(path)") }
     return Descriptor(number)
   }
 
-  /// The file's text; nil where there is no file.
+  /// Returns the file's text; nil if there is no file.
   static func read(_ path: String) throws(SandboxError) -> String? {
     guard let bytes = try readBytes(path) else { return nil }
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// The file's bytes; nil where there is no file.
+  /// Returns the file's bytes; nil if there is no file.
   static func readBytes(_ path: String) throws(SandboxError) -> [UInt8]? {
     let number = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
     if number < 0, errno == ENOENT { return nil }
@@ -52,12 +52,12 @@ enum Files {
     }
   }
 
-  /// Makes the file hold `text`, in place.
+  /// Replaces a file's content by `text`, in place.
   static func write(_ path: String, _ text: String, mode: mode_t = 0o644) throws(SandboxError) {
     try writeBytes(path, Array(text.utf8), flags: O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
   }
 
-  /// Adds to the end of a file.
+  /// Appends to a file.
   static func append(_ path: String, _ text: String) throws(SandboxError) {
     try writeBytes(path, Array(text.utf8), flags: O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
   }
@@ -75,7 +75,7 @@ enum Files {
     }
   }
 
-  /// Makes a directory and those above it.
+  /// Makes a directory and its missing parents.
   static func makeDirectories(_ path: String) throws(SandboxError) {
     var made = ""
     for part in path.split(separator: "/") {
@@ -84,18 +84,18 @@ enum Files {
     }
   }
 
-  /// Makes a symbolic link, in place of one that is there.
+  /// Makes a symbolic link, replacing an existing one.
   static func link(_ path: String, to target: String) throws(SandboxError) {
     try remove(path)
     guard unsafe symlink(target, path) == 0 else { throw systemError("making the link \(path)") }
   }
 
-  /// Removes a file or an empty directory; a missing one is no error.
+  /// Removes a file or an empty directory. A missing one is no error.
   static func remove(_ path: String) throws(SandboxError) {
     if unsafe Glibc.remove(path) != 0, errno != ENOENT { throw systemError("removing \(path)") }
   }
 
-  /// The names in a directory, sorted; nil where there is none.
+  /// Returns the names in a directory, sorted; nil if there is no directory.
   static func list(_ path: String) throws(SandboxError) -> [String]? {
     guard let directory = unsafe opendir(path) else {
       if errno == ENOENT { return nil }
@@ -112,7 +112,7 @@ enum Files {
     return names.sorted()
   }
 
-  /// Removes a directory and all in it; links are removed, not followed.
+  /// Removes a directory and its content. It removes links and does not follow them.
   static func removeTree(_ path: String) throws(SandboxError) {
     var information = stat()
     guard unsafe lstat(path, &information) == 0 else {

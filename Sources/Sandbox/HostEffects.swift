@@ -1,7 +1,7 @@
 import Core
 import Glibc
 
-/// Where dom0's kernel shows itself: its device objects in sysfs, and its log.
+/// The visible effects of dom0's kernel: its device objects in sysfs, and its log.
 final class HostEffects: KernelEffects {
   private let paths: SandboxPaths
   private var sequence = 0
@@ -17,7 +17,8 @@ final class HostEffects: KernelEffects {
     }
   }
 
-  /// `/dev/kmsg`'s record: priority, sequence, microseconds, flags; a device's record has its dictionary below it.
+  /// Writes `/dev/kmsg`'s record: priority, sequence, microseconds, flags. A device's record has its dictionary below
+  /// it.
   func kernelLog(priority: Int, _ text: String, device: PCIAddress?) {
     let (seconds, attoseconds) = (ContinuousClock.now - began).components
     let microseconds = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
@@ -31,7 +32,7 @@ final class HostEffects: KernelEffects {
     }
   }
 
-  /// A word for the simulator's own log.
+  /// Writes a line to the simulator's own log.
   static func note(_ text: String) {
     _ = unsafe Array((text + "\n").utf8).withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
   }

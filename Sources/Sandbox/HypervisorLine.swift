@@ -3,7 +3,7 @@ import Glibc
 
 /// The hypercalls in the line protocol: one request, one reply, `ok …` or `error <errno>`.
 extension SimulatedHypervisor {
-  /// Answers a hypercall; nil where the line is none.
+  /// Answers a hypercall; returns nil if the line is not one.
   mutating func answer(_ words: [Substring]) -> String? {
     do {
       return try perform(words)
@@ -53,7 +53,8 @@ extension SimulatedHypervisor {
     return "ok"
   }
 
-  /// `XEN_SYSCTL_getdomaininfolist`: domains from a number on, with dom0. Flags are `XEN_DOMINF_*` (xen/domctl.h).
+  /// Answers `XEN_SYSCTL_getdomaininfolist`: the domains from a number on, with dom0. Flags are `XEN_DOMINF_*`
+  /// (xen/domctl.h).
   private func list(from first: DomainID, most: Int) -> String {
     let dom0 = "0,00000000-0000-0000-0000-000000000000,\(1 << 5),60000000000,262144"
     let guests = domains.values.sorted { $0.id < $1.id }.map {

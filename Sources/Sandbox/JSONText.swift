@@ -1,6 +1,6 @@
 import Core
 
-/// A JSON value as QEMU reads and writes it: members in their order, numbers as they stand.
+/// A JSON value as QEMU reads and writes it: members keep their order, numbers keep their text.
 indirect enum JSONText: Sendable {
   case null
   case bool(Bool)
@@ -13,7 +13,7 @@ indirect enum JSONText: Sendable {
 
   var string: String? { if case .text(let text) = self { text } else { nil } }
 
-  /// On one line, with a blank after each colon and comma (QEMU's `qobject_to_json`).
+  /// The value on one line, with a blank after each colon and comma (QEMU's `qobject_to_json`).
   var description: String {
     switch self {
     case .null: return "null"
@@ -27,7 +27,7 @@ indirect enum JSONText: Sendable {
   }
 }
 
-/// Reads one JSON text; its failures have the words of QEMU's parser (qobject/json-parser.c, 7.2).
+/// Reads one JSON text. Its failures have the texts of QEMU's parser (qobject/json-parser.c, 7.2).
 struct JSONTextReader {
   struct Failure: Error { let text: String }
 
@@ -38,7 +38,7 @@ struct JSONTextReader {
   private let bytes: [UInt8]
   private var position = 0
 
-  /// The value that `bytes` holds; what follows it is no matter.
+  /// Returns the value at the start of `bytes`, and ignores what follows.
   static func read(_ bytes: [UInt8]) throws(Failure) -> JSONText {
     var reader = JSONTextReader(bytes: bytes)
     return try reader.value(depth: 0)
@@ -46,9 +46,10 @@ struct JSONTextReader {
 
   private init(bytes: [UInt8]) { self.bytes = bytes }
 
-  /// How many of `bytes` are the first message: to its last bracket, or to the end of a line of anything else.
+  /// Returns how many of `bytes` belong to the first message. An object or array ends at its last bracket, anything
+  /// else at the end of the line.
   ///
-  /// Nil where more has to come.
+  /// Returns nil if more bytes must come.
   static func length(ofFirstIn bytes: [UInt8]) -> Int? {
     guard let start = bytes.firstIndex(where: { !blanks.contains($0) }) else { return nil }
     guard bytes[start] == UInt8(ascii: "{") || bytes[start] == UInt8(ascii: "[") else {
@@ -146,7 +147,7 @@ struct JSONTextReader {
     throw Failure(text: "JSON parse error, unterminated string")
   }
 
-  /// A number, one of the three words, or what is neither.
+  /// Reads a number or one of the three words; throws for anything else.
   private mutating func word(_ first: UInt8) throws(Failure) -> JSONText {
     let start = position
     while position < bytes.count, let scalar = Unicode.Scalar(UInt32(bytes[position])),

@@ -1,9 +1,9 @@
 import CLinux
 import Glibc
 
-/// Starting and ending other programs.
+/// Starts and ends other programs.
 enum Processes {
-  /// Starts a program with these variables only, no signal blocked, its words going to `output`.
+  /// Starts a program with only these variables, with no signal blocked and with its output going to `output`.
   ///
   /// `inherited` becomes the child's descriptor 3. `isLeader` gives it a session of its own, so that a terminal's
   /// Ctrl-C does not reach it. The corresponding C function is `posix_spawn`.
@@ -28,7 +28,7 @@ enum Processes {
     var all = sigset_t()
     unsafe sigfillset(&all)
     unsafe posix_spawnattr_setsigdefault(&attributes, &all)
-    // POSIX_SPAWN_SETSID is a GNU extension, and hidden from Swift (spawn.h).
+    // POSIX_SPAWN_SETSID is a GNU extension that Swift does not see (spawn.h).
     let newSession: Int32 = 0x80
     unsafe posix_spawnattr_setflags(
       &attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | (isLeader ? newSession : 0)))
@@ -42,13 +42,13 @@ enum Processes {
     return process
   }
 
-  /// A descriptor that becomes readable when the process ends; nil where there is no such process.
+  /// Returns a descriptor that becomes readable when the process ends; nil if there is no such process.
   static func watch(_ process: pid_t) -> Descriptor? {
     let number = pidfd_open(process, 0)
     return number < 0 ? nil : Descriptor(number)
   }
 
-  /// Waits until the process has ended, and takes its status where it is a child; false where the time is over.
+  /// Waits until the process has ended, and reaps it if it is a child. Returns false if the time is over.
   static func waitForEnd(_ process: pid_t, milliseconds: Int32) -> Bool {
     guard let descriptor = watch(process) else { return true }
     guard Sockets.waitFor(descriptor.number, Int16(POLLIN), milliseconds: milliseconds) else { return false }
@@ -57,7 +57,7 @@ enum Processes {
     return true
   }
 
-  /// This process's variables.
+  /// Returns this process's variables.
   static func environment() -> [String: String] {
     var variables: [String: String] = [:]
     var next = unsafe environ

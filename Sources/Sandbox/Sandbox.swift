@@ -1,26 +1,26 @@
-/// What can go wrong with a sandbox.
+/// An error of a sandbox.
 package struct SandboxError: Error, Hashable, Sendable, CustomStringConvertible {
   package enum Code: String, Sendable {
-    /// A program the sandbox runs is not on this machine.
+    /// A program that the sandbox runs is not on this machine.
     case notInstalled
-    /// The directory holds something that is not a sandbox.
+    /// The directory contains something that is not a sandbox.
     case inUse
     case alreadyRunning
     case notRunning
     /// A socket's path would not fit in the kernel's 108 bytes.
     case pathTooLong
-    /// The scenario's text; the message holds every finding.
+    /// The scenario's text is invalid; the message has every finding.
     case invalidScenario
-    /// A request names what is not there.
+    /// A request names something that does not exist.
     case notFound
     case timedOut
-    /// A system call; the message names it.
+    /// A system call failed; the message names it.
     case system
-    /// xenstored or the simulator ended; the message holds what it said.
+    /// xenstored or the simulator ended; the message has its last output.
     case ended
   }
   package let code: Code
-  /// For people: what, where, and the next step.
+  /// The message for people: what, where, and the next step.
   package let message: String
   package let errno: Int32
 

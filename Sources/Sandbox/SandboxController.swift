@@ -1,14 +1,14 @@
 import CLinux
 import Glibc
 
-/// Starts, asks and stops sandboxes.
+/// Starts, queries and stops sandboxes.
 package struct SandboxController: Sendable {
   package init() {}
 
-  /// Makes a sandbox in `directory` from a scenario's text and returns when it can be used.
+  /// Makes a sandbox in `directory` from a scenario's text, and returns when it is ready.
   ///
-  /// `serverCommand` is the program and its words to which the directory is added, `berth sandbox serve`; it runs in
-  /// the background until `stop`. `preload` names the preload library; nil looks beside this program.
+  /// `serverCommand` is the program with its arguments, `berth sandbox serve`, to which the directory is added. It runs
+  /// in the background until `stop`. `preload` names the preload library; nil looks for it in this program's folder.
   /// `testEagain` lets oxenstored fail some commits on purpose; the C xenstored has no such option.
   package func start(
     scenario: [UInt8], scenarioName: String, directory: String, store: StoreKind, isTracing: Bool = false,
@@ -32,14 +32,15 @@ package struct SandboxController: Sendable {
     _ = consume writer
     try waitForReadiness(reader.number, paths, until: deadline)
     guard let description = try SandboxDescription.load(from: paths.description) else {
-      throw SandboxError(.ended, "the sandbox's simulator left no \(paths.description)")
+      throw SandboxError(.ended, "the sandbox's simulator did not write \(paths.description)")
     }
     return description
   }
 
-  /// Ends a sandbox and all its processes; a sandbox that does not run is no error.
+  /// Ends a sandbox and all its processes. It is no error if the sandbox does not run.
   ///
-  /// `removeDirectory` removes all it made. Nothing is removed from a directory that is no sandbox.
+  /// `removeDirectory` removes everything that the sandbox made. Nothing is removed from a directory that is not a
+  /// sandbox.
   package func stop(directory: String, removeDirectory: Bool) throws(SandboxError) {
     let paths = SandboxPaths(directory: directory)
     guard try SandboxDescription.load(from: paths.description) != nil else {
@@ -49,29 +50,32 @@ package struct SandboxController: Sendable {
     if removeDirectory { try Files.removeTree(paths.directory) }
   }
 
-  /// What is so in a running sandbox.
+  /// Returns the status of a running sandbox.
   package func status(directory: String) throws(SandboxError) -> SandboxStatus {
     try decoded(SandboxStatus.self, from: try request("status", directory: directory).utf8)
   }
 
-  /// The name of a running sandbox's host.
+  /// Returns the host name of a running sandbox.
   package func hostName(directory: String) throws(SandboxError) -> String {
     try request("name", directory: directory)
   }
 
-  /// One control request: `pause`, `unpause`, `start`, `create`, `destroy`, `lock`, `unlock` with a domain's name or
-  /// number, or `answers` with a domain and one of `GuestAnswers`, and a delay in milliseconds if wanted.
+  /// Sends one control request.
+  ///
+  /// It is `pause`, `unpause`, `start`, `create`, `destroy`, `lock` or `unlock` with a domain's name or number. Or it
+  /// is `answers` with a domain, one of `GuestAnswers`, and optionally a delay in milliseconds.
   @discardableResult
   package func request(_ line: String, directory: String) throws(SandboxError) -> String {
     let paths = SandboxPaths(directory: directory)
     do {
       return try SandboxLine(paths).ask(line)
     } catch  where error.code == .notRunning {
-      throw SandboxError(.notRunning, "no sandbox is running in \(paths.directory): berth sandbox start SCENARIO.yaml")
+      throw SandboxError(
+        .notRunning, "no sandbox is running in \(paths.directory): start one with berth sandbox start SCENARIO.yaml")
     }
   }
 
-  /// The preload library of this installation: beside the program, or where `BERTH_PRELOAD` says.
+  /// Returns the preload library of this installation: `BERTH_PRELOAD` if it is set, otherwise beside the program.
   package static func preloadLibrary() throws(SandboxError) -> String {
     let name = "libBerthPreload.so"
     if let path = Processes.environment()["BERTH_PRELOAD"] { return path }
@@ -87,7 +91,7 @@ package struct SandboxController: Sendable {
 
   // MARK: Parts
 
-  /// Makes a sandbox's directory after all that can be checked is: what `start` does before it starts anything.
+  /// Makes a sandbox's directory after all possible checks: what `start` does before it starts a process.
   package func prepare(
     scenario: [UInt8], scenarioName: String, directory: String, store: StoreKind, isTracing: Bool = false,
     testEagain: Bool = false, preload: String? = nil
@@ -104,12 +108,13 @@ package struct SandboxController: Sendable {
     _ = try parseScenario(scenario, name: scenarioName)
     if let names = try Files.list(paths.directory), !names.isEmpty {
       guard names.contains("sandbox.json") else {
-        throw SandboxError(.inUse, "\(paths.directory) is not empty and is no sandbox: name another directory")
+        throw SandboxError(.inUse, "\(paths.directory) is not empty and not a sandbox: choose another directory")
       }
       if try holder(paths) != nil {
         throw SandboxError(
           .alreadyRunning,
-          "a sandbox is already running in \(paths.directory): berth sandbox stop, or another directory")
+          "a sandbox is already running in \(paths.directory): stop it with berth sandbox stop, or use another directory"
+        )
       }
       try Files.removeTree(paths.directory)
     }
@@ -119,7 +124,7 @@ package struct SandboxController: Sendable {
     return paths
   }
 
-  /// The process of the simulator that runs; nil where none does.
+  /// Returns the process of the running simulator; nil if none runs.
   private func holder(_ paths: SandboxPaths) throws(SandboxError) -> pid_t? {
     try SimulatorLock(paths).holder()
   }
@@ -152,16 +157,16 @@ package struct SandboxController: Sendable {
     throw SandboxError(words.count > 1 ? .init(rawValue: String(words[1])) ?? .ended : .ended, message)
   }
 
-  /// Asks the simulator to end, waits, and kills it where it does not.
+  /// Asks the simulator to end, waits, and kills it if it does not.
   private func end(_ paths: SandboxPaths) throws(SandboxError) {
     guard let process = try holder(paths) else { return }
-    // It takes the signal also while it starts, and from then on it cannot be taken for another process.
+    // The simulator accepts the signal even while it starts. From here on it cannot be confused with another process.
     guard let watch = Processes.watch(process) else { return }
     guard try holder(paths) == process else { return }
     for signal in [SIGTERM, SIGKILL] {
       kill(process, signal)
       if Sockets.waitFor(watch.number, Int16(POLLIN), milliseconds: 10_000) {
-        // Where it is this process's child its status is taken, too.
+        // If it is a child of this process, it must be reaped too.
         _ = Processes.waitForEnd(process, milliseconds: 0)
         return
       }

@@ -2,11 +2,11 @@ package import Core
 import Glibc
 import Synchronization
 
-/// A sandbox's hypervisor: what Berth asks in place of Xen when it works on a sandbox.
+/// A sandbox's hypervisor: Berth uses it instead of Xen when it works on a sandbox.
 ///
-/// Each call has its own connection or takes a free one, so calls of several threads do not wait for each other.
+/// Each call has its own connection or uses a free one, so calls of several threads do not wait for each other.
 package final class SandboxHypervisor: HypervisorPort {
-  /// `DOMID_INVALID`: whether anyone has a device (xen/include/public/xen.h).
+  /// `DOMID_INVALID`: stands for any owner of a device (xen/include/public/xen.h).
   private static let anyDomain: UInt32 = 0x7FF4
 
   private let paths: SandboxPaths
@@ -32,7 +32,7 @@ package final class SandboxHypervisor: HypervisorPort {
     try probe([device], for: domain?.rawValue ?? Self.anyDomain)[0]
   }
 
-  /// Many at a time: what is one call into a hypervisor is a conversation of two processes here.
+  /// Probes many devices per request: a call into a real hypervisor is a conversation of two processes here.
   package func probe(_ devices: [PCIAddress]) throws(HostError) -> [AssignmentProbe] {
     var answers: [AssignmentProbe] = []
     for start in stride(from: 0, to: devices.count, by: 256) {
@@ -118,7 +118,7 @@ package final class SandboxHypervisor: HypervisorPort {
         free.withLock { $0.append(box) }
         return reply
       } catch {
-        // A refused call leaves the line in order; any other failure does not.
+        // After a refused call the line is still usable; after any other failure it is not.
         if error.code == .system || error.code == .notFound { free.withLock { $0.append(box) } }
         throw error
       }
@@ -134,7 +134,7 @@ package final class SandboxHypervisor: HypervisorPort {
   }
 }
 
-/// A connection that goes from thread to thread; it is in the list of free ones or with one caller, never both.
+/// A connection that passes from thread to thread. It is in the list of free ones or with one caller, never both.
 private final class SandboxLineBox: @unchecked Sendable {
   let line: SandboxLine
   init(_ line: SandboxLine) { self.line = line }

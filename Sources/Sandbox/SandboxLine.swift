@@ -1,16 +1,14 @@
 import Core
 import Glibc
 
-/// One connection to a sandbox's simulator: a line out, a line back.
-///
-/// Not safe for several threads.
+/// One connection to a sandbox's simulator: one line out, one line back. Not safe for several threads.
 final class SandboxLine {
   private let socket: Descriptor
   private var received: [UInt8] = []
 
   init(_ paths: SandboxPaths) throws(SandboxError) { socket = try Sockets.connect(paths.hypervisorSocket) }
 
-  /// What follows `ok`. Throws what follows `error`, as its number and words.
+  /// Returns the text after `ok`. Throws the text after `error`, as its number and message.
   func ask(_ request: String, until deadline: ContinuousClock.Instant = .now + .seconds(30)) throws(SandboxError)
     -> String
   {

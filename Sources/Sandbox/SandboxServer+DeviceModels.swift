@@ -1,9 +1,9 @@
 import Core
 import Glibc
 
-/// HVM guests' device models, and the stub domains some of them run in.
+/// The device models of HVM guests, and the stub domains in which some of them run.
 extension SandboxServer {
-  /// Makes a guest's QEMU, with the devices the guest begins with; returns those with the slots they got.
+  /// Makes a guest's QEMU, with the guest's first devices. Returns these devices with their slots.
   func startDeviceModel(
     of id: DomainID, _ domain: ScenarioDomain, in stub: DomainID?
   ) throws(SandboxError) -> [SavedDevice] {
@@ -25,14 +25,14 @@ extension SandboxServer {
     return devices
   }
 
-  /// What QEMU finds at a host address: in dom0 all that is there, in a stub domain what that one's kernel has.
+  /// Returns what QEMU finds at a host address: in dom0 every device, in a stub domain what that domain's kernel has.
   private func hostDevice(_ address: PCIAddress, in stub: DomainID?) -> EmulatedMachine.HostDevice? {
     guard let device = scenario.devices.first(where: { $0.address == address }) else { return nil }
     if let stub, simulation.guest(stub)?.devices.values.contains(address) != true { return nil }
     return EmulatedMachine.HostDevice(device)
   }
 
-  /// Builds a guest's stub domain and tells each of the other.
+  /// Builds a guest's stub domain, and connects the two in xenstore.
   func createStub(of id: DomainID, _ stub: ScenarioDomain) throws(SandboxError) -> DomainID {
     try create(stub, for: id)
     guard let found = domains.values.first(where: { $0.target == id })?.key.id else {
@@ -50,7 +50,7 @@ extension SandboxServer {
     }
   }
 
-  /// The stub domain's end and a new one's beginning, with a new number and a QEMU that has no devices.
+  /// Ends the stub domain and starts another one, with a new number and a QEMU that has no devices.
   func restartStub(of guest: LiveDomain) throws(SandboxError) {
     guard let stub = guest.scenario.stub else {
       throw SandboxError(.notFound, "\(guest.scenario.name) has no stub domain", errno: ENOENT)
@@ -63,7 +63,7 @@ extension SandboxServer {
     setStopped(guest.key.id, isStopped(guest.key.id))
   }
 
-  /// Stops a domain where it is or lets it go on, for all that happens in it.
+  /// Stops or continues a domain, with everything that runs in it.
   func setStopped(_ id: DomainID, _ isStopped: Bool) {
     simulation.setStopped(id, isStopped, at: .now)
     for model in deviceModels.values {
@@ -72,14 +72,14 @@ extension SandboxServer {
     }
   }
 
-  /// `device-model DOMAIN normal`, or a fault: `device-model DOMAIN KIND COMMAND TIMES TEXT…`, with `-` for what is not
-  /// said.
+  /// Executes `device-model DOMAIN normal`, or a fault: `device-model DOMAIN KIND COMMAND TIMES TEXT…`, with `-` for a
+  /// missing part.
   func setDeviceModel(_ words: [Substring]) throws(SandboxError) {
     let domain = try find(words)
     guard let model = deviceModels[domain.key.id] else {
       throw SandboxError(.notFound, "\(domain.scenario.name) has no device model", errno: ENOENT)
     }
-    guard words.count > 2 else { throw SandboxError(.system, "what shall be wrong with it?", errno: EINVAL) }
+    guard words.count > 2 else { throw SandboxError(.system, "no fault was given", errno: EINVAL) }
     if words[2] == "normal" { return try model.clearFaults() }
     guard let kind = DeviceModelFault.Kind(rawValue: String(words[2])) else {
       let known = ["normal"] + DeviceModelFault.Kind.allCases.map(\.rawValue)
@@ -90,7 +90,7 @@ extension SandboxServer {
     if let command = rest.first, command != "-" { fault.command = String(command) }
     if let times = rest.dropFirst().first, times != "-" {
       guard let number = Int(times), number > 0 else {
-        throw SandboxError(.system, "'\(times)' is no number of times", errno: EINVAL)
+        throw SandboxError(.system, "'\(times)' is not a count", errno: EINVAL)
       }
       fault.times = number
     }
@@ -99,7 +99,7 @@ extension SandboxServer {
     try model.add(fault)
   }
 
-  /// What the models wait for next.
+  /// The time of the models' next event.
   var nextDeviceModelEvent: ContinuousClock.Instant? {
     deviceModels.values.filter { !$0.isStopped }.compactMap(\.machine.nextDue).min()
   }

@@ -1,15 +1,15 @@
 import Core
 import Glibc
 
-/// What others write into sysfs, and what dom0's kernel makes of it.
+/// Reactions of dom0's kernel to writes into sysfs.
 extension SandboxServer {
   func watchFiles() throws(SandboxError) {
     for name in Set(drivers.values).union([ScenarioDevice.pciback]).sorted() { try files.add(sysfs.driver(name)) }
     for device in scenario.devices { try files.add(sysfs.device(device.address)) }
   }
 
-  /// Takes in every attribute written so far. It is called before each request, so a writer that then asks the
-  /// hypervisor finds its write done.
+  /// Processes every attribute written so far. It runs before each request, so that a writer's next request to the
+  /// hypervisor sees the write as done.
   func noticeWrittenFiles() {
     for path in files.takeEvents() {
       do {
@@ -30,7 +30,7 @@ extension SandboxServer {
       return try Files.write(path, "")
     }
     guard let attribute = SysfsTree.Attribute(rawValue: String(name)) else { return }
-    // What was there before may stand behind a shorter text: the kernel is only ever given what was written.
+    // An older, longer text may remain after a shorter one. A kernel only ever gets what was written.
     let word = text.split { $0 == "\n" || $0 == " " }.first ?? ""
     let device = PCIAddress(word)
     switch attribute {
@@ -50,7 +50,7 @@ extension SandboxServer {
   private func bind(_ device: PCIAddress, to driver: String) throws(SandboxError) {
     guard drivers[device] == nil, scenario.devices.contains(where: { $0.address == device }) else { return }
     if driver == ScenarioDevice.pciback {
-      // pciback takes only what it was told of.
+      // pciback takes only devices whose slot was given to it.
       guard slots.contains(device) else { return }
       simulation.kernel.bind(device)
     }
@@ -71,7 +71,7 @@ extension SandboxServer {
 
   private var permissiveText: String { permissive.sorted().map { "\($0)\n" }.joined() }
 
-  /// What a reader of pciback's `permissive` sees: the devices it is on for. It is never taken back but by unbinding.
+  /// Writes the content of pciback's `permissive`: the devices for which it is on. Only unbinding turns it off.
   func writePermissive() throws(SandboxError) {
     try Files.write(sysfs.attribute(.permissive), permissiveText, mode: 0o600)
   }

@@ -2,7 +2,7 @@ import Core
 import Glibc
 
 extension SandboxServer {
-  /// Puts the scenario on the host.
+  /// Creates the scenario's state on the host.
   func setUp() throws(SandboxError) {
     for path in [
       paths.userdata, paths.root + "/var/lib/berth", paths.root + "/run/berth", paths.root + "/run/xen",
@@ -28,7 +28,7 @@ extension SandboxServer {
       guard let domain = domains.values.first(where: { $0.scenario.name == fault.domain }) else { continue }
       try deviceModels[domain.key.id]?.add(fault.fault)
     }
-    // From here on things go wrong, and take their time.
+    // From here on faults and delays apply.
     hypervisor.faults = scenario.faults.failingCalls
     simulation.kernel.failingExports = Set(scenario.faults.failingExports)
     simulation.kernelDelay = scenario.host.delay
@@ -49,9 +49,9 @@ extension SandboxServer {
     simulation.kernel.bind(device.address)
   }
 
-  /// Builds a domain as a toolstack would, in the place of its life the scenario says.
+  /// Builds a domain as a toolstack would, in the scenario's stage of its life.
   ///
-  /// `target` makes it that guest's stub domain: such a one has no saved configuration.
+  /// `target` makes it that guest's stub domain, which has no saved configuration.
   func create(_ domain: ScenarioDomain, for target: DomainID? = nil) throws(SandboxError) {
     let id = domain.id.flatMap { usedNumbers.contains($0) ? nil : $0 } ?? nextDomainID()
     usedNumbers.insert(id)
@@ -93,7 +93,7 @@ extension SandboxServer {
     settle(domain, as: id)
   }
 
-  /// What happens to a domain after it was built and has started.
+  /// Applies the domain's lifecycle after it was built and started.
   private func settle(_ domain: ScenarioDomain, as id: DomainID) {
     if domain.kind == .pv { simulation.guest(id)?.answers = domain.answers }
     switch domain.lifecycle {
@@ -111,7 +111,7 @@ extension SandboxServer {
     return domain.isPaused || domain.shutdownCode != nil
   }
 
-  /// The hypervisor's part of an attach but the device itself: its ranges and its interrupt.
+  /// The hypervisor's part of an attach except the device itself: its ranges and its interrupt.
   private func grant(_ address: PCIAddress, to id: DomainID) {
     guard let device = scenario.devices.first(where: { $0.address == address }) else { return }
     for resource in device.resources {
@@ -142,7 +142,7 @@ extension SandboxServer {
     try kill(key.id)
   }
 
-  /// The hypervisor's part of a domain's end: xenstored hears of it by VIRQ_DOM_EXC.
+  /// The hypervisor's part of a domain's end: xenstored is notified by VIRQ_DOM_EXC.
   func kill(_ id: DomainID) throws(SandboxError) {
     do {
       try hypervisor.destroy(id)
@@ -177,7 +177,7 @@ final class HeldLock {
     guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else { throw systemError("locking \(path)") }
   }
 
-  /// Unlinks first: a waiter then sees that what it waited for is not the lock any more.
+  /// Unlinks the file first, so that a waiter sees that its file is no longer the lock.
   func release() {
     _ = unsafe unlink(path)
     _ = flock(file.number, LOCK_UN)

@@ -3,7 +3,7 @@ import FoundationEssentials
 import Glibc
 
 extension SandboxServer {
-  /// The reply to one line: a hypercall's or a control request's.
+  /// Returns the reply to one line: a hypercall or a control request.
   func answer(_ line: String) -> String {
     noticeWrittenFiles()
     let words = line.split(separator: " ")
@@ -16,7 +16,7 @@ extension SandboxServer {
     return hypervisor.answer(words) ?? "error \(ENOSYS) no such request"
   }
 
-  /// Requests that no hypervisor has, and those hypercalls that move guests.
+  /// Answers requests that no hypervisor has, and the hypercalls that start or stop guests.
   private func control(_ words: [Substring]) throws(SandboxError) -> String? {
     guard let verb = words.first else { return nil }
     switch verb {
@@ -43,7 +43,7 @@ extension SandboxServer {
       setStopped(domain.key.id, true)
     case "create":
       guard let absent = absentDomain(words) else {
-        throw SandboxError(.notFound, "the scenario has no such domain that is not there yet", errno: ENOENT)
+        throw SandboxError(.notFound, "the scenario has no absent domain of this name", errno: ENOENT)
       }
       try create(absent.lifecycle == .absent ? running(absent) : absent)
     case "destroy": try destroy(try find(words).key)
@@ -71,7 +71,7 @@ extension SandboxServer {
     return "ok"
   }
 
-  /// A domain that is asked for is there to run, whatever the scenario began with.
+  /// Returns the domain as running: a domain that is created on request runs, whatever its lifecycle in the scenario.
   private func running(_ domain: ScenarioDomain) -> ScenarioDomain {
     var domain = domain
     domain.lifecycle = .running
@@ -91,13 +91,13 @@ extension SandboxServer {
     }
   }
 
-  /// The domain named by its number or its name.
+  /// Returns the domain with the given number or name.
   func find(_ words: [Substring]) throws(SandboxError) -> LiveDomain {
-    guard words.count > 1 else { throw SandboxError(.system, "which domain?", errno: EINVAL) }
+    guard words.count > 1 else { throw SandboxError(.system, "no domain was given", errno: EINVAL) }
     let word = words[1]
     if let number = UInt32(word), let domain = domains[DomainID(number)] { return domain }
     if let domain = domains.values.first(where: { $0.scenario.name == word }) { return domain }
-    throw SandboxError(.notFound, "no domain \(word) is there", errno: ENOENT)
+    throw SandboxError(.notFound, "there is no domain \(word)", errno: ENOENT)
   }
 
   private func absentDomain(_ words: [Substring]) -> ScenarioDomain? {
@@ -155,7 +155,7 @@ extension SandboxServer {
   }
 }
 
-/// A document's bytes, keys sorted, on one line.
+/// Returns a document's bytes, keys sorted, on one line.
 func encoded(_ value: some Encodable) throws(SandboxError) -> [UInt8] {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -183,7 +183,7 @@ extension SandboxDescription {
     guard unsafe rename(temporary, path) == 0 else { throw systemError("replacing \(path)") }
   }
 
-  /// Nil where there is none.
+  /// Returns the description in a file; nil if there is none.
   static func load(from path: String) throws(SandboxError) -> SandboxDescription? {
     guard let bytes = try Files.readBytes(path) else { return nil }
     return try decoded(Self.self, from: bytes)

@@ -1,23 +1,23 @@
 import Core
 import Glibc
 
-/// qemu-traditional: no socket, three nodes of xenstore (`xenstore_process_dm_command_event`, xenstore.c, and
-/// `acpi_php_add`, hw/piix4acpi.c, qemu-xen-traditional of Xen 4.17).
+/// qemu-traditional: it has no socket, but three nodes of xenstore (`xenstore_process_dm_command_event`, xenstore.c,
+/// and `acpi_php_add`, hw/piix4acpi.c, qemu-xen-traditional of Xen 4.17).
 extension SandboxServer {
-  /// Where the toolstack and a guest's qemu-traditional meet; nil where it has another QEMU.
+  /// Returns the directory of the nodes that a guest's qemu-traditional serves; nil if it has another QEMU.
   private func traditionalNodes(of model: DeviceModelServer) -> String? {
     guard model.version == .traditional else { return nil }
     return "/local/domain/\(model.stubDomain ?? .zero)/device-model/\(model.domain)"
   }
 
-  /// Watches for commands; a watch that is there already is no error.
+  /// Adds watches for commands. An existing watch is no error.
   func watchDeviceModels() throws(StoreError) {
     for nodes in deviceModels.values.compactMap(traditionalNodes) {
       do throws(StoreError) { try store.watch(nodes) } catch  where error.errno == EEXIST { continue }
     }
   }
 
-  /// A node changed: a command is obeyed.
+  /// Executes the command after a node has changed.
   func deviceModelChanged(_ path: String, at now: ContinuousClock.Instant) throws(StoreError) {
     for model in deviceModels.values where model.isRunning && !model.isStopped {
       guard let nodes = traditionalNodes(of: model), path == nodes + "/command",
@@ -46,14 +46,14 @@ extension SandboxServer {
 }
 
 extension DeviceModelServer {
-  /// What becomes of a `pci-ins`.
+  /// The result of a `pci-ins`.
   enum Insertion: Hashable {
     case nothing, refused
-    /// Slot and function in one, as QEMU writes it.
+    /// Slot and function in one number, as QEMU writes it.
     case done(String)
   }
 
-  /// The address of `0000:03:00.0@28,msitranslate=0,power_mgmt=0`, and the place before the comma.
+  /// Reads the address from `0000:03:00.0@28,msitranslate=0,power_mgmt=0`, and the place between `@` and the comma.
   private static func parse(_ parameter: String) -> (address: PCIAddress, place: UInt8?)? {
     let words = (parameter.split(separator: ",").first ?? "").split(separator: "@")
     guard let text = words.first, let address = PCIAddress(text) else { return nil }
@@ -75,10 +75,10 @@ extension DeviceModelServer {
     return .done("0x" + String(device.slot << 3 | device.function, radix: 16))
   }
 
-  /// What is not there is not removed, and nothing is said of it.
+  /// Removes a device. If the device is not there, it does nothing and sends no answer.
   func eject(_ parameter: String, at now: ContinuousClock.Instant) {
     guard takeFault("device_del") == nil, let (address, _) = Self.parse(parameter) else { return }
-    // A second request finds the first under way: it says nothing either.
+    // A second request finds the first one in progress; it also sends no answer.
     do throws(QMPFailure) {
       try machine.remove([("id", .text(DeviceModelName(address).description))], at: now)
     } catch { return }

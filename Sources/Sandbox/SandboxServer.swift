@@ -2,9 +2,10 @@ import CLinux
 import Core
 import Glibc
 
-/// The one process behind a sandbox: dom0's kernel, the guests and the hypervisor, with xenstored as its child.
+/// The one process of a sandbox: it simulates dom0's kernel, the guests and the hypervisor, and has xenstored as its
+/// child.
 ///
-/// One thread, one event loop; every client, watch and written file is served in turn.
+/// It has one thread and one event loop, which serves every client, watch and written file in turn.
 final class SandboxServer {
   /// A program that makes hypercalls or control requests.
   final class Client {
@@ -14,11 +15,11 @@ final class SandboxServer {
     init(_ socket: consuming Descriptor) { self.socket = socket }
   }
 
-  /// A domain that is there now.
+  /// A domain that exists now.
   struct LiveDomain {
     var scenario: ScenarioDomain
     var key: DomainKey
-    /// The guest it is the stub domain of.
+    /// The guest whose stub domain this is.
     var target: DomainID?
   }
 
@@ -34,7 +35,7 @@ final class SandboxServer {
   let simulation: Simulation
   var hypervisor: SimulatedHypervisor
   var domains: [DomainID: LiveDomain] = [:]
-  /// Numbers are not used again: a toolstack waits before it does.
+  /// The numbers in use so far. No number is used again: a real toolstack also waits before it reuses one.
   var usedNumbers: Set<DomainID> = []
   var drivers: [PCIAddress: String] = [:]
   var slots: Set<PCIAddress> = []
@@ -46,7 +47,7 @@ final class SandboxServer {
   var isStopping = false
   private var clients: [Int32: Client] = [:]
 
-  /// Builds the host: the tree, the store, its nodes and the domains. Nothing is served yet.
+  /// Builds the host: the tree, the store, its nodes and the domains. It serves no request yet.
   init(
     paths: SandboxPaths, scenario: Scenario, description: SandboxDescription, until deadline: ContinuousClock.Instant
   ) throws(SandboxError) {
@@ -78,7 +79,7 @@ final class SandboxServer {
 
   // MARK: Serving
 
-  /// Serves until it is told to stop, by a request or by `stop` becoming readable. Ends xenstored and what it made.
+  /// Serves until a request ends it or `stop` becomes readable. Then it ends xenstored and removes its sockets.
   func run(stop: Int32, isReady: () -> Void) throws(SandboxError) {
     defer { end() }
     let listener = try Sockets.listen(paths.hypervisorSocket)
@@ -122,7 +123,7 @@ final class SandboxServer {
     }
   }
 
-  /// Takes in what happened in the store and does all that is due; returns when the next thing is.
+  /// Processes the changes in the store and does all that is due. Returns the time of the next event.
   private func step() throws(SandboxError) -> ContinuousClock.Instant? {
     try storeCall { () throws(StoreError) in
       while true {
@@ -137,9 +138,9 @@ final class SandboxServer {
     }
   }
 
-  /// Takes in all that was committed to the store before now, so that an answer speaks of it.
+  /// Processes everything that was committed to the store before now, so that an answer includes it.
   ///
-  /// oxenstored may answer the one who commits before it tells those who watch; it answers a later request of theirs
+  /// oxenstored may answer the program that commits before it notifies the watchers. It answers their later requests
   /// after that.
   func catchUp() throws(SandboxError) {
     _ = try storeCall { () throws(StoreError) in try store.read("/local/domain/0/domid") }
@@ -160,7 +161,7 @@ final class SandboxServer {
       client.received.removeSubrange(...end)
       client.pending += (answer(line) + "\n").utf8
     }
-    // A request is short, and a client that does not read its answers is gone.
+    // A request is short. A client with a long one, or one that does not read its answers, is disconnected.
     guard client.received.count <= 4096, client.pending.count <= 1 << 24 else {
       clients[number] = nil
       return
@@ -193,13 +194,13 @@ final class SandboxServer {
   private func end() {
     heldLocks.values.forEach { $0.release() }
     daemon.stop()
-    // The sandbox is at its end: a file that cannot be removed changes nothing of that.
+    // The sandbox is ending. If a file cannot be removed, that changes nothing.
     let sockets = [paths.hypervisorSocket, paths.storeSocket] + deviceModels.keys.map(paths.deviceModelSocket)
     for socket in sockets { try? Files.remove(socket) }
   }
 }
 
-/// Makes a failure of the store into one of the sandbox.
+/// Converts a failure of the store into one of the sandbox.
 func storeCall<Result>(_ body: () throws(StoreError) -> Result) throws(SandboxError) -> Result {
   do throws(StoreError) {
     return try body()

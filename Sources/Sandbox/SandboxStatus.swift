@@ -1,6 +1,6 @@
 package import Core
 
-/// What a sandbox is made of, in `sandbox.json`: there from the start on, complete once it is ready.
+/// The parts of a sandbox, stored in `sandbox.json`: written at the start, complete when the sandbox is ready.
 package struct SandboxDescription: Hashable, Sendable, Codable {
   package var store: StoreKind
   package var isTracing: Bool
@@ -10,7 +10,7 @@ package struct SandboxDescription: Hashable, Sendable, Codable {
   package var preload: String
   package var storeSocket: String
   package var hypervisorSocket: String
-  /// Nil until it is ready.
+  /// The simulator's process; nil until it is ready.
   package var simulatorProcess: Int32?
   package var storeProcess: Int32?
 
@@ -24,7 +24,7 @@ package struct SandboxDescription: Hashable, Sendable, Codable {
   }
 }
 
-/// What is so in a sandbox now, from the side that no real host shows: the guests' and the hypervisor's own view.
+/// The present state of a sandbox from a side that no real host shows: the guests' and the hypervisor's own view.
 package struct SandboxStatus: Hashable, Sendable, Codable {
   package struct Domain: Hashable, Sendable, Codable {
     package var id: DomainID
@@ -34,25 +34,25 @@ package struct SandboxStatus: Hashable, Sendable, Codable {
     package var isPaused: Bool
     package var isShutDown: Bool
     package var answers: GuestAnswers
-    /// What the guest's own kernel has on its PCI bus, by the address it sees.
+    /// The devices that the guest's own kernel has on its PCI bus, by the guest's address.
     package var guestDevices: [PCIAddress: PCIAddress]
-    /// What pciback exports to it, by the address the guest sees.
+    /// The devices that pciback exports to the guest, by the guest's address.
     package var exported: [PCIAddress: PCIAddress]
     package var assigned: [PCIAddress]
     package var mappedInterrupts: [UInt32]
-    /// Port and frame ranges it may use.
+    /// The number of port and frame ranges that it may use.
     package var grantedRanges: Int
     package var hasBackEndObject: Bool
     package var isLockHeld: Bool
-    /// Where its QEMU runs; nil where it has none, or that one is in dom0.
+    /// The stub domain in which its QEMU runs; nil if it has no QEMU, or has one in dom0.
     package var stubDomain: DomainID?
-    /// The guest whose stub domain it is.
+    /// The guest whose stub domain this is.
     package var target: DomainID?
-    /// An HVM guest's QEMU; nil where there is none.
+    /// An HVM guest's QEMU; nil if there is none.
     package var deviceModel: DeviceModel?
   }
   package struct DeviceModel: Hashable, Sendable, Codable {
-    /// Whether there is anybody behind its socket.
+    /// Whether a process serves its socket.
     package var isRunning: Bool
     package var faults: [DeviceModelFault.Kind]
     package var devices: [Emulated]
@@ -65,7 +65,7 @@ package struct SandboxStatus: Hashable, Sendable, Codable {
     package var slot: UInt8
     package var function: UInt8
     package var isPermissive: Bool
-    /// The guest was asked to let go.
+    /// Whether the guest was asked to release the device.
     package var isLeaving: Bool
   }
   package struct Device: Hashable, Sendable, Codable {

@@ -1,7 +1,9 @@
 import Core
 
-/// libxl's saved configuration of a simulated domain, in the very form libxl gives it: four blanks a level, empty
-/// objects with an empty line, a last newline and a NUL (`libxl__set_domain_configuration`, Xen 4.17, with yajl 2).
+/// libxl's saved configuration of a simulated domain, in exactly the form that libxl writes.
+///
+/// It has four blanks per level, an empty line in empty objects, a final newline and a NUL
+/// (`libxl__set_domain_configuration`, Xen 4.17, with yajl 2).
 enum SavedConfigurationText {
   indirect enum Value {
     case object([(String, Value)])
@@ -50,13 +52,14 @@ enum SavedConfigurationText {
     return .object(top)
   }
 
-  /// What libxl saves of a plain HVM guest's own settings.
+  /// The settings that libxl saves for a plain HVM guest.
   private static let hvm: [(String, Value)] = [
     ("vga", .object([("kind", .text("none"))])), ("vnc", .object([])), ("sdl", .object([])), ("spice", .object([])),
     ("usb", .text("False")), ("rdm", .object([])),
   ]
 
-  /// One element of `pcidevs`: keys in libxl's order, defaults left out (`_libxl_types.c:libxl_device_pci_gen_json`).
+  /// Returns one element of `pcidevs`: keys in libxl's order, without defaults
+  /// (`_libxl_types.c:libxl_device_pci_gen_json`).
   private static func element(_ device: SavedDevice) -> Value {
     let address = device.address
     var members: [(String, Value)] = []

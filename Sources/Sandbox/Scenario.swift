@@ -1,6 +1,6 @@
 package import Core
 
-/// A host to play with: what is on it at the start, and what will go wrong.
+/// A simulated host: its state at the start, and the faults that will happen.
 package struct Scenario: Hashable, Sendable {
   package var host: ScenarioHost
   package var devices: [ScenarioDevice]
@@ -25,8 +25,8 @@ package struct ScenarioHost: Hashable, Sendable {
   package var hasIOMMU: Bool
   /// How long dom0's kernel takes to react to a change in xenstore.
   package var delay: Duration
-  /// Whether xenstored is told of the domains. It looks at the ring of each one it knows before every answer, so that a
-  /// host of a thousand is slow (`main`, tools/xenstore/xenstored_core.c, Xen 4.17).
+  /// Whether the domains are introduced to xenstored. Before every answer it looks at the ring of each domain it knows,
+  /// so a host with a thousand domains is slow (`main`, tools/xenstore/xenstored_core.c, Xen 4.17).
   package var introducesDomains: Bool
 
   package init(
@@ -48,10 +48,10 @@ package struct ScenarioDevice: Hashable, Sendable {
   package var subsystem: DeviceID?
   /// Class, subclass and programming interface, 24 bits.
   package var deviceClass: UInt32
-  /// The driver it is bound to: `pciback`, another, or nil.
+  /// The driver to which it is bound: `pciback`, another one, or nil.
   package var driver: String?
   package var resources: [DeviceResource]
-  /// The GSI; 0 where there is none.
+  /// The GSI; 0 if there is none.
   package var interrupt: UInt32
   package var canReset: Bool
   package var isVirtualFunction: Bool
@@ -72,33 +72,33 @@ package struct ScenarioDevice: Hashable, Sendable {
     self.isVirtualFunction = isVirtualFunction
   }
 
-  /// The name of the driver in sysfs; the module is called xen-pciback.
+  /// The name of the driver in sysfs; the module's name is xen-pciback.
   package static let pciback = "pciback"
 }
 
 /// A domain of the host.
 package struct ScenarioDomain: Hashable, Sendable {
-  /// Where in its life the domain is at the start.
+  /// The domain's stage of life at the start.
   package enum Lifecycle: String, Sendable, CaseIterable {
     case running, paused, cold, building, shutdown, crashed
-    /// Not there until it is asked for.
+    /// The domain does not exist until a request creates it.
     case absent
   }
   package var name: String
   package var uuid: DomainUUID
-  /// Its number; nil takes the next free one.
+  /// The domain's number; nil takes the next free one.
   package var id: DomainID?
   package var kind: DomainKind
   package var lifecycle: Lifecycle
   package var hasIOMMU: Bool
   /// The devices it has at the start.
   package var devices: [SavedDevice]
-  /// Devices its saved configuration lists although it does not have them, as `xl pci-detach` leaves them.
+  /// Devices that its saved configuration lists although it does not have them, as after `xl pci-detach`.
   package var staleDevices: [SavedDevice]
   package var answers: GuestAnswers
   /// How long its kernel takes to react.
   package var delay: Duration
-  /// Where its QEMU runs; nil means dom0.
+  /// The stub domain in which its QEMU runs; nil means dom0.
   package var stubDomain: ScenarioStubDomain?
   package var deviceModel: ScenarioDeviceModel
 
@@ -123,17 +123,17 @@ package struct ScenarioDomain: Hashable, Sendable {
   }
 }
 
-/// What will go wrong.
+/// The faults that will happen.
 package struct ScenarioFaults: Hashable, Sendable {
   package var failingCalls: [HypercallFault]
-  /// Devices pciback fails to export.
+  /// The devices that pciback fails to export.
   package var failingExports: [PCIAddress]
   /// Domains whose userdata lock is held from the start.
   package var heldLocks: [String]
-  /// Nodes written last, over all else; nil removes one.
+  /// Nodes that are written last, over everything else; nil removes a node.
   package var store: [StoreChange]
 
-  /// What is wrong with the device models of guests, by the guests' names.
+  /// The faults of the guests' device models, by the guests' names.
   package var deviceModels: [DeviceModel]
 
   package struct DeviceModel: Hashable, Sendable {

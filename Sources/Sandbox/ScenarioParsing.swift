@@ -1,7 +1,7 @@
 import Core
 import Manifest
 
-/// Reads a scenario's YAML; the error's message holds every finding, with its place.
+/// Reads a scenario's YAML. The error's message has every finding, with its location.
 package func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -> Scenario {
   let report = Diagnostics()
   let source = SourceText(name: name, bytes: text)
@@ -9,9 +9,9 @@ package func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -
   var scenario: Scenario?
   if let first = documents.first {
     scenario = ScenarioReader(report: report).read(first)
-    if documents.count > 1 { report.error("a scenario is one document", at: documents[1].mark) }
+    if documents.count > 1 { report.error("a scenario must be one document", at: documents[1].mark) }
   } else if !report.hasErrors {
-    report.error("\(name) holds no scenario", at: nil)
+    report.error("\(name) contains no scenario", at: nil)
   }
   guard let scenario, !report.hasErrors else {
     throw SandboxError(.invalidScenario, report.sortedErrors.map { "\($0)" }.joined(separator: "\n"))
@@ -19,17 +19,17 @@ package func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -
   return scenario
 }
 
-/// Reads one scenario, and checks that it can be so.
+/// Reads one scenario, and checks that its parts fit together.
 private struct ScenarioReader {
   let report: Diagnostics
 
   func read(_ node: YAMLNode) -> Scenario? {
     guard var top = MappingReader(node, "a scenario", report) else { return nil }
     if let version = top.required("apiVersion", ScenarioTypes.locatedText), version.value != "berth/v1alpha1" {
-      report.error("this Berth reads scenarios of berth/v1alpha1", at: version.mark)
+      report.error("a scenario's apiVersion must be berth/v1alpha1", at: version.mark)
     }
     if let kind = top.required("kind", ScenarioTypes.locatedText), kind.value != "SandboxScenario" {
-      report.error("a scenario's kind is SandboxScenario", at: kind.mark)
+      report.error("a scenario's kind must be SandboxScenario", at: kind.mark)
     }
     var name: String?
     if let metadata = top.optional("metadata", .node), var reader = MappingReader(metadata, "'metadata'", report) {
@@ -68,7 +68,7 @@ private struct ScenarioReader {
     guard var reader = MappingReader(node, "a device", report) else { return nil }
     let address = reader.required("address", ScenarioTypes.address)
     let id = reader.required("id", ScenarioTypes.identity)
-    // For whoever reads the scenario.
+    // A note for readers of the scenario.
     _ = reader.optional("name", .text)
     let driver = reader.optional("driver", .text) ?? ScenarioDevice.pciback
     let device = ScenarioDevice(
@@ -89,7 +89,7 @@ private struct ScenarioReader {
 
   private func domains(_ nodes: [YAMLNode]) -> [Located<ScenarioDomain>] {
     var domains = nodes.compactMap { node in domain(node).map { Located($0, at: node.mark) } }
-    // A domain without a number gets the next free one, so that faults and people can name it.
+    // A domain without a number gets the next free one, so that faults and people can refer to it.
     let taken = Set(domains.compactMap(\.value.id) + domains.compactMap(\.value.stubDomain?.id))
     var next: UInt32 = 1
     for position in domains.indices where domains[position].value.id == nil {
@@ -139,19 +139,21 @@ private struct ScenarioReader {
       deviceModel: reader.optional("deviceModel", .choice(ScenarioDeviceModel.self)) ?? .upstream)
     reader.finish()
     if domain.stubDomain != nil, kind != .hvm {
-      report.error("only an HVM domain has a stub domain", at: reader.mark(ofValueAt: "stubDomain"))
+      report.error("only an HVM domain can have a stub domain", at: reader.mark(ofValueAt: "stubDomain"))
     }
     if domain.answers == .wrong, kind == .hvm {
       report.error(
-        "an HVM domain answers as one of normal, slow, never, no-driver", at: reader.mark(ofValueAt: "answers"))
+        "an HVM domain's 'answers' must be normal, slow, never or no-driver", at: reader.mark(ofValueAt: "answers"))
     }
     if !devices.isEmpty, kind == .pvh || lifecycle == .building {
-      report.error("such a domain cannot have devices at the start", at: reader.mark(ofValueAt: "devices"))
+      report.error(
+        "a PVH domain, or one that is building, cannot have devices at the start",
+        at: reader.mark(ofValueAt: "devices"))
     }
     return name == nil ? nil : domain
   }
 
-  /// A UUID that depends on the name alone, so that a scenario gives the same host each time (FNV-1a, twice).
+  /// Returns a UUID that depends only on the name, so that a scenario gives the same host each time (FNV-1a, twice).
   private static func uuid(for name: String) -> DomainUUID? {
     func hash(_ seed: UInt64) -> UInt64 { name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 } }
     let words = [hash(0xCBF2_9CE4_8422_2325), hash(0x8422_2325_CBF2_9CE4)]
@@ -164,7 +166,7 @@ private struct ScenarioReader {
     for device in devices {
       if let first = known.updateValue(device.mark, forKey: device.value.address) {
         report.error(
-          "the device \(device.value.address) is there twice", at: device.mark, notes: [.init("first", at: first)])
+          "the device \(device.value.address) is given twice", at: device.mark, notes: [.init("first", at: first)])
       }
     }
     let assignable = Set(devices.map(\.value).filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
@@ -175,7 +177,7 @@ private struct ScenarioReader {
       let value = domain.value
       for one in [value, value.stub].compactMap({ $0 }) {
         if let first = names.updateValue(domain.mark, forKey: one.name) {
-          report.error("two domains are called '\(one.name)'", at: domain.mark, notes: [.init("first", at: first)])
+          report.error("two domains have the name '\(one.name)'", at: domain.mark, notes: [.init("first", at: first)])
         }
         if let id = one.id, let first = numbers.updateValue(domain.mark, forKey: id) {
           report.error("two domains have the number \(id)", at: domain.mark, notes: [.init("first", at: first)])
@@ -183,7 +185,7 @@ private struct ScenarioReader {
       }
       for device in value.devices {
         if !assignable.contains(device.address) {
-          report.error("\(device.address) is attached to '\(value.name)' but is no device on pciback", at: domain.mark)
+          report.error("\(device.address) is attached to '\(value.name)' but is not on pciback", at: domain.mark)
         } else if let holder = holders.updateValue(value.name, forKey: device.address) {
           report.error("\(device.address) is attached to '\(holder)' and to '\(value.name)'", at: domain.mark)
         }
@@ -236,7 +238,7 @@ private struct ScenarioReader {
     reader.finish()
     guard let name, let kind, let domain = domain(named: name, domains) else { return nil }
     guard domain.kind == .hvm else {
-      report.error("'\(name.value)' is no HVM domain: it has no device model", at: name.mark)
+      report.error("'\(name.value)' has no device model: it is not an HVM domain", at: name.mark)
       return nil
     }
     return .init(
@@ -250,14 +252,14 @@ private struct ScenarioReader {
     return nil
   }
 
-  /// A node's path and its value; null removes the node.
+  /// Reads a node's path and its value; null removes the node.
   private func storeChange(_ entry: MappingEntry) -> ScenarioFaults.StoreChange? {
     guard entry.key.hasPrefix("/"), !entry.key.hasSuffix("/") else {
-      report.error("a path in xenstore begins with / and does not end with it", at: entry.mark)
+      report.error("a path in xenstore must begin with / and must not end with /", at: entry.mark)
       return nil
     }
     guard let scalar = entry.value.scalar else {
-      report.error("a node's value is a text, or null to remove it", at: entry.value.mark)
+      report.error("a node's value must be a text, or null to remove the node", at: entry.value.mark)
       return nil
     }
     return .init(path: entry.key, value: scalar.isNull ? nil : scalar.text)

@@ -2,7 +2,7 @@ import Core
 import Glibc
 import Manifest
 
-/// How a scenario's values stand in YAML.
+/// The YAML forms of a scenario's values.
 enum ScenarioTypes {
   static let locatedText = ValueType<String>.text.located
 
@@ -18,7 +18,7 @@ enum ScenarioTypes {
     expected: "a UUID", schema: .members(["type": .string("string")])
   ) { DomainUUID($0) }
 
-  /// `0200` or `020000`: class and subclass, with the programming interface if wanted.
+  /// `0200` or `020000`: class and subclass, optionally with the programming interface.
   static let deviceClass = ValueType<UInt32>.parsed(
     expected: "a PCI class of 4 or 6 hexadecimal digits such as 0200", schema: .members(["type": .string("string")])
   ) { text in
@@ -26,7 +26,7 @@ enum ScenarioTypes {
     return UInt32(text.utf8.count == 4 ? value << 8 : value)
   }
 
-  /// `memory 0xf7a00000-0xf7a1ffff` or `ports 0xe000-0xe01f`, both ends inside.
+  /// `memory 0xf7a00000-0xf7a1ffff` or `ports 0xe000-0xe01f`, both ends included.
   static let resource = ValueType<DeviceResource>.parsed(
     expected: "a range such as 'memory 0xf7a00000-0xf7a1ffff' or 'ports 0xe000-0xe01f'",
     schema: .members(["type": .string("string")])

@@ -1,13 +1,13 @@
 import CLinux
 import Glibc
 
-/// The environment variable that names the descriptor on which readiness is told.
+/// The environment variable that names the descriptor for the message of readiness.
 let readyVariable = "BERTH_SANDBOX_READY"
 
-/// Runs a sandbox until it is told to stop: the body of the hidden command `berth sandbox serve DIR`.
+/// Runs a sandbox until it is stopped: the body of the hidden command `berth sandbox serve DIR`.
 ///
-/// SIGTERM and SIGINT end it in order, with xenstored and all it made but the directory. Throws where it cannot
-/// start or loses its xenstored; whoever waits for its readiness has been told by then.
+/// SIGTERM and SIGINT end it in order, with xenstored and everything it made except the directory. It throws if it
+/// cannot start or loses its xenstored. By then it has reported the error to the program that waits for its readiness.
 package func serveSandbox(directory: String) throws(SandboxError) {
   let ready = ReadyLine()
   do {
@@ -19,7 +19,7 @@ package func serveSandbox(directory: String) throws(SandboxError) {
   }
 }
 
-/// Serves until `stop` becomes readable; `isReady` is called when requests are taken.
+/// Serves until `stop` becomes readable. It calls `isReady` when it takes requests.
 package func serveSandbox(paths: SandboxPaths, stop: Int32, isReady: () -> Void) throws(SandboxError) {
   try paths.check()
   let lock = try SimulatorLock(paths)
@@ -35,7 +35,8 @@ package func serveSandbox(paths: SandboxPaths, stop: Int32, isReady: () -> Void)
   try server.run(stop: stop, isReady: isReady)
 }
 
-/// SIGTERM and SIGINT as a descriptor that becomes readable. They are blocked for the rest of the process.
+/// Returns a descriptor that becomes readable on SIGTERM or SIGINT. The signals are blocked for the rest of the
+/// process.
 private func stopSignals() throws(SandboxError) -> Descriptor {
   var signals = sigset_t()
   unsafe sigemptyset(&signals)
@@ -47,17 +48,17 @@ private func stopSignals() throws(SandboxError) -> Descriptor {
   return Descriptor(number)
 }
 
-/// The pipe to whoever started this process, and waits for its first word.
+/// The pipe to the program that started this process and waits for its first message.
 private final class ReadyLine {
   private var descriptor: Int32?
 
   init() {
     descriptor = Processes.environment()[readyVariable].flatMap { Int32($0) }
-    // Not for xenstored: the reader waits for the pipe's end too.
+    // xenstored must not inherit the pipe, because the reader also waits for the pipe's end.
     if let descriptor { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
   }
 
-  /// Says one line, once.
+  /// Writes one line, once.
   func tell(_ line: String) {
     guard let descriptor else { return }
     let bytes = Array((line.split(separator: "\n").joined(separator: "\u{1}") + "\n").utf8)

@@ -3,29 +3,29 @@ package import Core
 /// How a guest's pcifront behaves.
 package enum GuestAnswers: String, Sendable, Codable, CaseIterable {
   case normal
-  /// As normal, after `delay`.
+  /// It answers like `normal`, after `delay`.
   case slow
-  /// The guest sees nothing that happens to its bus.
+  /// The guest does not notice anything that happens to its bus.
   case never
   /// It writes states that make no sense.
   case wrong
-  /// There is no pcifront in it.
+  /// The guest has no pcifront.
   case noDriver = "no-driver"
 }
 
-/// A PV guest's kernel as far as its PCI bus goes: its xenbus, and pcifront.
+/// The part of a PV guest's kernel that deals with its PCI bus: its xenbus, and pcifront.
 ///
-/// It follows Linux 6.1's `drivers/pci/xen-pcifront.c` and `xenbus_probe_frontend.c`. Each reaction has two halves,
-/// as in a real guest that is slow or is paused in between: what it reads and decides first, and what it does then.
+/// It follows Linux 6.1's `drivers/pci/xen-pcifront.c` and `xenbus_probe_frontend.c`. Each reaction has two halves, as
+/// in a real guest that is slow or is paused in between: first it reads and decides, then it acts.
 package final class SimulatedGuest {
   package enum Event: Hashable, Sendable {
-    /// The front end's directory came, changed or went (the guest's watch on `device`).
+    /// The front end's directory was made, changed or removed (the guest's watch on `device`).
     case frontEndChanged
     /// The back end's state node changed.
     case backEndChanged
   }
 
-  /// What a reaction still has to do.
+  /// The second half of a reaction.
   package enum Action: Hashable, Sendable {
     case publish, scanAndConnect, detachDevices, rescan, disconnect, drop, mumble
   }
@@ -40,7 +40,7 @@ package final class SimulatedGuest {
   package let domain: DomainID
   package var answers: GuestAnswers
   let store: any SimulatorStore
-  /// The bus pciback shows this guest now.
+  /// Returns the bus that pciback shows this guest now.
   let bus: (DomainID) -> VirtualBus
   var object: FrontEndObject?
 
@@ -54,10 +54,11 @@ package final class SimulatedGuest {
     self.bus = bus
   }
 
-  /// What the guest's own kernel has on its PCI bus: the guest's address of each, and the host's.
+  /// The devices that the guest's own kernel has on its PCI bus, with the guest's address and the host's address of
+  /// each.
   package var devices: [PCIAddress: PCIAddress] { object?.devices ?? [:] }
 
-  /// The first half: reads what it must, and tells what is to be done.
+  /// Does the first half: reads what it needs, and returns what is to be done.
   package func begin(_ event: Event) throws(StoreError) -> Action? {
     guard answers != .never, answers != .noDriver else { return nil }
     switch event {
@@ -74,7 +75,7 @@ package final class SimulatedGuest {
     }
   }
 
-  /// pcifront's `pcifront_backend_changed`, with each branch's own check.
+  /// Returns the reaction of pcifront's `pcifront_backend_changed`, with each branch's own check.
   private func reaction(to backEnd: XenbusState?) throws(StoreError) -> Action? {
     let own = try state(domain.frontEnd)
     switch backEnd {
@@ -85,14 +86,14 @@ package final class SimulatedGuest {
     case .reconfigured: return own == .reconfiguring ? .rescan : nil
     case .closing, .closed:
       if backEnd == .closed, object?.cachedState == .closed { return nil }
-      // "backend going away!": ignored by a guest that is in a round or closed already.
+      // "backend going away!": a guest that is in a round or already closed ignores it.
       guard let own, own.rawValue < XenbusState.closing.rawValue else { return nil }
       return .disconnect
     case .unknown, .initialising, .initWait, .initialised, nil: return nil
     }
   }
 
-  /// The second half.
+  /// Does the second half.
   package func perform(_ action: Action) throws(StoreError) {
     switch action {
     case .publish: try publish()
@@ -109,7 +110,7 @@ package final class SimulatedGuest {
     }
   }
 
-  /// Offers the guest's end and waits for pciback (`pcifront_publish_info`).
+  /// Publishes the guest's end and waits for pciback (`pcifront_publish_info`).
   private func publish() throws(StoreError) {
     object = FrontEndObject()
     let directory = domain.frontEnd
@@ -123,7 +124,7 @@ package final class SimulatedGuest {
     try switchState(to: .initialised)
   }
 
-  /// Lets go of what the back end's entries mark as leaving (`pcifront_detach_devices`).
+  /// Releases the devices that the back end's entries mark as leaving (`pcifront_detach_devices`).
   private func detachDevices() throws(StoreError) {
     guard let count = try store.readNumber(domain.backEnd + "/num_devs") else {
       return try fail(2, "Error reading number of PCI devices")
@@ -138,20 +139,21 @@ package final class SimulatedGuest {
     try switchState(to: .reconfiguring)
   }
 
-  /// Finds what is new on the bus; what it has already stays as it is (`pcifront_rescan_root`).
+  /// Finds new devices on the bus; known ones stay as they are (`pcifront_rescan_root`).
   private func rescan() {
     for (place, device) in bus(domain).devices where object?.devices[place] == nil {
       object?.devices[place] = device
     }
   }
 
-  /// The front end's directory is gone (`pcifront_xenbus_remove`); closing its event channel fails then, and says so.
+  /// Handles the removal of the front end's directory (`pcifront_xenbus_remove`). Closing its event channel then fails
+  /// and leaves an error text.
   private func drop() throws(StoreError) {
     if object?.wasConnected == true {
       try store.write(domain.home + "/error/device/pci/0/error", "22 freeing event channel 8")
     }
     object = nil
-    // One made anew since is a new device.
+    // A front end that was recreated since is a new device.
     if try store.exists(domain.frontEnd), try state(domain.frontEnd) == .initialising { try publish() }
   }
 
@@ -165,7 +167,8 @@ package final class SimulatedGuest {
     return XenbusState(rawValue: number)
   }
 
-  /// As the back end's: not where the guest remembers it so, and never where the node is gone.
+  /// Writes a state, like the back end's `switchState`: not if the guest remembers this state already, and never if the
+  /// node is gone.
   private func switchState(to state: XenbusState) throws(StoreError) {
     guard let object, object.cachedState != state else { return }
     let path = domain.frontEnd + "/state"

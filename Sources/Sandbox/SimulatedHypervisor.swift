@@ -1,26 +1,26 @@
 package import Core
 import Glibc
 
-/// Why a simulated hypercall failed: Xen's error number.
+/// The reason why a simulated hypercall failed: Xen's error number.
 package struct HypercallFailure: Error, Hashable, Sendable {
   package let errno: Int32
   package init(_ errno: Int32) { self.errno = errno }
 }
 
-/// A failure a scenario asks for.
+/// A failure that a scenario demands.
 package struct HypercallFault: Hashable, Sendable {
-  /// The calls that can be made to fail, by their names in scenarios and in the line protocol.
+  /// The calls that can fail, by their names in scenarios and in the line protocol.
   package enum Call: String, Sendable, CaseIterable {
     case test, assign, deassign, ports, frames, interrupt
     case mapInterrupt = "map-interrupt"
     case unmapInterrupt = "unmap-interrupt"
   }
   package var call: Call
-  /// Nil means any.
+  /// The device; nil means any.
   package var device: PCIAddress?
   package var domain: DomainID?
   package var errno: Int32
-  /// How often it still happens; nil means always.
+  /// How often the failure still happens; nil means always.
   package var times: Int?
 
   package init(call: Call, device: PCIAddress? = nil, domain: DomainID? = nil, errno: Int32, times: Int? = nil) {
@@ -41,9 +41,9 @@ package struct SimulatedDomain: Hashable, Sendable {
   /// The reason of its shutdown (xen/include/public/sched.h); nil while it runs.
   package var shutdownCode: UInt32?
   package var isDying = false
-  /// Created so that devices can be assigned (`XEN_DOMCTL_CDF_iommu`).
+  /// Whether it was created so that devices can be assigned (`XEN_DOMCTL_CDF_iommu`).
   package var hasIOMMU: Bool
-  /// Nanoseconds used before `runningSince`.
+  /// The nanoseconds used before `runningSince`.
   package var cpuTime: UInt64
   package var runningSince: ContinuousClock.Instant?
 
@@ -66,7 +66,7 @@ package struct SimulatedDomain: Hashable, Sendable {
     runningSince = isPaused || shutdownCode != nil ? nil : .now
   }
 
-  /// Nanoseconds of CPU time: a running domain is taken to use some all the time.
+  /// The nanoseconds of CPU time. A running domain is assumed to use CPU time all the time.
   package var cpuTimeNow: UInt64 {
     guard let runningSince else { return cpuTime }
     let (seconds, attoseconds) = (ContinuousClock.now - runningSince).components
@@ -87,19 +87,19 @@ package struct SimulatedDomain: Hashable, Sendable {
   }
 }
 
-/// Xen's part: which domains there are, and which devices are whose.
+/// Xen's part: the domains that exist, and the owner of each device.
 ///
 /// The rules are those of `xen/drivers/passthrough/{pci,iommu}.c`, `xen/common/domctl.c` and `xen/arch/x86/physdev.c`
 /// at Xen 4.17.
 package struct SimulatedHypervisor: Sendable {
-  /// Who has a device.
+  /// The owner of a device.
   package enum Owner: Hashable, Sendable {
     case dom0
-    /// Quarantined: owned by no one that could use it (`dom_io`).
+    /// Quarantined: the owner, `dom_io`, cannot use the device.
     case quarantine
     case guest(DomainID)
   }
-  /// What a question or an assignment names.
+  /// The domain that a question or an assignment names.
   package enum Target: Hashable, Sendable {
     case domain(DomainID)
     /// `DOMID_IO`.
@@ -120,7 +120,7 @@ package struct SimulatedHypervisor: Sendable {
   package var hasIOMMU: Bool
   package var domains: [DomainID: SimulatedDomain] = [:]
   package var owners: [PCIAddress: Owner] = [:]
-  /// The interrupts dom0 has mapped: a domain can only be allowed one of these.
+  /// The interrupts that dom0 has mapped. A domain can get permission only for one of these.
   package var hostInterrupts: Set<UInt32> = []
   package var faults: [HypercallFault] = []
 
@@ -129,7 +129,7 @@ package struct SimulatedHypervisor: Sendable {
     self.hasIOMMU = hasIOMMU
   }
 
-  /// `XEN_DOMCTL_test_assign_device`: success means free; EINVAL means taken or not known.
+  /// `XEN_DOMCTL_test_assign_device`: success means free; EINVAL means taken or unknown.
   package mutating func test(_ device: PCIAddress, for target: Target) throws(HypercallFailure) {
     try failIfAsked(.test, device, target)
     try requireIOMMU(target)
@@ -152,7 +152,7 @@ package struct SimulatedHypervisor: Sendable {
     }
   }
 
-  /// `XEN_DOMCTL_deassign_device`: back to quarantine, and from there to dom0.
+  /// `XEN_DOMCTL_deassign_device`: the device goes back to quarantine, and from there to dom0.
   package mutating func deassign(_ device: PCIAddress, from target: Target) throws(HypercallFailure) {
     try failIfAsked(.deassign, device, target)
     try requireIOMMU(target, EINVAL)
@@ -167,7 +167,7 @@ package struct SimulatedHypervisor: Sendable {
     }
   }
 
-  /// `XEN_DOMCTL_get_device_group`: the domain's other devices that cannot be told apart from this one.
+  /// `XEN_DOMCTL_get_device_group`: the domain's other devices that the IOMMU cannot tell apart from this one.
   package func group(of device: PCIAddress, in target: Target) throws(HypercallFailure) -> [PCIAddress] {
     guard case .domain(let id) = target, hasIOMMU else { return [] }
     return owners.filter { $0.value == .guest(id) && $0.key != device && $0.key.isSameSlot(as: device) }
@@ -193,7 +193,7 @@ package struct SimulatedHypervisor: Sendable {
     try change(domain) { $0.frames.set(first...end - 1, allowed) }
   }
 
-  /// `PHYSDEVOP_map_pirq` of a GSI: mapping it again at the same place is no error.
+  /// `PHYSDEVOP_map_pirq` of a GSI. Mapping it again at the same place is no error.
   package mutating func map(_ gsi: UInt32, in domain: DomainID) throws(HypercallFailure) {
     try failIfAsked(.mapInterrupt, nil, .domain(domain))
     guard gsi < 1024 else { throw HypercallFailure(EINVAL) }
@@ -203,7 +203,7 @@ package struct SimulatedHypervisor: Sendable {
     }
   }
 
-  /// `PHYSDEVOP_unmap_pirq`: EINVAL where it is not mapped, also where a device that shared it took it along.
+  /// `PHYSDEVOP_unmap_pirq`: EINVAL if it is not mapped. A device that shares it may have unmapped it before.
   package mutating func unmap(_ gsi: UInt32, in domain: DomainID) throws(HypercallFailure) {
     try failIfAsked(.unmapInterrupt, nil, .domain(domain))
     guard let known = domains[domain] else { throw HypercallFailure(ESRCH) }
@@ -218,7 +218,7 @@ package struct SimulatedHypervisor: Sendable {
     try change(domain) { $0.allowedInterrupts.set(gsi, allowed) }
   }
 
-  /// The domain is gone: what it had is quarantined.
+  /// Ends a domain; its devices are quarantined.
   package mutating func destroy(_ domain: DomainID) throws(HypercallFailure) {
     guard domains.removeValue(forKey: domain) != nil else { throw HypercallFailure(ESRCH) }
     for (device, owner) in owners where owner == .guest(domain) { owners[device] = .quarantine }

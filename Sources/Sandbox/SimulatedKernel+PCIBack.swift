@@ -34,9 +34,10 @@ extension SimulatedKernel {
     try switchState(domain, to: .connected)
   }
 
-  /// Takes in and out what the entries ask for; only where the back end is in `state` (`xen_pcibk_reconfigure`).
+  /// Exports and releases what the entries ask for, but only if the back end is in state `expected`
+  /// (`xen_pcibk_reconfigure`).
   ///
-  /// A removal of a place that pciback does not have ends it without a word and without state 8.
+  /// If an entry asks to remove a device that pciback does not have, the function ends silently and without state 8.
   func reconfigure(_ domain: DomainID, from expected: XenbusState) throws(StoreError) {
     guard try state(domain.backEnd) == expected else { return }
     guard let count = try store.readNumber(domain.backEnd + "/num_devs") else {
@@ -62,9 +63,9 @@ extension SimulatedKernel {
     if expected != .initialised { try switchState(domain, to: .reconfigured) }
   }
 
-  /// Gives a device to the guest; false after a fatal failure (`xen_pcibk_export_device`).
+  /// Exports a device to the guest; returns false after a fatal failure (`xen_pcibk_export_device`).
   private func export(_ device: PCIAddress, to domain: DomainID, _ index: Int) throws(StoreError) -> Bool {
-    // Both a device pciback has not and one it has given away are "not located".
+    // Both a device that pciback does not have and one that it has already exported are "not located".
     guard case .some(.none) = stubs[device], !failingExports.contains(device) else {
       try fail(domain, EINVAL, "Couldn't locate PCI device (\(device))! perhaps already in-use?")
       return false
@@ -89,16 +90,16 @@ extension SimulatedKernel {
     return true
   }
 
-  /// Gives a device back to pciback.
+  /// Returns a device to pciback.
   ///
-  /// The line is the one of `xen_pcibk_remove_device`, which a real kernel prints only with dynamic debugging on;
-  /// here it is printed each time a device is released.
+  /// The line is the one of `xen_pcibk_remove_device`, which a real kernel prints only with dynamic debugging. Here it
+  /// is printed each time a device is released.
   func release(_ device: PCIAddress, of domain: DomainID) {
     if stubs.index(forKey: device) != nil { stubs.updateValue(nil, forKey: device) }
     effects.kernelLog(priority: 7, "unregistering for \(domain)", device: device)
   }
 
-  /// The one root bus of the virtual topology (`xen_pcibk_publish_pci_root`).
+  /// Writes the one root bus of the virtual topology (`xen_pcibk_publish_pci_root`).
   private func publishRoots(_ domain: DomainID) throws(StoreError) {
     let count = try store.readNumber(domain.backEnd + "/root_num") ?? 0
     for index in 0..<max(0, count) where try store.read(domain.backEnd + "/root-\(index)") == "0000:00" { return }
@@ -106,6 +107,6 @@ extension SimulatedKernel {
     try store.write(domain.backEnd + "/root_num", "\(count + 1)")
   }
 
-  /// An address as `scanf("%x:%x:%x.%x")` takes it.
+  /// Returns an address as `scanf("%x:%x:%x.%x")` reads it.
   private func scanDevice(_ text: String?) -> PCIAddress? { text.flatMap { PCIAddress($0) } }
 }

@@ -1,36 +1,36 @@
 package import Core
 
-/// What dom0's kernel does outside of xenstore.
+/// The effects of dom0's kernel outside of xenstore.
 package protocol KernelEffects: AnyObject {
-  /// The device object `pci-<domid>-0` came or went.
+  /// Records that the device object `pci-<domid>-0` appeared or disappeared.
   func backEndObject(of domain: DomainID, isThere: Bool)
-  /// A line of the kernel's log. The priority is syslog's.
+  /// Writes a line to the kernel's log. The priority is syslog's.
   func kernelLog(priority: Int, _ text: String, device: PCIAddress?)
 }
 
-/// dom0's kernel as far as PCI back ends go: its xenbus, and pciback.
+/// The part of dom0's kernel that deals with PCI back ends: its xenbus, and pciback.
 ///
 /// It follows Linux 6.1's `drivers/xen/xenbus/xenbus_probe.c`, `xenbus_client.c` and
-/// `drivers/xen/xen-pciback/{xenbus,vpci,pci_stub}.c`: what they check, in their order, with what they do where a
-/// check fails. Every value is read from the store at the time of the event, none is taken from the event.
+/// `drivers/xen/xen-pciback/{xenbus,vpci,pci_stub}.c`: their checks, in their order, and their reactions if a check
+/// fails. It reads every value from the store at the time of the event, and takes none from the event.
 package final class SimulatedKernel {
   /// One back end's kernel object.
   struct BackEndObject {
-    /// The state the kernel last wrote, by its own memory: what others write is not in it.
+    /// The state that the kernel last wrote, from its own memory. It does not include what others write.
     var cachedState: XenbusState = .initialising
     var isConnected = false
     var bus = VirtualBus()
   }
 
   let store: any SimulatorStore
-  /// Held weakly by nobody: the owner of the kernel is the owner of its effects.
+  /// No object holds it weakly: the owner of the kernel also owns its effects.
   unowned let effects: any KernelEffects
   var objects: [DomainID: BackEndObject] = [:]
-  /// The devices bound to pciback, with the domain each is exported to.
+  /// The devices bound to pciback, with the domain to which each is exported.
   package internal(set) var stubs: [PCIAddress: DomainID?] = [:]
   package var virtualFunctions: Set<PCIAddress> = []
   package var bridges: Set<PCIAddress> = []
-  /// Devices whose export fails although all is well: a fault of the scenario.
+  /// Devices whose export fails without a reason: a fault of the scenario.
   package var failingExports: Set<PCIAddress> = []
 
   package init(store: any SimulatorStore, effects: any KernelEffects) {
@@ -45,7 +45,7 @@ package final class SimulatedKernel {
     effects.kernelLog(priority: 6, "xen_pciback: seizing device", device: device)
   }
 
-  /// Takes a device from pciback, also one in use: the guest loses it.
+  /// Takes a device from pciback. If the device is in use, the guest loses it.
   package func unbind(_ device: PCIAddress) {
     guard let user = stubs.removeValue(forKey: device) else { return }
     guard let domain = user, let place = objects[domain]?.bus.place(of: device) else { return }
@@ -53,16 +53,16 @@ package final class SimulatedKernel {
     _ = objects[domain]?.bus.remove(at: place)
   }
 
-  /// The domains the kernel has an object for.
+  /// The domains for which the kernel has an object.
   package var domainsWithObject: [DomainID] { objects.keys.sorted() }
   package func hasObject(for domain: DomainID) -> Bool { objects[domain] != nil }
 
-  /// The bus a guest that is connected sees.
+  /// Returns the bus that a connected guest sees.
   package func bus(of domain: DomainID) -> VirtualBus { objects[domain]?.bus ?? VirtualBus() }
 
   // MARK: Events
 
-  /// Something at or below a back end's directory changed (`xenbus_dev_changed`, then `xen_pcibk_be_watch`).
+  /// Handles a change at or below a back end's directory (`xenbus_dev_changed`, then `xen_pcibk_be_watch`).
   package func backEndChanged(_ domain: DomainID) throws(StoreError) {
     guard try store.exists(domain.backEnd) else {
       if objects[domain] != nil { try unregister(domain) }
@@ -71,13 +71,14 @@ package final class SimulatedKernel {
     if objects[domain] == nil { try probe(domain) } else { try backEndWatch(domain) }
   }
 
-  /// The front end's state node changed, or its directory went (`xenbus_otherend_changed`, `xen_pcibk_frontend_changed`).
+  /// Handles a change of the front end's state node, or the removal of its directory (`xenbus_otherend_changed`,
+  /// `xen_pcibk_frontend_changed`).
   package func frontEndChanged(_ domain: DomainID) throws(StoreError) {
     guard objects[domain] != nil else { return }
     switch try state(domain.frontEnd) {
     case .initialised: try attach(domain)
     case .reconfiguring: try reconfigure(domain, from: .reconfiguring)
-    // The guest has taken the new devices over.
+    // The guest has finished its scan of the new devices.
     case .connected: try switchState(domain, to: .connected)
     case .closing:
       objects[domain]?.isConnected = false
@@ -93,7 +94,8 @@ package final class SimulatedKernel {
 
   // MARK: xenbus
 
-  /// Only a back end that is in state 1 when first seen, with a front end, becomes an object (`xenbus_probe_node`).
+  /// Makes an object for a back end, only if the back end is in state 1 when first seen and has a front end
+  /// (`xenbus_probe_node`).
   private func probe(_ domain: DomainID) throws(StoreError) {
     guard try state(domain.backEnd) == .initialising,
       try store.readNumber(domain.backEnd + "/frontend-id") != nil,
@@ -115,23 +117,24 @@ package final class SimulatedKernel {
     }
   }
 
-  /// Drops the object: every device it exported is released (`xen_pcibk_xenbus_remove`, `xenbus_dev_remove`).
+  /// Drops the object and releases every device that it exported (`xen_pcibk_xenbus_remove`, `xenbus_dev_remove`).
   private func unregister(_ domain: DomainID) throws(StoreError) {
     guard let object = objects[domain] else { return }
     for (_, device) in object.bus.devices.sorted(by: { $0.key < $1.key }) { release(device, of: domain) }
-    // The object answers to no event any more, but its last state is still written.
+    // The object no longer answers to events, but its last state is still written.
     try switchState(domain, to: .closed)
     objects[domain] = nil
     effects.backEndObject(of: domain, isThere: false)
   }
 
-  /// A state as `xenbus_read_driver_state` has it: Unknown for what is no number, nil for a number that is no state.
+  /// Returns a state as `xenbus_read_driver_state` does: Unknown for a text that is no number, nil for a number that is
+  /// no state.
   func state(_ directory: String) throws(StoreError) -> XenbusState? {
     guard let number = try store.readNumber(directory + "/state") else { return .unknown }
     return XenbusState(rawValue: number)
   }
 
-  /// Writes the back end's state unless the kernel remembers it so; never brings a removed node back
+  /// Writes the back end's state, unless the kernel remembers this state already. It never recreates a removed node
   /// (`__xenbus_switch_state`).
   func switchState(_ domain: DomainID, to state: XenbusState) throws(StoreError) {
     guard let object = objects[domain], object.cachedState != state else { return }
@@ -144,7 +147,7 @@ package final class SimulatedKernel {
     objects[domain]?.cachedState = state
   }
 
-  /// Leaves an error's text and closes (`xenbus_dev_fatal`).
+  /// Writes an error's text and closes (`xenbus_dev_fatal`).
   func fail(_ domain: DomainID, _ error: Int32, _ text: String) throws(StoreError) {
     effects.kernelLog(priority: 3, "pciback pci-\(domain)-0: \(error) \(text)", device: nil)
     try store.write(domain.backEndError, "\(error) \(text)")

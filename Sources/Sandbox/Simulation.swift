@@ -1,32 +1,32 @@
 package import Core
 
-/// dom0's kernel and all guests' kernels, with the time each takes to react.
+/// dom0's kernel and all guests' kernels, with the time that each takes to react.
 ///
-/// It owns no clock and no file: the caller tells it what changed in the store and what time it is.
+/// It has no clock and no file: the caller passes the changes in the store and the time.
 package final class Simulation {
   package typealias Instant = ContinuousClock.Instant
 
   private enum KernelEvent: Hashable { case backEnd(DomainID), frontEnd(DomainID) }
 
-  /// A guest's kernel, the events it has not looked at, and the reaction it is in the middle of.
+  /// A guest's kernel, the events that it has not processed, and its unfinished reaction.
   private struct Machine {
     let guest: SimulatedGuest
     var delay: Duration
     var events: [(due: Instant, event: SimulatedGuest.Event)] = []
     var action: (due: Instant, action: SimulatedGuest.Action)?
-    /// It is paused, has not started or has shut down: nothing moves in it.
+    /// Whether the guest is paused, has not started or has shut down. Then nothing happens in it.
     var isStopped: Bool
     var nextDue: Instant? { isStopped ? nil : action?.due ?? events.first?.due }
   }
 
   package let kernel: SimulatedKernel
-  /// How long dom0's kernel takes.
+  /// How long dom0's kernel takes to react.
   package var kernelDelay: Duration = .zero
   private let store: any SimulatorStore
   private unowned let effects: any KernelEffects
   private var kernelEvents: [(due: Instant, event: KernelEvent)] = []
   private var machines: [DomainID: Machine] = [:]
-  /// The domains whose kernels may have something to do: a step of a large host asks only them.
+  /// The domains whose kernels may have something to do. On a large host, a step looks only at them.
   private var busy: Set<DomainID> = []
 
   package init(store: any SimulatorStore, effects: any KernelEffects) {
@@ -48,7 +48,7 @@ package final class Simulation {
   }
   package func guest(_ domain: DomainID) -> SimulatedGuest? { machines[domain]?.guest }
 
-  /// Stops a guest where it is, or lets it go on. What happened meanwhile it finds when it goes on.
+  /// Stops or continues a guest. When it continues, it finds what happened meanwhile.
   package func setStopped(_ domain: DomainID, _ isStopped: Bool, at now: Instant) {
     machines[domain]?.isStopped = isStopped
     guard !isStopped else { return }
@@ -59,14 +59,14 @@ package final class Simulation {
   package func setAnswers(_ domain: DomainID, _ answers: GuestAnswers, delay: Duration?, at now: Instant) {
     machines[domain]?.guest.answers = answers
     if let delay { machines[domain]?.delay = delay }
-    // One that begins to answer looks at what it has missed.
+    // A guest that begins to answer processes what it has missed.
     post(.frontEndChanged, to: domain, at: now)
     post(.backEndChanged, to: domain, at: now)
   }
 
   // MARK: Events
 
-  /// A watch fired for this path.
+  /// Handles a fired watch for this path.
   package func changed(_ path: String, at now: Instant) {
     let parts = path.split(separator: "/")
     guard parts.count > 2, parts[0] == "local", parts[1] == "domain", let number = UInt32(parts[2]) else { return }
@@ -77,7 +77,7 @@ package final class Simulation {
     }
   }
 
-  /// `backend/pci/<domid>/0/…`, or an ancestor of it that was removed.
+  /// Handles `backend/pci/<domid>/0/…`, or a removed ancestor of it.
   private func backEndPathChanged(_ parts: ArraySlice<Substring>, at now: Instant) {
     let names = Array(parts)
     guard names.first == "backend", names.count < 2 || names[1] == "pci" else { return }
@@ -86,7 +86,7 @@ package final class Simulation {
       return
     }
     guard let number = UInt32(names[2]), names.count < 4 || names[3] == "0" else { return }
-    // A guest watches the state node alone; that it is gone is news for it too.
+    // A guest watches only the state node. The removal of that node is also an event for it.
     backEndChanged(DomainID(number), isState: names.count < 5 || names[4] == "state", at: now)
   }
 
@@ -95,18 +95,18 @@ package final class Simulation {
     if isState { post(.backEndChanged, to: domain, at: now) }
   }
 
-  /// `pci/0/…` below a domain's `device`, or an ancestor of it.
+  /// Handles `pci/0/…` below a domain's `device`, or an ancestor of it.
   private func frontEndPathChanged(_ domain: DomainID, _ parts: ArraySlice<Substring>, at now: Instant) {
     let names = Array(parts)
     guard names.isEmpty || names[0] == "pci", names.count < 2 || names[1] == "0" else { return }
     if names.count < 3 || names[2] == "state" { post(.frontEnd(domain), at: now) }
-    // The guest's own watch is above all devices, and it looks at no path that is too short to name one
+    // The guest's own watch is above all devices. It ignores a path that is too short to name a device
     // (`xenbus_dev_changed`, drivers/xen/xenbus/xenbus_probe.c, Linux 6.1).
     if names.count > 1 { post(.frontEndChanged, to: domain, at: now) }
   }
 
   private func post(_ event: KernelEvent, at now: Instant) {
-    // Handlers read the state of the moment: of equal events in a row, one does all there is to do.
+    // Handlers read the present state, so one of several equal events in a row is enough.
     guard kernelEvents.last?.event != event else { return }
     kernelEvents.append((now + kernelDelay, event))
   }
@@ -119,7 +119,7 @@ package final class Simulation {
 
   // MARK: Time
 
-  /// Does all that is due; returns when the next thing is.
+  /// Does everything that is due; returns the time of the next event.
   package func step(at now: Instant) throws(StoreError) -> Instant? {
     while let first = kernelEvents.first, first.due <= now {
       kernelEvents.removeFirst()
@@ -142,7 +142,7 @@ package final class Simulation {
       if let (_, action) = machine.action {
         machines[domain]?.action = nil
         try guarded { () throws(StoreError) in try machine.guest.perform(action) }
-        // A front end that has just come looks at its other end for the first time.
+        // A new front end looks at its other end for the first time.
         if action == .publish || action == .drop { post(.backEndChanged, to: domain, at: now) }
       } else {
         let (_, event) = machine.events[0]
@@ -154,7 +154,7 @@ package final class Simulation {
     }
   }
 
-  /// Connects a domain's bus at once, with no event and no delay: for a host that is set up.
+  /// Connects a domain's bus at once, without events or delays. Used to set up a host.
   package func connectNow(_ domain: DomainID) throws(StoreError) {
     try kernel.backEndChanged(domain)
     guard let machine = machines[domain], !machine.isStopped else { return }
@@ -164,7 +164,7 @@ package final class Simulation {
     }
   }
 
-  /// A kernel goes on after an error of one request, but not without a store.
+  /// Runs `body`. A kernel continues after an error of one request, but not without a store.
   private func guarded(_ body: () throws(StoreError) -> Void) throws(StoreError) {
     do {
       try body()

@@ -2,8 +2,8 @@ import Glibc
 
 /// The proof that a simulator runs in a directory: a record lock (fcntl(2)).
 ///
-/// Unlike flock(2)'s, it is no child's, not even for the moment between fork and exec, and the kernel tells whose it
-/// is. Within one process it excludes nothing.
+/// Unlike a lock of flock(2), no child inherits it, not even between fork and exec, and the kernel reports its holder.
+/// Within one process it excludes nothing.
 struct SimulatorLock: ~Copyable {
   private let file: Descriptor
   private let path: String
@@ -13,7 +13,7 @@ struct SimulatorLock: ~Copyable {
     file = try Files.open(path, O_RDWR | O_CREAT)
   }
 
-  /// Takes it until this value or the process ends; false where another process has it.
+  /// Takes the lock until this value or the process ends; returns false if another process has it.
   borrowing func take() throws(SandboxError) -> Bool {
     var record = Self.whole
     if unsafe fcntl(file.number, F_SETLK, &record) == 0 { return true }
@@ -21,7 +21,7 @@ struct SimulatorLock: ~Copyable {
     return false
   }
 
-  /// The process that has it; nil where none has.
+  /// Returns the process that has the lock; nil if none has.
   borrowing func holder() throws(SandboxError) -> pid_t? {
     var record = Self.whole
     guard unsafe fcntl(file.number, F_GETLK, &record) == 0 else { throw systemError("looking at the lock \(path)") }

@@ -3,21 +3,21 @@ import Glibc
 
 /// Stream sockets in the file system.
 enum Sockets {
-  /// Connects; the error is `notRunning` where nobody listens.
+  /// Connects. The error is `notRunning` if no program listens.
   static func connect(_ path: String) throws(SandboxError) -> Descriptor {
     let socket = try make()
     let result = try unsafe withAddress(path) { unsafe Glibc.connect(socket.number, $0, $1) }
     guard result == 0 else {
       let error = errno
       if error == ENOENT || error == ECONNREFUSED {
-        throw SandboxError(.notRunning, "nothing answers at \(path)", errno: error)
+        throw SandboxError(.notRunning, "no program listens at \(path)", errno: error)
       }
       throw systemError("connecting to \(path)", error)
     }
     return socket
   }
 
-  /// Listens at `path`, for this user alone; a stale socket there is replaced.
+  /// Listens at `path`, for this user alone. A stale socket there is replaced.
   static func listen(_ path: String) throws(SandboxError) -> Descriptor {
     try Files.remove(path)
     let socket = try make()
@@ -29,19 +29,19 @@ enum Sockets {
     return socket
   }
 
-  /// Listens at a name in a directory whose path may be of any length.
+  /// Listens at a name in a directory whose path may have any length.
   ///
-  /// A socket's address has room for 107 bytes, so it is named through the directory's descriptor, `/proc/self/fd/N`
-  /// (proc(5)): the working directory belongs to all threads and stays as it is.
+  /// A socket's address has room for 107 bytes, so it names the directory by its descriptor, `/proc/self/fd/N`
+  /// (proc(5)). The working directory is not changed, because all threads share it.
   static func listen(_ name: String, in directory: String) throws(SandboxError) -> Descriptor {
     let folder = try Files.open(directory, O_RDONLY | O_DIRECTORY)
     let socket = try listen("/proc/self/fd/\(folder.number)/\(name)")
-    // Until here the directory must be open.
+    // The directory must be open up to here.
     _ = consume folder
     return socket
   }
 
-  /// The next waiting client; nil where none waits.
+  /// Returns the next waiting client; nil if none waits.
   static func accept(_ socket: Int32) -> Descriptor? {
     let number = Glibc.accept(socket, nil, nil)
     guard number >= 0 else { return nil }
@@ -50,7 +50,7 @@ enum Sockets {
     return Descriptor(number)
   }
 
-  /// Sends all of `bytes`. False where the other side is gone.
+  /// Sends all of `bytes`. Returns false if the other side is gone.
   static func send(_ bytes: some Collection<UInt8>, to socket: Int32) -> Bool {
     let bytes = Array(bytes)
     var done = 0
@@ -69,7 +69,7 @@ enum Sockets {
     return true
   }
 
-  /// What has arrived: empty where the other side closed, nil where nothing is there yet.
+  /// Returns what has arrived: empty if the other side has closed, nil if nothing is there yet.
   static func receive(_ socket: Int32, atMost most: Int = 65536) -> [UInt8]? {
     var chunk = [UInt8](repeating: 0, count: most)
     while true {
@@ -80,7 +80,7 @@ enum Sockets {
     }
   }
 
-  /// Waits for one descriptor; false where the time is over.
+  /// Waits for one descriptor; returns false if the time is over.
   static func waitFor(_ descriptor: Int32, _ events: Int16, milliseconds: Int32) -> Bool {
     let end = ContinuousClock.now + .milliseconds(Int(milliseconds))
     while true {
@@ -117,7 +117,7 @@ enum Sockets {
 }
 
 extension Duration {
-  /// Rounded up, so that a wait of this many is never too short.
+  /// The milliseconds, rounded up, so that a wait of this length is never too short.
   var wholeMilliseconds: Int64 {
     let (seconds, attoseconds) = components
     return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000

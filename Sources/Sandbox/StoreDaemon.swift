@@ -2,11 +2,11 @@ import CLinux
 import Core
 import Glibc
 
-/// Which xenstored a sandbox runs. Debian has both.
+/// The xenstored that a sandbox runs. Debian has both.
 package enum StoreKind: String, Sendable, Codable, CaseIterable {
-  /// The one in C.
+  /// The daemon in C.
   case c
-  /// The one in OCaml, Debian's default on a host.
+  /// The daemon in OCaml, Debian's default on a host.
   case ox
 
   /// The programs of Debian's releases, newest first.
@@ -20,7 +20,7 @@ package enum StoreKind: String, Sendable, Codable, CaseIterable {
 struct StoreDaemon {
   let process: pid_t
 
-  /// Starts it and returns when it answers.
+  /// Starts the daemon and returns when it answers.
   static func start(
     _ kind: StoreKind, paths: SandboxPaths, preload: String, isTracing: Bool, testEagain: Bool,
     until deadline: ContinuousClock.Instant
@@ -58,7 +58,7 @@ struct StoreDaemon {
     return daemon
   }
 
-  /// Ends it and takes its status.
+  /// Ends the daemon and reaps it.
   func stop() {
     kill(process, SIGTERM)
     if !Processes.waitForEnd(process, milliseconds: 3000) {
@@ -67,7 +67,8 @@ struct StoreDaemon {
     }
   }
 
-  /// The socket's file is there before the daemon listens, so only a connection proves it ready.
+  /// Waits for a connection. The socket's file exists before the daemon listens, so only a connection proves that it is
+  /// ready.
   private func waitUntilReady(_ paths: SandboxPaths, until deadline: ContinuousClock.Instant) throws(SandboxError) {
     guard let end = Processes.watch(process) else { throw systemError("watching xenstored") }
     var pause: Int32 = 1
@@ -76,7 +77,8 @@ struct StoreDaemon {
         _ = try Sockets.connect(paths.storeSocket)
         return
       } catch  where error.code == .notRunning {
-        // Nothing tells when it begins to listen: its end does, so that is what is waited for between attempts.
+        // Nothing reports that the daemon begins to listen. Its end is reported, so the pause between attempts waits
+        // for that.
         if Sockets.waitFor(end.number, Int16(POLLIN), milliseconds: pause) {
           throw SandboxError(.ended, "xenstored ended at once: \(Self.lastWords(paths))")
         }
@@ -89,10 +91,10 @@ struct StoreDaemon {
   }
 
   private static func lastWords(_ paths: SandboxPaths) -> String {
-    // What it said is only added to another error: that it cannot be read must not hide that one.
+    // The log is only added to another error. If it cannot be read, that must not hide the other error.
     let text = (try? Files.read(paths.storeLog)) ?? nil
     let lines = (text ?? "").split(separator: "\n").suffix(3)
-    return lines.isEmpty ? "it said nothing (\(paths.storeLog))" : lines.joined(separator: "; ")
+    return lines.isEmpty ? "it wrote no message (\(paths.storeLog))" : lines.joined(separator: "; ")
   }
 
   private static func configuration(_ paths: SandboxPaths, isTracing: Bool, testEagain: Bool) -> String {

@@ -6,7 +6,7 @@ import Glibc
 /// Not safe for several threads; each has its own.
 package final class StoreLink: SimulatorStore {
   private let wire: StoreWire
-  /// 0 outside transactions.
+  /// The transaction's number; 0 outside transactions.
   private let transactionID: UInt32
 
   /// Connects to the xenstored that listens at `path`.
@@ -19,21 +19,21 @@ package final class StoreLink: SimulatorStore {
     self.transactionID = transactionID
   }
 
-  /// To be polled for reading; then `takeEvents`.
+  /// The descriptor to poll for reading; then call `takeEvents`.
   package var descriptor: Int32 { wire.descriptor }
   package var hasEvents: Bool { wire.hasEvents }
-  /// The paths whose watches fired, in order.
+  /// Returns the paths whose watches fired, in order.
   package func takeEvents() throws(StoreError) -> [String] { try wire.takeEvents() }
 
-  /// Asks for an event at each change at or below `path`; one comes at once.
+  /// Requests an event for each change at or below `path`. One event comes at once.
   package func watch(_ path: String) throws(StoreError) { _ = try wire.ask(.watch, [path, path]) }
   package func unwatch(_ path: String) throws(StoreError) { _ = try wire.ask(.unwatch, [path, path]) }
 
-  /// Tells xenstored of a domain, as a toolstack does with `xs_introduce_domain`.
+  /// Introduces a domain to xenstored, as a toolstack does with `xs_introduce_domain`.
   package func introduce(_ domain: DomainID) throws(StoreError) {
     _ = try wire.ask(.introduce, ["\(domain)", "1", "\(1000 + domain.rawValue)"])
   }
-  /// Takes a domain back, as `xs_release_domain` does.
+  /// Ends the introduction of a domain, as `xs_release_domain` does.
   package func release(_ domain: DomainID) throws(StoreError) { _ = try wire.ask(.release, ["\(domain)"]) }
 
   package func read(_ path: String) throws(StoreError) -> String? {
@@ -60,7 +60,7 @@ package final class StoreLink: SimulatorStore {
     _ = try wire.ask(.setPermissions, parts, transaction: transactionID)
   }
 
-  /// A node's permissions in xenstored's letters, `n0,r5`; nil where there is no node.
+  /// Returns a node's permissions in xenstored's letters, `n0,r5`; nil if there is no node.
   package func permissions(_ path: String) throws(StoreError) -> String? {
     try ask(.getPermissions, [path])?.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
       .joined(separator: ",")
@@ -77,7 +77,7 @@ package final class StoreLink: SimulatorStore {
       do {
         isCommit = try body(StoreLink(wire: wire, transactionID: transaction))
       } catch {
-        // The body's error is told; an abort has nothing to add to it.
+        // The body's error is thrown. An error of the abort would add nothing.
         _ = try? wire.ask(.transactionEnd, ["F"], transaction: transaction)
         throw error
       }
@@ -90,7 +90,7 @@ package final class StoreLink: SimulatorStore {
     }
   }
 
-  /// The reply; nil where the node, or its parent, is missing.
+  /// Returns the reply; nil if the node or its parent is missing.
   private func ask(_ request: StoreWire.Request, _ parts: [String]) throws(StoreError) -> [UInt8]? {
     do {
       return try wire.ask(request, parts, transaction: transactionID)
@@ -99,7 +99,8 @@ package final class StoreLink: SimulatorStore {
     }
   }
 
-  /// A listing longer than one reply comes in pieces, each with the directory's generation before it.
+  /// Returns a listing that is longer than one reply. It comes in pieces, each with the directory's generation before
+  /// it.
   private func listInParts(_ path: String) throws(StoreError) -> [String]? {
     var bytes: [UInt8] = []
     var generation: [UInt8] = []

@@ -3,8 +3,8 @@ import Glibc
 
 /// One connection to xenstored in its own protocol (xen/include/public/io/xs_wire.h, Xen 4.17).
 ///
-/// The simulator speaks it by itself, as the kernels it plays do: it serves many watches from one event loop and
-/// introduces domains, neither of which Berth's own ports have a use for. Not safe for several threads.
+/// The simulator speaks the protocol itself, as the kernels that it simulates do. It serves many watches from one event
+/// loop and introduces domains; Berth's own ports need neither. Not safe for several threads.
 final class StoreWire {
   /// The requests in use, by their numbers in `xsd_sockmsg_type`.
   enum Request: UInt32 {
@@ -16,7 +16,7 @@ final class StoreWire {
     case directoryPart = 22
   }
 
-  /// The most bytes a request or a reply may have (`XENSTORE_PAYLOAD_MAX`).
+  /// The maximum number of bytes of a request or a reply (`XENSTORE_PAYLOAD_MAX`).
   static let longestPayload = 4096
   private static let headerBytes = 16
 
@@ -36,7 +36,7 @@ final class StoreWire {
     }
   }
 
-  /// The paths whose watches fired since the last call; reads what has arrived without waiting.
+  /// Returns the paths whose watches fired since the last call. It reads what has arrived, without waiting.
   func takeEvents() throws(StoreError) -> [String] {
     noteReceived()
     while Sockets.waitFor(descriptor, Int16(POLLIN), milliseconds: 0) {
@@ -47,7 +47,7 @@ final class StoreWire {
     return events
   }
 
-  /// Whether events have arrived already, so that a poll would wait in vain: one may have come with a reply.
+  /// Whether events have already arrived. Then a poll would wait in vain: an event may have come with a reply.
   var hasEvents: Bool {
     noteReceived()
     return !events.isEmpty
@@ -55,7 +55,7 @@ final class StoreWire {
 
   /// Sends one request and waits for its reply.
   ///
-  /// `parts` end in NUL each, but the last where `lastIsOpen` (a value that is written).
+  /// Each of `parts` ends in NUL, except the last one if `lastIsOpen` (a value that is written).
   func ask(
     _ request: Request, _ parts: [String], transaction: UInt32 = 0, lastIsOpen: Bool = false
   ) throws(StoreError) -> [UInt8] {

@@ -1,6 +1,6 @@
 package import Core
 
-/// Which QEMU a guest has, in a scenario's words.
+/// The QEMU of a guest, in a scenario's words.
 package enum ScenarioDeviceModel: String, Sendable, Codable, CaseIterable {
   case upstream = "qemu-xen"
   case traditional = "qemu-traditional"
@@ -8,7 +8,7 @@ package enum ScenarioDeviceModel: String, Sendable, Codable, CaseIterable {
   var version: DeviceModelVersion { self == .upstream ? .upstream : .traditional }
 }
 
-/// The domain an HVM guest's QEMU runs in.
+/// The domain in which an HVM guest's QEMU runs.
 package struct ScenarioStubDomain: Hashable, Sendable {
   /// Its number; nil takes the next free one.
   package var id: DomainID?
@@ -25,7 +25,7 @@ package struct ScenarioStubDomain: Hashable, Sendable {
 }
 
 extension ScenarioDomain {
-  /// The stub domain as a domain: PV, without an IOMMU and running before its guest does (`libxl__spawn_stub_dm`,
+  /// The stub domain as a domain: PV, without an IOMMU. It runs before its guest does (`libxl__spawn_stub_dm`,
   /// libxl_dm.c, Xen 4.17).
   var stub: ScenarioDomain? {
     stubDomain.map {

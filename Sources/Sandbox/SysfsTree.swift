@@ -1,13 +1,13 @@
 import Core
 
-/// The part of sysfs a toolstack reads and writes, as files below the sandbox's root.
+/// The part of sysfs that a toolstack reads and writes, as files below the sandbox's root.
 ///
-/// On a host a write to an attribute is a call into the kernel. Here it is a file's change, noticed afterwards;
-/// `attributes` and `resetFile` name the files to watch.
+/// On a host a write to an attribute is a call into the kernel. Here it changes a file, and the simulator notices it
+/// later. `attributes` and `resetFile` name the files to watch.
 struct SysfsTree {
   let paths: SandboxPaths
 
-  /// pciback's attributes that are written to (Linux `drivers/xen/xen-pciback/pci_stub.c`) and the driver core's.
+  /// The writable attributes of pciback (Linux `drivers/xen/xen-pciback/pci_stub.c`) and of the driver core.
   enum Attribute: String, CaseIterable {
     case permissive, bind, unbind, newSlot = "new_slot", removeSlot = "remove_slot"
   }
@@ -18,8 +18,8 @@ struct SysfsTree {
     self.driver(driver) + "/" + attribute.rawValue
   }
 
-  /// Makes the whole tree for a scenario's devices. Attributes that a host only lets write are readable here: the simulator
-  /// reads them, as whoever runs it.
+  /// Makes the whole tree for a scenario's devices. Attributes that are write-only on a host are readable here, because
+  /// the simulator reads them as an ordinary user.
   func build(_ devices: [ScenarioDevice]) throws(SandboxError) {
     for path in [paths.pciDevices, paths.pciDrivers, paths.backEndObjects] { try Files.makeDirectories(path) }
     let drivers = Set(devices.compactMap(\.driver) + [ScenarioDevice.pciback])
@@ -54,7 +54,7 @@ struct SysfsTree {
     if let driver = device.driver { try bind(device.address, to: driver) }
   }
 
-  /// As `modalias_show` prints it (Linux drivers/pci/pci-sysfs.c).
+  /// Returns the text that `modalias_show` prints (Linux drivers/pci/pci-sysfs.c).
   static func moduleAlias(_ id: DeviceID, _ subsystem: DeviceID, _ deviceClass: UInt32) -> String {
     func digits(_ value: some BinaryInteger, _ count: Int) -> String { hex(UInt64(value), count).uppercased() }
     return "pci:v\(digits(id.vendor, 8))d\(digits(id.device, 8))sv\(digits(subsystem.vendor, 8))"
@@ -62,7 +62,8 @@ struct SysfsTree {
       + "i\(digits(deviceClass & 0xFF, 2))"
   }
 
-  /// The `resource` file: start, end and flags of the six BARs, the ROM, and nothing in the bridge's windows.
+  /// Returns the `resource` file: start, end and flags of the six BARs and the ROM, and empty lines for the bridge's
+  /// windows.
   static func resourceText(_ resources: [DeviceResource]) -> String {
     (0..<13).map { index in
       guard index < min(7, resources.count) else { return line(0, 0, 0) }
@@ -76,7 +77,7 @@ struct SysfsTree {
     [start, end, flags].map { "0x" + hex($0, 16) }.joined(separator: " ")
   }
 
-  /// The two links the kernel makes when a driver takes a device.
+  /// Makes the two links that the kernel makes when a driver takes a device.
   func bind(_ device: PCIAddress, to name: String) throws(SandboxError) {
     try Files.link(self.device(device) + "/driver", to: "../../drivers/\(name)")
     try Files.link(driver(name) + "/\(device)", to: "../../devices/\(device)")

@@ -1,13 +1,14 @@
 import Core
 import Glibc
 
-/// What a toolstack leaves in xenstore and in its files when it builds a domain: the nodes, values and permissions
-/// that `xl create` of Xen 4.17 left on a real host.
+/// The traces that a toolstack leaves in xenstore and in its files when it builds a domain.
+///
+/// They are the nodes, values and permissions that `xl create` of Xen 4.17 left on a real host.
 struct Toolstack {
   let paths: SandboxPaths
   let store: StoreLink
 
-  /// dom0's own nodes (`xen-init-dom0`).
+  /// Writes dom0's own nodes (`xen-init-dom0`).
   func prepareHost() throws(StoreError) {
     let home = DomainID.zero.home
     for (name, value) in [
@@ -18,7 +19,7 @@ struct Toolstack {
     try store.write("/libxl", "")
   }
 
-  /// A domain's nodes without its devices.
+  /// Writes a domain's nodes without its devices.
   func build(_ domain: ScenarioDomain, as id: DomainID) throws(StoreError) {
     let guestReads = StorePermissions(owner: .zero, reader: id)
     let guestOwns = StorePermissions(owner: id, reader: nil)
@@ -49,11 +50,11 @@ struct Toolstack {
     try store.write("/local/domain/0/device-model/\(id)/state", "running")
   }
 
-  /// One more than a process can have as its number (`PID_MAX_LIMIT`, Linux include/linux/threads.h): QEMU is played by
-  /// the simulator, and a toolstack sends a signal to whatever number stands here.
+  /// One more than the highest number of a process (`PID_MAX_LIMIT`, Linux include/linux/threads.h). The simulator
+  /// plays QEMU, and a toolstack sends a signal to the number in this node.
   private static let noProcess = "4194305"
 
-  /// Says that a domain is a guest's stub domain (`libxl__spawn_stub_dm`, libxl_dm.c, Xen 4.17).
+  /// Records that a domain is a guest's stub domain (`libxl__spawn_stub_dm`, libxl_dm.c, Xen 4.17).
   func setTarget(_ guest: DomainID, of stub: DomainID) throws(StoreError) {
     try store.write(stub.home + "/target", "\(guest)")
     try store.write(stub.home + "/image/device-model-pid", Self.noProcess)
@@ -62,14 +63,14 @@ struct Toolstack {
     try store.write("\(directory)/\(guest)/state", "running")
   }
 
-  /// Says where a guest's QEMU runs.
+  /// Records where a guest's QEMU runs.
   func setStub(_ stub: DomainID, of guest: DomainID) throws(StoreError) {
     try store.write(guest.home + "/image/device-model-domid", "\(stub)")
   }
 
-  /// A bus with all its devices, as the first attach makes it: both ends in state 1, one commit.
+  /// Writes a bus with all its devices as the first attach does: both ends in state 1, one commit.
   ///
-  /// Of a guest with a stub domain `domain` is the latter, and the claim the guest's.
+  /// For a guest with a stub domain, `domain` is the stub domain, and the claim is the guest's.
   func attach(
     _ devices: [SavedDevice], to domain: ScenarioDomain, as id: DomainID, claimedBy guest: DomainID
   ) throws(StoreError) {
@@ -98,7 +99,7 @@ struct Toolstack {
     }
   }
 
-  /// The file a toolstack writes last when it has built a domain.
+  /// Writes the file that a toolstack writes last when it has built a domain.
   func save(_ domain: ScenarioDomain, as id: DomainID) throws(SandboxError) {
     let key = DomainKey(id: id, uuid: domain.uuid)
     try Files.writeBytes(
@@ -107,7 +108,7 @@ struct Toolstack {
       flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
   }
 
-  /// Takes all of a domain away, in libxl's order (`libxl__destroy_domid`).
+  /// Removes everything of a domain, in libxl's order (`libxl__destroy_domid`).
   func destroy(_ key: DomainKey) throws(StoreError) {
     for path in [
       key.id.backEnd, key.id.home + "/device/pci", "/vm/\(key.uuid)", key.id.home, "/libxl/\(key.id)",
@@ -119,7 +120,7 @@ struct Toolstack {
     where try store.read("/libxl/pci/\(claim)/domid") == "\(key.id)" { try store.remove("/libxl/pci/\(claim)/domid") }
   }
 
-  /// Removes a domain's userdata files but the lock, as libxl does.
+  /// Removes a domain's userdata files except the lock, as libxl does.
   func forget(_ key: DomainKey) throws(SandboxError) {
     for name in try Files.list(paths.userdata) ?? []
     where name.contains(".\(key.id).\(key.uuid).") && !name.hasSuffix(".domain-userdata-lock") {

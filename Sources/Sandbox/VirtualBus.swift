@@ -1,22 +1,23 @@
 package import Core
 
-/// The PCI bus pciback shows one guest: 32 slots of 8 functions (Linux `drivers/xen/xen-pciback/vpci.c`, 6.1).
+/// The PCI bus that pciback shows one guest: 32 slots of 8 functions (Linux `drivers/xen/xen-pciback/vpci.c`, 6.1).
 package struct VirtualBus: Hashable, Sendable {
   static let slots = 32
 
-  /// Which host device is at each place; the places' segment and bus are 0.
+  /// The host device at each place. The segment and bus of a place are 0.
   package private(set) var devices: [PCIAddress: PCIAddress] = [:]
 
   package init() {}
 
   package var isEmpty: Bool { devices.isEmpty }
 
-  /// Where the guest sees a host device.
+  /// Returns the place at which the guest sees a host device.
   package func place(of device: PCIAddress) -> PCIAddress? { devices.first { $0.value == device }?.key }
 
-  /// Gives a device its place: beside a function of the same physical slot, else in the first free slot.
+  /// Returns the place that a device gets: beside a function of the same physical slot, otherwise in the first free
+  /// slot.
   ///
-  /// Nil where all slots are taken. `isVirtualFunction` devices get a slot of their own at function 0.
+  /// Returns nil if all slots are taken. `isVirtualFunction` devices get a slot of their own at function 0.
   package mutating func add(_ device: PCIAddress, isVirtualFunction: Bool = false) -> PCIAddress? {
     let function = isVirtualFunction ? 0 : device.function
     if !isVirtualFunction,
@@ -34,7 +35,7 @@ package struct VirtualBus: Hashable, Sendable {
     return place
   }
 
-  /// Takes away what is at a place; nil where nothing is.
+  /// Removes the device at a place; returns nil if there is none.
   package mutating func remove(at place: PCIAddress) -> PCIAddress? { devices.removeValue(forKey: place) }
 }
 
@@ -43,6 +44,6 @@ extension PCIAddress {
     (segment, bus, device) == (other.segment, other.bus, other.device)
   }
 
-  /// As pciback writes it in `vdev-N`: the function has two digits.
+  /// The text that pciback writes in `vdev-N`: the function has two digits.
   var virtualText: String { String(description.dropLast()) + "0" + String(description.suffix(1)) }
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The running test program.
+/// Returns the path of the running test program.
 package func programPath() throws -> String {
   var buffer = [CChar](repeating: 0, count: 4096)
   let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
@@ -8,7 +8,7 @@ package func programPath() throws -> String {
   return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
 
-/// A library or program of this package, beside the running test program.
+/// Returns the path of a library or program of this package, beside the running test program.
 package func builtFile(_ name: String) throws -> String {
   let path = try programPath().split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/" + name
   guard unsafe access(path, R_OK) == 0 else { throw Command.Failure(description: "\(path) is not built") }

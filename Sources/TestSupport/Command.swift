@@ -1,12 +1,12 @@
 import Glibc
 
-/// A program to run in a test: with its own process group, so that nothing of it outlives the test.
+/// A program to run in a test. It has its own process group, so that no child outlives the test.
 package struct Command: Sendable {
   package var program: String
   package var arguments: [String]
-  /// Added to this process's environment, in place of what is there by the same name.
+  /// Variables that are added to this process's environment, replacing those with the same name.
   package var environment: [String: String]
-  /// What it gets on standard input; nil gives it /dev/null.
+  /// The text for standard input; nil gives the program /dev/null.
   package var input: String?
 
   package init(
@@ -18,28 +18,28 @@ package struct Command: Sendable {
     self.input = input
   }
 
-  /// How a program ended, and what it said.
+  /// A program's exit code and output.
   package struct Result: Sendable {
-    /// The exit code; for a signal 128 and its number, as in a shell.
+    /// The exit code; for a signal 128 plus its number, as in a shell.
     package var status: Int32
     package var output: String
     package var errors: String
     package var duration: Duration
   }
 
-  /// Why a program could not be run to its end.
+  /// The reason why a program could not be run to its end.
   package struct Failure: Error, CustomStringConvertible {
     package var description: String
   }
 
   /// Runs the program to its end, on a thread of its own.
   ///
-  /// Past the deadline the program and its children are killed, and the failure holds what it had said.
+  /// After the deadline the program and its children are killed, and the failure has the output so far.
   package func run(within deadline: Duration = .seconds(60)) async throws -> Result {
     try await onThread { try runHere(within: deadline) }
   }
 
-  /// Starts the program and lets it run; the caller ends it.
+  /// Starts the program and returns; the caller ends it.
   package func start() throws -> RunningProcess { try RunningProcess(self) }
 
   private func runHere(within deadline: Duration) throws -> Result {

@@ -1,4 +1,4 @@
-/// A host, who is at work on it, and what is wrong with it once they have ended.
+/// A host, the actors that work on it, and a function that returns what is wrong after they have ended.
 package struct World: Sendable {
   package var model: ModelHost
   package var actors: [Actor]
@@ -20,20 +20,20 @@ package struct Counterexample: Sendable, CustomStringConvertible {
   }
 }
 
-/// Tries interleavings of a world's actors, each from a world made anew.
+/// Tries interleavings of a world's actors. Each begins with a new world.
 package struct Explorer: Sendable {
-  /// How a finding begins that is known by its name, and left alone.
+  /// The start of a finding that is known by its name and therefore not repaired.
   package static let refused = "refused: "
 
   package var make: @Sendable () throws -> World
   package var kernelsSettle = true
   package var kinds = Set(StepKind.allCases)
-  /// The schedules tried so far, and those after which something was wrong.
+  /// The number of schedules tried so far.
   package private(set) var schedules = 0
   package private(set) var violations = 0
-  /// The schedules after which all that was wrong is refused by its name, for somebody to mend.
+  /// The number of schedules after which everything wrong was refused under a known name. A person must repair that.
   package private(set) var refusals = 0
-  /// The schedules of each number of switches.
+  /// The number of schedules tried for each number of switches.
   package private(set) var perBound: [Int] = []
   /// The violation with the fewest switches, and of those the one with the fewest steps.
   package private(set) var shortest: Counterexample?
@@ -45,10 +45,11 @@ package struct Explorer: Sendable {
     (self.make, self.kernelsSettle, self.kinds) = (make, kernelsSettle, kinds)
   }
 
-  /// All schedules of at most `bound` switches from one who could have gone on; first those of none, then of one, ….
+  /// Tries all schedules with at most `bound` switches away from an actor that could continue: first those without a
+  /// switch, then with one, ….
   ///
-  /// Stops after the number of switches at which something is wrong. Where there are more than `limit`, as many as that
-  /// are tried, spread evenly, and the answer is false.
+  /// It stops after the number of switches at which something is wrong. If a number of switches has more schedules than
+  /// `limit` allows, only that many are tried, evenly spread, and the function returns false.
   @discardableResult
   package mutating func explore(bound: Int, limit: Int = .max) throws -> Bool {
     var level: [[Deviation]] = [[]]
@@ -61,7 +62,7 @@ package struct Explorer: Sendable {
         let choices = try attempt(schedule, switches).choices
         count += 1
         for choice in choices where choice.step > schedule.last?.step ?? -1 {
-          // What is out of bounds is not even listed.
+          // Schedules beyond the bound are not listed.
           guard choice.isFree || switches < bound else { continue }
           let children = choice.others.map { schedule + [Deviation(step: choice.step, actor: $0)] }
           if choice.isFree { level += children } else { next += children }
@@ -79,12 +80,12 @@ package struct Explorer: Sendable {
     return isWhole
   }
 
-  /// Schedules of any number of switches, one for each seed.
+  /// Tries schedules with any number of switches, one per seed.
   package mutating func wander(seeds: Range<UInt64>) throws {
     for seed in seeds { try attempt([], Int.max, seed: seed) }
   }
 
-  /// One schedule; what happened is kept where something is wrong.
+  /// Runs one schedule, and keeps its trace if something is wrong.
   @discardableResult
   package mutating func attempt(_ schedule: [Deviation], _ switches: Int, seed: UInt64? = nil) throws -> Course {
     let world = try make()

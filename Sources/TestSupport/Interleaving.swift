@@ -2,41 +2,42 @@ import Core
 import Dispatch
 import Synchronization
 
-/// One of those that are at work at the same time.
+/// One of the programs that work at the same time.
 package struct Actor: Sendable {
   package let name: String
   package let run: @Sendable () -> Void
   package init(_ name: String, _ run: @escaping @Sendable () -> Void) { (self.name, self.run) = (name, run) }
 }
 
-/// A departure from "whoever is at work goes on": before the step of that number, `actor` gets the turn.
+/// An exception from the rule that the working actor continues: before the step with this number, `actor` gets the
+/// turn.
 package struct Deviation: Hashable, Sendable {
   package var step: Int
   package var actor: Int
   package init(step: Int, actor: Int) { (self.step, self.actor) = (step, actor) }
 }
 
-/// A place where another could have got the turn.
+/// A point at which another actor could have got the turn.
 struct Choice: Sendable {
   var step: Int
   var others: [Int]
-  /// Whether the one at work could not have gone on: then to choose costs no switch.
+  /// Whether the working actor could not have continued. Then the choice costs no switch.
   var isFree: Bool
 }
 
-/// What one schedule came to.
+/// The result of one schedule.
 package struct Course: Sendable {
   var choices: [Choice] = []
-  /// Who took which step, in order.
+  /// The actor and the text of each step, in order.
   package var trace: [(actor: Int, text: String)] = []
-  /// Why it did not come to an end, or the replay did not follow its schedule.
+  /// The reason why it did not end, or why the replay did not follow its schedule.
   package var fault: String?
 }
 
-/// Runs actors on threads of their own, exactly one at a time, a step that others can see after the other.
+/// Runs actors on threads of their own, exactly one at a time, one visible step after the other.
 ///
-/// Without deviations an actor keeps the turn until it waits for something or has ended. Time passes only when nobody
-/// can go on: then the wait with the nearest deadline is over.
+/// Without deviations an actor keeps the turn until it waits for something or has ended. Time passes only when no actor
+/// can continue. Then the wait with the nearest deadline is over.
 final class Interleaving: Pacer {
   private enum Status {
     case ready
@@ -61,14 +62,14 @@ final class Interleaving: Pacer {
   private let kernels: Int?
   private let kinds: Set<StepKind>
   private let deviations: [Int: Int]
-  /// The turn is given away about once in so many steps; nil where the deviations alone say when.
+  /// The turn is passed on about once in this number of steps; nil if only the deviations decide.
   private let oneIn: Int?
   private let state: Mutex<State>
   private let gates: [DispatchSemaphore]
   private let end = DispatchSemaphore(value: 0)
 
-  /// `kernelsSettle`: pciback and guests take all their steps after each change, else each in its own time.
-  /// With a seed a turn goes to anybody about once in ten steps.
+  /// Creates a run. With `kernelsSettle`, pciback and guests take all their steps after each change; otherwise each
+  /// takes its own time. With a seed, the turn passes to a random actor about once in ten steps.
   init(
     _ model: ModelHost, _ actors: [Actor], kernelsSettle: Bool, kinds: Set<StepKind>, deviations: [Deviation],
     seed: UInt64? = nil
@@ -124,14 +125,14 @@ final class Interleaving: Pacer {
 
   func wait(for duration: Duration?, until isReady: @escaping @Sendable () -> Bool) -> Bool {
     let now = state.withLock(\.now)
-    // Real time does not matter, only which wait is the shorter one.
+    // Real time does not matter; only the order of the deadlines does.
     let length = duration.map { duration -> Duration in
       duration < .milliseconds(250) ? .milliseconds(100) : .seconds(duration.components.seconds + 1)
     }
     return pause(.waiting(isReady, until: length.map { now + $0 }))
   }
 
-  /// Hands the turn on and returns when it comes back: false where a wait was over.
+  /// Passes the turn on, and returns when it comes back. Returns false if a wait is over.
   private func pause(_ status: Status) -> Bool {
     let (me, next) = state.withLock { state -> (Int?, Int?) in
       let me = state.current
@@ -156,7 +157,7 @@ final class Interleaving: Pacer {
 
   // MARK: Whose turn it is
 
-  /// Gives the turn to an actor, after the kernels have had theirs; nil where all have ended.
+  /// Gives the turn to an actor after the kernels have had theirs. Returns nil if all have ended.
   private func pick(_ state: inout State) -> Int? {
     while true {
       let last = state.current
@@ -215,7 +216,7 @@ final class Interleaving: Pacer {
     return wanted
   }
 
-  /// Ends the nearest wait; where there is none, and not all have ended, they wait for each other.
+  /// Ends the nearest wait. If there is none and not all have ended, the actors wait for each other.
   private func timeOut(_ state: inout State) -> Int? {
     var nearest: (actor: Int, until: Duration)?
     var isStuck: Int?

@@ -6,11 +6,11 @@ struct ModelDeviceModel: Sendable {
   var devices: [EmulatedDevice] = []
   /// Removals that the guest was asked for and has not answered.
   var pending: Set<DeviceModelName> = []
-  /// Whether the guest lets go of what it is asked for.
+  /// Whether the guest releases what it is asked for.
   var guestLetsGo = true
-  /// What to say to the next `device_add`s.
+  /// The error texts for the next `device_add` commands.
   var refusals: [String] = []
-  /// Whether it is to be had at all.
+  /// Whether it runs.
   var isRunning = true
   /// The commands that changed something or tried to, in order.
   var commands: [String] = []
@@ -79,7 +79,7 @@ struct ModelDeviceModels: DeviceModelPort {
 }
 
 extension ModelHost {
-  /// An HVM guest with QEMU in dom0; running unless changed.
+  /// Adds an HVM guest with QEMU in dom0; it runs unless changed.
   @discardableResult
   package func addHVMDomain(
     _ number: UInt32, _ name: String, uuid: DomainUUID? = nil, _ change: (inout Domain) -> Void = { _ in }
@@ -94,8 +94,9 @@ extension ModelHost {
     return key
   }
 
-  /// The guest keeps its number, its UUID and its saved configuration; libxl destroys its PCI bus and its QEMU, and starts
-  /// a new QEMU (`libxl__domain_soft_reset`, tools/libs/light/libxl_create.c and libxl_dom_suspend.c, Xen 4.17).
+  /// Resets a guest. It keeps its number, its UUID and its saved configuration. libxl destroys its PCI bus and its
+  /// QEMU, and starts a new QEMU (`libxl__domain_soft_reset`, tools/libs/light/libxl_create.c and libxl_dom_suspend.c,
+  /// Xen 4.17).
   package func resetSoftly(_ guest: DomainKey, _ name: String) {
     let saved = state.withLock { $0.saved[guest] }
     destroy(guest.id.rawValue)
@@ -107,7 +108,7 @@ extension ModelHost {
     setSaved(guest, saved)
   }
 
-  /// A new stub domain of the HVM guest `guest`, which libxl has saved nothing of.
+  /// Adds a new stub domain of the HVM guest `guest`. libxl has no saved configuration of it.
   package func addStubDomain(_ number: UInt32, of guest: DomainKey) {
     let stub = addDomain(number, "net-dm") { $0.hasIOMMU = false }
     setSaved(stub, nil)
@@ -120,7 +121,7 @@ extension ModelHost {
     store[StorePath.home(stub.id).child("target").text] = guest.id.description
   }
 
-  /// Whether the guest answers QEMU; what it was asked for meanwhile it answers at once.
+  /// Sets whether the guest answers QEMU. If it begins to answer, it answers pending requests at once.
   package func setLetsGo(_ number: UInt32, _ letsGo: Bool) {
     changeDeviceModel(number) { qemu in
       qemu.guestLetsGo = letsGo
@@ -135,7 +136,7 @@ extension ModelHost {
   package func setDeviceModelRunning(_ number: UInt32, _ isRunning: Bool) {
     changeDeviceModel(number) { $0.isRunning = isRunning }
   }
-  /// QEMU gains a device that nobody asked Berth for.
+  /// Adds a device to QEMU that no Berth requested.
   package func putEmulated(_ number: UInt32, _ device: PCIAddress, slot: UInt8) {
     changeDeviceModel(number) {
       $0.devices.append(EmulatedDevice(name: DeviceModelName(device), slot: slot, function: 0))
@@ -145,11 +146,11 @@ extension ModelHost {
     changeDeviceModel(number) { $0.devices.removeAll { $0.name == DeviceModelName(device) } }
   }
 
-  /// What QEMU shows the guest, by name.
+  /// Returns the names of the devices that QEMU shows the guest.
   package func emulated(_ number: UInt32) -> [String] {
     state.withLock { ($0.deviceModels[DomainID(number)]?.devices ?? []).map(\.name.description).sorted() }
   }
-  /// The slot at which QEMU shows each.
+  /// Returns the slot at which QEMU shows each device.
   package func emulatedSlots(_ number: UInt32) -> [DeviceModelName: UInt8] {
     let devices = state.withLock { $0.deviceModels[DomainID(number)]?.devices ?? [] }
     return Dictionary(devices.map { ($0.name, $0.slot) }, uniquingKeysWith: { first, _ in first })

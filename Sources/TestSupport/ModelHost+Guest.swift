@@ -1,17 +1,17 @@
 package import Core
 import Synchronization
 
-/// What a guest can do with the nodes that are its own: the front end's directory, and nothing else.
+/// What a guest can do with its own nodes: the front end's directory, and nothing else.
 ///
-/// libxl makes that directory the guest's (`libxl__device_generic_add`, libxl_device.c, Xen 4.17); those above it, and
-/// the back end, are dom0's.
+/// libxl makes that directory the guest's (`libxl__device_generic_add`, libxl_device.c, Xen 4.17). The directories
+/// above it, and the back end, are dom0's.
 package enum Mischief: Hashable, Sendable, CustomStringConvertible {
   case state(String)
   case removesState, removesAll
-  /// Its nodes lead to another domain's, to dom0's and to themselves.
+  /// Its nodes lead to another domain's nodes, to dom0's and to themselves.
   case pointsElsewhere
   case floods
-  /// It makes its directory anew, as a new front end.
+  /// It recreates its directory, as a new front end.
   case startsAnew
 
   package static let all: [Mischief] =
@@ -33,7 +33,7 @@ package enum Mischief: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension ModelHost {
-  /// The guest does it; nothing where it has no front end, since then it may write nowhere.
+  /// Lets the guest do it. A guest without a front end does nothing, since it may write nowhere.
   package func doMischief(_ mischief: Mischief, _ number: UInt32) {
     let front = StorePath.frontEnd(DomainID(number)).text
     guard store[front] != nil else { return }
@@ -57,7 +57,7 @@ extension ModelHost {
     store.settle()
   }
 
-  /// The guest's own driver takes the front end over again, and brings it to where it would be.
+  /// Lets the guest's own driver take over the front end again, and bring it to its right state.
   package func behave(_ number: UInt32) {
     let id = DomainID(number)
     let (front, back) = (StorePath.frontEnd(id).text, StorePath.backEnd(id).text)
@@ -73,7 +73,7 @@ extension ModelHost {
     change(number) { $0.answers = true }
   }
 
-  /// The toolstack destroys the guest and starts it again without devices, as another domain with its UUID.
+  /// Destroys the guest and starts it again without devices, as another domain with its UUID.
   package func restart(_ number: UInt32, as new: UInt32) -> DomainKey? {
     guard let old = state.withLock({ $0.domains[DomainID(number)] }) else { return nil }
     destroy(number)

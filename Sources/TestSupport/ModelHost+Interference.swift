@@ -1,9 +1,10 @@
 package import Core
 import Synchronization
 
-/// What others do to a model host while the code under test is at work.
+/// Actions of other programs on a model host while the code under test works.
 extension ModelHost {
-  /// Runs `action` once, before the request of that number, or before a later one where `condition` first holds.
+  /// Runs `action` once: before the request with this number, or before the first later one for which `condition`
+  /// holds.
   package func interfere(
     atRequest index: Int, onceTrue condition: @escaping @Sendable (ModelHost) -> Bool = { _ in true },
     _ action: @escaping @Sendable () -> Void
@@ -13,7 +14,7 @@ extension ModelHost {
     store.beforeRequest.withLock { hook in
       hook = { [unowned self] store in
         guard store.requests - start >= index, condition(self) else { return }
-        // A lock holder keeps others out, except one that takes no lock or has waited for it.
+        // A lock holder excludes others, except one that takes no lock or has waited for it.
         guard state.withLock({ $0.locks.isEmpty && !$0.hasInterfered }) else { return }
         state.withLock { $0.hasInterfered = true }
         action()
@@ -24,12 +25,12 @@ extension ModelHost {
 
   package func stopInterfering() { store.beforeRequest.withLock { $0 = nil } }
 
-  /// Whether anybody holds a domain's userdata lock.
+  /// Whether any program holds a domain's userdata lock.
   package var isLocked: Bool { state.withLock { !$0.locks.isEmpty } }
 
   package var hasInterfered: Bool { state.withLock(\.hasInterfered) }
 
-  /// What `libxl__device_pci_add_xenstore` commits with a device count it read before the lock (Xen 4.17).
+  /// Makes the commit of `libxl__device_pci_add_xenstore` with a device count that it read before the lock (Xen 4.17).
   package func overwrite(domain: UInt32, index: Int, with device: PCIAddress) {
     let back = StorePath.backEnd(DomainID(domain)).text
     store["\(back)/key-\(index)"] = device.description
@@ -41,12 +42,13 @@ extension ModelHost {
     store[StorePath.claim(device).text] = String(domain)
   }
 
-  /// Kills the process under test before its step of that number: nothing it does from then on has an effect.
+  /// Kills the process under test before its step with this number. What it does from then on has no effect.
   ///
   /// Its steps are what others can see: commits, hypercalls, resets, and writes of files.
   package func kill(beforeStep number: Int) { state.withLock { $0.stepsLeft = number } }
 
-  /// Whether the process was killed. Another takes its place: it finds its intents a dead run's.
+  /// Starts another process in place of the one under test; it finds the intents of an ended run. Returns whether the
+  /// old process was killed.
   package func restart() -> Bool {
     let wasKilled = isKilled
     state.withLock { $0.stepsLeft = nil }
@@ -56,7 +58,7 @@ extension ModelHost {
 
   var isKilled: Bool { state.withLock { $0.stepsLeft ?? 0 } < 0 }
 
-  /// Takes one of the steps that are left; true where the process is dead.
+  /// Uses one of the remaining steps. Returns true if the process is dead.
   func takeStep() -> Bool {
     state.withLock { state in
       guard let left = state.stepsLeft else { return false }
@@ -65,20 +67,21 @@ extension ModelHost {
     }
   }
 
-  /// Lets memory grants of one device fail.
+  /// Makes memory grants of one device fail.
   package func failFrames(of device: PCIAddress) {
     let grants = ModelTree(model: self).memory(of: device)
     state.withLock { _ = $0.failingGrants.insert("frames \(grants.frames)") }
   }
 
-  /// The process that wrote the open intents is gone: they are a dead run's now.
+  /// Ends the process that wrote the open intents: from now on they belong to an ended run.
   package func killWriters() {
     state.withLock { state in
       for identifier in state.intents.keys { state.intents[identifier]?.isLive = false }
     }
   }
 
-  /// Xen and the toolstack destroy the domain; its guest never answered, so the back end stays (`libxl__destroy_domid`).
+  /// Xen and the toolstack destroy the domain. Its guest never answered, so the back end stays
+  /// (`libxl__destroy_domid`).
   package func destroy(_ number: UInt32) {
     let id = DomainID(number)
     state.withLock { state in
@@ -88,14 +91,14 @@ extension ModelHost {
     }
     store[StorePath.home(id).text] = nil
     store[StorePath.toolstack(id).text] = nil
-    // The front end has gone with the home: the kernel drops its object (`xen_pcibk_frontend_changed`).
+    // The front end went with the home directory, so the kernel drops its object (`xen_pcibk_frontend_changed`).
     state.withLock { state in
       state.objects.remove(id)
       state.exports[id] = nil
     }
   }
 
-  /// pciback keeps the device for another domain.
+  /// Makes pciback keep the device for another domain.
   package func pretendExported(_ device: PCIAddress, to domain: UInt32) {
     state.withLock { $0.exports[DomainID(domain), default: [:]][device] = 0 }
   }

@@ -3,10 +3,10 @@ import Synchronization
 
 /// pciback in dom0 and pcifront in the guests, one step at a time.
 ///
-/// After Linux drivers/xen/xen-pciback/xenbus.c and drivers/pci/xen-pcifront.c (6.1), as far as the protocol
+/// They follow Linux drivers/xen/xen-pciback/xenbus.c and drivers/pci/xen-pcifront.c (6.1), as far as the protocol
 /// depends on them.
 extension ModelHost {
-  /// Does the first thing there is to do; false where there is none.
+  /// Does the first possible step; returns false if there is none.
   func step(_ store: ModelStore) -> Bool {
     let domains = state.withLock { state in
       (
@@ -36,7 +36,7 @@ extension ModelHost {
     }
     let frontState = number(store, front.child("state"))
     if hasObject, frontState == nil || frontState == 0 {
-      // Gone, or no state at all: the kernel unregisters its device, which closes its own side
+      // The node is gone or has no valid state. The kernel unregisters its device, which closes its own side
       // (`xen_pcibk_frontend_changed`; `xenbus_dev_remove`, drivers/xen/xenbus/xenbus_probe.c).
       drop(domain)
       store[back.child("state").text] = "6"
@@ -54,12 +54,12 @@ extension ModelHost {
       store[back.child("state").text] = "3"
       return true
     case (3, 3?):
-      // What is no pcifront shows pciback no ring, which ends the bus (`xen_pcibk_attach`).
+      // A front end without pcifront gives pciback no ring, which ends the bus (`xen_pcibk_attach`).
       let isDriver = state.withLock { $0.domains[domain]?.isHardwareVirtualised } != true
       store[back.child("state").text] = isDriver ? "4" : "5"
       return true
     case (3, let front) where front != 5 && front != 6:
-      // Without a front end: what is marked is released, and nothing is written about it.
+      // Without a front end: marked entries are released, and no state is written.
       if state.withLock({ $0.domains[domain]?.isHardwareVirtualised == true }), holdsMarked(domain, store) {
         return removeMarked(domain, store).isSome
       }
@@ -72,7 +72,8 @@ extension ModelHost {
       state.withLock { _ = $0.answered.insert(domain) }
       return true
     case (8, 4?):
-      // It writes no state that it believes to have: an 8 that another wrote stays (`__xenbus_switch_state`).
+      // It writes no state that it believes to have already: an 8 that another program wrote stays
+      // (`__xenbus_switch_state`).
       guard state.withLock({ $0.answered.remove(domain) }) != nil else { return false }
       store[back.child("state").text] = "4"
       return true
@@ -123,7 +124,7 @@ extension ModelHost {
     return (0..<count(domain, store)).contains { store[back.child("state-\($0)").text] == "1" }
   }
 
-  /// Exports wanted entries; false where one cannot be, which ends the bus.
+  /// Exports wanted entries. Returns false if one cannot be exported, which ends the bus.
   private func exportAll(_ domain: DomainID, _ store: ModelStore, onlyWanted: Bool) -> Bool {
     let back = StorePath.backEnd(domain)
     for index in 0..<count(domain, store) {
@@ -155,7 +156,7 @@ extension ModelHost {
     return true
   }
 
-  /// Whether a marked entry's device is still exported.
+  /// Returns whether a marked entry's device is still exported.
   private func holdsMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
     let back = StorePath.backEnd(domain)
     return (0..<count(domain, store)).contains { index in
@@ -166,8 +167,8 @@ extension ModelHost {
     }
   }
 
-  /// Releases marked entries, up to the first whose device pciback does not hold: there it gives up, and the round stays as
-  /// it is (`xen_pcibk_reconfigure`). Tells whether it came to the end, and whether it released any.
+  /// Releases marked entries, up to the first one whose device pciback does not hold. It stops there, and the round
+  /// stays as it is (`xen_pcibk_reconfigure`). Returns whether it came to the end, and whether it released any.
   private func removeMarked(_ domain: DomainID, _ store: ModelStore) -> (isWhole: Bool, isSome: Bool) {
     let back = StorePath.backEnd(domain)
     var isSome = false

@@ -209,7 +209,7 @@ struct ModelIntents: IntentPort {
   }
   func sweep() {}
 
-  /// As with the file's lock: nobody holds what its writer let go of without closing it.
+  /// An intent that its writer releases without closing it has no holder, as with the file's lock.
   private final class Open: OpenIntent {
     let model: ModelHost
     let identifier: String

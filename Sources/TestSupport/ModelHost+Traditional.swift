@@ -2,10 +2,10 @@ import Core
 import Synchronization
 
 extension ModelHost {
-  /// Makes the guest's device model a qemu-traditional, in dom0 or in the stub domain `dm`, which answers each command
-  /// as soon as somebody waits for it.
+  /// Makes the guest's device model a qemu-traditional, in dom0 or in the stub domain `dm`. It answers each command as
+  /// soon as a program waits for the answer.
   ///
-  /// It refuses a device that it has, and never answers for one that it has not.
+  /// It rejects a device it already has, and never answers a removal of one it lacks.
   package func setTraditional(_ number: UInt32, in dm: UInt32) {
     let nodes = "/local/domain/\(dm)/device-model/\(number)"
     store[StorePath.toolstack(DomainID(number)).child("dm-version").text] = "qemu_xen_traditional"

@@ -1,7 +1,8 @@
 package import Core
 import Synchronization
 
-/// A host in memory: one state machine behind all ports, so that tests assert what is so, not what was called.
+/// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
+/// made.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -11,7 +12,7 @@ package final class ModelHost: Sendable {
     package var isPaused = false
     package var cpuTime: UInt64 = 1
     package var isShutDown = false
-    /// Whether the guest answers: a paused one, or one without pcifront, does not.
+    /// Whether the guest answers. A paused guest does not, and neither does one without pcifront.
     package var answers = true
   }
 
@@ -24,7 +25,7 @@ package final class ModelHost: Sendable {
     var mapped: Set<String> = []
     var exports: [DomainID: [PCIAddress: UInt8]] = [:]
     var objects: Set<DomainID> = []
-    /// The back ends whose pciback has answered a round (8) and not yet ended it.
+    /// The back ends whose pciback has answered a round (8) and not yet completed it.
     var answered: Set<DomainID> = []
     var log: [ExportRecord] = []
     var saved: [DomainKey: [UInt8]] = [:]
@@ -33,9 +34,9 @@ package final class ModelHost: Sendable {
     var failures: [String: HypervisorCode] = [:]
     var isLockBusy = false
     var isInterrupted = false
-    /// The domains whose userdata lock somebody holds; each has its own.
+    /// The domains whose userdata lock is held; each has its own.
     var locks: Set<DomainID> = []
-    /// Runs that sleep on the lock.
+    /// The number of runs that sleep on the lock.
     var lockWaiters = 0
     /// Who holds the run lock of each domain, by a number for each taking.
     var runLocks: [DomainUUID: Int] = [:]
@@ -43,7 +44,8 @@ package final class ModelHost: Sendable {
     var runTakings: [DomainUUID: Int] = [:]
     var resetOrder: [PCIAddress] = []
     var hasInterfered = false
-    /// Changes that the process under test may still make; nil for no bound, negative once it was refused one.
+    /// The number of changes that the process under test may still make; nil for no limit, negative after one was
+    /// refused.
     var stepsLeft: Int?
     /// Calls that fail for one device: `frames` of a memory range, …
     var failingGrants: Set<String> = []
@@ -72,7 +74,7 @@ package final class ModelHost: Sendable {
 
   // MARK: Setting the scene
 
-  /// A PV domain with an empty saved configuration; running unless changed.
+  /// Adds a PV domain with an empty saved configuration; it runs unless changed.
   @discardableResult
   package func addDomain(
     _ number: UInt32, _ name: String, uuid: DomainUUID? = nil, _ change: (inout Domain) -> Void = { _ in }
@@ -99,7 +101,7 @@ package final class ModelHost: Sendable {
     store.settle()
   }
 
-  /// A device on pciback.
+  /// Adds a device on pciback.
   package func addDevice(_ address: PCIAddress, interrupt: UInt32? = nil) {
     state.withLock { state in
       state.present.insert(address)
@@ -108,7 +110,7 @@ package final class ModelHost: Sendable {
     }
   }
 
-  /// Takes a device from pciback, which lets go of it whoever has it (`pcistub_remove`).
+  /// Takes a device from pciback, which releases it even if a guest uses it (`pcistub_remove`).
   package func removeFromPCIBack(_ address: PCIAddress) {
     state.withLock { state in
       state.pciback.remove(address)
@@ -141,9 +143,9 @@ package final class ModelHost: Sendable {
   }
   package func recorded(_ key: DomainKey) -> [PCIAddress] { state.withLock { $0.records[key.uuid]?.devices ?? [] } }
   package var openIntents: [Intent] { state.withLock { $0.intents.values.sorted { $0.identifier < $1.identifier } } }
-  /// Permissions and mappings that are granted now.
+  /// The permissions and mappings that are granted now.
   package var granted: Set<String> { state.withLock(\.mapped) }
-  /// The devices a domain's back end lists, in order of index.
+  /// Returns the devices that a domain's back end lists, in order of index.
   package func listed(_ number: UInt32) -> [PCIAddress] {
     let count = node(number, "num_devs").flatMap { Int($0) } ?? 0
     return (0..<count).compactMap { node(number, "dev-\($0)").flatMap { PCIAddress($0) } }
@@ -151,7 +153,7 @@ package final class ModelHost: Sendable {
 }
 
 extension ModelHost {
-  /// All nodes of the store but empty ones, in order, and what pciback exports.
+  /// Returns all nodes of the store except empty ones, in order, and what pciback exports.
   package func dump() -> [(String, String)] {
     store.peek { state in
       state.nodes.filter { $0.value != "" }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

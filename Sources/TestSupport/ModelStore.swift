@@ -1,12 +1,13 @@
 package import Core
 package import Synchronization
 
-/// xenstore in memory, with the rule of either daemon for when a commit fails.
+/// xenstore in memory, with either daemon's rule for a failing commit.
 ///
-/// Time stands still: a wait whose condition nothing can bring about any more has timed out. After every change
-/// `react` runs, one step at a time, until it changes nothing: the kernels and guests of a model host.
+/// Time does not pass. A wait times out if nothing can make its condition true any more. After every change `react`
+/// runs, one step at a time, until it changes nothing: the kernels and guests of a model host.
 package final class ModelStore: StoreConnector, Sendable {
-  /// Whose rule: the C daemon fails a commit where a node it touched has changed, oxenstored where a reply would differ.
+  /// The daemon's rule. The C daemon fails a commit if a node that it touched has changed, oxenstored if a reply would
+  /// differ.
   package enum Rule: Sendable, CaseIterable { case c, ocaml }
 
   struct State: Sendable {
@@ -16,26 +17,26 @@ package final class ModelStore: StoreConnector, Sendable {
     var requests = 0
     var commits = 0
     var writes = 0
-    /// What the code under test wrote or removed.
+    /// The paths that the code under test wrote or removed.
     var touched: Set<String> = []
-    /// The paths that changed, in order, while somebody paces the runs.
+    /// The paths that changed, in order, while a pacer paces the runs.
     var changes: [String] = []
   }
 
   private let rule: Rule
   private let state = Mutex(State())
-  /// Runs before each request of the code under test; a test can act for somebody else there.
+  /// Runs before each request of the code under test, so that a test can act as another program there.
   package let beforeRequest = Mutex<(@Sendable (ModelStore) -> Void)?>(nil)
-  /// Does one step of whatever reacts to the store; false where nothing is left to do.
+  /// Does one step of a part that reacts to the store; returns false if nothing is left to do.
   package let react = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
-  /// Whether the process under test has been killed: it gets no further request through.
+  /// Whether the process under test has been killed. Then none of its requests has an effect.
   let isCut = Mutex<(@Sendable () -> Bool)?>(nil)
-  /// Asked before each commit that changes something: whether the process is killed before it.
+  /// Called before each commit that changes something. Returns whether the process is killed before the commit.
   let takesStep = Mutex<(@Sendable () -> Bool)?>(nil)
-  /// Runs when a wait would time out: the next thing to happen elsewhere; false where there is none.
+  /// Runs when a wait would time out: makes the next event elsewhere happen. Returns false if there is none.
   package let whenIdle = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
 
-  /// Whose turn it is, where several runs are interleaved.
+  /// The pacer that gives turns to several interleaved runs.
   package let pacer = Mutex<(any Pacer)?>(nil)
 
   package init(rule: Rule = .c) { self.rule = rule }
@@ -49,7 +50,7 @@ package final class ModelStore: StoreConnector, Sendable {
 
   package func connect() -> any StorePort { ModelConnection(store: self) }
 
-  /// A transaction of anybody: libxl's, say. It makes no request of the code under test.
+  /// Begins a transaction of another program, such as libxl. It is no request of the code under test.
   package func begin() -> ModelTransaction {
     ModelTransaction(store: self, rule: rule, state: peek { $0 })
   }
@@ -58,7 +59,7 @@ package final class ModelStore: StoreConnector, Sendable {
   func peek<Value>(_ body: (State) -> Value) -> Value { state.withLock { body($0) } }
   func restore(_ old: State) { state.withLock { $0 = old } }
 
-  /// Whether a path at or below one of `paths` has changed after so many changes.
+  /// Returns whether a path at or below one of `paths` has changed after the first `count` changes.
   func hasChanged(at paths: [String], since count: Int) -> Bool {
     state.withLock { state in
       state.changes.dropFirst(count).contains { change in
@@ -73,7 +74,7 @@ package final class ModelStore: StoreConnector, Sendable {
   /// Every path that the code under test has written or removed.
   package var touched: Set<String> { state.withLock(\.touched) }
 
-  // MARK: As everybody else
+  // MARK: As another program
 
   package subscript(path: String) -> String? {
     get { state.withLock { $0.nodes[path] } }
@@ -86,7 +87,7 @@ package final class ModelStore: StoreConnector, Sendable {
 
   package func children(of path: String) -> [String]? { state.withLock { $0.children(of: path) } }
 
-  /// Lets kernels and guests do all they can.
+  /// Lets kernels and guests take all possible steps.
   package func settle() {
     let step = react.withLock { $0 }
     for _ in 0..<10_000 where step?(self) != true { return }
@@ -105,7 +106,7 @@ package final class ModelStore: StoreConnector, Sendable {
 
   func version(_ path: String) -> Int { state.withLock { $0.versions[path] ?? 0 } }
 
-  /// Lets `body` make its writes, all at once, and tell how many they are; nil for a conflict.
+  /// Lets `body` make its writes at once and return their number; nil for a conflict.
   func commit(_ body: (inout State) -> Int?) -> Bool {
     let isDone = state.withLock { state -> Bool in
       guard let writes = body(&state) else { return false }
@@ -186,7 +187,7 @@ private struct ModelConnection: StorePort {
       store.turns?.note("reads the bus in a transaction")
       let transaction = store.begin()
       let decision = try body(ModelAccess(store: store, transaction: transaction))
-      // One that wrote nothing has read it all in one moment: nothing is to be seen of its end.
+      // If it wrote nothing, it has read everything at one moment, so its end is not visible.
       if case .commit = decision, !transaction.edits.isEmpty { store.turns?.turn(.store) }
       try store.request()
       switch decision {
@@ -222,7 +223,7 @@ private struct ModelConnection: StorePort {
           continue
         }
         pacer.note("has waited long enough")
-        // The adapter looks once more at the deadline.
+        // The adapter checks the condition once more at the deadline.
         if let result = try condition() { return .satisfied(result) }
         return .timedOut
       }

@@ -16,9 +16,9 @@ package final class ModelTransaction {
   private let rule: ModelStore.Rule
   private var touched: [String: Int] = [:]
   private var requests: [(Request, Reply)] = []
-  /// What oxenstored gives a transaction at its begin.
+  /// The copy of the state that oxenstored gives a transaction at its begin.
   private var own: ModelStore.State
-  /// The state of the store that `own` was made of.
+  /// The change count of the state that `own` is a copy of.
   private var base: Int
 
   init(store: ModelStore, rule: ModelStore.Rule, state: ModelStore.State) {
@@ -34,7 +34,7 @@ package final class ModelTransaction {
   package func write(_ path: String, _ value: String) { _ = perform(.set(path, value)) }
   package func remove(_ path: String) { _ = perform(.remove(path)) }
 
-  /// The nodes it writes, with nil for those it removes, in order.
+  /// The nodes that it writes, with nil for those that it removes, in order.
   package var edits: [(path: String, value: String?)] {
     requests.compactMap { request, _ in
       switch request {
@@ -45,10 +45,10 @@ package final class ModelTransaction {
     }
   }
 
-  /// What a trace says of its end.
+  /// Returns the trace's text for its end.
   package func summary(_ isDone: Bool) -> String {
     guard isDone else { return "commit: EAGAIN" }
-    // What libxl and pciback decide by; the rest would hide it.
+    // The nodes by which libxl and pciback decide. The others would make the trace unreadable.
     let telling = ["dev-", "state", "vdev-", "num_devs", "online", "domid"]
     let texts = edits.compactMap { edit -> String? in
       let name = ModelStore.State.name(of: edit.path)
@@ -58,7 +58,7 @@ package final class ModelTransaction {
     return texts.isEmpty ? "commit: nothing" : "commits " + texts.joined(separator: " ")
   }
 
-  /// Makes the writes everybody's; false on a conflict, with nothing written.
+  /// Makes its writes visible to all. Returns false on a conflict, without a write.
   package func commit() -> Bool {
     store.commit { state in
       guard mayCommit(to: state) else { return nil }
@@ -69,11 +69,12 @@ package final class ModelTransaction {
     }
   }
 
-  /// Whether what was read would be read again; nothing is written.
+  /// Ends without a write. Returns whether every read would give the same value again.
   func abort() -> Bool { store.peek { mayCommit(to: $0) } }
 
-  /// C: no node that was touched has changed since (tools/xenstore/xenstored_transaction.c:finalize_transaction).
-  /// oxenstored: what only reads always may; else all requests are made again, and every reply must be the same
+  /// Returns whether it may commit. C: no touched node has changed since
+  /// (tools/xenstore/xenstored_transaction.c:finalize_transaction). oxenstored: a transaction that only reads always
+  /// may; otherwise all requests are made again, and every reply must be the same
   /// (tools/ocaml/xenstored/process.ml:transaction_replay). Both Xen 4.17.
   private func mayCommit(to state: ModelStore.State) -> Bool {
     switch rule {
@@ -87,7 +88,7 @@ package final class ModelTransaction {
 
   private func perform(_ request: Request) -> Reply {
     if rule == .c {
-      // The C daemon reads a node when it is first asked for, so later than the begin.
+      // The C daemon reads a node at its first request, which is later than the begin.
       let live = store.peek { $0 }
       if live.clock != base {
         (own, base) = (live, live.clock)
@@ -110,14 +111,15 @@ package final class ModelTransaction {
       state.set(path, value)
       return .isDone(true)
     case .remove(let path):
-      // A missing node is removed gladly, from a missing parent not.
+      // Removing a missing node succeeds, unless its parent is missing too.
       let isDone = state.nodes[ModelStore.State.parent(of: path)] != nil
       state.remove(path)
       return .isDone(isDone)
     }
   }
 
-  /// A write reads the node before it, a new child changes its parent, and all that is removed is read.
+  /// Records the touched nodes: a write reads the node first, a new child changes its parent, and a removal reads
+  /// everything it removes.
   private func touch(_ request: Request) {
     switch request {
     case .read(let path), .list(let path): touch(path)

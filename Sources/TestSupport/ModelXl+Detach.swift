@@ -3,7 +3,7 @@ import Core
 extension ModelXl {
   private static let nodes = ["state", "key", "dev", "vdev", "opts", "vdevfn", "name"]
 
-  /// `libxl__device_pci_remove_common` of a PV guest: access goes first, then the guest is told.
+  /// `libxl__device_pci_remove_common` of a PV guest: access is revoked first, then the guest is asked.
   package func detach() -> Ending {
     let count = read("\(back)/num_devs").flatMap { Int($0) } ?? 0
     var isListed = false
@@ -17,13 +17,13 @@ extension ModelXl {
     do throws(HostError) { try ModelHypervisor(model: model).deassign(device, from: domain.id) } catch {
       store.turns?.note("\(error)")
     }
-    // Its failure is nobody's (`pci_remove_done`); a crash ends it all.
+    // Its failure is ignored (`pci_remove_done`); a crash ends everything.
     if unlist() == .crash { return .crash }
     write(claim, nil)
     return .success
   }
 
-  /// `libxl__device_pci_remove_xenstore`: one index and one count, from before two waits, without the lock.
+  /// `libxl__device_pci_remove_xenstore`: it uses one index and one count, read before two waits and without the lock.
   private func unlist() -> Ending {
     guard let count = read("\(back)/num_devs").flatMap({ Int($0) }), count > 0 else { return .failure("no devices") }
     guard awaitConnected() else { return .failure("back end not ready") }

@@ -3,13 +3,14 @@ import Synchronization
 
 /// `xl pci-attach` and `xl pci-detach` of a running PV guest, step by step as libxl executes them.
 ///
-/// After tools/libs/light/libxl_pci.c (Xen 4.17; its store code is the same up to the master branch of August 2026).
+/// They follow tools/libs/light/libxl_pci.c (Xen 4.17; its store code is the same up to the master branch of August
+/// 2026).
 package struct ModelXl: Sendable {
-  /// How a run ended.
+  /// The result of a run.
   package enum Ending: Sendable, Equatable {
     case success
     case failure(String)
-    /// libxl read a node that it takes to be there.
+    /// libxl read a missing node that it expects to exist.
     case crash
   }
 
@@ -28,7 +29,7 @@ package struct ModelXl: Sendable {
 
   // MARK: pci-attach
 
-  /// `libxl__device_pci_add`; any failure takes the claim away, whosever it is (`device_pci_add_done`).
+  /// `libxl__device_pci_add`; any failure removes the claim, even another domain's (`device_pci_add_done`).
   package func attach() -> Ending {
     let ending = tryToAttach()
     if ending != .success { write(claim, nil) }
@@ -36,7 +37,8 @@ package struct ModelXl: Sendable {
   }
 
   private func tryToAttach() -> Ending {
-    // Bound to pciback and unclaimed (`libxl_pci_assignable`); then claimed, with nothing in between that forbids it.
+    // It must be bound to pciback and unclaimed (`libxl_pci_assignable`). Then it is claimed; another toolstack may do
+    // the same in between.
     guard ModelTree(model: model).pcibackDevices().contains(device), read(claim) == nil else {
       return .failure("not assignable")
     }
@@ -116,7 +118,7 @@ package struct ModelXl: Sendable {
     return ModelStore.State.name(of: path)
   }
 
-  /// The loop of a transaction, begun again on a conflict: with fresh reads only of what `body` reads itself.
+  /// The loop of a transaction, repeated on a conflict. Only what `body` reads itself is read again.
   func transact(_ body: (ModelTransaction) -> Ending?) -> Ending? {
     while !model.isKilled {
       let transaction = step(.store, "begins a transaction") { store.begin() }
@@ -129,7 +131,7 @@ package struct ModelXl: Sendable {
     return .failure("killed")
   }
 
-  /// `libxl__wait_for_backend`: looks at the state every 100 ms, for ten seconds.
+  /// `libxl__wait_for_backend`: checks the state every 100 ms, for ten seconds.
   func awaitConnected() -> Bool {
     let path = "\(back)/state"
     while true {
@@ -168,7 +170,7 @@ package struct ModelXl: Sendable {
         try hypervisor.setInterrupt(interrupt, of: domain.id, allowed: allowed)
       }
     }
-    // A removal logs what fails and goes on.
+    // A removal logs a failed call and continues.
     if allowed, let failure { throw failure }
   }
 }

@@ -1,7 +1,7 @@
 import Core
 import Synchronization
 
-/// What others can see of a step.
+/// The parts of a step that others can see.
 package enum StepKind: Sendable, CaseIterable {
   case store, hypercall, lock
   /// libxl's saved configuration, and sysfs.
@@ -10,19 +10,20 @@ package enum StepKind: Sendable, CaseIterable {
   case record
 }
 
-/// Lets one of several runs go on at a time: the ports of a model host ask it before each step that others can see.
+/// Lets one of several runs continue at a time. The ports of a model host call it before each visible step.
 package protocol Pacer: Sendable {
   /// Returns when it is the caller's turn to take one step.
   func turn(_ kind: StepKind)
-  /// Says what the caller did in its turn.
+  /// Records what the caller did in its turn.
   func note(_ text: @autoclosure () -> String)
-  /// Returns true when `isReady` holds and it is the caller's turn, false when nothing else can happen any more
-  /// before `duration` is over. Without a duration it is a wait for ever, and false means a deadlock.
+  /// Returns true when `isReady` holds and it is the caller's turn. Returns false when nothing else can happen before
+  /// `duration` is over. Without a duration the wait has no limit, and false means a deadlock.
   func wait(for duration: Duration?, until isReady: @escaping @Sendable () -> Bool) -> Bool
 }
 
 extension ModelHost {
-  /// Takes libxl's lock as `flock` does; false when it could not be had in time. Forever where no time is given.
+  /// Takes libxl's lock as `flock` does. Returns false if the lock was not free in time. Without a duration the wait
+  /// has no limit.
   func takeLock(of domain: DomainID, waiting duration: Duration?) -> Bool {
     func take() -> Bool {
       state.withLock { state in
@@ -52,7 +53,7 @@ extension ModelHost {
 
   func releaseLock(of domain: DomainID) { _ = state.withLock { $0.locks.remove(domain) } }
 
-  /// One step of pciback or a guest; what it did, nil where there is nothing to do.
+  /// Does one step of pciback or a guest. Returns its text; nil if there is nothing to do.
   func stepKernels() -> String? {
     let before = store.peek(\.nodes)
     guard step(store) else { return nil }
@@ -64,7 +65,7 @@ extension ModelHost {
     return changes.isEmpty ? "drops its object" : changes.joined(separator: ", ")
   }
 
-  /// Whether pciback or a guest has anything to do; nothing is changed.
+  /// Returns whether pciback or a guest has anything to do. It changes nothing.
   func haveKernelsWork() -> Bool {
     let (own, nodes) = (state.withLock { $0 }, store.peek { $0 })
     let haveWork = step(store)
@@ -73,7 +74,7 @@ extension ModelHost {
     return haveWork
   }
 
-  /// Whether pciback and the guests take their steps at once, after every change, or in their own time.
+  /// Sets whether pciback and the guests take their steps at once after every change, or in their own time.
   func setKernelsSettle(_ settle: Bool) {
     store.react.withLock { react in
       if settle { react = { [unowned self] store in self.step(store) } } else { react = nil }

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Lets so many in at once; others wait their turn.
+/// Admits a limited number of callers at once; the others wait for their turn.
 package final class Places: Sendable {
-  /// For sandboxes, of all tests together: each takes one of the 128 inotify instances that Debian gives a user, and has
-  /// two processes that want a processor.
+  /// The places for sandboxes, of all tests together. Each uses one of the 128 inotify instances that Debian gives a
+  /// user, and has two processes that need a processor.
   package static let forSandboxes = Places(16)
 
   private struct State {

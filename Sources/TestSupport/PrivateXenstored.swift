@@ -1,6 +1,6 @@
 import Glibc
 
-/// Debian's own C xenstored, run for one test with no hypervisor; it ends with this object.
+/// Debian's own C xenstored, run for one test without a hypervisor. It ends with this object.
 package final class PrivateXenstored {
   private static let program = "/usr/lib/xen-4.17/bin/xenstored"
 
@@ -10,7 +10,7 @@ package final class PrivateXenstored {
   /// The daemon's socket.
   package var socket: String { folder.path + "/xenstored/socket" }
 
-  /// Starts a daemon to which `domains` exist, and waits until it takes connections.
+  /// Starts a daemon for which `domains` exist, and waits until it accepts connections.
   package init(domains: [UInt32] = []) throws {
     folder = try TemporaryFolder()
     try folder.makeFolder("xenstored")
@@ -25,7 +25,7 @@ package final class PrivateXenstored {
     ).start()
     let deadline = ContinuousClock.now + .seconds(20)
     while !(try canConnect(to: socket)) {
-      // Its socket appears without any event to wait for; what it says meanwhile is read.
+      // No event reports that its socket is ready, so its output is read between the attempts.
       let hasEnded = process.collect(until: min(deadline, .now + .milliseconds(5))) { _ in false }
       if hasEnded || ContinuousClock.now >= deadline {
         throw Command.Failure(description: "xenstored does not answer: \(process.output)\(process.errors)")
@@ -33,6 +33,6 @@ package final class PrivateXenstored {
     }
   }
 
-  /// Kills the daemon, as a test of what its clients make of that.
+  /// Kills the daemon, to test how its clients react.
   package func kill() { process.end(SIGKILL) }
 }

@@ -1,8 +1,8 @@
 package import Core
 
-/// Hosts in any state a planner may find, and what an apply that goes well makes of them.
+/// Random hosts in any state that a planner may find, and their state after a successful apply.
 package enum RandomHost {
-  /// A desired state and an observation, both made of the generator's numbers alone.
+  /// Returns a desired state and an observation, both made only from the generator's numbers.
   package static func make(_ random: inout some RandomNumberGenerator) -> (DesiredState, Observation) {
     let addresses = (0..<8).map(Sample.address)
     var holders: [PCIAddress: UInt32] = [:]
@@ -52,7 +52,7 @@ package enum RandomHost {
     )
   }
 
-  /// The host after every step of a plan went well.
+  /// Returns the host after every step of a plan succeeded.
   package static func carryOut(_ plan: Plan, on observation: Observation) -> Observation {
     var host = observation
     for domain in plan.domains {

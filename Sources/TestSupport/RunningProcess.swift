@@ -1,9 +1,9 @@
 import Core
 import Glibc
 
-/// A program that was started: what it said so far, and how to end it.
+/// A started program: its output so far, and the way to end it.
 ///
-/// It is used by one thread at a time. Whoever starts one calls `end` or lets `Command.run` do all.
+/// It is used by one thread at a time. The caller that starts it must call `end`, or use `Command.run`.
 package final class RunningProcess {
   package let pid: Int32
   private var outputBytes: [UInt8] = []
@@ -32,7 +32,7 @@ package final class RunningProcess {
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
-    // Threads of the test program block signals, and what they start would inherit that.
+    // Threads of the test program block signals, and started programs would inherit that.
     var none = sigset_t()
     var all = sigset_t()
     unsafe sigemptyset(&none)
@@ -61,9 +61,9 @@ package final class RunningProcess {
     for end in [outputPipe, errorPipe] where end >= 0 { close(end) }
   }
 
-  /// Reads what the program says until both of its outputs are closed, or `isEnough` of it, or the deadline.
+  /// Reads the program's output until both outputs are closed, `isEnough` returns true, or the deadline is over.
   ///
-  /// Tells whether one of the first two came. A child that keeps an output open keeps it from ending.
+  /// Returns whether one of the first two happened. A child that keeps an output open delays the end.
   package func collect(until deadline: ContinuousClock.Instant, _ isEnough: (RunningProcess) -> Bool) -> Bool {
     while outputPipe >= 0 || errorPipe >= 0 {
       if isEnough(self) { return true }
@@ -81,7 +81,7 @@ package final class RunningProcess {
     return true
   }
 
-  /// Sends a signal to the program and all its children, and waits for their end; past `limit` they are killed.
+  /// Sends a signal to the program and all its children, and waits for their end. After `limit` they are killed.
   ///
   /// A second call does nothing.
   @discardableResult
@@ -94,7 +94,7 @@ package final class RunningProcess {
     return ended
   }
 
-  /// Waits for the program's end; the exit code, for a signal 128 and its number.
+  /// Waits for the program's end. Returns the exit code; for a signal 128 plus its number.
   package func waitForExit() -> Int32 {
     if let status { return status }
     var raw: Int32 = 0
@@ -117,7 +117,8 @@ package final class RunningProcess {
     }
   }
 
-  /// Two ends that no program started meanwhile by another thread inherits: that could keep them open for ever.
+  /// Returns the two ends of a pipe. A program that another thread starts meanwhile does not inherit them; it could
+  /// keep them open for ever.
   private static func pipe() throws -> (read: Int32, write: Int32) {
     var ends: [Int32] = [-1, -1]
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -127,9 +128,9 @@ package final class RunningProcess {
     return (ends[0], ends[1])
   }
 
-  /// A descriptor to read the text from.
+  /// Returns a descriptor from which the text can be read.
   ///
-  /// The text must be short: it is written before the program runs.
+  /// The text must be short, because it is written before the program runs.
   private static func input(_ text: String?) throws -> Int32 {
     guard let text else { return unsafe open("/dev/null", O_RDONLY | O_CLOEXEC) }
     let ends = try pipe()

@@ -1,13 +1,13 @@
 package import Core
 
-/// Values that tests are written with: short, valid, and the same everywhere.
+/// Short, valid values for tests, the same in all of them.
 package enum Sample {
   /// `0000:03:00.0`, `0000:03:01.0`, … for 0, 1, …
   package static func address(_ number: Int) -> PCIAddress {
     PCIAddress(sbdf: 3 << 8 | UInt32(number % 32) << 3 | UInt32(number / 32 % 8) | UInt32(number / 256) << 8)
   }
 
-  /// A UUID made of one number.
+  /// Returns a UUID made from one number.
   package static func uuid(_ number: Int) -> DomainUUID {
     let digits = String(UInt64(number), radix: 16)
     guard let uuid = DomainUUID("00000000-0000-4000-8000-" + String(repeating: "0", count: 12 - digits.count) + digits)
@@ -25,7 +25,7 @@ package enum Sample {
       optionsText: options.storeText, virtualFunctionText: options.storeVirtualFunction)
   }
 
-  /// A bus with these states and entries; exported entries get their index as virtual slot.
+  /// Returns a bus with these states and entries. The virtual slot of an exported entry is its index.
   package static func bus(
     _ domain: DomainID, _ devices: [PCIAddress], state: XenbusState = .connected,
     front: XenbusState? = .connected, states: [XenbusState]? = nil
@@ -39,7 +39,7 @@ package enum Sample {
       count: .number(entries.count), online: "1", hasFrontEndPath: true, entries: entries, hasKernelObject: true)
   }
 
-  /// A running PV domain with these devices attached, saved, claimed by nobody in particular.
+  /// Returns a running PV domain with these devices attached and saved. No claim names it.
   package static func domain(
     _ number: UInt32, _ name: String, _ devices: [PCIAddress] = [], lifecycle: DomainLifecycle = .running,
     kind: DomainKind = .pv
@@ -50,7 +50,7 @@ package enum Sample {
       saved: .devices(devices.map { SavedDevice(address: $0, options: DeviceOptions()) }))
   }
 
-  /// A device on pciback; claimed and assigned where a domain is given.
+  /// Returns a device on pciback. If a domain is given, the device is claimed by it and assigned to it.
   package static func device(_ address: PCIAddress, heldBy domain: UInt32? = nil) -> ObservedDevice {
     ObservedDevice(
       address: address,

@@ -1,22 +1,23 @@
 import Glibc
 
-/// How long the concurrency tests go on, and where their figures go.
+/// The length of the concurrency tests, and the file for their figures.
 ///
-/// `make soak` sets `BERTH_ROUNDS` and `BERTH_RACES`, and collects the figures from the file that `BERTH_SOAK_REPORT` names.
+/// `make soak` sets `BERTH_ROUNDS` and `BERTH_RACES`, and collects the figures from the file that `BERTH_SOAK_REPORT`
+/// names.
 package enum SoakReport {
-  /// How far goes what could go on for ever.
+  /// The number of rounds of a test that could continue for ever.
   package static let rounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 2
-  /// The races of processes on each xenstored.
+  /// The number of races of processes on each xenstored.
   package static let races = environment("BERTH_RACES").flatMap { Int($0) } ?? 2
-  /// On how many sandboxes at once they are run: each waits most of the time.
+  /// The number of sandboxes on which they run at once. Each of them waits most of the time.
   package static let raceTracks = isSoak ? 4 : 1
-  /// The rounds of a race in which each takes as long as another toolstack may wait.
+  /// The number of rounds of a race in which each round takes as long as another toolstack may wait.
   package static let longRounds = environment("BERTH_ROUNDS").flatMap { Int($0) } ?? 1
 
-  /// Whether everything is to be tried, not a sample.
+  /// Whether everything is tried, instead of a sample.
   package static let isSoak = environment("BERTH_ROUNDS") != nil
 
-  /// Adds figures, one line each; those of one name are summed up later.
+  /// Adds figures, one line each. Figures with the same name are added up later.
   package static func add(_ figures: KeyValuePairs<String, Int>) throws {
     guard let path = environment("BERTH_SOAK_REPORT") else { return }
     let file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// A socket that takes connections at a path, not blocking its callers longer than they ask.
+/// Returns a socket that accepts connections at a path. It does not block its callers longer than they ask.
 package func listeningSocket(_ path: String) throws -> Int32 {
   let number = try makeSocket()
   let status = try unsafe withAddress(path) { address, length in unsafe bind(number, address, length) }
@@ -11,14 +11,14 @@ package func listeningSocket(_ path: String) throws -> Int32 {
   return number
 }
 
-/// Whether something takes connections at a path.
+/// Returns whether a program accepts connections at a path.
 package func canConnect(to path: String) throws -> Bool {
   guard let number = try connectedSocket(path) else { return false }
   close(number)
   return true
 }
 
-/// A connection to what listens at a path; nil where nothing does.
+/// Connects to the program that listens at a path; returns nil if there is none.
 package func connectedSocket(_ path: String) throws -> Int32? {
   let number = try makeSocket()
   do {
@@ -32,7 +32,7 @@ package func connectedSocket(_ path: String) throws -> Int32? {
   return nil
 }
 
-/// A socket on which neither reading nor writing takes longer than `limit` seconds: past it they fail with `EAGAIN`.
+/// Limits reading and writing on a socket to `limit` seconds. After that they fail with `EAGAIN`.
 package func limitWaits(of number: Int32, to limit: Int) throws {
   var time = timeval(tv_sec: limit, tv_usec: 0)
   let length = socklen_t(MemoryLayout<timeval>.size)

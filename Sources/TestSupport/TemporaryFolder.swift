@@ -1,12 +1,12 @@
 import FoundationEssentials
 import Glibc
 
-/// A folder of one test's own; it goes with this object.
+/// A folder for one test; it is removed with this object.
 package final class TemporaryFolder: Sendable {
   package let path: String
 
   package init() throws {
-    // Short, since sockets below it must fit 108 bytes.
+    // The path is short, because sockets below it must fit into 108 bytes.
     var template = Array("/tmp/berth-XXXXXX\0".utf8CString.dropLast())
     guard unsafe mkdtemp(&template) != nil else { throw Command.Failure(description: "mkdtemp: \(errno)") }
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -16,10 +16,10 @@ package final class TemporaryFolder: Sendable {
     do { try FileManager.default.removeItem(atPath: path) } catch { print("left behind: \(path): \(error)") }
   }
 
-  /// Writes a file below the folder, and makes the folders it is in.
+  /// Writes a file below the folder, and makes its parent folders.
   package func write(_ name: String, _ text: String) throws { try write(name, Array(text.utf8)) }
 
-  /// Writes a file below the folder, and makes the folders it is in.
+  /// Writes a file below the folder, and makes its parent folders.
   package func write(_ name: String, _ bytes: [UInt8]) throws {
     let file = "\(path)/\(name)"
     if let slash = file.lastIndex(of: "/") {
@@ -29,7 +29,7 @@ package final class TemporaryFolder: Sendable {
     try Data(bytes).write(to: URL(fileURLWithPath: file))
   }
 
-  /// Makes a folder below the folder, and those above it.
+  /// Makes a folder below the folder, and its parents.
   package func makeFolder(_ name: String) throws {
     try FileManager.default.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: true)
   }
@@ -45,7 +45,7 @@ package final class TemporaryFolder: Sendable {
     Array(try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)")))
   }
 
-  /// The names in a folder below the folder, in order.
+  /// Returns the names in a folder below the folder, in order.
   package func names(in name: String) throws -> [String] {
     try FileManager.default.contentsOfDirectory(atPath: "\(path)/\(name)").sorted()
   }

@@ -1,9 +1,9 @@
 package import Core
 
 extension TestHost {
-  /// Everything in which the places that know of a running PV domain's devices disagree; empty where all is well.
+  /// Returns all disagreements between the places that know a running PV domain's devices; empty if everything agrees.
   ///
-  /// What must agree: the back end (dense, at rest, all exported), libxl's saved configuration, the claims, the
+  /// These must agree: the back end (dense, at rest, all exported), libxl's saved configuration, the claims, the
   /// hypervisor, pciback and the guest itself.
   package func disagreements(
     of name: String, expecting devices: Set<PCIAddress>, staleSavedDevices: Set<PCIAddress> = []
@@ -43,7 +43,7 @@ extension TestHost {
     return findings
   }
 
-  /// The devices reserved for a domain.
+  /// Returns the devices whose claim names a domain.
   package func claims(of domain: DomainID) async throws -> [PCIAddress] {
     try await nodes(below: "/libxl/pci").compactMap { path, value in
       let parts = path.split(separator: "/")

@@ -1,19 +1,19 @@
 package import Core
 import FoundationEssentials
 
-/// A sandbox of one test's own, with the built `berth` to use on it as a person would.
+/// A sandbox for one test, with the built `berth` to use on it as a person would.
 package struct TestHost: Sendable {
-  /// The xenstored it runs on.
+  /// The xenstored that the sandbox runs.
   package enum Store: String, Sendable, CaseIterable {
     case c, ox
-    /// oxenstored that fails some commits on purpose.
+    /// oxenstored with an option that fails some commits on purpose.
     case failing
   }
 
   package let folder: TemporaryFolder
   package var directory: String { "\(folder.path)/host" }
 
-  /// Starts a sandbox, lends it to `body`, and ends it whatever `body` does.
+  /// Starts a sandbox, passes it to `body`, and always ends it.
   package static func with<Result: Sendable>(
     _ scenario: String, _ store: Store = .c, isTracing: Bool = false,
     _ body: (TestHost) async throws -> Result
@@ -60,7 +60,7 @@ package struct TestHost: Sendable {
     guard result.status == 0 else { throw Command.Failure(description: "sandbox \(words): \(result.errors)") }
   }
 
-  /// Writes a manifest that declares these domains' devices; the path of the file.
+  /// Writes a manifest that declares these domains' devices; returns the path of the file.
   package func manifest(
     _ domains: [String: [PCIAddress]], options: String? = nil, policy: String? = nil, name: String = "host.yaml"
   ) throws -> String {
@@ -75,7 +75,7 @@ package struct TestHost: Sendable {
     return "\(folder.path)/\(name)"
   }
 
-  /// Debian's own `xl`, on this sandbox; not the wrapper in the path, which wants a real Xen.
+  /// Returns Debian's own `xl` on this sandbox: not the wrapper in the path, which needs a real Xen.
   package func xl(_ words: String...) throws -> Command {
     let programs = ["4.17", "4.20", "4.19", "4.18"].map { "/usr/lib/xen-\($0)/bin/xl" }
     guard let program = programs.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
@@ -84,7 +84,8 @@ package struct TestHost: Sendable {
     return try stock(program, words, isPreloaded: true)
   }
 
-  /// A stock Xen program on this sandbox's xenstored; `isPreloaded` gives it the sandbox's hypervisor and kernel too.
+  /// Returns a stock Xen program on this sandbox's xenstored. With `isPreloaded` it also uses the sandbox's hypervisor
+  /// and kernel.
   package func stock(_ program: String, _ words: [String], isPreloaded: Bool = false) throws -> Command {
     var environment = [
       "BERTH_SANDBOX": directory, "XENSTORED_PATH": "\(directory)/xenstored/socket",
@@ -94,10 +95,10 @@ package struct TestHost: Sendable {
     return Command(program, words, environment: environment)
   }
 
-  // MARK: What is so
+  // MARK: The state of the host
 
-  /// How many requests that change something xenstored has served so far. The sandbox must have been started with a
-  /// trace.
+  /// Returns how many requests that change something xenstored has served so far. The sandbox must have been started
+  /// with a trace.
   package func storeChanges() throws -> Int {
     let trace = String(decoding: try folder.read("host/log/xenstored.trace"), as: UTF8.self)
     let changes = ["WRITE", "MKDIR", "RM", "SET_PERMS"]
@@ -108,10 +109,10 @@ package struct TestHost: Sendable {
     }
   }
 
-  /// Every node at and below a path of xenstore, with its value, as Debian's own client reads them.
+  /// Returns every node at and below a path of xenstore, with its value, as Debian's own client reads them.
   package func nodes(below path: String) async throws -> [String: String] {
     let listing = try await stock("/usr/bin/xenstore-ls", ["-f", path]).run()
-    // A path that is not there is told in words only.
+    // Only the client's message shows that a path is missing.
     guard listing.status == 0 || listing.errors.contains("No such file") || listing.errors.contains("couldn't") else {
       throw Command.Failure(description: "xenstore-ls: \(listing.errors)")
     }
@@ -128,9 +129,9 @@ package struct TestHost: Sendable {
     guard result.status == 0 else { throw Command.Failure(description: "xenstore-write: \(result.errors)") }
   }
 
-  /// Looks at a node, again and again, until it has a value.
+  /// Checks a node again and again, until it has a value.
   ///
-  /// The limit is long since other tests may keep this one from looking.
+  /// The limit is long, because other tests may delay this one.
   package func wait(for path: String, toBe value: String, within limit: Duration = .seconds(120)) async throws {
     let deadline = ContinuousClock.now + limit
     let read = try stock("/usr/bin/xenstore-read", [path])
@@ -139,19 +140,19 @@ package struct TestHost: Sendable {
     }
   }
 
-  /// The domains and devices as the simulated hypervisor, kernel and guests have them.
+  /// Returns the domains and devices as the simulated hypervisor, kernel and guests have them.
   package func status() async throws -> SandboxView {
     let result = try await berth(["sandbox", "status", "-o", "json"])
     guard result.status == 0 else { throw Command.Failure(description: "sandbox status: \(result.errors)") }
     return try JSONDecoder().decode(SandboxView.self, from: Data(result.output.utf8))
   }
 
-  /// The devices that libxl's saved configuration of a domain lists.
+  /// Returns the devices that libxl's saved configuration of a domain lists.
   package func savedDevices(of domain: SandboxView.Domain) throws -> [PCIAddress] {
     try saved(of: domain).map(\.address)
   }
 
-  /// The same with the slot that QEMU is to show each at: `0000:03:00.0@4`.
+  /// Returns the same devices with the slot at which QEMU is to show each: `0000:03:00.0@4`.
   package func savedPlaces(of domain: SandboxView.Domain) throws -> [String] {
     try saved(of: domain).map { "\($0.address)@\($0.options.virtualSlot.map(String.init) ?? "any")" }
   }
@@ -162,13 +163,13 @@ package struct TestHost: Sendable {
   }
 }
 
-/// The part of a sandbox's status that tests look at.
+/// The part of a sandbox's status that tests check.
 package struct SandboxView: Decodable, Sendable {
   package struct Domain: Decodable, Sendable {
     package var id: DomainID
     package var name: String
     package var uuid: DomainUUID
-    /// What the guest's kernel has on its bus, by the address it sees.
+    /// The devices that the guest's kernel has on its bus, by the guest's address.
     package var guestDevices: [PCIAddress: PCIAddress]
     package var exported: [PCIAddress: PCIAddress]
     package var assigned: [PCIAddress]
@@ -205,11 +206,11 @@ package struct SandboxView: Decodable, Sendable {
 }
 
 extension Command {
-  /// The built `berth`.
+  /// Returns a command that runs the built `berth`.
   package static func berth(
     _ words: [String], environment: [String: String] = [:], input: String? = nil
   ) throws -> Command {
-    // What the person running the tests has set must not decide what they see.
+    // Variables of the person who runs the tests must not affect the results.
     let neutral = ["LC_ALL": "C.UTF-8", "NO_COLOR": "1", "BERTH_SANDBOX": "", "BERTH_MANIFEST": ""]
     return Command(try builtFile("berth"), words, environment: neutral.merging(environment) { $1 }, input: input)
   }

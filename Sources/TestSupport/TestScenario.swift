@@ -1,8 +1,8 @@
 import Core
 
-/// Scenarios that tests are written with.
+/// Scenarios for tests.
 package enum TestScenario {
-  /// A host with `devices` on pciback, at `Sample.address(0)` and up, and these domains.
+  /// Returns a host with `devices` on pciback, at `Sample.address(0)` and up, and with these domains.
   ///
   /// Domains are lines of YAML such as `{name: net, domid: 5}`, faults a mapping such as `{heldLocks: [net]}`.
   package static func host(

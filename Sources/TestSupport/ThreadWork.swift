@@ -1,14 +1,14 @@
 import Glibc
 import Synchronization
 
-/// Runs blocking work on a thread of its own, so that it takes none from the tests beside it.
+/// Runs blocking work on a thread of its own, so that it occupies no thread of other tests.
 package func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
   try await ThreadWork(body).value()
 }
 
-/// Blocking work on a thread of its own, which has begun when this is made.
+/// Blocking work on a thread of its own. The work has begun when this object is made.
 ///
-/// A task would begin when the pool has a thread for it: tests that compute for long keep it waiting.
+/// A task would begin only when the pool has a free thread; tests that compute for long would delay it.
 package final class ThreadWork<Value: Sendable>: Sendable {
   private enum State {
     case running
@@ -33,7 +33,7 @@ package final class ThreadWork<Value: Sendable>: Sendable {
     pthread_detach(thread)
   }
 
-  /// Waits for the work's end. To be called once.
+  /// Waits for the work's end and returns its result. It must be called once.
   package func value() async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
       let result: Result<Value, any Error>? = state.withLock { state in

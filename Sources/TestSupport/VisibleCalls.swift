@@ -1,13 +1,13 @@
 import FoundationEssentials
 
-/// A call by which a program changed what others can see, as the preloaded library BerthCut notes it.
+/// A call by which a program changed what others can see, as the preloaded library BerthCut records it.
 package struct VisibleCall: Sendable, CustomStringConvertible {
-  /// From 1, in the order in which a program makes them.
+  /// The number, from 1, in the order of the program's calls.
   package var number: Int
   package var name: String
-  /// Whether another process has a whole request by it, and will answer.
+  /// Whether the call completes a request that another process will answer.
   package var endsMessage: Bool
-  /// The path, or the beginning of what is written.
+  /// The path, or the beginning of the written text.
   package var what: String
 
   package var description: String { "call \(number), \(name) \(what.prefix(100))" }
@@ -22,16 +22,18 @@ package struct VisibleCall: Sendable, CustomStringConvertible {
   }
 }
 
-/// Where a program is ended by SIGKILL.
+/// A point at which a program is ended by SIGKILL.
 package struct CutPoint: Sendable {
-  /// Of a visible call.
+  /// The number of a visible call.
   package var number: Int
-  /// Right after the call, with the answer unread; otherwise before it. Between calls that nobody answers these are one.
+  /// Whether the point is right after the call, with the answer unread; otherwise it is before the call. If no process
+  /// answers a call, the points after it and before the next one are the same.
   package var isAfter: Bool
 
   package init(number: Int, isAfter: Bool = false) { (self.number, self.isAfter) = (number, isAfter) }
 
-  /// So many points, from the first to the last: before calls, and after those that another process answers.
+  /// Returns a number of points, from the first to the last: before calls, and after calls that another process
+  /// answers.
   package static func sample(of calls: [VisibleCall], _ count: Int) -> [CutPoint] {
     let all = calls.flatMap { call in
       (call.endsMessage ? [false, true] : [false]).map { CutPoint(number: call.number, isAfter: $0) }
@@ -41,7 +43,7 @@ package struct CutPoint: Sendable {
 }
 
 extension TestHost {
-  /// Runs `berth` on this sandbox, and kills it where `cut` says, if it comes so far; the calls that it began, in order.
+  /// Runs `berth` on this sandbox, and kills it at `cut`, if it gets that far. Returns its calls so far, in order.
   package func berth(
     _ words: [String], cutAt cut: CutPoint?
   ) async throws -> (result: Command.Result, calls: [VisibleCall]) {
@@ -53,7 +55,7 @@ extension TestHost {
     let lines = String(decoding: try folder.read(log), as: UTF8.self).split(separator: "\n")
     let calls = try lines.map { line in
       guard var call = VisibleCall(line) else { throw Command.Failure(description: "not a call: \(line)") }
-      // Where the sandbox is differs from run to run.
+      // The sandbox's path differs from run to run.
       if call.what.hasPrefix(directory) { call.what = "…" + call.what.dropFirst(directory.count) }
       return call
     }

@@ -3,7 +3,7 @@ import Testing
 @testable import Manifest
 
 @Suite struct DiagnosticTests {
-  @Test func `an error shows its line and a caret, and where the other place is`() {
+  @Test func `an error shows its line, a caret and the other location`() {
     let source = SourceText(name: "assignments.yaml", text: "a:\n  - 0000:03:00.1\nb:\n  - 0000:03:00.1\n")
     let diagnostic = Diagnostic(
       .error, "device 0000:03:00.1 is assigned to both 'a' and 'b'", at: SourceMark(source: source, line: 4, column: 5),

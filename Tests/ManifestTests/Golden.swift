@@ -4,22 +4,22 @@ import Testing
 
 @testable import Manifest
 
-/// One fixture: a manifest, and beside it the text that is expected of it.
+/// One fixture: a manifest, and a file beside it with the expected text.
 struct GoldenCase: Sendable, CustomTestStringConvertible {
   let manifest: String
 
   var testDescription: String { String(manifest.split(separator: "/").last ?? "") }
   private var expectation: String { manifest.dropLast("yaml".count) + "expected" }
 
-  /// The fixtures of a folder; empty where there are none.
+  /// Returns the fixtures of a folder; empty if there are none.
   static func all(_ folder: String) -> [GoldenCase] {
     guard case .directory(let files)? = try? readPath(fixtures + folder, limit: 0) else { return [] }
     return files.map(GoldenCase.init)
   }
 
-  /// Compares with the expected text; RECORD=1 in the environment writes it instead, and fails.
+  /// Compares with the expected text. With RECORD=1 in the environment it writes that text instead, and fails.
   func expect(_ actual: String, at location: SourceLocation = #_sourceLocation) throws {
-    // What is expected must not depend on where the sources are.
+    // The expected text must not depend on the location of the sources.
     let text = actual.replacing(fixtures, with: "")
     if unsafe getenv("RECORD") != nil {
       try write(text, to: expectation)
@@ -34,7 +34,7 @@ private let tests = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/") ?
 let fixtures = tests + "/Fixtures/"
 let packageRoot = tests + "/../../"
 
-/// A file's text.
+/// Returns a file's text.
 func contents(of path: String) throws -> String {
   guard case .file(let bytes) = try readPath(path, limit: 1 << 24) else { throw FileFault(message: "\(path): no file") }
   return String(decoding: bytes, as: UTF8.self)
@@ -58,7 +58,7 @@ func write(_ bytes: [UInt8], to path: String) throws {
   }
 }
 
-/// A folder of its own, removed with everything in it when it goes.
+/// A temporary folder, removed with its contents when the object goes.
 final class TemporaryFolder {
   let path: String
 

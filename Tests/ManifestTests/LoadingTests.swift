@@ -14,7 +14,7 @@ import Testing
       + "spec:\n  \(spec)\n"
   }
 
-  /// What a load comes to, in a word and the text that goes with it.
+  /// Returns the result of a load as one word, with the text that belongs to it.
   private func outcome(of paths: [String], host: String = "host17") -> (kind: String, text: String) {
     do throws(ManifestFailure) {
       let loaded = try loadManifests(paths: paths, hostName: host)
@@ -28,14 +28,14 @@ import Testing
   }
 
   @Test(arguments: ["host.yaml", "host-changed.yaml", "full.yaml", "kinds.yaml"])
-  func `an example is valid and warns of nothing`(name: String) throws {
+  func `an example is valid and causes no warning`(name: String) throws {
     let loaded = try loadManifests(paths: [packageRoot + "examples/" + name], hostName: "host17")
     #expect(loaded.warnings.isEmpty)
     #expect(loaded.skipped.isEmpty)
     #expect(loaded.desired.domains.count >= 2)
   }
 
-  @Test func `a directory is read in order of name, no deeper, and only what is named like a manifest`() throws {
+  @Test func `a directory's manifests are read in order of name, without subdirectories and other files`() throws {
     try folder.add("b.yml", document("domains: {web: {devices: [lan0]}}"))
     try folder.add("a.yaml", document("devices: {lan0: {address: 0000:03:00.0, id: 8086:1533}}"))
     try folder.add("c.yaml~", "not: read")
@@ -63,21 +63,21 @@ import Testing
         """)
   }
 
-  @Test func `documents for other hosts are checked and left out`() throws {
+  @Test func `documents for other hosts are checked and skipped`() throws {
     let text =
       document(host: "host17", "domains: {web: {devices: [{address: 03:00.0, id: 8086:1533}]}}") + "---\n"
       + document(host: "host18", "domains: {db: {devices: [{address: 03:00.0, id: 8086:1533}]}}")
     let file = try folder.add("a.yaml", text)
     let loaded = try loadManifests(paths: [file], hostName: "host17")
     #expect(outline(loaded.desired) == "  prune owned\n  domain web\n    0000:03:00.0 [8086:1533]\n")
-    #expect(loaded.skipped.map(\.message) == ["left out: this document is for host 'host18'"])
+    #expect(loaded.skipped.map(\.message) == ["skipped: this document is for host 'host18'"])
     #expect(loaded.skipped.first?.mark?.line == 9)
 
     let faulty = try folder.add("b.yaml", document(host: "host18", "banana: {}"))
     #expect(outcome(of: [file, faulty]).kind == "invalid")
   }
 
-  @Test func `where every document is for another host, nothing is taken for declared`() throws {
+  @Test func `if every document is for another host, nothing counts as declared`() throws {
     let file = try folder.add("a.yaml", document(host: "host18", "domains: {}"))
     let (kind, text) = outcome(of: [file])
     #expect(kind == "not found")
@@ -85,7 +85,7 @@ import Testing
     #expect(try validateManifests(paths: [file]).hosts.map(\.host) == ["host18"])
   }
 
-  @Test func `validation finds what contradicts itself on any host`() throws {
+  @Test func `validation finds contradictions on any host`() throws {
     let text =
       document("domains: {web: {devices: [{address: 03:00.0, id: 8086:1533}]}}") + "---\n"
       + document(host: "host18", "domains: {db: {devices: [{address: 03:00.0, id: 8086:1533}]}}")
@@ -96,7 +96,7 @@ import Testing
     #expect(diagnostics.count == 1)
   }
 
-  @Test func `what is missing is named, all of it`() throws {
+  @Test func `every missing path is named`() throws {
     let empty = try folder.add("empty.yaml", "")
     let comments = try folder.add("comments.yaml", "# nothing\n---\n")
     let nowhere = folder.path + "/nowhere.yaml"
@@ -105,35 +105,35 @@ import Testing
     #expect(
       text == """
         there is no \(nowhere)
-        \(empty) holds no document; to declare no devices, write domains: {}
-        \(comments) holds no document; to declare no devices, write domains: {}
+        \(empty) has no document; to declare no devices, write domains: {}
+        \(comments) has no document; to declare no devices, write domains: {}
         """)
     #expect(outcome(of: []).kind == "not found")
   }
 
-  @Test func `a directory without manifests says what was looked for`() throws {
+  @Test func `a directory without manifests is refused, and the error names the expected files`() throws {
     try folder.add("readme.txt", "x")
     let (kind, text) = outcome(of: [folder.path])
     #expect(kind == "not found")
-    #expect(text == "the directory \(folder.path) holds no manifest: looked for *.yaml and *.yml")
+    #expect(text == "the directory \(folder.path) has no manifest: there is no *.yaml or *.yml")
   }
 
-  @Test func `an empty file among others is not taken for nothing to declare`() throws {
+  @Test func `an empty file among others is refused`() throws {
     try folder.add("a.yaml", document("domains: {}"))
     try folder.add("b.yaml", "")
     #expect(outcome(of: [folder.path]).kind == "not found")
   }
 
-  @Test func `a file that may not be read is told with the cause`() throws {
+  @Test func `an unreadable file is reported with the cause`() throws {
     let file = try folder.add("a.yaml", document("domains: {}"))
     #expect(unsafe chmod(file, 0) == 0)
-    // Root may read everything.
+    // Root may read every file.
     let expected = geteuid() == 0 ? "loaded" : "not found"
     #expect(outcome(of: [file]).kind == expected)
     #expect(outcome(of: [file + "/x"]).text == "cannot read \(file)/x: not a directory (ENOTDIR)")
   }
 
-  @Test func `a pipe among a directory's manifests is refused and not waited for`() throws {
+  @Test func `a pipe among a directory's manifests is refused without a wait`() throws {
     #expect(unsafe mkfifo(folder.path + "/a.yaml", 0o600) == 0)
     let (kind, text) = outcome(of: [folder.path])
     #expect(kind == "not found")
@@ -148,13 +148,13 @@ import Testing
     #expect(text == "\(file): error: the text is larger than 1048576 bytes\n      = hint: split it into several files")
   }
 
-  @Test func `an endless file is read no further than the limit`() {
+  @Test func `an endless file is read only up to the limit`() {
     let (kind, text) = outcome(of: ["/dev/zero"])
     #expect(kind == "invalid")
     #expect(text.contains("larger than 1048576 bytes"))
   }
 
-  @Test func `a large manifest within the limits is read whole`() throws {
+  @Test func `a large manifest within the limits is read completely`() throws {
     var spec = "domains:\n"
     for domain in 0..<250 {
       spec += "    d\(domain): {devices: ["

@@ -27,7 +27,7 @@ import Testing
   }
 }
 
-/// Why manifests are refused; nil where they are not.
+/// Returns why manifests are refused; nil if they are not.
 func failure(of paths: [String]) -> ManifestFailure? {
   do throws(ManifestFailure) {
     _ = try validateManifests(paths: paths)
@@ -37,7 +37,7 @@ func failure(of paths: [String]) -> ManifestFailure? {
   }
 }
 
-/// A desired state as lines of text.
+/// Returns a desired state as lines of text.
 func outline(_ desired: DesiredState) -> String {
   var lines = ["  prune \(desired.policy.prune)"]
   if let most = desired.policy.maxRemovals { lines.append("  at most \(most) removals") }

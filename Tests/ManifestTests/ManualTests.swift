@@ -2,7 +2,7 @@ import Testing
 
 @testable import Manifest
 
-/// What the manual says is checked against the program.
+/// Compares the manual with the program.
 @Suite struct ManualTests {
   private let manual: String
 
@@ -37,7 +37,7 @@ import Testing
     let sample = try #require(blocks("").first { $0.contains(line) && $0.contains(": error: ") })
     let lines = sample.split(separator: "\n", omittingEmptySubsequences: false)
     let number = try #require(sample.split(separator: ":").dropFirst().first.flatMap { Int($0) })
-    // The line of the sample, with what a manifest needs above it, moved down to where the sample has it.
+    // The line of the sample, with the keys that a manifest needs above it, moved down to the sample's line number.
     var text = "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec:\n"
     text += String(repeating: "\n", count: number - 5) + "  devices:\n"
     text += try #require(lines.dropFirst().first).drop { $0 != "|" }.dropFirst(2) + "\n"
@@ -48,7 +48,7 @@ import Testing
     #expect(report.sorted.map(\.description) == [sample])
   }
 
-  /// The manual's blocks of a language, without their fences.
+  /// Returns the manual's blocks of a language, without their fences.
   private func blocks(_ language: String) -> [String] {
     var result: [String] = []
     var open: (language: Substring, lines: [Substring])?

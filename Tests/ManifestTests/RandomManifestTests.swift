@@ -13,7 +13,7 @@ import Testing
   ]
 
   @Test(arguments: 0..<300 as Range<UInt64>)
-  func `no text breaks the reader, and what it refuses has a reason`(seed: UInt64) throws {
+  func `no text breaks the reader, and every refusal has a reason`(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
     var text = ""
     for _ in 0..<Int.random(in: 1...60, using: &random) { text += Self.pieces.randomElement(using: &random) ?? "" }
@@ -53,7 +53,7 @@ import Testing
     let devices = desired.domains.flatMap(\.devices).map(\.address)
     #expect(Set(devices).count == devices.count)
     for diagnostic in report.sorted {
-      // No text can reach the terminal's controls through a message.
+      // A text must not reach the terminal's controls through a message.
       #expect(
         diagnostic.description.unicodeScalars.allSatisfy { $0 == "\n" || $0.properties.generalCategory != .control })
       if let mark = diagnostic.mark { #expect(mark.line >= 1 && mark.column >= 1) }

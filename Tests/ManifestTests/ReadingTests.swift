@@ -14,7 +14,7 @@ import Testing
     var tags: [String]?
   }
 
-  /// Reads a mapping the way another part of the program would.
+  /// Reads a mapping as another part of the program would.
   private func read(_ text: String) -> (Probe?, [String]) {
     let report = Diagnostics()
     guard let node = parseYAML(SourceText(name: "t", text: text), report: report).first,
@@ -34,7 +34,7 @@ import Testing
     #expect(probe == Probe(name: "no", count: 7, mode: .slow, wait: .milliseconds(500), tags: ["a", "0040"]))
   }
 
-  @Test func `every error of a mapping is told`() {
+  @Test func `every error of a mapping is reported`() {
     let (_, messages) = read("{nam: x, count: 10, mode: slo, wait: 5, tags: [[]], tags: []}")
     #expect(
       messages == [
@@ -64,7 +64,7 @@ import Testing
     #expect(NumberTrap.likelyAddress(of: text) == address)
   }
 
-  /// What a YAML 1.1 reader makes of an address that is a number to it: parts to base 60.
+  /// A YAML 1.1 reader takes such an address for a number: its parts to base 60.
   @Test func `every address that is a base-60 number is found again`() throws {
     for bus in stride(from: 0, to: 60, by: 7) {
       for device in 0..<20 {

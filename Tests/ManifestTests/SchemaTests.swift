@@ -4,12 +4,12 @@ import Testing
 
 @testable import Manifest
 
-/// A document that has one key of the schema, and as little else as it can.
+/// A document that has one key of the schema, and as few other keys as possible.
 struct SchemaCase: Sendable, CustomTestStringConvertible {
   var path: String
   var isSupported: Bool
   var document: JSONValue
-  /// The same with a list of lists in the key's place, which no key takes.
+  /// The same document with a list of lists as the key's value, which no key accepts.
   var wrong: JSONValue
 
   var testDescription: String { path }
@@ -20,7 +20,7 @@ struct SchemaCase: Sendable, CustomTestStringConvertible {
     return cases
   }()
 
-  /// Adds a case for every property below a schema; `wrap` puts a value for it into a whole document.
+  /// Adds a case for every property below a schema; `wrap` puts a property's value into a whole document.
   private static func collect(
     _ schema: JSONValue, path: String, into cases: inout [SchemaCase], wrap: (JSONValue) -> JSONValue
   ) {
@@ -49,7 +49,7 @@ struct SchemaCase: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// An object with one property, those that are required, and the first of a choice of required ones.
+  /// Returns an object with one property, the required ones, and the first of a choice of required ones.
   private static func instance(of schema: JSONValue, with key: String, _ value: JSONValue) -> JSONValue {
     var names = strings(schema["required"])
     if case .array(let choices)? = schema["oneOf"], !choices.contains(where: { strings($0["required"]).contains(key) })
@@ -63,7 +63,7 @@ struct SchemaCase: Sendable, CustomTestStringConvertible {
     return .object(members)
   }
 
-  /// A value that the schema allows.
+  /// Returns a value that the schema allows.
   static func sample(_ schema: JSONValue) -> JSONValue {
     if case .array(let words)? = schema["enum"] { return words.last ?? .null }
     switch schema["type"] {
@@ -95,7 +95,7 @@ struct SchemaCase: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// Whether a text matches a schema's pattern.
+/// Returns whether a text matches a schema's pattern.
 func matches(_ text: String, _ pattern: String) -> Bool {
   do { return try Regex(pattern).firstMatch(in: text) != nil } catch { return false }
 }
@@ -137,7 +137,7 @@ func matches(_ text: String, _ pattern: String) -> Bool {
   }
 
   @Test(arguments: SchemaCase.all)
-  func `a value of the wrong type is refused wherever it stands`(_ sample: SchemaCase) {
+  func `a value of the wrong type is refused for every key`(_ sample: SchemaCase) {
     guard let name = sample.path.split(separator: ".").last, sample.isSupported else { return }
     #expect(
       faults(of: sample.wrong.text).contains {
@@ -157,7 +157,7 @@ func matches(_ text: String, _ pattern: String) -> Bool {
     let schema = manifestSchema()
     #expect(schema.hasPrefix("{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\",\n"))
     #expect(schema.hasSuffix("}\n"))
-    // JSON is YAML, so that the reader can check what the writer wrote.
+    // JSON is YAML, so the reader can check what the writer wrote.
     let report = Diagnostics()
     #expect(parseYAML(SourceText(name: "schema", text: schema), report: report).count == 1)
     #expect(report.sorted.isEmpty)
@@ -184,7 +184,7 @@ func matches(_ text: String, _ pattern: String) -> Bool {
 }
 
 @Suite struct PatternTests {
-  /// Texts that are nearly addresses: pieces of addresses, put together by chance.
+  /// Returns texts that are almost addresses: random combinations of parts of addresses.
   static func texts(seed: UInt64) -> [String] {
     var random = SeededGenerator(seed: seed)
     let pieces = ["0000", "0", "03", "1f", "20", "g", ":", ":", ".", ".", "7", "8", "00", "af", "00000", "-", ""]

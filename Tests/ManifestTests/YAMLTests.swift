@@ -9,10 +9,10 @@ func read(_ text: String, limits: YAMLLimits = .standard) -> (documents: [YAMLNo
   return (documents, report.sorted)
 }
 
-/// The messages of a text that has only one kind of fault, joined.
+/// Returns the messages of a text that has only one kind of fault, joined.
 func faults(_ text: String) -> String { read(text).messages.map(\.message).joined(separator: "; ") }
 
-/// A node in one line: what a test can compare.
+/// Returns a node as one line that a test can compare.
 func outline(_ node: YAMLNode) -> String {
   switch node.content {
   case .scalar(let scalar): scalar.isPlain ? scalar.text : "\"\(scalar.text)\""
@@ -44,7 +44,7 @@ func outline(_ node: YAMLNode) -> String {
     #expect(documents.map(outline) == ["{a: 1}", "{b: 2}"])
   }
 
-  @Test func `aliases repeat what was anchored, at their own place`() throws {
+  @Test func `aliases repeat the anchored value, at the alias's location`() throws {
     let (documents, messages) = read("a: &x [1, 2]\nb: *x\n")
     #expect(messages.isEmpty)
     let document = try #require(documents.first)
@@ -60,14 +60,14 @@ func outline(_ node: YAMLNode) -> String {
   }
 
   @Test(arguments: [
-    ("a: &x [*x]\n", "the alias *x stands inside what it repeats"),
-    ("a: *x\n", "the alias *x repeats nothing: there is no &x before it"),
-    ("a: &x 1\n---\nb: *x\n", "the alias *x repeats nothing: there is no &x before it"),
+    ("a: &x [*x]\n", "the alias *x is inside the value that it repeats"),
+    ("a: *x\n", "the alias *x has no anchor: there is no &x before it"),
+    ("a: &x 1\n---\nb: *x\n", "the alias *x has no anchor: there is no &x before it"),
     ("a: &x {b: 1}\nc:\n  <<: *x\n", "the merge key '<<' is not supported"),
     ("a:\n\tb: 1\n", "a tab is used for indentation"),
     ("a: @b\n", "a value cannot begin with '@'"),
-    ("a: b: c\n", "a key and its value cannot stand here"),
-    ("a: !vault 5\n", "the tag '!vault' means nothing here"),
+    ("a: b: c\n", "a key and its value are not allowed here"),
+    ("a: !vault 5\n", "the tag '!vault' is not supported"),
     ("a: b\u{0}c\n", "a NUL byte: this is not a text file"),
     ("a: \u{1B}[31m\n", "the control character U+001b is not allowed"),
     ("a: x\u{FEFF}y\n", "a byte order mark (U+FEFF) inside the text"),
@@ -76,7 +76,7 @@ func outline(_ node: YAMLNode) -> String {
     #expect(faults(text) == message)
   }
 
-  @Test func `a leading byte order mark is allowed and moves no column`() throws {
+  @Test func `a leading byte order mark is allowed and does not change columns`() throws {
     let document = try #require(read("\u{FEFF}a: 1\n").documents.first)
     #expect(outline(document) == "{a: 1}")
     #expect(document.mark.column == 1)
@@ -100,7 +100,7 @@ func outline(_ node: YAMLNode) -> String {
 }
 
 @Suite struct YAMLLimitTests {
-  @Test func `a text beyond the size limit is refused unread`() {
+  @Test func `a text beyond the size limit is refused before it is read`() {
     let (documents, messages) = read(String(repeating: "a", count: 10_000_000))
     #expect(documents.isEmpty)
     #expect(
@@ -108,9 +108,9 @@ func outline(_ node: YAMLNode) -> String {
   }
 
   @Test(arguments: ["[", "{a: ", "- ", "? "])
-  func `nesting is refused at the limit, not at the end`(opening: String) {
+  func `nesting is refused at the limit, before the text ends`(opening: String) {
     let text = String(repeating: opening, count: 1_048_000 / opening.utf8.count)
-    #expect(faults(text) == "nested more than 64 deep")
+    #expect(faults(text) == "values are nested more than 64 levels deep")
   }
 
   @Test func `64 levels are allowed and 65 are not`() {
@@ -118,27 +118,28 @@ func outline(_ node: YAMLNode) -> String {
       String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
     }
     #expect(read(nested(64)).messages.isEmpty)
-    #expect(faults(nested(65)) == "nested more than 64 deep")
-    #expect(faults("a: &x \(nested(40))\nb: \(String(repeating: "[", count: 30))*x") == "nested more than 64 deep")
+    #expect(faults(nested(65)) == "values are nested more than 64 levels deep")
+    let repeated = "a: &x \(nested(40))\nb: \(String(repeating: "[", count: 30))*x"
+    #expect(faults(repeated) == "values are nested more than 64 levels deep")
   }
 
-  @Test func `an alias bomb is refused by count before it is ever expanded`() {
+  @Test func `an alias bomb is refused by count before it is expanded`() {
     var text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
     for level in 1...9 {
       let alias = "*a\(level - 1)"
       text += "a\(level): &a\(level) [\(Array(repeating: alias, count: 9).joined(separator: ", "))]\n"
     }
     let (documents, messages) = read(text)
-    // The documents themselves must not stand in an expectation: told in a failure, they would be expanded.
+    // The expectation must not contain the documents themselves: a failure message would expand them.
     let count = documents.count
     #expect(count == 0)
-    #expect(messages.map(\.message) == ["more than 200000 values, those that aliases repeat counted each time"])
+    #expect(messages.map(\.message) == ["more than 200000 values; what an alias repeats counts each time"])
   }
 
   @Test func `a million values are refused`() {
     #expect(
       faults("[" + String(repeating: "1,", count: 500_000) + "]")
-        == "more than 200000 values, those that aliases repeat counted each time")
+        == "more than 200000 values; what an alias repeats counts each time")
   }
 
   @Test func `messages are bounded, and the rest is counted`() {

@@ -3,7 +3,8 @@ import Sandbox
 import TestSupport
 import Testing
 
-/// The sandbox beside what a real host wrote: Xen 4.17.5, Linux 6.1, C xenstored, the same devices and commands.
+/// Compares the sandbox with the nodes that a real host wrote: Xen 4.17.5, Linux 6.1, C xenstored, the same devices and
+/// commands.
 struct CaptureTests {
   @Test func `stock xl leaves the same nodes as on a real host`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
@@ -27,7 +28,7 @@ struct CaptureTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `a device that is there from the start looks attached`(store: StoreKind) async throws {
+  func `a device that exists from the start looks attached`(store: StoreKind) async throws {
     let scenario = Scenarios.laboratory(domain: "devices: [0000:00:05.0]")
     try await LiveSandbox.run(scenario, store: store) { sandbox in
       let nodes = try found(sandbox)
@@ -35,7 +36,7 @@ struct CaptureTests {
     }
   }
 
-  @Test func `a cold plugged guest looks as on a real host`() async throws {
+  @Test func `a cold guest with devices looks as on a real host`() async throws {
     let scenario = Scenarios.laboratory(
       domain: "devices: [0000:00:05.0, {address: 0000:01:00.0, permissive: true}]")
     try await LiveSandbox.run(scenario) { sandbox in
@@ -60,7 +61,7 @@ struct CaptureTests {
     #expect(result.status == 0, "\(result.errors)")
   }
 
-  /// All nodes of PCI devices, as `xenstore-ls -fp` tells them.
+  /// Returns all nodes of PCI devices, as `xenstore-ls -fp` prints them.
   private func found(_ sandbox: LiveSandbox) throws -> [String] {
     try ["/local/domain/0/backend/pci", "/local/domain/1/device/pci", "/local/domain/1/error/device/pci", "/libxl/pci"]
       .flatMap { try sandbox.dump($0) }.sorted()
@@ -72,7 +73,7 @@ struct CaptureTests {
 
   private func fixture(_ name: String) -> String { LiveSandbox.packageFolder + "/Tests/SandboxTests/Fixtures/" + name }
 
-  /// The bytes from `pcidevs` on, with the NUL at the end.
+  /// Returns the bytes from `pcidevs` on, with the NUL at the end.
   private func deviceList(_ bytes: [UInt8]) -> [UInt8] {
     let key = Array("\"pcidevs\"".utf8)
     let start = bytes.indices.first { bytes[$0...].starts(with: key) } ?? bytes.endIndex

@@ -4,7 +4,7 @@ import Sandbox
 import TestSupport
 import Testing
 
-/// Sandboxes as processes of their own, started by the program.
+/// Sandboxes as separate processes, started by the program.
 struct ControllerTests {
   private let berth: String
   private let preload: String
@@ -42,7 +42,7 @@ struct ControllerTests {
     for process in processes { #expect(!isAlive(process)) }
   }
 
-  @Test func `the host with all kinds tells what QEMU shows, and takes faults`() async throws {
+  @Test func `the status of a host with all kinds shows QEMU's devices, and faults can be set`() async throws {
     let directory = try LiveSandbox.temporaryDirectory()
     func run(_ arguments: String...) async throws -> Command.Result {
       try await Command(berth, ["sandbox"] + arguments + ["--sandbox", directory]).run()
@@ -65,7 +65,7 @@ struct ControllerTests {
     try await stop(directory)
   }
 
-  @Test func `two sandboxes do not meet`() async throws {
+  @Test func `two sandboxes do not affect each other`() async throws {
     let directories = [try LiveSandbox.temporaryDirectory(), try LiveSandbox.temporaryDirectory()]
     for directory in directories { _ = try await start(directory) }
     let links = try directories.map { try StoreLink(path: SandboxPaths(directory: $0).storeSocket) }
@@ -131,7 +131,7 @@ struct ControllerTests {
     unsafe rmdir(directory)
   }
 
-  @Test func `a program that is no simulator is told by its last words`() async throws {
+  @Test func `the error for a program that is not a simulator has its last output`() async throws {
     let directory = try LiveSandbox.temporaryDirectory()
     let preload = preload
     let error = await #expect(throws: SandboxError.self) {
@@ -147,7 +147,7 @@ struct ControllerTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `the trace tells every write`(store: StoreKind) async throws {
+  func `the trace has every write`(store: StoreKind) async throws {
     let directory = try LiveSandbox.temporaryDirectory()
     _ = try await start(directory, store: store, isTracing: true)
     let paths = SandboxPaths(directory: directory)
@@ -160,13 +160,13 @@ struct ControllerTests {
   }
 
   @Test(.enabled(if: geteuid() == 0), arguments: StoreKind.allCases)
-  func `nobody may play too`(store: StoreKind) async throws {
+  func `an unprivileged user can run a sandbox`(store: StoreKind) async throws {
     let directory = try LiveSandbox.temporaryDirectory()
     unsafe chmod(directory, 0o777)
     let scenario = directory + "/../" + (directory.split(separator: "/").last ?? "") + ".yaml"
     try writeFile(scenario, Scenarios.laboratory())
     let sandbox = directory + "/s"
-    // Where the tests were built may be for root's eyes alone.
+    // Perhaps only root can read the folder in which the tests were built.
     #expect(try await Command("/bin/cp", [self.berth, self.preload, directory]).run().status == 0)
     let berth = directory + "/berth"
     let preload = directory + "/libBerthPreload.so"
@@ -193,7 +193,7 @@ struct ControllerTests {
 
 private func isAlive(_ process: Int32) -> Bool { kill(process, 0) == 0 }
 
-/// Waits for the end of a process, child or not; a child's status is taken.
+/// Waits for the end of a process, child or not, and reaps a child.
 private func waitForEnd(of process: Int32) throws {
   let end = ContinuousClock.now + .seconds(20)
   while isAlive(process) {

@@ -9,7 +9,7 @@ struct FailingDeviceModelTests {
   private let names = Scenarios.addresses.map { DeviceModelName($0).description }
   private let done = "{\"return\": {}, \"id\": 7}"
 
-  @Test func `a silent QEMU says nothing at all`() async throws {
+  @Test func `a silent QEMU sends nothing`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: silent}]") { sandbox in
       let client = try QMPClient(sandbox.paths.deviceModelSocket(of: DomainID(1)))
       client.send("{\"execute\":\"qmp_capabilities\"}")
@@ -17,20 +17,20 @@ struct FailingDeviceModelTests {
       #expect(!client.hasWords)
       try sandbox.request("device-model pv1 normal")
       client.send("{\"execute\":\"query-pci\"}")
-      #expect(try client.line()?.contains("Expecting capabilities") == true, "the first was lost")
+      #expect(try client.line()?.contains("Expecting capabilities") == true, "the first command was lost")
     }
   }
 
-  @Test func `a command nobody answers is not obeyed`() async throws {
+  @Test func `a command without an answer has no effect`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: silent, command: device_add, times: 1}]") { sandbox in
       let client = try sandbox.qmp()
       client.send("{\"execute\":\"device_add\",\"arguments\":{\"driver\":\"pci-bridge\",\"id\":\"b\"}}")
-      #expect(try client.listed().count == 6, "one that it has from the start")
+      #expect(try client.listed().count == 6, "QEMU lists no more than at the start")
       #expect(try client.add(devices[1]) == done)
     }
   }
 
-  @Test func `a conversation ends in the middle of an answer`() async throws {
+  @Test func `a conversation can end in the middle of an answer`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: hangs-up, command: device_add, times: 1}]") { sandbox in
       let client = try sandbox.qmp()
       client.send(
@@ -44,16 +44,16 @@ struct FailingDeviceModelTests {
     }
   }
 
-  @Test func `an answer ends in its middle`() async throws {
+  @Test func `an answer can be cut in the middle`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: truncates, command: query-pci}]") { sandbox in
       let client = try sandbox.qmp()
       let answer = try client.ask("query-pci")
       #expect(answer.hasPrefix("{\"return\": [{\"bus\": 0") && !answer.hasSuffix("}"))
-      #expect(try client.remove(devices[0]) == done, "the others are whole")
+      #expect(try client.remove(devices[0]) == done, "other answers are complete")
     }
   }
 
-  @Test func `a refusal has its own words and ends`() async throws {
+  @Test func `a refusal has its own text and ends after its count`() async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: refuses, text: 'no room', times: 2}]") { sandbox in
       let client = try sandbox.qmp()
       for _ in 0..<2 {
@@ -69,7 +69,7 @@ struct FailingDeviceModelTests {
   }
 
   @Test(arguments: [DeviceModelFault.Kind.gone, .crashed])
-  func `a QEMU that has ended takes no client`(kind: DeviceModelFault.Kind) async throws {
+  func `a QEMU that has ended accepts no client`(kind: DeviceModelFault.Kind) async throws {
     try await hvm(faults: "deviceModels: [{domain: pv1, is: \(kind.rawValue)}]") { sandbox in
       let path = sandbox.paths.deviceModelSocket(of: DomainID(1))
       #expect(fileExists(path) == (kind == .crashed))
@@ -81,7 +81,7 @@ struct FailingDeviceModelTests {
     }
   }
 
-  @Test func `what is no fault is refused`() async throws {
+  @Test func `an invalid fault is refused`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
       #expect(throws: SandboxError.self) { try sandbox.request("device-model pv1 silent") }
     }
@@ -124,7 +124,7 @@ struct FailingDeviceModelTests {
     }
   }
 
-  @Test func `xl speaks with qemu-traditional`() async throws {
+  @Test func `xl uses qemu-traditional`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "kind: hvm\ndeviceModel: qemu-traditional")) { sandbox in
       let attach = try await sandbox.xl("pci-attach", "pv1", "00:05.0@1c").run()
       #expect(attach.status == 0, "\(attach.errors)")
@@ -138,7 +138,7 @@ struct FailingDeviceModelTests {
     }
   }
 
-  @Test func `qemu-traditional is silent where it is asked to be`() async throws {
+  @Test func `qemu-traditional can be silent`() async throws {
     let scenario = Scenarios.laboratory(
       domain: "kind: hvm\ndeviceModel: qemu-traditional\nanswers: never\ndevices: [0000:00:05.0]",
       faults: "deviceModels: [{domain: pv1, is: silent, command: device_add, times: 1}, {domain: pv1, is: refuses}]")

@@ -2,7 +2,7 @@ import Glibc
 
 func fileExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
-/// A file's bytes.
+/// Returns a file's bytes.
 func fileBytes(_ path: String) throws -> [UInt8] {
   guard let file = unsafe fopen(path, "r") else { throw TestFailure("cannot open \(path): \(errno)") }
   defer { unsafe fclose(file) }
@@ -24,7 +24,7 @@ func writeFile(_ path: String, _ text: String) throws {
   unsafe fclose(file)
 }
 
-/// Why a test could not go on.
+/// The reason why a test could not continue.
 struct TestFailure: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
@@ -43,7 +43,7 @@ func fileNames(_ folder: String) throws -> [String] {
   return names.sorted()
 }
 
-/// A client that says what it is told, and then nothing.
+/// A client that sends a given text and then nothing.
 struct HalfClient {
   private let number: Int32
 

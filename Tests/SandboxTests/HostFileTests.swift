@@ -7,7 +7,7 @@ import Testing
 struct HostFileTests {
   private let device = Scenarios.addresses[0]
 
-  @Test func `sysfs tells of each device what a host's does`() async throws {
+  @Test func `sysfs shows of each device what a host's sysfs shows`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
       let folder = sandbox.paths.pciDevices + "/0000:00:05.0/"
       #expect(try fileText(folder + "vendor") == "0x8086\n")
@@ -26,7 +26,7 @@ struct HostFileTests {
     }
   }
 
-  @Test func `what is written to attributes takes effect`() async throws {
+  @Test func `a write to an attribute takes effect`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
       let driver = sandbox.paths.pciDrivers + "/pciback/"
       try writeFile(driver + "permissive", "0000:00:05.0")
@@ -49,7 +49,7 @@ struct HostFileTests {
     }
   }
 
-  @Test func `the kernel's log tells of every export`() async throws {
+  @Test func `the kernel's log has every export`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "devices: [0000:00:05.0]")) { sandbox in
       let log = try fileText(sandbox.paths.kernelLog)
       let records = log.split(separator: "\n").filter { !$0.hasPrefix(" ") }
@@ -68,7 +68,7 @@ struct HostFileTests {
     }
   }
 
-  @Test func `domains are in the place of their life that was asked for`() async throws {
+  @Test func `domains are in the requested stage of their life`() async throws {
     let text = """
       apiVersion: berth/v1alpha1
       kind: SandboxScenario
@@ -109,7 +109,7 @@ struct HostFileTests {
     }
   }
 
-  @Test func `requests that make no sense are refused`() async throws {
+  @Test func `invalid requests are refused`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
       for line in [
         "", "nonsense", "pause nobody", "assign", "ports 1 x y z", "answers pv1 loudly",

@@ -2,7 +2,7 @@ import Core
 import Sandbox
 import TestSupport
 
-/// dom0's kernel and one guest's on a store in memory, with a clock of their own.
+/// dom0's kernel and one guest's kernel on a store in memory, with a clock of their own.
 final class KernelBench: KernelEffects {
   let store = MemoryStore()
   private(set) var log: [String] = []
@@ -18,7 +18,7 @@ final class KernelBench: KernelEffects {
     return new
   }
 
-  /// A guest that answers after `delay`, with devices 0…7 of `Sample` on pciback.
+  /// Creates a guest that answers after `delay`, with devices 0…7 of `Sample` on pciback.
   init(answers: GuestAnswers = .normal, delay: Duration = .zero, isStopped: Bool = false) {
     for number in 0..<8 { simulation.kernel.bind(Sample.address(number)) }
     simulation.addGuest(domain, answers: answers, delay: delay, isStopped: isStopped)
@@ -56,7 +56,7 @@ final class KernelBench: KernelEffects {
   var back: String { StorePath.backEnd(domain).text }
   var front: String { StorePath.frontEnd(domain).text }
 
-  /// One commit: entries after those that are there, and with `state` the back end's new state.
+  /// Makes one commit: entries after the existing ones and, if `state` is given, the back end's new state.
   func append(_ devices: [PCIAddress], state: String?) {
     let count = store[back + "/num_devs"].flatMap { Int($0) } ?? 0
     for (offset, device) in devices.enumerated() {
@@ -68,7 +68,7 @@ final class KernelBench: KernelEffects {
     if let state { store.write(back + "/state", state) }
   }
 
-  /// A new bus with these devices.
+  /// Makes a new bus with these devices.
   func create(_ devices: [PCIAddress]) {
     for (name, value) in [("frontend", front), ("frontend-id", "\(domain)"), ("online", "1"), ("state", "1")] {
       store.write("\(back)/\(name)", value)
@@ -79,7 +79,7 @@ final class KernelBench: KernelEffects {
     append(devices, state: nil)
   }
 
-  /// A bus the guest has.
+  /// Makes a bus, and waits until the guest has it.
   func connect(_ devices: [PCIAddress]) throws {
     create(devices)
     try settle()
@@ -89,7 +89,7 @@ final class KernelBench: KernelEffects {
   func entry(_ index: Int) -> String? { store["\(back)/state-\(index)"] }
   func place(_ index: Int) -> String? { store["\(back)/vdev-\(index)"] }
   var error: String? { store[StorePath.backEndError(domain).text] }
-  /// The host devices in the guest, by the slot it sees.
+  /// The host devices in the guest, by the guest's slot.
   var guestDevices: [UInt8: PCIAddress] {
     Dictionary(
       (simulation.guest(domain)?.devices ?? [:]).map { ($0.key.device, $0.value) },

@@ -92,7 +92,7 @@ struct KernelTests {
     #expect(bench.log.contains("\(sibling) xen_pciback: vpci: assign to virtual slot 1 func 3"))
   }
 
-  @Test func `an entry that wants in waits for a round`() throws {
+  @Test func `a new entry waits for a round`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.append([devices[1]], state: nil)
@@ -103,7 +103,7 @@ struct KernelTests {
     #expect(bench.entry(1) == "3")
   }
 
-  @Test func `before the guest is up devices are exported at once`() throws {
+  @Test func `devices are exported at once before the guest is up`() throws {
     let bench = KernelBench(isStopped: true)
     bench.create([devices[0]])
     try bench.settle()
@@ -155,7 +155,7 @@ struct KernelTests {
     bench.store.remove(bench.back)
     try bench.settle()
     #expect(bench.objects.isEmpty)
-    #expect(bench.store[bench.back] == nil, "the kernel never brings it back")
+    #expect(bench.store[bench.back] == nil, "the kernel never recreates the node")
   }
 
   @Test func `a device that is not on pciback ends the bus but not the guest's devices`() throws {
@@ -168,7 +168,7 @@ struct KernelTests {
     #expect(bench.guestDevices == [0: devices[0]])
   }
 
-  @Test func `a device exported already is not found again`() throws {
+  @Test func `a device that is already exported is not found again`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.append([devices[0]], state: "7")
@@ -177,7 +177,7 @@ struct KernelTests {
     #expect(bench.error?.hasPrefix("22 Couldn't locate PCI device (\(devices[0]))") == true)
   }
 
-  @Test func `removing an unknown place wedges the bus, and the right one frees it`() throws {
+  @Test func `removing an unknown place blocks the bus, and the right place frees it`() throws {
     let bench = KernelBench()
     try bench.connect(Array(devices[0..<2]))
     bench.store.write(bench.back + "/state-0", "5")
@@ -185,7 +185,7 @@ struct KernelTests {
     bench.append([devices[2]], state: "7")
     try bench.settle()
     #expect(bench.states == "7/7")
-    #expect(bench.entry(2) == "1", "what comes after is not looked at")
+    #expect(bench.entry(2) == "1", "pciback does not look at later entries")
     bench.store.write(bench.back + "/vdev-0", "0000:00:00.00")
     bench.store.write(bench.back + "/state-0", "3")
     try bench.settle()
@@ -196,7 +196,7 @@ struct KernelTests {
     #expect(bench.entry(2) == "3")
   }
 
-  @Test func `a stale removal whose place was used again takes the wrong device`() throws {
+  @Test func `a stale removal whose place is in use again removes the wrong device`() throws {
     let bench = KernelBench()
     try bench.connect(Array(devices[0..<2]))
     bench.store.write(bench.back + "/state-0", "5")
@@ -206,11 +206,11 @@ struct KernelTests {
     bench.append([devices[3]], state: "7")
     try bench.settle()
     #expect(bench.states == "4/4")
-    #expect(bench.entry(2) == "3", "it says that the device is there")
-    #expect(!bench.guestDevices.values.contains(devices[2]), "and it is not")
+    #expect(bench.entry(2) == "3", "the entry is exported")
+    #expect(!bench.guestDevices.values.contains(devices[2]), "but the guest does not have the device")
   }
 
-  @Test func `a bus made anew in one commit is not seen while the old object is there`() throws {
+  @Test func `a bus recreated in one commit is not noticed while the old object exists`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.store.remove(bench.back)
@@ -222,7 +222,7 @@ struct KernelTests {
     #expect(bench.guestDevices == [0: devices[0]])
   }
 
-  @Test func `a guest that never saw its end go does not answer the new one`() throws {
+  @Test func `a guest that did not notice the removal of its end does not answer the new one`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.store.write(bench.back + "/online", "0")
@@ -236,7 +236,7 @@ struct KernelTests {
   }
 
   @Test(arguments: [true, false])
-  func `a guest notices that its end went only where that path was named`(isNamed: Bool) throws {
+  func `a guest notices the removal of its end only if that path was named`(isNamed: Bool) throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.store.write(bench.back + "/online", "0")
@@ -251,7 +251,7 @@ struct KernelTests {
     #expect(bench.states == (isNamed ? "4/4" : "3/1"))
   }
 
-  @Test func `a paused guest finds what is so when it goes on`() throws {
+  @Test func `a paused guest finds the present state when it continues`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.simulation.setStopped(bench.domain, true, at: bench.now)
@@ -267,12 +267,12 @@ struct KernelTests {
     #expect(bench.guestDevices == [0: devices[0]])
   }
 
-  @Test func `a rollback under a guest at work leaves its end in the round`() throws {
+  @Test func `a round taken back while the guest works leaves its end in the round`() throws {
     let bench = KernelBench(delay: .milliseconds(20))
     try bench.connect([devices[0]])
     bench.store.write(bench.back + "/state-0", "5")
     bench.store.write(bench.back + "/state", "7")
-    // The guest has read 7 and not yet written its own.
+    // The guest has read 7 and not yet written its own 7.
     try bench.settle(for: .milliseconds(15))
     #expect(bench.states == "7/4")
     bench.store.write(bench.back + "/state-0", "3")
@@ -282,10 +282,10 @@ struct KernelTests {
     bench.store.write(bench.back + "/state", "7")
     bench.store.write(bench.front + "/state", "7")
     try bench.settle()
-    #expect(bench.states == "4/4", "both written again heal it")
+    #expect(bench.states == "4/4", "writing 7 to both ends repairs the bus")
   }
 
-  @Test func `an end that dom0 wrote into a round stays there`() throws {
+  @Test func `a guest's end that dom0 set to 7 stays at 7`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.store.write(bench.front + "/state", "7")
@@ -293,7 +293,7 @@ struct KernelTests {
     #expect(bench.states == "4/7")
     bench.append([devices[1]], state: "7")
     try bench.settle()
-    #expect(bench.states == "7/7", "the guest does not begin, and pciback saw no end of it")
+    #expect(bench.states == "7/7", "the guest does not begin the round, and pciback does not end it")
   }
 
   @Test(arguments: [GuestAnswers.never, .noDriver])
@@ -304,7 +304,7 @@ struct KernelTests {
     #expect(bench.guestDevices.isEmpty)
   }
 
-  @Test func `a guest that writes nonsense is not followed`() throws {
+  @Test func `nonsense states of a guest are ignored`() throws {
     let bench = KernelBench(answers: .wrong)
     try bench.connect([devices[0]])
     bench.append([devices[1]], state: "7")
@@ -312,7 +312,7 @@ struct KernelTests {
     #expect(bench.states == "7/99")
   }
 
-  @Test func `the kernel does not write a state it remembers`() throws {
+  @Test func `the kernel does not write a state that it remembers`() throws {
     let bench = KernelBench()
     try bench.connect([devices[0]])
     bench.store.write(bench.back + "/state", "8")
@@ -329,6 +329,6 @@ struct KernelTests {
     try bench.settle()
     #expect(bench.error == "12 No more space on root virtual PCI bus")
     #expect(bench.states == "6/6", "the guest follows the back end's end")
-    #expect(bench.objects == [bench.domain], "and the dead bus holds its devices")
+    #expect(bench.objects == [bench.domain], "the ended bus still holds its devices")
   }
 }

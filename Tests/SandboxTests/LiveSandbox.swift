@@ -4,14 +4,14 @@ import Sandbox
 import TestSupport
 import Testing
 
-/// A sandbox of a test's own, served by a thread of the test program, with its real xenstored.
+/// A sandbox for one test, served by a thread of the test program, with its real xenstored.
 struct LiveSandbox: Sendable {
   let paths: SandboxPaths
   let preload: String
 
-  /// Runs `body` with a new sandbox and ends it afterwards, whatever happens.
+  /// Runs `body` with a new sandbox and always ends it.
   ///
-  /// `directoryBytes` is how long its directory's path is to be.
+  /// `directoryBytes` is the length of its directory's path.
   static func run(
     _ scenario: String, store: StoreKind = .c, testEagain: Bool = false, directoryBytes: Int? = nil,
     _ body: @Sendable (LiveSandbox) async throws -> Void
@@ -75,12 +75,12 @@ struct LiveSandbox: Sendable {
     try SandboxController().request(line, directory: paths.directory)
   }
 
-  /// Stock xl on this sandbox.
+  /// Returns stock xl on this sandbox.
   func xl(_ arguments: String...) -> Command {
     Command("/usr/lib/xen-4.17/bin/xl", arguments, environment: paths.environment(forXenTools: preload))
   }
 
-  /// Waits, on watches, until every node has its value; nil means that it is not there.
+  /// Waits, on watches, until every node has its value; nil means that the node does not exist.
   func wait(
     for nodes: [String: String?], within limit: Duration = .seconds(20), _ location: SourceLocation = #_sourceLocation
   ) throws {
@@ -102,7 +102,7 @@ struct LiveSandbox: Sendable {
     }
   }
 
-  /// Everything at and below a path as `xenstore-ls -fp` tells it, sorted.
+  /// Returns all nodes at and below a path as `xenstore-ls -fp` prints them, sorted.
   func dump(_ path: String) throws -> [String] {
     let link = try connect()
     func lines(_ path: String) throws -> [String] {
@@ -114,14 +114,14 @@ struct LiveSandbox: Sendable {
   }
 }
 
-/// A toolstack's writes, by hand.
+/// A toolstack's writes, made by the test.
 struct Hand {
   let link: StoreLink
   let domain: DomainID
   var back: String { StorePath.backEnd(domain).text }
   var front: String { StorePath.frontEnd(domain).text }
 
-  /// A new bus with these devices, in one commit.
+  /// Makes a new bus with these devices, in one commit.
   func create(_ devices: [PCIAddress]) throws {
     try link.transaction { (inside: any SimulatorStore) throws(StoreError) in
       try inside.write(back, "")
@@ -139,7 +139,8 @@ struct Hand {
     }
   }
 
-  /// Entries behind those that are there, and a round, or what the back end's state is to be; nil leaves it.
+  /// Adds entries after the existing ones, and starts a round. `state` is the back end's new state; nil does not change
+  /// it.
   func append(_ devices: [PCIAddress], state: String? = "7") throws {
     try link.transaction { (inside: any SimulatorStore) throws(StoreError) in
       let count = try inside.read(back + "/num_devs").flatMap { Int($0) } ?? 0

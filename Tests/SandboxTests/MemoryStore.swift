@@ -1,12 +1,12 @@
 import Core
 import Sandbox
 
-/// xenstore in memory, for kernels under test: every change is an event, transactions never conflict.
+/// xenstore in memory, for kernels under test. Every change is an event, and transactions never conflict.
 final class MemoryStore: SimulatorStore {
   private(set) var nodes: [String: String] = ["": "", "/local": "", "/local/domain": ""]
   /// The paths changed since the last `takeEvents`.
   private var events: [String] = []
-  /// What was written or removed, in order: a path, or a path after `-`.
+  /// The writes and removals, in order: a path, or a path after `-`.
   private(set) var changes: [String] = []
 
   func takeEvents() -> [String] {

@@ -10,7 +10,7 @@ final class QMPClient {
   private let descriptor: Int32
   private var received: [UInt8] = []
 
-  /// Connects; throws where nobody listens. The path may be longer than a socket's address.
+  /// Connects; throws if no program listens. The path may be longer than a socket's address.
   init(_ path: String) throws {
     let parts = path.split(separator: "/")
     let folder = unsafe open("/" + parts.dropLast().joined(separator: "/"), O_RDONLY | O_CLOEXEC)
@@ -27,7 +27,7 @@ final class QMPClient {
         unsafe Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
-    // All is initialised: `deinit` closes the descriptor, also after an error.
+    // All fields are initialised, so `deinit` closes the descriptor, even after an error.
     guard result == 0 else { throw TestFailure("connecting to \(path): \(errno)") }
   }
 
@@ -38,7 +38,7 @@ final class QMPClient {
     _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
   }
 
-  /// The next line; nil where the other side ended, with what it said before.
+  /// Returns the next line; nil if the other side has closed without a complete line.
   func line(within milliseconds: Int32 = 10_000) throws -> String? {
     while true {
       if let end = received.firstIndex(of: 0x0A) {
@@ -47,7 +47,7 @@ final class QMPClient {
         return line
       }
       var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-      guard unsafe poll(&entry, 1, milliseconds) > 0 else { throw TestFailure("nothing was said") }
+      guard unsafe poll(&entry, 1, milliseconds) > 0 else { throw TestFailure("no data arrived in time") }
       var chunk = [UInt8](repeating: 0, count: 65536)
       let count = unsafe recv(descriptor, &chunk, chunk.count, 0)
       guard count > 0 else { return nil }
@@ -55,23 +55,23 @@ final class QMPClient {
     }
   }
 
-  /// What was said before the end, without an end of line.
+  /// The text before the end, without an end of line.
   var rest: String { String(decoding: received, as: UTF8.self) }
 
-  /// Whether something can be read now.
+  /// Whether data can be read now.
   var hasWords: Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     let ready = unsafe poll(&entry, 1, 0)
     return !received.isEmpty || ready > 0
   }
 
-  /// Takes the greeting and negotiates.
+  /// Reads the greeting and negotiates.
   func begin() throws {
     #expect(try line()?.hasPrefix("{\"QMP\": {\"version\"") == true)
     #expect(try ask("qmp_capabilities") == "{\"return\": {}, \"id\": 7}")
   }
 
-  /// One command; its answer, the next line.
+  /// Sends one command; returns its answer, the next line.
   func ask(_ command: String, _ arguments: String? = nil) throws -> String {
     send("{\"execute\":\"\(command)\",\"id\":7" + (arguments.map { ",\"arguments\":\($0)" } ?? "") + "}")
     return try line() ?? "the end"
@@ -87,7 +87,7 @@ final class QMPClient {
     try ask("device_del", "{\"id\":\"\(DeviceModelName(device))\"}")
   }
 
-  /// The event of a device that is gone; its name.
+  /// Reads the event of a device that is gone; returns the device's name.
   func deleted() throws -> String? {
     struct Event: Decodable {
       struct Details: Decodable { var device: String? }
@@ -99,7 +99,7 @@ final class QMPClient {
     return event.event == "DEVICE_DELETED" ? event.data.device : nil
   }
 
-  /// What `query-pci` lists: `bus:slot.function` of each device, with its name.
+  /// Returns what `query-pci` lists: `bus:slot.function` of each device, with its name.
   func listed() throws -> [String: String] {
     struct Answer: Decodable {
       struct Bus: Decodable { var devices: [Device] }
@@ -127,7 +127,7 @@ extension LiveSandbox {
     return client
   }
 
-  /// What the guest's QEMU has: names, with `!` after one that is leaving.
+  /// Returns the devices of the guest's QEMU: names, with `!` after one that is leaving.
   func emulated(_ number: UInt32 = 1) throws -> [String] {
     try (domain(number).deviceModel?.devices ?? []).map { $0.name + ($0.isLeaving ? "!" : "") }.sorted()
   }

@@ -3,7 +3,7 @@ import Sandbox
 import TestSupport
 import Testing
 
-/// QEMU's side of QMP: its words are those of a QEMU 7.2.
+/// QEMU's side of QMP: the messages are those of QEMU 7.2.
 struct QMPTests {
   private let devices = Scenarios.addresses
   private let names = Scenarios.addresses.map { DeviceModelName($0).description }
@@ -32,7 +32,7 @@ struct QMPTests {
     }
   }
 
-  @Test func `what is no request is refused as QEMU does`() async throws {
+  @Test func `an invalid request is refused as QEMU refuses it`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "kind: hvm")) { sandbox in
       let client = try sandbox.qmp()
       for (request, words) in [
@@ -50,7 +50,7 @@ struct QMPTests {
       client.send("{\"execute\":\"qmp_capa")
       client.send("bilities\",\"id\":[1,\"x\"]}{\"execute\":\"device_del\"}")
       #expect(try client.line()?.hasPrefix("{\"id\": [1, \"x\"], \"error\"") == true, "a message may come in parts")
-      #expect(try client.line()?.contains("Parameter 'id' is missing") == true, "and two at once")
+      #expect(try client.line()?.contains("Parameter 'id' is missing") == true, "and two messages may come at once")
     }
   }
 
@@ -109,7 +109,7 @@ struct QMPTests {
     }
   }
 
-  @Test func `a guest lets go later and the client is told`() async throws {
+  @Test func `a guest releases a device later, and the client gets the event`() async throws {
     let scenario = Scenarios.laboratory(domain: "kind: hvm\ndevices: [0000:00:05.0, 0000:00:06.0]\ndelay: 100ms")
     try await LiveSandbox.run(scenario) { sandbox in
       let client = try sandbox.qmp()
@@ -138,7 +138,7 @@ struct QMPTests {
     }
   }
 
-  @Test func `a guest that lets go at once is told of before the answer`() async throws {
+  @Test func `the event of an immediate release comes before the answer`() async throws {
     let scenario = Scenarios.laboratory(domain: "kind: hvm\ndevices: [0000:00:05.0]\ndelay: 0s")
     try await LiveSandbox.run(scenario) { sandbox in
       let client = try sandbox.qmp()
@@ -148,7 +148,7 @@ struct QMPTests {
     }
   }
 
-  @Test func `a paused guest lets go once it runs`() async throws {
+  @Test func `a paused guest releases its devices when it runs`() async throws {
     let scenario = Scenarios.laboratory(domain: "kind: hvm\nlifecycle: paused\ndevices: [0000:00:05.0]\ndelay: 0s")
     try await LiveSandbox.run(scenario) { sandbox in
       let client = try sandbox.qmp()
@@ -161,7 +161,7 @@ struct QMPTests {
   }
 
   @Test(arguments: [GuestAnswers.never, .noDriver])
-  func `a guest that does not listen keeps what it has until it does`(answers: GuestAnswers) async throws {
+  func `a guest that ignores requests keeps its devices until it listens`(answers: GuestAnswers) async throws {
     let scenario = Scenarios.laboratory(
       domain: "kind: hvm\nanswers: \(answers.rawValue)\ndevices: [0000:00:05.0]\ndelay: 0s")
     try await LiveSandbox.run(scenario) { sandbox in
@@ -188,7 +188,7 @@ struct QMPTests {
     }
   }
 
-  @Test func `a socket is there in a directory of any length`() async throws {
+  @Test func `a socket can be used in a directory with a path of any length`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "kind: hvm"), directoryBytes: 88) { sandbox in
       #expect(sandbox.paths.deviceModelSocket(of: DomainID(1)).utf8.count > 107)
       let listed = try sandbox.qmp().listed()

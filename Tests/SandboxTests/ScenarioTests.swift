@@ -14,7 +14,7 @@ struct ScenarioTests {
     }
   }
 
-  @Test func `values are read as they stand`() throws {
+  @Test func `values are read as they are written`() throws {
     let text = """
       apiVersion: berth/v1alpha1
       kind: SandboxScenario
@@ -60,7 +60,7 @@ struct ScenarioTests {
       ])
   }
 
-  @Test func `stub domains and device models are read as they stand`() throws {
+  @Test func `stub domains and device models are read as they are written`() throws {
     let text = """
       apiVersion: berth/v1alpha1
       kind: SandboxScenario
@@ -99,7 +99,7 @@ struct ScenarioTests {
     #expect(error.message.contains("x.yaml:5:"), "\(error.message)")
   }
 
-  @Test func `everything wrong is told at once, with its place`() throws {
+  @Test func `all errors are reported in one run, with their locations`() throws {
     let text = """
       apiVersion: berth/v1alpha1
       kind: SandboxScenario
@@ -124,7 +124,7 @@ struct ScenarioTests {
   }
 
   @Test(arguments: ["", "# nothing", "[", "kind: SandboxScenario", "apiVersion: berth/v1alpha1\nkind: Other\nspec: {}"])
-  func `what is no scenario is refused`(text: String) {
+  func `a text that is not a scenario is refused`(text: String) {
     #expect(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
   }
 }

@@ -1,9 +1,9 @@
 import Core
 import TestSupport
 
-/// Scenarios the tests share.
+/// Scenarios that the tests share.
 enum Scenarios {
-  /// The devices of the host the captures are from, and one running PV guest without any.
+  /// Returns the devices of the host from which the captures are, and one running PV guest without devices.
   static func laboratory(domain: String = "", faults: String = "") -> String {
     """
     apiVersion: berth/v1alpha1
@@ -29,7 +29,7 @@ enum Scenarios {
     text.split(separator: "\n").map { String(repeating: " ", count: count) + $0 }.joined(separator: "\n")
   }
 
-  /// The guest's in `laboratory`.
+  /// The UUID of the guest in `laboratory`.
   static let uuid = Sample.uuid(1)
 
   static let addresses = ["0000:00:05.0", "0000:00:06.0", "0000:00:07.0", "0000:01:00.0", "0000:03:00.0"]

@@ -11,7 +11,7 @@ struct SimulatedHVMTests {
   private let front = StorePath.frontEnd(DomainID(1)).text
 
   @Test(arguments: StoreKind.allCases)
-  func `a guest's first devices are everywhere`(store: StoreKind) async throws {
+  func `a guest's first devices are in every place`(store: StoreKind) async throws {
     let scenario = Scenarios.laboratory(
       domain: "kind: hvm\ndevices: [{address: 0000:00:05.0, virtualSlot: 28}, 0000:01:00.0]")
     try await LiveSandbox.run(scenario, store: store) { sandbox in
@@ -39,7 +39,7 @@ struct SimulatedHVMTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `entries appended at 3 are exported at once`(store: StoreKind) async throws {
+  func `entries that are appended at state 3 are exported at once`(store: StoreKind) async throws {
     try await hvm("devices: [0000:00:05.0]", store: store) { sandbox, hand in
       try hand.append([devices[1]], state: nil)
       try sandbox.wait(for: [back + "/state-1": "3", back + "/vdev-1": "0000:00:01.00", back + "/state": "3"])
@@ -50,10 +50,10 @@ struct SimulatedHVMTests {
   @Test(arguments: StoreKind.allCases)
   func `at 7 nothing is exported until 3 is written`(store: StoreKind) async throws {
     try await hvm("devices: [0000:00:05.0]", store: store) { sandbox, hand in
-      // What it has still to see of the start may not meet the change half-way.
+      // The simulator must have processed the start before the change.
       #expect(try sandbox.domain(1).exported.count == 1)
       try hand.append([devices[1]], state: "7")
-      // The simulator takes in the store before it answers: its answer comes after it has seen the change.
+      // The simulator processes the store before it answers, so its answer comes after it has seen the change.
       #expect(try sandbox.domain(1).exported.count == 1)
       #expect(try hand.link.read(back + "/state-1") == "1")
       #expect(try hand.link.read(front + "/state") == "1")
@@ -65,7 +65,7 @@ struct SimulatedHVMTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `entries that leave at 3 are released without a word`(store: StoreKind) async throws {
+  func `entries that leave at state 3 are released without an answer`(store: StoreKind) async throws {
     try await hvm("devices: [0000:00:05.0, 0000:00:06.0, 0000:00:07.0]", store: store) { sandbox, hand in
       try hand.write([back + "/state-0": "5", back + "/state-2": "5"])
       #expect(try sandbox.domain(1).exported.values.sorted() == [devices[1]])
@@ -76,21 +76,21 @@ struct SimulatedHVMTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `without its ends the bus is gone and can be made anew`(store: StoreKind) async throws {
+  func `a bus without its ends is gone and can be recreated`(store: StoreKind) async throws {
     try await hvm("devices: [0000:00:05.0]", store: store) { sandbox, hand in
       try hand.remove([back, front])
       #expect(try !sandbox.domain(1).hasBackEndObject)
-      #expect(try sandbox.emulated() == [names[0]], "QEMU has what it has")
+      #expect(try sandbox.emulated() == [names[0]], "QEMU keeps its device")
       try hand.create([devices[0], devices[1]])
       try sandbox.wait(for: [back + "/state": "3", back + "/state-1": "3", front + "/state": "1"])
     }
   }
 
-  @Test func `a destroyed guest takes its QEMU along`() async throws {
+  @Test func `the QEMU of a destroyed guest ends too`() async throws {
     try await hvm("devices: [0000:00:05.0]") { sandbox, _ in
       let client = try sandbox.qmp()
       try sandbox.request("destroy pv1")
-      #expect(try client.line() == nil, "its client is cut off")
+      #expect(try client.line() == nil, "its client is disconnected")
       #expect(!fileExists(sandbox.paths.deviceModelSocket(of: DomainID(1))))
       try sandbox.wait(for: ["/local/domain/0/device-model/1": nil, "/libxl/1": nil])
       try sandbox.request("create pv1")

@@ -4,7 +4,7 @@ import Sandbox
 import TestSupport
 import Testing
 
-/// Xen's rules of who may have what.
+/// Xen's rules for the owners of devices.
 struct SimulatedHypervisorTests {
   private let first = DomainID(1)
   private let second = DomainID(2)
@@ -35,7 +35,7 @@ struct SimulatedHypervisorTests {
     #expect(hypervisor.owners[device] == .dom0)
   }
 
-  @Test func `what is not there is told apart`() throws {
+  @Test func `errors distinguish missing domains and devices`() throws {
     var hypervisor = host()
     let unknown = Sample.address(9)
     #expect(throws: HypercallFailure(ENODEV)) { try hypervisor.assign(unknown, to: .domain(first)) }
@@ -53,7 +53,7 @@ struct SimulatedHypervisorTests {
     #expect(throws: HypercallFailure(EOPNOTSUPP)) { try hypervisor.assign(device, to: .domain(first)) }
   }
 
-  @Test func `interrupts are counted by no one`() throws {
+  @Test func `Xen does not count an interrupt's users`() throws {
     var hypervisor = host()
     try hypervisor.map(16, in: first)
     try hypervisor.map(16, in: first)
@@ -63,7 +63,7 @@ struct SimulatedHypervisorTests {
     #expect(throws: HypercallFailure(EINVAL)) { try hypervisor.unmap(16, in: first) }
   }
 
-  @Test func `ranges are granted and taken back, twice too`() throws {
+  @Test func `ranges can be granted and revoked, even twice`() throws {
     var hypervisor = host()
     for _ in 0..<2 { try hypervisor.setFrames(first: 0xF0000, count: 4, of: first, allowed: true) }
     #expect(hypervisor.domains[first]?.frames == [0xF0000...0xF0003])

@@ -9,7 +9,7 @@ struct StockXlTests {
   private let devices = Scenarios.addresses
 
   @Test(arguments: StoreKind.allCases)
-  func `xl lists what is there`(store: StoreKind) async throws {
+  func `xl lists the domains and devices`(store: StoreKind) async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "devices: [0000:00:05.0]"), store: store) { sandbox in
       let list = try await sandbox.xl("list").run()
       #expect(list.status == 0, "\(list.errors)")
@@ -58,7 +58,7 @@ struct StockXlTests {
     }
   }
 
-  @Test func `xl makes a device assignable and gives it back`() async throws {
+  @Test func `xl makes a device assignable and returns it to its driver`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
       let add = try await sandbox.xl("pci-assignable-add", "00:1f.2").run()
       #expect(add.status == 0, "\(add.errors)")
@@ -92,7 +92,7 @@ struct StockXlTests {
     }
   }
 
-  @Test func `xl is refused what Xen refuses`() async throws {
+  @Test func `xl fails if Xen refuses`() async throws {
     let scenario = Scenarios.laboratory(domain: "iommu: false")
     try await LiveSandbox.run(scenario) { sandbox in
       let result = try await sandbox.xl("pci-attach", "pv1", "00:05.0").run()
@@ -101,7 +101,7 @@ struct StockXlTests {
     }
   }
 
-  @Test func `xl calls a detach done that the guest did not answer`() async throws {
+  @Test func `xl reports a detach as done although the guest did not answer`() async throws {
     let scenario = Scenarios.laboratory(domain: "devices: [0000:00:05.0]\nanswers: never")
     try await LiveSandbox.run(scenario) { sandbox in
       let result = try await sandbox.xl("pci-detach", "pv1", "00:05.0").run()
@@ -123,7 +123,7 @@ struct StockXlTests {
         let watch = try FileWatch()
         try watch.addOpening(of: lock)
         let end = ContinuousClock.now + .seconds(30)
-        // Each has read that there is no bus before it opens the lock's file to wait.
+        // Each command reads that there is no bus before it opens the lock's file to wait.
         let running = try commands.map { command in
           let process = try command.start()
           try waitForOpening(watch)

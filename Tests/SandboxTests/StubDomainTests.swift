@@ -11,7 +11,7 @@ struct StubDomainTests {
   private let front = StorePath.frontEnd(DomainID(2)).text
 
   @Test(arguments: StoreKind.allCases)
-  func `a guest's devices are its stub domain's and its own`(store: StoreKind) async throws {
+  func `the devices of a guest with a stub domain are granted to both domains`(store: StoreKind) async throws {
     try await guest("stubDomain: {}\ndevices: [0000:00:05.0]", store: store) { sandbox in
       let link = try sandbox.connect()
       for (path, value) in [
@@ -99,7 +99,7 @@ struct StubDomainTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `a destroyed guest takes its stub domain along`(store: StoreKind) async throws {
+  func `the stub domain of a destroyed guest ends too`(store: StoreKind) async throws {
     try await guest("stubDomain: {}\ndevices: [0000:00:05.0]", store: store) { sandbox in
       try sandbox.request("destroy pv1")
       try sandbox.wait(for: [

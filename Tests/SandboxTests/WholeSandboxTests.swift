@@ -61,7 +61,7 @@ struct WholeSandboxTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `an unknown place wedges the bus until it is put right`(store: StoreKind) async throws {
+  func `an unknown place blocks the bus until it is corrected`(store: StoreKind) async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "devices: [0000:00:05.0]"), store: store) { sandbox in
       let hand = Hand(link: try sandbox.connect(), domain: DomainID(1))
       try hand.write([
@@ -76,7 +76,7 @@ struct WholeSandboxTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `a bus made anew over a living object stays where it is`(store: StoreKind) async throws {
+  func `a bus that is recreated over a living object is not noticed`(store: StoreKind) async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "devices: [0000:00:05.0]"), store: store) { sandbox in
       let hand = Hand(link: try sandbox.connect(), domain: DomainID(1))
       try hand.link.transaction { (inside: any SimulatorStore) throws(StoreError) in
@@ -89,7 +89,7 @@ struct WholeSandboxTests {
         try inside.write(hand.back + "/num_devs", "0")
         return true
       }
-      // The simulator takes in the store before it answers: its answer comes after it has seen the change.
+      // The simulator processes the store before it answers, so its answer comes after it has seen the change.
       #expect(try sandbox.domain(1).hasBackEndObject)
       #expect(try hand.link.read(hand.back + "/state") == "1")
       #expect(try hand.link.read(hand.front + "/state") == "1")
@@ -113,7 +113,7 @@ struct WholeSandboxTests {
   }
 
   @Test(arguments: StoreKind.allCases)
-  func `a cold guest has its devices once it starts`(store: StoreKind) async throws {
+  func `a cold guest has its devices when it starts`(store: StoreKind) async throws {
     let scenario = Scenarios.laboratory(domain: "lifecycle: cold\ndevices: [0000:00:05.0]")
     try await LiveSandbox.run(scenario, store: store) { sandbox in
       let hand = Hand(link: try sandbox.connect(), domain: DomainID(1))

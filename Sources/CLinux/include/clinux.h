@@ -10,11 +10,11 @@
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
 
-/* Takes SIGINT and SIGTERM for this process. The first of them makes the returned eventfd readable for good and sets
- * the flag below; the next one ends the program as if nothing had been taken. In C, since a signal handler may call
- * only what is safe there. Returns -1 with errno on failure. */
+/* Handles SIGINT and SIGTERM for this process. The first of them makes the returned eventfd readable for good, and sets
+ * the flag below. The next one ends the program as if there was no handler. This is C because a signal handler may call
+ * only functions that are safe there. Returns -1 with errno on failure. */
 int berth_take_interrupts(void);
 
-/* Whether one of them has come. */
+/* Returns whether SIGINT or SIGTERM has come. */
 bool berth_is_interrupted(void);
 #endif

@@ -1,14 +1,14 @@
 import Core
 
-/// Puts the documents that apply to one host together, and reports where they contradict each other.
+/// Combines the documents that apply to one host, and reports contradictions between them.
 struct Assembly {
   private let report: Diagnostics
   private var definitions: [String: Named<DeviceDefinition>] = [:]
   private var hasUnreadDefinitions = false
-  /// Which domain a device was first declared for, and where.
+  /// The domain for which a device was first declared, and the location of that declaration.
   private var holders: [PCIAddress: (domain: String, mark: SourceMark)] = [:]
 
-  /// The desired state of a host that all of the documents apply to.
+  /// Returns the desired state of a host to which all of the documents apply.
   static func desiredState(of documents: [ManifestDocument], _ report: Diagnostics) -> DesiredState {
     var assembly = Assembly(report: report)
     let policy = assembly.policy(of: documents)
@@ -48,7 +48,7 @@ struct Assembly {
       let name = definition.name
       if let earlier = definitions[name.value] {
         report.error(
-          "the device name \(quoted(name.value)) is given twice", at: name.mark,
+          "the device name \(quoted(name.value)) is defined twice", at: name.mark,
           notes: [.init("first given", at: earlier.name.mark)])
         continue
       }
@@ -65,9 +65,9 @@ struct Assembly {
     }
   }
 
-  /// Warns of names that no document uses, be it for another host.
+  /// Warns about names that no document uses, including documents for other hosts.
   static func warnOfUnusedNames(in documents: [ManifestDocument], _ report: Diagnostics) {
-    // A reference that could not be read may have been the use.
+    // An unreadable reference may be the use of a name.
     guard !report.hasErrors else { return }
     var used: Set<String> = []
     for assignment in documents.lazy.flatMap(\.spec.domains).flatMap(\.value.devices) {
@@ -80,8 +80,8 @@ struct Assembly {
 
   private func warnOfMissingID(_ address: PCIAddress, at mark: SourceMark) {
     report.warning(
-      "nothing says what device \(address) must be", at: mark,
-      hint: "give its id, as lspci -n -s \(address) prints it: another card at this address is then left alone")
+      "the id of device \(address) is not given", at: mark,
+      hint: "add the id that lspci -n -s \(address) prints: Berth then leaves another card at this address alone")
   }
 
   // MARK: Domains
@@ -162,7 +162,7 @@ struct Assembly {
     return false
   }
 
-  /// Two devices of one domain may share a virtual slot only as functions of one physical slot.
+  /// Reports devices of one domain that share a virtual slot, unless they are functions of one physical slot.
   private func reportSharedSlots(of domain: String, _ devices: [Located<DesiredDevice>]) {
     var first: [UInt8: Located<DesiredDevice>] = [:]
     for device in devices {

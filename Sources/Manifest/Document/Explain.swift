@@ -1,13 +1,13 @@
 import Core
 
-/// Why a text is no PCI address, where more can be told than that it is none.
+/// Returns why a text is not a PCI address; nil if there is no more to say than that.
 func explainAddress(_ text: String) -> (message: String, hint: String?)? {
   if NumberTrap.isNumber(text) {
     let likely = NumberTrap.likelyAddress(of: text)
     return (
       "\(quoted(text)) is a number, not a PCI address: another tool has read the address as a number",
-      likely.map { "it was probably \($0); put addresses in quotes where that tool reads them" }
-        ?? "put addresses in quotes where that tool reads them"
+      likely.map { "it was probably \($0); put addresses in quotes if that tool reads them" }
+        ?? "put addresses in quotes if that tool reads them"
     )
   }
   if text.hasSuffix(".*") {
@@ -19,7 +19,7 @@ func explainAddress(_ text: String) -> (message: String, hint: String?)? {
   if let end = text.firstIndex(where: { $0 == "," || $0 == "@" || $0 == "=" }) {
     guard PCIAddress(text[..<end]) != nil else { return nil }
     return (
-      "\(quoted(text)) holds more than an address",
+      "\(quoted(text)) contains more than an address",
       "options are keys of their own: {address: \(text[..<end]), virtualSlot: 5, permissive: true}"
     )
   }
@@ -39,13 +39,13 @@ func explainAddress(_ text: String) -> (message: String, hint: String?)? {
   return ("\(quoted(text)) is not written as a PCI address", "did you mean \(meant)?")
 }
 
-/// Why a text is no device id, where more can be told than that it is none.
+/// Returns why a text is not a device id; nil if there is no more to say than that.
 func explainID(_ text: String) -> (message: String, hint: String?)? {
   if NumberTrap.isNumber(text) {
     let likely = NumberTrap.likelyExponent(of: text).map { " (\($0), perhaps)" } ?? ""
     return (
       "\(quoted(text)) is a number, not a device id: half an id, or one that another tool has read as a number\(likely)",
-      "write vendor and device, such as 8086:1533, in quotes where another tool reads it"
+      "write vendor and device, such as 8086:1533, in quotes if another tool reads it"
     )
   }
   if PCIAddress(text) != nil {

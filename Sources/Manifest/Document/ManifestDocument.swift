@@ -1,38 +1,38 @@
 import Core
 
-/// One document as it was declared: checked by itself, not yet against the others.
+/// One document as it was declared. It was checked alone, and not yet against the other documents.
 struct ManifestDocument: Sendable {
   var mark: SourceMark
-  /// The host it is for; nil means every host.
+  /// The host that the document is for; nil means every host.
   var host: Located<String>?
   var spec: DocumentSpec
 }
 
-/// What a document declares.
+/// The contents of a document's `spec`.
 struct DocumentSpec: Sendable {
   var policy: DocumentPolicy?
   var definitions: [Named<DeviceDefinition>]
-  /// Whether there are definitions that could not be read: then no name can be said to be missing.
+  /// Whether a definition could not be read. Then no name can be reported as missing.
   var hasUnreadDefinitions = false
   var domains: [Named<DomainDeclaration>]
 }
 
-/// The policy of one document, as far as it says something.
+/// The policy keys that one document gives.
 struct DocumentPolicy: Sendable {
   var prune: Located<Policy.Prune>?
   var maxRemovals: Located<Int>?
 }
 
-/// A device that was given a name.
+/// A device with a name.
 struct DeviceDefinition: Sendable {
-  /// nil where it could not be read; the name is defined all the same.
+  /// The address; nil if it could not be read. The name is defined nevertheless.
   var address: Located<PCIAddress>?
   var id: Located<DeviceID>?
-  /// Also true for an id that could not be read.
+  /// Whether an id is given, readable or not.
   var saysID = false
 }
 
-/// A domain and what it should have.
+/// A domain and the devices it should have.
 struct DomainDeclaration: Sendable {
   var uuid: Located<DomainUUID>?
   var devices: [Assignment]
@@ -43,18 +43,20 @@ struct Assignment: Sendable {
   var mark: SourceMark
   var reference: DeviceReference
   var id: Located<DeviceID>?
-  /// Also true for an id that could not be read.
+  /// Whether an id is given, readable or not.
   var saysID = false
   var options = DeviceOptions()
-  /// Where the virtual slot was asked for.
+  /// The location of the `virtualSlot` key's value.
   var slotMark: SourceMark?
   var isRequired = true
 }
 
 extension ValueType where Value == Located<String>? {
-  /// `metadata`: gives the host's name.
+  /// The type of `metadata`; its value is the host's name.
   static var metadata: ValueType {
-    .object("Where the document applies.", keys: ManifestKeys.metadataTable) { .some($0.value(ManifestKeys.hostName)) }
+    .object("The host that the document applies to.", keys: ManifestKeys.metadataTable) {
+      .some($0.value(ManifestKeys.hostName))
+    }
   }
 }
 
@@ -70,7 +72,7 @@ extension ValueType where Value == DocumentSpec {
   static var spec: ValueType {
     .object(
       "What is declared.", keys: ManifestKeys.specTable,
-      hints: ["prune": "it belongs into 'policy'", "maxRemovals": "it belongs into 'policy'"]
+      hints: ["prune": "it belongs in 'policy'", "maxRemovals": "it belongs in 'policy'"]
     ) { reader in
       let policy = reader.value(ManifestKeys.policy)
       let definitions = reader.value(ManifestKeys.definitions)
@@ -95,14 +97,14 @@ extension ValueType where Value == DeviceDefinition {
       let definition = DeviceDefinition(
         address: reader.value(ManifestKeys.definedAddress), id: reader.value(ManifestKeys.identity),
         saysID: reader.has(ManifestKeys.identity.name))
-      // Read for their errors: both are refused as not supported.
+      // These are read to report their errors; both are then refused as not supported.
       _ = reader.value(ManifestKeys.subsystem)
       _ = reader.value(ManifestKeys.serial)
       _ = reader.value(ManifestKeys.macAddress)
       return definition
     }
     return ValueType(schema: whole.schema) { node, name, report in
-      // The name is defined even where its definition makes no sense.
+      // The name is defined even if its definition has errors.
       whole.read(node, as: name, report) ?? DeviceDefinition()
     }
   }
@@ -117,12 +119,12 @@ extension ValueType where Value == DomainDeclaration {
   }
 }
 
-/// Stands for a `match`, which is read for its errors and then refused.
+/// The value of `match`, which is read to report its errors and then refused.
 struct Match: Sendable {}
 
 extension ValueType where Value == Match {
   static var match: ValueType {
-    .object("What the device is.", keys: ManifestKeys.matchTable) { reader in
+    .object("The device's identity.", keys: ManifestKeys.matchTable) { reader in
       _ = reader.value(ManifestKeys.matchAddress)
       _ = reader.value(ManifestKeys.matchPath)
       _ = reader.value(ManifestKeys.matchID)
@@ -136,7 +138,7 @@ extension ValueType where Value == Match {
 }
 
 extension ValueType where Value == Assignment {
-  /// An address or a name alone, or a mapping with options.
+  /// The type of a list entry: an address or a name alone, or a mapping with options.
   static var assignment: ValueType {
     let alone = ValueType<DeviceReference>.deviceReference
     let full = mapping
@@ -154,7 +156,7 @@ extension ValueType where Value == Assignment {
     return .object(
       "A device with options.", keys: ManifestKeys.assignmentTable,
       hints: [
-        "serial": "it belongs into 'match'", "mac": "it belongs into 'match'", "name": "use 'device'",
+        "serial": "it belongs in 'match'", "mac": "it belongs in 'match'", "name": "use 'device'",
         "vslot": "use 'virtualSlot'", "power_mgmt": "use 'powerManagement'",
       ],
       also: ["oneOf": one]
@@ -179,7 +181,7 @@ extension ValueType where Value == Assignment {
     }
   }
 
-  /// The one key of three that says which device is meant.
+  /// Reads the one key of three that names the device.
   private static func place(_ reader: inout MappingReader) -> Located<DeviceReference>? {
     let keys = ["device", "address", "match"]
     let given = keys.filter(reader.has)
@@ -189,7 +191,7 @@ extension ValueType where Value == Assignment {
         "\(reader.name) needs 'device' or 'address'", at: start)
     } else if given.count > 1 {
       reader.report.error(
-        "\(reader.name) says twice which device it is: \(given.map(quoted).joined(separator: " and "))", at: start,
+        "\(reader.name) names its device twice: \(given.map(quoted).joined(separator: " and "))", at: start,
         hint: "keep one of them")
     }
     let reference = reader.value(ManifestKeys.reference)
@@ -203,11 +205,11 @@ extension ValueType where Value == Assignment {
 
 extension ValueType where Value == ManifestDocument {
   static var document: ValueType {
-    let spec = "it belongs into 'spec'"
+    let spec = "it belongs in 'spec'"
     let whole = ValueType.object(
-      "What the PCI devices of a Xen host's domains should be.", keys: ManifestKeys.document,
+      "Declares the PCI devices of the domains of a Xen host.", keys: ManifestKeys.document,
       hints: [
-        "policy": spec, "devices": spec, "domains": spec, "name": "it belongs into 'metadata'",
+        "policy": spec, "devices": spec, "domains": spec, "name": "it belongs in 'metadata'",
         "host": "write metadata: {name: …}",
       ]
     ) { reader in
@@ -230,7 +232,7 @@ extension ValueType where Value == ManifestDocument {
     }
   }
 
-  /// Whether the document is of a kind that is nothing like Berth's: its other keys would only make noise.
+  /// Returns whether the document belongs to another program. Its other keys would only cause needless errors.
   private static func isForeign(_ node: YAMLNode) -> Bool {
     guard case .mapping(let pairs) = node.content,
       let kind = pairs.first(where: { $0.key.scalar?.text == "kind" })?.value.scalar?.text

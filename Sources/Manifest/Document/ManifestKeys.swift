@@ -1,13 +1,13 @@
 import Core
 
-/// Every key of a manifest, once: the reader, the JSON Schema and the tests of both go by these tables.
+/// Every key of a manifest, defined once. The reader, the JSON Schema and the tests of both use these tables.
 enum ManifestKeys {
   // MARK: The document
 
   static let apiVersion = Key(
     "apiVersion", ValueType<APIVersion>.choice(), "The version of this format.", isRequired: true)
   static let kind = Key("kind", ValueType<DocumentKind>.choice(), "What the document declares.", isRequired: true)
-  static let metadata = Key("metadata", .metadata, "Where the document applies.")
+  static let metadata = Key("metadata", .metadata, "The host that the document applies to.")
   static let spec = Key("spec", .spec, "What is declared.", isRequired: true)
   static let document = [apiVersion.info, kind.info, metadata.info, spec.info]
 
@@ -26,14 +26,14 @@ enum ManifestKeys {
     "Names for devices, to be used in the lists of domains.")
   static let domains = Key(
     "domains", .map("domain", key: .domainName, of: .domain),
-    "The domains and the devices each should have. A domain that does not exist yet is waited for.")
+    "The domains and the devices each should have. The devices of a domain that does not exist yet are pending.")
   static let specTable = [policy.info, definitions.info, domains.info]
 
   // MARK: policy
 
   static let prune = Key(
     "prune", ValueType<Policy.Prune>.choice().located,
-    "What happens to attached devices that nobody declares: nothing (never), those that Berth attached or adopted "
+    "What happens to attached devices that are not declared: nothing (never), those that Berth attached or adopted "
       + "are detached (owned), or all are (all).")
   static let maxRemovals = Key(
     "maxRemovals", ValueType<Int>.integer(0...100_000).located,
@@ -62,7 +62,7 @@ enum ManifestKeys {
 
   static let uuid = Key(
     "uuid", ValueType<DomainUUID>.uuid.located,
-    "The domain's UUID. Where given, the domain of this name must have it, or nothing is changed.")
+    "The domain's UUID. If given, the domain of this name must have it; otherwise nothing is changed.")
   static let domainDevices = Key(
     "devices", .list(of: .assignment), "The devices the domain should have; [] for none.", isRequired: true)
   static let domainTable = [uuid.info, domainDevices.info]
@@ -72,7 +72,7 @@ enum ManifestKeys {
   static let reference = Key("device", .deviceReference, "A name from 'spec.devices', or an address.")
   static let address = Key("address", .address, "The device's address.")
   static let match = Key(
-    "match", .match, "Finds the device by what it is rather than by where it is.", isSupported: false,
+    "match", .match, "Finds the device by its identity instead of its address.", isSupported: false,
     instead: "use 'address' and 'id'")
   static let functions = Key(
     "functions", ValueType<Functions>.choice(), "Which functions of the slot: all.", isSupported: false,
@@ -83,7 +83,7 @@ enum ManifestKeys {
     default: DeviceOptions().permissive)
   static let rdmPolicy = Key(
     "rdmPolicy", ValueType<RDMPolicy>.choice(),
-    "What happens where memory reserved for the device overlaps the guest's: refuse (strict) or go on (relaxed).",
+    "What happens if memory reserved for the device overlaps the guest's: refuse (strict) or continue (relaxed).",
     default: DeviceOptions().rdmPolicy)
   static let msiTranslate = Key(
     "msiTranslate", .boolean, "Translates message-signalled interrupts for guests that cannot use them.",
@@ -95,7 +95,7 @@ enum ManifestKeys {
     "virtualSlot", ValueType<Int>.integer(1...31).located,
     "The slot at which the guest sees the device. Without it, Xen chooses.")
   static let isRequired = Key(
-    "required", .boolean, "Whether a device that is missing makes the run fail; otherwise it is only shown.",
+    "required", .boolean, "Whether a missing device makes the run fail. If false, it is only shown.",
     default: true)
   static let assignmentTable = [
     reference.info, address.info, identity.info, match.info, functions.info, permissive.info, rdmPolicy.info,
@@ -105,7 +105,7 @@ enum ManifestKeys {
   // MARK: match
 
   static let matchAddress = Key("address", .address, "The device's address.")
-  static let matchPath = Key("path", .text, "The way to the device through its bridges.")
+  static let matchPath = Key("path", .text, "The path to the device through its bridges.")
   static let matchID = Key("id", .deviceID, "Vendor and device id.")
   static let matchSubsystem = Key("subsystem", .deviceID, "The subsystem's vendor and device id.")
   static let matchClass = Key("class", .text, "The kind of device: a name such as usb, or hexadecimal digits.")
@@ -117,11 +117,11 @@ enum ManifestKeys {
   ]
 }
 
-/// The versions of the format that are read.
+/// The versions of the format that Berth reads.
 enum APIVersion: String, CaseIterable, Sendable { case v1alpha1 = "berth/v1alpha1" }
 
-/// The kinds of document that are read.
+/// The kinds of document that Berth reads.
 enum DocumentKind: String, CaseIterable, Sendable { case hostAssignments = "HostAssignments" }
 
-/// Which functions of a slot are meant.
+/// The functions of a slot that an entry stands for.
 enum Functions: String, CaseIterable, Sendable { case all }

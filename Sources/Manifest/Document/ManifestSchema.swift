@@ -1,7 +1,7 @@
-/// The JSON Schema (2020-12) of a manifest's document, as text with a line end.
+/// Returns the JSON Schema (2020-12) of a manifest's document, as text with a line end.
 ///
-/// It is made of the tables that the reader goes by. What needs more than one place to decide (a device declared
-/// twice, a name without a definition) only the reader finds.
+/// It is built from the tables that the reader uses. Some errors involve more than one place: a device declared twice,
+/// a name without a definition. Only the reader finds them.
 package func manifestSchema() -> String {
   let head: [JSONValue.Member] = [
     .init(key: "$schema", value: .string("https://json-schema.org/draft/2020-12/schema")),

@@ -1,7 +1,7 @@
 package import Core
 
 extension ValueType where Value == PCIAddress {
-  /// A PCI function's address; the segment may be left out.
+  /// A PCI function's address; the segment is optional.
   package static var address: ValueType {
     .parsed(
       expected: "a PCI address such as 0000:03:00.0", schema: addressSchema, encode: { .string($0.description) },
@@ -24,7 +24,7 @@ extension ValueType where Value == DeviceID {
 }
 
 extension ValueType where Value == DomainUUID {
-  /// A guest's UUID; not the one of only zeros, which is the control domain's.
+  /// A guest's UUID. The UUID of only zeros is refused, because it is the control domain's.
   package static var uuid: ValueType {
     let schema: JSONValue = .members([
       "type": .string("string"),
@@ -42,7 +42,7 @@ extension ValueType where Value == DomainUUID {
 }
 
 extension ValueType where Value == String {
-  /// A guest's name: printable, at most 255 characters, no blank at either end; not the control domain's.
+  /// A guest's name: printable, at most 255 characters, no blank at either end. The control domain's name is refused.
   package static var domainName: ValueType {
     let schema: JSONValue = .members([
       "type": .string("string"), "minLength": .number(1), "maxLength": .number(255),
@@ -50,7 +50,7 @@ extension ValueType where Value == String {
     ])
     return .parsed(
       expected: "a domain's name of at most 255 printable characters", schema: schema, encode: JSONValue.string,
-      explain: { $0 == "Domain-0" ? ("'Domain-0' is the host's own, and is given no devices", nil) : nil }
+      explain: { $0 == "Domain-0" ? ("'Domain-0' is the control domain, which gets no devices", nil) : nil }
     ) { $0 != "Domain-0" && isPrintable($0, atMost: 255) ? $0 : nil }
   }
 
@@ -65,8 +65,8 @@ extension ValueType where Value == String {
     }
   }
 
-  /// A name that the manifest gives to a device: it cannot be taken for an address, which begins with a digit or
-  /// holds a colon.
+  /// A name that the manifest gives to a device. It cannot be confused with an address, which begins with a digit or
+  /// contains a colon.
   package static var deviceName: ValueType {
     let schema: JSONValue = .members([
       "type": .string("string"), "pattern": .string("^[A-Za-z][A-Za-z0-9._-]{0,62}$"),
@@ -78,7 +78,7 @@ extension ValueType where Value == String {
   }
 }
 
-/// What a domain's list may name: a device by its address, or one of the manifest's own names.
+/// A reference in a domain's list: a device by its address, or one of the manifest's own names.
 package enum DeviceReference: Sendable, Hashable {
   case address(PCIAddress)
   case name(String)
@@ -101,7 +101,7 @@ extension ValueType where Value == DeviceReference {
   }
 }
 
-/// `PCIAddress.init(_:)` as a pattern.
+/// The pattern of the texts that `PCIAddress.init(_:)` accepts.
 private let addressSchema: JSONValue = .members([
   "type": .string("string"),
   "pattern": .string("^([0-9a-fA-F]{1,4}:)?[0-9a-fA-F]{1,2}:[01]?[0-9a-fA-F]\\.0?[0-7]$"),

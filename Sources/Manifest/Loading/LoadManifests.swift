@@ -1,46 +1,49 @@
 package import Core
 
-/// What the manifests say for one host.
+/// The content of the manifests for one host.
 package struct LoadedManifests: Sendable {
   package var desired: DesiredState
   /// In the order of the texts.
   package var warnings: [Diagnostic]
-  /// The documents that are for other hosts, each as a note.
+  /// The documents for other hosts, each as a note.
   package var skipped: [Diagnostic]
-  /// What was read, in order: paths, and `<stdin>`.
+  /// The files that were read, in order: paths, and `<stdin>`.
   package var files: [String]
 }
 
-/// What the manifests say, checked for every host they name.
+/// The content of the manifests, checked for every host they name.
 package struct ValidatedManifests: Sendable {
-  /// What one host gets.
+  /// The desired state of one host.
   package struct HostState: Sendable {
-    /// nil for hosts that no document names.
+    /// The host's name; nil for hosts that no document names.
     package var host: String?
     package var desired: DesiredState
   }
 
-  /// First the state of hosts that no document names, if any document is for all hosts; then by name.
+  /// The states. If any document is for all hosts, the state of hosts that no document names is first; the others are
+  /// in order of name.
   package var hosts: [HostState]
   /// In the order of the texts.
   package var warnings: [Diagnostic]
-  /// What was read, in order: paths, and `<stdin>`.
+  /// The files that were read, in order: paths, and `<stdin>`.
   package var files: [String]
 }
 
-/// Why there is nothing to work with.
+/// The reason why there is no usable manifest.
 package enum ManifestFailure: Error, Sendable {
-  /// Missing, unreadable, empty, or for other hosts only. The message has one line for each path.
+  /// Every manifest is missing, unreadable, empty, or for another host. The message has one line per path.
   case notFound(message: String)
-  /// Everything that is wrong, and the warnings, in the order of the texts.
+  /// All errors and warnings, in the order of the texts.
   case invalid([Diagnostic])
 }
 
-/// Reads manifests and puts together what they say for one host.
+/// Reads manifests and returns the desired state of one host.
 ///
 /// - Parameters:
-///   - paths: files, directories (their `*.yaml` and `*.yml`, in order of name, no deeper), or `-` for standard input.
-///   - hostName: as `hostname` prints it. Documents that name another host are read, checked and left out.
+///   - paths: files, directories (their `*.yaml` and `*.yml` in order of name, without subdirectories), or `-` for
+///     standard input.
+///   - hostName: the host's name, as `hostname` prints it. Documents that name another host are read and checked, but
+///     not used.
 package func loadManifests(paths: [String], hostName: String) throws(ManifestFailure) -> LoadedManifests {
   let report = Diagnostics()
   let set = try readManifests(paths, report)
@@ -51,11 +54,11 @@ package func loadManifests(paths: [String], hostName: String) throws(ManifestFai
   guard others.count < set.documents.count else {
     let names = Set(others.compactMap { $0.host?.value }).sorted().prefix(8).map(quoted)
     throw .notFound(
-      message: "no document is for this host, \(quoted(hostName)), among those in "
-        + "\(set.files.joined(separator: ", ")): they are for \(names.joined(separator: ", "))")
+      message: "no document in \(set.files.joined(separator: ", ")) is for this host, \(quoted(hostName)): "
+        + "they are for \(names.joined(separator: ", "))")
   }
   let skipped = others.compactMap(\.host).map {
-    Diagnostic(.note, "left out: this document is for host \(quoted($0.value))", at: $0.mark)
+    Diagnostic(.note, "skipped: this document is for host \(quoted($0.value))", at: $0.mark)
   }
   return LoadedManifests(desired: desired, warnings: report.sortedWarnings, skipped: skipped, files: set.files)
 }
@@ -88,24 +91,24 @@ private struct DocumentSet {
 private func readManifests(_ paths: [String], _ report: Diagnostics) throws(ManifestFailure) -> DocumentSet {
   var reader = ManifestReader(report: report)
   for path in paths { reader.read(path) }
-  // What is wrong inside a file is told before what is missing beside it.
+  // Errors inside a file are reported before missing files.
   guard !report.hasErrors || !reader.missing.isEmpty else { return reader.set }
   if report.hasErrors { throw .invalid(report.sorted + reader.missing.map { Diagnostic(.error, $0, at: nil) }) }
-  if paths.isEmpty { throw .notFound(message: "no manifest was named") }
+  if paths.isEmpty { throw .notFound(message: "no manifest was given") }
   guard reader.missing.isEmpty else { throw .notFound(message: reader.missing.joined(separator: "\n")) }
   return reader.set
 }
 
-/// Reads path after path; bounded in all, so that a directory of large files is no way around the bounds.
+/// Reads path after path. Totals are bounded too, so that a directory of large files cannot exceed the bounds.
 private struct ManifestReader {
-  /// As many files are read in one run.
+  /// The maximum number of files read in one run.
   static let mostFiles = 1000
-  /// As many bytes are read in one run.
+  /// The maximum number of bytes read in one run.
   static let mostBytes = 16 << 20
 
   let report: Diagnostics
   var set = DocumentSet()
-  /// What was looked for and is not there.
+  /// A message for each path that has no manifest.
   var missing: [String] = []
   private var seen: Set<String> = []
   private var bytesRead = 0
@@ -129,7 +132,7 @@ private struct ManifestReader {
 
   private mutating func readAll(_ files: [String], of directory: String) {
     guard files.count <= Self.mostFiles else {
-      report.error("\(directory) holds more than \(Self.mostFiles) manifests", at: nil)
+      report.error("\(directory) has more than \(Self.mostFiles) manifests", at: nil)
       return
     }
     var found = 0
@@ -143,11 +146,11 @@ private struct ManifestReader {
         missing.append(error.message)
       }
     }
-    if found == 0 { missing.append("the directory \(directory) holds no manifest: looked for *.yaml and *.yml") }
+    if found == 0 { missing.append("the directory \(directory) has no manifest: there is no *.yaml or *.yml") }
   }
 
   private mutating func take(_ content: PathContent, of path: String) {
-    // A file named by itself and again through its directory is one file.
+    // A file may be given by its path and again through its directory; it is read once.
     guard seen.insert(path).inserted else { return }
     let order = set.files.count
     set.files.append(path)
@@ -165,12 +168,12 @@ private struct ManifestReader {
       }
       let source = SourceText(name: path, bytes: bytes, order: order)
       let isEmpty = !readDocuments(source)
-      // An empty file is more often a failed write than the wish to detach everything.
-      if isEmpty { missing.append("\(path) holds no document; to declare no devices, write domains: {}") }
+      // An empty file is more often a failed write than a wish to detach everything.
+      if isEmpty { missing.append("\(path) has no document; to declare no devices, write domains: {}") }
     }
   }
 
-  /// Returns whether the text holds anything, be it right or wrong.
+  /// Returns whether the text has any content, correct or not.
   private mutating func readDocuments(_ source: SourceText) -> Bool {
     let faults = report.errorCount
     let nodes = parseYAML(source, report: report)

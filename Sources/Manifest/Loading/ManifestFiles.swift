@@ -1,24 +1,25 @@
 import Core
 import Glibc
 
-/// Why a file or directory could not be read.
+/// The reason why a file or directory could not be read.
 struct FileFault: Error, Hashable {
-  /// For people: what, where and why.
+  /// The message for people: the path, the failed operation and its cause.
   var message: String
 }
 
-/// What stands at a path.
+/// The content found at a path.
 enum PathContent {
   case file([UInt8])
-  /// More bytes than the limit; the rest was not read.
+  /// The file has more bytes than the limit; the rest was not read.
   case tooLarge
-  /// The paths of its manifests, in order of name.
+  /// The paths of the directory's manifests, in order of name.
   case directory([String])
 }
 
 /// Reads a file up to a limit, or lists a directory's manifests.
 ///
-/// A directory gives the names that end in `.yaml` or `.yml` and do not begin with a dot, without going deeper.
+/// From a directory it returns the names that end in `.yaml` or `.yml` and do not begin with a dot, without
+/// subdirectories.
 func readPath(_ path: String, limit: Int) throws(FileFault) -> PathContent {
   let file = try FileHandle(opening: path, mayBlock: true)
   switch try file.kind() {
@@ -28,9 +29,9 @@ func readPath(_ path: String, limit: Int) throws(FileFault) -> PathContent {
   }
 }
 
-/// Reads one of a directory's manifests; nil for a directory that is named like one.
+/// Reads one of a directory's manifests; returns nil if the path is a directory.
 func readListedFile(_ path: String, limit: Int) throws(FileFault) -> PathContent? {
-  // A pipe among the manifests would otherwise wait for a writer for ever.
+  // Opening a pipe among the manifests could otherwise wait for a writer for ever.
   let file = try FileHandle(opening: path, mayBlock: false)
   switch try file.kind() {
   case .directory: return nil
@@ -64,7 +65,7 @@ private func manifests(in directory: String) throws(FileFault) -> [String] {
   return names.sorted().map { directory.hasSuffix("/") ? directory + $0 : directory + "/" + $0 }
 }
 
-/// An open file; closed when it goes.
+/// An open file; closed when the value is destroyed.
 private struct FileHandle: ~Copyable {
   enum Kind {
     case regular(size: Int)
@@ -102,7 +103,7 @@ private struct FileHandle: ~Copyable {
     }
   }
 
-  /// Reads to the end, but no more than one byte beyond the limit.
+  /// Reads to the end of the file, but at most one byte more than the limit.
   borrowing func read(limit: Int) throws(FileFault) -> PathContent {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 65_536)

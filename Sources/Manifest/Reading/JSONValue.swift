@@ -1,6 +1,6 @@
 import Core
 
-/// A JSON value whose object keys keep their order; enough to write a schema.
+/// A JSON value whose object keys keep their order; sufficient to write a schema.
 package indirect enum JSONValue: Sendable, Hashable {
   case null
   case bool(Bool)
@@ -14,18 +14,18 @@ package indirect enum JSONValue: Sendable, Hashable {
     package var value: JSONValue
   }
 
-  /// An object from its members in order.
+  /// Returns an object with the given members in order.
   package static func members(_ members: KeyValuePairs<String, JSONValue>) -> JSONValue {
     .object(members.map { Member(key: $0.key, value: $0.value) })
   }
 
-  /// The value of an object's key; nil where there is none.
+  /// Returns the value of an object's key; nil if there is none.
   package subscript(key: String) -> JSONValue? {
     guard case .object(let members) = self else { return nil }
     return members.first { $0.key == key }?.value
   }
 
-  /// The value with members added at its end; a value that is no object stays as it is.
+  /// Returns the value with members added at its end. A value that is not an object is returned unchanged.
   package func adding(_ more: KeyValuePairs<String, JSONValue>) -> JSONValue {
     guard case .object(let members) = self else { return self }
     return .object(members + more.map { Member(key: $0.key, value: $0.value) })

@@ -1,4 +1,4 @@
-/// One key of a mapping: what the reader accepts and what the schema and the manual say of it.
+/// One key of a mapping: what the reader accepts, and what the schema and the manual say about it.
 package struct Key<Value: Sendable>: Sendable {
   package let name: String
   package let type: ValueType<Value>
@@ -6,11 +6,11 @@ package struct Key<Value: Sendable>: Sendable {
   package let summary: String
   package let isRequired: Bool
   package let defaultValue: Value?
-  /// False for a key whose shape is settled and whose work is not done: it is read, then refused.
+  /// False for a key whose format is fixed but whose function does not exist yet: it is read, then refused.
   package let isSupported: Bool
-  /// What to use instead of an unsupported key.
+  /// A suggestion to use instead of an unsupported key.
   package let instead: String?
-  /// The release that brought the key.
+  /// The release that introduced the key.
   package let since: String
 
   package init(
@@ -30,7 +30,7 @@ package struct Key<Value: Sendable>: Sendable {
   /// The key without its value's Swift type.
   package var info: KeyInfo { info(default: defaultValue.flatMap { value in type.encode.map { $0(value) } }) }
 
-  /// The same with a default that is decided elsewhere.
+  /// Returns the key without its value's Swift type, with a default that other code decides.
   package func info(default value: JSONValue?) -> KeyInfo {
     KeyInfo(
       name: name, summary: summary, schema: type.schema, isRequired: isRequired, defaultValue: value,
@@ -38,7 +38,7 @@ package struct Key<Value: Sendable>: Sendable {
   }
 }
 
-/// What schema and manual need to know of a key.
+/// The facts about a key that the schema and the manual need.
 package struct KeyInfo: Sendable {
   package let name: String
   package let summary: String
@@ -50,7 +50,7 @@ package struct KeyInfo: Sendable {
 }
 
 extension JSONValue {
-  /// The schema of a mapping that has these keys and no others.
+  /// Returns the schema of a mapping that has these keys and no others.
   package static func schema(of keys: [KeyInfo], summary: String) -> JSONValue {
     var members: [JSONValue.Member] = [
       .init(key: "type", value: .string("object")), .init(key: "description", value: .string(summary)),
@@ -65,7 +65,7 @@ extension JSONValue {
 }
 
 extension KeyInfo {
-  /// The value's schema with summary, default and release; an unsupported key accepts nothing, as in the reader.
+  /// The value's schema with summary, default and release. As in the reader, an unsupported key accepts no value.
   fileprivate var described: JSONValue {
     guard isSupported else {
       return .members(["description": .string(summary + " Not supported yet."), "not": .members([:])])

@@ -1,4 +1,4 @@
-/// Reads a mapping key by key, and reports every key it was not asked for.
+/// Reads a mapping key by key, and reports every key that no call asked for.
 ///
 /// ```
 /// guard var reader = MappingReader(node, "a domain", report) else { return nil }
@@ -7,21 +7,21 @@
 /// reader.finish()
 /// ```
 package struct MappingReader {
-  /// How messages name the mapping: `a domain`, `'policy'`.
+  /// The mapping's name in messages: `a domain`, `'policy'`.
   package let name: String
   package let node: YAMLNode
   package let report: Diagnostics
   private let entries: [MappingEntry]
-  /// By key, so that a lookup does not depend on the mapping's size.
+  /// The values by key, so that the time of a lookup does not depend on the mapping's size.
   private let values: [String: YAMLNode]
   private var asked: [String] = []
-  /// The keys that will be asked for, where that is known beforehand.
+  /// The keys that calls will ask for, if they are known beforehand.
   private let keys: [String]
 
-  /// Begins to read a mapping, and reports its duplicate keys; nil after an error, where the node is none.
+  /// Creates a reader and reports duplicate keys. Returns nil after an error if the node is not a mapping.
   ///
-  /// - Parameter keys: the keys that will be asked for. Where they are given, a misspelt required key gets one error
-  ///   and not two.
+  /// - Parameter keys: the keys that calls will ask for. If they are given, a misspelt required key causes one error
+  ///   instead of two.
   package init?(_ node: YAMLNode, _ name: String, _ report: Diagnostics, keys: [String] = []) {
     self.keys = keys
     guard let entries = mappingEntries(node, name, report) else { return nil }
@@ -32,19 +32,19 @@ package struct MappingReader {
     values = Dictionary(entries.map { ($0.key, $0.value) }) { first, _ in first }
   }
 
-  /// Whether the mapping has the key.
+  /// Returns whether the mapping has the key.
   package func has(_ key: String) -> Bool { values[key] != nil }
 
-  /// Where a key's value stands; nil where there is none.
+  /// Returns the location of a key's value; nil if there is none.
   package func mark(ofValueAt key: String) -> SourceMark? { values[key]?.mark }
 
-  /// The value of a key that may be absent; nil where it is, or after an error.
+  /// Returns the value of an optional key; nil if the key is absent, or after an error.
   package mutating func optional<Value>(_ key: String, _ type: ValueType<Value>) -> Value? {
     asked.append(key)
     return values[key].flatMap { type.read($0, as: "'\(key)'", report) }
   }
 
-  /// The value of a key that must be there; nil after an error.
+  /// Returns the value of a required key; nil after an error.
   package mutating func required<Value>(_ key: String, _ type: ValueType<Value>) -> Value? {
     if !has(key), !isProbablyMisspelt([key]) {
       report.error("\(name) needs the key '\(key)'", at: node.mark)
@@ -52,7 +52,8 @@ package struct MappingReader {
     return optional(key, type)
   }
 
-  /// The value of a key from a table: its default where it is absent; nil after an error, or where it has no default.
+  /// Returns the value of a key from a table, or its default if the key is absent. Returns nil after an error, or if
+  /// there is no default.
   package mutating func value<Value>(_ key: Key<Value>) -> Value? {
     guard let node = values[key.name] else {
       if key.isRequired { return required(key.name, key.type) }
@@ -68,9 +69,9 @@ package struct MappingReader {
     return value
   }
 
-  /// Reports the keys that were not asked for.
+  /// Reports the keys that no call asked for.
   ///
-  /// - Parameter hints: for keys that belong elsewhere, where that is.
+  /// - Parameter hints: for keys that belong in another place, that place.
   package func finish(hints: [String: String] = [:]) {
     for entry in entries where !asked.contains(entry.key) {
       let free = asked.filter { !has($0) }
@@ -81,10 +82,10 @@ package struct MappingReader {
     }
   }
 
-  /// Whether each of the keys was asked for once, and no other.
+  /// Returns whether calls asked for each of the keys once, and for no other key.
   func hasAsked(exactly keys: [String]) -> Bool { asked.sorted() == keys.sorted() }
 
-  /// Whether `finish()` will report an unknown key and suggest one of these in its place.
+  /// Returns whether `finish()` will report an unknown key and suggest one of these instead.
   package func isProbablyMisspelt(_ missing: [String]) -> Bool {
     guard !keys.isEmpty else { return false }
     let free = keys.filter { !has($0) }
@@ -97,16 +98,16 @@ package struct MappingReader {
 /// One entry of a mapping.
 package struct MappingEntry: Sendable {
   package var key: String
-  /// Of the key.
+  /// The key's location.
   package var mark: SourceMark
   package var value: YAMLNode
 }
 
-/// The entries of a mapping, in order; nil after an error, where the node is none.
+/// Returns the entries of a mapping, in order; nil after an error if the node is not a mapping.
 ///
-/// Reported and left out: keys that are no plain text, and every key's second appearance.
+/// Two kinds of keys are reported and left out: keys that are not plain text, and repeated keys.
 ///
-/// - Parameter hint: what to write where nothing stands.
+/// - Parameter hint: what to write if the node is empty.
 package func mappingEntries(
   _ node: YAMLNode, _ name: String, _ report: Diagnostics, hint: String? = nil
 ) -> [MappingEntry]? {

@@ -1,4 +1,4 @@
-/// A value under a name that the text gives it, such as a domain.
+/// A value with the name that the text gives it, such as a domain.
 package struct Named<Value: Sendable>: Sendable {
   package var name: Located<String>
   package var value: Value
@@ -10,11 +10,11 @@ package struct Named<Value: Sendable>: Sendable {
 }
 
 extension ValueType {
-  /// A mapping with a fixed table of keys, which schema and reader share.
+  /// Returns the type of a mapping with a fixed table of keys, which schema and reader share.
   ///
   /// - Parameters:
-  ///   - hints: for keys that people write here and that belong elsewhere, where that is.
-  ///   - also: what the schema says beyond the keys.
+  ///   - hints: for keys that people write here and that belong in another place, that place.
+  ///   - also: additions to the schema.
   ///   - build: takes every key of the table from the reader, each once.
   package static func object(
     _ summary: String, keys: [KeyInfo], hints: [String: String] = [:], also: KeyValuePairs<String, JSONValue> = [:],
@@ -29,11 +29,12 @@ extension ValueType {
     }
   }
 
-  /// A mapping whose keys are names that the text chooses; entries with errors are left out after each was reported.
+  /// Returns the type of a mapping whose keys are names that the text chooses. Entries with errors are reported and
+  /// left out.
   ///
   /// - Parameters:
-  ///   - what: what an entry is, for messages: `domain`.
-  ///   - key: what a name must look like.
+  ///   - what: the name of an entry in messages: `domain`.
+  ///   - key: the type of a name.
   package static func map<Element: Sendable>(
     _ what: String, key: ValueType<String>, of element: ValueType<Element>
   ) -> ValueType where Value == [Named<Element>] {
@@ -43,7 +44,7 @@ extension ValueType {
     return ValueType(schema: schema) { node, name, report in
       guard let entries = mappingEntries(node, name, report, hint: "write {} for none") else { return nil }
       return entries.compactMap { entry in
-        // A key is a text, even `null`: as if it were quoted.
+        // A key is a text, even `null`, as if it were quoted.
         let keyNode = YAMLNode(.scalar(YAMLScalar(entry.key, style: .doubleQuoted)), at: entry.mark)
         let read = key.read(keyNode, as: "the name of a \(what)", report)
         let value = element.read(entry.value, as: "\(what) \(quoted(entry.key))", report)

@@ -1,18 +1,19 @@
-/// "did you mean 'devices'?" where one of the candidates is close to a word; else nil.
+/// Returns "did you mean 'devices'?" if one of the candidates is close to a word; otherwise nil.
 ///
-/// Only the first 1000 candidates are looked at, so that a hostile text costs bounded work.
+/// It compares only the first 1000 candidates, so that a hostile text causes a bounded amount of work.
 package func didYouMean(_ word: String, among candidates: some Sequence<String>) -> String? {
   closest(to: word, among: candidates).map { "did you mean \(quoted($0))?" }
 }
 
-/// The candidate that a slip of the fingers turns into the word; the first of several.
+/// Returns the candidate closest to the word, within the distance of a typing error. If several are equally close, it
+/// returns the first.
 package func closest(to word: String, among candidates: some Sequence<String>) -> String? {
   let typed = Array(word.lowercased().unicodeScalars.prefix(64))
   let reach = max(1, typed.count / 3)
   var best: (distance: Int, candidate: String)?
   for candidate in candidates.prefix(1000) where candidate != word {
     let other = Array(candidate.lowercased().unicodeScalars.prefix(64))
-    // `own` for `owned` is further than a slip, and as clear.
+    // `own` for `owned` is further away than a typing error, but as clear.
     if typed.count >= 3, other.starts(with: typed), best == nil { best = (reach, candidate) }
     guard abs(other.count - typed.count) <= reach else { continue }
     let distance = editDistance(typed, other)
@@ -21,7 +22,7 @@ package func closest(to word: String, among candidates: some Sequence<String>) -
   return best?.candidate
 }
 
-/// How many letters must be added, dropped, changed or swapped with their neighbour.
+/// Returns how many letters must be added, dropped, changed or swapped with their neighbour.
 private func editDistance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -> Int {
   var before: [Int] = []
   var previous = Array(0...right.count)

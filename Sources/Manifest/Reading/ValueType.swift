@@ -1,13 +1,15 @@
-/// A type of value: how it is read from a node and how a JSON Schema describes it, in one place.
+/// A type of value: it defines in one place how a value is read from a node and how a JSON Schema describes it.
 package struct ValueType<Value: Sendable>: Sendable {
-  /// What a JSON Schema says of the value.
+  /// The JSON Schema of the value.
   package let schema: JSONValue
-  /// How a default stands in the schema; nil where the type has none.
+  /// Encodes a default for the schema; nil if the type has no defaults.
   let encode: (@Sendable (Value) -> JSONValue)?
   private let reader: @Sendable (YAMLNode, String, Diagnostics) -> Value?
 
-  /// - Parameter read: takes the node, how messages name the value (`'prune'`) and where errors go; returns nil only
-  ///   after it has reported an error.
+  /// Creates a type.
+  ///
+  /// - Parameter read: takes the node, the value's name in messages (`'prune'`) and a report for errors. Returns nil
+  ///   only after it has reported an error.
   package init(
     schema: JSONValue, encode: (@Sendable (Value) -> JSONValue)? = nil,
     read: @escaping @Sendable (YAMLNode, String, Diagnostics) -> Value?
@@ -17,12 +19,12 @@ package struct ValueType<Value: Sendable>: Sendable {
     self.reader = read
   }
 
-  /// Reads a node; nil after an error was reported.
+  /// Reads a node; returns nil after it has reported an error.
   package func read(_ node: YAMLNode, as name: String, _ report: Diagnostics) -> Value? {
     reader(node, name, report)
   }
 
-  /// The same type, with the place where the value stands.
+  /// The same type, with the location of the value.
   package var located: ValueType<Located<Value>> {
     var encodeLocated: (@Sendable (Located<Value>) -> JSONValue)?
     if let encode { encodeLocated = { encode($0.value) } }
@@ -34,7 +36,7 @@ package struct ValueType<Value: Sendable>: Sendable {
   }
 }
 
-/// A value and where it stands.
+/// A value and its location.
 package struct Located<Value: Sendable>: Sendable {
   package var value: Value
   package var mark: SourceMark
@@ -46,19 +48,19 @@ package struct Located<Value: Sendable>: Sendable {
 }
 
 extension ValueType where Value == YAMLNode {
-  /// Anything, unread.
+  /// The type of any node, without reading it.
   package static var node: ValueType {
     ValueType(schema: .members([:])) { node, _, _ in node }
   }
 }
 
 extension ValueType {
-  /// A value that is written as one scalar and read from its raw text: quoting makes no difference.
+  /// Returns the type of a value that is written as one scalar and read from its raw text. Quotes make no difference.
   ///
   /// - Parameters:
   ///   - expected: completes "must be": `a PCI address such as 0000:03:00.0`.
-  ///   - explain: for a text that was refused, what is wrong with it, where more can be said than `expected`.
-  ///   - parse: returns nil for a text that is none.
+  ///   - explain: returns what is wrong with a refused text, if there is more to say than `expected`.
+  ///   - parse: returns nil if the text is not such a value.
   package static func parsed(
     expected: String, schema: JSONValue, encode: (@Sendable (Value) -> JSONValue)? = nil,
     explain: @escaping @Sendable (String) -> (message: String, hint: String?)? = { _ in nil },
@@ -76,7 +78,7 @@ extension ValueType {
     }
   }
 
-  /// The scalar of a node that must be one and have a value; nil after an error.
+  /// Returns the scalar of a node; nil after an error if the node is no scalar or has no value.
   static func scalar(_ node: YAMLNode, _ name: String, expected: String, _ report: Diagnostics) -> YAMLScalar? {
     guard let scalar = node.scalar, !scalar.isNull else {
       report.error("\(name) must be \(expected), not \(node.kind)", at: node.mark)
@@ -97,7 +99,7 @@ extension ValueType where Value == String {
 }
 
 extension ValueType where Value == Bool {
-  /// `true` or `false`, unquoted, and no other word.
+  /// `true` or `false`, unquoted. No other word is accepted.
   package static var boolean: ValueType {
     ValueType(schema: .members(["type": .string("boolean")]), encode: JSONValue.bool) { node, name, report in
       let expected = "true or false"
@@ -118,7 +120,8 @@ extension ValueType where Value == Bool {
 }
 
 extension ValueType where Value == Int {
-  /// A decimal number in a range, unquoted, without sign tricks: no octal, no hexadecimal, no `1_000`.
+  /// Returns the type of a decimal number in a range, unquoted and without prefixes: no octal, no hexadecimal, no
+  /// `1_000`.
   package static func integer(_ range: ClosedRange<Int>) -> ValueType {
     let schema: JSONValue = .members([
       "type": .string("integer"), "minimum": .number(range.lowerBound), "maximum": .number(range.upperBound),
@@ -138,7 +141,7 @@ extension ValueType where Value == Int {
 }
 
 extension ValueType where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
-  /// One of an enumeration's words.
+  /// Returns the type of an enumeration's words.
   package static func choice(_ type: Value.Type = Value.self) -> ValueType {
     let words = Value.allCases.map(\.rawValue)
     let expected = words.count == 1 ? words.joined() : "one of " + words.joined(separator: ", ")
@@ -174,7 +177,7 @@ extension ValueType where Value == Duration {
 }
 
 extension ValueType {
-  /// A list; elements with errors are left out after each was reported.
+  /// Returns the type of a list. Elements with errors are reported and left out.
   package static func list<Element: Sendable>(of element: ValueType<Element>) -> ValueType
   where Value == [Element] {
     ValueType(schema: .members(["type": .string("array"), "items": element.schema])) { node, name, report in

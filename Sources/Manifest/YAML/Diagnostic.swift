@@ -1,12 +1,12 @@
-/// One thing found wrong, or worth knowing, in a text.
+/// An error, a warning or a note about a text.
 package struct Diagnostic: Hashable, Sendable {
   package enum Severity: String, Sendable, Codable {
     case error, warning, note
   }
 
-  /// Another place that explains the message.
+  /// A second location that explains the message.
   package struct Note: Hashable, Sendable {
-    /// Reads on with "at line 7": `first assigned`.
+    /// The start of a phrase that continues with "at line 7": `first assigned`.
     package var message: String
     package var mark: SourceMark
 
@@ -18,10 +18,10 @@ package struct Diagnostic: Hashable, Sendable {
 
   package var severity: Severity
   package var message: String
-  /// nil where the message is about no text in particular.
+  /// The location; nil if the message is not about a text.
   package var mark: SourceMark?
   package var notes: [Note]
-  /// What to do next.
+  /// The next step for the user.
   package var hint: String?
 
   package init(
@@ -35,9 +35,9 @@ package struct Diagnostic: Hashable, Sendable {
   }
 }
 
-/// Gathers everything found in one run, up to a bound, so that a hostile text costs bounded memory.
+/// Collects the diagnostics of one run, up to a limit, so that a hostile text uses a bounded amount of memory.
 package final class Diagnostics {
-  /// As many errors, and as many warnings, are kept; the others are counted.
+  /// The number of errors, and of warnings, that are kept. Further ones are only counted.
   package let limit: Int
   private var kept: [Diagnostic] = []
   private var seen: Set<Diagnostic> = []
@@ -47,10 +47,10 @@ package final class Diagnostics {
   package init(limit: Int = 100) { self.limit = limit }
 
   package var hasErrors: Bool { errors > 0 }
-  /// Those beyond the bound included.
+  /// The number of errors, including those beyond the limit.
   package var errorCount: Int { errors }
 
-  /// Adds an error; its message and hint are not computed once the bound is reached.
+  /// Adds an error. Its message and hint are not computed after the limit is reached.
   package func error(
     _ message: @autoclosure () -> String, at mark: SourceMark?, notes: @autoclosure () -> [Diagnostic.Note] = [],
     hint: @autoclosure () -> String? = nil
@@ -59,7 +59,7 @@ package final class Diagnostics {
     if keep(Diagnostic(.error, message(), at: mark, notes: notes(), hint: hint())) { errors += 1 }
   }
 
-  /// Adds a warning; its message and hint are not computed once the bound is reached.
+  /// Adds a warning. Its message and hint are not computed after the limit is reached.
   package func warning(
     _ message: @autoclosure () -> String, at mark: SourceMark?, notes: @autoclosure () -> [Diagnostic.Note] = [],
     hint: @autoclosure () -> String? = nil
@@ -68,7 +68,7 @@ package final class Diagnostics {
     if keep(Diagnostic(.warning, message(), at: mark, notes: notes(), hint: hint())) { warnings += 1 }
   }
 
-  /// All that was kept, in the order of the texts; last, how many more there were.
+  /// All kept diagnostics, in the order of the texts. The last entries say how many more there were.
   package var sorted: [Diagnostic] {
     var result = kept.enumerated().sorted { left, right in
       switch (left.element.mark, right.element.mark) {

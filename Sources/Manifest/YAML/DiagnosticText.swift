@@ -1,5 +1,5 @@
 extension Diagnostic: CustomStringConvertible {
-  /// The message as compilers write it, with the line it is about and a caret; several lines, no line end.
+  /// The message in the form that compilers use, with its source line and a caret: several lines, without a line end.
   package var description: String {
     var lines = ["\(mark.map { "\($0): " } ?? "")\(severity.rawValue): \(message)"]
     var rest = notes[...]
@@ -18,26 +18,26 @@ extension Diagnostic: CustomStringConvertible {
 }
 
 extension Diagnostic.Note {
-  /// The note with its place: the line alone where it is in the text that the message is about.
+  /// Returns the note with its location. If the location is in the same text as `other`, it is only the line.
   package func text(beside other: SourceMark?) -> String {
     if let other, other.source === mark.source, mark.line > 0 { return "\(message) at line \(mark.line)" }
     return "\(message) at \(mark)"
   }
 }
 
-/// The part of a line around a mark, as a terminal can show it.
+/// The part of a line around a location, in a form that a terminal can show.
 struct Excerpt {
-  /// As many scalars are shown before the mark, and as many after it.
+  /// The number of scalars shown before the location, and after it.
   private static let reach = 60
   private static let tabWidth = 4
 
   let text: String
-  /// Columns before the marked character.
+  /// The number of columns before the marked character.
   let caret: Int
 
   init(_ mark: SourceMark) {
     let line = mark.source.line(mark.line)
-    // Only the window is decoded: a line may be as long as the whole text.
+    // Only the window is decoded, because a line may be as long as the whole text.
     var starts: [Int] = []
     var scalar = 0
     var isCut = false
@@ -78,7 +78,8 @@ struct Excerpt {
   }
 }
 
-/// A text from outside, fit to stand in a message: quoted, cut at 64 characters, nothing invisible in it.
+/// Returns an outside text in a form that is safe in a message: quoted, cut at 64 characters, without invisible
+/// characters.
 package func quoted(_ text: String) -> String {
   var result = "'"
   var count = 0
@@ -94,7 +95,7 @@ package func quoted(_ text: String) -> String {
   return result + "'"
 }
 
-/// Whether a terminal would obey or hide the scalar rather than show it.
+/// Returns whether a terminal would execute or hide the scalar instead of showing it.
 private func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
   switch scalar.properties.generalCategory {
   case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned: true
@@ -102,7 +103,7 @@ private func isInvisible(_ scalar: Unicode.Scalar) -> Bool {
   }
 }
 
-/// How many columns a terminal gives to a scalar (Unicode's East Asian width, its large ranges).
+/// Returns the number of columns that a terminal uses for a scalar (Unicode's East Asian width, its large ranges).
 private func columns(of scalar: Unicode.Scalar) -> Int {
   switch scalar.properties.generalCategory {
   case .nonspacingMark, .enclosingMark: return 0

@@ -1,12 +1,12 @@
-/// A text that was read, with the name people know it by: what marks and messages point into.
+/// A text that was read, with the name by which people know it. Marks and messages refer to it.
 package final class SourceText: Sendable {
-  /// The file's path as it was given, or `<stdin>`.
+  /// The file's path as the caller gave it, or `<stdin>`.
   package let name: String
-  /// The text's place among the texts of one run; messages are sorted by it.
+  /// The text's position among the texts of one run. Messages are sorted by it.
   package let order: Int
-  /// Without a byte order mark.
+  /// The bytes, without a byte order mark.
   let bytes: [UInt8]
-  /// Where each line begins; lines end where libyaml ends them, so that its line numbers fit.
+  /// The start of each line. A line ends where libyaml ends it, so that libyaml's line numbers match.
   private let lineStarts: [Int]
 
   package init(name: String, bytes: [UInt8], order: Int = 0) {
@@ -21,7 +21,7 @@ package final class SourceText: Sendable {
     self.init(name: name, bytes: Array(text.utf8), order: order)
   }
 
-  /// The bytes of a line, counted from 1, without its end; empty where there is no such line.
+  /// Returns the bytes of a line, counted from 1, without its end; empty if there is no such line.
   func line(_ number: Int) -> ArraySlice<UInt8> {
     guard number >= 1, number <= lineStarts.count else { return [] }
     let start = lineStarts[number - 1]
@@ -31,7 +31,7 @@ package final class SourceText: Sendable {
     return bytes[start..<end]
   }
 
-  /// The place of a byte.
+  /// Returns the location of a byte.
   func mark(atOffset offset: Int) -> SourceMark {
     var low = 0
     var high = lineStarts.count - 1
@@ -43,7 +43,7 @@ package final class SourceText: Sendable {
     return SourceMark(source: self, line: low + 1, column: before.count { !isUTF8Continuation($0) } + 1)
   }
 
-  /// The character at a place; nil at a line's end and beyond.
+  /// Returns the character at a location; nil at a line's end and beyond.
   func character(at mark: SourceMark) -> Unicode.Scalar? {
     let line = line(mark.line)
     var column = 0
@@ -55,7 +55,8 @@ package final class SourceText: Sendable {
     return nil
   }
 
-  /// libyaml's line ends: CR LF, CR, LF, NEL, LS and PS (`IS_BREAK`, libyaml 0.2.5 `src/yaml_private.h`).
+  /// Returns where lines start after libyaml's line ends: CR LF, CR, LF, NEL, LS and PS (`IS_BREAK`, libyaml 0.2.5
+  /// `src/yaml_private.h`).
   private static func starts(of bytes: [UInt8]) -> [Int] {
     var starts = [0]
     var index = 0
@@ -86,7 +87,7 @@ package final class SourceText: Sendable {
   }
 }
 
-/// A place in a text.
+/// A location in a text.
 package struct SourceMark: Sendable {
   package let source: SourceText
   /// Counted from 1; 0 stands for the text as a whole.
@@ -100,7 +101,7 @@ package struct SourceMark: Sendable {
     self.column = column
   }
 
-  /// The text as a whole.
+  /// Creates a location that stands for the text as a whole.
   package init(wholeOf source: SourceText) { self.init(source: source, line: 0, column: 0) }
 }
 
@@ -119,9 +120,9 @@ extension SourceMark: Hashable, Comparable, CustomStringConvertible {
     (left.source.order, left.line, left.column) < (right.source.order, right.line, right.column)
   }
 
-  /// The form that editors and people follow: `host.yaml:12:7`.
+  /// The form that editors understand and people know: `host.yaml:12:7`.
   package var description: String { line == 0 ? source.name : "\(source.name):\(line):\(column)" }
 }
 
-/// Whether a byte continues a multi-byte character.
+/// Returns whether a byte continues a multi-byte character.
 func isUTF8Continuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }

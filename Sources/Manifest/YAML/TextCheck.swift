@@ -1,7 +1,7 @@
-/// Whether bytes are text that YAML allows; where they are not, one error with its place.
+/// Returns whether the bytes are text that YAML allows. If they are not, it reports one error with its location.
 ///
-/// libyaml refuses the same bytes, but without line and column (`yaml_parser_update_buffer`, 0.2.5), and it would
-/// read UTF-16.
+/// libyaml refuses the same bytes, but without line and column (`yaml_parser_update_buffer`, 0.2.5), and it would read
+/// UTF-16.
 func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
   let bytes = source.bytes
   if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
@@ -44,7 +44,8 @@ func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
   return true
 }
 
-/// The length of the well-formed multi-byte character at an index (Unicode 15, table 3-7); nil where there is none.
+/// Returns the length of the well-formed multi-byte character at an index (Unicode 15, table 3-7); nil if there is
+/// none.
 private func scalarLength(_ bytes: [UInt8], at index: Int) -> Int? {
   let second: ClosedRange<UInt8>
   let length: Int

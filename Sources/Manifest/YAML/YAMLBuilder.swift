@@ -1,9 +1,9 @@
 /// Reads every document of a text.
 ///
-/// What is wrong is reported. The documents before the first fault are returned all the same, so that their own
-/// errors can be told in the same run; the one with the fault is not.
+/// Errors are reported. If the syntax is wrong, the documents before the first fault are returned, so that the same run
+/// can report their own errors. The document with the fault is not returned.
 ///
-/// - Returns: the documents' roots, without the empty documents that stray `---` lines make.
+/// - Returns: the documents' roots, without the empty documents that superfluous `---` lines make.
 package func parseYAML(
   _ source: SourceText, limits: YAMLLimits = .standard, report: Diagnostics
 ) -> [YAMLNode] {
@@ -21,21 +21,21 @@ package func parseYAML(
   return builder.documents.filter { !$0.isNull }
 }
 
-/// Makes nodes of events, within bounds.
+/// Builds nodes from events, within limits.
 private struct YAMLBuilder {
   let source: SourceText
   let limits: YAMLLimits
   let report: Diagnostics
   var documents: [YAMLNode] = []
 
-  /// A finished node with what its use by an alias costs.
+  /// A finished node with the cost of using it through an alias.
   private struct Measured {
     var node: YAMLNode
     var size: Int
     var height: Int
   }
 
-  /// A sequence or mapping whose end has not come; a mapping's children are keys and values in turn.
+  /// A sequence or mapping whose end has not come. The children of a mapping are its keys and values in turn.
   private struct Frame {
     var isMapping: Bool
     var mark: SourceMark
@@ -55,7 +55,7 @@ private struct YAMLBuilder {
     self.report = report
   }
 
-  /// Returns whether to go on.
+  /// Processes an event; returns whether to continue.
   mutating func take(_ event: YAMLEvent, at place: YAMLPlace, anchor: String?, tag: String?) -> Bool {
     let mark = SourceMark(place, in: source)
     checkTag(tag, at: mark)
@@ -86,13 +86,13 @@ private struct YAMLBuilder {
   private mutating func addAlias(_ name: String, at mark: SourceMark) -> Bool {
     if let open = frames.first(where: { $0.anchor == name }) {
       report.error(
-        "the alias *\(name) stands inside what it repeats", at: mark,
+        "the alias *\(name) is inside the value that it repeats", at: mark,
         notes: [.init("&\(name) begins", at: open.mark)])
       return false
     }
     guard var target = anchors[name] else {
       report.error(
-        "the alias *\(name) repeats nothing: there is no &\(name) before it", at: mark,
+        "the alias *\(name) has no anchor: there is no &\(name) before it", at: mark,
         hint: didYouMean(name, among: anchors.keys.sorted()))
       return false
     }
@@ -128,32 +128,33 @@ private struct YAMLBuilder {
     return .mapping(pairs)
   }
 
-  /// Tags would make `!!str 5` and `5` differ; nothing here reads them, so only those that name a node's own kind pass.
+  /// Refuses tags, except those that name a node's own kind. With other tags `!!str 5` and `5` would differ, and no
+  /// code here reads them.
   private func checkTag(_ tag: String?, at mark: SourceMark) {
     guard let tag, tag != "!" else { return }
     let prefix = "tag:yaml.org,2002:"
     let known = ["str", "int", "bool", "float", "null", "seq", "map"]
     if tag.hasPrefix(prefix), known.contains(String(tag.dropFirst(prefix.count))) { return }
-    report.error("the tag \(quoted(tag)) means nothing here", at: mark, hint: "delete it")
+    report.error("the tag \(quoted(tag)) is not supported", at: mark, hint: "delete it")
   }
 
   private mutating func count(_ more: Int, at mark: SourceMark) -> Bool {
-    // Both are at most the limit before they are added, so the sum cannot overflow.
+    // Each number is at most the limit before the addition, so the sum cannot overflow.
     nodeCount += more
     guard nodeCount > limits.nodes else { return true }
     report.error(
-      "more than \(limits.nodes) values, those that aliases repeat counted each time", at: mark,
+      "more than \(limits.nodes) values; what an alias repeats counts each time", at: mark,
       hint: "split the text into several files, or use fewer aliases")
     return false
   }
 
   private func hasDepth(for height: Int, at mark: SourceMark) -> Bool {
     guard frames.count + height > limits.depth else { return true }
-    report.error("nested more than \(limits.depth) deep", at: mark)
+    report.error("values are nested more than \(limits.depth) levels deep", at: mark)
     return false
   }
 
-  /// Reports what libyaml found, in words that lead to the cause.
+  /// Reports libyaml's error, in words that lead to the cause.
   func tell(_ fault: YAMLSyntaxError) {
     let mark = SourceMark(fault.place, in: source)
     var notes: [Diagnostic.Note] = []
@@ -170,8 +171,8 @@ private struct YAMLBuilder {
         hint: "put the value in quotes")
     case "mapping values are not allowed in this context":
       report.error(
-        "a key and its value cannot stand here", at: mark, notes: notes,
-        hint: "check the indentation; a text that holds ': ' needs quotes")
+        "a key and its value are not allowed here", at: mark, notes: notes,
+        hint: "check the indentation; a text that contains ': ' needs quotes")
     case "could not find expected ':'":
       report.error("a ':' is missing after a key", at: mark, notes: notes)
     case "did not find expected key", "did not find expected '-' indicator":

@@ -1,35 +1,35 @@
 import CYAML
 
-/// What libyaml reports while it goes through a text.
+/// The events that libyaml reports while it reads a text.
 enum YAMLEvent {
   case documentStart
   case documentEnd
   case scalar(YAMLScalar)
   case sequenceStart
   case mappingStart
-  /// Of the innermost open sequence or mapping.
+  /// The end of the innermost open sequence or mapping.
   case collectionEnd
   case alias(String)
 }
 
-/// A place as libyaml counts: from 0, the column in Unicode scalars.
+/// A location as libyaml counts: from 0, the column in Unicode scalars.
 struct YAMLPlace {
   var line: Int
   var column: Int
 }
 
-/// What libyaml found wrong.
+/// A syntax error that libyaml found.
 struct YAMLSyntaxError {
   var problem: String
   var place: YAMLPlace
-  /// What it was at when that happened, and where that had begun.
+  /// What libyaml was reading when the error happened, and where that began.
   var context: String?
   var contextPlace: YAMLPlace
 }
 
-/// Goes through the events of a text until `body` returns false, and tells where the syntax is wrong.
+/// Calls `body` for each event of a text until `body` returns false. Returns the syntax error, if there is one.
 ///
-/// - Parameter body: takes the event, its place, its anchor and its tag.
+/// - Parameter body: takes the event, its location, its anchor and its tag.
 func forEachYAMLEvent(
   in bytes: [UInt8], _ body: (YAMLEvent, YAMLPlace, _ anchor: String?, _ tag: String?) -> Bool
 ) -> YAMLSyntaxError? {
@@ -40,11 +40,11 @@ func forEachYAMLEvent(
   return parser.run(bytes, body)
 }
 
-/// Owns one libyaml parser, on the heap: it points into itself and must never move.
+/// Owns one libyaml parser, on the heap: the parser points into itself and must never move.
 @safe private struct EventParser: ~Copyable {
   private let parser: UnsafeMutablePointer<yaml_parser_t>
 
-  /// nil where memory ran out.
+  /// Creates a parser; nil if memory ran out.
   init?() {
     let fresh = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
     unsafe fresh.initialize(to: yaml_parser_t())
@@ -60,7 +60,7 @@ func forEachYAMLEvent(
     unsafe parser.deallocate()
   }
 
-  /// libyaml keeps the input's address, so everything happens while the bytes are lent.
+  /// Reads the events. libyaml keeps the input's address, so everything happens while the bytes are lent.
   consuming func run(
     _ bytes: [UInt8], _ body: (YAMLEvent, YAMLPlace, _ anchor: String?, _ tag: String?) -> Bool
   ) -> YAMLSyntaxError? {
@@ -80,7 +80,7 @@ func forEachYAMLEvent(
     }
   }
 
-  /// nil for the stream's start, which says nothing.
+  /// Translates an event; returns nil for the start of the stream, which has no content.
   private static func translate(_ event: yaml_event_t) -> (event: YAMLEvent, anchor: String?, tag: String?)? {
     switch unsafe event.type {
     case YAML_DOCUMENT_START_EVENT: return (.documentStart, nil, nil)

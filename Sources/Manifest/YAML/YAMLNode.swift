@@ -1,14 +1,14 @@
-/// A piece of a YAML document: what it holds and where it stands.
+/// A part of a YAML document: its content and its location.
 package struct YAMLNode: Sendable {
   package enum Content: Sendable {
     case scalar(YAMLScalar)
     case sequence([YAMLNode])
-    /// In the order of the text, duplicate keys included.
+    /// The pairs in the order of the text, including duplicate keys.
     case mapping([YAMLPair])
   }
 
   package var content: Content
-  /// Where it begins; for an alias, where the alias stands.
+  /// The location where the node begins; for an alias, the location of the alias.
   package var mark: SourceMark
 
   package init(_ content: Content, at mark: SourceMark) {
@@ -19,10 +19,10 @@ package struct YAMLNode: Sendable {
   /// The scalar; nil for sequences and mappings.
   package var scalar: YAMLScalar? { if case .scalar(let scalar) = content { scalar } else { nil } }
 
-  /// Whether it stands for "no value": nothing, `~` or `null`, unquoted.
+  /// Whether the node means "no value": empty, `~` or `null`, unquoted.
   package var isNull: Bool { scalar?.isNull ?? false }
 
-  /// What it is, for messages: `a list`, `the text 'x'`.
+  /// The node's kind, for messages: `a list`, `the text 'x'`.
   package var kind: String {
     switch content {
     case .scalar(let scalar): scalar.isNull ? "nothing" : quoted(scalar.text)
@@ -43,11 +43,11 @@ package struct YAMLPair: Sendable {
   }
 }
 
-/// A scalar as it stands in the text: never turned into a number, a date or a truth value.
+/// A scalar as written in the text. It is never turned into a number, a date or a truth value.
 package struct YAMLScalar: Sendable, Hashable {
   package enum Style: Sendable { case plain, singleQuoted, doubleQuoted, literal, folded }
 
-  /// Without quotes, escapes resolved.
+  /// The text without quotes, with escapes resolved.
   package var text: String
   package var style: Style
 
@@ -58,16 +58,16 @@ package struct YAMLScalar: Sendable, Hashable {
 
   package var isPlain: Bool { style == .plain }
 
-  /// Nothing, `~` or `null`, unquoted (YAML 1.2, core schema).
+  /// Whether the scalar is empty, `~` or `null`, unquoted (YAML 1.2, core schema).
   package var isNull: Bool { isPlain && ["", "~", "null", "Null", "NULL"].contains(text) }
 }
 
-/// Bounds on what one text may ask of the reader.
+/// Limits on what one text may demand of the reader.
 package struct YAMLLimits: Sendable {
   package var bytes: Int
-  /// Nesting, aliases followed.
+  /// The depth of nesting, including what aliases repeat.
   package var depth: Int
-  /// Nodes of all documents, every alias counted as often as it is used.
+  /// The number of nodes of all documents. An alias counts each time it is used.
   package var nodes: Int
 
   package init(bytes: Int = 1 << 20, depth: Int = 64, nodes: Int = 200_000) {

@@ -1,6 +1,6 @@
 package import Core
 
-/// What can be asked of a host's ports: each is a place where something can go wrong.
+/// The requests that a host's ports accept. Each is a place where a fault can happen.
 package enum PortRequest: String, Sendable, CaseIterable {
   // The store.
   case connect, read, list, begin, write, makeDirectory, remove, commit, wait
@@ -16,15 +16,15 @@ package enum PortRequest: String, Sendable, CaseIterable {
   case conversation, devices, addDevice, removeDevice
 }
 
-/// What goes wrong at one request.
+/// A fault of one request.
 package enum Fault: Sendable, CustomStringConvertible {
-  /// Nothing is done, and this is the answer.
+  /// The request has no effect, and this error is the answer.
   case fails(HostError)
-  /// It is done, and this is the answer.
+  /// The request has its effect, and this error is the answer.
   case failsDone(HostError)
-  /// From here on every request of this port fails so.
+  /// From here on every request of this port fails with this error.
   case outage(HostError)
-  /// It is acknowledged, and nothing is done.
+  /// The request is acknowledged, but has no effect.
   case isLost
   /// A commit meets a conflict, once.
   case conflicts
@@ -45,7 +45,7 @@ package enum Fault: Sendable, CustomStringConvertible {
     }
   }
 
-  /// Whether the answer was a success though nothing was done.
+  /// Whether the answer is a success although the request had no effect.
   package var isSilent: Bool { if case .isLost = self { true } else { false } }
 }
 

@@ -1,7 +1,7 @@
 package import Core
 import Synchronization
 
-/// Counts the requests of a host's ports, and lets one of them go wrong.
+/// Counts the requests of a host's ports, and makes one of them fail.
 package final class FaultLine: Sendable {
   private struct State {
     var requests: [PortRequest] = []
@@ -14,7 +14,7 @@ package final class FaultLine: Sendable {
 
   package init() {}
 
-  /// Counts anew; the request of that number, from 0, goes wrong so.
+  /// Restarts the count. The request with this number, counted from 0, gets the fault.
   package func arm(_ fault: Fault, at index: Int) {
     state.withLock {
       $0 = State()
@@ -22,16 +22,16 @@ package final class FaultLine: Sendable {
     }
   }
 
-  /// Counts anew, and lets every request through.
+  /// Restarts the count; no request gets a fault.
   package func disarm() { state.withLock { $0 = State() } }
 
-  /// What was asked since, in order.
+  /// The requests since then, in order.
   package var requests: [PortRequest] { state.withLock(\.requests) }
 
-  /// What went wrong, for people; nil where nothing did yet.
+  /// The fault that happened and its request, for people; nil if none has happened yet.
   package var place: String? { state.withLock(\.place) }
 
-  /// The ports of `host`, with this line between them and whoever uses them.
+  /// Returns the ports of `host`, with this line between them and their users.
   package func host(_ host: Host) -> Host {
     var faulty = host
     faulty.stores = FaultyStores(inner: host.stores, line: self)
@@ -46,7 +46,7 @@ package final class FaultLine: Sendable {
     return faulty
   }
 
-  /// Counts a request; what goes wrong with it, or nil.
+  /// Counts a request. Returns its fault, or nil.
   func next(_ request: PortRequest, _ subject: @autoclosure () -> String) -> Fault? {
     state.withLock { state in
       let index = state.requests.count
@@ -63,7 +63,7 @@ package final class FaultLine: Sendable {
     }
   }
 
-  /// Makes a request that answers with `lost` where it is lost.
+  /// Makes a request. If it is lost, the answer is `lost`.
   func pass<Value>(
     _ request: PortRequest, _ subject: @autoclosure () -> String = "", lost: Value?,
     _ body: () throws(HostError) -> Value

@@ -2,12 +2,12 @@ import Core
 import Glibc
 
 extension PortRequest {
-  /// Everything that can go wrong here: each code that the adapters give for this request, and what a request with an
-  /// effect can come to beside that.
+  /// All faults of this request: each code that the adapters return for it, and the other possible results of a request
+  /// with an effect.
   ///
-  /// A request without a deadline does not stall here: its adapter waits for the answer as long as it takes. Nor does
-  /// an error come that states what is not so, as ESRCH for a domain that lives, or ENODEV for a device that it owns:
-  /// Xen and the kernel are believed, there is nobody else to ask.
+  /// A request without a deadline does not stall here, because its adapter waits for the answer without a limit. Untrue
+  /// errors are left out, such as ESRCH for a living domain, or ENODEV for a device that it owns. Xen and the kernel
+  /// are believed, because there is no one else to ask.
   package var faults: [Fault] {
     switch self {
     case .connect: stores([.unreachable, .notPermitted])
@@ -76,7 +76,7 @@ extension PortRequest {
     }
   }
 
-  /// The file has its new name, and its folder cannot be brought to disk.
+  /// The file has its new name, but its folder cannot be written to disk.
   private var synchronised: Fault {
     .failsDone(.record(RecordError(.other, operation: "fsync", place: "record", errno: EIO)))
   }

@@ -4,7 +4,7 @@ struct FaultyUserdata: UserdataPort {
   let inner: any UserdataPort
   let line: FaultLine
 
-  /// No apply asks for them.
+  /// Passed through without a fault, because no apply requests it.
   func locks() throws(HostError) -> [UserdataLock] { try inner.locks() }
 
   func savedConfiguration(of domain: DomainKey) throws(HostError) -> [UInt8]? {
@@ -49,7 +49,7 @@ private enum LockedRequest {
 
 private struct FaultyLocked: ~Copyable, LockedUserdata {
   let line: FaultLine
-  /// The file's bytes, or, of a waiter, nil where there is none.
+  /// Performs a request. Returns the file's bytes; for the question about a waiter, nil means that there is none.
   let perform: (LockedRequest) throws(HostError) -> [UInt8]?
 
   init(line: FaultLine, perform: @escaping (LockedRequest) throws(HostError) -> [UInt8]?) {
@@ -67,7 +67,8 @@ private struct FaultyLocked: ~Copyable, LockedUserdata {
     try line.pass(.save, lost: ()) { () throws(HostError) in _ = try perform(.replace(bytes)) }
   }
   borrowing func hasWaiter() -> Bool {
-    // What cannot be told reads as nobody, and lost here means seen where there is none.
+    // A failed question means that nobody waits. A lost one here means the opposite: a waiter is reported although
+    // there is none.
     guard line.next(.waiter, "") == nil else { return true }
     do throws(HostError) { return try perform(.askForWaiter) != nil } catch { return false }
   }
@@ -116,7 +117,7 @@ private struct FaultyIntent: OpenIntent {
   }
 }
 
-/// An intent that never came to disk.
+/// An intent that was never written to disk.
 private struct NoIntent: OpenIntent {
   func close() {}
 }

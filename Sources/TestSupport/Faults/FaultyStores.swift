@@ -11,7 +11,7 @@ struct FaultyStores: StoreConnector {
   }
 }
 
-/// One connection: once it has failed with `lost`, every later request of it does.
+/// One connection. After it has failed with `lost`, each of its later requests fails too.
 private final class FaultyStore: StorePort {
   let inner: any StorePort
   let line: FaultLine
@@ -93,7 +93,7 @@ private final class FaultyStore: StorePort {
   private func perform(
     _ request: AccessRequest, in access: borrowing any StoreAccess & ~Copyable
   ) throws(HostError) -> Reply {
-    // Written out: a closure may not take what is borrowed along.
+    // Written out, because a closure must not capture a borrowed value.
     let (kind, path) = request.subject
     if isBroken.withLock({ $0 }) { throw .store(StoreError(.lost, operation: kind.rawValue)) }
     switch line.next(kind, path.text) {
@@ -138,7 +138,8 @@ private enum Reply {
   case nothing
 }
 
-/// Lends `body` an access that does everything through `perform`: what is borrowed cannot be kept in a value.
+/// Passes `body` an access that does everything through `perform`, because a borrowed access cannot be stored in a
+/// value.
 private func lend<Result>(
   _ perform: (AccessRequest) throws(HostError) -> Reply,
   _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> Result
