@@ -30,7 +30,8 @@ struct HistoryTests {
       }
       print(
         "\(kind.testDescription), \(store.rawValue): histories of seeds \(base)..<\(base + UInt64(tried)), "
-          + "\(violations) without an order")
+          + "\(violations) without an order; runs by exit status: "
+          + meetings.statuses.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", "))
       try SoakReport.add(["histories": tried, "history_violations": violations])
     }
   }
