@@ -92,7 +92,8 @@ private struct RandomMeeting {
         manifests = [base([home], home: device), base([home])]
       case .moveAndDetach:
         start[home]?[device] = DeviceOptions()
-        manifests = [base([home, away], away: device), base([home])]
+        // A look between the two halves of the move finds the device in neither domain.
+        manifests = [base([home, away], away: device), base(Bool.random(using: &random) ? [home] : [home, away])]
       case .moveAndBack:
         start[Bool.random(using: &random) ? home : away]?[device] = DeviceOptions()
         manifests = [base([home, away], home: device), base([home, away], away: device)]
