@@ -18,6 +18,8 @@ struct HistoryHost {
   let devices: [PCIAddress]
   /// Whether everything is known to be as an apply left it.
   private var isSound = true
+  /// How many of the runs ended with each exit status.
+  private(set) var statuses: [Int32: Int] = [:]
 
   init(_ host: TestHost, _ kind: Kind, _ domains: [String], devices: Int) {
     (self.host, self.kind, self.domains, self.devices) = (host, kind, domains, addresses(0..<devices))
@@ -38,20 +40,24 @@ struct HistoryHost {
         "\(number + 1)", run.1.time, wants: run.0.manifest, output: result.output, errors: result.errors,
         status: result.status)
     }
+    for run in runs { statuses[run.status, default: 0] += 1 }
     let (end, findings) = try await look()
     isSound = findings.isEmpty && runs.allSatisfy { [0, 3, 4, 75].contains($0.status) }
     return (History(start: Self.placements(start), runs: runs, end: end), findings)
   }
 
-  /// As `meeting`, and records an issue if the stores disagree or no order explains the reports.
+  /// As `meeting`, and records an issue if the stores disagree, if no order explains the reports, or if no run succeeded.
   ///
   /// Returns whether that was so.
   mutating func isViolated(_ what: String, from start: History.Manifest, _ wishes: [Wish]) async throws -> Bool {
     let (history, findings) = try await meeting(from: start, wishes)
-    guard history.explain() == nil || !findings.isEmpty else { return false }
+    let isExplained = history.explain() != nil
+    // The run that locks first finds what it was planned for: runs that refuse each other would explain anything.
+    let hasSuccess = history.runs.contains { $0.status == 0 }
+    guard !isExplained || !hasSuccess || !findings.isEmpty else { return false }
     isSound = false
-    let shown = history.explain() == nil ? "no order of the runs explains:\n\(history.shortest())" : "\(history)"
-    Issue.record("\(what): \(shown)\nthe stores at rest: \(findings)")
+    let fault = isExplained ? hasSuccess ? "the stores disagree" : "no run succeeded" : "no order of the runs explains"
+    Issue.record("\(what): \(fault):\n\(history.shortest())\nthe stores at rest: \(findings)")
     return true
   }
 
