@@ -43,14 +43,14 @@ struct ApplyCommand: BerthCommand {
         hint: "run `berth plan` first, then `berth apply --yes`")
     }
     let prepared = try prepare(manifests, policy, in: context)
-    let naming = context.naming(prepared.plan.steps.map(\.id))
+    let naming = context.naming(prepared.plan.steps.map(\.deviceID))
     let view = prepared.view(naming: naming)
     if dryRun {
       try show(view, in: context)
       return exitStatus(of: prepared.plan, isDetailed: false, requiresRunning: policy.requireRunning)
     }
     let plan = prepared.plan
-    if plan.isRefused || !plan.hasChanges && plan.bookkeeping.isEmpty {
+    if plan.refusal != nil || !plan.hasChanges && plan.bookkeeping.isEmpty {
       let status = exitStatus(of: ApplyOutcome(), plan: plan, requiresRunning: policy.requireRunning)
       try showResult(of: ApplyOutcome(), prepared, status: status, naming: naming, in: context)
       return status
@@ -86,7 +86,7 @@ struct ApplyCommand: BerthCommand {
   ) throws(Failure) {
     // With nothing to change, people read the plan's own sentence.
     let isQuiet = outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil }
-    if global.output == .table, isQuiet, prepared.plan.isRefused || !prepared.plan.hasChanges {
+    if global.output == .table, isQuiet, prepared.plan.refusal != nil || !prepared.plan.hasChanges {
       try show(prepared.view(naming: naming), in: context)
       return
     }

@@ -2,7 +2,7 @@ import Core
 
 /// A device this run holds for the domain, and what it did to get there.
 struct Held {
-  var step: PlannedStep
+  var step: Addition
   /// Whether this run assigned it, rather than finding it assigned to this domain already.
   var isAssignedHere: Bool
   var grants: DeviceGrants
@@ -10,7 +10,7 @@ struct Held {
   var exportedAt: PCIAddress?
 
   var wanted: Wanted {
-    Wanted(device: step.device, options: step.after ?? DeviceOptions(), exportedAt: exportedAt)
+    Wanted(device: step.device, options: step.options, exportedAt: exportedAt)
   }
 }
 
@@ -26,13 +26,15 @@ extension DomainWorker {
   ///
   /// The assignment comes first: it is the only atomic claim Xen has, so nothing is reset or granted before it.
   /// No lock is held: the longer libxl's lock is kept, the staler is what a waiting xl acts on.
-  func claim(_ step: PlannedStep) -> ClaimResult {
+  func claim(_ step: Addition) -> ClaimResult {
     var held: Held?
     do throws(HostError) {
       let facts = try asHostError { () throws(DeviceTreeError) in try host.tree.facts(of: step.device) }
-      guard facts != nil else { return .blocked(.deviceMissing, "sysfs has no device at \(step.device)") }
+      guard facts != nil else {
+        return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)")
+      }
       let grants = try asHostError { () throws(DeviceTreeError) in try host.tree.grants(for: step.device) }
-      let relaxed = step.after?.rdmPolicy == .relaxed
+      let relaxed = step.options.rdmPolicy == .relaxed
       switch try assign(step.device, relaxed: relaxed) {
       case .assigned: held = Held(step: step, isAssignedHere: true, grants: grants)
       case .already:
@@ -42,11 +44,11 @@ extension DomainWorker {
           held = Held(step: step, isAssignedHere: false, grants: grants, exportedAt: address)
         case .unknown:
           return .blocked(
-            .overwritten,
+            .drift(.overwritten),
             "it was claimed for the domain and its entry is gone; nothing tells whether the guest still has it. "
               + "Restarting the domain settles it")
         }
-      case .refused(let reason, let evidence): return .blocked(reason, evidence)
+      case .refused(let reason, let evidence): return .blocked(.obstacle(reason), evidence)
       }
       holding.insert(step.device)
       if held?.isAssignedHere == true {
@@ -54,10 +56,10 @@ extension DomainWorker {
         _ = try asHostError { () throws(DeviceTreeError) in try host.tree.reset(step.device) }
       }
       try grant(grants)
-      if step.after?.permissive == true {
+      if step.options.permissive {
         try asHostError { () throws(DeviceTreeError) in try host.tree.setPermissive(step.device) }
       }
-      guard let held else { return .blocked(.assignedElsewhere, "") }
+      guard let held else { return .blocked(.obstacle(.assignedElsewhere), "") }
       return .held(held)
     } catch {
       if let held { release([held]) }
@@ -104,7 +106,7 @@ extension DomainWorker {
 
   private enum AssignResult {
     case assigned, already
-    case refused(Reason, String)
+    case refused(Obstacle, String)
   }
 
   private func assign(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {

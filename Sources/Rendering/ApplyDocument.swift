@@ -41,7 +41,7 @@ struct DomainOutcomeDocument: Encodable, Sendable {
   let rounds: Int
   let longestLockMicroseconds: Int64
 
-  init(_ domain: DomainOutcome, steps planned: [PCIAddress: PlannedStep], naming: DeviceNaming) {
+  init(_ domain: DomainOutcome, steps planned: [PCIAddress: DeviceStep], naming: DeviceNaming) {
     name = domain.name
     uuid = domain.uuid?.description
     domid = domain.id?.rawValue
@@ -64,8 +64,8 @@ struct StepOutcomeDocument: Encodable, Sendable {
   let isRequired: Bool
   let virtualAddress: String?
 
-  init(_ step: StepOutcome, planned: PlannedStep?, naming: DeviceNaming) {
-    device = DeviceDocument(step.device, id: planned?.id, label: planned?.label, naming: naming)
+  init(_ step: StepOutcome, planned: DeviceStep?, naming: DeviceNaming) {
+    device = DeviceDocument(step.device, id: planned?.deviceID, label: planned?.label, naming: naming)
     action = step.action.rawValue
     result = step.result.rawValue
     detail = step.detail

@@ -95,7 +95,7 @@ package struct HostPlace: Sendable {
     case .noIOMMU:
       return Failure(
         .hostNotPrepared, "the host uses no IOMMU, so Xen assigns no devices (\(error.operation))",
-        hint: Reason.hostWithoutIOMMU.remedy)
+        hint: Obstacle.hostWithoutIOMMU.remedy)
     case .busy: return Failure(.failed, "the hypervisor says a guest has the device (\(error.operation))")
     case .notOwner:
       return Failure(.failed, "the hypervisor says the domain does not have the device (\(error.operation))")
@@ -145,7 +145,7 @@ package struct HostPlace: Sendable {
     case .empty:
       return Failure(
         .failed, "\(error.operation): \(error.path) is empty, and libxl refuses an empty one",
-        hint: Reason.corruptSavedConfiguration.remedy)
+        hint: DriftName.corruptSavedConfiguration.remedy)
     case .other: return Failure(.failed, "\(error.operation): \(error.path)" + cause(error.errno))
     }
   }

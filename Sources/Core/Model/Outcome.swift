@@ -1,5 +1,5 @@
 /// How one step of an apply ended.
-package enum StepResult: String, Sendable, Codable {
+package enum StepResult: String, Sendable {
   /// Done and proven by what was read back.
   case done
   /// Nothing had to be done.
@@ -16,9 +16,9 @@ package enum StepResult: String, Sendable, Codable {
 }
 
 /// What became of one device's step, and what was read back to prove it.
-package struct StepOutcome: Hashable, Sendable, Codable {
+package struct StepOutcome: Hashable, Sendable {
   package var device: PCIAddress
-  package var action: StepAction
+  package var action: ChangeKind
   package var result: StepResult
   /// For people: the cause, and what is so now.
   package var detail: String?
@@ -31,7 +31,7 @@ package struct StepOutcome: Hashable, Sendable, Codable {
   package var isRequired: Bool
 
   package init(
-    device: PCIAddress, action: StepAction, result: StepResult, detail: String? = nil, evidence: [String] = [],
+    device: PCIAddress, action: ChangeKind, result: StepResult, detail: String? = nil, evidence: [String] = [],
     isUndone: Bool = false, virtualAddress: PCIAddress? = nil, isRequired: Bool = true
   ) {
     self.device = device
@@ -46,7 +46,7 @@ package struct StepOutcome: Hashable, Sendable, Codable {
 }
 
 /// What became of one domain's steps.
-package struct DomainOutcome: Hashable, Sendable, Codable {
+package struct DomainOutcome: Hashable, Sendable {
   package var name: String
   package var id: DomainID?
   package var uuid: DomainUUID?
@@ -79,7 +79,7 @@ package struct DomainOutcome: Hashable, Sendable, Codable {
 }
 
 /// What became of an apply.
-package struct ApplyOutcome: Hashable, Sendable, Codable {
+package struct ApplyOutcome: Hashable, Sendable {
   package var domains: [DomainOutcome]
   /// Sentences on what was mended that belongs to no living domain.
   package var hostRepairs: [String]
