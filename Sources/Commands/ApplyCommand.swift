@@ -45,14 +45,14 @@ struct ApplyCommand: BerthCommand {
         hint: "run `berth plan` first, then `berth apply --yes`")
     }
     let prepared = try prepare(manifests, policy, in: context)
-    let naming = context.naming(prepared.plan.steps.map(\.id))
+    let naming = context.naming(prepared.plan.steps.map(\.deviceID))
     let view = prepared.view(naming: naming)
     if dryRun {
       try show(view, in: context)
       return exitStatus(of: prepared.plan, isDetailed: false, requiresRunning: policy.requireRunning)
     }
     let plan = prepared.plan
-    guard !plan.isRefused else {
+    guard plan.refusal == nil else {
       let applied = AppliedPlan(plan: plan, outcome: ApplyOutcome())
       let status = exitStatus(of: applied.outcome, plan: plan, requiresRunning: policy.requireRunning)
       try showResult(of: applied, prepared.warnings, status: status, naming: naming, in: context)
@@ -91,7 +91,7 @@ struct ApplyCommand: BerthCommand {
     let (plan, outcome) = (applied.plan, applied.outcome)
     // With nothing to change, people read the plan's own sentence.
     let isQuiet = outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil } && outcome.notShown.isEmpty
-    if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.isRefused || !plan.hasChanges {
+    if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.refusal != nil || !plan.hasChanges {
       try show(PlanView(plan: plan, warnings: warnings, naming: naming), in: context)
       return
     }

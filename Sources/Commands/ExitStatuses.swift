@@ -5,7 +5,7 @@ package import Core
 /// Blocked is told whether or not changes are asked for; a pending domain only where it must run.
 package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) -> ExitStatus {
   if requiresRunning && plan.count(.pending) > 0 { return .failed }
-  if plan.steps.contains(where: \.countsAsBlocked) { return .blocked }
+  if plan.refusal != nil || plan.isBlocked { return .blocked }
   return isDetailed && plan.hasChanges ? .changesPending : .done
 }
 
@@ -26,23 +26,14 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
     if hasDone { return .partlyApplied }
     return outcome.hostFailures.isEmpty && !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
   }
-  let pending = plan.steps.filter { $0.action == .pending }
-  if requiresRunning && (!pending.isEmpty || steps.contains { $0.result == .pending }) { return .failed }
+  if requiresRunning && (plan.count(.pending) > 0 || steps.contains { $0.result == .pending }) { return .failed }
   // A paused domain cannot answer: what it would say is as unknown as a guest's silence.
-  if steps.contains(where: { $0.result == .unknown }) || pending.contains(where: { $0.reason == .domainPaused }) {
+  if steps.contains(where: { $0.result == .unknown }) || plan.steps.contains(where: \.isUnanswered) {
     return .unknown
   }
   if outcome.domains.contains(where: \.isLockBusy) { return .lockBusy }
   if outcome.wasInterrupted || steps.contains(where: { $0.result == .interrupted }) { return .interrupted }
   if !outcome.notShown.isEmpty { return .stalePlan }
-  if plan.steps.contains(where: \.countsAsBlocked) || steps.contains(where: { $0.result == .blocked && $0.isRequired })
-  {
-    return .blocked
-  }
-  return .done
-}
-
-extension PlannedStep {
-  /// An optional device that is not there is shown, and is no failure.
-  var countsAsBlocked: Bool { action == .blocked && (isRequired || reason != .deviceMissing) }
+  let isBlocked = plan.refusal != nil || plan.isBlocked || steps.contains { $0.result == .blocked && $0.isRequired }
+  return isBlocked ? .blocked : .done
 }

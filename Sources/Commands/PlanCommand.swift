@@ -18,7 +18,7 @@ struct PlanCommand: BerthCommand {
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let prepared = try prepare(manifests, policy, in: context)
-    try show(prepared.view(naming: context.naming(prepared.plan.steps.map(\.id))), in: context)
+    try show(prepared.view(naming: context.naming(prepared.plan.steps.map(\.deviceID))), in: context)
     return exitStatus(
       of: prepared.plan, isDetailed: detailedExitCode, requiresRunning: policy.requireRunning)
   }

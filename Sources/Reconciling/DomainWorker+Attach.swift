@@ -2,7 +2,7 @@ import Core
 
 extension DomainWorker {
   /// Attaches the devices of `steps`, all in one transaction and one round.
-  func attach(_ steps: [PlannedStep]) throws(Stop) {
+  func attach(_ steps: [Addition]) throws(Stop) {
     guard !steps.isEmpty else { return }
     // The intent first: whoever finds a record of a device that is not attached must find the intent as well, or takes
     // the record for a left-over. Recorded before it is so: the reverse is never removed again.
@@ -16,7 +16,7 @@ extension DomainWorker {
     for step in steps {
       switch claim(step) {
       case .held(let device): held.append(device)
-      case .blocked(let reason, let evidence): conclude([step], .blocked, "\(reason.rawValue): \(evidence)")
+      case .blocked(let reason, let evidence): conclude([step], .blocked, "\(reason.name): \(evidence)")
       case .failed(let error): conclude([step], .failed, OutcomeDetail(error))
       }
     }
@@ -48,7 +48,7 @@ extension DomainWorker {
     do throws(Stop) { try settle(published, held, log: log, intent: intent) } catch {
       // Published: the guest may have the devices, so nothing is taken back. The next run takes it up.
       let open = held.map(\.step).filter { step in
-        !outcome.steps.contains { $0.device == step.device && $0.action == step.action }
+        !outcome.steps.contains { $0.device == step.device && $0.action == step.kind }
       }
       conclude(open, .unknown, describe(error))
       intent.leave()

@@ -147,7 +147,7 @@ extension DomainWorker {
     guard let others else { return false }
     _ = try awaitKernelRelease(until: ContinuousClock.now + options.waitTimeout)
     try awaitGuestNotice()
-    let wanted = held.map { BackEndEntry(wanted: $0.step.device, options: $0.step.after ?? DeviceOptions()) }
+    let wanted = held.map { BackEndEntry(wanted: $0.step.device, options: $0.step.options) }
     try makeBus(of: wanted, keeping: others)
     return true
   }

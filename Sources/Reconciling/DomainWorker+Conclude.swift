@@ -42,10 +42,10 @@ extension DomainWorker {
     try renewClaims(held.map(\.step))
     for held in held {
       let entry = bus.entry(for: held.step.device)
-      let hasOptions = held.step.after.map { entry?.options.satisfies($0) == true } ?? true
+      let hasOptions = entry?.options.satisfies(held.step.options) == true
       outcome.steps.append(
         StepOutcome(
-          device: held.step.device, action: held.step.action, result: hasOptions ? .done : .failed,
+          device: held.step.device, action: held.step.kind, result: hasOptions ? .done : .failed,
           detail: hasOptions ? nil : "the guest has it, and its entry lacks the options; the next apply reattaches it",
           evidence: bus.evidence(for: entry),
           virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress,
@@ -76,7 +76,7 @@ extension DomainWorker {
       let flaw = entry == nil ? "the entry is not there" : flaw
       outcome.steps.append(
         StepOutcome(
-          device: held.step.device, action: held.step.action, result: flaw == nil ? .done : .failed, detail: flaw,
+          device: held.step.device, action: held.step.kind, result: flaw == nil ? .done : .failed, detail: flaw,
           evidence: bus.evidence(for: entry), virtualAddress: entry?.virtualAddress,
           isRequired: held.step.isRequired))
     }

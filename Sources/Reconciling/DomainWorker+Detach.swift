@@ -6,7 +6,7 @@ private enum Marked {
   case round
   /// The guest has let go, or never had them.
   case released
-  case refused(Reason, String)
+  case refused(BusRefusal, String)
   case restless(BusCondition)
   case interrupted
 }
@@ -16,7 +16,7 @@ extension DomainWorker {
   ///
   /// `keepsBus` leaves an emptied bus standing for the attach that follows. Of devices to reattach nothing is
   /// concluded where they are gone.
-  func detach(_ steps: [PlannedStep], keepsBus: Bool) throws(Stop) {
+  func detach(_ steps: [Removal], keepsBus: Bool) throws(Stop) {
     guard !steps.isEmpty else { return }
     var steps = try restoreEntries(of: steps)
     guard !steps.isEmpty else { return }
@@ -187,7 +187,7 @@ extension DomainWorker {
   }
 
   /// Waits until the guest has let the devices go; where it does not, says so and takes back what is safe.
-  private func awaitRemoval(_ steps: [PlannedStep]) throws(Stop) -> Bool {
+  private func awaitRemoval(_ steps: [Removal]) throws(Stop) -> Bool {
     let devices = Set(steps.map(\.device))
     report(.waiting(domain: name, devices: devices.count, until: ContinuousClock.now + options.waitTimeout))
     var answer = try awaitEndOfRound()
@@ -227,11 +227,11 @@ extension DomainWorker {
   }
 
   /// Takes access away, gives the devices back to Xen, and removes claim, saved entry and record.
-  private func giveBack(_ steps: [PlannedStep], listed: Set<PCIAddress>) throws(Stop) -> Bool {
+  private func giveBack(_ steps: [Removal], listed: Set<PCIAddress>) throws(Stop) -> Bool {
     let again = steps.filter { listed.contains($0.device) }
     conclude(again, .unknown, "the back end lists it again; look at it with berth status")
     var leaving: [PCIAddress: DeviceGrants] = [:]
-    var returned: [PlannedStep] = []
+    var returned: [Removal] = []
     let sharers: Sharers
     do throws(HostError) {
       for step in steps where !listed.contains(step.device) { leaving[step.device] = try grants(of: step.device) }
@@ -255,8 +255,8 @@ extension DomainWorker {
     conclude(undeleted, .unknown, "given back, and its entry or its claim is still there; the next apply ends it")
     returned.removeAll { left.contains($0.device) }
     // A device that is attached again at once stays on record.
-    try forget(returned.filter { $0.action != .reattach })
-    for step in returned where step.action != .reattach {
+    try forget(returned.filter { $0.kind != .reattach })
+    for step in returned where step.kind != .reattach {
       conclude([step], .done, evidence: ["no entry", "given back to Xen", "no claim"])
     }
     return returned.count == steps.count

@@ -60,7 +60,7 @@ extension DomainWorker {
   private static func offer(
     _ held: Held, to qemu: borrowing any DeviceModelConversation & ~Copyable
   ) throws(HostError) -> String? {
-    let options = held.step.after ?? DeviceOptions()
+    let options = held.step.options
     do throws(HostError) {
       try qemu.add(held.step.device, slot: options.virtualSlot, permissive: options.permissive)
       return nil
@@ -83,7 +83,7 @@ extension DomainWorker {
   /// Asks QEMU to take devices from the guest, and waits until it shows them no more.
   ///
   /// Returns those that are gone; of the others an outcome is noted. The caller must hold no lock.
-  func withdraw(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+  func withdraw(_ steps: [Removal]) throws(Stop) -> [Removal] {
     if route.deviceModel == .traditional { return try withdrawByNodes(steps) }
     let deadline = ContinuousClock.now + options.waitTimeout
     // Names lack the segment: what is listed under a name is what QEMU shows under it, not a device that is not listed.
@@ -173,7 +173,7 @@ extension DomainWorker {
       guard let listed, case .present(let saved) = try savedConfiguration(userdata) else { return }
       let devices = held.compactMap { held -> SavedDevice? in
         guard let place = places[held.step.device], listed[held.step.device] != nil else { return nil }
-        var options = held.step.after ?? DeviceOptions()
+        var options = held.step.options
         options.virtualSlot = place.slot
         return SavedDevice(address: held.step.device, options: options)
       }

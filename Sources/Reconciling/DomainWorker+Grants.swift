@@ -2,7 +2,7 @@ import Core
 
 /// A device this run holds for the domain, and what it did to get there.
 struct Held {
-  var step: PlannedStep
+  var step: Addition
   /// Whether this run assigned it, rather than finding it assigned to this domain already.
   var isAssignedHere: Bool
   var grants: DeviceGrants
@@ -10,7 +10,7 @@ struct Held {
   var exportedAt: PCIAddress?
 
   var wanted: Wanted {
-    Wanted(device: step.device, options: step.after ?? DeviceOptions(), exportedAt: exportedAt)
+    Wanted(device: step.device, options: step.options, exportedAt: exportedAt)
   }
 }
 
@@ -26,7 +26,7 @@ extension DomainWorker {
   ///
   /// The assignment comes first: it is the only atomic claim Xen has, so nothing is reset or granted before it.
   /// No lock is held: the longer libxl's lock is kept, the staler is what a waiting xl acts on.
-  func claim(_ step: PlannedStep) -> ClaimResult {
+  func claim(_ step: Addition) -> ClaimResult {
     let held: Held
     do throws(HostError) {
       switch try take(step) {
@@ -41,7 +41,7 @@ extension DomainWorker {
       // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
       if held.isAssignedHere { _ = try host.tree.reset(step.device) }
       try grant(held.grants)
-      if step.after?.permissive == true { try host.tree.setPermissive(step.device) }
+      if step.options.permissive { try host.tree.setPermissive(step.device) }
       return .held(held)
     } catch {
       release([held])
@@ -50,11 +50,11 @@ extension DomainWorker {
   }
 
   /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.
-  private func take(_ step: PlannedStep) throws(HostError) -> ClaimResult {
+  private func take(_ step: Addition) throws(HostError) -> ClaimResult {
     let facts = try host.tree.facts(of: step.device)
-    guard facts != nil else { return .blocked(.deviceMissing, "sysfs has no device at \(step.device)") }
+    guard facts != nil else { return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)") }
     let grants = try host.tree.grants(for: step.device)
-    switch try assign(step.device, relaxed: step.after?.rdmPolicy == .relaxed) {
+    switch try assign(step.device, relaxed: step.options.rdmPolicy == .relaxed) {
     case .assigned: return .held(Held(step: step, isAssignedHere: true, grants: grants))
     case .already:
       switch try priorExport(of: step.device) {
@@ -63,11 +63,11 @@ extension DomainWorker {
         return .held(Held(step: step, isAssignedHere: false, grants: grants, exportedAt: address))
       case .unknown:
         return .blocked(
-          .overwritten,
+          .drift(.overwritten),
           "it was claimed for the domain and its entry is gone; nothing tells whether the guest still has it. "
             + "Restarting the domain settles it")
       }
-    case .refused(let reason, let evidence): return .blocked(reason, evidence)
+    case .refused(let obstacle, let evidence): return .blocked(.obstacle(obstacle), evidence)
     }
   }
 
@@ -110,7 +110,7 @@ extension DomainWorker {
 
   private enum AssignResult {
     case assigned, already
-    case refused(Reason, String)
+    case refused(Obstacle, String)
   }
 
   private func assign(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {

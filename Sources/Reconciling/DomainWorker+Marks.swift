@@ -62,7 +62,7 @@ extension DomainWorker {
   }
 
   /// Takes devices that are not attached out of Berth's record.
-  func forget(_ steps: [PlannedStep]) throws(Stop) {
+  func forget(_ steps: [some DeviceWork]) throws(Stop) {
     guard !steps.isEmpty else { return }
     let devices = Set(steps.map(\.device))
     try record { $0.subtract(devices) }

@@ -10,7 +10,7 @@ extension DomainWorker {
   /// Returns the steps whose devices no other run is attaching; the others are reported as pending.
   ///
   /// The caller's own intent must be on disk.
-  func withdrawn(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+  func withdrawn(_ steps: [Removal]) throws(Stop) -> [Removal] {
     let contested = try devices(beingWorkedOn: .attach)
     return leave(steps, contested, "another run of Berth is attaching it")
   }
@@ -19,7 +19,7 @@ extension DomainWorker {
   /// devices are free of other runs then; the others are reported as pending.
   ///
   /// The caller's own intent must be on disk, and the caller must hold no lock.
-  func awaitDetachingRuns(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+  func awaitDetachingRuns(_ steps: [Addition]) throws(Stop) -> [Addition] {
     let devices = Set(steps.map(\.device))
     guard try !self.devices(beingWorkedOn: .detach).isDisjoint(with: devices) else { return steps }
     var (waited, pause) = (Duration.zero, Duration.milliseconds(10))
@@ -49,9 +49,9 @@ extension DomainWorker {
     } catch { throw .failed(error) }
   }
 
-  private func leave(
-    _ steps: [PlannedStep], _ contested: Set<PCIAddress>, _ detail: OutcomeDetail, _ result: StepResult = .pending
-  ) -> [PlannedStep] {
+  private func leave<Work: DeviceWork>(
+    _ steps: [Work], _ contested: Set<PCIAddress>, _ detail: OutcomeDetail, _ result: StepResult = .pending
+  ) -> [Work] {
     conclude(steps.filter { contested.contains($0.device) }, result, detail)
     return steps.filter { !contested.contains($0.device) }
   }

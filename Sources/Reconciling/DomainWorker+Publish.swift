@@ -6,7 +6,7 @@ enum Published {
   case done(base: Int)
   /// All of it was listed before.
   case listed
-  case refused(Reason, String)
+  case refused(BusRefusal, String)
   /// libxl has no saved configuration of the domain: it is still building it.
   case building
   /// The bus did not come to rest in time.

@@ -2,14 +2,14 @@ import Core
 
 extension DomainWorker {
   /// Mends stores that disagree about devices, under the lock and on what one transaction reads.
-  func repair(_ steps: [PlannedStep]) throws(Stop) {
+  func repair(_ steps: [RepairWork]) throws(Stop) {
     guard !steps.isEmpty else { return }
     let devices = Set(steps.map(\.device)).sorted()
     let results = try locked { (userdata) throws(HostError) -> [StepResult]? in
       guard case .present(let saved) = try savedConfiguration(userdata) else { return nil }
       let view = try transact(claimsOn: devices) { view -> (DomainView, [StoreEdit]) in
-        let claims = steps.filter { $0.mendsClaim(of: key.id, in: view) }
-        let settles = steps.contains { $0.reason == .busUnsettled } && view.backEnd.condition == .holding
+        let claims = steps.filter { $0.writesClaim(of: key.id, in: view) }
+        let settles = steps.contains { $0.repair == .settleBus } && view.backEnd.condition == .holding
         let settling = settles ? view.backEnd.settlingAtRest() : []
         return (view, claims.map { .write(.claim($0.device), key.id.description) } + settling)
       }
@@ -18,17 +18,23 @@ extension DomainWorker {
       var results: [StepResult] = []
       for step in steps {
         let entry = view.backEnd.entry(for: step.device)
-        switch step.reason {
-        case .storeOnly where entry != nil:
-          let device = SavedDevice(address: step.device, options: entry?.options ?? DeviceOptions())
-          mended = try adding([device], to: mended)
+        switch step.repair {
+        case .saveEntry:
+          guard let entry else {
+            results.append(.unchanged)
+            continue
+          }
+          mended = try adding([SavedDevice(address: step.device, options: entry.options)], to: mended)
           results.append(.done)
-        case .configOnly where entry == nil && view.claims[step.device] != key.id:
+        case .dropSavedEntry:
+          guard entry == nil, view.claims[step.device] != key.id else {
+            results.append(.unchanged)
+            continue
+          }
           mended = try removing([step.device], from: mended)
           results.append(.done)
-        case .busUnsettled: results.append(.done)
-        case .claimMissing, .claimForeign: results.append(step.mendsClaim(of: key.id, in: view) ? .done : .unchanged)
-        default: results.append(.unchanged)
+        case .settleBus: results.append(.done)
+        case .writeClaim: results.append(step.writesClaim(of: key.id, in: view) ? .done : .unchanged)
         }
       }
       try save(mended, over: saved, userdata)
@@ -38,7 +44,7 @@ extension DomainWorker {
     // Saved alone, they are no longer Berth's either: another toolstack has detached them. Not while another run is about
     // to list them: it has recorded them before it saved them.
     do throws(HostError) {
-      for (step, result) in zip(steps, results) where step.reason == .configOnly && result == .done {
+      for (step, result) in zip(steps, results) where step.repair == .dropSavedEntry && result == .done {
         try HostRepairs(host: host).forget(step.device, of: key.uuid)
       }
     } catch { throw .failed(error) }
@@ -46,17 +52,17 @@ extension DomainWorker {
   }
 
   /// Writes the claims that listed devices lack: another toolstack's failing attach takes away whatever claim there is.
-  func renewClaims(_ steps: [PlannedStep]) throws(Stop) {
-    var unclaimed: [PlannedStep] = []
-    for var step in steps where try read(.claim(step.device)) == nil {
-      (step.action, step.reason) = (.repair, .claimMissing)
-      unclaimed.append(step)
+  func renewClaims(_ steps: [some DeviceWork]) throws(Stop) {
+    var unclaimed: [RepairWork] = []
+    for step in steps where try read(.claim(step.device)) == nil {
+      unclaimed.append(
+        RepairWork(device: step.device, repair: .writeClaim(replacing: nil), isRequired: step.isRequired))
     }
     try repair(unclaimed)
   }
 
   /// Records devices that are there already as Berth's own.
-  func adopt(_ steps: [PlannedStep]) throws(Stop) {
+  func adopt(_ steps: [Adoption]) throws(Stop) {
     guard !steps.isEmpty else { return }
     try record { $0.formUnion(steps.map(\.device)) }
     let bus = try look().backEnd
@@ -101,10 +107,10 @@ extension DomainWorker {
   }
 }
 
-extension PlannedStep {
-  /// Whether the claim is to be written, on what this transaction read.
-  fileprivate func mendsClaim(of domain: DomainID, in view: DomainView) -> Bool {
-    guard reason == .claimMissing || reason == .claimForeign else { return false }
+extension RepairWork {
+  /// Returns whether the claim is to be written, by what this transaction read.
+  fileprivate func writesClaim(of domain: DomainID, in view: DomainView) -> Bool {
+    guard case .writeClaim = repair else { return false }
     return view.backEnd.entry(for: device) != nil && view.claims[device] != domain
   }
 }

@@ -3,10 +3,10 @@ import Core
 extension DomainWorker {
   /// Puts the entries of devices to detach back where somebody overwrote them while the guest has the devices: without
   /// an entry the guest cannot be asked to let go. Returns the steps that can go on.
-  func restoreEntries(of steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+  func restoreEntries(of steps: [Removal]) throws(Stop) -> [Removal] {
     let listed = try listedDevices()
-    var ready: [PlannedStep] = []
-    var overwritten: [(step: PlannedStep, wanted: Wanted)] = []
+    var ready: [Removal] = []
+    var overwritten: [(step: Removal, wanted: Wanted)] = []
     for step in steps {
       guard !listed.contains(step.device) else {
         ready.append(step)
@@ -15,12 +15,12 @@ extension DomainWorker {
       switch try prior(step.device) {
       case .none: ready.append(step)
       case .at(let address):
-        let options = step.before ?? DeviceOptions()
+        let options = step.options ?? DeviceOptions()
         overwritten.append((step, Wanted(device: step.device, options: options, exportedAt: address)))
       case .unknown:
         conclude(
           [step], .blocked,
-          "\(Reason.overwritten.rawValue): its entry is gone, and nothing tells whether the guest still has it. "
+          "\(DriftName.overwritten.rawValue): its entry is gone, and nothing tells whether the guest still has it. "
             + "Restarting the domain settles it")
       }
     }
@@ -33,14 +33,14 @@ extension DomainWorker {
 
   /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, while pciback
   /// exports them: without an entry it cannot be told to let go. False where there are none.
-  func relistExported(_ steps: [PlannedStep]) throws(Stop) -> Bool {
+  func relistExported(_ steps: [Removal]) throws(Stop) -> Bool {
     guard !route.hasFrontEndDriver else { return false }
     let view = try look(claimsOn: steps.map(\.device))
     var wanted: [Wanted] = []
     // What still has its claim nobody detached: this run has just taken its whole bus away, and pciback let go.
     for step in steps where view.backEnd.entry(for: step.device) == nil && view.claims[step.device] != key.id {
       guard case .at(let address) = try prior(step.device) else { continue }
-      wanted.append(Wanted(device: step.device, options: step.before ?? DeviceOptions(), exportedAt: address))
+      wanted.append(Wanted(device: step.device, options: step.options ?? DeviceOptions(), exportedAt: address))
     }
     guard !wanted.isEmpty else { return false }
     return try restore(wanted)

@@ -26,7 +26,7 @@ extension DomainWorker {
         shown.places[device] = Self.place(of: known)
         continue
       }
-      let options = held.step.after ?? DeviceOptions()
+      let options = held.step.options
       let place = options.virtualSlot.map { "@" + hex(UInt64($0) << 3, 2) } ?? ""
       switch try insert(device, place, options) {
       case .said(.inserted, let text):
@@ -41,7 +41,7 @@ extension DomainWorker {
   }
 
   /// Asks qemu-traditional to take devices from the guest; returns those that are gone.
-  func withdrawByNodes(_ steps: [PlannedStep]) throws(Stop) -> [PlannedStep] {
+  func withdrawByNodes(_ steps: [Removal]) throws(Stop) -> [Removal] {
     // A device is on the bus before QEMU has it, and for as long. One that QEMU does not have it never answers for.
     let listed = Set(try look().backEnd.entries.compactMap(\.device))
     var gone = steps.filter { !listed.contains($0.device) }
@@ -56,7 +56,7 @@ extension DomainWorker {
         continue
       }
       // Asked for in vain: the removal is answered if it has the device, or takes it now.
-      if known == .asked { _ = try insert(device, "", step.before ?? DeviceOptions()) }
+      if known == .asked { _ = try insert(device, "", step.options ?? DeviceOptions()) }
       switch try command("pci-rem", "\(device)", of: device, answers: [.removed]) {
       case .said: gone.append(step)
       case .silent(let text):

@@ -13,7 +13,7 @@ final class DomainWorker {
   /// The way the domain's devices take.
   let route: DeviceRoute
   /// Hot as soon as a domain that was planned as never started is found to run.
-  private(set) var mode: PlannedStep.Mode
+  private(set) var mode: ChangeMode
   let report: (ApplyEvent) -> Void
   var outcome: DomainOutcome
   /// Removals that may be finished here: this run's, a dead run's, or ones left longer than any toolstack waits.
@@ -37,7 +37,7 @@ final class DomainWorker {
 
   init(
     host: Host, store: any StorePort, options: ApplyOptions, key: DomainKey, name: String, route: DeviceRoute,
-    mode: PlannedStep.Mode, known: Set<PCIAddress>, report: @escaping (ApplyEvent) -> Void
+    mode: ChangeMode, known: Set<PCIAddress>, report: @escaping (ApplyEvent) -> Void
   ) {
     self.host = host
     self.store = store
@@ -46,7 +46,7 @@ final class DomainWorker {
     self.name = name
     self.route = route
     // A device model runs, and so does a stub domain, though the guest has not run yet: nothing is cold for them.
-    self.mode = route == .frontEnd ? mode : .hot
+    self.mode = route.canBeCold ? mode : .hot
     self.known = known
     self.report = report
     outcome = DomainOutcome(name: name, id: key.id, uuid: key.uuid)
@@ -245,13 +245,13 @@ final class DomainWorker {
 
   /// Notes an outcome for each of `devices`.
   func conclude(
-    _ steps: [PlannedStep], _ result: StepResult, _ detail: OutcomeDetail? = nil, evidence: [String] = [],
+    _ steps: [some DeviceWork], _ result: StepResult, _ detail: OutcomeDetail? = nil, evidence: [String] = [],
     isUndone: Bool = false
   ) {
     for step in steps {
       outcome.steps.append(
         StepOutcome(
-          device: step.device, action: step.action, result: result, detail: detail, evidence: evidence,
+          device: step.device, action: step.kind, result: result, detail: detail, evidence: evidence,
           isUndone: isUndone, isRequired: step.isRequired))
     }
   }

@@ -42,29 +42,29 @@ package struct Executor: Sendable {
   /// Carries out `plan`: domains side by side, the devices of one domain in one round.
   ///
   /// Every decision is taken again on what is read inside the transaction that writes; the plan only says what to
-  /// try. A refused plan (`Plan.isRefused`) is not touched.
+  /// try. A refused plan is not touched.
   package func apply(_ plan: Plan) -> ApplyOutcome {
-    guard !plan.isRefused else { return ApplyOutcome() }
+    guard plan.refusal == nil else { return ApplyOutcome() }
+    let schedule = makeSchedule(plan)
     host.ownership.sweep()
     host.intents.sweep()
     var result = ApplyOutcome()
-    (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(plan)
-    let jobs = DomainJob.jobs(of: plan)
+    (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(schedule)
     // A device that moves is attached only when its old domain has let go of it: those domains come last, with all
     // their attaches, so that each still has one round.
-    let first = concurrently(jobs, workers: options.workers) { job in
-      defer { if !job.awaitsMoves { ended(job.key.uuid) } }
-      return run(job) { (worker) throws(Stop) in try worker.begin(job) }
+    let first = concurrently(schedule.domains, workers: options.workers) { work in
+      defer { if !work.waitsForOthers { ended(work.target.key.uuid) } }
+      return run(work) { (worker) throws(Stop) in try worker.begin(work) }
     }
     let given = Set(
       first.flatMap(\.steps).filter { $0.action == .detach && $0.result == .done }.map(\.device))
     // Of a device to reattach nothing is concluded where the guest has let it go.
     let kept = Set(first.flatMap(\.steps).filter { $0.action == .reattach }.map(\.device))
     let stopped = Set(first.filter { $0.failure != nil }.compactMap(\.id))
-    let second = concurrently(jobs.filter(\.awaitsMoves), workers: options.workers) { job in
-      defer { ended(job.key.uuid) }
-      let kept = stopped.contains(job.key.id) ? kept.union(job.reattaches.map(\.device)) : kept
-      return run(job) { (worker) throws(Stop) in try worker.completeMoves(job, given: given, besides: kept) }
+    let second = concurrently(schedule.waiting, workers: options.workers) { work in
+      defer { ended(work.target.key.uuid) }
+      let kept = stopped.contains(work.target.key.id) ? kept.union(work.reattachments.map(\.device)) : kept
+      return run(work) { (worker) throws(Stop) in try worker.completeMoves(work, given: given, besides: kept) }
     }
     result.domains = (first + second).mergedByDomain()
     for domain in result.domains { report(.finished(domain)) }
@@ -72,17 +72,17 @@ package struct Executor: Sendable {
     return result
   }
 
-  private func run(_ job: DomainJob, _ body: (DomainWorker) throws(Stop) -> Void) -> DomainOutcome {
+  private func run(_ work: DomainWork, _ body: (DomainWorker) throws(Stop) -> Void) -> DomainOutcome {
+    let target = work.target
     let store: any StorePort
     do throws(HostError) { store = try host.stores.connect() } catch {
       return DomainOutcome(
-        name: job.name, id: job.key.id, uuid: job.key.uuid, failure: OutcomeDetail(error))
+        name: target.name, id: target.key.id, uuid: target.key.uuid, failure: OutcomeDetail(error))
     }
     let worker = DomainWorker(
-      host: host, store: store, options: options, key: job.key, name: job.name, route: job.route,
-      mode: job.mode, known: job.known,
-      report: report)
-    if !job.isEmpty { report(.began(domain: job.name, devices: job.deviceCount)) }
+      host: host, store: store, options: options, key: target.key, name: target.name, route: target.route,
+      mode: target.mode, known: work.known, report: report)
+    if work.deviceCount > 0 { report(.began(domain: target.name, devices: work.deviceCount)) }
     do throws(Stop) {
       try body(worker)
       try worker.discardSettledIntents()
@@ -115,96 +115,40 @@ extension [DomainOutcome] {
   }
 }
 
-/// The steps of one domain, sorted into the order they are done in.
-struct DomainJob: Sendable {
-  var name: String
-  var key: DomainKey
-  var route: DeviceRoute
-  var mode: PlannedStep.Mode
-  var detaches: [PlannedStep] = []
-  var reattaches: [PlannedStep] = []
-  var attaches: [PlannedStep] = []
-  var moves: [PlannedStep] = []
-  var repairs: [PlannedStep] = []
-  var adoptions: [PlannedStep] = []
-  /// Devices the plan saw in the domain.
-  var known: Set<PCIAddress> = []
-
-  var awaitsMoves: Bool { !moves.isEmpty }
-  var deviceCount: Int { detaches.count + reattaches.count + attaches.count + moves.count }
-  var isEmpty: Bool { deviceCount == 0 }
-
-  /// One job for each domain that something is done to, also for one that only loses a moved device.
-  static func jobs(of plan: Plan) -> [DomainJob] {
-    var jobs: [DomainJob] = []
-    func index(_ name: String, _ key: DomainKey, _ route: DeviceRoute?, _ mode: PlannedStep.Mode) -> Int {
-      if let index = jobs.firstIndex(where: { $0.key == key }) { return index }
-      jobs.append(DomainJob(name: name, key: key, route: route ?? .frontEnd, mode: mode))
-      return jobs.count - 1
-    }
-    for domain in plan.domains {
-      guard let id = domain.id, let uuid = domain.uuid, domain.steps.contains(where: \.action.isChange) else {
-        continue
-      }
-      let key = DomainKey(id: id, uuid: uuid)
-      let own = index(domain.name, key, domain.route, domain.lifecycle == .cold ? .cold : .hot)
-      for step in domain.steps {
-        if step.before != nil { jobs[own].known.insert(step.device) }
-        switch step.action {
-        case .attach: jobs[own].attaches.append(step)
-        case .detach: jobs[own].detaches.append(step)
-        case .reattach: jobs[own].reattaches.append(step)
-        case .repair: jobs[own].repairs.append(step)
-        case .adopt: jobs[own].adoptions.append(step)
-        case .move:
-          jobs[own].moves.append(step)
-          guard let source = step.source else { continue }
-          var leaving = step
-          leaving.action = .detach
-          let from = index(step.from ?? "", source, step.sourceRoute, step.sourceMode ?? .hot)
-          jobs[from].detaches.append(leaving)
-          jobs[from].known.insert(step.device)
-        case .keep, .foreign, .blocked, .pending, .drift: continue
-        }
-      }
-    }
-    return jobs
-  }
-}
-
 extension DomainWorker {
   /// Everything but the attaches that wait for a moved device: removals, mending, then additions.
-  func begin(_ job: DomainJob) throws(Stop) {
-    try adopt(job.adoptions)
-    try repair(job.repairs)
-    let additions = job.attaches + job.reattaches + job.moves
-    try detach(job.detaches + job.reattaches, keepsBus: !additions.isEmpty)
-    guard !job.awaitsMoves else { return }
-    try attach(job.attaches + returned(job.reattaches))
-    try closeBusKeptInVain(job)
+  func begin(_ work: DomainWork) throws(Stop) {
+    try adopt(work.adoptions)
+    try repair(work.repairs)
+    let additions = work.additions + work.reattachments.map(\.addition) + work.arrivals
+    try detach(work.removals + work.reattachments.map(\.removal), keepsBus: !additions.isEmpty)
+    guard !work.waitsForOthers else { return }
+    try attach(work.additions + returned(work.reattachments.map(\.addition)))
+    try closeBusKeptInVain(work)
   }
 
   /// Closes a bus that was left standing, empty, for attaches which came to nothing: libxl cannot use one.
-  private func closeBusKeptInVain(_ job: DomainJob) throws(Stop) {
-    guard !job.detaches.isEmpty || !job.reattaches.isEmpty else { return }
+  private func closeBusKeptInVain(_ work: DomainWork) throws(Stop) {
+    guard !work.removals.isEmpty || !work.reattachments.isEmpty else { return }
     guard try look().backEnd.count == .number(0) else { return }
     try closeEmptyBus()
   }
 
   /// Those of the devices to reattach that this run has detached: nothing is concluded of their reattaching yet. What was
   /// mended of them before is another matter.
-  private func returned(_ steps: [PlannedStep]) -> [PlannedStep] {
-    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.action == step.action } }
+  private func returned(_ steps: [Addition]) -> [Addition] {
+    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.action == step.kind } }
   }
 
   /// The attaches of a domain that gets a moved device.
-  func completeMoves(_ job: DomainJob, given: Set<PCIAddress>, besides kept: Set<PCIAddress>) throws(Stop) {
-    let arrived = job.moves.filter { given.contains($0.device) }
-    let missing = job.moves.filter { !given.contains($0.device) }
+  func completeMoves(_ work: DomainWork, given: Set<PCIAddress>, besides kept: Set<PCIAddress>) throws(Stop) {
+    let arrived = work.arrivals.filter { given.contains($0.device) }
+    let missing = work.arrivals.filter { !given.contains($0.device) }
     conclude(missing, .pending, "its old domain has not let go of it")
     let listed = Set(try look().backEnd.entries.compactMap(\.device))
-    let returned = job.reattaches.filter { !listed.contains($0.device) && !kept.contains($0.device) }
-    try attach(job.attaches + returned + arrived)
-    try closeBusKeptInVain(job)
+    let returned = work.reattachments.map(\.addition)
+      .filter { !listed.contains($0.device) && !kept.contains($0.device) }
+    try attach(work.additions + returned + arrived)
+    try closeBusKeptInVain(work)
   }
 }

@@ -4,25 +4,25 @@ import Core
 struct HostRepairs {
   let host: Host
 
-  /// Does what the plan says; one line for each thing mended, and one for each that could not be.
-  func apply(_ plan: Plan) -> (done: [String], failed: [OutcomeDetail]) {
+  /// Does what the schedule says. Returns one line per repair that was made, and one per failure.
+  func apply(_ schedule: Schedule) -> (done: [String], failed: [OutcomeDetail]) {
     var (done, failed): ([String], [OutcomeDetail]) = ([], [])
-    for drift in plan.hostDrift where drift.isRepaired {
+    for step in schedule.hostSteps {
       do throws(HostError) {
-        if let line = try mend(drift) { done.append(line) }
+        if let line = try repair(step) { done.append(line) }
       } catch {
-        failed.append("\(drift.kind.rawValue): \(error)")
+        failed.append("\(step.drift.name.rawValue): \(error)")
       }
     }
-    for change in plan.bookkeeping {
+    for change in schedule.bookkeeping {
       do throws(HostError) { try keep(change) } catch { failed.append("records: \(error)") }
     }
     return (done, failed)
   }
 
   /// Removes a back end or a claim, if its domain is still gone in the transaction that removes it.
-  private func mend(_ drift: HostDrift) throws(HostError) -> String? {
-    guard let domain = drift.domain else { return nil }
+  private func repair(_ step: HostStep) throws(HostError) -> String? {
+    let domain = step.drift.domain
     let object = try host.tree.hasBackEndObject(for: domain)
     let store = try host.stores.connect()
     // The home of a domain that was destroyed without its toolstack stays. Reading it here makes the commit fail where a
@@ -30,16 +30,16 @@ struct HostRepairs {
     return try store.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<String?> in
       _ = try access.read(StorePath.home(domain).child("vm"))
       guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
-      switch (drift.kind, drift.device) {
-      case (.leakedBackEnd, _):
+      switch step.kind {
+      case .removeBackEnd:
         guard !object else { return .abort(nil) }
         try access.remove(.backEndHome(domain))
         return .commit("removed the back end of domain \(domain), which is gone")
-      case (.staleClaim, let device?):
+      case .removeClaim(let device, _):
         guard try access.read(.claim(device)) == domain.description else { return .abort(nil) }
         try access.remove(.claim(device))
         return .commit("removed the claim on \(device) by domain \(domain), which is gone")
-      case (.staleClaim, nil): return .abort(nil)
+      case .drift: return .abort(nil)
       }
     }
   }

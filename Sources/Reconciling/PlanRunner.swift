@@ -48,7 +48,7 @@ package struct PlanRunner: Sendable {
   /// Carries out `shown`. Throws if the host cannot be looked at again: then nothing was changed.
   package func apply(_ shown: ShownPlan) throws(HostError) -> AppliedPlan {
     let plan = shown.plan
-    guard !plan.isRefused else { return AppliedPlan(plan: plan, outcome: ApplyOutcome()) }
+    guard plan.refusal == nil else { return AppliedPlan(plan: plan, outcome: ApplyOutcome()) }
     if !plan.hasChanges, plan.bookkeeping.isEmpty, try isStillTrue(shown) {
       return AppliedPlan(plan: plan, outcome: ApplyOutcome())
     }
@@ -58,7 +58,7 @@ package struct PlanRunner: Sendable {
 
     let observation = try Observer(host: host).observe(desired: shown.desired)
     let fresh = makePlan(desired: shown.desired, observation: observation)
-    guard !fresh.isRefused else { return AppliedPlan(plan: fresh, outcome: ApplyOutcome()) }
+    guard fresh.refusal == nil else { return AppliedPlan(plan: fresh, outcome: ApplyOutcome()) }
     let agreement = agree(on: plan, fresh: fresh, locked: taking.locked)
     let work = agreement.plan.restricted(to: taking.locked)
     for domain in taking.locked.subtracting(work.changedDomains.keys) { taking.locks.release(domain) }
@@ -98,13 +98,11 @@ extension Plan {
   /// The living domains that the plan changes; those that it takes devices from are among them.
   fileprivate var changedDomains: [DomainUUID: RunDomain] {
     var changed: [DomainUUID: RunDomain] = [:]
-    for domain in domains {
-      guard let id = domain.id, let uuid = domain.uuid else { continue }
-      for step in domain.steps where step.action.isChange {
-        changed[uuid] = RunDomain(key: DomainKey(id: id, uuid: uuid), name: domain.name)
-        if let source = step.source, changed[source.uuid] == nil {
-          changed[source.uuid] = RunDomain(key: source, name: step.from ?? "")
-        }
+    for step in steps {
+      guard case .change(let change, let target) = step.kind else { continue }
+      changed[target.key.uuid] = RunDomain(key: target.key, name: target.name)
+      if case .move(let source, _) = change {
+        changed[source.key.uuid] = RunDomain(key: source.key, name: source.name)
       }
     }
     return changed

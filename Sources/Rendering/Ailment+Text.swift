@@ -73,7 +73,7 @@ extension Ailment {
     case .recordUnreadable, .intentUnreadable: "look at the file; once it is moved away, run `berth doctor` again"
     case .locksUnreadable: "run as root"
     case .lookFailed: "run `berth doctor` again; see `xenstore-ls -f`"
-    case .noIOMMU: Reason.hostWithoutIOMMU.remedy
+    case .noIOMMU: Obstacle.hostWithoutIOMMU.remedy
     case .pcibackMissing: "`modprobe xen-pciback`, then `xl pci-assignable-add` for each device"
     case .xenAdvisory: "update Xen, or see whether your distribution's package has the correction"
     case .lockHeld: "see what the holder does; once it is ended, the lock is free"

@@ -60,7 +60,7 @@ struct DomainOutcomeDocument: Encodable, Sendable {
   let longestLockMicroseconds: Int64
 
   init(
-    _ domain: DomainOutcome, steps planned: [PCIAddress: PlannedStep], _ place: HostPlace, _ naming: DeviceNaming
+    _ domain: DomainOutcome, steps planned: [PCIAddress: DeviceStep], _ place: HostPlace, _ naming: DeviceNaming
   ) {
     name = domain.name
     uuid = domain.uuid?.description
@@ -84,8 +84,8 @@ struct StepOutcomeDocument: Encodable, Sendable {
   let isRequired: Bool
   let virtualAddress: String?
 
-  init(_ step: StepOutcome, planned: PlannedStep?, _ place: HostPlace, _ naming: DeviceNaming) {
-    device = DeviceDocument(step.device, id: planned?.id, label: planned?.label, naming: naming)
+  init(_ step: StepOutcome, planned: DeviceStep?, _ place: HostPlace, _ naming: DeviceNaming) {
+    device = DeviceDocument(step.device, id: planned?.deviceID, label: planned?.label, naming: naming)
     action = step.action.rawValue
     result = step.result.rawValue
     detail = step.detail.map(place.text)

@@ -72,7 +72,7 @@ package struct ApplyView: View {
 
   private func name(of device: PCIAddress) -> String {
     let step = plan.steps.first { $0.device == device }
-    return Words.device(step?.id, label: step?.label, naming: naming)
+    return Words.device(step?.deviceID, label: step?.label, naming: naming)
   }
 
   func words(for step: StepOutcome) -> String {
@@ -93,7 +93,7 @@ package struct ApplyView: View {
     return text
   }
 
-  private static func doneWord(_ action: StepAction) -> String {
+  private static func doneWord(_ action: ChangeKind) -> String {
     switch action {
     case .attach: "attached"
     case .detach: "detached"
@@ -101,14 +101,13 @@ package struct ApplyView: View {
     case .move: "moved here"
     case .repair: "repaired"
     case .adopt: "adopted"
-    case .keep, .foreign, .blocked, .pending, .drift: "left as it is"
     }
   }
 
   /// What the whole apply came to, in one sentence.
   var summary: String {
     let steps = outcome.domains.flatMap(\.steps)
-    func done(_ action: StepAction) -> Int { steps.count { $0.result == .done && $0.action == action } }
+    func done(_ action: ChangeKind) -> Int { steps.count { $0.result == .done && $0.action == action } }
     func count(_ result: StepResult) -> Int { steps.count { $0.result == result } }
     let readopted = outcome.domains.reduce(0) { $0 + $1.readopted.count }
     let good = Words.counts([

@@ -88,7 +88,7 @@ package struct DoctorView: View {
         meaning: drift.name.meaning, evidence: drift.evidence, cause: drift.name.cause,
         next: drift.outcome.isMended
           ? "`berth apply` with a manifest mends it"
-          : drift.name.remedy(
+          : Reason.drift(drift.name).remedy(
             device: drift.device?.description ?? "the device", domain: drift.domain.map(DriftView.name) ?? "the domain")
             ?? "`berth status --drift` with a manifest tells what an apply does about it",
         isNote: finding.isNote)

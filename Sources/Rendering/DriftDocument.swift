@@ -110,7 +110,7 @@ struct DriftEntryDocument: Encodable, Sendable {
     case .planned(let action): (outcome, self.action, reason) = ("mended", action.rawValue, nil)
     case .removed: (outcome, action, reason) = ("mended", "remove", nil)
     case .atWork: (outcome, action, reason) = ("at-work", nil, nil)
-    case .left(let why): (outcome, action, reason) = ("left", nil, why.rawValue)
+    case .left(let why): (outcome, action, reason) = ("left", nil, why.name)
     }
   }
 }

@@ -91,7 +91,7 @@ package struct DriftView: View {
   }
 
   private func causes(of drifts: [Drift], _ style: TextStyle) -> String {
-    var names: [Reason] = []
+    var names: [DriftName] = []
     for drift in drifts where !names.contains(drift.name) { names.append(drift.name) }
     return style.paint("Causes", .heading) + "\n"
       + names.map { name in
@@ -126,8 +126,8 @@ extension Drift {
     case .planned:
       device == nil ? "apply: will be mended before the next device is attached" : "apply: will be attached"
     case .atWork: "a run of Berth is at work"
-    case .left(let reason) where reason == name: (name.runbook?.whyLeft).map { "left: \($0)" } ?? "left as found"
-    case .left(.notOwned): "left: not declared for the domain, and not Berth's"
+    case .left(.drift(name)): name.runbook.whyLeft.map { "left: \($0)" } ?? "left as found"
+    case .left(.change(.notOwned)): "left: not declared for the domain, and not Berth's"
     case .left(let reason): "left: \(reason.meaning)"
     }
   }

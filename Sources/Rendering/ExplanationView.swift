@@ -11,12 +11,17 @@ package struct Explanation: Hashable, Sendable, Encodable {
   /// For drift: what an apply does about it.
   package let repair: String?
 
-  package static let all: [Explanation] = (reasons + ailments).sorted { $0.name < $1.name }
+  package static let all: [Explanation] = (drifts + reasons + ailments).sorted { $0.name < $1.name }
 
-  private static let reasons = Reason.allCases.map { reason in
+  private static let drifts = DriftName.allCases.map { drift in
     Explanation(
-      name: reason.rawValue, meaning: reason.meaning, cause: reason.cause, nextStep: reason.remedy,
-      seen: reason.runbook?.seen, repair: reason.runbook?.repair)
+      name: drift.rawValue, meaning: drift.meaning, cause: drift.cause, nextStep: drift.remedy,
+      seen: drift.runbook.seen, repair: drift.runbook.repair)
+  }
+
+  private static let reasons = Reason.allCases.filter { !$0.isDrift }.map { reason in
+    Explanation(
+      name: reason.name, meaning: reason.meaning, cause: reason.cause, nextStep: reason.remedy, seen: nil, repair: nil)
   }
 
   private static let ailments = Ailment.allCases.map { ailment in

@@ -59,7 +59,7 @@ extension HostPlace {
     case .noIOMMU:
       return Failure(
         .hostNotPrepared, "the host uses no IOMMU, so Xen assigns no devices (\(error.operation))",
-        hint: Reason.hostWithoutIOMMU.remedy)
+        hint: Obstacle.hostWithoutIOMMU.remedy)
     case .busy: return Failure(.failed, "the hypervisor says a guest has the device (\(error.operation))")
     case .notOwner:
       return Failure(.failed, "the hypervisor says the domain does not have the device (\(error.operation))")
@@ -111,11 +111,11 @@ extension HostPlace {
     case .empty:
       return Failure(
         .failed, "\(error.operation): \(error.file) is empty, and libxl refuses an empty one",
-        hint: Reason.corruptSavedConfiguration.remedy)
+        hint: DriftName.corruptSavedConfiguration.remedy)
     case .malformed:
       return Failure(
         .failed, "\(error.operation): \(error.file) \(error.detail ?? "holds what cannot be changed")",
-        hint: Reason.corruptSavedConfiguration.remedy)
+        hint: DriftName.corruptSavedConfiguration.remedy)
     case .other: return Failure(.failed, error.subject + cause(error.errno))
     }
   }

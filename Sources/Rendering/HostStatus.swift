@@ -56,14 +56,14 @@ package struct HostStatus: Sendable {
   /// Devices that are in no domain.
   var free: [ObservedDevice]
   /// What belongs to no living domain, as the planner sees it.
-  var hostDrift: [HostDrift]
+  var hostSteps: [HostStep]
   /// Where the stores disagree, devices first.
   var drifts: [Drift]
   var intents: [Intent]
 
   /// Puts together what `observation` and `desired` say; `plan` must be made from the same two.
   package init(observation: Observation, desired: DesiredState?, plan: Plan) {
-    hostDrift = plan.hostDrift
+    hostSteps = plan.hostSteps
     drifts = makeDriftMatrix(desired: desired, observation: observation, plan: plan).findings
     host = observation.host
     domainCount = observation.domains.count

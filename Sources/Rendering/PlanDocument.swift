@@ -7,8 +7,9 @@ package struct PlanDocument: VersionedDocument, Sendable {
   package static let head = DocumentHead(kind: "Plan", formatVersion: 1)
   let host: HostDocument
   let hasChanges: Bool
-  /// Whether `policy.maxRemovals` forbids it: then nothing of it is applied.
+  /// Whether nothing of it may be applied; `refusal` says why.
   let isRefused: Bool
+  let refusal: RefusalDocument?
   let policy: PolicyDocument
   let summary: SummaryDocument
   let domains: [DomainPlanDocument]
@@ -19,13 +20,34 @@ package struct PlanDocument: VersionedDocument, Sendable {
   init(_ plan: Plan, warnings: [String], naming: DeviceNaming) {
     host = HostDocument(plan.host, domains: plan.domainCount, devices: plan.deviceCount)
     hasChanges = plan.hasChanges
-    isRefused = plan.isRefused
+    isRefused = plan.refusal != nil
+    refusal = plan.refusal.map(RefusalDocument.init)
     policy = PolicyDocument(prune: plan.policy.prune.rawValue, maxRemovals: plan.policy.maxRemovals)
     summary = SummaryDocument(plan)
     domains = plan.domains.map { DomainPlanDocument($0, naming: naming) }
-    hostDrift = plan.hostDrift.map(HostDriftDocument.init)
+    hostDrift = plan.hostSteps.map(HostDriftDocument.init)
     bookkeeping = plan.bookkeeping.map(RecordChangeDocument.init)
     self.warnings = warnings
+  }
+}
+
+/// Why nothing of a plan may be applied.
+struct RefusalDocument: Encodable, Sendable {
+  let reason: String
+  let meaning: String
+  /// How many devices the plan removes.
+  let planned: Int
+  /// How many the policy allows.
+  let allowed: Int
+  let remedy: String
+
+  init(_ refusal: PlanRefusal) {
+    reason = refusal.name.rawValue
+    meaning = refusal.name.meaning
+    remedy = refusal.name.remedy
+    switch refusal {
+    case .tooManyRemovals(let planned, let allowed): (self.planned, self.allowed) = (planned, allowed)
+    }
   }
 }
 
@@ -68,7 +90,7 @@ struct SummaryDocument: Encodable, Sendable {
     blocked = plan.count(.blocked)
     pending = plan.count(.pending)
     drift = plan.count(.drift)
-    hostRepair = plan.hostDrift.count { $0.isRepaired }
+    hostRepair = plan.hostSteps.count { $0.isChange }
   }
 }
 
@@ -141,27 +163,28 @@ struct StepDocument: Encodable, Sendable {
   let isChange: Bool
   /// Whether it follows from stores that disagree rather than from the manifest.
   let isDrift: Bool
-  let isReversible: Bool
+  /// Version 1 of the document has this key, and nothing that a plan does is irreversible.
+  let isReversible = true
   let isRequired: Bool
 
-  init(_ step: PlannedStep, in domain: String, naming: DeviceNaming) {
-    device = DeviceDocument(step.device, id: step.id, label: step.label, naming: naming)
+  init(_ step: DeviceStep, in domain: String, naming: DeviceNaming) {
+    device = DeviceDocument(step.device, id: step.deviceID, label: step.label, naming: naming)
     action = step.action.rawValue
-    reason = step.reason.rawValue
-    meaning = step.reason.meaning
+    let why = step.reason
+    reason = why.name
+    meaning = why.meaning
     mode = step.mode?.rawValue
     before = step.before.map(OptionsDocument.init)
     after = step.after.map(OptionsDocument.init)
-    from = step.from
+    from = step.holder?.name
     evidence = step.evidence
-    switch step.action {
-    case .blocked, .pending, .drift: remedy = step.remedy ?? step.reason.remedy(device: step.device, domain: domain)
-    case .attach, .detach, .reattach, .move, .repair, .adopt, .keep, .foreign: remedy = step.remedy
+    switch step.kind {
+    case .blocked, .pending, .drift: remedy = step.remedy ?? why.remedy(device: step.device, domain: domain)
+    case .change, .unchanged, .foreign: remedy = step.remedy
     }
     effects = step.effects
-    isChange = step.action.isChange
-    isDrift = step.reason.isDrift
-    isReversible = step.isReversible
+    isChange = step.isChange
+    isDrift = why.isDrift
     isRequired = step.isRequired
   }
 }
@@ -186,18 +209,16 @@ struct OptionsDocument: Encodable, Sendable {
 struct HostDriftDocument: Encodable, Sendable {
   let kind: String
   let domid: UInt32?
-  let uuid: String?
   let device: String?
   let evidence: String
   let isRepaired: Bool
 
-  init(_ drift: HostDrift) {
-    kind = drift.kind.rawValue
-    domid = drift.domain?.rawValue
-    uuid = drift.uuid?.description
-    device = drift.device?.description
-    evidence = drift.evidence
-    isRepaired = drift.isRepaired
+  init(_ step: HostStep) {
+    kind = step.drift.name.rawValue
+    domid = step.drift.domain.rawValue
+    device = step.drift.device?.description
+    evidence = step.evidence
+    isRepaired = step.isChange
   }
 }
 

@@ -42,106 +42,109 @@ package struct PlanView: View {
       // What holds for several lines is said once, below the last of them.
       let isRepeated = position + 1 < steps.count && notes[position + 1] == notes[position]
       columns.row(
-        Mark(step.action), step.device.description, Words.device(step.id, label: step.label, naming: naming),
+        Mark(step.kind), step.device.description, Words.device(step.deviceID, label: step.label, naming: naming),
         Self.words(for: step), notes: isRepeated ? [] : notes[position])
     }
   }
 
   private func writeDrift(to columns: inout Columns, style: TextStyle) {
     let drift = plan.domains.flatMap { domain in domain.steps.filter(Self.isDrift).map { (domain.name, $0) } }
-    guard !drift.isEmpty || !plan.hostDrift.isEmpty else { return }
+    guard !drift.isEmpty || !plan.hostSteps.isEmpty else { return }
     columns.heading("Drift")
     for (name, step) in drift {
       columns.row(
-        Mark(step.action), step.device.description, name, Self.words(for: step),
+        Mark(step.kind), step.device.description, name, Self.words(for: step),
         notes: Self.notes(for: step, in: name, style))
     }
-    for drift in plan.hostDrift {
+    for step in plan.hostSteps {
       columns.row(
-        .differ, drift.device?.description ?? drift.domain.map { "domid \($0)" } ?? "", "", Self.words(for: drift))
+        .differ, step.drift.device?.description ?? "domid \(step.drift.domain)", "", Self.words(for: step))
     }
   }
 
-  static func words(for drift: HostDrift) -> String {
-    "\(drift.kind.rawValue): \(drift.evidence.isEmpty ? drift.kind.reason.meaning : drift.evidence)"
-      + (drift.isRepaired ? "" : ", left as it is")
+  static func words(for step: HostStep) -> String {
+    let name = step.drift.name
+    return "\(name.rawValue): \(step.evidence.isEmpty ? name.meaning : step.evidence)"
+      + (step.isChange ? "" : ", left as it is")
   }
 
   /// What is as declared is shown on demand only.
-  private static func isShown(_ step: PlannedStep, _ style: TextStyle) -> Bool {
-    style.isVerbose || step.action != .keep
+  private static func isShown(_ step: DeviceStep, _ style: TextStyle) -> Bool {
+    style.isVerbose || step.kind != .unchanged
   }
 
   /// What follows from stores that disagree stands apart from what the manifest asks for.
-  private static func isDrift(_ step: PlannedStep) -> Bool {
-    step.action == .repair || step.action == .drift || step.action.isChange && step.reason.isDrift
+  private static func isDrift(_ step: DeviceStep) -> Bool {
+    switch step.kind {
+    case .change(let change, _): change.reason.isDrift
+    case .drift: true
+    case .unchanged, .foreign, .blocked, .pending: false
+    }
   }
 
   /// What happens to the device and why, on one line.
-  static func words(for step: PlannedStep) -> String {
-    let mode = step.mode.map { ", \($0.rawValue)" } ?? ""
-    let found = step.evidence ?? step.reason.meaning
-    var text: String
-    switch step.action {
-    case .attach:
-      let options = Words.unusualOptions(step.after)
-      text = "attach" + mode + (options.isEmpty ? "" : ", \(options)")
-      if step.reason.isDrift { text = "\(step.reason.rawValue): \(found) (\(text))" }
-    case .detach where step.reason.isDrift: text = "\(step.reason.rawValue): \(found) (detach)"
-    case .detach: text = "detach: \(step.reason.meaning)"
-    case .reattach where step.reason.isDrift: text = "\(step.reason.rawValue): \(found) (detach, attach)"
-    case .reattach:
-      let changes = step.before.flatMap { before in step.after.map { Words.optionChanges(from: before, to: $0) } } ?? ""
-      text = (changes.isEmpty ? step.reason.meaning : changes) + " (detach, attach)"
-    case .move: text = "move here from \(step.from ?? "another domain")" + mode
-    case .repair:
-      text = "\(step.reason.rawValue): " + (step.evidence ?? "\(step.reason.meaning), \(step.reason.repair)")
-    case .drift: text = "\(step.reason.rawValue): \(found), left as it is"
-    case .adopt: text = "adopt: attached already, only Berth's record changes"
-    case .keep: text = "as declared"
-    case .foreign: text = "foreign: not declared and not Berth's, left alone"
-    case .blocked:
-      text = "blocked: \(step.reason.rawValue), \(found)"
-      if !step.isRequired { text += " (optional)" }
-    case .pending: text = "pending: \(step.reason.rawValue), \(found)"
+  static func words(for step: DeviceStep) -> String {
+    let reason = step.reason
+    let found = step.evidence ?? reason.meaning
+    switch step.kind {
+    case .change(let change, let target):
+      return ([words(for: change, in: target, reason, step.evidence)] + step.effects).joined(separator: "; ")
+    case .drift: return "\(reason.name): \(found), left as it is"
+    case .unchanged: return "as declared"
+    case .foreign: return "foreign: not declared and not Berth's, left alone"
+    case .blocked: return "blocked: \(reason.name), \(found)" + (step.isRequired ? "" : " (optional)")
+    case .pending: return "pending: \(reason.name), \(found)"
     }
-    if step.action.isChange {
-      for effect in step.effects { text += "; \(effect)" }
-      if !step.isReversible { text += "; cannot be undone" }
-    }
-    return text
   }
 
-  private static func notes(for step: PlannedStep, in domain: String, _ style: TextStyle) -> [String] {
-    var notes: [String] = []
-    if style.isVerbose, let evidence = step.evidence, step.action.isChange, step.action != .repair {
-      notes.append("seen: \(evidence)")
+  private static func words(
+    for change: Change, in target: DomainTarget, _ reason: Reason, _ evidence: String?
+  ) -> String {
+    let mode = ", \(target.mode.rawValue)"
+    /// What stores disagree about comes first, since it is what the change is made for.
+    func drifted(_ text: String) -> String { "\(reason.name): \(evidence ?? reason.meaning) (\(text))" }
+    switch change {
+    case .attach(let options, _):
+      let unusual = Words.unusualOptions(options)
+      let text = "attach" + mode + (unusual.isEmpty ? "" : ", \(unusual)")
+      return reason.isDrift ? drifted(text) : text
+    case .detach: return reason.isDrift ? drifted("detach") : "detach: \(reason.meaning)"
+    case .reattach(let old, let new, _):
+      if reason.isDrift { return drifted("detach, attach") }
+      let changes = old.map { Words.optionChanges(from: $0, to: new) } ?? ""
+      return (changes.isEmpty ? reason.meaning : changes) + " (detach, attach)"
+    case .move(let source, _): return "move here from \(source.name)" + mode
+    case .repair(let repair):
+      return "\(reason.name): " + (evidence ?? "\(reason.meaning), \(repair.drift.repair)")
+    case .adopt: return "adopt: attached already, only Berth's record changes"
     }
-    switch step.action {
+  }
+
+  private static func notes(for step: DeviceStep, in domain: String, _ style: TextStyle) -> [String] {
+    switch step.kind {
+    case .change(.repair, _), .unchanged, .foreign: return []
+    case .change:
+      guard style.isVerbose, let evidence = step.evidence else { return [] }
+      return ["seen: \(evidence)"]
     case .blocked, .pending, .drift:
-      if let remedy = step.remedy ?? step.reason.remedy(device: step.device, domain: domain) {
-        notes.append("next: \(remedy)")
-      }
-    case .attach, .detach, .reattach, .move, .repair, .adopt, .keep, .foreign: break
+      guard let remedy = step.remedy ?? step.reason.remedy(device: step.device, domain: domain) else { return [] }
+      return ["next: \(remedy)"]
     }
-    return notes
   }
 
   /// What the whole plan comes to, in one sentence.
   var summary: String {
-    let repairs = plan.count(.repair) + plan.hostDrift.count { $0.isRepaired }
+    let repairs = plan.count(.repair) + plan.hostSteps.count { $0.isChange }
     let changes = Words.counts([
       (plan.count(.attach), "to attach"), (plan.count(.detach), "to detach"), (plan.count(.reattach), "to change"),
       (plan.count(.move), "to move"), (repairs, "to repair"), (plan.count(.adopt), "to adopt"),
     ])
     let rest = Words.counts([
       (plan.count(.blocked), "blocked"), (plan.count(.pending), "pending"), (plan.count(.foreign), "foreign"),
-      (plan.count(.drift) + plan.hostDrift.count { !$0.isRepaired }, "left as found"),
+      (plan.count(.drift) + plan.hostSteps.count { !$0.isChange }, "left as found"),
     ])
     let kept = plan.count(.keep)
-    if plan.isRefused {
-      return "Refused: more devices would be removed than policy.maxRemovals allows; nothing of this plan is applied."
-    }
+    if let refusal = plan.refusal { return refusal.sentence }
     guard changes.isEmpty else { return "Plan: " + changes + (rest.isEmpty ? "." : "; \(rest).") }
     let reason =
       kept > 0

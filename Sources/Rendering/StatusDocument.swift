@@ -18,7 +18,7 @@ package struct StatusDocument: VersionedDocument, Sendable {
     domains = status.domains.map { DomainStatusDocument($0, naming: naming) }
     freeDevices = status.free.map { FreeDeviceDocument($0, naming: naming) }
     anomalies = status.drifts.map(AnomalyDocument.init)
-    hostDrift = status.hostDrift.map(HostDriftDocument.init)
+    hostDrift = status.hostSteps.map(HostDriftDocument.init)
     intents = status.intents.map(IntentDocument.init)
     self.warnings = warnings
   }

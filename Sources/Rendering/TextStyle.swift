@@ -83,20 +83,29 @@ enum Mark: String {
     }
   }
 
-  init(_ action: StepAction) {
+  init(_ step: DeviceStep.Kind) {
     self =
-      switch action {
-      case .attach: .add
-      case .detach: .remove
-      case .reattach, .move: .change
-      case .repair, .drift: .differ
-      case .adopt, .keep, .foreign: .same
+      switch step {
+      case .change(let change, _): Mark(change.kind)
+      case .drift: .differ
+      case .unchanged, .foreign: .same
       case .blocked: .refuse
       case .pending: .wait
       }
   }
 
-  init(_ result: StepResult, of action: StepAction) {
+  init(_ change: ChangeKind) {
+    self =
+      switch change {
+      case .attach: .add
+      case .detach: .remove
+      case .reattach, .move: .change
+      case .repair: .differ
+      case .adopt: .same
+      }
+  }
+
+  init(_ result: StepResult, of action: ChangeKind) {
     self =
       switch result {
       case .done, .unchanged: Mark(action)

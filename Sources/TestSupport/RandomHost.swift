@@ -58,39 +58,40 @@ package enum RandomHost {
     for domain in plan.domains {
       guard let index = host.domains.firstIndex(where: { $0.uuid == domain.uuid }) else { continue }
       for step in domain.steps {
-        switch step.action {
-        case .detach: remove(step.device, from: index, &host)
-        case .move:
-          if let source = host.domains.firstIndex(where: { $0.key == step.source }) {
-            remove(step.device, from: source, &host)
+        switch step.change {
+        case .detach, .reattach: remove(step.device, from: index, &host)
+        case .move(let source, _):
+          if let index = host.domains.firstIndex(where: { $0.key == source.key }) {
+            remove(step.device, from: index, &host)
           }
-        case .reattach: remove(step.device, from: index, &host)
-        default: continue
+        case .attach, .repair, .adopt, nil: continue
         }
       }
     }
     for domain in plan.domains {
       guard let index = host.domains.firstIndex(where: { $0.uuid == domain.uuid }) else { continue }
       for step in domain.steps {
-        switch step.action {
-        case .attach, .move, .reattach: add(step, to: index, &host)
+        switch step.change {
+        case .attach(let options, _), .move(_, let options), .reattach(_, let options, _):
+          add(step.device, options, to: index, &host)
         case .adopt: record(step.device, in: index, &host)
-        case .repair: repair(step, in: index, &host)
-        default: continue
+        case .repair(let repair): carryOut(repair, of: step, in: index, &host)
+        case .detach, nil: continue
         }
       }
     }
     return host
   }
 
-  private static func repair(_ step: PlannedStep, in index: Int, _ host: inout Observation) {
-    switch step.reason {
-    case .configOnly: setSaved(index, &host) { $0.removeAll { $0.address == step.device } }
-    case .storeOnly:
+  private static func carryOut(_ repair: Repair, of step: DeviceStep, in index: Int, _ host: inout Observation) {
+    switch repair {
+    case .dropSavedEntry: setSaved(index, &host) { $0.removeAll { $0.address == step.device } }
+    case .saveEntry:
       setSaved(index, &host) { $0.append(SavedDevice(address: step.device, options: step.after ?? DeviceOptions())) }
-    default:
+    case .writeClaim:
       let domain = host.domains[index].id
       setDevice(step.device, &host) { $0.claim = domain }
+    case .settleBus: host.domains[index].backEnd?.state = StateNode(.initialised)
     }
   }
 
@@ -108,20 +109,21 @@ package enum RandomHost {
     }
   }
 
-  private static func add(_ step: PlannedStep, to index: Int, _ host: inout Observation) {
-    let options = step.after ?? DeviceOptions()
+  private static func add(
+    _ device: PCIAddress, _ options: DeviceOptions, to index: Int, _ host: inout Observation
+  ) {
     let entries = host.domains[index].backEnd?.entries ?? []
-    setEntries(entries + [Sample.entry(step.device, entries.count, slot: 31, options: options)], index, &host)
+    setEntries(entries + [Sample.entry(device, entries.count, slot: 31, options: options)], index, &host)
     setSaved(index, &host) { saved in
-      saved.removeAll { $0.address == step.device }
-      saved.append(SavedDevice(address: step.device, options: options))
+      saved.removeAll { $0.address == device }
+      saved.append(SavedDevice(address: device, options: options))
     }
     let domain = host.domains[index].id
-    setDevice(step.device, &host) { device in
-      device.claim = domain
-      device.assignment = .assigned
+    setDevice(device, &host) { found in
+      found.claim = domain
+      found.assignment = .assigned
     }
-    record(step.device, in: index, &host)
+    record(device, in: index, &host)
   }
 
   private static func record(_ device: PCIAddress, in index: Int, _ host: inout Observation) {

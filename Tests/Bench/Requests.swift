@@ -110,8 +110,9 @@ func apply(_ desired: [DesiredDomain], on sandbox: BenchSandbox) throws -> Count
   let plan = makePlan(desired: state, observation: try Observer(host: sandbox.host(looking)).observe(desired: state))
   let outcome = Executor(host: sandbox.host(changing), options: ApplyOptions()) { _ in }.apply(plan)
   let steps = outcome.domains.flatMap(\.steps)
-  guard !plan.isRefused, outcome.domains.allSatisfy({ $0.failure == nil }), steps.allSatisfy({ $0.result == .done }),
-    steps.count >= plan.steps.count(where: \.action.isChange)
+  guard plan.refusal == nil, outcome.domains.allSatisfy({ $0.failure == nil }),
+    steps.allSatisfy({ $0.result == .done }),
+    steps.count >= plan.steps.count(where: \.isChange)
   else { throw BenchError("an apply did not end well: \(outcome.domains)") }
   return Counts(
     look: looking.statistics, engine: changing.statistics, rounds: outcome.domains.map(\.rounds).reduce(0, +),

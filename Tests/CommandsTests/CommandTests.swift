@@ -10,7 +10,7 @@ import Testing
   @Test func `a plan changes nothing and says what it found`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let plan = try Plan.one(.attach, .declared)
+      let plan = try Plan.one(.attach())
       #expect(world.run("plan", manifest, given: .init(plan: plan)) == 0)
       #expect(world.output.contains("+ 0000:03:00.0") && world.output.contains("Plan: 1 to attach."))
       #expect(world.state.withLock { $0.applied.isEmpty })
@@ -96,7 +96,7 @@ import Testing
   @Test func `apply without a terminal needs yes, and says so before it looks at anything`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(plan: try .one(.attach, .declared))
+      let given = FakeWorld.Given(plan: try .one(.attach()))
       #expect(world.run("apply", manifest, given: given) == 64)
       #expect(world.messages.contains("--yes"))
       #expect(world.state.withLock { $0.opened.isEmpty && $0.questions == 0 })
@@ -110,7 +110,7 @@ import Testing
       let status = world.run(
         "apply", manifest,
         given: .init(
-          isTerminal: true, plan: try .one(.attach, .declared), outcome: try .of(.done), answers: [answer]))
+          isTerminal: true, plan: try .one(.attach()), outcome: try .of(.done), answers: [answer]))
       #expect(status == (isMeant ? 0 : 1))
       #expect(world.state.withLock { $0.applied.count } == (isMeant ? 1 : 0))
       #expect(world.messages.contains("[y/N]"))
@@ -121,7 +121,7 @@ import Testing
   @Test func `no answer is no`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.attach, .declared))
+      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.attach()))
       #expect(world.run("apply", manifest, given: given) == 1)
       #expect(world.state.withLock { $0.applied.isEmpty })
     }
@@ -130,7 +130,7 @@ import Testing
   @Test func `a plan without changes is not asked about, and the engine makes sure that it still holds`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.keep, .inSync))
+      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.unchanged))
       #expect(world.run("apply", manifest, given: given) == 0)
       #expect(world.state.withLock { $0.applied.count == 1 && $0.questions == 0 })
       #expect(world.output.contains("Nothing to do: 1 device is as declared."))
@@ -140,7 +140,7 @@ import Testing
   @Test func `Berth's own records are kept without a question`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      var plan = try Plan.one(.keep, .inSync)
+      var plan = try Plan.one(.unchanged)
       plan.bookkeeping = [.discard(intent: "1-1")]
       #expect(world.run("apply", manifest, given: .init(isTerminal: true, plan: plan)) == 0)
       #expect(world.state.withLock { $0.applied.count == 1 && $0.questions == 0 })
@@ -151,8 +151,8 @@ import Testing
   @Test func `a plan that removes too much is refused whole`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      var plan = try Plan.one(.blocked, .removalLimit)
-      plan.domains += try Plan.one(.attach, .declared).domains
+      var plan = try Plan.one(.detach(), refusal: .tooManyRemovals(planned: 5, allowed: 4))
+      plan.domains += try Plan.one(.attach()).domains
       #expect(world.run("apply", "--yes", manifest, given: .init(plan: plan)) == 3)
       #expect(world.state.withLock { $0.applied.isEmpty })
       #expect(world.output.contains("Refused: ") && world.output.contains("--allow-removals"))
@@ -162,7 +162,7 @@ import Testing
   @Test func `options of apply reach the engine`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(plan: try .one(.attach, .declared), outcome: try .of(.done))
+      let given = FakeWorld.Given(plan: try .one(.attach()), outcome: try .of(.done))
       #expect(world.run("apply", "-y", manifest, given: given) == 0)
       #expect(
         world.run(
@@ -177,7 +177,7 @@ import Testing
   @Test func `the status of an apply is the outcome's`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(plan: try .one(.attach, .declared), outcome: try .of(.done, .unknown))
+      let given = FakeWorld.Given(plan: try .one(.attach()), outcome: try .of(.done, .unknown))
       #expect(world.run("apply", "-y", manifest, given: given) == 7)
       #expect(world.output.contains("Applied: 1 attached; 1 unknown."))
     }
@@ -187,7 +187,7 @@ import Testing
     try withManifest { manifest in
       let world = FakeWorld()
       let given = FakeWorld.Given(
-        isTerminal: true, plan: try .one(.attach, .declared), outcome: try .of(.done), answers: ["y"])
+        isTerminal: true, plan: try .one(.attach()), outcome: try .of(.done), answers: ["y"])
       #expect(world.run("apply", "-o", "json", manifest, given: given) == 0)
       #expect(world.output.hasPrefix("{\n") && world.output.hasSuffix("\n}\n"))
       #expect(world.messages.contains("Plan: 1 to attach."))
@@ -226,7 +226,7 @@ import Testing
         .finished(outcome),
       ]
       let given = FakeWorld.Given(
-        isTerminal: true, plan: try .one(.attach, .declared), outcome: ApplyOutcome(domains: [outcome]), events: events)
+        isTerminal: true, plan: try .one(.attach()), outcome: ApplyOutcome(domains: [outcome]), events: events)
       let terminal = FakeWorld()
       #expect(terminal.run("apply", "-y", manifest, given: given) == 0)
       #expect(terminal.messages.contains("\rwaiting for sys-net, 1 device"))

@@ -56,7 +56,7 @@ import Testing
   @Test func `a busy lock is told only where nothing is worse`() throws {
     #expect(status(try .of(isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
     #expect(status(try .of(.failed, isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
-    #expect(status(try .of(isLockBusy: true, failure: "held"), try .one(.blocked, .isBridge)) == .lockBusy)
+    #expect(status(try .of(isLockBusy: true, failure: "held"), try .one(.blocked(.isBridge))) == .lockBusy)
     var other = try ApplyOutcome.of(isLockBusy: true, failure: "held")
     other.domains += try ApplyOutcome.of(.done).domains
     #expect(status(other) == .lockBusy)
@@ -71,19 +71,19 @@ import Testing
   }
 
   @Test func `what the plan could not do counts too`() throws {
-    #expect(status(try .of(.done), try .one(.blocked, .identityMismatch)) == .blocked)
-    #expect(status(try .of(.done), try .one(.blocked, .deviceMissing)) == .blocked)
-    #expect(status(try .of(.done), try .one(.blocked, .deviceMissing, isRequired: false)) == .done)
-    #expect(status(try .of(.done), try .one(.blocked, .identityMismatch, isRequired: false)) == .blocked)
-    #expect(status(ApplyOutcome(), try .one(.pending, .domainAbsent)) == .done)
-    #expect(status(ApplyOutcome(), try .one(.pending, .domainPaused)) == .unknown)
-    #expect(status(ApplyOutcome(), try .one(.foreign, .notOwned)) == .done)
+    #expect(status(try .of(.done), try .one(.blocked(.identityMismatch))) == .blocked)
+    #expect(status(try .of(.done), try .one(.blocked(.deviceMissing))) == .blocked)
+    #expect(status(try .of(.done), try .one(.blocked(.deviceMissing), isRequired: false)) == .done)
+    #expect(status(try .of(.done), try .one(.blocked(.identityMismatch), isRequired: false)) == .blocked)
+    #expect(status(ApplyOutcome(), try .one(.pending(.domainAbsent))) == .done)
+    #expect(status(ApplyOutcome(), try .one(.pending(.domainPaused))) == .unknown)
+    #expect(status(ApplyOutcome(), try .one(.foreign)) == .done)
   }
 
   @Test func `with require-running a pending domain is a failure`() throws {
-    #expect(status(ApplyOutcome(), try .one(.pending, .domainAbsent), requiresRunning: true) == .failed)
+    #expect(status(ApplyOutcome(), try .one(.pending(.domainAbsent)), requiresRunning: true) == .failed)
     #expect(status(try .of(.pending), requiresRunning: true) == .failed)
-    #expect(status(try .of(.done, .failed), try .one(.pending, .domainAbsent), requiresRunning: true) == .partlyApplied)
+    #expect(status(try .of(.done, .failed), try .one(.pending(.domainAbsent)), requiresRunning: true) == .partlyApplied)
     #expect(status(try .of(.done), requiresRunning: true) == .done)
   }
 
@@ -92,14 +92,18 @@ import Testing
       exitStatus(of: plan, isDetailed: detailed, requiresRunning: running)
     }
     #expect(status(empty, detailed: true) == .done)
-    #expect(status(try .one(.attach, .declared)) == .done)
-    #expect(status(try .one(.attach, .declared), detailed: true) == .changesPending)
-    #expect(status(try .one(.keep, .inSync), detailed: true) == .done)
-    #expect(status(try .one(.pending, .domainAbsent), detailed: true) == .done)
-    #expect(status(try .one(.pending, .domainAbsent), running: true) == .failed)
-    #expect(status(try .one(.blocked, .isBridge)) == .blocked)
-    var both = try Plan.one(.blocked, .isBridge)
-    both.domains += try Plan.one(.attach, .declared).domains
+    #expect(status(try .one(.attach())) == .done)
+    #expect(status(try .one(.attach()), detailed: true) == .changesPending)
+    #expect(status(try .one(.unchanged), detailed: true) == .done)
+    #expect(status(try .one(.pending(.domainAbsent)), detailed: true) == .done)
+    #expect(status(try .one(.pending(.domainAbsent)), running: true) == .failed)
+    #expect(status(try .one(.blocked(.isBridge))) == .blocked)
+    let refused = try Plan.one(.detach(), refusal: .tooManyRemovals(planned: 1, allowed: 0))
+    #expect(status(refused) == .blocked)
+    #expect(status(refused, detailed: true) == .blocked)
+    #expect(exitStatus(of: ApplyOutcome(), plan: refused, requiresRunning: false) == .blocked)
+    var both = try Plan.one(.blocked(.isBridge))
+    both.domains += try Plan.one(.attach()).domains
     #expect(status(both, detailed: true) == .blocked)
   }
 }

@@ -31,7 +31,7 @@ import Testing
         StepOutcome(device: device, action: .attach, result: .failed, detail: OutcomeDetail(error))
       ]
       outcome.hostFailures = ["records: \(error)"]
-      let given = FakeWorld.Given(plan: try .one(.attach, .declared), outcome: outcome)
+      let given = FakeWorld.Given(plan: try .one(.attach()), outcome: outcome)
       let expected = ["attach failed: \(words)", "giving back 0000:03:00.0: \(words)", "records: \(words)"]
       let people = FakeWorld()
       _ = people.run("apply", "-y", manifest, given: given)

@@ -9,7 +9,7 @@ import Testing
   private let three = Sample.address(3)
 
   private func attach(
-    _ bus: BackEnd, _ devices: [PCIAddress], mode: PlannedStep.Mode = .hot, finishing finished: Set<PCIAddress> = [],
+    _ bus: BackEnd, _ devices: [PCIAddress], mode: ChangeMode = .hot, finishing finished: Set<PCIAddress> = [],
     exportable: Set<PCIAddress>? = nil
   ) -> AttachDecision {
     bus.attachDecision(

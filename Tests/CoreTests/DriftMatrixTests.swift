@@ -41,7 +41,7 @@ import Testing
     case .planned(let action): action.rawValue
     case .removed: "removed"
     case .atWork: "at work"
-    case .left(let reason): "left: \(reason.rawValue)"
+    case .left(let reason): "left: \(reason.name)"
     }
   }
 
@@ -276,7 +276,7 @@ import Testing
         observation.records = []
       }, nil)
     #expect(found.findings.map(\.name) == [.claimMissing])
-    #expect(found.findings.map(\.outcome) == [.left(.notOwned)])
+    #expect(found.findings.map(\.outcome) == [.left(.change(.notOwned))])
   }
 
   @Test func `a paused domain's drift waits for it`() {

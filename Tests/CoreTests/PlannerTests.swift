@@ -15,7 +15,7 @@ import Testing
       records: owned.map { OwnershipRecord(uuid: Sample.uuid(Int($0.key)), name: "", devices: $0.value) })
   }
 
-  private func steps(_ desired: DesiredState, _ observation: Observation) -> [PlannedStep] {
+  private func steps(_ desired: DesiredState, _ observation: Observation) -> [DeviceStep] {
     makePlan(desired: desired, observation: observation).steps
   }
 
@@ -24,7 +24,7 @@ import Testing
       steps(Sample.desired(["net": [one]]), observe([Sample.domain(1, "net")], [Sample.device(one)])).first)
     #expect(step.action == .attach)
     #expect(step.mode == .hot)
-    #expect(step.reason == .declared)
+    #expect(step.change == .attach(DeviceOptions(), because: .declared))
   }
 
   @Test func `a domain that never ran gets its devices cold`() throws {
@@ -62,32 +62,30 @@ import Testing
     let domain = Sample.domain(1, "net", [one, two])
     let observation = observe(
       [domain], [Sample.device(one, heldBy: 1), Sample.device(two, heldBy: 1)], owned: [1: [one, two]])
-    #expect(makePlan(desired: Sample.desired(["net": []], maxRemovals: 1), observation: observation).isRefused)
-    #expect(!makePlan(desired: Sample.desired(["net": []], maxRemovals: 2), observation: observation).isRefused)
+    #expect(makePlan(desired: Sample.desired(["net": []], maxRemovals: 1), observation: observation).refusal != nil)
+    #expect(makePlan(desired: Sample.desired(["net": []], maxRemovals: 2), observation: observation).refusal == nil)
   }
 
   @Test(arguments: [
-    (DomainLifecycle.building, Reason.domainBuilding), (.paused, .domainPaused),
+    (DomainLifecycle.building, Wait.domainBuilding), (.paused, .domainPaused),
     (.shutdown, .domainShuttingDown), (.destroying, .domainDestroying),
   ])
-  func `a domain that cannot take a change is pending`(_ lifecycle: DomainLifecycle, _ reason: Reason) throws {
+  func `a domain that cannot take a change is pending`(_ lifecycle: DomainLifecycle, _ wait: Wait) throws {
     let observation = observe([Sample.domain(1, "net", lifecycle: lifecycle)], [Sample.device(one)])
     let step = try #require(steps(Sample.desired(["net": [one]]), observation).first)
-    #expect(step.action == .pending)
-    #expect(step.reason == reason)
+    #expect(step.kind == .pending(wait))
   }
 
   @Test func `a domain that does not exist is pending`() throws {
     let step = try #require(steps(Sample.desired(["net": [one]]), observe([], [Sample.device(one)])).first)
-    #expect(step.action == .pending)
-    #expect(step.reason == .domainAbsent)
+    #expect(step.kind == .pending(.domainAbsent))
   }
 
   @Test func `each obstacle blocks with its own reason`() throws {
     func reason(
       _ change: (inout ObservedDomain, inout ObservedDevice, inout Observation) -> Void,
       id: DeviceID? = nil
-    ) -> Reason? {
+    ) -> Obstacle? {
       var domain = Sample.domain(1, "net")
       var device = Sample.device(one)
       var observation = observe([], [])
@@ -97,8 +95,8 @@ import Testing
       var desired = Sample.desired(["net": [one]])
       desired.domains[0].devices[0].id = id
       let step = steps(desired, observation).first { $0.device == one }
-      #expect(step?.action == .blocked)
-      return step?.reason
+      guard case .blocked(let obstacle)? = step?.kind else { return nil }
+      return obstacle
     }
     #expect(reason { _, device, _ in device.facts = nil } == .deviceMissing)
     #expect(reason { _, device, _ in device.facts?.isOnPCIBack = false } == .notAssignable)
@@ -141,8 +139,8 @@ import Testing
       [Sample.domain(1, "net"), Sample.domain(2, "old", [one])], [Sample.device(one, heldBy: 2)], owned: [2: [one]])
     let plan = makePlan(desired: Sample.desired(["net": [one], "old": []]), observation: observation)
     #expect(plan.steps.map(\.action) == [.move])
-    #expect(plan.steps.first?.from == "old")
-    #expect(plan.steps.first?.source == observation.domains[1].key)
+    #expect(plan.steps.first?.holder?.name == "old")
+    #expect(plan.steps.first?.holder?.key == observation.domains[1].key)
   }
 
   @Test func `a device on two buses leaves the one before the other is given it`() throws {
@@ -154,12 +152,12 @@ import Testing
     }
     let desired = Sample.desired(["net": [one], "old": []])
     let plan = makePlan(desired: desired, observation: observation([.initialising], [2: [one]]))
-    let moves = plan.steps.filter { $0.device == one && $0.action.isChange }
+    let moves = plan.steps.filter { $0.device == one && $0.isChange }
     #expect(moves.map(\.action) == [.move])
-    #expect(moves.first?.from == "old")
+    #expect(moves.first?.holder?.name == "old")
     let others = steps(desired, observation([.initialising], [:])).filter { $0.action != .foreign }
     #expect(others.map(\.action) == [.blocked])
-    #expect(others.first?.reason == .attachedElsewhere)
+    #expect(others.first?.kind == .blocked(.attachedElsewhere))
   }
 
   @Test func `different options are a reattach`() throws {
@@ -180,7 +178,7 @@ import Testing
     let observation = observe([domain], [device, Sample.device(two)], owned: [1: [one]])
     let found = steps(Sample.desired(["net": [one]]), observation)
     #expect(
-      Set(found.map { "\($0.action) \($0.reason.rawValue)" }) == [
+      Set(found.map { "\($0.action) \($0.kind.name)" }) == [
         "keep in-sync", "repair store-only", "repair claim-missing", "repair config-only",
       ])
   }
@@ -191,8 +189,7 @@ import Testing
     let observation = observe([domain], [Sample.device(one, heldBy: 1), Sample.device(two, heldBy: 1)])
     let step = try #require(
       steps(Sample.desired(["net": [one]]), observation).first { $0.device == two })
-    #expect(step.action == .drift)
-    #expect(step.reason == .overwritten)
+    #expect(step.kind == .drift(.overwritten))
   }
 
   @Test func `records of domains long gone are collected`() {
@@ -212,7 +209,7 @@ import Testing
     stale.claim = DomainID(9)
     let observation = observe([Sample.domain(1, "net", [two])], [stale, Sample.device(two, heldBy: 1)])
     let plan = makePlan(desired: Sample.desired([:]), observation: observation)
-    #expect(plan.hostDrift.map(\.device) == [one])
+    #expect(plan.hostSteps.map(\.drift.device) == [one])
   }
 
   @Test(arguments: 0..<300)
@@ -222,7 +219,7 @@ import Testing
     let plan = makePlan(desired: desired, observation: observation)
     let after = RandomHost.carryOut(plan, on: observation)
     let again = makePlan(desired: desired, observation: after)
-    #expect(!again.hasChanges, "seed \(seed): \(again.steps.filter(\.action.isChange))")
+    #expect(!again.hasChanges, "seed \(seed): \(again.steps.filter(\.isChange))")
     #expect(plan == makePlan(desired: desired, observation: observation), "not deterministic")
   }
 }

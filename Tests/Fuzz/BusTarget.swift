@@ -45,7 +45,7 @@ func changeBus(_ bytes: [UInt8]) {
     .map { String(decoding: $0, as: UTF8.self) }
   let nodes = Nodes(words)
   let object: Bool? = choice & 1 == 0 ? nil : choice & 2 == 0
-  let mode: PlannedStep.Mode = choice & 4 == 0 ? .hot : .cold
+  let mode: ChangeMode = choice & 4 == 0 ? .hot : .cold
   let isHeld = choice & 8 != 0
   let bus = nodes.bus(hasFrontEndDriver: !isHeld, kernelObject: object)
   let listed = Set(bus.entries.compactMap(\.device))

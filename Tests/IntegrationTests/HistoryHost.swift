@@ -33,7 +33,7 @@ struct HistoryHost {
     let entries = try wishes.enumerated().map { number, wish in
       (delay: wish.delay, command: try apply(wish.manifest, name: "run-\(number).yaml"))
     }
-    let ends = try await Schedule(entries).run()
+    let ends = try await ProgramStarts(entries).run()
     let runs = try zip(wishes, ends).enumerated().map { number, run in
       let result = run.1.result
       return try History.Run(

@@ -32,7 +32,7 @@ struct `Running programs` {
     let commands = [200, 0].map { delay in
       (delay: Duration.milliseconds(delay), command: Command("/bin/sh", ["-c", "echo \(delay)"]))
     }
-    let ends = try await Schedule(commands).run()
+    let ends = try await ProgramStarts(commands).run()
     #expect(ends.map(\.result.output) == ["200\n", "0\n"])
     #expect(ends[0].time.lowerBound >= .milliseconds(200))
   }

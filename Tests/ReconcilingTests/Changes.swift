@@ -67,9 +67,9 @@ func disagreements(
 
 /// What a further run would still change, or cannot.
 func unrest(_ plan: Plan) -> [String] {
-  plan.steps.filter { $0.action.isChange || $0.action == .blocked || $0.action == .drift }.map {
-    "again \($0.action) \($0.device) \($0.reason)"
-  } + plan.bookkeeping.map { "again \($0)" } + plan.hostDrift.map { "again \($0.evidence)" }
+  plan.steps.filter { $0.isChange || $0.action == .blocked || $0.action == .drift }.map {
+    "again \($0.action) \($0.device) \($0.kind.name)"
+  } + plan.bookkeeping.map { "again \($0)" } + plan.hostSteps.map { "again \($0.evidence)" }
 }
 
 /// What an apply says that it did not do.

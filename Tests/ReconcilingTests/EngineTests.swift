@@ -296,7 +296,7 @@ struct Run {
     #expect(model.listed(5) == [one])
     #expect(model.exports(to: 5) == [one])
     #expect(model.saved(key) == [one])
-    #expect(try run.plan(Sample.desired(["net": [one, two]])).steps.contains { $0.reason == .busClosing })
+    #expect(try run.plan(Sample.desired(["net": [one, two]])).steps.contains { $0.kind == .blocked(.busClosing) })
   }
 
   @Test func `an assignment whose intent was left by a killed run is given back`() throws {

@@ -130,17 +130,17 @@ final class Endings: Sendable {
       findings += disagreements(model, key, after, among: (1...4).filter { !given.contains($0) }.map(Sample.address))
         .filter { !(hasDetach && $0.hasPrefix("interrupt") || !given.isEmpty && $0.hasPrefix("granted")) }
       let third = try run.plan(final)
-      findings += third.steps.filter { $0.action.isChange || $0.action == .blocked }.map {
-        "again \($0.action) \($0.device) \($0.reason)"
+      findings += third.steps.filter { $0.isChange || $0.action == .blocked }.map {
+        "again \($0.action) \($0.device) \($0.kind.name)"
       }
       findings += third.bookkeeping.map { "again \($0)" }
       // A gap or a twin that xl's stale index made: every further change is refused until the domain is restarted.
-      let named = third.steps.filter { $0.action == .blocked && [.corruptBackEnd, .busClosing].contains($0.reason) }
+      let named = third.steps.filter { [.blocked(.corruptBackEnd), .blocked(.busClosing)].contains($0.kind) }
       // What xl's blind writes make of a back end that has gone: no count, no path, so no bus for anybody.
       if after.isEmpty, model.node(domain, "num_devs") == nil, model.node(domain, "frontend") == nil {
         findings = findings.map { $0.hasPrefix("bus: ") ? "\(Explorer.refused)a zombie, \($0)" : $0 }
       }
-      if !named.isEmpty { return named.map { "\(Explorer.refused)\($0.reason): \($0.evidence ?? "")" } }
+      if !named.isEmpty { return named.map { "\(Explorer.refused)\($0.kind.name): \($0.evidence ?? "")" } }
     } catch {
       findings.append("\(error)")
     }

@@ -113,7 +113,7 @@ import Testing
   @Test func `a device that QEMU lost is shown again`() throws {
     try apply([first])
     model.removeEmulated(6, first)
-    #expect(try plan([first]).steps.map(\.reason) == [.deviceModelLacks])
+    #expect(try plan([first]).steps.map(\.reason) == [.drift(.deviceModelLacks)])
     #expect(results(try apply([first])) == [.done])
     #expect(model.emulated(6) == ["pci-pt-03_00.0"])
   }
@@ -134,11 +134,11 @@ import Testing
     model.putEmulated(6, first, slot: 9)
     var desired = DesiredState(domains: [DesiredDomain(name: "pv", devices: [DesiredDevice(address: first)])])
     desired.policy.prune = .never
-    func steps() throws -> [PlannedStep] {
+    func steps() throws -> [DeviceStep] {
       makePlan(desired: desired, observation: try Observer(host: model.host).observe(desired: desired)).steps
         .filter { $0.device == first && $0.action != .drift }
     }
-    #expect(try steps().map(\.reason) == [.attachedElsewhere])
+    #expect(try steps().map(\.reason) == [.obstacle(.attachedElsewhere)])
     #expect(try steps().first?.evidence?.contains("gpu-vm") == true)
     model.removeEmulated(6, first)
     #expect(try steps().map(\.action) == [.attach])
@@ -148,7 +148,7 @@ import Testing
     try apply([first, second])
     model.store[StorePath.backEnd(key.id).child("state").text] = "7"
     let plan = try plan([first, second])
-    #expect(plan.steps.filter(\.action.isChange).map(\.reason) == [.busUnsettled])
+    #expect(plan.steps.compactMap(\.change) == [.repair(.settleBus)])
     #expect(results(try apply([first, second])) == [.done])
     #expect(model.node(6, "state") == "3")
     #expect(try !self.plan([first, second]).hasChanges)
@@ -165,7 +165,7 @@ import Testing
 
   @Test func `a paused guest waits, a cold one is attached`() throws {
     model.change(6) { $0.isPaused = true }
-    #expect(try plan([first]).steps.map(\.reason) == [.domainPaused])
+    #expect(try plan([first]).steps.map(\.kind) == [.pending(.domainPaused)])
     model.change(6) { $0.cpuTime = 0 }
     #expect(results(try apply([first])) == [.done])
     #expect(model.emulated(6) == ["pci-pt-03_00.0"])
@@ -176,7 +176,7 @@ import Testing
     model.addDevice(rival)
     let steps = try plan([first, rival]).steps
     #expect(steps.map(\.action) == [.attach, .blocked])
-    #expect(steps.last?.reason == .nameCollision)
+    #expect(steps.last?.kind == .blocked(.nameCollision))
   }
 
   // MARK: QEMU in a stub domain
@@ -236,14 +236,14 @@ import Testing
 
   @Test func `a stub domain that is not there is waited for`() throws {
     model.store[StorePath.stubDomain(of: key.id).text] = "9"
-    #expect(try plan([first]).steps.map(\.reason) == [.stubDomainAbsent])
+    #expect(try plan([first]).steps.map(\.kind) == [.pending(.stubDomainAbsent)])
   }
 
   // MARK: Others
 
   @Test func `PVH and unknown device models are refused with their reason`() throws {
     model.store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_next"
-    #expect(try plan([first]).steps.map(\.reason) == [.kindNotSupported])
+    #expect(try plan([first]).steps.map(\.kind) == [.blocked(.kindNotSupported)])
     model.store[StorePath.toolstack(key.id).child("type").text] = "pvh"
     #expect(try plan([first]).steps.first?.evidence?.contains("PVH") == true)
   }

@@ -45,10 +45,10 @@ import Testing
         if model.node(old, "state") != nil { findings.append("bus \(old) is left") }
       }
       let third = try run.plan(desired(numbers))
-      findings += third.steps.filter { $0.action.isChange || $0.action == .blocked }.map {
-        "again \($0.action) \($0.device) \($0.reason)"
+      findings += third.steps.filter { $0.isChange || $0.action == .blocked }.map {
+        "again \($0.action) \($0.device) \($0.kind.name)"
       }
-      findings += third.hostDrift.map(\.evidence)
+      findings += third.hostSteps.map(\.evidence)
       if !findings.isEmpty { return ["request \(index): \(findings)"] }
     }
     return []

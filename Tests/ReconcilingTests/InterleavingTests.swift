@@ -65,7 +65,7 @@ import Testing
       var findings = disagreements(model, key, meeting.other.map(Sample.address))
       findings += outcome.domains.compactMap(\.failure?.plain)
       let third = try run.plan(final)
-      findings += third.steps.filter { $0.action.isChange || $0.action == .blocked }.map {
+      findings += third.steps.filter { $0.isChange || $0.action == .blocked }.map {
         "again \($0.action) \($0.device)"
       }
       findings += third.bookkeeping.map { "again \($0)" }
@@ -107,8 +107,8 @@ import Testing
       findings += model.granted.filter { $0.hasPrefix("5 ") }
       if model.node(5, "state") != nil { findings.append("a back end is left") }
       let third = try run.plan(final)
-      findings += third.hostDrift.map(\.evidence)
-      findings += third.steps.filter(\.action.isChange).map { "again \($0.action) \($0.device)" }
+      findings += third.hostSteps.map(\.evidence)
+      findings += third.steps.filter(\.isChange).map { "again \($0.action) \($0.device)" }
       if !findings.isEmpty {
         Issue.record("request \(index): \(findings)")
         return

@@ -58,7 +58,7 @@ import Testing
         let plan = makePlan(desired: desired, observation: observation)
         let outcome = Executor(host: host, options: .hasty) { _ in }.apply(plan)
         let left = plan.steps.filter { $0.action == .blocked || $0.action == .pending || $0.action == .drift }
-        return (outcome, failures(outcome) + left.map { "\($0.action) \($0.device) \($0.reason)" })
+        return (outcome, failures(outcome) + left.map { "\($0.action) \($0.device) \($0.kind.name)" })
       } catch {
         return (nil, ["\(error)"])
       }
@@ -168,13 +168,13 @@ extension Change {
     // A node that is missing, or left over, is what a plan blocks the domain for: only a restart mends its bus.
     case .write, .remove:
       let words = ["again blocked ", "told: blocked "]
-      let named = findings.filter { $0.hasSuffix(" corruptBackEnd") && words.contains(where: $0.hasPrefix) }
+      let named = findings.filter { $0.hasSuffix(" corrupt-back-end") && words.contains(where: $0.hasPrefix) }
       guard !named.isEmpty else { return findings }
       return findings.filter { !named.contains($0) && !$0.hasPrefix("left: ") }
     // Another run may have given it to somebody, also to this domain, the moment it was free. So it stays nobody's, and where
     // it is declared every plan says that Xen has given it away.
     case .deassign:
-      let isNamed = findings.contains { $0.hasSuffix(" assignedElsewhere") }
+      let isNamed = findings.contains { $0.hasSuffix(" assigned-elsewhere") }
       return without(" assigned").filter { !isNamed || !$0.hasPrefix("left: ") }
     // What Berth has no record of it leaves alone where nothing declares it.
     case .record: return killed == after ? findings : findings.filter { !$0.hasPrefix("left: ") }

@@ -154,15 +154,15 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
     for (part, expected) in [
       "action": StepAction.allCases.map(\.rawValue),
       "result": StepResult.allCases.map(\.rawValue),
-      "reason": Reason.allCases.map(\.rawValue),
-      "driftName": Reason.allCases.filter(\.isDrift).map(\.rawValue),
+      "reason": Reason.allCases.map(\.name),
+      "driftName": Reason.allCases.filter(\.isDrift).map(\.name),
       "ailment": Ailment.allCases.map(\.rawValue),
       "domainKind": DomainKind.allCases.map(\.rawValue),
       "lifecycle": DomainLifecycle.allCases.map(\.rawValue),
       "assignment": HypervisorAssignment.allCases.map(\.rawValue),
     ] { #expect(try words(shared["$defs"]?[part]) == Set(expected), "\(part)") }
     #expect(
-      try words(shared["$defs"]?["hostDrift"]?["properties"]?["kind"]) == Set(HostDrift.Kind.allCases.map(\.rawValue)))
+      try words(shared["$defs"]?["hostDrift"]?["properties"]?["kind"]) == [DriftName.staleClaim.rawValue, DriftName.leakedBackEnd.rawValue])
     #expect(
       try words(shared["$defs"]?["options"]?["properties"]?["rdmPolicy"]) == Set(RDMPolicy.allCases.map(\.rawValue)))
     #expect(

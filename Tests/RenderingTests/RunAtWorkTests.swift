@@ -37,9 +37,8 @@ import Testing
         name: "web", uuid: try Samples.uuid("4"), failure: "another run of Berth is at work on the domain: \(holder)",
         isLockBusy: true),
     ])
-    let attach = PlannedStep(
-      device: try Samples.address("0000:05:00.0"), id: try Samples.id("10ec:8125"), action: .attach, reason: .declared,
-      mode: .hot, after: DeviceOptions())
+    let attach = try Samples.step(
+      "0000:05:00.0", .attach(DeviceOptions(), because: .declared), id: "10ec:8125", after: DeviceOptions())
     outcome.notShown = [
       UnshownChange(domain: "sys-net", uuid: try Samples.uuid("2"), id: DomainID(2), step: attach)
     ]

@@ -28,6 +28,32 @@ enum Samples {
 
   static let host = HostFacts(name: "host17", xenVersion: "4.17.7", hasIOMMU: true, hasPCIBack: true)
 
+  /// A running PV domain that devices are given to or taken from.
+  static func target(_ name: String, _ digit: Character) throws -> DomainTarget {
+    let id = DomainID(UInt32(digit.wholeNumberValue ?? 0))
+    return DomainTarget(key: DomainKey(id: id, uuid: try uuid(digit)), name: name, route: .frontEnd, mode: .hot)
+  }
+
+  /// A step that changes something in such a domain.
+  static func step(
+    _ device: String, _ change: Change, id: String? = nil, label: String? = nil, before: DeviceOptions? = nil,
+    after: DeviceOptions? = nil, holder: DomainTarget? = nil, evidence: String? = nil, effects: [String] = []
+  ) throws -> DeviceStep {
+    DeviceStep(
+      domain: .name("any"), device: try address(device), deviceID: try id.map { try Samples.id($0) }, label: label,
+      kind: .change(change, in: try target("any", "2")), before: before, after: after, holder: holder,
+      evidence: evidence, effects: effects)
+  }
+
+  /// A step that changes nothing.
+  static func step(
+    _ device: String, _ kind: DeviceStep.Kind, id: String? = nil, isRequired: Bool = true, evidence: String? = nil
+  ) throws -> DeviceStep {
+    DeviceStep(
+      domain: .name("any"), device: try address(device), deviceID: try id.map { try Samples.id($0) }, kind: kind,
+      isRequired: isRequired, evidence: evidence)
+  }
+
   /// One of everything.
   static func everything() throws -> Plan {
     var permissive = DeviceOptions()
@@ -37,56 +63,45 @@ enum Samples {
       domains: [
         DomainPlan(
           name: "build",
-          steps: [
-            PlannedStep(
-              device: try address("0000:04:00.0"), id: try id("144d:a80a"), action: .pending, reason: .domainAbsent)
-          ]),
+          steps: [try step("0000:04:00.0", .pending(.domainAbsent), id: "144d:a80a")]),
         DomainPlan(
           name: "gpu-vm", uuid: try uuid("4"), id: DomainID(4), kind: .hvm, lifecycle: .running,
           stubDomain: DomainID(5),
           steps: [
-            PlannedStep(
-              device: try address("0000:01:00.0"), id: try id("10de:2504"), label: "gpu", action: .reattach,
-              reason: .optionsDiffer, mode: .hot, before: DeviceOptions(), after: permissive,
+            try step(
+              "0000:01:00.0", .reattach(from: DeviceOptions(), to: permissive, because: .optionsDiffer),
+              id: "10de:2504", label: "gpu", before: DeviceOptions(), after: permissive,
               effects: ["the guest loses the device for a moment"]),
-            PlannedStep(
-              device: try address("0000:01:00.1"), id: try id("10de:228e"), action: .blocked, reason: .identityMismatch,
-              evidence: "expected 10de:228f"),
-            PlannedStep(
-              device: try address("0000:02:00.0"), action: .blocked, reason: .deviceMissing, isRequired: false),
+            try step(
+              "0000:01:00.1", .blocked(.identityMismatch), id: "10de:228e", evidence: "expected 10de:228f"),
+            try step("0000:02:00.0", .blocked(.deviceMissing), isRequired: false),
           ]),
         DomainPlan(
           name: "sys-net", uuid: try uuid("2"), id: DomainID(2), kind: .pv, lifecycle: .running,
           steps: [
-            PlannedStep(
-              device: try address("0000:03:00.0"), id: try id("8086:1533"), action: .attach, reason: .declared,
-              mode: .hot, after: DeviceOptions()),
-            PlannedStep(
-              device: try address("0000:05:00.0"), id: try id("10ec:8125"), action: .detach, reason: .notDeclared,
-              mode: .hot, before: DeviceOptions(), effects: ["guest link drops"], isReversible: false),
-            PlannedStep(
-              device: try address("0000:05:00.1"), action: .move, reason: .declaredElsewhere, mode: .hot,
-              after: permissive, from: "sys-usb"),
-            PlannedStep(
-              device: try address("0000:08:00.0"), action: .adopt, reason: .alreadyAttached, evidence: "dev-1, state 3"),
-            PlannedStep(device: try address("0000:08:00.1"), action: .keep, reason: .inSync),
+            try step(
+              "0000:03:00.0", .attach(DeviceOptions(), because: .declared), id: "8086:1533", after: DeviceOptions()),
+            try step(
+              "0000:05:00.0", .detach(DeviceOptions(), because: .notDeclared), id: "10ec:8125",
+              before: DeviceOptions(), effects: ["guest link drops"]),
+            try step(
+              "0000:05:00.1", .move(from: try target("sys-usb", "3"), permissive), after: permissive,
+              holder: try target("sys-usb", "3")),
+            try step("0000:08:00.0", .adopt, evidence: "dev-1, state 3"),
+            try step("0000:08:00.1", .unchanged),
           ]),
         DomainPlan(
           name: "sys-usb", uuid: try uuid("3"), id: DomainID(3), kind: .pv, lifecycle: .paused,
           steps: [
-            PlannedStep(device: try address("0000:09:00.0"), action: .foreign, reason: .notOwned),
-            PlannedStep(
-              device: try address("0000:06:00.0"), action: .repair, reason: .configOnly,
-              evidence: "left by an xl detach, will be dropped"),
-            PlannedStep(device: try address("0000:07:00.0"), action: .drift, reason: .duplicateEntry),
+            try step("0000:09:00.0", .foreign),
+            try step(
+              "0000:06:00.0", .repair(.dropSavedEntry), evidence: "left by an xl detach, will be dropped"),
+            try step("0000:07:00.0", .drift(.duplicateEntry)),
           ]),
       ],
-      hostDrift: [
-        HostDrift(
-          kind: .leakedBackEnd, domain: DomainID(9), evidence: "domain 9 is gone, its back end is not: removed",
-          isRepaired: true),
-        HostDrift(
-          kind: .staleClaim, domain: DomainID(9), device: try address("0a:00.0"), evidence: "", isRepaired: false),
+      hostSteps: [
+        HostStep(.removeBackEnd(of: DomainID(9)), evidence: "domain 9 is gone, its back end is not: removed"),
+        HostStep(.drift(.staleClaim(try address("0a:00.0"), of: DomainID(9))), evidence: ""),
       ],
       bookkeeping: [
         .gone(try uuid("8"), since: 1_700_000_000), .forget(try uuid("2"), try address("0000:0e:00.0")),
@@ -102,9 +117,7 @@ enum Samples {
         DomainPlan(
           name: "sys-net", uuid: try uuid("2"), id: DomainID(2), kind: .pv, lifecycle: .running,
           steps: [
-            PlannedStep(
-              device: try address("0000:03:00.0"), id: try id("8086:1533"), action: .keep, reason: .inSync),
-            PlannedStep(device: try address("0000:05:00.0"), action: .keep, reason: .inSync),
+            try step("0000:03:00.0", .unchanged, id: "8086:1533"), try step("0000:05:00.0", .unchanged),
           ])
       ])
   }

@@ -23,6 +23,14 @@ import Testing
     try expectGolden(try render(view, as: .json, style: TextStyle()), "everything/plan.json")
   }
 
+  @Test func `a plan that is refused keeps its steps`() throws {
+    var plan = try Samples.everything()
+    plan.refusal = .tooManyRemovals(planned: 5, allowed: 4)
+    let view = PlanView(plan: plan, naming: Samples.naming)
+    try expectGolden(try render(view, as: .table, style: TextStyle()), "refused/plan.txt")
+    try expectGolden(try render(view, as: .json, style: TextStyle()), "refused/plan.json")
+  }
+
   @Test func `a plan with nothing to do`() throws {
     let view = PlanView(plan: try Samples.inSync(), naming: Samples.naming)
     try expectGolden(try render(view, as: .table, style: TextStyle()), "in-sync/plan.txt")

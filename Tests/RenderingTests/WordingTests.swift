@@ -9,13 +9,10 @@ import Testing
     #expect(!reason.meaning.hasSuffix("."))
   }
 
-  @Test(arguments: [
-    Reason.deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
-    .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
-    .domainAmbiguous, .removalLimit, .corruptBackEnd, .corruptSavedConfiguration, .busClosing, .domainAbsent,
-    .domainBuilding, .domainShuttingDown, .domainDestroying, .domainPaused, .claimForeign, .duplicateEntry,
-    .revokedButListed,
-  ])
+  @Test(
+    arguments: Obstacle.allCases.map(Reason.obstacle) + Wait.allCases.map(Reason.wait)
+      + PlanRefusal.Name.allCases.map(Reason.refusal)
+      + [DriftName.claimForeign, .duplicateEntry, .revokedButListed].map(Reason.drift))
   func `what waits for a person says what to do`(_ reason: Reason) throws {
     #expect(try #require(reason.remedy).count > 8)
   }
@@ -23,7 +20,7 @@ import Testing
   @Test func `every name is explained once, in whole sentences`() {
     let names = Explanation.all.map(\.name)
     #expect(Set(names).count == names.count)
-    #expect(Set(names) == Set(Reason.allCases.map(\.rawValue) + Ailment.allCases.map(\.rawValue)))
+    #expect(Set(names) == Set(Reason.allCases.map(\.name) + Ailment.allCases.map(\.rawValue)))
     for explanation in Explanation.all {
       #expect(explanation.cause.hasSuffix("."), "\(explanation.name)")
       #expect(explanation.cause.count > 40, "\(explanation.name)")
@@ -33,15 +30,15 @@ import Testing
   @Test func `a remedy names the device and the domain`() throws {
     let device = try Samples.address("03:00.0")
     #expect(
-      try #require(Reason.notAssignable.remedy(device: device, domain: "vm")).contains(
+      try #require(Reason.obstacle(.notAssignable).remedy(device: device, domain: "vm")).contains(
         "xl pci-assignable-add 0000:03:00.0"))
-    #expect(try #require(Reason.domainPaused.remedy(device: device, domain: "vm")).contains("xl unpause vm"))
+    #expect(try #require(Reason.wait(.domainPaused).remedy(device: device, domain: "vm")).contains("xl unpause vm"))
   }
 
   @Test func `the documents explain every reason in the same words`() throws {
     let text = try repositoryFile("docs/output.md")
     for reason in Reason.allCases {
-      let row = "| `\(reason.rawValue)` | \(reason.meaning) | \(reason.remedy ?? "") |\n"
+      let row = "| `\(reason.name)` | \(reason.meaning) | \(reason.remedy ?? "") |\n"
       #expect(text.contains(row), "docs/output.md lacks: \(row)")
     }
   }

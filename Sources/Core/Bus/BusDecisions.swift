@@ -6,7 +6,7 @@ package enum AttachDecision: Hashable, Sendable {
   case alreadyListed
   /// The domain cannot take a change now; look again after the bus has moved on.
   case wait(BusCondition)
-  case refuse(Reason, String)
+  case refuse(BusRefusal, String)
 }
 
 /// What one transaction may do to detach devices from a bus.
@@ -21,7 +21,7 @@ package enum DetachDecision: Hashable, Sendable {
   /// All of them are marked and their round is over: they can be deleted.
   case alreadyMarked
   case wait(BusCondition)
-  case refuse(Reason, String)
+  case refuse(BusRefusal, String)
 }
 
 /// One device to attach, with its options.
@@ -73,7 +73,7 @@ extension BackEnd {
   ///   - finished: half-done removals that may be completed here: ours, or left for longer than any toolstack waits.
   ///   - exportable: the devices on pciback. A round that meets an entry pciback cannot export kills the whole bus.
   package func attachDecision(
-    _ wanted: [Wanted], named name: String, mode: PlannedStep.Mode, finishing finished: Set<PCIAddress>,
+    _ wanted: [Wanted], named name: String, mode: ChangeMode, finishing finished: Set<PCIAddress>,
     exportable: Set<PCIAddress>
   ) -> AttachDecision {
     let listed = Set(entries.compactMap(\.device))
@@ -116,7 +116,7 @@ extension BackEnd {
 
   /// Decides how to detach `devices` from this transaction's reads.
   package func detachDecision(
-    _ devices: Set<PCIAddress>, mode: PlannedStep.Mode, finishing finished: Set<PCIAddress>
+    _ devices: Set<PCIAddress>, mode: ChangeMode, finishing finished: Set<PCIAddress>
   ) -> DetachDecision {
     let condition = condition
     if case .corrupt(let what) = condition { return .refuse(.corruptBackEnd, what) }

@@ -1,33 +1,45 @@
 /// The way a domain's devices take to its guest.
-package enum DeviceRoute: Hashable, Sendable, Codable {
+package enum DeviceRoute: Hashable, Sendable {
   /// A PV guest: pciback exports them, and pcifront in the guest drives them.
   case frontEnd
   /// An HVM guest with QEMU in dom0: QEMU shows them, and pciback only holds them for the domain.
   case deviceModel(DeviceModelVersion)
   /// An HVM guest with QEMU in a stub domain: pciback exports them to the stub domain, and QEMU there shows them.
   case stubDomain(DomainKey, DeviceModelVersion)
+}
 
-  /// Whether QEMU has to show a device before the guest has it.
-  package var hasDeviceModel: Bool { deviceModel != nil }
+/// What sets the routes apart. A new route is described here, and nowhere else.
+package struct RouteTraits: Hashable, Sendable {
+  /// Whether a pcifront at the other end of the bus answers pciback.
+  package let hasFrontEndDriver: Bool
+  /// The QEMU that has to show a device before the guest has it; nil if there is none.
+  package let deviceModel: DeviceModelVersion?
+  /// The stub domain whose PCI bus the devices are on; nil if they are on the domain's own.
+  package let stubDomain: DomainKey?
+  /// Whether nothing of the domain runs before its first start. A device model and a stub domain run before the guest.
+  package let canBeCold: Bool
+}
 
-  /// Which QEMU that is; nil where there is none.
-  package var deviceModel: DeviceModelVersion? {
+extension DeviceRoute {
+  package var traits: RouteTraits {
     switch self {
-    case .frontEnd: nil
-    case .deviceModel(let version), .stubDomain(_, let version): version
+    case .frontEnd:
+      RouteTraits(hasFrontEndDriver: true, deviceModel: nil, stubDomain: nil, canBeCold: true)
+    case .deviceModel(let version):
+      RouteTraits(hasFrontEndDriver: false, deviceModel: version, stubDomain: nil, canBeCold: false)
+    case .stubDomain(let stub, let version):
+      RouteTraits(hasFrontEndDriver: true, deviceModel: version, stubDomain: stub, canBeCold: false)
     }
   }
 
-  /// The stub domain the devices go through.
-  package var stubDomain: DomainKey? { if case .stubDomain(let stub, _) = self { stub } else { nil } }
+  package var hasFrontEndDriver: Bool { traits.hasFrontEndDriver }
+  package var hasDeviceModel: Bool { traits.deviceModel != nil }
+  package var deviceModel: DeviceModelVersion? { traits.deviceModel }
+  package var stubDomain: DomainKey? { traits.stubDomain }
+  package var canBeCold: Bool { traits.canBeCold }
 
-  /// The domain whose PCI bus in xenstore the devices of `domain` are on.
-  package func busDomain(of domain: DomainID) -> DomainID {
-    stubDomain?.id ?? domain
-  }
-
-  /// Whether a pcifront at the other end of that bus answers pciback.
-  package var hasFrontEndDriver: Bool { if case .deviceModel = self { false } else { true } }
+  /// Returns the domain whose PCI bus in xenstore the devices of `domain` are on.
+  package func busDomain(of domain: DomainID) -> DomainID { stubDomain?.id ?? domain }
 }
 
 /// Which program emulates an HVM guest's machine (`/libxl/<domid>/dm-version`).

@@ -1,5 +1,5 @@
 /// Everything read from one host at one moment, as far as it could be read.
-package struct Observation: Hashable, Sendable, Codable {
+package struct Observation: Hashable, Sendable {
   package var host: HostFacts
   /// When it was taken, in seconds since 1970.
   package var takenAt: Int64

@@ -1,5 +1,5 @@
 /// How one step of an apply ended.
-package enum StepResult: String, Sendable, Codable, CaseIterable {
+package enum StepResult: String, Sendable, CaseIterable {
   /// Done and proven by what was read back.
   case done
   /// Nothing had to be done.
@@ -18,7 +18,7 @@ package enum StepResult: String, Sendable, Codable, CaseIterable {
 /// What became of one device's step, and what was read back to prove it.
 package struct StepOutcome: Hashable, Sendable {
   package var device: PCIAddress
-  package var action: StepAction
+  package var action: ChangeKind
   package var result: StepResult
   /// For people: the cause, and what is so now.
   package var detail: OutcomeDetail?
@@ -31,7 +31,7 @@ package struct StepOutcome: Hashable, Sendable {
   package var isRequired: Bool
 
   package init(
-    device: PCIAddress, action: StepAction, result: StepResult, detail: OutcomeDetail? = nil, evidence: [String] = [],
+    device: PCIAddress, action: ChangeKind, result: StepResult, detail: OutcomeDetail? = nil, evidence: [String] = [],
     isUndone: Bool = false, virtualAddress: PCIAddress? = nil, isRequired: Bool = true
   ) {
     self.device = device
@@ -101,12 +101,12 @@ package struct ApplyOutcome: Hashable, Sendable {
 }
 
 /// A change that became necessary after the plan was shown.
-package struct UnshownChange: Hashable, Sendable, Codable {
+package struct UnshownChange: Hashable, Sendable {
   package var domain: String
   package var uuid: DomainUUID?
   package var id: DomainID?
-  package var step: PlannedStep
-  package init(domain: String, uuid: DomainUUID?, id: DomainID?, step: PlannedStep) {
+  package var step: DeviceStep
+  package init(domain: String, uuid: DomainUUID?, id: DomainID?, step: DeviceStep) {
     (self.domain, self.uuid, self.id, self.step) = (domain, uuid, id, step)
   }
 }

@@ -1,5 +1,5 @@
 /// A run of Berth that holds a domain's run lock.
-package struct RunHolder: Hashable, Sendable, Codable {
+package struct RunHolder: Hashable, Sendable {
   /// The process that holds the lock.
   package var process: Int
   /// The process's command line, at most 200 printable characters; nil if the kernel does not show it.
@@ -26,7 +26,7 @@ extension RunHolder: CustomStringConvertible {
 }
 
 /// What a domain's run lock looked like at one moment.
-package struct RunMark: Hashable, Sendable, Codable {
+package struct RunMark: Hashable, Sendable {
   /// The run that holds the lock; nil if no run does, or if the kernel does not show which one does.
   package var holder: RunHolder?
   package var isHeld: Bool

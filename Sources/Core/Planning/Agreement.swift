@@ -32,7 +32,8 @@ package func agree(on shown: Plan, fresh: Plan, locked: Set<DomainUUID>) -> Agre
       agreement.plan.domains.append(domain)
     }
   }
-  agreement.plan.hostDrift = fresh.hostDrift.filter { !$0.isRepaired || shown.hostDrift.contains($0) }
+  let hostChanges = Set(shown.hostSteps.filter(\.isChange).map(\.kind))
+  agreement.plan.hostSteps = fresh.hostSteps.filter { !$0.isChange || hostChanges.contains($0.kind) }
   return agreement
 }
 
@@ -42,18 +43,16 @@ extension Agreement {
     _ domain: DomainPlan, _ uuid: DomainUUID, shown: DomainPlan?, locked: Set<DomainUUID>
   ) -> DomainPlan {
     var domain = domain
-    let seen = Set((shown?.steps ?? []).map(\.consent))
+    let seen = Set((shown?.steps ?? []).compactMap(\.consent))
     var waiting: [StepOutcome] = []
     domain.steps.removeAll { step in
-      guard step.action.isChange else { return false }
-      guard seen.contains(step.consent) || step.action == .adopt && seen.contains(where: step.isAdoption) else {
+      guard let change = step.change, let consent = step.consent else { return false }
+      guard seen.contains(consent) || change == .adopt && shown?.declares(step.device) == true else {
         notShown.append(UnshownChange(domain: domain.name, uuid: uuid, id: domain.id, step: step))
         return true
       }
-      guard let source = step.source, !locked.contains(source.uuid) else { return false }
-      waiting.append(
-        StepOutcome(
-          step, .pending, "another run of Berth is at work on \(step.from ?? "the domain that has it")"))
+      guard case .move(let source, _) = change, !locked.contains(source.key.uuid) else { return false }
+      waiting.append(StepOutcome(step, change, .pending, "another run of Berth is at work on \(source.name)"))
       return true
     }
     note(waiting, of: domain, uuid)
@@ -63,19 +62,21 @@ extension Agreement {
   /// Notes what became of the shown changes that the fresh plan does not ask for any more.
   fileprivate mutating func settle(_ shown: DomainPlan, fresh: DomainPlan?) {
     let outcomes = shown.steps.compactMap { step -> StepOutcome? in
+      guard let change = step.change else { return nil }
       let now = (fresh?.steps ?? []).filter { $0.device == step.device }
-      switch step.action {
+      switch change {
       case .attach, .reattach, .move:
-        let isSo = now.contains { $0.action == .keep || $0.action == .adopt }
-        return isSo ? StepOutcome(step, .unchanged, "already so") : nil
+        let isSo = now.contains { $0.kind == .unchanged || $0.change == .adopt }
+        return isSo ? StepOutcome(step, change, .unchanged, "already so") : nil
       case .detach:
-        if now.isEmpty { return StepOutcome(step, .unchanged, "already so") }
-        let isForeign = now.contains { $0.action == .foreign }
-        return isForeign ? StepOutcome(step, .blocked, "the device is no longer Berth's in this domain") : nil
+        if now.isEmpty { return StepOutcome(step, change, .unchanged, "already so") }
+        let isForeign = now.contains { $0.kind == .foreign }
+        return isForeign
+          ? StepOutcome(step, change, .blocked, "the device is no longer Berth's in this domain") : nil
       case .repair:
         let isLeft = now.contains { $0.reason == step.reason }
-        return isLeft ? nil : StepOutcome(step, .unchanged, "already so")
-      case .adopt, .keep, .foreign, .blocked, .pending, .drift: return nil
+        return isLeft ? nil : StepOutcome(step, change, .unchanged, "already so")
+      case .adopt: return nil
       }
     }
     if let uuid = shown.uuid { note(outcomes, of: fresh ?? shown, uuid) }
@@ -88,35 +89,54 @@ extension Agreement {
 }
 
 extension StepOutcome {
-  fileprivate init(_ step: PlannedStep, _ result: StepResult, _ detail: OutcomeDetail) {
-    self.init(device: step.device, action: step.action, result: result, detail: detail, isRequired: step.isRequired)
+  fileprivate init(_ step: DeviceStep, _ change: Change, _ result: StepResult, _ detail: OutcomeDetail) {
+    self.init(device: step.device, action: change.kind, result: result, detail: detail, isRequired: step.isRequired)
   }
 }
 
-/// What a person agreed to with one step: the change and all that its effect depends on, without words.
+/// What a person agrees to with one step: the change and all that its effect depends on, without words.
 private struct Consent: Hashable {
+  enum Effect: Hashable {
+    case attach(DeviceOptions)
+    case detach
+    case reattach(DeviceOptions)
+    case move(from: DomainUUID, DeviceOptions)
+    case repair(DriftName)
+    case adopt
+  }
   var device: PCIAddress
-  var action: StepAction
-  var options: DeviceOptions?
-  var source: DomainUUID?
-  /// Which repair.
-  var repair: Reason?
+  var effect: Effect
 }
 
-extension PlannedStep {
-  fileprivate var consent: Consent {
-    Consent(
-      device: device, action: action, options: action == .detach || action == .repair ? nil : after,
-      source: source?.uuid, repair: action == .repair ? reason : nil)
-  }
+extension DeviceStep {
+  /// What a person who sees the step agrees to; nil if the step changes nothing.
+  fileprivate var consent: Consent? { change.map { Consent(device: device, effect: $0.effect) } }
+}
 
-  /// Whether somebody who saw `seen` has agreed that the device is this domain's and Berth's: then recording it as
-  /// Berth's own needs no other consent.
-  fileprivate func isAdoption(_ seen: Consent) -> Bool {
-    guard seen.device == device else { return false }
-    switch seen.action {
-    case .attach, .reattach, .move, .keep, .adopt: return true
-    case .detach, .repair, .foreign, .blocked, .pending, .drift: return false
+extension Change {
+  fileprivate var effect: Consent.Effect {
+    switch self {
+    case .attach(let options, _): .attach(options)
+    case .detach: .detach
+    case .reattach(_, let options, _): .reattach(options)
+    case .move(let source, let options): .move(from: source.key.uuid, options)
+    case .repair(let repair): .repair(repair.drift)
+    case .adopt: .adopt
+    }
+  }
+}
+
+extension DomainPlan {
+  /// Whether the plan shows the device as one that the domain has, or gets, by the manifest. Recording it as Berth's own
+  /// then needs no other consent.
+  fileprivate func declares(_ device: PCIAddress) -> Bool {
+    steps.contains { step in
+      guard step.device == device else { return false }
+      switch step.change {
+      case .attach, .reattach, .move, .adopt: return true
+      case .detach, .repair: return false
+      case nil: return step.kind == .unchanged
+      }
     }
   }
 }

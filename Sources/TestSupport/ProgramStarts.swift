@@ -1,7 +1,7 @@
 import Glibc
 
 /// Programs that begin at moments of their own, beside each other.
-package struct Schedule: Sendable {
+package struct ProgramStarts: Sendable {
   /// How a program ended, and when it ran, since the schedule began.
   package struct Ended: Sendable {
     /// From a moment before the program began to a moment after it ended.

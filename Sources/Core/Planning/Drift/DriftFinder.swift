@@ -143,9 +143,9 @@ struct PlanIndex {
     let domain: DomainKey
     let device: PCIAddress
   }
-  private var steps: [Key: [PlannedStep]] = [:]
+  private var steps: [Key: [DeviceStep]] = [:]
   /// All steps of a domain.
-  private(set) var domains: [DomainKey: [PlannedStep]] = [:]
+  private(set) var domains: [DomainKey: [DeviceStep]] = [:]
   let bookkeeping: Set<RecordChange>
 
   init(_ plan: Plan) {
@@ -157,12 +157,12 @@ struct PlanIndex {
       for step in domain.steps {
         steps[Key(domain: key, device: step.device), default: []].append(step)
         // A moved device is a step of the domain that gets it, and leaves this one.
-        if let source = step.source { steps[Key(domain: source, device: step.device), default: []].append(step) }
+        if let source = step.holder?.key { steps[Key(domain: source, device: step.device), default: []].append(step) }
       }
     }
   }
 
-  func steps(in domain: DomainKey, of device: PCIAddress) -> [PlannedStep] {
+  func steps(in domain: DomainKey, of device: PCIAddress) -> [DeviceStep] {
     steps[Key(domain: domain, device: device)] ?? []
   }
 }

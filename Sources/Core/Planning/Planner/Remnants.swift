@@ -36,60 +36,70 @@ extension Planner {
   }
 
   /// What remnants make of a device that nobody else holds: it leaves where it is before it is given away.
-  func remnantStep(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep? {
+  func remnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
     let others = (remnantHolders[wanted.address] ?? []).filter { $0 != domain.id }.compactMap { living[$0] }
-    guard let other = others.first else { return unaskedStep(wanted, besides: domain) }
+    guard let other = others.first else { return unaskedNeed(wanted, besides: domain) }
     let evidence = "\(other.name) (domain \(other.id)): \(evidence(of: remnants[other.id]?[wanted.address]))"
     guard others.count == 1 else {
-      return step(
-        wanted, .blocked, .attachedElsewhere, evidence: evidence + "; so it is with \(others.count - 1) more",
+      return Need(
+        .blocked(.attachedElsewhere), evidence: evidence + "; so it is with \(others.count - 1) more",
         remedy: "restart these domains")
     }
-    var held = heldStep(wanted, by: other.id)
+    var held = heldNeed(wanted, by: other.id)
     held.evidence = evidence
-    if held.action == .blocked { held.remedy = "restart \(other.name), or let Berth remove the device from it" }
+    if case .blocked = held.kind { held.remedy = "restart \(other.name), or let Berth remove the device from it" }
     return held
   }
 
   /// The saved line of a device that xl detached is all that tells of it while QEMU cannot be asked.
-  private func unaskedStep(_ wanted: DesiredDevice, besides domain: Guest) -> PlannedStep? {
+  private func unaskedNeed(_ wanted: DesiredDevice, besides domain: Guest) -> Need? {
     let other = unasked[wanted.address]?.first { $0 != domain.id }.flatMap { living[$0] }
     return other.map { other in
-      step(
-        wanted, .blocked, .attachedElsewhere,
+      Need(
+        .blocked(.attachedElsewhere),
         evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it shows it still",
         remedy: "apply again; where QEMU of \(other.name) is gone, restart the domain")
     }
   }
 
   /// The same in the guest that is to get the device: what is left of it goes first, since it is of no use any more.
-  func ownRemnantStep(_ wanted: DesiredDevice, in domain: Guest) -> PlannedStep? {
+  func ownRemnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
     guard let remnant = remnants[domain.id]?[wanted.address] else { return nil }
     let name = DeviceModelName(wanted.address)
     let rival = remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }
     if let rival, !mayRemove(rival, from: domain) {
-      return step(
-        wanted, .blocked, .nameCollision, evidence: "QEMU shows the guest it or \(rival), by one name, \(name)",
+      return Need(
+        .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival), by one name, \(name)",
         remedy: "restart the domain")
     }
-    return step(
-      wanted, .reattach, remnant == .emulated ? .deviceModelOnly : .halfRemoved, evidence: evidence(of: remnant))
+    let reason: ReattachReason =
+      switch remnant {
+      case .emulated: .deviceModelOnly
+      case .exported: .halfRemoved
+      }
+    return Need(
+      .change(.reattach(from: nil, to: wanted.options, because: reason)), evidence: evidence(of: remnant))
   }
 
   /// Remnants of devices that are not declared here.
   func remnantSteps(
     in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
-  ) -> [PlannedStep] {
-    guard let remnants = remnants[domain.id], let mode = domain.mode.mode, domain.obstacle == nil else { return [] }
+  ) -> [DeviceStep] {
+    guard let remnants = remnants[domain.id], case .open(let target) = domain.access else { return [] }
     let explained = Set(shown.union(declared).map { DeviceModelName($0) })
     return remnants.sorted { $0.key < $1.key }.compactMap { device, remnant in
       guard !shown.contains(device), !declared.contains(device) else { return nil }
       if remnant == .emulated, explained.contains(DeviceModelName(device)) { return nil }
       if movesOut(device, of: domain) { return nil }
       let isRemoved = mayRemove(device, from: domain) && listings[device] == nil
-      return PlannedStep(
-        device: device, id: devices[device]?.facts?.id, action: isRemoved ? .detach : .drift,
-        reason: remnant == .emulated ? .deviceModelOnly : .halfRemoved, mode: mode, evidence: evidence(of: remnant))
+      let (because, name): (DetachReason, DriftName) =
+        switch remnant {
+        case .emulated: (.deviceModelOnly, .deviceModelOnly)
+        case .exported: (.halfRemoved, .halfRemoved)
+        }
+      return undeclared(
+        device, isRemoved ? .change(.detach(nil, because: because), in: target) : .drift(name), in: domain,
+        evidence: evidence(of: remnant))
     }
   }
 
@@ -103,7 +113,7 @@ extension Planner {
 extension Guest {
   /// The devices that its saved configuration names, while its QEMU could not be asked.
   var savedUnasked: [PCIAddress] {
-    guard route?.deviceModel == .upstream, observed.emulated == nil, mode.mode != nil || lifecycle == .paused,
+    guard route?.deviceModel == .upstream, observed.emulated == nil, wait == nil || lifecycle == .paused,
       case .devices(let saved) = saved
     else { return [] }
     return saved.map(\.address)

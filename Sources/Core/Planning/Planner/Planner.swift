@@ -1,61 +1,3 @@
-/// How long a domain may be gone before Berth forgets what it owned there: 30 days, in seconds.
-package let recordLifetime: Int64 = 30 * 24 * 3600
-
-/// What would turn what was observed into what is desired.
-///
-/// Pure and total: the same arguments give the same plan, and there is a plan for every observation.
-package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
-  let planner = Planner(desired: desired, observation: observation)
-  var plan = Plan(
-    host: observation.host, domainCount: observation.domains.count, deviceCount: observation.devices.count,
-    policy: desired.policy)
-  let declared = desired.domains.sorted { $0.name < $1.name }
-  for domain in declared { plan.domains.append(planner.plan(for: domain)) }
-  let names = Set(declared.map(\.name))
-  let others = planner.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
-  for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
-    let steps = planner.undeclaredSteps(in: domain, declaring: [])
-    if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
-  }
-  if !observation.runs.isEmpty {
-    for index in plan.domains.indices {
-      plan.domains[index].run = plan.domains[index].uuid.flatMap { observation.runs[$0]?.holder }
-    }
-  }
-  plan.hostDrift = planner.hostDrift()
-  plan.bookkeeping = planner.bookkeeping() + planner.settledIntents(besides: plan)
-  plan.refuseExcessiveRemovals()
-  return plan
-}
-
-extension Plan {
-  /// Blocks every removal where there are more of them than the policy allows.
-  fileprivate mutating func refuseExcessiveRemovals() {
-    guard let limit = policy.maxRemovals else { return }
-    let removals = count(.detach) + count(.move)
-    guard removals > limit else { return }
-    for domain in domains.indices {
-      for step in domains[domain].steps.indices {
-        let action = domains[domain].steps[step].action
-        guard action == .detach || action == .move else { continue }
-        domains[domain].steps[step].action = .blocked
-        domains[domain].steps[step].reason = .removalLimit
-        domains[domain].steps[step].evidence =
-          "\(action.rawValue): the plan removes \(removals) devices, policy.maxRemovals is \(limit)"
-        domains[domain].steps[step].remedy = "check the manifest; --allow-removals applies it all the same"
-      }
-    }
-  }
-}
-
-extension DomainPlan {
-  init(_ domain: Guest, steps: [PlannedStep]) {
-    self.init(
-      name: domain.name, uuid: domain.uuid, id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle,
-      stubDomain: domain.observed.stubDomain, route: domain.route, steps: steps)
-  }
-}
-
 /// The observation, indexed for planning.
 struct Planner {
   let desired: DesiredState
@@ -161,41 +103,48 @@ struct Planner {
   func plan(for wanted: DesiredDomain) -> DomainPlan {
     let candidates = guests[wanted.name] ?? []
     guard let domain = candidates.first else {
+      let id = wanted.uuid.map(StepID.Domain.uuid) ?? .name(wanted.name)
       return DomainPlan(
         name: wanted.name, uuid: wanted.uuid,
-        steps: wanted.devices.map { step($0, .pending, .domainAbsent) }.sorted { $0.device < $1.device })
+        steps: wanted.devices.map { step($0, .pending(.domainAbsent), in: id) }.sorted { $0.device < $1.device })
     }
-    let refusal: (Reason, String, String)? =
-      if candidates.count > 1 {
-        (
-          .domainAmbiguous, "domains \(candidates.map(\.id.description).joined(separator: " and ")) have this name",
-          "rename one of them, or give the domain's uuid"
-        )
-      } else if let uuid = wanted.uuid, uuid != domain.uuid {
-        (
-          .domainMismatch, "the domain's uuid is \(domain.uuid), the manifest says \(uuid)",
-          "correct the uuid in the manifest, or remove it"
-        )
-      } else {
-        nil
-      }
-    if let (reason, evidence, remedy) = refusal {
+    if let doubt = doubt(about: wanted, candidates, domain) {
       return DomainPlan(
-        domain, steps: wanted.devices.map { step($0, .blocked, reason, evidence: evidence, remedy: remedy) })
+        domain,
+        steps: wanted.devices.map {
+          step(
+            $0, .blocked(doubt.obstacle), in: .uuid(domain.uuid), evidence: doubt.evidence, remedy: doubt.remedy)
+        })
     }
     let declared = wanted.devices.map { declaredStep($0, in: domain) }
-    let mending = wanted.devices.flatMap { mendingSteps($0, in: domain) }
+    let repairs = wanted.devices.flatMap { repairSteps($0, in: domain) }
     let undeclared = undeclaredSteps(in: domain, declaring: Set(wanted.devices.map(\.address)))
-    let steps = (declared + undeclared).sorted { $0.device < $1.device } + mending.sorted { $0.device < $1.device }
+    let steps = (declared + undeclared).sorted { $0.device < $1.device } + repairs.sorted { $0.device < $1.device }
     return DomainPlan(domain, steps: steps)
   }
 
+  /// Returns why the domain found may not be the one that is meant; nil if it is.
+  private func doubt(about wanted: DesiredDomain, _ candidates: [Guest], _ found: Guest) -> Guest.Obstruction? {
+    if candidates.count > 1 {
+      return Guest.Obstruction(
+        obstacle: .domainAmbiguous,
+        evidence: "domains \(candidates.map(\.id.description).joined(separator: " and ")) have this name",
+        remedy: "rename one of them, or give the domain's uuid")
+    }
+    guard let uuid = wanted.uuid, uuid != found.uuid else { return nil }
+    return Guest.Obstruction(
+      obstacle: .domainMismatch, evidence: "the domain's uuid is \(found.uuid), the manifest says \(uuid)",
+      remedy: "correct the uuid in the manifest, or remove it")
+  }
+
+  /// Returns a step for a device that is declared for the domain.
   func step(
-    _ wanted: DesiredDevice, _ action: StepAction, _ reason: Reason, evidence: String? = nil, remedy: String? = nil
-  ) -> PlannedStep {
-    PlannedStep(
-      device: wanted.address, id: devices[wanted.address]?.facts?.id ?? wanted.id, label: wanted.label,
-      action: action, reason: reason, after: wanted.options, evidence: evidence, remedy: remedy,
-      isRequired: wanted.isRequired)
+    _ wanted: DesiredDevice, _ kind: DeviceStep.Kind, in domain: StepID.Domain, before: DeviceOptions? = nil,
+    holder: DomainTarget? = nil, evidence: String? = nil, remedy: String? = nil, effects: [String] = []
+  ) -> DeviceStep {
+    DeviceStep(
+      domain: domain, device: wanted.address, deviceID: devices[wanted.address]?.facts?.id ?? wanted.id,
+      label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
+      isRequired: wanted.isRequired, evidence: evidence, remedy: remedy, effects: effects)
   }
 }

@@ -15,9 +15,8 @@ package struct Runbook: Hashable, Sendable {
   }
 }
 
-extension Reason {
-  /// Nil for names that are no drift.
-  package var runbook: Runbook? {
+extension DriftName {
+  package var runbook: Runbook {
     switch self {
     case .configOnly:
       Runbook(
@@ -158,7 +157,6 @@ extension Reason {
         mending: "Ends the closing of a bus without devices",
         whyLeft: "the guest keeps what it has, and a bus that pciback ended takes nothing more until the "
           + "domain is started again")
-    default: nil
     }
   }
 }

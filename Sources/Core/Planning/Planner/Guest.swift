@@ -2,34 +2,65 @@
 final class Guest {
   let observed: ObservedDomain
   let key: DomainKey
-  /// The way its devices take; nil where Berth knows none, and for stub domains, whose devices are their guests'.
+  /// The way its devices take; nil if Berth knows none, and for stub domains, whose devices are their guests'.
   let route: DeviceRoute?
-  /// How changes are made now; nil where none can be made, with the reason.
-  let mode: (mode: PlannedStep.Mode?, obstacle: Reason?)
+  /// The domain as changes need it; nil if it has no route.
+  let target: DomainTarget?
+  /// What every change to this domain waits for.
+  let wait: Wait?
   /// The back end its devices are in: its own, or its stub domain's.
   let backEnd: BackEnd?
   /// What its back end lists.
   let entries: [BackEndEntry]
-  /// What its bus can take now; nil where it has no back end.
+  /// What its bus can take now; nil if it has no back end.
   let condition: BusCondition?
   /// What stands in the way of every change to this domain.
-  let obstacle: (reason: Reason, evidence: String, remedy: String?)?
+  let obstruction: Obstruction?
+  /// Whether changes can be made now.
+  let access: Access
 
-  /// `stub` is the domain's stub domain, where it has one that is there; `claimant` tells which domain claims a device.
+  /// `stub` is the domain's stub domain, if it has one that is there; `claimant` tells which domain claims a device.
   init(_ domain: ObservedDomain, stub: ObservedDomain?, claimant: (PCIAddress) -> DomainID?) {
     observed = domain
     key = domain.key
     route = domain.route(through: stub)
+    target = route.map {
+      DomainTarget(key: domain.key, name: domain.name, route: $0, mode: ChangeMode(domain.lifecycle))
+    }
     let backEnd = domain.bus(through: stub)
     self.backEnd = backEnd
-    mode = domain.mode(through: stub)
+    wait = domain.wait(through: stub)
     entries = backEnd?.entries ?? []
     condition = backEnd?.condition
     let stray = backEnd?.orphans.first { orphan in
       guard let device = orphan.device else { return true }
       return backEnd?.entry(for: device) == nil && claimant(device) != domain.id
     }
-    obstacle = Self.obstacle(to: domain, route, backEnd, stray)
+    obstruction = Self.obstruction(of: domain, route, backEnd, stray)
+    access =
+      if let wait {
+        .waiting(wait)
+      } else if let obstruction {
+        .closed(obstruction)
+      } else if let target {
+        .open(target)
+      } else {
+        .closed(domain.unsupported)
+      }
+  }
+
+  /// What stands in the way of changes to a domain, and how a person can remove it.
+  struct Obstruction {
+    let obstacle: Obstacle
+    let evidence: String
+    let remedy: String
+  }
+
+  /// Whether changes to a domain can be made now.
+  enum Access {
+    case open(DomainTarget)
+    case waiting(Wait)
+    case closed(Obstruction)
   }
 
   var id: DomainID { observed.id }
@@ -63,37 +94,35 @@ final class Guest {
 
   /// `stray` is an entry beyond the count, of no device that is known to be the domain's. One that the domain has
   /// claimed was cut off by another toolstack's count, and is put back like any lost entry.
-  private static func obstacle(
-    to domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
-  ) -> (reason: Reason, evidence: String, remedy: String?)? {
-    if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil {
-      return (.kindNotSupported, domain.kindText, domain.kindRemedy)
-    }
+  private static func obstruction(
+    of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
+  ) -> Obstruction? {
+    if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil { return domain.unsupported }
     let condition = backEnd?.condition
     let bus = backEnd?.domain ?? domain.id
     if case .corrupt(let what) = domain.saved {
-      return (.corruptSavedConfiguration, what, "restore the domain's libxl-json, or restart the domain")
+      return Obstruction(
+        obstacle: .corruptSavedConfiguration, evidence: what,
+        remedy: "restore the domain's libxl-json, or restart the domain")
     }
     if case .corrupt(let what)? = condition {
-      return (
-        .corruptBackEnd, what,
-        "look at xenstore-ls \(StorePath.backEnd(bus)); detaching all devices or restarting the domain mends it"
+      return Obstruction(
+        obstacle: .corruptBackEnd, evidence: what,
+        remedy: "look at xenstore-ls \(StorePath.backEnd(bus)); detaching all devices or restarting the domain mends it"
       )
     }
     if let stray {
-      return (
-        .corruptBackEnd, "nodes of entry \(stray.index) are left at or above num_devs",
-        "look at xenstore-ls \(StorePath.backEnd(bus)); restarting the domain mends it"
-      )
+      return Obstruction(
+        obstacle: .corruptBackEnd, evidence: "nodes of entry \(stray.index) are left at or above num_devs",
+        remedy: "look at xenstore-ls \(StorePath.backEnd(bus)); restarting the domain mends it")
     }
     // pcifront never connects again by itself, and pciback holds the devices of a bus that ended with them on it.
     if let backEnd, backEnd.hasEnded {
-      return (
-        .busClosing,
-        "the guest's PCI bus has ended with devices on it (back end \(backEnd.state), front end "
+      return Obstruction(
+        obstacle: .busClosing,
+        evidence: "the guest's PCI bus has ended with devices on it (back end \(backEnd.state), front end "
           + "\(backEnd.frontEndState))",
-        "see \(StorePath.backEndError(bus)); restarting the domain mends it"
-      )
+        remedy: "see \(StorePath.backEndError(bus)); restarting the domain mends it")
     }
     return nil
   }
@@ -127,30 +156,32 @@ extension ObservedDomain {
     kind == .hvm && deviceModel != .unknown ? deviceModel : nil
   }
 
-  fileprivate var kindText: String {
-    kind == .hvm
-      ? "the domain is HVM with an unknown device model" : "the domain is \(kind.rawValue.uppercased())"
+  /// Says that Berth knows no way for devices to a domain of this kind.
+  var unsupported: Guest.Obstruction {
+    let (evidence, remedy) =
+      switch kind {
+      case .pvh: ("the domain is PVH", "Xen 4.17 passes no PCI devices to PVH guests")
+      case .hvm: ("the domain is HVM with an unknown device model", Self.otherRemedy)
+      case .pv: ("the domain is PV", Self.otherRemedy)
+      case .unknown: ("the domain is UNKNOWN", Self.otherRemedy)
+      }
+    return Guest.Obstruction(obstacle: .kindNotSupported, evidence: evidence, remedy: remedy)
   }
 
-  fileprivate var kindRemedy: String {
-    kind == .pvh
-      ? "Xen 4.17 passes no PCI devices to PVH guests"
-      : "use xl for this domain, or device_model_version=\"qemu-xen\" in its configuration"
-  }
+  private static let otherRemedy = "use xl for this domain, or device_model_version=\"qemu-xen\" in its configuration"
 
-  /// How changes are made now; nil where none can be made, with the reason.
-  fileprivate func mode(through stub: ObservedDomain?) -> (mode: PlannedStep.Mode?, obstacle: Reason?) {
+  /// What changes wait for now; nil if the domain can take them.
+  fileprivate func wait(through stub: ObservedDomain?) -> Wait? {
     // A stub domain that starts, stops or sleeps takes nothing; its guest is none the worse for waiting.
     if kind == .hvm, stubDomain != nil, stub?.lifecycle != .running, lifecycle == .running || lifecycle == .cold {
-      return (nil, .stubDomainAbsent)
+      return .stubDomainAbsent
     }
     return switch lifecycle {
-    case .running: (.hot, nil)
-    case .cold: (.cold, nil)
-    case .building: (nil, .domainBuilding)
-    case .paused: (nil, .domainPaused)
-    case .shutdown: (nil, .domainShuttingDown)
-    case .destroying: (nil, .domainDestroying)
+    case .running, .cold: nil
+    case .building: .domainBuilding
+    case .paused: .domainPaused
+    case .shutdown: .domainShuttingDown
+    case .destroying: .domainDestroying
     }
   }
 }

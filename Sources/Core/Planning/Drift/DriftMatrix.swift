@@ -62,8 +62,7 @@ package struct Holder: Hashable, Sendable {
 
 /// One way in which stores disagree.
 package struct Drift: Hashable, Sendable {
-  /// Stable; docs/drift.md describes each.
-  package var name: Reason
+  package var name: DriftName
   /// The domain it is about; for a device that no domain is known to have, nil.
   package var domain: Holder?
   /// Nil where it is about the domain as a whole.
@@ -76,7 +75,7 @@ package struct Drift: Hashable, Sendable {
 /// What the next apply does about a difference.
 package enum DriftOutcome: Hashable, Sendable {
   /// The plan has this step for it.
-  case planned(StepAction)
+  case planned(ChangeKind)
   /// It belongs to no living domain, or to Berth's records alone, and is removed.
   case removed
   /// A run of Berth is at it now.

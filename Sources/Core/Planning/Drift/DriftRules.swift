@@ -21,7 +21,7 @@ extension DriftFinder {
   ) -> [Drift] {
     let (guest, entry) = (listing.guest, listing.entry)
     var drifts: [Drift] = []
-    func add(_ name: Reason, _ evidence: String) {
+    func add(_ name: DriftName, _ evidence: String) {
       drifts.append(drift(name, address, in: guest, evidence))
     }
     let state = "state-\(entry.index) is \(entry.state)"
@@ -85,7 +85,7 @@ extension DriftFinder {
 
   /// What is wrong with a device that the domain's back end does not list.
   private func unlistedDrift(_ address: PCIAddress, in guest: Guest, _ device: ObservedDevice?) -> Drift? {
-    func found(_ name: Reason, _ evidence: String) -> Drift { drift(name, address, in: guest, evidence) }
+    func found(_ name: DriftName, _ evidence: String) -> Drift { drift(name, address, in: guest, evidence) }
     let isSaved: Bool =
       if case .devices = guest.saved { savers[address]?.contains { $0 === guest } == true } else { false }
     let isClaimed = device?.claim == guest.id
@@ -128,7 +128,7 @@ extension DriftFinder {
         Drift(
           name: .leakedBackEnd, domain: Holder(id: backEnd.domain, name: nil), device: address,
           evidence: "dev-\(entry.index) of domain \(backEnd.domain), which is gone\(backEnd.kernelText)",
-          outcome: hostOutcome(.leakedBackEnd, backEnd.domain, nil)))
+          outcome: outcome(of: .leakedBackEnd(of: backEnd.domain))))
     }
     for intent in planner.observation.intents where !intent.isLive && intent.devices.contains(address) {
       guard planner.living[intent.domain.id]?.key != intent.domain else { continue }
@@ -136,20 +136,20 @@ extension DriftFinder {
         Drift(
           name: .leftoverIntent, domain: Holder(id: intent.domain.id, name: nil), device: address,
           evidence: "\(intent.operation.rawValue) for domain \(intent.domain.id), which is gone",
-          outcome: steps.bookkeeping.contains(.discard(intent: intent.identifier)) ? .removed : .left(.leftoverIntent)))
+          outcome: isDiscarded(intent) ? removed() : .left(.drift(.leftoverIntent))))
     }
     if let claim = device?.claim, planner.living[claim] == nil, planner.listings[address] == nil {
       drifts.append(
         Drift(
           name: claim == .zero ? .claimOnly : .staleClaim, domain: Holder(id: claim, name: nil), device: address,
           evidence: "/libxl/pci/\(address.storeKey)/domid names \(words(claim)); Xen: \(assignment(device))",
-          outcome: claim == .zero ? .left(.claimOnly) : hostOutcome(.staleClaim, claim, address)))
+          outcome: claim == .zero ? .left(.drift(.claimOnly)) : outcome(of: .staleClaim(address, of: claim))))
     }
     if device?.assignment == .assigned, !isExplained, drifts.isEmpty {
       drifts.append(
         Drift(
           name: .assignmentOnly, device: address, evidence: "Xen says that a guest has it; no store says which",
-          outcome: .left(.assignmentOnly)))
+          outcome: .left(.drift(.assignmentOnly))))
     }
     return drifts
   }

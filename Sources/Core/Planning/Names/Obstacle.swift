@@ -1,0 +1,37 @@
+/// What keeps a change from being made until a person acts. The raw values are stable: scripts depend on them.
+///
+/// Four of them are drift, too, by the same name: see `drift`.
+package enum Obstacle: String, Hashable, Sendable, CaseIterable {
+  case deviceMissing = "device-missing"
+  case notAssignable = "not-assignable"
+  case isBridge = "is-bridge"
+  case assignedElsewhere = "assigned-elsewhere"
+  case attachedElsewhere = "attached-elsewhere"
+  case claimedElsewhere = "claimed-elsewhere"
+  case identityMismatch = "identity-mismatch"
+  case identityUnknown = "identity-unknown"
+  case hostWithoutIOMMU = "host-without-iommu"
+  case domainWithoutIOMMU = "domain-without-iommu"
+  case kindNotSupported = "kind-not-supported"
+  case domainMismatch = "domain-mismatch"
+  case domainAmbiguous = "domain-ambiguous"
+  case nameCollision = "name-collision"
+  case corruptBackEnd = "corrupt-back-end"
+  case corruptSavedConfiguration = "corrupt-saved-configuration"
+  case busClosing = "bus-closing"
+  case notOnPCIBack = "not-on-pciback"
+
+  /// The drift of the same name, if stores that disagree are the obstacle.
+  package var drift: DriftName? {
+    switch self {
+    case .corruptBackEnd: .corruptBackEnd
+    case .corruptSavedConfiguration: .corruptSavedConfiguration
+    case .busClosing: .busClosing
+    case .notOnPCIBack: .notOnPCIBack
+    case .deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
+      .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
+      .domainAmbiguous, .nameCollision:
+      nil
+    }
+  }
+}

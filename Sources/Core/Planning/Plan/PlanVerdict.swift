@@ -1,0 +1,26 @@
+/// Whether a plan may be applied. Its steps stay as planned either way.
+package enum PlanVerdict: Hashable, Sendable {
+  /// Nothing but Berth's own records would change.
+  case nothingToDo
+  /// `leavesBlocked` is true if some steps are blocked, which an apply leaves as they are.
+  case applicable(leavesBlocked: Bool)
+  /// Nothing of the plan may be applied.
+  case refused(PlanRefusal)
+}
+
+/// Why a plan as a whole is not applied.
+package enum PlanRefusal: Hashable, Sendable {
+  /// The plan takes more devices from domains than the policy allows.
+  case tooManyRemovals(planned: Int, allowed: Int)
+
+  /// The stable words for refusals; scripts depend on them.
+  package enum Name: String, Hashable, Sendable, CaseIterable {
+    case removalLimit = "removal-limit"
+  }
+
+  package var name: Name {
+    switch self {
+    case .tooManyRemovals: .removalLimit
+    }
+  }
+}
