@@ -72,14 +72,14 @@ package struct HostSession: Sendable {
   package var observeEverything: @Sendable (DesiredState?) throws(HostError) -> Observation
   /// Asks whatever can be asked, also where something does not answer.
   package var examine: @Sendable () -> Examination
-  package var plan: @Sendable (DesiredState, Observation) -> Plan
+  package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
   package var apply: @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
 
   package init(
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
     observeEverything: (@Sendable (DesiredState?) throws(HostError) -> Observation)? = nil,
     examine: @escaping @Sendable () -> Examination,
-    plan: @escaping @Sendable (DesiredState, Observation) -> Plan = { makePlan(desired: $0, observation: $1) },
+    plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply: @escaping @Sendable (Plan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) -> ApplyOutcome
   ) {
     self.observe = observe

@@ -73,6 +73,7 @@ extension BerthCommand {
     let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
     return PreparedPlan(
-      session: session, plan: session.plan(desired, observation), warnings: loaded.warnings.map(\.message))
+      session: session, plan: session.plan(desired, ObservationIndex(observation)),
+      warnings: loaded.warnings.map(\.message))
   }
 }
