@@ -75,7 +75,7 @@ package struct HostSession: Sendable {
   package var observeEverything: @Sendable (DesiredState?) throws(HostError) -> Observation
   /// Asks whatever can be asked, also where something does not answer.
   package var examine: @Sendable () -> Examination
-  package var plan: @Sendable (DesiredState, Observation) -> Plan
+  package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
   /// Does what was shown and is still needed; throws if the host cannot be looked at again.
   package var apply:
     @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) -> AppliedPlan
@@ -84,7 +84,7 @@ package struct HostSession: Sendable {
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
     observeEverything: (@Sendable (DesiredState?) throws(HostError) -> Observation)? = nil,
     examine: @escaping @Sendable () -> Examination,
-    plan: @escaping @Sendable (DesiredState, Observation) -> Plan = { makePlan(desired: $0, observation: $1) },
+    plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
       @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) ->
       AppliedPlan

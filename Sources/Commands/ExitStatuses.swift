@@ -5,8 +5,12 @@ package import Core
 /// Blocked is told whether or not changes are asked for; a pending domain only where it must run.
 package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) -> ExitStatus {
   if requiresRunning && plan.count(.pending) > 0 { return .failed }
-  if plan.refusal != nil || plan.isBlocked { return .blocked }
-  return isDetailed && plan.hasChanges ? .changesPending : .done
+  switch plan.verdict {
+  case .refused: return .blocked
+  case .nothingToDo: return plan.isBlocked ? .blocked : .done
+  case .applicable(leavesBlocked: true): return .blocked
+  case .applicable(leavesBlocked: false): return isDetailed ? .changesPending : .done
+  }
 }
 
 /// The exit status of an apply: the worst of everything that happened.

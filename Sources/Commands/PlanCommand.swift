@@ -75,7 +75,8 @@ extension BerthCommand {
     let desired = policy.applied(to: loaded.desired)
     let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
-    let shown = ShownPlan(plan: session.plan(desired, observation), desired: desired, runs: observation.runs)
+    let plan = session.plan(desired, ObservationIndex(observation))
+    let shown = ShownPlan(plan: plan, desired: desired, runs: observation.runs)
     return PreparedPlan(session: session, shown: shown, warnings: loaded.warnings.map(\.message))
   }
 }

@@ -30,15 +30,16 @@ struct StatusCommand: BerthCommand {
     }
     // Without a manifest nothing is declared, and nothing is to be removed for that.
     let desired = loaded?.desired ?? DesiredState(policy: Policy(prune: .never))
-    let plan = session.plan(desired, observation)
+    let index = ObservationIndex(observation)
+    let plan = session.plan(desired, index)
     let naming = context.naming(observation.devices.map(\.facts?.id))
     let warnings = loaded?.warnings.map(\.message) ?? []
     guard options.drift else {
-      let status = HostStatus(observation: observation, desired: loaded?.desired, plan: plan)
+      let status = HostStatus(index: index, desired: loaded?.desired, plan: plan)
       try show(StatusView(status: status, warnings: warnings, naming: naming), in: context)
       return .done
     }
-    let matrix = makeDriftMatrix(desired: loaded?.desired, observation: observation, plan: plan)
+    let matrix = makeDriftMatrix(desired: loaded?.desired, index: index, plan: plan)
     try show(DriftView(matrix: matrix, warnings: warnings, naming: naming), in: context)
     return options.detailedExitCode && !matrix.findings.isEmpty ? .changesPending : .done
   }

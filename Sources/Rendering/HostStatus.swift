@@ -61,10 +61,11 @@ package struct HostStatus: Sendable {
   var drifts: [Drift]
   var intents: [Intent]
 
-  /// Puts together what `observation` and `desired` say; `plan` must be made from the same two.
-  package init(observation: Observation, desired: DesiredState?, plan: Plan) {
+  /// Puts together what the observation and `desired` say; `plan` must be made from the same two.
+  package init(index: ObservationIndex, desired: DesiredState?, plan: Plan) {
+    let observation = index.observation
     hostSteps = plan.hostSteps
-    drifts = makeDriftMatrix(desired: desired, observation: observation, plan: plan).findings
+    drifts = makeDriftMatrix(desired: desired, index: index, plan: plan).findings
     host = observation.host
     domainCount = observation.domains.count
     deviceCount = observation.devices.count

@@ -126,7 +126,7 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
       var random = SeededGenerator(seed: seed)
       let (desired, observation) = RandomHost.make(&random)
       let plan = makePlan(desired: desired, observation: observation)
-      let status = HostStatus(observation: observation, desired: desired, plan: plan)
+      let status = HostStatus(index: ObservationIndex(observation), desired: desired, plan: plan)
       let matrix = makeDriftMatrix(desired: desired, observation: observation, plan: plan)
       let texts = [
         try render(PlanView(plan: plan, naming: Samples.naming), as: .json, style: TextStyle()),

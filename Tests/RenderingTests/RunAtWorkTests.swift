@@ -22,7 +22,7 @@ import Testing
   @Test func `a status names the run that is at work on a domain`() throws {
     var observation = try Samples.observation()
     observation.runs[try Samples.uuid("2")] = RunMark(holder: holder, isHeld: true, lastTaking: "1")
-    let status = HostStatus(observation: observation, desired: nil, plan: try plan())
+    let status = HostStatus(index: ObservationIndex(observation), desired: nil, plan: try plan())
     let view = StatusView(status: status, naming: Samples.naming)
     try expectGolden(try render(view, as: .table, style: TextStyle()), "run-at-work/status.txt")
     try expectGolden(try render(view, as: .json, style: TextStyle()), "run-at-work/status.json")

@@ -71,7 +71,8 @@ import Testing
       DesiredDomain(name: "sys-net", devices: [DesiredDevice(address: try Samples.address("03:00.0"), label: "lan0")]),
     ])
     return StatusView(
-      status: HostStatus(observation: try Samples.observation(), desired: desired, plan: try Samples.everything()),
+      status: HostStatus(
+        index: ObservationIndex(try Samples.observation()), desired: desired, plan: try Samples.everything()),
       naming: Samples.naming)
   }
 

@@ -27,7 +27,7 @@ struct DriftFinder {
     self.planner = planner
     self.plan = plan
     self.hasManifest = hasManifest
-    guests = planner.domains.filter { $0.stubDomainOf == nil }
+    guests = planner.index.domains.filter { $0.stubDomainOf == nil }
     var listings: [PCIAddress: [Listing]] = [:]
     var savers: [PCIAddress: [Guest]] = [:]
     for guest in guests {
@@ -61,15 +61,15 @@ struct DriftFinder {
     self.recorders = recorders
     exports = Dictionary(
       planner.observation.records.map { ($0.uuid, $0.exports) }, uniquingKeysWith: { $0 + $1 })
-    names = Dictionary(planner.domains.map { ($0.uuid, $0.name) }, uniquingKeysWith: { first, _ in first })
-    numbers = Dictionary(planner.domains.map { ($0.uuid, $0.id) }, uniquingKeysWith: { first, _ in first })
+    names = Dictionary(planner.index.domains.map { ($0.uuid, $0.name) }, uniquingKeysWith: { first, _ in first })
+    numbers = Dictionary(planner.index.domains.map { ($0.uuid, $0.id) }, uniquingKeysWith: { first, _ in first })
     declared = Dictionary(
       planner.desired.domains.flatMap(\.devices).map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
     steps = PlanIndex(plan)
   }
 
   func matrix() -> DriftMatrix {
-    var addresses = Set(planner.devices.keys).union(planner.declarations.keys)
+    var addresses = Set(planner.index.devices.keys).union(planner.declarations.keys)
     addresses.formUnion(listings.keys)
     addresses.formUnion(savers.keys)
     addresses.formUnion(leftovers.keys)
@@ -81,7 +81,7 @@ struct DriftFinder {
   }
 
   private func row(_ address: PCIAddress) -> DriftRow {
-    let device = planner.devices[address]
+    let device = planner.index.devices[address]
     return DriftRow(
       device: address, id: device?.facts?.id, label: declared[address]?.label, manifest: planner.declarations[address],
       records: (recorders[address] ?? []).map { names[$0.uuid] ?? $0.name },
@@ -107,7 +107,7 @@ struct DriftFinder {
       guard guest.route?.hasDeviceModel == true else { return nil }
       let isListed = guest.entry(for: address) != nil
       // Names lack the segment: a device that another address of that name explains is not this one.
-      guard isListed || planner.remnants[guest.id]?[address] == .emulated else { return nil }
+      guard isListed || planner.index.remnants[guest.id]?[address] == .emulated else { return nil }
       let shown = guest.observed.emulated?.first { $0.name == name }
       return DriftRow.Emulation(
         holder: guest.holder, guestAddress: shown?.guestAddress, isKnown: guest.observed.emulated != nil)
@@ -118,16 +118,16 @@ struct DriftFinder {
   func suspects(of address: PCIAddress) -> [Guest] {
     var ids = Set((listings[address] ?? []).map(\.guest.id))
     ids.formUnion((savers[address] ?? []).map(\.id))
-    ids.formUnion(planner.remnantHolders[address] ?? [])
+    ids.formUnion(planner.index.remnantHolders[address] ?? [])
     ids.formUnion(planner.observation.intents.filter { $0.devices.contains(address) }.map(\.domain.id))
-    if let claim = planner.devices[address]?.claim { ids.insert(claim) }
+    if let claim = planner.index.devices[address]?.claim { ids.insert(claim) }
     for record in recorders[address] ?? [] {
       if let id = numbers[record.uuid] { ids.insert(id) }
     }
-    return ids.sorted().compactMap { planner.living[$0] }.filter { $0.stubDomainOf == nil }
+    return ids.sorted().compactMap { planner.index.living[$0] }.filter { $0.stubDomainOf == nil }
   }
 
-  func holder(_ id: DomainID) -> Holder { Holder(id: id, name: planner.living[id]?.name) }
+  func holder(_ id: DomainID) -> Holder { Holder(id: id, name: planner.index.living[id]?.name) }
 }
 
 extension Guest {

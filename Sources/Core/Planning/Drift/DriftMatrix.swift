@@ -96,6 +96,11 @@ package enum DriftOutcome: Hashable, Sendable {
 ///
 /// Pure and total. `plan` must be made from the same observation and desired state; it decides what would be mended.
 package func makeDriftMatrix(desired: DesiredState?, observation: Observation, plan: Plan) -> DriftMatrix {
-  let planner = Planner(desired: desired ?? DesiredState(policy: Policy(prune: .never)), observation: observation)
+  makeDriftMatrix(desired: desired, index: ObservationIndex(observation), plan: plan)
+}
+
+/// The same, with an index that others share.
+package func makeDriftMatrix(desired: DesiredState?, index: ObservationIndex, plan: Plan) -> DriftMatrix {
+  let planner = Planner(desired: desired ?? DesiredState(policy: Policy(prune: .never)), index: index)
   return DriftFinder(planner: planner, plan: plan, hasManifest: desired != nil).matrix()
 }

@@ -7,7 +7,7 @@ extension DriftFinder {
 
   /// What the plan does about a device's drift in a domain, or what keeps it from doing anything.
   private func outcome(of name: DriftName, _ device: PCIAddress, in guest: Guest) -> DriftOutcome {
-    if planner.announced[guest.key]?.contains(device) == true { return .atWork }
+    if planner.index.announced[guest.key]?.contains(device) == true { return .atWork }
     let steps = steps.steps(in: guest.key, of: device)
     if let repair = steps.lazy.compactMap({ $0.change?.kind(repairing: name) }).first { return planned(repair) }
     if name == .recordOnly, self.steps.bookkeeping.contains(.forget(guest.uuid, device)) { return removed() }
@@ -90,7 +90,7 @@ extension DriftFinder {
 
   private func domainOutcome(of name: DriftName, in guest: Guest) -> DriftOutcome {
     if name == .corruptBackEnd || name == .corruptSavedConfiguration { return .left(.drift(name)) }
-    if planner.announced[guest.key] != nil { return .atWork }
+    if planner.index.announced[guest.key] != nil { return .atWork }
     // What is damaged stays so when the domain can take changes again.
     if let reason = guest.obstruction.map({ .obstacle($0.obstacle) }) ?? guest.wait.map(Reason.wait) {
       return .left(reason)

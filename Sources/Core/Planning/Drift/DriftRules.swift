@@ -1,7 +1,7 @@
 extension DriftFinder {
   /// Everything that is wrong with a device, by the domain it is about.
   func drifts(of address: PCIAddress) -> [Drift] {
-    let device = planner.devices[address]
+    let device = planner.index.devices[address]
     let holders = (listings[address] ?? []).filter { !$0.isOrphan }
     var drifts: [Drift] = []
     var seen: Set<DomainID> = []
@@ -29,7 +29,7 @@ extension DriftFinder {
     if copies.count > 1 {
       add(.duplicateEntry, "dev-\(copies.map { "\($0.entry.index)" }.joined(separator: " and dev-")) name it")
     }
-    if planner.abandoned[guest.key]?.contains(address) == true {
+    if planner.index.abandoned[guest.key]?.contains(address) == true {
       add(.leftoverIntent, "the run that meant to attach or detach it is gone; \(state)")
     }
     if let other = holders.first(where: { $0.guest !== guest }) {
@@ -79,7 +79,7 @@ extension DriftFinder {
     let bus = guest.backEnd?.domain ?? guest.id
     return exports[guest.uuid]?.first { export in
       export.domain == bus && export.virtualAddress == place && guest.entry(for: export.device) == nil
-        && planner.devices[export.device]?.claim == guest.id
+        && planner.index.devices[export.device]?.claim == guest.id
     }?.device
   }
 
@@ -89,7 +89,7 @@ extension DriftFinder {
     let isSaved: Bool =
       if case .devices = guest.saved { savers[address]?.contains { $0 === guest } == true } else { false }
     let isClaimed = device?.claim == guest.id
-    if planner.announced[guest.key]?.contains(address) == true {
+    if planner.index.announced[guest.key]?.contains(address) == true {
       return isSaved || isClaimed ? found(.exportPending, "a run of Berth is at work on it") : nil
     }
     if let orphan = listings[address]?.first(where: { $0.isOrphan && $0.guest === guest }) {
@@ -98,7 +98,7 @@ extension DriftFinder {
     if planner.leftByDeadRuns(in: guest).contains(address) {
       return found(.leftoverIntent, "the run that meant to attach or detach it is gone; Xen: \(assignment(device))")
     }
-    switch planner.remnants[guest.id]?[address] {
+    switch planner.index.remnants[guest.id]?[address] {
     case .emulated: return found(.deviceModelOnly, "QEMU lists \(DeviceModelName(address)), the back end does not")
     case .exported: return found(.halfRemoved, "pciback holds it for the guest, the back end does not list it")
     case nil: break
@@ -111,7 +111,7 @@ extension DriftFinder {
     }
     if isSaved { return found(.configOnly, "libxl-json lists it, the back end does not") }
     // A claim on what another domain's back end lists is told of there, as a foreign one.
-    if isClaimed, planner.listings[address] == nil {
+    if isClaimed, planner.index.listings[address] == nil {
       return found(.claimOnly, "/libxl/pci/\(address.storeKey)/domid names the domain; Xen: \(assignment(device))")
     }
     if recorders[address]?.contains(where: { $0.uuid == guest.uuid }) == true {
@@ -131,14 +131,14 @@ extension DriftFinder {
           outcome: outcome(of: .leakedBackEnd(of: backEnd.domain))))
     }
     for intent in planner.observation.intents where !intent.isLive && intent.devices.contains(address) {
-      guard planner.living[intent.domain.id]?.key != intent.domain else { continue }
+      guard planner.index.living[intent.domain.id]?.key != intent.domain else { continue }
       drifts.append(
         Drift(
           name: .leftoverIntent, domain: Holder(id: intent.domain.id, name: nil), device: address,
           evidence: "\(intent.operation.rawValue) for domain \(intent.domain.id), which is gone",
           outcome: isDiscarded(intent) ? removed() : .left(.drift(.leftoverIntent))))
     }
-    if let claim = device?.claim, planner.living[claim] == nil, planner.listings[address] == nil {
+    if let claim = device?.claim, planner.index.living[claim] == nil, planner.index.listings[address] == nil {
       drifts.append(
         Drift(
           name: claim == .zero ? .claimOnly : .staleClaim, domain: Holder(id: claim, name: nil), device: address,
@@ -155,7 +155,7 @@ extension DriftFinder {
   }
 
   private func words(_ domain: DomainID) -> String {
-    planner.living[domain].map { "\($0.name) (domain \(domain))" }
+    planner.index.living[domain].map { "\($0.name) (domain \(domain))" }
       ?? (domain == .zero ? "dom0" : "domain \(domain), which is gone")
   }
 

@@ -136,8 +136,8 @@ package func diagnose(_ examination: Examination) -> [Finding] {
   findings += errorFindings(examination)
   if case .success(let observation)? = examination.observation {
     let undeclared = DesiredState(policy: Policy(prune: .never))
-    let matrix = makeDriftMatrix(
-      desired: nil, observation: observation, plan: makePlan(desired: undeclared, observation: observation))
+    let index = ObservationIndex(observation)
+    let matrix = makeDriftMatrix(desired: nil, index: index, plan: makePlan(desired: undeclared, index: index))
     findings += matrix.findings.map { Finding($0) }
   }
   return findings

@@ -37,8 +37,8 @@ extension Planner {
     if let mismatch = identityBlock(wanted) { return mismatch }
     guard let entry else { return absentNeed(wanted, in: domain) }
     // The entry may stay as it was: the store does not tell that the guest has lost the device.
-    guard devices[wanted.address]?.facts?.isOnPCIBack == true || entry.isMarked else {
-      let facts = devices[wanted.address]?.facts
+    guard index.devices[wanted.address]?.facts?.isOnPCIBack == true || entry.isMarked else {
+      let facts = index.devices[wanted.address]?.facts
       return Need(
         .blocked(.notOnPCIBack),
         evidence: facts.map { "listed, and its driver is \($0.driver ?? "none")" }
@@ -46,11 +46,11 @@ extension Planner {
         remedy: facts == nil
           ? "see that the device is powered, or detach it" : "xl pci-assignable-add \(wanted.address)")
     }
-    let isRevoked = devices[wanted.address]?.assignment == .free && entry.isExported
+    let isRevoked = index.devices[wanted.address]?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
     // drivers/xen/xen-pciback/xenbus.c): the other domain lets go first.
     if isRevoked || !isTaken(entry, in: domain),
-      let holder = listings[wanted.address]?.first(where: { $0 != domain.id })
+      let holder = index.listings[wanted.address]?.first(where: { $0 != domain.id })
     {
       return heldNeed(wanted, by: holder)
     }
@@ -73,7 +73,7 @@ extension Planner {
         .change(.attach(wanted.options, because: .deviceModelLacks)),
         evidence: "the back end lists it, and QEMU does not show it to the guest")
     }
-    if domain.route?.hasDeviceModel == true, abandoned[domain.key]?.contains(wanted.address) == true {
+    if domain.route?.hasDeviceModel == true, index.abandoned[domain.key]?.contains(wanted.address) == true {
       if domain.observed.emulated == nil {
         return Need(
           .change(.attach(wanted.options, because: .leftoverIntent)),
@@ -86,7 +86,7 @@ extension Planner {
           evidence: "a run ended before it had written down where QEMU shows it")
       }
     }
-    if owned[domain.uuid]?.contains(wanted.address) == true { return Need(.nothing) }
+    if index.owned[domain.uuid]?.contains(wanted.address) == true { return Need(.nothing) }
     return Need(.change(.adopt))
   }
 
@@ -103,7 +103,7 @@ extension Planner {
   }
 
   private func identityBlock(_ wanted: DesiredDevice) -> Need? {
-    guard let expected = wanted.id, let facts = devices[wanted.address]?.facts else { return nil }
+    guard let expected = wanted.id, let facts = index.devices[wanted.address]?.facts else { return nil }
     guard let found = facts.id else {
       return Need(
         .blocked(.identityUnknown), evidence: "expected \(expected), sysfs gives no vendor and device",
@@ -118,7 +118,7 @@ extension Planner {
   /// A declared device that the domain's back end does not list.
   private func absentNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need {
     let address = wanted.address
-    guard let device = devices[address], let facts = device.facts else {
+    guard let device = index.devices[address], let facts = device.facts else {
       return Need(
         .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)",
         remedy: "check the address with lspci -D, and that the device is powered")
@@ -128,8 +128,8 @@ extension Planner {
         .blocked(.isBridge), evidence: "its class is a bridge", remedy: "name a device behind it")
     }
     if let blocked = passthroughBlock(wanted, in: domain) ?? collisionBlock(wanted, in: domain) { return blocked }
-    if let holder = listings[address]?.first(where: { $0 != domain.id }) { return heldNeed(wanted, by: holder) }
-    if let leftover = leftoverListings[address] {
+    if let holder = index.listings[address]?.first(where: { $0 != domain.id }) { return heldNeed(wanted, by: holder) }
+    if let leftover = index.leftoverListings[address] {
       return Need(
         .blocked(.attachedElsewhere),
         evidence: "domain \(leftover) is gone, and dom0's kernel still holds the device for it",
@@ -144,7 +144,7 @@ extension Planner {
     if let remnant = remnantNeed(wanted, in: domain) { return remnant }
     if let holder = interruptedHolder(of: device, besides: domain) { return heldNeed(wanted, by: holder.id) }
     let isOurs = device.claim == domain.id || isOwned(address, in: domain)
-    if let claim = device.claim, claim != domain.id, let claimant = living[claim] {
+    if let claim = device.claim, claim != domain.id, let claimant = index.living[claim] {
       return Need(
         .blocked(.claimedElsewhere), evidence: "\(claimant.name) (domain \(claim)) has claimed it",
         remedy: "wait for the other toolstack; if none is at work, xenstore-rm /libxl/pci/\(address.storeKey)/domid")
@@ -164,8 +164,8 @@ extension Planner {
   private func interruptedHolder(of device: ObservedDevice, besides domain: Guest) -> Guest? {
     let address = device.address
     guard isHeld(address) else { return nil }
-    let left = abandoners[address] ?? []
-    return (left + [device.claim].compactMap(\.self)).compactMap { living[$0] }.first { other in
+    let left = index.abandoners[address] ?? []
+    return (left + [device.claim].compactMap(\.self)).compactMap { index.living[$0] }.first { other in
       guard other.id != domain.id, mayRemove(address, from: other) else { return false }
       if leftByDeadRuns(in: other).contains(address) { return true }
       guard device.claim == other.id, case .devices(let saved) = other.saved else { return false }
@@ -205,7 +205,7 @@ extension Planner {
 
   /// A declared device that another domain's back end lists.
   func heldNeed(_ wanted: DesiredDevice, by holder: DomainID) -> Need {
-    guard let other = living[holder] else {
+    guard let other = index.living[holder] else {
       return Need(
         .blocked(.attachedElsewhere))
     }
@@ -250,7 +250,7 @@ struct Need {
 }
 
 extension Change {
-  /// What else happens to guests.
+  /// What else happens to index.guests.
   fileprivate var effects: [String] {
     switch self {
     case .reattach: ["the guest loses the device for a moment"]

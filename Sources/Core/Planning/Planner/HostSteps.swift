@@ -11,7 +11,8 @@ extension Planner {
           evidence: "domain \(backEnd.domain) is gone, and dom0's kernel still holds its back end")
     }
     for device in observation.devices {
-      guard let claim = device.claim, claim != .zero, living[claim] == nil, listings[device.address] == nil else {
+      guard let claim = device.claim, claim != .zero, index.living[claim] == nil, index.listings[device.address] == nil
+      else {
         continue
       }
       guard declarations[device.address] == nil || device.assignment != .assigned else { continue }
@@ -25,7 +26,7 @@ extension Planner {
 
   /// Dead runs' intents on living domains of which nothing is open any more.
   func settledIntents(besides plan: Plan) -> [RecordChange] {
-    guard !abandoned.isEmpty else { return [] }
+    guard !index.abandoned.isEmpty else { return [] }
     var open: [DomainID: Set<PCIAddress>] = [:]
     for domain in plan.domains {
       for step in domain.steps {
@@ -37,17 +38,19 @@ extension Planner {
       }
     }
     return observation.intents.filter { intent in
-      guard !intent.isLive, living[intent.domain.id]?.key == intent.domain else { return false }
+      guard !intent.isLive, index.living[intent.domain.id]?.key == intent.domain else { return false }
       // Assigned and listed nowhere: nothing but the intent tells whose it is, whatever the plan can do now.
-      let hasUnlisted = intent.devices.contains { listings[$0] == nil && devices[$0]?.assignment == .assigned }
+      let hasUnlisted = intent.devices.contains {
+        index.listings[$0] == nil && index.devices[$0]?.assignment == .assigned
+      }
       return !hasUnlisted && open[intent.domain.id]?.isDisjoint(with: intent.devices) ?? true
     }.map { .discard(intent: $0.identifier) }
   }
 
   /// What an apply writes into Berth's records besides its steps.
   func bookkeeping() -> [RecordChange] {
-    let alive = Dictionary(domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
-    let live = Set(domains.map(\.key))
+    let alive = Dictionary(index.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+    let live = Set(index.domains.map(\.key))
     let ended = observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
       .map { RecordChange.discard(intent: $0.identifier) }
     return ended
@@ -61,8 +64,8 @@ extension Planner {
         lazy var known = Set(saved.map(\.address)).union(domain.entries.compactMap(\.device))
         for device in record.devices
         where declarations[device] != domain.name && !known.contains(device)
-          && intended[domain.key]?.contains(device) != true && devices[device]?.claim != domain.id
-          && remnants[domain.id]?[device] == nil
+          && index.intended[domain.key]?.contains(device) != true && index.devices[device]?.claim != domain.id
+          && index.remnants[domain.id]?[device] == nil
         {
           changes.append(.forget(record.uuid, device))
         }

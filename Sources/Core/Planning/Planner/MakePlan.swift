@@ -5,14 +5,20 @@ package let recordLifetime: Int64 = 30 * 24 * 3600
 ///
 /// Pure and total: the same arguments give the same plan, and there is a plan for every observation.
 package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
-  let planner = Planner(desired: desired, observation: observation)
+  makePlan(desired: desired, index: ObservationIndex(observation))
+}
+
+/// The same, with an index that others share.
+package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
+  let planner = Planner(desired: desired, index: index)
+  let observation = index.observation
   var plan = Plan(
     host: observation.host, domainCount: observation.domains.count, deviceCount: observation.devices.count,
     policy: desired.policy)
   let declared = desired.domains.sorted { $0.name < $1.name }
   for domain in declared { plan.domains.append(planner.plan(for: domain)) }
   let names = Set(declared.map(\.name))
-  let others = planner.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
+  let others = index.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
   for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
     let steps = planner.undeclaredSteps(in: domain, declaring: [])
     if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }

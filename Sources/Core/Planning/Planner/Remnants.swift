@@ -7,7 +7,7 @@ enum Remnant {
   case exported
 }
 
-extension Planner {
+extension ObservationIndex {
   /// The remnants in each HVM guest. A device that Xen or a claim gives to the guest is none: it is being attached.
   static func remnants(
     in domains: [Guest], among devices: [ObservedDevice], _ records: [OwnershipRecord]
@@ -34,12 +34,14 @@ extension Planner {
     }
     return found
   }
+}
 
+extension Planner {
   /// What remnants make of a device that nobody else holds: it leaves where it is before it is given away.
   func remnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
-    let others = (remnantHolders[wanted.address] ?? []).filter { $0 != domain.id }.compactMap { living[$0] }
+    let others = (index.remnantHolders[wanted.address] ?? []).filter { $0 != domain.id }.compactMap { index.living[$0] }
     guard let other = others.first else { return unaskedNeed(wanted, besides: domain) }
-    let evidence = "\(other.name) (domain \(other.id)): \(evidence(of: remnants[other.id]?[wanted.address]))"
+    let evidence = "\(other.name) (domain \(other.id)): \(evidence(of: index.remnants[other.id]?[wanted.address]))"
     guard others.count == 1 else {
       return Need(
         .blocked(.attachedElsewhere), evidence: evidence + "; so it is with \(others.count - 1) more",
@@ -53,7 +55,7 @@ extension Planner {
 
   /// The saved line of a device that xl detached is all that tells of it while QEMU cannot be asked.
   private func unaskedNeed(_ wanted: DesiredDevice, besides domain: Guest) -> Need? {
-    let other = unasked[wanted.address]?.first { $0 != domain.id }.flatMap { living[$0] }
+    let other = index.unasked[wanted.address]?.first { $0 != domain.id }.flatMap { index.living[$0] }
     return other.map { other in
       Need(
         .blocked(.attachedElsewhere),
@@ -64,9 +66,9 @@ extension Planner {
 
   /// The same in the guest that is to get the device: what is left of it goes first, since it is of no use any more.
   func ownRemnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
-    guard let remnant = remnants[domain.id]?[wanted.address] else { return nil }
+    guard let remnant = index.remnants[domain.id]?[wanted.address] else { return nil }
     let name = DeviceModelName(wanted.address)
-    let rival = remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }
+    let rival = index.remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }
     if let rival, !mayRemove(rival, from: domain) {
       return Need(
         .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival), by one name, \(name)",
@@ -85,13 +87,13 @@ extension Planner {
   func remnantSteps(
     in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
   ) -> [DeviceStep] {
-    guard let remnants = remnants[domain.id], case .open(let target) = domain.access else { return [] }
+    guard let remnants = index.remnants[domain.id], case .open(let target) = domain.access else { return [] }
     let explained = Set(shown.union(declared).map { DeviceModelName($0) })
     return remnants.sorted { $0.key < $1.key }.compactMap { device, remnant in
       guard !shown.contains(device), !declared.contains(device) else { return nil }
       if remnant == .emulated, explained.contains(DeviceModelName(device)) { return nil }
       if movesOut(device, of: domain) { return nil }
-      let isRemoved = mayRemove(device, from: domain) && listings[device] == nil
+      let isRemoved = mayRemove(device, from: domain) && index.listings[device] == nil
       let (because, name): (DetachReason, DriftName) =
         switch remnant {
         case .emulated: (.deviceModelOnly, .deviceModelOnly)

@@ -16,11 +16,11 @@ extension Planner {
         .settleBus,
         "another toolstack left the back end at \(bus.state), where pciback exports nothing more: 3 is written")
     }
-    let claim = devices[wanted.address]?.claim
+    let claim = index.devices[wanted.address]?.claim
     if claim == nil {
       repair(.writeClaim(replacing: nil), "its claim is gone, and is written again")
     } else if let claim, claim != domain.id {
-      if let other = living[claim], listings[wanted.address]?.contains(other.id) == true {
+      if let other = index.living[claim], index.listings[wanted.address]?.contains(other.id) == true {
         steps.append(
           step(
             wanted, .drift(.claimForeign), in: .uuid(domain.uuid),
@@ -36,11 +36,11 @@ extension Planner {
   private func awaitsHeld(_ domain: Guest) -> Bool {
     domain.entries.contains { entry in
       guard !entry.isExported, let device = entry.device else { return false }
-      return listings[device]?.contains { $0 != domain.id } == true
+      return index.listings[device]?.contains { $0 != domain.id } == true
     }
   }
 
-  /// The first declared device that the domain's bus lists: what is wrong with the bus is told of this one alone.
+  /// Returns the first declared device that the domain's bus lists: it alone gets the step that repairs the bus.
   private func firstListed(in domain: Guest) -> PCIAddress? {
     let listed = Set(domain.entries.compactMap(\.device))
     return (declaredDevices[domain.name] ?? []).filter(listed.contains).min()

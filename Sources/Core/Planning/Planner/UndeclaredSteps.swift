@@ -45,7 +45,8 @@ extension Planner {
     evidence: String? = nil, remedy: String? = nil, effects: [String] = []
   ) -> DeviceStep {
     DeviceStep(
-      domain: .uuid(domain.uuid), device: device, deviceID: devices[device]?.facts?.id, kind: kind, before: before,
+      domain: .uuid(domain.uuid), device: device, deviceID: index.devices[device]?.facts?.id, kind: kind,
+      before: before,
       evidence: evidence, remedy: remedy, effects: effects)
   }
 
@@ -59,11 +60,11 @@ extension Planner {
     return rest.compactMap { device -> DeviceStep? in
       guard !listed.contains(device.address) else { return nil }
       // What a killed run or a forced `xl pci-detach` left is more than a line in a file: it is given back as a whole.
-      guard !left.contains(device.address), remnants[domain.id]?[device.address] == nil else { return nil }
+      guard !left.contains(device.address), index.remnants[domain.id]?[device.address] == nil else { return nil }
       func step(_ kind: DeviceStep.Kind, _ evidence: String) -> DeviceStep {
         undeclared(device.address, kind, in: domain, before: device.options, evidence: evidence)
       }
-      guard devices[device.address]?.claim == domain.id else {
+      guard index.devices[device.address]?.claim == domain.id else {
         if domain.route?.deviceModel == .upstream, domain.observed.emulated == nil {
           // The line is what tells that QEMU is to be asked about the device.
           return step(
@@ -95,20 +96,20 @@ extension Planner {
 
   /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
   func leftByDeadRuns(in domain: Guest) -> Set<PCIAddress> {
-    guard let left = abandoned[domain.key] else { return [] }
-    return left.subtracting(announced[domain.key] ?? [])
+    guard let left = index.abandoned[domain.key] else { return [] }
+    return left.subtracting(index.announced[domain.key] ?? [])
       .subtracting(domain.entries.compactMap(\.device))
   }
 
   /// Whether Xen or a claim says that some domain has the device.
   func isHeld(_ device: PCIAddress) -> Bool {
-    devices[device]?.assignment == .assigned || devices[device]?.claim != nil
+    index.devices[device]?.assignment == .assigned || index.devices[device]?.claim != nil
   }
 
   /// Whether the device is shown once, as the move it is, in the domain that gets it.
   func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
     guard let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
-      let receiver = guests[target]?.first
+      let receiver = index.guests[target]?.first
     else { return false }
     return receiver.wait == nil && domain.wait == nil
   }
