@@ -27,7 +27,7 @@ FAILURES = ("lost_berth", "lost_beside_xl", "interleaving_violations", "cut_viol
             "history_violations", "fuzz_crashes")
 # At the same time: those of processes wait most of the time, those in memory never do, and would not let them begin.
 PARTS = ("Races|CutTests|HistoryTests|Contrary runs",
-         "ExplorerTests|CrashTests|PortFaultTests|HostileGuestTests|ContraryRunTests")
+         "ExplorerTests|CrashTests|PortFaultTests|HostileGuestTests|RunOrderTests")
 
 
 def build():

@@ -38,10 +38,6 @@ package final class ModelHost: Sendable {
     var locks: Set<DomainID> = []
     /// The number of runs that sleep on the lock.
     var lockWaiters = 0
-    /// Who holds the run lock of each domain, by a number for each taking.
-    var runLocks: [DomainUUID: Int] = [:]
-    /// How often each run lock was taken.
-    var runTakings: [DomainUUID: Int] = [:]
     var resetOrder: [PCIAddress] = []
     var hasInterfered = false
     /// The number of changes that the process under test may still make; nil for no limit, negative after one was
@@ -53,6 +49,7 @@ package final class ModelHost: Sendable {
   }
 
   let state = Mutex(State())
+  let runLocks = Mutex(ModelRunLocks.State())
   package let store: ModelStore
 
   package init(rule: ModelStore.Rule = .c) {

@@ -3,6 +3,13 @@ import Synchronization
 
 /// The run locks of a host in memory.
 struct ModelRunLocks: RunLockPort {
+  struct State {
+    /// Who holds the lock of each domain, by a number for each taking.
+    var holders: [DomainUUID: Int] = [:]
+    /// How often each lock was taken.
+    var takings: [DomainUUID: Int] = [:]
+  }
+
   let model: ModelHost
 
   func lock(
@@ -19,7 +26,7 @@ struct ModelRunLocks: RunLockPort {
       if isInterrupted() { return .interrupted }
       guard duration > .zero, let pacer = model.store.turns else { return .busy(RunHolder(process: 1234)) }
       pacer.note("waits for the run lock")
-      guard pacer.wait(for: duration, until: { [model] in model.state.withLock { $0.runLocks[domain] == nil } }) else {
+      guard pacer.wait(for: duration, until: { [model] in model.runLocks.withLock { $0.holders[domain] == nil } }) else {
         pacer.note("does not get the run lock")
         return .busy(RunHolder(process: 1234))
       }
@@ -28,21 +35,21 @@ struct ModelRunLocks: RunLockPort {
 
   /// The number of this taking; nil if another run holds the lock.
   private func take(_ domain: DomainUUID) -> Int? {
-    model.state.withLock { state in
-      guard state.runLocks[domain] == nil else { return nil }
-      state.runTakings[domain, default: 0] += 1
-      state.runLocks[domain] = state.runTakings[domain]
-      return state.runTakings[domain]
+    model.runLocks.withLock { state in
+      guard state.holders[domain] == nil else { return nil }
+      state.takings[domain, default: 0] += 1
+      state.holders[domain] = state.takings[domain]
+      return state.takings[domain]
     }
   }
 
   func marks() -> [DomainUUID: RunMark] {
     model.store.turns?.turn(.record)
     model.store.turns?.note("looks at the run locks")
-    return model.state.withLock { state in
+    return model.runLocks.withLock { state in
       Dictionary(
-        uniqueKeysWithValues: state.runTakings.map { domain, takings in
-          let isHeld = state.runLocks[domain] != nil
+        uniqueKeysWithValues: state.takings.map { domain, takings in
+          let isHeld = state.holders[domain] != nil
           return (
             domain,
             RunMark(holder: isHeld ? RunHolder(process: 1234) : nil, isHeld: isHeld, lastTaking: "\(takings)")
@@ -65,8 +72,8 @@ struct ModelRunLocks: RunLockPort {
     deinit { release() }
 
     func release() {
-      model.state.withLock { state in
-        if state.runLocks[domain] == taking { state.runLocks[domain] = nil }
+      model.runLocks.withLock { state in
+        if state.holders[domain] == taking { state.holders[domain] = nil }
       }
     }
   }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Runs that want contrary things at the same time, step by step: an order of the runs must explain every report.
-@Suite struct ContraryRunTests {
+@Suite struct RunOrderTests {
   /// What several runs want at the same time, and what holds before them.
   struct Meeting: CustomTestStringConvertible, Sendable {
     var testDescription: String
@@ -106,7 +106,7 @@ import Testing
     for kernelsSettle in [true, false] {
       let explorer = try await onThread {
         var explorer = Explorer(kernelsSettle: kernelsSettle) {
-          try ContraryRunTests.world(meeting, rule, takeLocks: takeLocks)
+          try RunOrderTests.world(meeting, rule, takeLocks: takeLocks)
         }
         let isLong = SoakReport.rounds > 2
         try explorer.explore(
@@ -121,7 +121,7 @@ import Testing
     }
   }
 
-  @Test(arguments: ContraryRunTests.meetings + ContraryRunTests.kinds, ModelStore.Rule.allCases)
+  @Test(arguments: RunOrderTests.meetings + RunOrderTests.kinds, ModelStore.Rule.allCases)
   func `an order of the runs explains every report`(_ meeting: Meeting, _ rule: ModelStore.Rule) async throws {
     try await explore(meeting, rule, takeLocks: true)
   }
@@ -131,7 +131,7 @@ import Testing
   func `an order explains every report of runs that know no run lock`(
     _ number: Int, _ rule: ModelStore.Rule
   ) async throws {
-    try await explore(ContraryRunTests.meetings[number], rule, takeLocks: false)
+    try await explore(RunOrderTests.meetings[number], rule, takeLocks: false)
   }
 }
 
