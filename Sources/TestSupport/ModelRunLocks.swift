@@ -26,7 +26,8 @@ struct ModelRunLocks: RunLockPort {
       if isInterrupted() { return .interrupted }
       guard duration > .zero, let pacer = model.store.turns else { return .busy(RunHolder(process: 1234)) }
       pacer.note("waits for the run lock")
-      guard pacer.wait(for: duration, until: { [model] in model.runLocks.withLock { $0.holders[domain] == nil } }) else {
+      guard pacer.wait(for: duration, until: { [model] in model.runLocks.withLock { $0.holders[domain] == nil } })
+      else {
         pacer.note("does not get the run lock")
         return .busy(RunHolder(process: 1234))
       }

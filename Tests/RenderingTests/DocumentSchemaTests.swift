@@ -162,7 +162,9 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
       "assignment": HypervisorAssignment.allCases.map(\.rawValue),
     ] { #expect(try words(shared["$defs"]?[part]) == Set(expected), "\(part)") }
     #expect(
-      try words(shared["$defs"]?["hostDrift"]?["properties"]?["kind"]) == [DriftName.staleClaim.rawValue, DriftName.leakedBackEnd.rawValue])
+      try words(shared["$defs"]?["hostDrift"]?["properties"]?["kind"]) == [
+        DriftName.staleClaim.rawValue, DriftName.leakedBackEnd.rawValue,
+      ])
     #expect(
       try words(shared["$defs"]?["options"]?["properties"]?["rdmPolicy"]) == Set(RDMPolicy.allCases.map(\.rawValue)))
     #expect(
