@@ -1,10 +1,10 @@
-/// What a bus can take at this moment, told from one transaction's reads.
+/// What changes a bus can take at this moment, determined from the reads of one transaction.
 package enum BusCondition: Hashable, Sendable {
-  /// Nothing is there: the first devices create it.
+  /// Nothing exists: the first devices create the bus.
   case absent
-  /// Nothing is in xenstore, but dom0's kernel has not let go of the old bus yet, or the guest's directory remains.
+  /// Nothing is in xenstore. But dom0's kernel has not released the old bus yet, or the guest's directory remains.
   case vanishing
-  /// The guest has not connected yet (1, 2, 3): entries may be appended, no round is started.
+  /// The guest has not connected yet (1, 2, 3): entries may be appended, and no round is started.
   case connecting
   /// pciback holds the devices of an HVM guest, which never connects: changes take effect without a round.
   case holding
@@ -12,23 +12,23 @@ package enum BusCondition: Hashable, Sendable {
   case connected
   /// pciback is connected and the guest is about to be (4 with a front end below 4).
   case settling
-  /// Someone's round is running (7, 8).
+  /// A round is running (7, 8).
   case round
-  /// The guest finished its half of a round that was taken back under it (4 with a front end at 7).
+  /// The guest finished its half of a round that was taken back in the meantime (4 with a front end at 7).
   case torn
-  /// The bus is being closed, or died (5, 6).
+  /// The bus is being closed, or has failed (5, 6).
   case closing
   /// At rest, but a removal is half done: entries wait for their deletion.
   case halfRemoved(Set<PCIAddress>)
-  /// Not as any toolstack leaves it; the text says what was found.
+  /// In a state that no toolstack leaves; the text says what was found.
   case corrupt(String)
 }
 
 extension BackEnd {
-  /// The indices whose entry breaks what libxl and pciback rely on: dense, each with address, key and state.
+  /// The indices of entries that break what libxl and pciback rely on: dense, each with address, key and state.
   private var damage: String? {
     switch count {
-    case .absent where !isAbsent: return "num_devs is missing though other nodes are there"
+    case .absent where !isAbsent: return "num_devs is missing, but other nodes exist"
     case .invalid(let text): return "num_devs is \"\(text)\""
     default: break
     }
@@ -71,10 +71,10 @@ extension BackEnd {
     }
   }
 
-  /// What the bus of an HVM guest can take: nobody answers, so pciback stays where the store tells it to be.
+  /// What the bus of an HVM guest can take. Nobody answers, so pciback stays in the state that the store gives it.
   ///
-  /// It rests at 3. libxl's second attach leaves it at 7, where pciback acts on nothing until 3 is written again
-  /// (`xen_pcibk_be_watch`, Linux drivers/xen/xen-pciback/xenbus.c).
+  /// pciback rests at 3. libxl's second attach leaves the back end at 7. There pciback ignores all changes until 3 is
+  /// written again (`xen_pcibk_be_watch`, Linux drivers/xen/xen-pciback/xenbus.c).
   private var heldCondition: BusCondition {
     switch state.state {
     case .initialising, .initWait: .connecting
@@ -86,7 +86,7 @@ extension BackEnd {
 
   private var marked: Set<PCIAddress> { Set(entries.filter(\.isMarked).compactMap(\.device)) }
 
-  /// Whether nothing keeps a guest that has never run from finding the bus when it does.
+  /// Whether a guest that has never run will find this bus when it starts.
   package var awaitsGuest: Bool {
     switch condition {
     case .corrupt: false
@@ -95,6 +95,6 @@ extension BackEnd {
     }
   }
 
-  /// Whether its nodes have gone, and perhaps the rest of it.
+  /// Whether the bus's nodes are gone. The rest of the bus may remain.
   package var isGoing: Bool { condition == .absent || condition == .vanishing }
 }

@@ -1,10 +1,10 @@
 /// What one transaction may do to attach devices to a bus.
 package enum AttachDecision: Hashable, Sendable {
-  /// These writes publish the devices; `startsRound` tells whether a running guest is asked at once.
+  /// These writes publish the devices. `startsRound` says whether a running guest is asked immediately.
   case publish([StoreEdit], startsRound: Bool)
-  /// All of them are listed already.
+  /// All of the devices are already listed.
   case alreadyListed
-  /// The domain cannot take a change now; look again after the bus has moved on.
+  /// The domain cannot take a change now. The caller looks again after the bus has changed.
   case wait(BusCondition)
   case refuse(BusRefusal, String)
 }
@@ -13,12 +13,12 @@ package enum AttachDecision: Hashable, Sendable {
 package enum DetachDecision: Hashable, Sendable {
   /// These writes mark the devices and start the round.
   case mark([StoreEdit])
-  /// These writes take the whole bus of a guest that never ran or never answers; the staying entries are to be made
-  /// anew.
+  /// These writes remove the whole bus of a guest that never ran or never answers. The caller adds the staying entries
+  /// to a recreated bus.
   case dropBus([StoreEdit], staying: [BackEndEntry])
-  /// None of them is listed.
+  /// None of the devices is listed.
   case notListed
-  /// All of them are marked and their round is over: they can be deleted.
+  /// All of the devices are marked and their round is over, so they can be deleted.
   case alreadyMarked
   case wait(BusCondition)
   case refuse(BusRefusal, String)
@@ -28,8 +28,8 @@ package enum DetachDecision: Hashable, Sendable {
 package struct Wanted: Hashable, Sendable {
   package var device: PCIAddress
   package var options: DeviceOptions
-  /// Where pciback is known to export the device to this domain already, its entry having been overwritten: the
-  /// address the guest sees. Asking for it again would end the guest's bus.
+  /// The address at which the guest sees the device, if pciback already exports it to this domain and its entry was
+  /// overwritten. A second request would end the guest's bus.
   package var exportedAt: PCIAddress?
   package init(device: PCIAddress, options: DeviceOptions, exportedAt: PCIAddress? = nil) {
     self.device = device
@@ -48,10 +48,10 @@ package struct Wanted: Hashable, Sendable {
 }
 
 extension [BackEndEntry] {
-  /// These entries and `added`, in which no two show one virtual address.
+  /// Returns these entries and `added`, so that no two entries show the same virtual address.
   ///
-  /// An entry that shows the address of a device known to be exported there was written over that device's entry in
-  /// the middle of a round: it was never exported itself, and is asked for again.
+  /// An entry may show the address of a device that is known to be exported there. Then the entry overwrote that
+  /// device's entry during a round. The entry's own device was never exported, so it is requested again.
   fileprivate func merging(_ added: [BackEndEntry]) -> [BackEndEntry] {
     let exported = Set(added.compactMap(\.virtualAddress))
     return map { entry in
@@ -68,10 +68,12 @@ extension BackEnd {
   /// Decides how to attach `wanted` from this transaction's reads.
   ///
   /// - Parameters:
-  ///   - mode: cold domains take entries without a round; pciback exports them by itself at state 3
-  ///     (Linux commit c81d3d246025, in 5.13 and the stable trees).
-  ///   - finished: half-done removals that may be completed here: ours, or left for longer than any toolstack waits.
-  ///   - exportable: the devices on pciback. A round that meets an entry pciback cannot export kills the whole bus.
+  ///   - mode: cold domains take entries without a round; pciback exports them by itself at state 3 (Linux commit
+  ///     c81d3d246025, in 5.13 and the stable trees).
+  ///   - finished: half-done removals that may be completed here: those of this run, or those left for longer than any
+  ///     toolstack waits.
+  ///   - exportable: the devices on pciback. If a round meets an entry that pciback cannot export, the whole bus
+  ///     fails.
   package func attachDecision(
     _ wanted: [Wanted], named name: String, mode: ChangeMode, finishing finished: Set<PCIAddress>,
     exportable: Set<PCIAddress>
@@ -102,7 +104,7 @@ extension BackEnd {
       let startRound = needsRound && mode == .hot
       return .publish(replacingEntries(with: merged, startRound: startRound), startsRound: startRound)
     case .halfRemoved(let devices):
-      // A round started over a half-done removal would remove whatever took its virtual slot since.
+      // If a round started over a half-done removal, it would remove whatever took the virtual slot since.
       guard devices.isSubset(of: finished) else { return .wait(condition) }
       let kept = entries.filter { entry in entry.device.map { !devices.contains($0) } ?? true }
       let again = wanted.filter { wanted in !kept.contains { $0.device == wanted.device } }
@@ -126,20 +128,21 @@ extension BackEnd {
     switch condition {
     case .corrupt, .absent, .vanishing: return .notListed
     case .connecting:
-      // A guest that never ran holds nothing, and no acknowledgement can be had for one entry below state 4:
-      // the whole bus goes, and what stays is made anew.
-      // Its front end still at 1 proves it: a guest that runs moves on.
+      // A guest that never ran holds nothing, and an entry below state 4 cannot be acknowledged alone. So the whole
+      // bus is removed and recreated with the staying devices. A front end still at 1 proves that the guest never ran:
+      // a running guest leaves 1.
       return mode == .cold && frontEndState.state == .initialising
         ? .dropBus(removal(), staying: kept) : .wait(condition)
     case .holding:
-      // Nobody acknowledges, so a bus that would stay empty goes at once: of that the kernel's object tells.
+      // Nobody acknowledges, so a bus that would stay empty is removed at once: the kernel object shows when pciback
+      // has released it.
       return kept.isEmpty ? .dropBus(removal(), staying: []) : .mark(marking(devices))
     case .connected:
       return .mark(marking(devices))
     case .halfRemoved(let removed):
       let mine = Set(ours.compactMap(\.device))
       if removed == mine, removed.isSubset(of: finished) {
-        // pciback reads marks only where it rests: elsewhere it holds the devices still.
+        // pciback reads marks only if it is at rest; otherwise it keeps the devices.
         let settling = settlingAtRest()
         return settling.isEmpty ? .alreadyMarked : .mark(settling)
       }
@@ -160,7 +163,7 @@ extension BackEnd {
     return replacingEntries(with: kept, startRound: hasFrontEndDriver) + settlingAtRest()
   }
 
-  /// Deletes those of `devices` whose removal both ends have finished; nil while the bus is not at rest.
+  /// Deletes those of `devices` whose removal both ends have finished; returns nil while the bus is not at rest.
   package func compaction(of devices: Set<PCIAddress>) -> (edits: [StoreEdit], kept: [BackEndEntry])? {
     switch condition {
     case .connected, .holding, .halfRemoved: break

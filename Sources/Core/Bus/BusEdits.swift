@@ -1,14 +1,14 @@
-// The writes of each kind of change to a PV bus. All are decided from one transaction's reads and done in it.
+// The writes of each kind of change to a PV bus. One transaction's reads decide all of them, and they are made in it.
 
 extension BackEnd {
   private var path: StorePath { .backEnd(domain) }
   private var stateNode: StorePath { path.child("state") }
 
-  /// Makes back and front end with the whole batch of first devices.
+  /// Creates back end and front end with the whole batch of first devices.
   ///
-  /// Nodes, values and permissions are those of `libxl__create_pci_backend` and
-  /// `libxl_create_pci_backend_device` (Xen 4.17). Both states are 1: dom0's kernel probes a back end only if it
-  /// reads 1 when first seen (`xenbus_probe_node`, Linux drivers/xen/xenbus/xenbus_probe.c).
+  /// Nodes, values and permissions are those of `libxl__create_pci_backend` and `libxl_create_pci_backend_device` (Xen
+  /// 4.17). Both states are 1: dom0's kernel probes a back end only if it reads 1 when first seen
+  /// (`xenbus_probe_node`, Linux drivers/xen/xenbus/xenbus_probe.c).
   package static func creation(
     for domain: DomainID, named name: String, of devices: [BackEndEntry]
   ) -> [StoreEdit] {
@@ -35,8 +35,8 @@ extension BackEnd {
 
   /// Replaces the entries by `wanted`, in their order, dense from 0.
   ///
-  /// `startRound` asks both ends to look again (state 7). All nodes of an entry move together: the virtual
-  /// address is what later removals go by.
+  /// `startRound` asks both ends to look again (state 7). All nodes of an entry move together: later removals depend
+  /// on the virtual address.
   package func replacingEntries(
     with wanted: [BackEndEntry], startRound: Bool
   ) -> [StoreEdit] {
@@ -46,7 +46,7 @@ extension BackEnd {
       edits += entry.edits(at: index, replacing: before, in: path)
     }
     for stale in entries.dropFirst(wanted.count) { edits += stale.removals(in: path) }
-    // A left-over entry of a device that is listed again says nothing any more.
+    // An orphan entry of a device that is listed again carries no information.
     for orphan in orphans where orphan.index >= wanted.count && wanted.contains(where: { $0.device == orphan.device }) {
       edits += orphan.removals(in: path)
     }
@@ -65,39 +65,39 @@ extension BackEnd {
     return replacingEntries(with: marked, startRound: hasFrontEndDriver) + settlingAtRest()
   }
 
-  /// Brings a bus that nobody answers back to where pciback acts on its entries; nothing for one that is there, or
-  /// that has a front end.
+  /// Returns an HVM guest's bus to the state in which pciback acts on its entries. Returns no edits if the bus is
+  /// already there, or has a front end.
   package func settlingAtRest() -> [StoreEdit] {
     guard !hasFrontEndDriver, state.state != .initialised else { return [] }
     return [.write(stateNode, StateNode(.initialised).description)]
   }
 
-  /// Asks both ends to look again, with no other change.
+  /// Asks both ends to look again, without any other change.
   package func kick() -> [StoreEdit] { [.write(stateNode, StateNode(.reconfiguring).description)] }
 
-  /// Asks the guest to let the empty bus go; it answers by closing its side.
+  /// Asks the guest to release the empty bus. The guest answers by closing its side.
   package func closing() -> [StoreEdit] {
     [.write(path.child("online"), "0"), .write(stateNode, StateNode(.closing).description)]
   }
 
-  /// Takes both directories away, with the parents that would stay empty, as libxl does.
+  /// Removes both directories, and the parents that would stay empty, as libxl does.
   ///
   /// dom0's kernel drops its object when the back end is gone.
   package func removal() -> [StoreEdit] {
     [.remove(.backEnd(domain)), .remove(.backEndHome(domain))] + frontEndRemoval()
   }
 
-  /// Takes the guest's directory away so that the guest notices, then its parent (`libxl__xs_path_cleanup`).
+  /// Removes the guest's directory so that the guest notices, and then its parent (`libxl__xs_path_cleanup`).
   ///
-  /// The parent alone would do for the store, but a watch above it is told only of the path that was named, and a
-  /// kernel looks only at one deep enough for a device (`xenbus_dev_changed`, Linux drivers/xen/xenbus/xenbus_probe.c):
-  /// it would keep its old bus and never answer a new one.
+  /// Removing the parent alone would suffice for the store. But a watch above the parent reports only the path that was
+  /// named. A kernel examines only a path that is deep enough for a device (`xenbus_dev_changed`, Linux
+  /// drivers/xen/xenbus/xenbus_probe.c). The guest would keep its old bus and never answer a new one.
   package func frontEndRemoval() -> [StoreEdit] { [.remove(.frontEnd(domain)), .remove(.frontEndHome(domain))] }
 
-  /// Takes a round back from a guest known to sleep: entries as they were before it, state 4.
+  /// Takes a round back from a guest that is known to sleep: entries as they were before the round, state 4.
   ///
-  /// Only for 7 with a front end at 4, and only where the domain has been paused since before the 7 was written: a guest
-  /// that ran since may have read it, and would then finish a round that is no longer there.
+  /// Allowed only for 7 with a front end at 4, and only if the domain has been paused since before the 7 was written.
+  /// A guest that ran since may have read the 7, and would then finish a round that no longer exists.
   package func takingBack(
     removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>
   ) -> [StoreEdit] {
@@ -111,17 +111,18 @@ extension BackEnd {
     return replacingEntries(with: kept, startRound: false) + [.write(stateNode, StateNode(.connected).description)]
   }
 
-  /// Whether the guest has done its half of a round (7), and pciback reads no round it would act on.
+  /// Whether the guest has done its half of a round (7), while pciback reads no round that it would act on.
   ///
-  /// Either the round was taken back under the guest (4), or another toolstack asked for a new one over pciback's
-  /// answer to the old (7): each end then waits for the other.
+  /// Either the round was taken back while the guest worked on it (4), or another toolstack overwrote pciback's answer
+  /// with a new request (7). Each end then waits for the other.
   package var isRoundStuck: Bool {
     frontEndState.state == .reconfiguring && (state.state == .connected || state.state == .reconfiguring)
   }
 
-  /// Lets a guest connect that a round was begun under: pciback connects before the guest does, libxl looks at pciback's
-  /// state alone, and a guest that has not connected ignores the round (`pcifront_detach_devices`, Linux
-  /// drivers/pci/xen-pcifront.c). Nil where that is not so. pciback takes no notice of either write.
+  /// Returns the writes that let a guest connect if a round began before it did; nil if the bus is not in that state.
+  ///
+  /// pciback connects before the guest does, and libxl looks only at pciback's state. A guest that has not connected
+  /// ignores the round (`pcifront_detach_devices`, Linux drivers/pci/xen-pcifront.c). pciback ignores both writes.
   package func lettingGuestConnect() -> [StoreEdit]? {
     guard hasFrontEndDriver, state.state == .reconfiguring, frontEndState.state == .initialised else { return nil }
     return [.write(stateNode, StateNode(.connected).description)]
@@ -129,8 +130,9 @@ extension BackEnd {
 
   /// Shows pciback the guest's half of the round again.
   ///
-  /// Only where `isRoundStuck`. Both nodes in one transaction: pciback acts on the front end's 7 only while the back
-  /// end reads 7 (`xen_pcibk_reconfigure`), and on any write to it, also of the same value.
+  /// Allowed only if `isRoundStuck`. Both nodes are written in one transaction: pciback acts on the front end's 7 only
+  /// while the back end reads 7 (`xen_pcibk_reconfigure`). pciback acts on any write to the front end's state, even of
+  /// the same value.
   package func repeatingGuestAnswer() -> [StoreEdit] {
     [
       .write(stateNode, StateNode(.reconfiguring).description),
@@ -138,15 +140,17 @@ extension BackEnd {
     ]
   }
 
-  /// The same with every mark in sight: that one was passed proves nothing where pciback never answered.
+  /// Shows pciback the guest's half of the round again, with every mark visible. A hidden mark proves nothing if
+  /// pciback never answered.
   package func repeatingWholeRound() -> [StoreEdit] { showingMarks() + repeatingGuestAnswer() }
 
-  /// Takes the first mark from pciback's sight (6), and shows it the guest's answer again; nil where there is no mark.
+  /// Hides the first mark from pciback (6), and shows pciback the guest's answer again; returns nil if there is no
+  /// mark.
   ///
-  /// pciback gives a round up at the first mark whose device it does not hold, as it is in the second round over one mark:
-  /// what is marked behind it stays exported (`xen_pcibk_reconfigure`). Once a round was repeated in vain, the first mark
-  /// names what it has released: held no more, or released on the way to a later one. That it was at work at all is
-  /// proven by its answer, which must come from itself.
+  /// pciback abandons a round at the first mark whose device it does not hold, as in the second round over one mark.
+  /// Devices marked behind it stay exported (`xen_pcibk_reconfigure`). After a repeated round without effect, the
+  /// first mark names a released device: either no longer held, or released on the way to a later mark. Only pciback's
+  /// own answer proves that it was at work at all.
   package func passingFirstMark() -> [StoreEdit]? {
     guard let entry = entries.first(where: { $0.state.state == .closing }) else { return nil }
     return [.write(path.child("state-\(entry.index)"), StateNode(.closed).description)] + repeatingGuestAnswer()
@@ -158,19 +162,21 @@ extension BackEnd {
     }
   }
 
-  /// Gives pciback's answer to the guest (8) where pciback itself no longer writes it.
+  /// Writes pciback's answer for the guest (8) if pciback itself no longer writes it.
   ///
-  /// A state that was written over is not in the kernel's memory of its own: it takes its answer for given
-  /// (`__xenbus_switch_state`, Linux drivers/xen/xenbus/xenbus_client.c). The guest looks at its bus and goes to 4,
-  /// which pciback answers with 4. Where it does not, it had not answered: nothing was released.
+  /// The kernel does not notice that a state was overwritten: it assumes that its answer was delivered
+  /// (`__xenbus_switch_state`, Linux drivers/xen/xenbus/xenbus_client.c). The guest examines its bus and goes to 4,
+  /// and pciback answers with 4. If pciback does not, it had not answered before: nothing was released.
   package func givingPCIBackAnswer() -> [StoreEdit] {
     showingMarks() + [.write(stateNode, StateNode(.reconfigured).description)]
   }
 
-  /// Begins a round anew that the guest has ended (4) and pciback never began: it takes itself to be connected still, and
-  /// writes no state that it believes to have (`__xenbus_switch_state`). Nil where that is not so.
+  /// Starts a round again that the guest has ended (4) and pciback never began; returns nil if the bus is not in that
+  /// state.
   ///
-  /// Only after a wait in vain: pciback is about to write 4 where it did answer.
+  /// pciback believes that it is still connected, and does not write a state that it believes to have
+  /// (`__xenbus_switch_state`). Allowed only after a wait without effect: if pciback did answer, it is about to write
+  /// 4.
   package func restartingAnsweredRound() -> [StoreEdit]? {
     guard state.state == .reconfigured, frontEndState.state == .connected else { return nil }
     return showingMarks() + [.write(stateNode, StateNode(.reconfiguring).description)]

@@ -1,4 +1,4 @@
-/// Why one transaction changes nothing of a bus. The raw values are names that `berth explain` knows.
+/// Why a transaction leaves a bus unchanged. `berth explain` knows the raw values.
 package enum BusRefusal: String, Hashable, Sendable, CaseIterable {
   case notAssignable = "not-assignable"
   case corruptBackEnd = "corrupt-back-end"

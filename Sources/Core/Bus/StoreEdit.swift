@@ -4,7 +4,7 @@ package enum StoreEdit: Hashable, Sendable {
   case remove(StorePath)
   case makeDirectory(StorePath, StorePermissions)
 
-  /// Does the write in the transaction that decided it.
+  /// Does this write in the transaction that decided it.
   package func apply(to access: borrowing any StoreAccess & ~Copyable) throws(HostError) {
     switch self {
     case .write(let path, let value): try access.write(path, value)
@@ -14,7 +14,7 @@ package enum StoreEdit: Hashable, Sendable {
   }
 }
 
-/// The names of an entry's nodes: the mandatory three, then the ones that may be missing.
+/// The names of an entry's nodes: the three mandatory ones, then the optional ones.
 package enum EntryNode: String, CaseIterable, Sendable {
   case dev, key, state, opts, vdev, vdevfn, name
 
@@ -22,18 +22,18 @@ package enum EntryNode: String, CaseIterable, Sendable {
 }
 
 extension BackEndEntry {
-  /// A wanted entry that pciback has not seen: state 1.
+  /// Returns a wanted entry that pciback has not seen: state 1.
   package init(wanted device: PCIAddress, options: DeviceOptions) {
     self.init(
       index: 0, device: device, state: StateNode(.initialising), optionsText: options.storeText,
       virtualFunctionText: options.storeVirtualFunction)
   }
 
-  /// The value each node has; nil for nodes that are not there.
+  /// Returns the value of a node; nil if the node does not exist.
   fileprivate func value(of node: EntryNode) -> String? {
     switch node {
     case .dev: device?.description
-    // Its text is read by nobody, but what is there must be taken away, and what is missing made.
+    // Nobody reads the node's text. But an existing node must be removed, and a missing one created.
     case .key: hasKey ? device?.description ?? "" : nil
     case .state: state.text
     case .opts: optionsText
@@ -43,7 +43,7 @@ extension BackEndEntry {
     }
   }
 
-  /// The writes that put this entry at `index`, where `before` is what stands there now.
+  /// Returns the writes that put this entry at `index`; `before` is the entry at that index now.
   package func edits(at index: Int, replacing before: BackEndEntry?, in backEnd: StorePath) -> [StoreEdit] {
     EntryNode.allCases.compactMap { node in
       let old = before?.value(of: node)
@@ -54,7 +54,7 @@ extension BackEndEntry {
     }
   }
 
-  /// The removals that take this entry's nodes away.
+  /// Returns the removals of this entry's nodes.
   package func removals(in backEnd: StorePath) -> [StoreEdit] {
     EntryNode.allCases.compactMap { node in
       value(of: node) == nil ? nil : .remove(node.path(index, in: backEnd))

@@ -8,7 +8,7 @@ package enum XenbusState: Int, Sendable, Codable, CaseIterable {
 ///
 /// A front end's node is written by the guest, so any text may be found; it is kept only in bounded form.
 package struct StateNode: Hashable, Sendable {
-  /// The node's text, cut to 32 bytes; nil where there is no node.
+  /// The node's text, cut to 32 bytes; nil if there is no node.
   package let text: String?
 
   package init(_ text: String?) {
@@ -21,7 +21,7 @@ package struct StateNode: Hashable, Sendable {
 
   package var isAbsent: Bool { text == nil }
 
-  /// The state named by the text; nil where the node is absent or holds no state.
+  /// The state named by the text; nil if the node is absent or holds no state.
   package var state: XenbusState? {
     guard let text, text.utf8.count == 1, let number = decimal(text) else { return nil }
     return XenbusState(rawValue: number)
@@ -44,14 +44,14 @@ extension StateNode: Codable, CustomStringConvertible {
 
 /// One entry `dev-N`, `state-N`, … of a PCI back end, as found.
 package struct BackEndEntry: Hashable, Sendable, Codable {
-  /// N. It moves when entries below it go: entries are found by address, never by this.
+  /// N. It changes when entries below it are deleted, so entries are found by address and never by index.
   package var index: Int
-  /// `dev-N`; nil where the node is missing or not an address (a hole).
+  /// `dev-N`; nil if the node is missing or not an address (a hole).
   package var device: PCIAddress?
-  /// Whether `key-N` is there. libxl's removal dereferences it (`libxl__device_pci_remove_xenstore`).
+  /// Whether `key-N` exists. libxl's removal dereferences it (`libxl__device_pci_remove_xenstore`).
   package var hasKey: Bool
   package var state: StateNode
-  /// `vdev-N`, where pciback exported it: the address the guest sees.
+  /// `vdev-N`, if pciback exported the device: the address that the guest sees.
   package var virtualAddress: PCIAddress?
   /// `opts-N`, as found.
   package var optionsText: String?
@@ -78,11 +78,13 @@ package struct BackEndEntry: Hashable, Sendable, Codable {
     DeviceOptions(storeText: optionsText, storeVirtualFunction: virtualFunctionText)
   }
 
-  /// Exported by pciback and told to the guest: state 3 with a virtual address.
+  /// Whether pciback exported the device and published its virtual address: state 3 with a `vdev-N`.
   package var isExported: Bool { state.state == .initialised && virtualAddress != nil }
 
-  /// Marked for removal, and not deleted yet. 6 is Berth's mark for what pciback was led past while a round was stuck; at
-  /// rest it has answered since, and the device is released.
+  /// Whether the entry is marked for removal and not deleted yet.
+  ///
+  /// State 6 is Berth's own mark: in a stuck round, it hides an earlier mark from pciback. If the bus is at rest,
+  /// pciback has answered since then, and the device is released.
   package var isMarked: Bool { state.state == .closing || state.state == .closed }
 }
 
@@ -90,7 +92,7 @@ package struct BackEndEntry: Hashable, Sendable, Codable {
 package enum DeviceCount: Hashable, Sendable, Codable {
   case absent
   case number(Int)
-  /// Not a number, or one beyond any bus.
+  /// Not a number, or a number that is larger than any bus.
   case invalid(String)
 
   package init(_ text: String?) {
@@ -107,26 +109,27 @@ package enum DeviceCount: Hashable, Sendable, Codable {
 
 /// A domain's PCI bus in xenstore: pciback's directory and the state of the guest's own.
 package struct BackEnd: Hashable, Sendable, Codable {
-  /// More entries than any bus has (32 slots of 8 functions): a larger `num_devs` is damage.
+  /// The largest number of entries on a bus: 32 slots with 8 functions. A larger `num_devs` is damage.
   package static let mostDevices = 256
 
   package var domain: DomainID
   package var state: StateNode
-  /// The front end's state: the guest wrote it.
+  /// The front end's state. The guest writes it.
   package var frontEndState: StateNode
   package var count: DeviceCount
   package var online: String?
-  /// Whether the back end's `frontend` node is there and names the path it must.
+  /// Whether the back end's `frontend` node exists and names the correct path.
   package var hasFrontEndPath: Bool
-  /// Entries below `num_devs`, by index; holes are entries without a device.
+  /// The entries below `num_devs`, by index. Holes are entries without a device.
   package var entries: [BackEndEntry]
-  /// Entries at or above `num_devs`: left where another toolstack wrote a count it had read before they were added.
+  /// The entries at or above `num_devs`. They remain if another toolstack wrote a count that it had read before they
+  /// were added.
   ///
-  /// Without a listing only those that follow the last entry without a gap are known.
+  /// Without a listing, only those are known that follow the last entry without a gap.
   package var orphans: [BackEndEntry]
   /// Whether a pcifront at the other end answers pciback. An HVM guest whose QEMU runs in dom0 has none.
   package var hasFrontEndDriver: Bool
-  /// Whether dom0's kernel has the device object `pci-<domid>-0`; nil where that was not asked.
+  /// Whether dom0's kernel has the kernel object `pci-<domid>-0`; nil if that was not asked.
   package var hasKernelObject: Bool?
 
   package init(
@@ -146,10 +149,10 @@ package struct BackEnd: Hashable, Sendable, Codable {
     self.hasKernelObject = hasKernelObject
   }
 
-  /// Nothing of a back end is there.
+  /// Whether nothing of a back end exists.
   package var isAbsent: Bool { state.isAbsent && count == .absent && !hasFrontEndPath && orphans.isEmpty }
 
-  /// The first entry for a device.
+  /// Returns the first entry of a device.
   package func entry(for device: PCIAddress) -> BackEndEntry? {
     entries.first { $0.device == device }
   }

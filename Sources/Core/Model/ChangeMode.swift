@@ -4,7 +4,7 @@ package enum ChangeMode: String, Hashable, Sendable {
   /// The domain has never run.
   case cold
 
-  /// The mode of changes to a domain in this state, once the domain can take them.
+  /// Returns the mode of changes to a domain in this state, once the domain can take changes.
   package init(_ lifecycle: DomainLifecycle) {
     switch lifecycle {
     case .cold: self = .cold
@@ -20,8 +20,8 @@ package enum ChangeKind: String, Hashable, Sendable, CaseIterable {
   case reattach
   /// Detached from another domain of the manifest, then attached here.
   case move
-  /// A difference between stores that nobody declared is repaired.
+  /// A difference between stores, which no manifest asked for, is repaired.
   case repair
-  /// Declared and already there: only Berth's record changes.
+  /// The device is declared and already attached: only Berth's record changes.
   case adopt
 }

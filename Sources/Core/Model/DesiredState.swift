@@ -1,7 +1,7 @@
-/// What the manifests declare, checked: what should be true of one host.
+/// What the manifests declare, after all checks: the state that one host should have.
 package struct DesiredState: Hashable, Sendable, Codable {
   package var policy: Policy
-  /// In order of name.
+  /// The declared domains, in order of name.
   package var domains: [DesiredDomain]
   package init(policy: Policy = Policy(), domains: [DesiredDomain] = []) {
     self.policy = policy
@@ -13,15 +13,15 @@ package struct DesiredState: Hashable, Sendable, Codable {
 package struct Policy: Hashable, Sendable, Codable {
   /// What happens to attached devices that nobody declares.
   package enum Prune: String, Sendable, Codable, CaseIterable {
-    /// Nothing is ever detached for not being declared.
+    /// Berth never detaches a device because it is undeclared.
     case never
-    /// What Berth attached or adopted is detached.
+    /// Berth detaches undeclared devices that it attached or adopted.
     case owned
-    /// Everything undeclared is detached, in every domain.
+    /// Berth detaches all undeclared devices, in every domain.
     case all
   }
   package var prune: Prune
-  /// A plan that detaches more devices is refused; nil sets no bound.
+  /// The largest number of devices that a plan may detach; a plan with more is refused. Nil sets no limit.
   package var maxRemovals: Int?
 
   package init(prune: Prune = .owned, maxRemovals: Int? = nil) {
@@ -33,7 +33,7 @@ package struct Policy: Hashable, Sendable, Codable {
 /// A domain and the devices it should have.
 package struct DesiredDomain: Hashable, Sendable, Codable {
   package var name: String
-  /// Where given, the domain of that name must have it.
+  /// The UUID that the domain of this name must have; nil if the manifest names none.
   package var uuid: DomainUUID?
   package var devices: [DesiredDevice]
   package init(name: String, uuid: DomainUUID? = nil, devices: [DesiredDevice]) {
@@ -46,12 +46,12 @@ package struct DesiredDomain: Hashable, Sendable, Codable {
 /// A device a domain should have.
 package struct DesiredDevice: Hashable, Sendable, Codable {
   package var address: PCIAddress
-  /// What the device must be; a mismatch blocks the assignment.
+  /// The identity that the device must have; a mismatch blocks the assignment.
   package var id: DeviceID?
-  /// The name it has in the manifest's `devices`.
+  /// The device's name in the manifest's `devices`.
   package var label: String?
   package var options: DeviceOptions
-  /// Whether a missing device makes the run fail rather than be shown.
+  /// Whether a missing device makes the run fail. Otherwise a missing device is only shown.
   package var isRequired: Bool
 
   package init(

@@ -3,7 +3,7 @@ package enum RDMPolicy: String, Sendable, Codable, CaseIterable {
   case strict, relaxed
 }
 
-/// The options one assignment has; the defaults are libxl's.
+/// The options of one assignment; the defaults are libxl's.
 package struct DeviceOptions: Hashable, Sendable, Codable {
   package var permissive: Bool
   package var msiTranslate: Bool
@@ -23,7 +23,8 @@ package struct DeviceOptions: Hashable, Sendable, Codable {
     self.virtualSlot = virtualSlot
   }
 
-  /// Whether these are what is asked for. Where no slot is asked for, any is: QEMU's choice is on record, too.
+  /// Whether these options are what `wanted` asks for. If it asks for no slot, any slot satisfies it: QEMU's own
+  /// choice is recorded, too.
   package func satisfies(_ wanted: DeviceOptions) -> Bool {
     var own = self
     if wanted.virtualSlot == nil { own.virtualSlot = nil }
@@ -36,15 +37,15 @@ package struct DeviceOptions: Hashable, Sendable, Codable {
       + ",rdm_policy=\(rdmPolicy.rawValue)"
   }
 
-  /// The value of a `vdevfn-N` node, hexadecimal without prefix; nil where the node is absent.
+  /// The value of a `vdevfn-N` node, hexadecimal without prefix; nil if there is no node.
   package var storeVirtualFunction: String? {
     virtualSlot.map { String(UInt64($0) << 3, radix: 16) }
   }
 
-  /// Reads `opts-N` and `vdevfn-N` as libxl does: unknown keys are skipped, absent ones have their default.
+  /// Reads `opts-N` and `vdevfn-N` as libxl does: unknown keys are skipped, missing keys have their defaults.
   package init(storeText: String?, storeVirtualFunction: String?) {
     self.init()
-    // By bytes: this is read for every device of a host.
+    // Works on bytes, because this code runs for every device of a host.
     for pair in (storeText ?? "").utf8.split(separator: UInt8(ascii: ",")) {
       let halves = pair.split(separator: UInt8(ascii: "="), maxSplits: 1)
       guard halves.count == 2 else { continue }

@@ -1,4 +1,4 @@
-/// The way a domain's devices take to its guest.
+/// How a domain's devices reach its guest.
 package enum DeviceRoute: Hashable, Sendable {
   /// A PV guest: pciback exports them, and pcifront in the guest drives them.
   case frontEnd
@@ -8,7 +8,7 @@ package enum DeviceRoute: Hashable, Sendable {
   case stubDomain(DomainKey, DeviceModelVersion)
 }
 
-/// What sets the routes apart. A new route is described here, and nowhere else.
+/// The differences between the routes. A new route is described here, and nowhere else.
 package struct RouteTraits: Hashable, Sendable {
   /// Whether a pcifront at the other end of the bus answers pciback.
   package let hasFrontEndDriver: Bool
@@ -45,7 +45,7 @@ extension DeviceRoute {
 /// Which program emulates an HVM guest's machine (`/libxl/<domid>/dm-version`).
 package enum DeviceModelVersion: String, Sendable, Codable {
   case upstream = "qemu_xen"
-  /// Also where the node is missing (`libxl__device_model_version_running`, libxl_internal.c, Xen 4.17).
+  /// Also the version if the node is missing (`libxl__device_model_version_running`, libxl_internal.c, Xen 4.17).
   case traditional = "qemu_xen_traditional"
   case unknown
 }

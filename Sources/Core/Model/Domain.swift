@@ -1,4 +1,4 @@
-/// A running domain's number. It changes at every reboot and is used again later.
+/// The number of a running domain. It changes at every reboot, and Xen reuses it later.
 package struct DomainID: RawRepresentable, Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
   package let rawValue: UInt32
   package init(rawValue: UInt32) { self.rawValue = rawValue }
@@ -13,12 +13,12 @@ package struct DomainID: RawRepresentable, Hashable, Comparable, Sendable, Codab
   package var description: String { String(rawValue) }
 }
 
-/// A domain's UUID, the hypervisor's handle: what stays the same over reboots.
+/// A domain's UUID, which is the hypervisor's handle. It stays the same across reboots.
 package struct DomainUUID: Hashable, Sendable, Comparable {
   private let high: UInt64
   private let low: UInt64
 
-  /// Takes the sixteen bytes of a hypervisor handle in their order; nil for another count.
+  /// Reads the sixteen bytes of a hypervisor handle, in their order; returns nil for any other number of bytes.
   package init?(bytes: some Collection<UInt8>) {
     guard bytes.count == 16 else { return nil }
     var words: [UInt64] = [0, 0]
@@ -62,7 +62,7 @@ extension DomainUUID: TextCodable {
   package var text: String { description }
 }
 
-/// One domain in one life: the pair that libxl's userdata files are named by.
+/// One domain between two reboots: the pair by which libxl names its userdata files.
 package struct DomainKey: Hashable, Sendable, Codable {
   package let id: DomainID
   package let uuid: DomainUUID
@@ -76,7 +76,7 @@ package enum DomainKind: String, Sendable, Codable, CaseIterable {
   case unknown
 }
 
-/// Where in its life a domain is, as far as dom0 can tell.
+/// The phase of a domain's life, as far as dom0 can see it.
 package enum DomainLifecycle: String, Sendable, Codable, CaseIterable {
   /// libxl is still creating it: there is no saved configuration yet.
   case building
@@ -87,6 +87,6 @@ package enum DomainLifecycle: String, Sendable, Codable, CaseIterable {
   case paused
   /// The shutdown flag is set: its toolstack is about to destroy or restart it.
   case shutdown
-  /// Its xenstore home is going while the hypervisor still lists it.
+  /// The domain's xenstore home is being removed, while the hypervisor still lists the domain.
   case destroying
 }

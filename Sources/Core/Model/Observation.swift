@@ -1,19 +1,19 @@
-/// Everything read from one host at one moment, as far as it could be read.
+/// Everything that was read from one host at one moment, as far as it was readable.
 package struct Observation: Hashable, Sendable {
   package var host: HostFacts
-  /// When it was taken, in seconds since 1970.
+  /// When the observation was made, in seconds since 1970.
   package var takenAt: Int64
-  /// In order of their numbers; dom0 is not among them.
+  /// The domains in order of their numbers, without dom0.
   package var domains: [ObservedDomain]
-  /// Every device on pciback, in a back end, claimed, or asked for; in order of address.
+  /// Every device on pciback, in a back end, claimed, or declared; in order of address.
   package var devices: [ObservedDevice]
   /// Back ends whose domain the hypervisor does not know.
   package var leftoverBackEnds: [BackEnd]
-  /// What Berth recorded as its own.
+  /// What Berth recorded as owned.
   package var records: [OwnershipRecord]
-  /// What an interrupted or a running Berth said it was about to do.
+  /// What a Berth process, ended or still at work, announced that it was about to do.
   package var intents: [Intent]
-  /// The run locks as they were before anything else was read.
+  /// The marks of the run locks, read before anything else.
   package var runs: [DomainUUID: RunMark] = [:]
 
   package init(
@@ -31,7 +31,8 @@ package struct Observation: Hashable, Sendable {
 }
 
 extension Observation {
-  /// The stub domain of each guest that has one. Both must name the other: a number alone may be another domain's by now.
+  /// Returns the stub domain of each guest that has one. Each of the two must name the other: a number alone may
+  /// belong to another domain by now.
   package var stubDomains: [DomainID: ObservedDomain] {
     let named = Dictionary(domains.map { ($0.id, $0.stubDomain) }, uniquingKeysWith: { first, _ in first })
     var stubs: [DomainID: ObservedDomain] = [:]
@@ -42,13 +43,13 @@ extension Observation {
   }
 }
 
-/// What is true of the host as a whole.
+/// Facts about the host as a whole.
 package struct HostFacts: Hashable, Sendable, Codable {
   /// The host's name, as `uname -n` gives it.
   package var name: String
-  /// `4.17.7`; nil where the hypervisor could not be asked.
+  /// `4.17.7`; nil if the hypervisor did not answer.
   package var xenVersion: String?
-  /// Whether Xen uses an IOMMU (`XEN_SYSCTL_PHYSCAP_directio`); nil where unknown.
+  /// Whether Xen uses an IOMMU (`XEN_SYSCTL_PHYSCAP_directio`); nil if unknown.
   package var hasIOMMU: Bool?
   /// Whether the pciback driver is loaded.
   package var hasPCIBack: Bool
@@ -68,15 +69,15 @@ package struct ObservedDomain: Hashable, Sendable, Codable {
   package var name: String
   package var kind: DomainKind
   package var lifecycle: DomainLifecycle
-  /// Whether the domain was created so that devices can be assigned at all; nil where that was not asked.
+  /// Whether the domain was created with support for assigned devices; nil if that was not asked.
   package var hasIOMMU: Bool?
-  /// The guest this one is the stub domain of.
+  /// The guest whose stub domain this is.
   package var stubDomainOf: DomainID?
   /// The stub domain that runs this guest's device model.
   package var stubDomain: DomainID?
-  /// What emulates an HVM guest's machine; nil for other kinds.
+  /// The version of the device model that emulates an HVM guest's machine; nil for other kinds.
   package var deviceModel: DeviceModelVersion?
-  /// What that shows the guest; nil where it was not asked, or could not be.
+  /// The devices that the device model shows to the guest; nil if it was not asked or did not answer.
   package var emulated: [EmulatedDevice]?
   package var backEnd: BackEnd?
   package var saved: SavedDevices
@@ -100,8 +101,8 @@ package struct ObservedDomain: Hashable, Sendable, Codable {
 
   package var key: DomainKey { DomainKey(id: id, uuid: uuid) }
 
-  /// The back end its devices are in: its own, or that of its stub domain, nil where that is not there. A stub domain has
-  /// none of its own: what it has is its guest's.
+  /// Returns the back end that lists the domain's devices: its own, or that of its stub domain; nil if that one does
+  /// not exist. A stub domain has no devices of its own: its back end lists its guest's devices.
   package func bus(through stub: ObservedDomain?) -> BackEnd? {
     if stubDomainOf != nil { return nil }
     return stubDomain == nil ? backEnd : stub?.backEnd
@@ -113,7 +114,7 @@ package enum SavedDevices: Hashable, Sendable, Codable {
   /// There is no `libxl-json` file.
   case absent
   case devices([SavedDevice])
-  /// The file is there and cannot be read as libxl would; the text says why.
+  /// The file exists, but libxl could not read it; the text says why.
   case corrupt(String)
 }
 
@@ -127,7 +128,7 @@ package struct SavedDevice: Hashable, Sendable, Codable {
 /// A device as found.
 package struct ObservedDevice: Hashable, Sendable, Codable {
   package var address: PCIAddress
-  /// What sysfs says; nil where there is no such device.
+  /// What sysfs reports; nil if there is no such device.
   package var facts: DeviceFacts?
   /// The domain number in `/libxl/pci/<address>/domid`.
   package var claim: DomainID?
@@ -142,14 +143,14 @@ package struct ObservedDevice: Hashable, Sendable, Codable {
   }
 }
 
-/// What sysfs tells of a device.
+/// What sysfs reports about a device.
 package struct DeviceFacts: Hashable, Sendable, Codable {
   package var id: DeviceID?
   /// Class, subclass and programming interface, 24 bits.
   package var deviceClass: UInt32?
-  /// The bound driver's name; nil where none is bound.
+  /// The name of the bound driver; nil if no driver is bound.
   package var driver: String?
-  /// On pciback's list of devices.
+  /// Whether the device is in pciback's list.
   package var isOnPCIBack: Bool
 
   package init(id: DeviceID? = nil, deviceClass: UInt32? = nil, driver: String? = nil, isOnPCIBack: Bool = false) {
@@ -159,11 +160,11 @@ package struct DeviceFacts: Hashable, Sendable, Codable {
     self.isOnPCIBack = isOnPCIBack
   }
 
-  /// A bridge (class 06) cannot be passed through.
+  /// Whether the device is a bridge (class 06), which cannot be passed through.
   package var isBridge: Bool { (deviceClass ?? 0) >> 16 == 0x06 }
 }
 
-/// What the hypervisor says of a device's owner. No call names the owner (xen/drivers/passthrough/pci.c, 4.17).
+/// What the hypervisor reports about a device's owner. No call names the owner (xen/drivers/passthrough/pci.c, 4.17).
 package enum HypervisorAssignment: String, Sendable, Codable, CaseIterable {
   /// Owned by dom0 or quarantined.
   case free
@@ -171,21 +172,22 @@ package enum HypervisorAssignment: String, Sendable, Codable, CaseIterable {
   case assigned
   /// The host has no IOMMU.
   case impossible
-  /// Not asked, or it could not be told.
+  /// The hypervisor was not asked, or its answer left it open.
   case unknown
 }
 
-/// What Berth recorded as its own in one domain, under its state directory.
+/// What Berth owns in one domain, recorded under its state directory.
 package struct OwnershipRecord: Hashable, Sendable, Codable {
   package var uuid: DomainUUID
-  /// The name the domain had; for people.
+  /// The domain's name at that time; for people.
   package var name: String
   package var devices: [PCIAddress]
-  /// What pciback was seen to export to the domain: the only way to put an entry back that was overwritten.
+  /// The exports to the domain that Berth saw in pciback's log. An overwritten entry can be written again only from
+  /// them.
   package var exports: [ExportRecord]
-  /// What qemu-traditional, which cannot be asked what it has, said of devices.
+  /// What qemu-traditional answered about devices. It cannot list its devices.
   package var emulations: [EmulationRecord]
-  /// Seconds since 1970 when the domain was first found gone; nil while it lives.
+  /// When the domain was first found to be gone, in seconds since 1970; nil while the domain exists.
   package var goneSince: Int64?
 
   package init(
@@ -201,20 +203,20 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   }
 }
 
-/// What became of a device that qemu-traditional was asked for, or not yet.
+/// The state of one request to qemu-traditional for a device.
 package struct EmulationRecord: Hashable, Sendable, Codable {
   package enum Fate: String, Sendable, Codable {
-    /// Not asked for yet, refused, or let go.
+    /// Not requested yet, refused, or released.
     case gone
-    /// Asked for, and not answered.
+    /// Requested, and not answered yet.
     case asked
     case shown
   }
   package var device: PCIAddress
-  /// The domain whose bus the device is on: with another stub domain there is another QEMU.
+  /// The domain whose bus the device is on. Another stub domain means another QEMU.
   package var domain: DomainID
   package var fate: Fate
-  /// Slot and function that the guest sees it at, as one number; 0 where it is not known.
+  /// Slot and function at which the guest sees the device, as one number; 0 if unknown.
   package var place: UInt8
   package init(device: PCIAddress, domain: DomainID, fate: Fate, place: UInt8 = 0) {
     self.device = device
@@ -224,15 +226,15 @@ package struct EmulationRecord: Hashable, Sendable, Codable {
   }
 }
 
-/// What a Berth process is about to do to one domain, written down before it does it.
+/// What a Berth process is about to do to one domain, written before it is done.
 package struct Intent: Hashable, Sendable, Codable {
   package enum Operation: String, Sendable, Codable { case attach, detach }
-  /// Names the file; unique on the host.
+  /// The name of the file, unique on the host.
   package var identifier: String
   package var domain: DomainKey
   package var operation: Operation
   package var devices: [PCIAddress]
-  /// Whether the process that wrote it is still at work (it holds the file's lock).
+  /// Whether the process that wrote the intent is still at work and so holds the file's lock.
   package var isLive: Bool
 
   package init(

@@ -1,32 +1,32 @@
 /// How one step of an apply ended.
 package enum StepResult: String, Sendable, CaseIterable {
-  /// Done and proven by what was read back.
+  /// Done, and proven by what was read back.
   case done
   /// Nothing had to be done.
   case unchanged
   case failed
-  /// Not known: the guest did not answer in time. The next run takes it up.
+  /// Unknown: the guest did not answer in time. The next run resumes the step.
   case unknown
-  /// Refused at the time of the change, with nothing touched.
+  /// Refused at the time of the change. Nothing was changed.
   case blocked
-  /// The domain cannot take it now.
+  /// The domain cannot take the change now.
   case pending
-  /// Not begun, since the user asked to stop.
+  /// Not begun, because the user asked to stop.
   case interrupted
 }
 
-/// What became of one device's step, and what was read back to prove it.
+/// The outcome of one device's step, and what was read back to prove it.
 package struct StepOutcome: Hashable, Sendable {
   package var device: PCIAddress
   package var action: ChangeKind
   package var result: StepResult
-  /// For people: the cause, and what is so now.
+  /// For people: the cause, and the present state.
   package var detail: OutcomeDetail?
   /// What was read back: `dev-1 0000:03:00.0`, `state-1 3`, `back end 4`, …
   package var evidence: [String]
-  /// Whether what this run had done for the step was taken back.
+  /// Whether this run undid what it had done for the step.
   package var isUndone: Bool
-  /// The address the guest sees, where it has the device.
+  /// The address at which the guest sees the device; nil if the guest does not have it.
   package var virtualAddress: PCIAddress?
   package var isRequired: Bool
 
@@ -45,7 +45,7 @@ package struct StepOutcome: Hashable, Sendable {
   }
 }
 
-/// What became of one domain's steps.
+/// The outcomes of one domain's steps.
 package struct DomainOutcome: Hashable, Sendable {
   package var name: String
   package var id: DomainID?
@@ -53,13 +53,13 @@ package struct DomainOutcome: Hashable, Sendable {
   package var steps: [StepOutcome]
   /// A failure that ended the domain's work early: the lock, the store, …
   package var failure: OutcomeDetail?
-  /// Whether that failure was the lock.
+  /// Whether that failure was a busy lock.
   package var isLockBusy: Bool
-  /// Entries that another toolstack had overwritten, and that are back.
+  /// Devices whose entries another toolstack had overwritten, and that were added again.
   package var readopted: [PCIAddress]
-  /// Reconfiguration rounds this run started.
+  /// Number of reconfiguration rounds that this run started.
   package var rounds: Int
-  /// Longest time the userdata lock was held, in microseconds.
+  /// Longest time for which the userdata lock was held, in microseconds.
   package var longestLockMicroseconds: Int64
 
   package init(
@@ -79,15 +79,15 @@ package struct DomainOutcome: Hashable, Sendable {
   }
 }
 
-/// What became of an apply.
+/// The outcome of an apply.
 package struct ApplyOutcome: Hashable, Sendable {
   package var domains: [DomainOutcome]
-  /// Sentences on what was mended that belongs to no living domain.
+  /// One sentence per repair of something that belongs to no living domain.
   package var hostRepairs: [String]
-  /// Sentences on what of that, or of Berth's own records, could not be done.
+  /// What failed among those repairs, or in Berth's own records.
   package var hostFailures: [OutcomeDetail]
   package var wasInterrupted: Bool
-  /// Changes that a fresh look asks for and nobody was shown: they were not made.
+  /// Changes that a fresh look asks for, but that nobody saw in the plan. They were not made.
   package var notShown: [UnshownChange] = []
   package init(
     domains: [DomainOutcome] = [], hostRepairs: [String] = [], hostFailures: [OutcomeDetail] = [],
@@ -111,14 +111,14 @@ package struct UnshownChange: Hashable, Sendable {
   }
 }
 
-/// What an apply tells while it runs.
+/// What an apply reports while it runs.
 package enum ApplyEvent: Hashable, Sendable {
-  /// Another run of Berth is at work on the domain; its end is waited for.
+  /// Another run of Berth works on the domain; this run waits for its end.
   case waitingForRun(domain: String, holder: RunHolder?, until: ContinuousClock.Instant)
   case began(domain: String, devices: Int)
-  /// The change is committed and the guest is asked.
+  /// The change is committed, and the guest is asked.
   case waiting(domain: String, devices: Int, until: ContinuousClock.Instant)
-  /// Another toolstack was seen at work; its entries are looked at again later.
+  /// Another toolstack was seen at work; this run examines its entries again later.
   case auditing(domain: String, until: ContinuousClock.Instant)
   case finished(DomainOutcome)
 }
@@ -130,7 +130,7 @@ package enum ExitStatus: Int32, Sendable {
   /// `plan --detailed-exitcode` found changes.
   case changesPending = 2
   case blocked = 3
-  /// What a fresh look asks for is not what was shown.
+  /// A fresh look asks for other changes than the plan that was shown.
   case stalePlan = 4
   case rolledBack = 5
   case partlyApplied = 6
@@ -142,6 +142,6 @@ package enum ExitStatus: Int32, Sendable {
   case lockBusy = 75
   case notPermitted = 77
   case hostNotPrepared = 78
-  /// Stopped by Ctrl-C before anything was left open.
+  /// Stopped by Ctrl-C before any change was left unfinished.
   case interrupted = 130
 }

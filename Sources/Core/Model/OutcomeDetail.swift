@@ -1,6 +1,7 @@
-/// What an outcome says for people: words, with the failures of ports among them.
+/// The text of an outcome for people: words, and failures of ports between them.
 ///
-/// A string literal makes one. Each interpolated `HostError` stays a value, because only Rendering has words for failures.
+/// A string literal makes one. Each interpolated `HostError` stays a value, because only Rendering has words for
+/// failures.
 package struct OutcomeDetail: Hashable, Sendable {
   package enum Part: Hashable, Sendable {
     case text(String)

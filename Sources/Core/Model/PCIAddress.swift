@@ -10,18 +10,18 @@ package struct PCIAddress: Hashable, Sendable {
   /// 0…7.
   package let function: UInt8
 
-  /// Fails where device or function are out of their 5 and 3 bits.
+  /// Returns nil if device or function does not fit in its 5 or 3 bits.
   package init?(segment: UInt16, bus: UInt8, device: UInt8, function: UInt8) {
     guard device < 32, function < 8 else { return nil }
     (self.segment, self.bus, self.device, self.function) = (segment, bus, device, function)
   }
 
-  /// Reads `SSSS:BB:DD.F` or, with segment 0 understood, `BB:DD.F`; hexadecimal in either case.
+  /// Reads `SSSS:BB:DD.F`, or `BB:DD.F` with segment 0; hexadecimal in either case.
   ///
-  /// The function may have two digits, as pciback writes it in `vdev-N` (`%04x:%02x:%02x.%02x`,
-  /// Linux `drivers/xen/xen-pciback/xenbus.c`).
+  /// The function may have two digits, as pciback writes it in `vdev-N` (`%04x:%02x:%02x.%02x`, Linux
+  /// `drivers/xen/xen-pciback/xenbus.c`).
   package init?(_ text: some StringProtocol) {
-    // By bytes and in one pass: an observation of a large host reads some ten thousand of them.
+    // Works on bytes and in one pass: an observation of a large host reads about ten thousand addresses.
     var (first, second, third): (Field?, Field?, Field?)
     var field = Field()
     for byte in text.utf8 {
@@ -37,7 +37,7 @@ package struct PCIAddress: Hashable, Sendable {
       default: guard field.append(byte) else { return nil }
       }
     }
-    // With one colon, what stands before it is the bus.
+    // If there is one colon, the field before it is the bus.
     guard let first, let bus = (second ?? first).value(digits: 2), let device = third?.value(digits: 2),
       let function = field.value(digits: 2), let segment = second == nil ? 0 : first.value(digits: 4),
       function < 8, device < 32
@@ -63,11 +63,11 @@ package struct PCIAddress: Hashable, Sendable {
       return count <= 4
     }
 
-    /// The number, where it has at least one digit and at most so many.
+    /// Returns the number if it has at least one digit and at most `most` digits.
     func value(digits most: Int) -> UInt16? { (1...most).contains(count) ? number : nil }
   }
 
-  /// The form used inside xenstore paths, `0000-03-00-0`: `:` and `.` are illegal there.
+  /// The form used inside xenstore paths, `0000-03-00-0`, because `:` and `.` are illegal there.
   ///
   /// libxl's `PCI_BDF_XSPATH`.
   package var storeKey: String {
@@ -88,14 +88,14 @@ package struct PCIAddress: Hashable, Sendable {
     self.init(String(decoding: bytes, as: UTF8.self))
   }
 
-  /// The number hypercalls take: segment, bus, device and function in 16, 8, 5 and 3 bits.
+  /// The number that hypercalls use: segment, bus, device and function in 16, 8, 5 and 3 bits.
   ///
   /// libxl's `pci_encode_bdf`.
   package var sbdf: UInt32 {
     UInt32(segment) << 16 | UInt32(bus) << 8 | UInt32(device) << 3 | UInt32(function)
   }
 
-  /// The address of the function that a hypercall's number names.
+  /// Returns the address of the function that a hypercall's number names.
   package init(sbdf: UInt32) {
     segment = UInt16(truncatingIfNeeded: sbdf >> 16)
     bus = UInt8(truncatingIfNeeded: sbdf >> 8)
@@ -105,7 +105,7 @@ package struct PCIAddress: Hashable, Sendable {
 }
 
 extension PCIAddress {
-  // By its number alone: plans of large hosts look up little else.
+  // Compares the numbers only: plans of large hosts mostly look up addresses.
   package static func == (left: Self, right: Self) -> Bool { left.sbdf == right.sbdf }
 
   package func hash(into hasher: inout Hasher) { hasher.combine(sbdf) }

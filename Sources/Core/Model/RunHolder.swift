@@ -30,7 +30,8 @@ package struct RunMark: Hashable, Sendable {
   /// The run that holds the lock; nil if no run does, or if the kernel does not show which one does.
   package var holder: RunHolder?
   package var isHeld: Bool
-  /// Differs after each taking of the lock: two equal marks with nobody holding mean that no run was at work in between.
+  /// A value that differs after each taking of the lock. Two equal marks without a holder mean that no run was at work
+  /// in between.
   package var lastTaking: String
 
   package init(holder: RunHolder? = nil, isHeld: Bool, lastTaking: String) {
@@ -40,7 +41,7 @@ package struct RunMark: Hashable, Sendable {
   }
 }
 
-/// The time of day in UTC, `12:03:04`, of a moment in seconds since 1970.
+/// Returns the time of day in UTC, `12:03:04`, of a moment in seconds since 1970.
 private func timeOfDay(_ moment: Int64) -> String {
   let second = (moment % 86_400 + 86_400) % 86_400
   return [second / 3600, second / 60 % 60, second % 60].map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")

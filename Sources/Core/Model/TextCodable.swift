@@ -1,8 +1,8 @@
-/// A value that stands in documents as one string.
+/// A value that documents hold as one string.
 package protocol TextCodable: Codable, CodingKeyRepresentable {
-  /// Reads the string form; nil where it is not one.
+  /// Reads the string form; returns nil for any other string.
   init?(text: String)
-  /// The string form; reading it back gives an equal value.
+  /// The string form. Reading it returns an equal value.
   var text: String { get }
 }
 
@@ -26,7 +26,7 @@ extension TextCodable {
   package init?(codingKey: some CodingKey) { self.init(text: codingKey.stringValue) }
 }
 
-/// A document key made of any string.
+/// A document key made from any string.
 private struct TextKey: CodingKey {
   let stringValue: String
   var intValue: Int? { nil }
@@ -34,7 +34,7 @@ private struct TextKey: CodingKey {
   init?(intValue: Int) { nil }
 }
 
-/// Reads an unsigned hexadecimal number of `digits` digits and nothing else: no sign, no prefix.
+/// Reads an unsigned hexadecimal number of `digits` digits, without sign, prefix or other characters.
 package func hexadecimal(_ text: some StringProtocol, digits: ClosedRange<Int>) -> UInt64? {
   guard digits.contains(text.utf8.count) else { return nil }
   var value: UInt64 = 0
@@ -49,7 +49,7 @@ package func hexadecimal(_ text: some StringProtocol, digits: ClosedRange<Int>) 
   return value
 }
 
-/// Reads an unsigned decimal number and nothing else: no sign, no blanks; at most nine digits.
+/// Reads an unsigned decimal number of at most nine digits, without sign, blanks or other characters.
 package func decimal(_ text: some StringProtocol) -> Int? {
   guard (1...9).contains(text.utf8.count) else { return nil }
   var value = 0
@@ -60,13 +60,14 @@ package func decimal(_ text: some StringProtocol) -> Int? {
   return value
 }
 
-/// Lower-case hexadecimal, padded with zeros to `width`.
+/// Returns lower-case hexadecimal, padded with zeros to `width`.
 package func hex(_ value: UInt64, _ width: Int) -> String {
   let digits = String(value, radix: 16)
   return digits.utf8.count >= width ? digits : String(repeating: "0", count: width - digits.utf8.count) + digits
 }
 
-/// A text as a JSON string, quotes and all. Control characters are escaped; everything else stands as it is.
+/// Returns a text as a JSON string with its quotes. Control characters are escaped; all other characters are
+/// unchanged.
 package func jsonString(_ text: some StringProtocol) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {

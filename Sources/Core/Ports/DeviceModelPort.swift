@@ -1,6 +1,6 @@
-/// The name QEMU knows a passed-through device by: `pci-pt-03_00.0` (`PCI_PT_QDEV_ID`, libxl_pci.c, Xen 4.17).
+/// The name by which QEMU knows a passed-through device: `pci-pt-03_00.0` (`PCI_PT_QDEV_ID`, libxl_pci.c, Xen 4.17).
 ///
-/// It lacks the segment: two devices at one bus, slot and function in two segments have one name.
+/// The name lacks the segment: devices with equal bus, slot and function in two segments have the same name.
 package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvertible {
   package let description: String
 
@@ -10,14 +10,14 @@ package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvert
       + hex(UInt64(device.function), 1)
   }
 
-  /// Takes the name of any device of QEMU's.
+  /// Takes the name of any QEMU device.
   package init(text: String) { description = text }
 }
 
 /// A device as QEMU shows it to its guest.
 package struct EmulatedDevice: Hashable, Sendable, Codable {
   package var name: DeviceModelName
-  /// Where on the guest's first bus.
+  /// The slot on the guest's first bus.
   package var slot: UInt8
   package var function: UInt8
   package init(name: DeviceModelName, slot: UInt8, function: UInt8) {
@@ -26,34 +26,37 @@ package struct EmulatedDevice: Hashable, Sendable, Codable {
 }
 
 extension EmulatedDevice {
-  /// The address the guest sees, on its first bus.
+  /// The address at which the guest sees the device, on its first bus.
   package var guestAddress: PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: function) }
 }
 
-/// A conversation with one guest's device model, while libxl's lock of it is held.
+/// A conversation with one guest's device model, while libxl's lock of the device model is held.
 ///
-/// Every call has the deadline of the conversation. After a failure of any code but `refused`, `duplicate` and
-/// `unknownDevice` the conversation is over.
+/// Every call has the deadline of the conversation. The conversation is over after a failure with any code except
+/// `refused`, `duplicate` and `unknownDevice`.
 package protocol DeviceModelConversation: ~Copyable {
-  /// The devices that have a name, on every bus (`query-pci`).
+  /// Returns the devices that have a name, on every bus (`query-pci`).
   borrowing func devices() throws(HostError) -> [EmulatedDevice]
-  /// Gives the guest a device (`device_add` of `xen-pci-passthrough`); nil as slot lets QEMU choose.
+  /// Gives the guest a device (`device_add` of `xen-pci-passthrough`). A nil slot lets QEMU choose.
   ///
-  /// `duplicate` where QEMU has one of that name.
+  /// Throws `duplicate` if QEMU has a device of this name.
   borrowing func add(_ device: PCIAddress, slot: UInt8?, permissive: Bool) throws(HostError)
-  /// Asks for a device's removal (`device_del`). Success means that the guest was asked, not that it has let go.
+  /// Asks for a device's removal (`device_del`). Success means that the guest was asked; the guest may still use the
+  /// device.
   ///
-  /// `unknownDevice` where there is none of that name. A removal that is under way already is a success.
+  /// Throws `unknownDevice` if there is no device of this name. If a removal is already in progress, the call
+  /// succeeds.
   borrowing func remove(_ name: DeviceModelName) throws(HostError)
 }
 
 /// The device models of a host's HVM guests.
 package protocol DeviceModelPort: Sendable {
-  /// Runs `body` in a conversation with the guest's device model, holding libxl's `qmp-socket-lock` of the guest.
+  /// Runs `body` in a conversation with the guest's device model, while holding libxl's `qmp-socket-lock` of the
+  /// guest.
   ///
   /// QEMU serves one client at a time, and libxl waits for the lock without a limit: the body must not wait for the
-  /// guest. The lock comes before the userdata lock, which the body may take. Throws `unreachable` where there is no
-  /// device model, `busy` with the holder where the lock is not to be had before the deadline.
+  /// guest. The lock comes before the userdata lock, which the body may take. Throws `unreachable` if there is no
+  /// device model. Throws `busy` with the holder if the lock is still held at the deadline.
   func withDeviceModel<Result>(
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result

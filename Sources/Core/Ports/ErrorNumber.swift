@@ -1,6 +1,7 @@
-/// An error number of Linux, with its name and its words (include/uapi/asm-generic/errno-base.h and errno.h, Linux 6.1).
+/// An error number of Linux, with its name and its words (include/uapi/asm-generic/errno-base.h and errno.h, Linux
+/// 6.1).
 ///
-/// The C library's words are not used: they differ between its versions, and tests compare the text of failures.
+/// The C library's words are not used: they differ between its versions, and tests compare the texts of failures.
 package enum ErrorNumber: Int32, CaseIterable, Sendable {
   case notAllowed = 1
   case noEntry = 2

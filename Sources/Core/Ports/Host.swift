@@ -9,9 +9,9 @@ package struct Host: Sendable {
   package var ownership: any OwnershipPort
   package var intents: any IntentPort
   package var runLocks: any RunLockPort
-  /// Seconds since 1970.
+  /// Returns the seconds since 1970.
   package var wallClock: @Sendable () -> Int64
-  /// Whether the user asked the program to stop.
+  /// Returns whether the user asked the program to stop.
   package var isInterrupted: @Sendable () -> Bool
 
   package init(

@@ -7,7 +7,7 @@ package struct HypervisorDomain: Hashable, Sendable {
   package var isPaused: Bool
   package var isShutDown: Bool
   package var isDying: Bool
-  /// Nanoseconds of CPU time used so far.
+  /// CPU time used so far, in nanoseconds.
   package var cpuTime: UInt64
 
   package init(
@@ -24,10 +24,10 @@ package struct HypervisorDomain: Hashable, Sendable {
   }
 }
 
-/// What the hypervisor answers when asked whether a device could be assigned.
+/// The hypervisor's answer to whether a device could be assigned.
 package enum AssignmentProbe: String, Sendable, Codable {
   case free
-  /// Owned by a guest, or not known to Xen: it gives one error for both.
+  /// Owned by a guest, or unknown to Xen: Xen reports the same error for both.
   case takenOrUnknown
   /// The domain, or the host, has no IOMMU.
   case noIOMMU
@@ -43,21 +43,23 @@ package enum AssignmentProbe: String, Sendable, Codable {
   }
 }
 
-/// The hypercalls Berth makes. The corresponding C functions are named beside each (libxenctrl 4.17).
+/// The hypercalls that Berth makes. Each comment names the C function (libxenctrl 4.17).
 package protocol HypervisorPort: Sendable {
-  /// All domains but dom0, in order. `xc_domain_getinfolist`.
+  /// Returns all domains except dom0, in order. `xc_domain_getinfolist`.
   func domains() throws(HostError) -> [HypervisorDomain]
-  /// One domain; nil where it does not exist. `xc_domain_getinfolist`, its answer's number checked.
+  /// Returns one domain; nil if it does not exist. `xc_domain_getinfolist`, with a check of the number in its answer.
   func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain?
-  /// Version and IOMMU. `xc_version`, `xc_physinfo`.
+  /// Returns Xen's version, and whether Xen uses an IOMMU. `xc_version`, `xc_physinfo`.
   func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool)
-  /// Asks without changing anything; nil asks whether anyone has it (`DOMID_INVALID`). `xc_test_assign_device`.
+  /// Asks without changing anything whether the device could be assigned. A nil domain asks whether any guest has it
+  /// (`DOMID_INVALID`). `xc_test_assign_device`.
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe
-  /// Asks of each of these devices whether anyone has it, and answers in their order.
+  /// Asks for each of these devices whether any guest has it, and returns the answers in their order.
   func probe(_ devices: [PCIAddress]) throws(HostError) -> [AssignmentProbe]
-  /// Takes the device for the domain: the one atomic claim there is. `busy` if any guest, also this one, has it. `xc_assign_device`.
+  /// Assigns the device to the domain: the only atomic claim. Throws `busy` if any guest, including this one, has the
+  /// device. `xc_assign_device`.
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError)
-  /// Gives the device back; `notOwner` if the domain does not have it. `xc_deassign_device`.
+  /// Ends the device's assignment. Throws `notOwner` if the domain does not have the device. `xc_deassign_device`.
   func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError)
   /// Grants or revokes I/O ports; repeating is harmless. `xc_domain_ioport_permission`.
   func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError)
@@ -65,9 +67,9 @@ package protocol HypervisorPort: Sendable {
   func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError)
   /// Maps a GSI for the domain at the same number; repeating is harmless. `xc_physdev_map_pirq`.
   func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError)
-  /// Unmaps it; `invalid` if it is not mapped, which counts as done. `xc_physdev_unmap_pirq`.
+  /// Unmaps the GSI. Throws `invalid` if it is not mapped, which counts as done. `xc_physdev_unmap_pirq`.
   func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError)
-  /// Grants or revokes the interrupt; the number is dom0's, so it must be mapped there. `xc_domain_irq_permission`.
+  /// Grants or revokes the interrupt. The number is dom0's, so it must be mapped in dom0. `xc_domain_irq_permission`.
   func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError)
 }
 

@@ -1,20 +1,20 @@
-/// What can go wrong with xenstore.
+/// The kinds of failures of xenstore.
 package enum StoreCode: String, PortCode, CaseIterable {
   /// No daemon answers at the socket.
   case unreachable
   case notPermitted
-  /// Other writers came first in every attempt.
+  /// Other writers committed first in every attempt.
   case conflict
   /// The daemon refused the path or the value.
   case refused
-  /// The connection broke; whether a commit under way was done is not known.
+  /// The connection broke. Whether a commit in progress took effect is unknown.
   case lost
   case other
 
   package init(errno: Int32) {
     switch ErrorNumber(rawValue: errno) {
     case .accessDenied, .notAllowed, .readOnly: self = .notPermitted
-    // EINVAL is also what libxenstore makes of errors it does not know, such as oxenstored's EQUOTA.
+    // libxenstore also uses EINVAL for errors unknown to it, such as oxenstored's EQUOTA.
     case .invalid, .tooLong, .noSpace: self = .refused
     case .badDescriptor, .brokenPipe, .connectionReset: self = .lost
     default: self = .other
@@ -22,7 +22,7 @@ package enum StoreCode: String, PortCode, CaseIterable {
   }
 }
 
-/// What can go wrong with the hypervisor.
+/// The kinds of failures of the hypervisor.
 package enum HypervisorCode: String, PortCode, CaseIterable {
   /// There is no hypervisor interface here.
   case unreachable
@@ -33,11 +33,11 @@ package enum HypervisorCode: String, PortCode, CaseIterable {
   case notOwner
   /// EOPNOTSUPP: the domain or the host has no IOMMU.
   case noIOMMU
-  /// ESRCH: no such domain.
+  /// ESRCH: there is no such domain.
   case noDomain
   /// EINVAL.
   case invalid
-  /// Xen acknowledged an assignment, and the device is still free.
+  /// Xen acknowledged an assignment, but the device is still free.
   case unproven
   case other
 
@@ -54,10 +54,10 @@ package enum HypervisorCode: String, PortCode, CaseIterable {
   }
 }
 
-/// What can go wrong with sysfs.
+/// The kinds of failures of sysfs.
 package enum DeviceTreeCode: String, PortCode, CaseIterable {
   case missing, notPermitted
-  /// The file holds what the kernel never writes there.
+  /// The file's content is not of the kernel's form.
   case malformed
   case other
 
@@ -71,13 +71,13 @@ package enum DeviceTreeCode: String, PortCode, CaseIterable {
   }
 }
 
-/// What can go wrong with libxl's userdata files.
+/// The kinds of failures of libxl's userdata files.
 package enum UserdataCode: String, PortCode, CaseIterable {
-  /// Someone else held the lock until the deadline.
+  /// Another process held the lock until the deadline.
   case busy
   case notPermitted
   case missing
-  /// The file exists and is empty, which libxl refuses.
+  /// The file exists but is empty, which libxl refuses.
   case empty
   /// The content of the file cannot be edited; the detail says why.
   case malformed
@@ -92,10 +92,10 @@ package enum UserdataCode: String, PortCode, CaseIterable {
   }
 }
 
-/// What can go wrong with Berth's own files.
+/// The kinds of failures of Berth's own files.
 package enum RecordCode: String, PortCode, CaseIterable {
   case notPermitted
-  /// The file is there and is not what Berth writes.
+  /// The file exists, but does not have the form that Berth writes.
   case damaged
   case other
 
@@ -107,20 +107,20 @@ package enum RecordCode: String, PortCode, CaseIterable {
   }
 }
 
-/// What can go wrong with a device model.
+/// The kinds of failures of a device model.
 package enum DeviceModelCode: String, PortCode, CaseIterable {
-  /// No socket, or nobody behind it.
+  /// There is no socket, or no process serves it.
   case unreachable
-  /// Another toolstack talks to it, or held its lock, until the deadline.
+  /// Another toolstack talked to the device model, or held its lock, until the deadline.
   case busy
   case notPermitted
-  /// It was there and did not answer before the deadline.
+  /// The device model did not answer before the deadline.
   case timedOut
-  /// It ended the conversation.
+  /// The device model ended the conversation.
   case lost
-  /// It said what is not QMP, or more than is allowed.
+  /// The device model's answer is not QMP, or exceeds a limit.
   case malformed
-  /// It refused the command; the detail is its own text.
+  /// The device model refused the command; the detail is its own text.
   case refused
   case duplicate
   case unknownDevice

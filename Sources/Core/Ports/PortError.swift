@@ -1,21 +1,22 @@
-/// What can go wrong at one port. Callers decide by the code, and the compiler knows every one.
+/// The kinds of failures of one port. Callers decide by the code, and the compiler knows every code.
 package protocol PortCode: Hashable, Sendable, RawRepresentable<String> {
-  /// Returns the code for the error number of a request to this port. A number without its own code gets the general one.
+  /// Returns the code for the error number of a request to this port. A number without its own code gets the general
+  /// code.
   init(errno: Int32)
 }
 
-/// A failure of one port: what was tried, on what, and what the system answered.
+/// A failure of one port: what was tried, its object, and the system's answer.
 package struct PortError<Code: PortCode>: Error, Hashable, Sendable {
   package let code: Code
   /// What was tried: `read`, `commit`, a C function's name, a QEMU command.
   package let operation: String
-  /// What it was tried on: a node, a file, a socket. The hypervisor's calls have none.
+  /// The object of the attempt: a node, a file, a socket. The hypervisor's calls have none.
   package let place: String?
-  /// Linux's number, see `ErrorNumber`; 0 if there was none.
+  /// Linux's error number, see `ErrorNumber`; 0 if there was none.
   package let errno: Int32
   /// The holder of the lock that was busy, if `/proc/locks` reports it: process number and command line.
   package let holder: String?
-  /// Further words: the text that QEMU gave, or what is wrong with a file's content.
+  /// Further words: QEMU's own text, or what is wrong with a file's content.
   package let detail: String?
 
   package init(
@@ -46,7 +47,7 @@ package typealias DeviceTreeError = PortError<DeviceTreeCode>
 package typealias UserdataError = PortError<UserdataCode>
 /// A failure of Berth's own files.
 package typealias RecordError = PortError<RecordCode>
-/// A failure of a device model, or of reaching it.
+/// A failure of a device model, or of the attempt to reach it.
 package typealias DeviceModelError = PortError<DeviceModelCode>
 
 /// A failure of any port. Every port throws it.

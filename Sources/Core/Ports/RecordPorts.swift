@@ -1,31 +1,33 @@
-/// Berth's own memory of what it owns: one file a domain, under its state directory.
+/// Berth's own record of what it owns: one file per domain, under its state directory.
 package protocol OwnershipPort: Sendable {
-  /// All records, in order of UUID.
+  /// Returns all records, in order of UUID.
   func records() throws(HostError) -> [OwnershipRecord]
-  /// Reads, changes and replaces one record under its own lock; the file is on disk when this returns.
+  /// Reads, changes and replaces one record under its own lock. The file is on disk when the call returns.
   ///
-  /// `change` gets nil where there is no record, and leaves nil to remove it. Nothing is written where nothing changed.
+  /// `change` gets nil if there is no record, and leaves nil to remove the record. If nothing changes, nothing is
+  /// written.
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError)
-  /// Removes what killed processes left that says nothing: files that had not got their names, locks that nobody holds.
+  /// Removes useless files of killed processes: files that had no final name yet, and locks without a holder.
   ///
-  /// What cannot be removed stays for the next time: nothing is read from it.
+  /// Files that cannot be removed stay until the next time. Nothing is read from them.
   func sweep()
 }
 
 /// An intent that is on disk, and whose file this process keeps locked.
 package protocol OpenIntent: Sendable {
-  /// Removes the record: the outcome is proven.
+  /// Removes the intent, because the outcome is proven.
   func close() throws(HostError)
 }
 
-/// The journal of what is about to happen, for the next run after a crash.
+/// The journal of what is about to happen. The next run reads it after a crash.
 package protocol IntentPort: Sendable {
-  /// Writes the intent and has it on disk when this returns.
+  /// Writes the intent. The file is on disk when the call returns.
   func open(_ intent: Intent) throws(HostError) -> any OpenIntent
-  /// Every intent found, those of live processes marked so.
+  /// Returns every intent; those of live processes are marked as live.
   func intents() throws(HostError) -> [Intent]
-  /// Removes what a dead process left, once its outcome is known.
+  /// Removes a leftover intent, once its outcome is known.
   func discard(identifier: String) throws(HostError)
-  /// Removes the files of killed processes that had not got their names; what cannot be removed stays for the next time.
+  /// Removes files of killed processes that had no final name yet. Files that cannot be removed stay until the next
+  /// time.
   func sweep()
 }

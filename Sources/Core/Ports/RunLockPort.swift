@@ -13,21 +13,22 @@ package enum RunLockAttempt: Sendable {
   case interrupted
 }
 
-/// Berth's own lock per domain: one run at a time works on a domain, from its fresh look to the end of its waits.
+/// Berth's own lock per domain. One run at a time works on a domain, from its fresh look to the end of its waits.
 ///
-/// It is not libxl's lock and no other toolstack knows it, so it may be held across a wait.
+/// The lock is not libxl's, and no other toolstack knows it. So it may be held across a wait.
 package protocol RunLockPort: Sendable {
   /// Takes the domain's run lock, at the latest at `deadline`; tries at least once.
   ///
-  /// A process that has been killed holds nothing. To exclude deadlocks, a caller that takes several locks must take
-  /// them in order of UUID. Throws if the lock's file is not one that Berth makes, or cannot be made.
+  /// A killed process holds no lock. To exclude deadlocks, a caller that takes several locks must take them in order
+  /// of UUID. Throws if the lock's file does not have Berth's form, or cannot be created.
   func lock(
     _ domain: DomainUUID, until deadline: ContinuousClock.Instant, isInterrupted: () -> Bool
   ) throws(HostError) -> RunLockAttempt
 
-  /// Returns the marks of all domains whose lock was ever taken since the host booted. Waits for nobody.
+  /// Returns the marks of all domains whose lock was ever taken since the host booted. The call never waits.
   func marks() throws(HostError) -> [DomainUUID: RunMark]
 
-  /// Removes the locks of domains that are gone, if nobody holds them. What cannot be removed stays for the next time.
+  /// Removes the locks of domains that are gone, if nobody holds them. Files that cannot be removed stay until the
+  /// next time.
   func sweep(keeping living: Set<DomainUUID>)
 }

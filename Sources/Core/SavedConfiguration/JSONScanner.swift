@@ -1,22 +1,22 @@
-/// Reads JSON text without changing it: what it finds, it tells by place.
+/// Reads JSON text without changing it, and returns the positions of what it finds.
 ///
-/// It takes what yajl takes with its default options, which libxl uses (`libxl__json_parse`,
-/// tools/libs/light/libxl_json.c, Xen 4.17): no comments, no trailing commas, valid UTF-8. Nesting is bounded.
+/// It accepts what yajl accepts with its default options, which libxl uses (`libxl__json_parse`,
+/// tools/libs/light/libxl_json.c, Xen 4.17): no comments, no trailing commas, valid UTF-8. Nesting is limited.
 struct JSONScanner {
-  /// Far beyond the six levels of a domain's configuration, and far below what the stack takes.
+  /// Far more than the six levels of a domain's configuration, and far less than the stack can hold.
   static let deepest = 64
 
-  /// A value's kind and place.
+  /// A value's kind and position.
   struct Value {
     enum Kind { case object, array, string, number, boolean, null }
     var kind: Kind
     var range: Range<Int>
   }
 
-  /// A key with its value, of an object.
+  /// A key of an object, with its value.
   struct Member {
     var name: String
-    /// Where the key's opening quotation mark stands.
+    /// The position of the key's opening quotation mark.
     var start: Int
     var value: Value
   }
@@ -31,7 +31,7 @@ struct JSONScanner {
 
   // MARK: Whole values
 
-  /// Checks the value here, to its end.
+  /// Checks the value at this position, to its end.
   mutating func skipValue(depth: Int = 0) throws(SavedConfigurationError) -> Value {
     skipBlanks()
     let start = position
@@ -63,7 +63,7 @@ struct JSONScanner {
     return Value(kind: kind, range: start..<position)
   }
 
-  /// Checks the object here and hands out its members, in their order.
+  /// Checks the object at this position, and passes its members to the closure in their order.
   mutating func forEachMember(
     depth: Int = 0, _ body: (Member) throws(SavedConfigurationError) -> Void
   ) throws(SavedConfigurationError) {
@@ -82,7 +82,7 @@ struct JSONScanner {
     try expect("}")
   }
 
-  /// Checks the array here and hands out its elements, in their order.
+  /// Checks the array at this position, and passes its elements to the closure in their order.
   mutating func forEachElement(
     depth: Int = 0, _ body: (Value) throws(SavedConfigurationError) -> Void
   ) throws(SavedConfigurationError) {
@@ -96,15 +96,15 @@ struct JSONScanner {
     try expect("]")
   }
 
-  /// Checks that nothing but blanks is left.
+  /// Checks that only blanks remain.
   mutating func expectEnd() throws(SavedConfigurationError) {
     skipBlanks()
-    if position != bytes.endIndex { throw failure("goes on after its end") }
+    if position != bytes.endIndex { throw failure("continues after its end") }
   }
 
   // MARK: Simple values
 
-  /// The text of the string here, escapes resolved. Half a surrogate pair becomes U+FFFD.
+  /// Returns the text of the string at this position, with escapes resolved. Half a surrogate pair becomes U+FFFD.
   mutating func string() throws(SavedConfigurationError) -> String {
     try expect("\"")
     var text: [UInt8] = []
@@ -165,7 +165,7 @@ struct JSONScanner {
   private mutating func digits() throws(SavedConfigurationError) {
     let start = position
     while let byte = peek, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { position += 1 }
-    if position == start { throw failure("has no value where one must be") }
+    if position == start { throw failure("lacks a value") }
   }
 
   private mutating func word(_ word: StaticString) throws(SavedConfigurationError) {

@@ -1,9 +1,10 @@
 extension SavedConfiguration {
-  /// The configuration with these devices too, as libxl adds them (`device_add_domain_config`, libxl_device.c, 4.17):
-  /// the last element of the same address is replaced, else one is appended. An element that says the same already
-  /// keeps its bytes.
+  /// Returns the configuration with these devices added, as libxl adds them (`device_add_domain_config`,
+  /// libxl_device.c, 4.17).
   ///
-  /// The result has been read again; a failure to do so is thrown and is a mistake in this program.
+  /// The last element of the same address is replaced; otherwise, one is appended. An element that already has the
+  /// same meaning keeps its bytes. The result is read again; a failure to read it is thrown, and is a mistake in this
+  /// program.
   package func adding(_ devices: [SavedDevice]) throws(SavedConfigurationError) -> SavedConfiguration {
     var positions: [PCIAddress: Int] = [:]
     for (position, element) in elements.enumerated() { positions[element.device.address] = position }
@@ -26,15 +27,16 @@ extension SavedConfiguration {
     return try applying(edits)
   }
 
-  /// The configuration without any element of these addresses. With the last one the whole list goes, as libxl leaves
-  /// out what is empty.
+  /// Returns the configuration without any element of these addresses. The list itself is removed with its last
+  /// element, because libxl leaves out empty lists.
   package func removing(_ addresses: Set<PCIAddress>) throws(SavedConfigurationError) -> SavedConfiguration {
     let keeps = elements.map { !addresses.contains($0.device.address) }
     guard keeps.contains(false) else { return self }
     guard let firstKept = keeps.firstIndex(of: true) else { return try applying([removalOfList].compactMap(\.self)) }
     var edits: [Edit] = []
     for position in elements.indices where !keeps[position] {
-      // With the comma and the blanks before it, or, ahead of the first that stays, those after it.
+      // The range includes the comma and the blanks before the element. Ahead of the first remaining element, it
+      // includes those after it.
       let range =
         position < firstKept
         ? elements[position].range.lowerBound..<elements[position + 1].range.lowerBound
@@ -46,7 +48,7 @@ extension SavedConfiguration {
 
   // MARK: -
 
-  /// New text in the place of some of the old.
+  /// New text that replaces a part of the old.
   private struct Edit {
     var range: Range<Int>
     var text: String
@@ -76,7 +78,7 @@ extension SavedConfiguration {
       return Edit(list.valueStart..<list.range.upperBound, array)
     }
     let member = "\"\(Self.listKey)\": " + array
-    // Where libxl writes it: after these four (libxl_domain_config, libxl_types.idl).
+    // libxl writes the list after these four keys (libxl_domain_config, libxl_types.idl).
     let predecessors: Set = ["c_info", "b_info", "disks", "nics"]
     if let before = members.last(where: { predecessors.contains($0.name) }) {
       return Edit(before.range.upperBound..<before.range.upperBound, ",\n    " + member)
@@ -84,7 +86,7 @@ extension SavedConfiguration {
     if let after = members.first {
       return Edit(after.range.lowerBound..<after.range.lowerBound, member + ",\n    ")
     }
-    // An empty object: what is between its braces goes.
+    // An empty object: the text between its braces is removed.
     let open = (bytes.firstIndex(of: UInt8(ascii: "{")) ?? 0) + 1
     let close = bytes.lastIndex(of: UInt8(ascii: "}")) ?? open
     return Edit(open..<close, "\n    " + member + "\n")

@@ -1,13 +1,13 @@
-/// A domain's configuration as libxl saves it in its userdata file `libxl-json`, with its list of PCI devices open to
-/// change.
+/// A domain's configuration as libxl saves it in its userdata file `libxl-json`. The list of PCI devices can be
+/// changed.
 ///
-/// Everything outside the list, and every element that is not changed, keeps its bytes: libxl drops keys it does not
-/// know when it rewrites the file, this does not. New text has the form libxl gives it
-/// (`libxl__object_to_json`, `libxl_device_pci_gen_json`, Xen 4.17, with yajl 2).
+/// Everything outside the list, and every unchanged element, keeps its bytes. (libxl itself drops unknown keys when it
+/// rewrites the file.) New text has libxl's form (`libxl__object_to_json`, `libxl_device_pci_gen_json`, Xen 4.17, with
+/// yajl 2).
 package struct SavedConfiguration: Hashable, Sendable {
-  /// The file's content, with the NUL that ends it.
+  /// The file's content, with its final NUL.
   package let bytes: [UInt8]
-  /// What `pcidevs` lists, in its order; an element that covers a whole slot stands as its own function only.
+  /// The devices in `pcidevs`, in their order. An element that covers a whole slot is listed as its own function only.
   package var devices: [SavedDevice] { elements.map(\.device) }
 
   /// One element of `pcidevs`.
@@ -16,7 +16,7 @@ package struct SavedConfiguration: Hashable, Sendable {
     var device: SavedDevice
   }
 
-  /// A key of the whole, and where it stands.
+  /// A key at the top level, and its position.
   struct Place: Hashable {
     var name: String
     /// From the key's opening quotation mark to the end of its value.
@@ -24,16 +24,16 @@ package struct SavedConfiguration: Hashable, Sendable {
     var valueStart: Int
   }
 
-  /// The keys of the whole, in their order.
+  /// The keys at the top level, in their order.
   let members: [Place]
   let elements: [Element]
 
   static let listKey = "pcidevs"
 
-  /// Reads a file's bytes. Throws where libxl could not read them, or would not read from them what they mean.
+  /// Reads a file's bytes. Throws if libxl could not read them, or would misread them.
   package init(_ bytes: [UInt8]) throws(SavedConfigurationError) {
     guard let last = bytes.last else { throw SavedConfigurationError("is empty") }
-    // libxl parses the raw buffer as a C string, so a file without the NUL makes it read past the end
+    // libxl parses the raw buffer as a C string, and would read past the end of a file without the NUL
     // (libxl__get_domain_configuration).
     guard last == 0 else { throw SavedConfigurationError("does not end in a NUL byte") }
     let text = bytes.dropLast()
@@ -53,7 +53,7 @@ package struct SavedConfiguration: Hashable, Sendable {
           valueStart: member.value.range.lowerBound))
       guard member.name == Self.listKey else { return }
       if list != nil { throw SavedConfigurationError("has two lists of PCI devices") }
-      guard member.value.kind == .array else { throw SavedConfigurationError("has `pcidevs` that are no list") }
+      guard member.value.kind == .array else { throw SavedConfigurationError("has `pcidevs` that is not a list") }
       list = member.value
     }
 
@@ -69,7 +69,7 @@ package struct SavedConfiguration: Hashable, Sendable {
   }
 }
 
-/// Why a saved configuration cannot be read; the reason follows the file's name: "… does not end in a NUL byte".
+/// Why a saved configuration cannot be read. The reason follows the file's name: "… does not end in a NUL byte".
 package struct SavedConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
   package let reason: String
   package var description: String { reason }
@@ -77,7 +77,7 @@ package struct SavedConfigurationError: Error, Hashable, Sendable, CustomStringC
 }
 
 extension SavedDevices {
-  /// What a `libxl-json` file lists; nil means that there is none.
+  /// Returns the devices that a `libxl-json` file lists; nil bytes mean that there is no file.
   package init(savedConfiguration bytes: [UInt8]?) {
     guard let bytes else { self = .absent; return }
     do throws(SavedConfigurationError) {

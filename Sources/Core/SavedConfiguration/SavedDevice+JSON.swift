@@ -1,9 +1,9 @@
 // The keys of libxl_device_pci, tools/libs/light/libxl_types.idl, Xen 4.17; the names are the same from 4.14 on.
 
 extension SavedDevice {
-  /// Reads one element; a key that is missing has libxl's default, one that is not known is passed over.
+  /// Reads one element. A missing key has libxl's default; an unknown key is ignored.
   init(_ value: JSONScanner.Value, in text: ArraySlice<UInt8>, name: String) throws(SavedConfigurationError) {
-    guard value.kind == .object else { throw SavedConfigurationError("has \(name) that is no object") }
+    guard value.kind == .object else { throw SavedConfigurationError("has \(name) that is not an object") }
     var fields = Fields(name: name, text: text)
     var scanner = JSONScanner(text, at: value.range.lowerBound)
     // The first of several equal keys counts (libxl__json_map_get).
@@ -28,8 +28,8 @@ extension SavedDevice {
     self.init(address: address, options: options)
   }
 
-  /// The element for this device as libxl writes it at its place in the file, without the indentation of its first
-  /// line: in the keys' order, defaults left out, the mask of the virtual functions that of a single one.
+  /// The element for this device as libxl writes it into the file, without the indentation of its first line. The keys
+  /// are in libxl's order, defaults are omitted, and the mask of virtual functions is that of a single function.
   var elementText: String {
     var lines: [String] = []
     func add(_ key: String, _ value: some BinaryInteger) { if value != 0 { lines.append("\"\(key)\": \(value)") } }
@@ -57,7 +57,7 @@ private struct Fields {
   func number(_ key: String, atMost most: UInt64) throws(SavedConfigurationError) -> UInt64 {
     guard let value = values[key], value.kind != .null else { return 0 }
     guard value.kind == .number, let number = UInt64(String(decoding: text[value.range], as: UTF8.self)), number <= most
-    else { throw SavedConfigurationError("has \(name).\(key) that is no number from 0 to \(most)") }
+    else { throw SavedConfigurationError("has \(name).\(key) that is not a number from 0 to \(most)") }
     return number
   }
 
