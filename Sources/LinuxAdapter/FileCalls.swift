@@ -1,7 +1,7 @@
 import Core
 import Glibc
 
-/// A system call that failed; each adapter gives it its own name and the path.
+/// A failed system call. Each adapter adds its own name for the failure, and the path.
 struct SystemFailure: Error {
   let operation: String
   let errno: Int32
@@ -15,21 +15,21 @@ extension PortError {
   }
 }
 
-/// Owns one open file; its destruction closes it and nothing else does.
+/// Owns one open file. Only its destruction closes the file.
 struct Descriptor: ~Copyable, Sendable {
   let number: Int32
 
-  /// Opens a file; it is closed in programs this one starts.
+  /// Opens a file, which is closed in programs that this one starts.
   init(opening path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemFailure) {
     number = try retrying("open") { unsafe open(path, flags | O_CLOEXEC, mode) }
   }
 
-  /// Takes over what a call opened.
+  /// Takes ownership of a descriptor that a call opened.
   init(opened number: Int32) { self.number = number }
 
   deinit { _ = close(number) }
 
-  /// Reads to the end. `EFBIG` where there are more than `most` bytes.
+  /// Reads to the end. Throws `EFBIG` if there are more than `most` bytes.
   func readAll(atMost most: Int) throws(SystemFailure) -> [UInt8] {
     var result: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 16 * 1024)
@@ -55,24 +55,24 @@ struct Descriptor: ~Copyable, Sendable {
   /// Waits until the file's content is on disk.
   func synchronise() throws(SystemFailure) { _ = try retrying("fsync") { fsync(number) } }
 
-  /// Whether nobody else has the file open for writing; false also where that cannot be told.
+  /// Whether no other process has the file open for writing; false also if that cannot be determined.
   ///
-  /// For this it holds a lease for a moment, which the kernel gives only then (`check_conflicting_open`, fs/locks.c).
-  /// Whoever opens the file in that moment waits for its end, and the signal that comes of it is one that is ignored
-  /// unless someone wants it.
+  /// For this question, the process briefly holds a lease, which the kernel grants only in that case
+  /// (`check_conflicting_open`, fs/locks.c). A process that opens the file at that moment waits until the lease ends.
+  /// The resulting signal is one that is ignored by default.
   var isOpenHereOnly: Bool {
     guard fcntl(number, setSignal, SIGURG) == 0, fcntl(number, setLease, Int32(F_WRLCK)) == 0 else { return false }
     return fcntl(number, setLease, Int32(F_UNLCK)) == 0
   }
 
-  /// When its content was last changed, in seconds since 1970.
+  /// Returns when the file's content last changed, in seconds since 1970.
   func changedAt() throws(SystemFailure) -> Int64 {
     var status = stat()
     guard unsafe fstat(number, &status) == 0 else { throw SystemFailure("stat", errno) }
     return Int64(status.st_mtim.tv_sec)
   }
 
-  /// Locks the file without waiting, `LOCK_SH` or `LOCK_EX`; false where another's lock is in the way.
+  /// Locks the file without waiting, `LOCK_SH` or `LOCK_EX`; returns false if another process's lock prevents it.
   func lock(_ mode: Int32) throws(SystemFailure) -> Bool {
     do throws(SystemFailure) {
       _ = try retrying("lock") { flock(number, mode | LOCK_NB) }
@@ -83,7 +83,7 @@ struct Descriptor: ~Copyable, Sendable {
     }
   }
 
-  /// Whether the file is still what its path names: nobody has unlinked or replaced it.
+  /// Returns whether the path still names this file: nobody has unlinked or replaced it.
   func isNamed(_ path: String) throws(SystemFailure) -> Bool {
     var mine = stat()
     guard unsafe fstat(number, &mine) == 0 else { throw SystemFailure("stat", errno) }
@@ -100,7 +100,7 @@ struct Descriptor: ~Copyable, Sendable {
 /// `F_SETSIG` and `F_SETLEASE` (bits/fcntl-linux.h), which Swift's Glibc does not have.
 private let (setSignal, setLease): (Int32, Int32) = (10, 1024)
 
-/// Makes a call again for as long as signals interrupt it. `call` answers a negative number with an `errno`.
+/// Repeats a call while signals interrupt it. `call` returns a negative number for a failure, with an `errno`.
 func retrying(_ operation: String, _ call: () -> Int32) throws(SystemFailure) -> Int32 {
   while true {
     let result = call()
@@ -110,16 +110,16 @@ func retrying(_ operation: String, _ call: () -> Int32) throws(SystemFailure) ->
   }
 }
 
-/// The bytes of a file. `EFBIG` where there are more than `most`.
+/// Returns the bytes of a file. Throws `EFBIG` if there are more than `most`.
 func readFile(_ path: String, atMost most: Int) throws(SystemFailure) -> [UInt8] {
   let file = try Descriptor(opening: path, O_RDONLY)
   return try file.readAll(atMost: most)
 }
 
-/// The text of a file of which the kernel gives all in one read, as it does of sysfs's; at most one page.
+/// Returns the text of a file, at most one page, that the kernel returns in one read, such as a file of sysfs.
 func readAttribute(_ path: String) throws(SystemFailure) -> String {
   let file = try Descriptor(opening: path, O_RDONLY)
-  // One byte more than a page, so that a longer file shows.
+  // One byte more than a page, so that a longer file is detected.
   return try unsafe withUnsafeTemporaryAllocation(byteCount: 4097, alignment: 1) {
     (buffer) throws(SystemFailure) -> String in
     let count = Int(try retrying("read") { unsafe Int32(read(file.number, buffer.baseAddress, buffer.count)) })
@@ -128,7 +128,7 @@ func readAttribute(_ path: String) throws(SystemFailure) -> String {
   }
 }
 
-/// The names in a folder, `.` and `..` left out, in the order of their bytes.
+/// Returns the names in a folder in byte order, without `.` and `..`.
 func listFolder(_ path: String) throws(SystemFailure) -> [String] {
   guard let folder = unsafe opendir(path) else { throw SystemFailure("list", errno) }
   defer { _ = unsafe closedir(folder) }
@@ -147,7 +147,7 @@ func listFolder(_ path: String) throws(SystemFailure) -> [String] {
   }
 }
 
-/// Whether a path names something; a link counts by itself.
+/// Returns whether a path names something; a link counts by itself.
 func exists(_ path: String) throws(SystemFailure) -> Bool {
   var found = stat()
   if unsafe lstat(path, &found) == 0 { return true }
@@ -156,7 +156,7 @@ func exists(_ path: String) throws(SystemFailure) -> Bool {
   throw SystemFailure("stat", failure)
 }
 
-/// Makes a folder and those above it, where they are missing, for root's eyes only.
+/// Creates a folder and the missing folders above it, readable by root only.
 func makeFolders(_ path: String) throws(SystemFailure) {
   if unsafe mkdir(path, 0o700) == 0 { return }
   let failure = errno
@@ -168,7 +168,7 @@ func makeFolders(_ path: String) throws(SystemFailure) {
   if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw SystemFailure("make-folder", errno) }
 }
 
-/// Has the names in a folder on disk: a file that was renamed into it is there after a crash.
+/// Writes the names in a folder to disk: a file that was renamed into the folder survives a crash.
 func synchroniseFolder(_ path: String) throws(SystemFailure) {
   let folder = try Descriptor(opening: path, O_RDONLY | O_DIRECTORY)
   try folder.synchronise()
@@ -178,7 +178,7 @@ func renameFile(_ from: String, _ to: String) throws(SystemFailure) {
   _ = try retrying("rename") { unsafe rename(from, to) }
 }
 
-/// Removes a file; one that is gone already is no failure.
+/// Removes a file; a missing file is no failure.
 func removeFile(_ path: String) throws(SystemFailure) {
   if unsafe unlink(path) == 0 { return }
   let failure = errno

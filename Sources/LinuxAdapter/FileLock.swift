@@ -2,16 +2,16 @@ import CLinux
 import Dispatch
 import Glibc
 
-/// An exclusive lock on a file that exists only while someone wants it: libxl's protocol
-/// (`libxl__lock_file`, `libxl__unlock_file`, tools/libs/light/libxl_internal.c, the same from 4.14 on).
+/// An exclusive lock on a file that exists only while a process wants the lock: libxl's protocol (`libxl__lock_file`,
+/// `libxl__unlock_file`, tools/libs/light/libxl_internal.c, the same from 4.14 on).
 ///
-/// The file is opened, or made, and flocked; whoever gets the lock must still find the same file at its path, since
-/// holders unlink it when they are done. The end of the lock unlinks first and closes after: the other way round, the
-/// next holder's file could be unlinked.
+/// The file is opened, or created, and flocked. Holders unlink the file when they are done, so a new holder must check
+/// that the path still names the same file. At the end, the file is unlinked first and closed afterwards. In the
+/// reverse order, the next holder's file could be unlinked.
 struct FileLock: ~Copyable {
-  /// What came instead of the lock.
+  /// Why the lock was not taken.
   enum Failure: Error {
-    /// Someone else held it until the deadline. The holder's number and command line, where they could be told.
+    /// Another process held the lock until the deadline. The holder's process number and command line, if known.
     case busy(holder: String?)
     case system(SystemFailure)
   }
@@ -22,11 +22,11 @@ struct FileLock: ~Copyable {
 
   /// Tries until the deadline, at least once.
   ///
-  /// It never sleeps in flock, which has no time limit. So a process that does sleep there is another toolstack, and
-  /// `hasWaiter` can say so. The pauses grow from 0.2 to 5 ms; the file is not kept open for them, so that whoever has
-  /// it open beside the holder is most likely a sleeper.
+  /// Berth never sleeps in flock, which has no time limit. So a process that sleeps there belongs to another toolstack,
+  /// and `hasWaiter` can report it. The pauses grow from 0.2 to 5 ms. The file is closed during pauses, so that another
+  /// process with the file open is most likely a sleeper.
   ///
-  /// `gate` is passed for as long as the lock is held: of the locks with one gate, this process holds one at a time.
+  /// `gate` is held as long as the lock: of all locks with the same gate, this process holds one at a time.
   init(path: String, until deadline: ContinuousClock.Instant, gate: DispatchSemaphore? = nil) throws(Failure) {
     var pause: Int = 200_000
     while true {
@@ -49,7 +49,7 @@ struct FileLock: ~Copyable {
         throw error
       }
       gate?.signal()
-      // What was locked is the holder's before: the path names a new file, or none.
+      // The locked file is the previous holder's: the path now names a new file, or none.
       guard isNamed else { continue }
       pauseAtRandom(nanoseconds: pause)
       pause = min(pause * 2, 5_000_000)
@@ -61,7 +61,7 @@ struct FileLock: ~Copyable {
     gate?.signal()
   }
 
-  /// Opens and locks the file; nil where another has the lock, which the last attempt throws as `busy`.
+  /// Opens and locks the file; returns nil if another process has the lock. The last attempt throws `busy` instead.
   private static func tryLock(_ path: String, isLast: Bool) throws(Failure) -> Descriptor? {
     let file: Descriptor
     do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDWR | O_CREAT, mode: 0o666) } catch {
@@ -76,13 +76,13 @@ struct FileLock: ~Copyable {
 
   /// Whether a process sleeps in flock on this lock.
   var hasWaiter: Bool {
-    // The table is asked only where somebody else has the file open: reading it stops the lock calls of all processes and
-    // waits until each processor has been elsewhere, some ten milliseconds (`locks_start`, fs/locks.c).
+    // The table is read only if another process has the file open. Reading it stops the lock calls of all processes,
+    // and waits for each processor: about ten milliseconds (`locks_start`, fs/locks.c).
     !file.isOpenHereOnly && LockTable.hasWaiter(on: file)
   }
 }
 
-/// Sleeps for half of that time up to all of it: several that wait for one lock do not come back together.
+/// Sleeps for between half of that time and all of it, so that several waiters for one lock do not retry together.
 func pauseAtRandom(nanoseconds: Int) {
   var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: nanoseconds / 2...nanoseconds))
   _ = unsafe nanosleep(&time, nil)
@@ -90,12 +90,13 @@ func pauseAtRandom(nanoseconds: Int) {
 
 /// The kernel's table of locks, `/proc/locks` (fs/locks.c: lock_get_status).
 enum LockTable {
-  /// The number and command line of the process that holds a flock on the file; nil where the table does not tell.
+  /// Returns the number and command line of the process that holds a flock on the file; nil if the table does not show
+  /// it.
   static func holder(of file: borrowing Descriptor) -> String? {
     holdingProcess(of: file).map(describe)
   }
 
-  /// The number of the process that holds a flock on the file; nil if the table does not tell.
+  /// Returns the number of the process that holds a flock on the file; nil if the table does not show it.
   static func holdingProcess(of file: borrowing Descriptor) -> Int? {
     entries(for: file).first { !$0.isWaiting }?.process
   }
@@ -108,12 +109,12 @@ enum LockTable {
     var isWaiting: Bool
   }
 
-  /// The table's flocks on the file's inode. Some file systems give files another device number than their own, which
-  /// is the one in the table; then the inode's number alone must do.
+  /// Returns the table's flocks on the file's inode. On some file systems, the table's device number differs from the
+  /// one that files report; then only the inode number is compared.
   private static func entries(for file: borrowing Descriptor) -> [Entry] {
     var status = stat()
     guard unsafe fstat(file.number, &status) == 0,
-      // A table that cannot be read tells nothing, as one without the entry.
+      // An unreadable table shows nothing, like a table without the entry.
       let bytes = try? readFile(Root.processes + "/locks", atMost: 16 << 20)
     else { return [] }
     let inode = String(status.st_ino)
@@ -138,12 +139,13 @@ enum LockTable {
     return text.utf8.count < 2 ? "0" + text : text
   }
 
-  /// `4711 (xl pci-attach net 03:00.0)`; the number alone if the process is gone, or another user's.
+  /// `4711 (xl pci-attach net 03:00.0)`; only the number if the process is gone, or belongs to another user.
   static func describe(_ process: Int) -> String {
     command(of: process).map { "\(process) (\($0))" } ?? String(process)
   }
 
-  /// The command line of a process, printable and at most 200 characters; nil if the process is gone or another user's.
+  /// Returns the command line of a process, printable and at most 200 characters; nil if the process is gone or another
+  /// user's.
   static func command(of process: Int) -> String? {
     guard let bytes = file("cmdline", of: process), !bytes.isEmpty else { return nil }
     let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
@@ -153,7 +155,8 @@ enum LockTable {
     return line.prefix(200).joined()
   }
 
-  /// Whether a process is stopped, by a signal or by a debugger (`/proc/<pid>/stat`, fs/proc/array.c: state T or t).
+  /// Returns whether a process is stopped, by a signal or by a debugger (`/proc/<pid>/stat`, fs/proc/array.c: state T
+  /// or t).
   static func isStopped(_ process: Int) -> Bool {
     guard let bytes = file("stat", of: process) else { return false }
     // The name in parentheses may hold anything; the state follows the last of them.
@@ -161,14 +164,14 @@ enum LockTable {
     return state == UInt8(ascii: "T") || state == UInt8(ascii: "t")
   }
 
-  /// A file that the kernel makes of a process; nil if the process is gone or another user's.
+  /// Returns a file that the kernel makes for a process; nil if the process is gone or another user's.
   private static func file(_ name: String, of process: Int) -> [UInt8]? {
     try? readFile("\(Root.processes)/\(process)/\(name)", atMost: 1 << 20)
   }
 }
 
 extension Duration {
-  /// For Dispatch, whose waits take whole nanoseconds; nothing where the time is over.
+  /// The interval for Dispatch, whose waits take whole nanoseconds; zero if the time is over.
   fileprivate var dispatchInterval: DispatchTimeInterval {
     let (seconds, attoseconds) = components
     guard self > .zero else { return .nanoseconds(0) }

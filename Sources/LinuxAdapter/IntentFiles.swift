@@ -2,17 +2,17 @@ package import Core
 import Glibc
 import Synchronization
 
-/// The journal of what is about to happen: one JSON file an intent.
+/// The journal of what is about to happen: one JSON file per intent.
 ///
-/// A writer keeps its file flocked. The kernel drops the lock with the process, so a file whose lock can be taken was
+/// A writer keeps its file flocked. The kernel releases the lock with the process, so a file that can be locked was
 /// left by a crash.
 package struct IntentFiles: IntentPort {
-  /// The layout this Berth writes.
+  /// The layout that this release of Berth writes.
   private static let version = 1
 
   private let folder: String
 
-  /// `root` is `/`, or the folder that a sandbox has in its place.
+  /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { folder = Root(root).intents }
 
   private struct Document: Codable {
@@ -48,13 +48,14 @@ package struct IntentFiles: IntentPort {
       let isLive: Bool
       do throws(SystemFailure) {
         let file = try Descriptor(opening: path, O_RDONLY)
-        // Shared, so that two who look do not take each other for a writer.
+        // The lock is shared, so that two readers do not take each other for a writer.
         isLive = try !file.lock(LOCK_SH)
-        // A writer that ends well removes its file before it lets the lock go: unlocked and unnamed is no crash.
+        // A writer that ends normally removes its file before it releases the lock. An unlocked file without a name is
+        // no crash.
         if !isLive, try !file.isNamed(path) { continue }
         bytes = try file.readAll(atMost: 1 << 20)
       } catch {
-        // Closed by its writer in between.
+        // The writer removed the file in the meantime.
         if error.errno == ENOENT { continue }
         throw .record(RecordError(error, path))
       }
@@ -82,7 +83,7 @@ package struct IntentFiles: IntentPort {
 
   package func sweep() { sweepFolder(folder) }
 
-  /// An identifier is a file's name: letters, digits, `-`, `_` and, not first, `.`.
+  /// An identifier is a file name: letters, digits, `-`, `_` and, except as first character, `.`.
   private func path(_ identifier: String) throws(HostError) -> String {
     let isName = identifier.utf8.allSatisfy { byte in
       switch byte {
@@ -100,7 +101,7 @@ package struct IntentFiles: IntentPort {
   }
 }
 
-/// An intent on disk. Without `close`, its file outlives it unlocked, as after a crash.
+/// An intent on disk. Without `close`, its file remains after the process, unlocked, as after a crash.
 private final class OpenIntentFile: OpenIntent {
   private let path: String
   private let file: Mutex<Descriptor?>
@@ -112,7 +113,7 @@ private final class OpenIntentFile: OpenIntent {
 
   func close() throws(HostError) {
     do throws(SystemFailure) { try removeFile(path) } catch { throw .record(RecordError(error, path)) }
-    // Unlocked only when nobody can find it any more.
+    // The file is unlocked only when nobody can find it.
     file.withLock { $0 = nil }
   }
 }

@@ -2,15 +2,15 @@ import Core
 import Glibc
 import Synchronization
 
-/// What pciback logs of its exports: since boot, or from the moment this was made.
+/// pciback's log of its exports: since boot, or since this object was created.
 ///
-/// `/dev/kmsg` gives one record a read, `6,339,5140900,-;pciback 0000:00:05.0: registering for 1`, and EPIPE once where
-/// records were overwritten before they were read (kernel/printk/printk.c: devkmsg_read). A plain file in its place may
-/// give many lines a read, with or without that head.
+/// `/dev/kmsg` returns one record per read, such as `6,339,5140900,-;pciback 0000:00:05.0: registering for 1`. It
+/// returns EPIPE once if records were overwritten before they were read (kernel/printk/printk.c: devkmsg_read). A plain
+/// file in its place may return many lines per read, with or without that head.
 final class KernelLog: ExportLog {
   private struct State: ~Copyable {
     let file: Descriptor
-    /// The next record must be the first of all: where it is not, the log has been overwritten from its start.
+    /// The next record must be the first of all. Otherwise, the start of the log has been overwritten.
     var mustReachBoot: Bool
     var unfinished: [UInt8] = []
     var slots: [PCIAddress: UInt8] = [:]
@@ -18,13 +18,13 @@ final class KernelLog: ExportLog {
     var isComplete = true
   }
 
-  /// Longer than any record: `PRINTK_MESSAGE_MAX` is 2 KiB, and a read with less room fails.
+  /// Longer than any record: `PRINTK_MESSAGE_MAX` is 2 KiB, and a read into a smaller buffer fails.
   private static let longestRecord = 16 << 10
 
   private let path: String
   private let state: Mutex<State>
 
-  /// Opens the log at its start or its end; nil where it cannot be read.
+  /// Opens the log at its start or its end; returns nil if the log is unreadable.
   init?(path: String, sinceBoot: Bool) {
     let file: Descriptor
     do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDONLY | O_NONBLOCK) } catch { return nil }
@@ -60,7 +60,7 @@ final class KernelLog: ExportLog {
           }
           Self.note(line, in: &state)
         }
-        // A line that never ends is none of the kernel's.
+        // The kernel writes no line without an end.
         if state.unfinished.count > Self.longestRecord { state.unfinished = [] }
       }
       return state.isComplete ? state.exports : nil
@@ -73,11 +73,11 @@ final class KernelLog: ExportLog {
     return fields.count == 3 ? decimal(fields[1]) : nil
   }
 
-  /// Takes what a line says: the virtual slot a device gets (`__xen_pcibk_add_pci_dev`, vpci.c), then its export
+  /// Evaluates one line: the virtual slot that a device gets (`__xen_pcibk_add_pci_dev`, vpci.c), or its export
   /// (`xen_pcibk_export_device`, xenbus.c, Linux 6.1).
   private static func note(_ line: String, in state: inout State) {
     let words = line.split(separator: " ")
-    // The driver's name stands at the front, or ends what does: a head, or a time in brackets.
+    // The driver's name begins the line, or follows a head or a time in brackets.
     guard let driver = words.firstIndex(where: { $0 == "pciback" || $0.hasSuffix(";pciback") }),
       driver + 2 < words.endIndex, words[driver + 1].last == ":",
       let device = PCIAddress(words[driver + 1].dropLast())
@@ -86,7 +86,8 @@ final class KernelLog: ExportLog {
     if message.starts(with: ["xen_pciback:", "vpci:", "assign", "to", "virtual", "slot"]), message.count > 6 {
       state.slots[device] = decimal(message[6]).flatMap { UInt8(exactly: $0) }
     } else if message.starts(with: ["registering", "for"]), message.count == 3, let domain = decimal(message[2]) {
-      // With pciback's `passthrough` option there is no virtual slot: the guest sees the device at its own.
+      // With pciback's `passthrough` option there is no virtual slot: the guest sees the device at the device's own
+      // slot.
       let slot = state.slots.removeValue(forKey: device) ?? device.device
       state.exports.append(ExportRecord(device: device, domain: DomainID(UInt32(domain)), slot: slot))
     }

@@ -1,9 +1,9 @@
 import CLinux
 import Glibc
 
-/// What the program asks of the machine it runs on.
+/// What the program asks the machine on which it runs.
 package enum Machine {
-  /// The host's name, as `uname -n` gives it; empty where it has none.
+  /// The host's name, as `uname -n` prints it; empty if the host has none.
   package static var hostName: String {
     var names = utsname()
     guard unsafe uname(&names) == 0 else { return "" }
@@ -20,12 +20,14 @@ package enum Machine {
   }
 }
 
-/// SIGINT and SIGTERM as a wish to stop: the program ends what it has open and then itself. A second one ends it at once.
+/// Handles SIGINT and SIGTERM as a wish to stop: the program ends its open work, then itself. A second signal ends the
+/// program immediately.
 package struct InterruptSignals: Sendable {
-  /// Readable from the first signal on, for good; nil where the signals could not be taken, and work as ever.
+  /// Readable from the first signal on, permanently; nil if the signals could not be handled. They then have their
+  /// default effect.
   package let descriptor: Int32?
 
-  /// Takes the signals for the whole process; once a program.
+  /// Installs the handlers for the whole process; to be called once per program.
   package init() {
     let number = berth_take_interrupts()
     descriptor = number < 0 ? nil : number

@@ -2,18 +2,18 @@ package import Core
 import FoundationEssentials
 import Glibc
 
-/// What Berth owns: one JSON file a domain, named by its UUID.
+/// What Berth owns: one JSON file per domain, named by its UUID.
 ///
 /// A change holds a lock beside the file and replaces the file as a whole, so a reader needs no lock.
 package struct OwnershipFiles: OwnershipPort {
-  /// The layout this Berth writes. A file of a later one is refused, never rewritten.
+  /// The layout that this release of Berth writes. A file with a later layout is refused, never rewritten.
   private static let version = 1
-  /// Locks here are held for one small write.
+  /// These locks are held for one small write.
   private static let lockTimeout = Duration.seconds(10)
 
   private let folder: String
 
-  /// `root` is `/`, or the folder that a sandbox has in its place.
+  /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { folder = Root(root).ownership }
 
   private struct Document: Codable {
@@ -21,7 +21,7 @@ package struct OwnershipFiles: OwnershipPort {
     var uuid: DomainUUID
     var name: String
     var devices: [PCIAddress]
-    /// This and the next are absent in files that know of none.
+    /// This key and the next are absent in files that hold none.
     var exports: [ExportRecord]?
     var emulations: [EmulationRecord]?
     var goneSince: Int64?
@@ -38,13 +38,13 @@ package struct OwnershipFiles: OwnershipPort {
       guard let uuid = DomainUUID(name.dropLast(5)) else {
         throw .record(RecordError(.damaged, operation: "read", place: folder + "/" + name))
       }
-      // One that is removed in between is not there.
+      // A file that was removed in the meantime is skipped.
       if let record = try read(uuid) { records.append(record) }
     }
     return records.sorted { $0.uuid < $1.uuid }
   }
 
-  /// `change` may run twice: first on what is found without the lock, to learn whether anything must be written.
+  /// `change` may run twice: first on what is read without the lock, to find out whether a write is necessary.
   package func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     let found = try read(domain)
     var wanted = found

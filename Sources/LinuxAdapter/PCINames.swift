@@ -1,27 +1,29 @@
 package import Core
 import Glibc
 
-/// Names of devices for people, from the PCI ID Repository's list as distributions install it (package `pci.ids`).
+/// Device names for people, from the PCI ID Repository's list as distributions install it (package `pci.ids`).
 ///
-/// Read once for each question, and only where something is asked; without the list there are no names.
+/// The list is read once per question, and only for a question about some device. Without the list there are no names.
 package struct PCINames: Sendable {
   private let root: Root
 
-  /// `root` is `/`, or the folder that a sandbox has in its place.
+  /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { self.root = Root(root) }
 
-  /// The names that are known, such as `Intel I210 Gigabit Network Connection`.
+  /// Returns the known names, such as `Intel I210 Gigabit Network Connection`.
   package func names(for devices: Set<DeviceID>) -> [DeviceID: String] {
     guard !devices.isEmpty else { return [:] }
     for path in root.pciNames {
-      // A list that cannot be read is as good as none: names are a courtesy.
+      // An unreadable list counts as a missing one: names are optional.
       if let bytes = try? readFile(path, atMost: 16 << 20) { return Self.names(for: devices, in: bytes) }
     }
     return [:]
   }
 
-  /// A vendor's line is `8086  Intel Corporation`, a device's below it `<tab>1533  I210 Gigabit Network Connection`; two
-  /// tabs begin a subsystem, `C` the list of classes, which ends the devices.
+  /// Returns the names in a list.
+  ///
+  /// A vendor's line is `8086  Intel Corporation`, a device's below it `<tab>1533  I210 Gigabit Network Connection`.
+  /// Two tabs begin a subsystem. `C` begins the list of classes, which ends the devices.
   static func names(for devices: Set<DeviceID>, in list: [UInt8]) -> [DeviceID: String] {
     let vendors = Set(devices.map(\.vendor))
     var names: [DeviceID: String] = [:]
@@ -62,7 +64,7 @@ package struct PCINames: Sendable {
     return (UInt16(id), String(decoding: line.dropFirst(6), as: UTF8.self))
   }
 
-  /// A vendor without the words that make it a company: `Intel`, `Realtek`, `AMD/ATI`.
+  /// Returns a vendor's name without the words for its legal form: `Intel`, `Realtek`, `AMD/ATI`.
   private static func shortVendor(_ name: String) -> String {
     if let open = name.lastIndex(of: "["), let close = name.lastIndex(of: "]"), open < close {
       return String(name[name.index(after: open)..<close])

@@ -1,13 +1,14 @@
 import Core
 import Glibc
 
-/// A connection to a QMP server: lines there and back, each wait with the deadline.
+/// A connection to a QMP server: lines in both directions, each wait with the deadline.
 ///
-/// The server may be hostile: QEMU in a stub domain is as little trusted as its guest. So what it says is bounded.
+/// The server may be hostile: QEMU in a stub domain is no more trusted than its guest. So the size of its messages is
+/// limited.
 struct QMPChannel: ~Copyable {
-  /// As much as libxl takes of one message (`QMP_MAX_SIZE_RX_BUF`, libxl_qmp.c, Xen 4.17).
+  /// libxl's limit for one message (`QMP_MAX_SIZE_RX_BUF`, libxl_qmp.c, Xen 4.17).
   static let longestLine = 1 << 20
-  /// A list of all devices has some kilobytes, and a conversation few of them.
+  /// A list of all devices has a few kilobytes, and a conversation has few of them.
   static let mostBytes = 8 << 20
 
   private let path: String
@@ -17,12 +18,12 @@ struct QMPChannel: ~Copyable {
 
   /// Connects to the socket `name` in `folder`.
   ///
-  /// `unreachable` where nobody listens, `busy` where so many wait for the server that it takes no more.
+  /// Throws `unreachable` if nobody listens, and `busy` if the server's queue is full.
   init(folder: String, name: String, until deadline: ContinuousClock.Instant) throws(HostError) {
     path = "\(folder)/\(name)"
     self.deadline = deadline
     do throws(SystemFailure) {
-      // A socket's name has 108 bytes, which a sandbox's folder alone may fill.
+      // A socket's path is limited to 108 bytes, which a sandbox's folder alone may fill.
       let folder = try Descriptor(opening: folder, handleOnly | O_DIRECTORY)
       socket = try Self.connect("\(Root.processes)/self/fd/\(folder.number)/\(name)", until: deadline)
     } catch {
@@ -33,8 +34,8 @@ struct QMPChannel: ~Copyable {
     }
   }
 
-  /// A full queue makes the caller wait, and no event tells of its end: so the call itself waits, with a time limit
-  /// (`unix_stream_connect`, net/unix/af_unix.c). `EAGAIN` where that is over.
+  /// A full queue makes the caller wait, and no event reports its end. So the call itself waits, with a time limit
+  /// (`unix_stream_connect`, net/unix/af_unix.c). It throws `EAGAIN` when the limit is reached.
   private static func connect(_ path: String, until deadline: ContinuousClock.Instant) throws(SystemFailure)
     -> Descriptor
   {
@@ -47,7 +48,7 @@ struct QMPChannel: ~Copyable {
     let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     let socket = Descriptor(opened: try retrying("connect") { Glibc.socket(AF_UNIX, type, 0) })
     _ = try retrying("connect") {
-      // Nothing would be no limit.
+      // Zero would mean no limit.
       let left = max(deadline - ContinuousClock.now, .microseconds(1)).components
       var limit = timeval(tv_sec: Int(left.seconds), tv_usec: max(1, Int(left.attoseconds / 1_000_000_000_000)))
       let length = socklen_t(MemoryLayout<timeval>.size)
@@ -61,12 +62,12 @@ struct QMPChannel: ~Copyable {
     return socket
   }
 
-  /// Ends the connection: the server sees it now, not when this goes.
+  /// Ends the connection. The server sees the end now, before this object is destroyed.
   borrowing func end() { _ = shutdown(socket.number, Int32(SHUT_RDWR)) }
 
   // MARK: Lines
 
-  /// Sends a line. `lost` where the server has ended the connection.
+  /// Sends a line. Throws `lost` if the server has ended the connection.
   borrowing func send(_ line: String, during operation: String) throws(HostError) {
     var rest = Array("\(line)\r\n".utf8)[...]
     while !rest.isEmpty {
@@ -81,13 +82,14 @@ struct QMPChannel: ~Copyable {
     }
   }
 
-  /// The next line that is not blank, without its end.
+  /// Returns the next line that is not blank, without its line end.
   ///
-  /// `timedOut` at the deadline, `lost` where the connection ends before the line does, `malformed` beyond the bounds.
+  /// Throws `timedOut` at the deadline, `lost` if the connection ends before the line does, `malformed` beyond the
+  /// limits.
   borrowing func line(during operation: String) throws(HostError) -> [UInt8] {
     while true {
       while let line = input.takeLine() {
-        // A server that never stops must not be heard beyond the deadline either.
+        // The deadline must also end a conversation with a server that never stops sending.
         if ContinuousClock.now >= deadline { throw timedOut(operation) }
         if line.contains(where: { $0 > 0x20 }) { return line }
       }
@@ -117,7 +119,7 @@ struct QMPChannel: ~Copyable {
     guard left > .zero else { throw timedOut(operation) }
     let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000 + 1
     var end = pollfd(fd: socket.number, events: Int16(events), revents: 0)
-    // Whatever it returns, the call is made again and tells.
+    // Whatever `poll` returns: the caller repeats its call, which reports the result.
     _ = unsafe poll(&end, 1, Int32(clamping: milliseconds))
   }
 
@@ -134,19 +136,19 @@ struct QMPChannel: ~Copyable {
   }
 }
 
-/// What was received and not yet taken.
+/// The received bytes that nobody has taken yet.
 private final class QMPInput {
-  /// All that was received.
+  /// The number of all received bytes.
   private(set) var total = 0
   private var bytes: [UInt8] = []
-  /// Where the first line begins that was not taken, and how far there is no end of it.
+  /// Where the first line begins that nobody has taken, and up to where no line end was found.
   private var (start, searched) = (0, 0)
 
   var unread: Int { bytes.count - start }
 
-  /// Appends what `read` puts into the buffer; its result, which is the number of bytes or less than one.
+  /// Appends what `read` puts into the buffer. Returns the result of `read`: the number of bytes, or less than one.
   func append(_ read: (UnsafeMutableRawBufferPointer) -> Int) -> Int {
-    // Taken lines go here and not one by one: there may be very many.
+    // Taken lines are removed here all at once, because there may be very many.
     bytes.removeFirst(start)
     (start, searched) = (0, searched - start)
     return unsafe withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 1) { buffer in

@@ -2,9 +2,9 @@ import Core
 import FoundationEssentials
 import Glibc
 
-/// A QMP conversation from greeting to end (docs/interop/qmp-spec.txt, QEMU 7.2), with libxl's lock held all along.
+/// A QMP conversation from greeting to end (docs/interop/qmp-spec.txt, QEMU 7.2), during which libxl's lock is held.
 struct QMPConversation: ~Copyable, DeviceModelConversation {
-  /// Longer than what QEMU says of an error.
+  /// Longer than QEMU's error texts.
   private static let longestText = 400
 
   private let channel: QMPChannel
@@ -13,9 +13,9 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
   private let lock: FileLock
 
   private final class State {
-    /// Far from libxl's numbers, which begin at 0x786c7100, so that no late reply of another's command fits.
+    /// Far from libxl's numbers, which begin at 0x786c7100. So no late reply to another program's command matches.
     var number = 0x6265_0000
-    /// What ended the conversation.
+    /// The failure that ended the conversation.
     var end: HostError?
   }
 
@@ -25,13 +25,13 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     self.lock = lock
   }
 
-  // Whoever gets the lock next finds the server free.
+  // The next holder of the lock finds the server free.
   deinit { channel.end() }
 
-  /// Hears the greeting and ends the negotiation, which asks for no capability.
+  /// Reads the greeting and ends the negotiation, without asking for any capability.
   borrowing func begin() throws(HostError) {
     guard try message(during: "connect").greeting != nil else {
-      throw channel.failure(.malformed, "connect", "did not greet")
+      throw channel.failure(.malformed, "connect", "sent no greeting")
     }
     try execute("qmp_capabilities")
   }
@@ -66,7 +66,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
 
   borrowing func remove(_ name: DeviceModelName) throws(HostError) {
     do throws(HostError) { try execute("device_del", "\"id\":\(jsonString(name.description))") } catch {
-      // So says a QEMU of a stopped guest; of a running one it asks the guest again (`qdev_unplug`, qdev-monitor.c).
+      // QEMU reports this for a stopped guest. If the guest runs, QEMU asks it again (`qdev_unplug`, qdev-monitor.c).
       guard case .deviceModel(let refusal) = error, refusal.code == .refused,
         refusal.detail?.contains("already in the process of unplug") == true
       else { throw error }
@@ -79,7 +79,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     let _: QMPMessage.Anything = try execute(command, arguments)
   }
 
-  /// Sends a command and waits for its reply. Events, and replies to others, are skipped.
+  /// Sends a command and waits for its reply. Events, and replies to other commands, are skipped.
   private borrowing func execute<Value: Decodable>(
     _ command: String, _ arguments: String? = nil
   ) throws(HostError) -> Value {
@@ -93,7 +93,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
         let message: QMPMessage = try decode(line, during: command)
         guard message.event == nil else { continue }
         if message.id == nil, let error = message.error {
-          // So a server answers what it cannot read.
+          // A server's answer to a command that it cannot parse.
           throw channel.failure(.malformed, command, "could not read the command: \(bounded(error.desc))")
         }
         guard message.id?.number == state.number else { continue }
@@ -104,7 +104,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     } catch { throw over(error) }
   }
 
-  /// The next message that is no event.
+  /// Returns the next message that is not an event.
   private borrowing func message(during operation: String) throws(HostError) -> QMPMessage {
     while true {
       let message: QMPMessage = try decode(channel.line(during: operation), during: operation)
@@ -121,12 +121,12 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
         throw channel.failure(.malformed, operation, "nested values more than \(QMPMessage.deepest) deep")
       case .notQMP:
         let begin = String(decoding: line.prefix(100), as: UTF8.self)
-        throw channel.failure(.malformed, operation, "said what is not QMP, beginning with \(begin)")
+        throw channel.failure(.malformed, operation, "sent something that is not QMP, beginning with \(begin)")
       }
     }
   }
 
-  /// QEMU tells nearly all errors by text alone (`ErrorClass`, qapi/error.json).
+  /// QEMU distinguishes nearly all errors by text alone (`ErrorClass`, qapi/error.json).
   private borrowing func refusal(_ error: QMPMessage.Failure, of command: String) -> HostError {
     let code: DeviceModelCode
     switch command {
@@ -138,7 +138,7 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     return .deviceModel(DeviceModelError(code, operation: command, detail: bounded(error.desc)))
   }
 
-  /// Remembers a failure after which nothing can be said any more.
+  /// Records a failure that ends the conversation.
   private borrowing func over(_ error: HostError) -> HostError {
     switch error.deviceModelCode {
     case .refused, .duplicate, .unknownDevice: break

@@ -1,18 +1,17 @@
 package import Core
 import Glibc
 
-/// Guests' device models, over QMP on libxl's sockets (`libxl__ev_qmp_send`, libxl_qmp.c, Xen 4.17).
+/// The device models of guests, over QMP on libxl's sockets (`libxl__ev_qmp_send`, libxl_qmp.c, Xen 4.17).
 package struct QMPDeviceModels: DeviceModelPort {
-  /// The driver of devices that are passed through, in QEMU (hw/xen/xen_pt.c).
+  /// QEMU's driver for passed-through devices (hw/xen/xen_pt.c).
   package static let passthrough = "xen-pci-passthrough"
 
   private let root: Root
   private let driver: String
 
-  /// `root` is `/`, or the folder that a sandbox has in its place.
+  /// `root` is `/`, or the folder that replaces it for a sandbox.
   ///
-  /// A QEMU without Xen has other drivers than the one for passthrough; they get neither an address on the host nor
-  /// what goes with it.
+  /// A QEMU without Xen has other drivers, which get neither the device's address on the host nor its options.
   package init(root: String, driver: String = Self.passthrough) {
     self.root = Root(root)
     self.driver = driver
@@ -22,8 +21,8 @@ package struct QMPDeviceModels: DeviceModelPort {
     of domain: DomainKey, until deadline: ContinuousClock.Instant,
     _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
-    // Before the connection, as in libxl: who connects without the lock waits in QEMU's queue without an answer. The
-    // stub domain of a guest, if it has one, has no lock: both take the guest's.
+    // The lock is taken before the connection, as in libxl: without the lock, a client would wait unanswered in QEMU's
+    // queue. A guest's stub domain, if there is one, has no lock of its own: both use the guest's.
     let path = "\(root.userdata)/userdata-l.\(domain.id).\(domain.uuid).qmp-socket-lock"
     let lock: FileLock
     do throws(FileLock.Failure) { lock = try FileLock(path: path, until: deadline) } catch {

@@ -1,11 +1,12 @@
 import FoundationEssentials
 
-// JSONDecoder reads what QEMU says: it is linked already for Berth's own records, so it costs a start nothing, and it
-// refuses what is not JSON. The scanner of libxl's configuration would say less here: it finds places to edit.
+// JSONDecoder reads QEMU's messages. It is already linked for Berth's own records, so it does not slow the start, and
+// it refuses what is not JSON. The scanner for libxl's configuration is less suitable: its purpose is finding places to
+// edit.
 
-/// One line of the server's: a greeting, an event, or the reply to a command.
+/// One line from the server: a greeting, an event, or the reply to a command.
 struct QMPMessage: Decodable {
-  /// Far more than a list of devices behind bridges has, far less than a stack takes.
+  /// Far more than a list of devices behind bridges needs, and far less than the stack can hold.
   static let deepest = 64
 
   struct Failure: Decodable {
@@ -13,12 +14,12 @@ struct QMPMessage: Decodable {
     let desc: String
   }
 
-  /// A member that is there, whatever it holds.
+  /// A member that exists, whatever its value is.
   struct Anything: Decodable {
     init(from decoder: any Decoder) {}
   }
 
-  /// A command's number; nil where it is none that Berth has given.
+  /// A command's number; nil if it is not one that Berth uses.
   struct Identifier: Decodable {
     let number: Int?
     init(from decoder: any Decoder) throws {
@@ -37,7 +38,7 @@ struct QMPMessage: Decodable {
     case event, id, error
   }
 
-  /// Whether values are nested more deeply than they may be, brackets in strings aside.
+  /// Returns whether values are nested too deeply. Brackets in strings do not count.
   static func isTooDeep(_ line: [UInt8]) -> Bool {
     var (depth, isString, isEscaped) = (0, false, false)
     for byte in line {
@@ -59,16 +60,16 @@ struct QMPMessage: Decodable {
   }
 }
 
-/// Why a line is no message.
+/// Why a line is not a message.
 enum QMPUnreadable: Error { case tooDeep, notQMP }
 
-/// Reads one line of the server's.
+/// Reads one line from the server.
 func decodeQMP<Message: Decodable>(_ line: [UInt8]) throws(QMPUnreadable) -> Message {
   if QMPMessage.isTooDeep(line) { throw .tooDeep }
   do { return try JSONDecoder().decode(Message.self, from: Data(line)) } catch { throw .notQMP }
 }
 
-/// What a command gave.
+/// The result of a command.
 struct QMPReply<Value: Decodable>: Decodable {
   let value: Value
   private enum CodingKeys: String, CodingKey { case value = "return" }
@@ -77,10 +78,10 @@ struct QMPReply<Value: Decodable>: Decodable {
 /// A bus of `query-pci` (`PciInfo`, qapi/pci.json, QEMU 7.2).
 struct QMPBus: Decodable { let devices: [QMPDevice] }
 
-/// A device of `query-pci` (`PciDeviceInfo`). A bridge has devices of its own.
+/// A device of `query-pci` (`PciDeviceInfo`). A bridge lists its own devices.
 struct QMPDevice: Decodable {
   struct Bridge: Decodable { let devices: [QMPDevice]? }
-  /// Empty for devices that nobody named.
+  /// Empty for devices without a name.
   let name: String?
   let slot: UInt8
   let function: UInt8

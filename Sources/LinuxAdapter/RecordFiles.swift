@@ -2,19 +2,19 @@ import Core
 import FoundationEssentials
 import Glibc
 
-/// A record's bytes: sorted keys and one line each, so that equal records are equal files.
+/// Returns a record's bytes: sorted keys on one line each, so that equal records are equal files.
 func encodeRecord(_ document: some Encodable) throws(SystemFailure) -> [UInt8] {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
   do { return Array(try encoder.encode(document)) + [UInt8(ascii: "\n")] } catch {
-    // Only a value that JSON has no form for fails, and there is none in a record.
+    // The encoding fails only for a value without a JSON form, and a record contains no such value.
     throw SystemFailure("encode", EINVAL)
   }
 }
 
 private struct Layout: Decodable { var version: Int }
 
-/// Reads a record back. A later layout is told apart from damage: it says so, and nothing is lost.
+/// Reads a record. A later layout is distinguished from damage by its version number, and the file is kept.
 func decodeRecord<Document: Decodable>(
   _ bytes: [UInt8], version: Int, _ path: String
 ) throws(HostError) -> Document {
@@ -32,18 +32,18 @@ func decodeRecord<Document: Decodable>(
   } catch { throw .record(RecordError(.damaged, operation: "read", place: path)) }
 }
 
-/// Replaces a file as a whole: a reader, and a crash, find the old content or the new.
+/// Replaces a file as a whole: a reader, or a reboot after a crash, finds the old content or the new.
 ///
-/// The new file, which is returned, is locked from before it has its name on: nobody ever finds a live writer's file
-/// unlocked. The folder is left to the caller to synchronise.
+/// Returns the new file, which is locked before it gets its final name. So nobody ever finds a live writer's file
+/// unlocked. The caller must synchronise the folder.
 func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemFailure) -> Descriptor {
   let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
   while true {
-    // Hidden, and with a name of its own for each writer.
+    // A hidden name, different for each writer.
     let temporary = "\(path[..<slash]).\(path[slash...]).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
     let file = try Descriptor(opening: temporary, O_RDWR | O_CREAT | O_EXCL, mode: 0o600)
     do throws(SystemFailure) {
-      // Until it is locked, a sweep takes it for a dead writer's.
+      // Until the file is locked, a sweep takes it for a leftover of a dead writer.
       guard try file.lock(LOCK_EX), try file.isNamed(temporary) else { continue }
       try file.writeAll(bytes)
       try file.synchronise()
@@ -56,28 +56,29 @@ func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemFailure) -> D
   }
 }
 
-/// Removes from a folder what killed processes left of Berth's work: files that `replaceFile` had not given their names
-/// yet, and files of `FileLock`. Live ones are locked. What cannot be removed stays for the next time.
+/// Removes a folder's leftovers of killed processes: files to which `replaceFile` had not given their names yet, and
+/// files of `FileLock`. Files of live processes are locked. Files that cannot be removed stay until the next time.
 func sweepFolder(_ folder: String) {
   let names: [String]
-  // A folder that is not there yet has nothing in it, and one that cannot be read keeps what it has.
+  // A missing folder is empty, and an unreadable folder keeps its files.
   do throws(SystemFailure) { names = try listFolder(folder) } catch { return }
   for name in names where isTemporary(name) || isLock(name) {
     let path = "\(folder)/\(name)"
     do throws(SystemFailure) {
       let file = try Descriptor(opening: path, O_RDONLY)
-      // As `FileLock` does: what is locked by now may be another file than the path's.
+      // As in `FileLock`: the path may name another file than the one that is now locked.
       if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
     } catch { continue }
   }
 }
 
-/// A name that `replaceFile` makes: hidden, and with two numbers at the end. An editor's file of a record has none.
+/// Returns whether `replaceFile` made this name: hidden, and with two numbers at the end. An editor's copy of a record
+/// has no such name.
 private func isTemporary(_ name: String) -> Bool {
   let parts = name.split(separator: ".", omittingEmptySubsequences: false)
   return parts.count > 3 && parts[0].isEmpty && parts[parts.count - 3] == "json"
     && parts.suffix(2).allSatisfy { UInt32($0) != nil }
 }
 
-/// The name of the lock of a domain's record.
+/// Returns whether this is the name of the lock of a domain's record.
 private func isLock(_ name: String) -> Bool { name.hasSuffix(".lock") && DomainUUID(name.dropLast(5)) != nil }

@@ -1,9 +1,9 @@
-/// Where a host's files are: below `/`, or below a sandbox's folder. The one place that knows absolute paths.
+/// Where a host's files are: below `/`, or below a sandbox's folder. Absolute paths are written only here.
 struct Root: Sendable {
-  /// The kernel's processes and locks. They are this machine's also where the rest is a sandbox's.
+  /// The kernel's processes and locks. They are this machine's even if the other paths are a sandbox's.
   static let processes = "/proc"
 
-  /// pciback's name as a driver, in a device's link and the bus's folder.
+  /// The name of the pciback driver, in a device's link and in the bus's folder.
   static let pcibackDriver = "pciback"
 
   private let prefix: String
@@ -18,9 +18,9 @@ struct Root: Sendable {
   var userdata: String { prefix + "/var/lib/xen" }
   /// Device models' sockets (`libxl__qemu_qmp_path`, Xen 4.17). Distributions link `/var/run` to `/run`.
   var deviceModelSockets: String { prefix + "/var/run/xen" }
-  /// What Berth owns, one file a domain. Survives a reboot of the host.
+  /// What Berth owns, one file per domain. The files survive a reboot of the host.
   var ownership: String { prefix + "/var/lib/berth/domains" }
-  /// What Berth is about to do. Goes with a reboot, as the domains do.
+  /// What Berth is about to do. The files disappear with a reboot, as the domains do.
   var intents: String { prefix + "/run/berth/intents" }
   /// The locks that runs of Berth hold while they work on a domain.
   var runLocks: String { prefix + "/run/berth/locks" }
@@ -33,6 +33,6 @@ struct Root: Sendable {
   var backEndObjects: String { prefix + "/sys/bus/xen-backend/devices" }
   /// The kernel's log.
   var kernelLog: String { prefix + "/dev/kmsg" }
-  /// The PCI ID Repository's list, where distributions put it.
+  /// The PCI ID Repository's list, in the places where distributions install it.
   var pciNames: [String] { [prefix + "/usr/share/misc/pci.ids", prefix + "/usr/share/hwdata/pci.ids"] }
 }

@@ -4,10 +4,10 @@ import Synchronization
 
 /// The run locks: one file per domain, named by its UUID, which a run of Berth keeps flocked.
 ///
-/// The kernel drops the lock with the process. The file stays, so that its content tells when a run was last at work;
-/// the run directory is empty after a reboot of the host.
+/// The kernel releases the lock with the process. The file stays, so that its content shows when a run was last at
+/// work. The run directory is empty after a reboot of the host.
 package struct RunLockFiles: RunLockPort {
-  /// The layout this Berth writes.
+  /// The layout that this release of Berth writes.
   private static let version = 1
   /// More than any run writes.
   private static let longestFile = 16 << 10
@@ -15,16 +15,16 @@ package struct RunLockFiles: RunLockPort {
 
   private let folder: String
 
-  /// `root` is `/`, or the folder that a sandbox has in its place.
+  /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { folder = Root(root).runLocks }
 
-  /// What the holder writes of itself.
+  /// What the holder writes about itself.
   private struct Document: Codable {
     var version: Int
     var process: Int
     /// Seconds since 1970.
     var since: Int64
-    /// Tells two takings by one process in one second apart.
+    /// Distinguishes two takings by one process in the same second.
     var taking: UInt64
   }
 
@@ -39,7 +39,7 @@ package struct RunLockFiles: RunLockPort {
       let file = try open(path, O_RDWR | O_CREAT)
       do throws(SystemFailure) {
         if try file.lock(LOCK_EX) {
-          // A sweep has removed what was opened: the path names a new file, or none.
+          // A sweep has removed the opened file: the path names a new file, or none.
           guard try file.isNamed(path) else { continue }
           try write(to: file)
           return .held(HeldRunLockFile(file))
@@ -56,7 +56,7 @@ package struct RunLockFiles: RunLockPort {
     var marks: [DomainUUID: RunMark] = [:]
     for (domain, path) in try locks() {
       do throws(HostError) { marks[domain] = try mark(at: path) } catch {
-        // A file that is none of Berth's is reported by the run that wants to take it.
+        // A run that wants to take the lock reports a file that is not Berth's.
         guard case .record(let cause) = error, cause.code == .damaged || cause.errno == ENOENT else { throw error }
       }
     }
@@ -64,7 +64,7 @@ package struct RunLockFiles: RunLockPort {
   }
 
   package func sweep(keeping living: Set<DomainUUID>) {
-    // A folder that cannot be read keeps what it has.
+    // An unreadable folder keeps its files.
     do throws(HostError) {
       for (domain, path) in try locks() where !living.contains(domain) {
         let file = try open(path, O_RDONLY)
@@ -75,7 +75,7 @@ package struct RunLockFiles: RunLockPort {
     } catch { return }
   }
 
-  /// The locks' files, by domain; none if no run was ever at work.
+  /// Returns the locks' files, by domain; none if no run was ever at work.
   private func locks() throws(HostError) -> [(domain: DomainUUID, path: String)] {
     do throws(SystemFailure) {
       return try listFolder(folder).compactMap { name in
@@ -91,7 +91,7 @@ package struct RunLockFiles: RunLockPort {
   private func mark(at path: String) throws(HostError) -> RunMark {
     let file = try open(path, O_RDONLY)
     do throws(SystemFailure) {
-      // Shared, so that two who look do not take each other for a run.
+      // The lock is shared, so that two readers do not take each other for a run.
       let isHeld = try !file.lock(LOCK_SH)
       let bytes = try file.readAll(atMost: Self.longestFile)
       return RunMark(
@@ -99,8 +99,8 @@ package struct RunLockFiles: RunLockPort {
     } catch { throw .record(RecordError(error, path)) }
   }
 
-  /// Opens a lock's file. Throws `damaged` if it is a link, no regular file, or another user's: then nothing is opened
-  /// that could act on being opened.
+  /// Opens a lock's file. Throws `damaged` if the file is a link, is not a regular file, or belongs to another user.
+  /// Such a file is not opened, because opening alone could have an effect.
   private func open(_ path: String, _ flags: Int32) throws(HostError) -> Descriptor {
     guard try isOwn(path, S_IFREG) != false else { throw Self.notOurs(path) }
     do throws(SystemFailure) {
@@ -115,7 +115,7 @@ package struct RunLockFiles: RunLockPort {
     .record(RecordError(.damaged, operation: "lock", place: path))
   }
 
-  /// Whether the path names something of this kind that is this user's; nil if it names nothing.
+  /// Returns whether the path names something of this kind that belongs to this user; nil if it names nothing.
   private func isOwn(_ path: String, _ kind: mode_t) throws(HostError) -> Bool? {
     var found = stat()
     if unsafe lstat(path, &found) == 0 { return found.st_mode & S_IFMT == kind && found.st_uid == geteuid() }
@@ -140,7 +140,7 @@ package struct RunLockFiles: RunLockPort {
       isStopped: LockTable.isStopped(process))
   }
 
-  /// When that process took the lock; nil if the file still speaks of an earlier holder.
+  /// Returns when that process took the lock; nil if the file still describes an earlier holder.
   private func since(_ process: Int, _ file: borrowing Descriptor) -> Int64? {
     do {
       guard lseek(file.number, 0, SEEK_SET) == 0 else { return nil }
@@ -148,7 +148,7 @@ package struct RunLockFiles: RunLockPort {
         file.readAll(atMost: Self.longestFile), version: Self.version, folder)
       return document.process == process ? document.since : nil
     } catch {
-      // A holder that has not written the file whole: its time is not known yet.
+      // The holder has not written the whole file: its time is not known yet.
       return nil
     }
   }

@@ -1,21 +1,22 @@
 package import Core
 import Glibc
 
-/// dom0's PCI devices as the kernel shows them: sysfs, the pciback driver's folder, the kernel's log.
+/// dom0's PCI devices as the kernel shows them: sysfs, the pciback driver's folder, the kernel log.
 package struct SysfsTree: DeviceTreePort {
-  /// The ranges a device is granted: six base address registers and the ROM (`PROC_PCI_NUM_RESOURCES`, libxl_pci.c).
+  /// The ranges that are granted with a device: six base address registers and the ROM (`PROC_PCI_NUM_RESOURCES`,
+  /// libxl_pci.c).
   private static let resourceLines = 7
 
   private let root: Root
 
-  /// `root` is `/`, or the folder that a sandbox has in its place.
+  /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { self.root = Root(root) }
 
   package func hasPCIBack() throws(HostError) -> Bool { try isThere(root.pciback) }
 
   package func pcibackDevices() throws(HostError) -> Set<PCIAddress> {
     do throws(SystemFailure) {
-      // The driver's own files are there too; none has an address for its name.
+      // The folder also holds the driver's own files, whose names are not addresses.
       return Set(try listFolder(root.pciback).compactMap { PCIAddress($0) })
     } catch {
       if error.errno == ENOENT { return [] }
@@ -23,7 +24,7 @@ package struct SysfsTree: DeviceTreePort {
     }
   }
 
-  /// Reads one file and one link: what a look at many devices costs is mostly this.
+  /// Reads one file and one link. Looking at many devices mostly costs these reads.
   package func facts(of device: PCIAddress) throws(HostError) -> DeviceFacts? {
     let folder = self.folder(of: device)
     let alias = folder + "/modalias"
@@ -49,7 +50,7 @@ package struct SysfsTree: DeviceTreePort {
       if words.isEmpty { continue }
       let numbers = words.compactMap { hexadecimalWord($0) }
       guard numbers.count == 3, words.count == 3 else { throw malformed(path) }
-      // A register that is not in use is all zeros.
+      // An unused register is all zeros.
       if numbers[0] == 0 { continue }
       guard numbers[0] <= numbers[1] else { throw malformed(path) }
       // IORESOURCE_IO is among the bits 8 and up; the lowest bit is the register's own (PCI_BASE_ADDRESS_SPACE_IO).
@@ -60,7 +61,7 @@ package struct SysfsTree: DeviceTreePort {
   }
 
   package func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome {
-    // Kernels with this file reset the whole slot where they must (libxl__device_pci_reset, libxl_pci.c, Xen 4.17).
+    // Kernels with this file reset the whole slot if they must (libxl__device_pci_reset, libxl_pci.c, Xen 4.17).
     if let outcome = try write("\(device)", toResetFile: root.pciback + "/do_flr") { return outcome }
     return try write("1", toResetFile: folder(of: device) + "/reset") ?? .unsupported
   }
@@ -92,7 +93,7 @@ package struct SysfsTree: DeviceTreePort {
     do throws(SystemFailure) { return try exists(path) } catch { throw .tree(DeviceTreeError(error, path)) }
   }
 
-  /// A file's text; nil where there is none.
+  /// Returns a file's text; nil if there is no file.
   private func content(_ path: String) throws(HostError) -> String? {
     do throws(SystemFailure) {
       return try readAttribute(path)
@@ -102,8 +103,8 @@ package struct SysfsTree: DeviceTreePort {
     }
   }
 
-  /// The legacy interrupt. 0, 255 and 2³¹ mean none: the line register's own "not connected", and what Linux makes of a
-  /// line it has not routed.
+  /// Returns the legacy interrupt. 0, 255 and 2³¹ mean none: the line register's value for "not connected", and Linux's
+  /// value for an unrouted line.
   private func interrupt(of device: PCIAddress) throws(HostError) -> UInt32? {
     let path = folder(of: device) + "/irq"
     guard let text = try content(path) else { return nil }
@@ -111,7 +112,7 @@ package struct SysfsTree: DeviceTreePort {
     return line == 0 || line == 255 || line == 0x8000_0000 ? nil : line
   }
 
-  /// The last part of what a link names; nil where there is no link.
+  /// Returns the last part of a link's target; nil if there is no link.
   private func linkTarget(_ path: String) throws(HostError) -> String? {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = unsafe readlink(path, &buffer, buffer.count)
@@ -124,7 +125,7 @@ package struct SysfsTree: DeviceTreePort {
     return target.split(separator: "/").last.map(String.init)
   }
 
-  /// Writes to a file that resets a device; nil where there is no such file.
+  /// Writes to a file that resets a device; returns nil if there is no such file.
   private func write(_ text: String, toResetFile path: String) throws(HostError) -> ResetOutcome? {
     let file: Descriptor
     do throws(SystemFailure) { file = try Descriptor(opening: path, O_WRONLY) } catch {
@@ -136,15 +137,15 @@ package struct SysfsTree: DeviceTreePort {
   }
 }
 
-/// What `modalias` says of a device: `pci:v00008086d00001533sv00008086sd00000000bc02sc00i00`, hexadecimal in capitals
-/// (`modalias_show`, Linux drivers/pci/pci-sysfs.c).
+/// The content of `modalias` for a device: `pci:v00008086d00001533sv00008086sd00000000bc02sc00i00`, upper-case
+/// hexadecimal (`modalias_show`, Linux drivers/pci/pci-sysfs.c).
 private struct ModuleAlias {
   let id: DeviceID
   let deviceClass: UInt32
 
   init?(_ text: String) {
     var rest = (text.last == "\n" ? text.dropLast() : text[...]).utf8[...]
-    /// The number of `digits` digits that follows `mark`.
+    /// Reads the number of `digits` digits that follows `mark`.
     func take(_ mark: String, _ digits: Int) -> UInt64? {
       guard rest.starts(with: mark.utf8), rest.count >= mark.utf8.count + digits else { return nil }
       rest = rest.dropFirst(mark.utf8.count)
@@ -160,7 +161,7 @@ private struct ModuleAlias {
   }
 }
 
-/// A number of `resource`: `0x` and up to sixteen digits.
+/// Reads a number of `resource`: `0x` and up to sixteen digits.
 private func hexadecimalWord(_ word: Substring) -> UInt64? {
   guard word.hasPrefix("0x") else { return nil }
   return hexadecimal(word.dropFirst(2), digits: 1...16)

@@ -2,7 +2,7 @@ package import Core
 import Glibc
 
 extension UserdataFiles {
-  /// Looks at each lock file without taking more than, for a moment, a shared lock of it.
+  /// Examines each lock file. The examination briefly takes a shared lock of the file, and nothing more.
   package func locks() throws(HostError) -> [UserdataLock] {
     let names: [String]
     do throws(SystemFailure) { names = try listFolder(folder) } catch {
@@ -16,7 +16,7 @@ extension UserdataFiles {
       do throws(SystemFailure) {
         let file = try Descriptor(opening: path, O_RDONLY)
         let isHeld = try !file.lock(LOCK_SH)
-        // Unlocked by its holder in between, which unlinks it first.
+        // The holder unlocked the file in the meantime; it unlinks the file first.
         if !isHeld, try !file.isNamed(path) { continue }
         locks.append(
           UserdataLock(
@@ -30,7 +30,7 @@ extension UserdataFiles {
     return locks
   }
 
-  /// `userdata-l.<domid>.<uuid>.<userid>`, the user ids of locks ending in `-lock`.
+  /// Reads `userdata-l.<domid>.<uuid>.<userid>`; the user ids of locks end in `-lock`.
   private static func parse(_ name: String) -> (DomainKey, String)? {
     let parts = name.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false)
     guard parts.count == 4, parts[0] == "userdata-l", let number = decimal(parts[1]), let uuid = DomainUUID(parts[2]),

@@ -6,15 +6,16 @@ import Glibc
 ///
 /// Names: `userdata-<w>.<domid>.<uuid>.<userid>` with w d (data), n (new), l (lock): `libxl__userdata_path`, libxl_dom.c.
 package struct UserdataFiles: UserdataPort {
-  /// More than any domain's configuration has.
+  /// Larger than any domain's configuration.
   private static let longestFile = 16 << 20
 
   private let root: Root
-  /// One domain at a time is changed under its lock. xenstored serves one request at a time, and transactions that make
-  /// nodes beside each other conflict: side by side each would hold its lock for as long as all of them take.
+  /// The process changes one domain at a time under its lock. xenstored serves one request at a time, and transactions
+  /// that create nodes side by side conflict. In parallel, each would hold its lock for as long as all of them together
+  /// take.
   private let gate = DispatchSemaphore(value: 1)
 
-  /// `root` is `/`, or the folder that a sandbox has in its place.
+  /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { self.root = Root(root) }
 
   package func savedConfiguration(of domain: DomainKey) throws(HostError) -> [UInt8]? {
@@ -24,7 +25,7 @@ package struct UserdataFiles: UserdataPort {
       if error.errno == ENOENT { return nil }
       throw .userdata(UserdataError(error, path))
     }
-    // libxl removes a file it has nothing to put into, and refuses an empty one (libxl__userdata_retrieve).
+    // libxl removes a file without content, and refuses an empty file (libxl__userdata_retrieve).
     if bytes.isEmpty { throw .userdata(UserdataError(.empty, operation: "read", place: path)) }
     return bytes
   }
@@ -47,13 +48,13 @@ package struct UserdataFiles: UserdataPort {
 
   fileprivate func replaceSavedConfiguration(of domain: DomainKey, _ bytes: [UInt8]) throws(HostError) {
     let new = path("n", domain, "libxl-json")
-    // libxl would read past the end of a file without the NUL; an empty one it refuses.
+    // libxl would read past the end of a file without the NUL, and it refuses an empty file.
     guard bytes.last == 0 else { throw .userdata(UserdataError(.other, operation: "write", place: new, errno: EINVAL)) }
     do throws(SystemFailure) {
       let file = try Descriptor(opening: new, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600)
       try file.writeAll(bytes)
-      // As in libxl, nothing is forced to disk: the rename keeps every process from seeing half a file, and the domain
-      // that the file is about does not survive what loses it. It would take most of the time that the lock is held.
+      // As in libxl, nothing is forced to disk. The rename alone ensures that no process sees half a file. Whatever
+      // loses the file also ends its domain. Forcing would take most of the time for which the lock is held.
       try renameFile(new, path("d", domain, "libxl-json"))
     } catch { throw .userdata(UserdataError(error, new)) }
   }
@@ -65,7 +66,7 @@ package struct UserdataFiles: UserdataPort {
   }
 }
 
-/// The files of one domain while their lock is held; its destruction gives the lock back.
+/// The files of one domain while their lock is held. The destruction releases the lock.
 private struct LockedFiles: ~Copyable, LockedUserdata {
   let files: UserdataFiles
   let domain: DomainKey

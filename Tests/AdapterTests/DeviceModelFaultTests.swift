@@ -168,7 +168,7 @@ import Testing
     _ = try peer([.say(#"{"return": {}, "id": 1650786305}"# + "\r\n")])
     #expect(
       try await bench.failure()
-        == DeviceModelError(.malformed, operation: "connect", place: bench.socket, detail: "it did not greet"))
+        == DeviceModelError(.malformed, operation: "connect", place: bench.socket, detail: "it sent no greeting"))
   }
 
   @Test func `a line and a conversation have bounds`() async throws {
