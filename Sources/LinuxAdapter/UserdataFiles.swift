@@ -53,7 +53,7 @@ package struct UserdataFiles: UserdataPort {
     do throws(SystemFailure) {
       let file = try Descriptor(opening: new, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600)
       try file.writeAll(bytes)
-      // As in libxl, nothing is forced to disk. The rename alone ensures that no process sees half a file. Whatever
+      // As in libxl, nothing is forced to disk. The rename alone ensures that no process sees half a file. A crash that
       // loses the file also ends its domain. Forcing would take most of the time for which the lock is held.
       try renameFile(new, path("d", domain, "libxl-json"))
     } catch { throw .userdata(UserdataError(error, new)) }

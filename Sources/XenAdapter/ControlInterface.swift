@@ -2,7 +2,7 @@ import CXenControl
 import Core
 import Glibc
 
-/// Owns one `xc_interface` and the logger it writes to; its destruction closes both and nothing else does.
+/// Owns one `xc_interface` and the logger it writes to. Only its destruction closes both.
 ///
 /// `@unchecked Sendable`: the library serialises what needs it (xenctrl.h, `XC_OPENFLAG_NON_REENTRANT`), and the
 /// pointers never change.
@@ -11,7 +11,7 @@ import Glibc
   private let logger: UnsafeMutablePointer<xentoollog_logger>
 
   init() throws(HostError) {
-    // It drops every message: without a logger the library writes to standard error. Nobody calls `destroy`.
+    // The logger drops every message: without a logger, the library writes to standard error. Nobody calls `destroy`.
     let logger = UnsafeMutablePointer<xentoollog_logger>.allocate(capacity: 1)
     unsafe logger.initialize(to: xentoollog_logger(vmessage: { _, _, _, _, _, _ in }, progress: nil, destroy: nil))
     guard let raw = unsafe xc_interface_open(logger, logger, 0) else {

@@ -3,14 +3,15 @@ package import Core
 import Glibc
 import Synchronization
 
-/// The hypervisor, through libxenctrl of the Xen release this program was built for.
+/// The hypervisor, through libxenctrl of the Xen release for which this program was built.
 ///
-/// It is opened at the first call, so that what needs no Xen runs without one; after a failure the next call tries
-/// again. libxenctrl's handle may be used from several threads (xenctrl.h, `XC_OPENFLAG_NON_REENTRANT`).
+/// The interface is opened at the first call, so that code that needs no Xen runs without one. After a failure, the
+/// next call tries again. libxenctrl's handle may be used from several threads (xenctrl.h,
+/// `XC_OPENFLAG_NON_REENTRANT`).
 package final class HypervisorConnection: HypervisorPort {
-  /// How many domains one call lists.
+  /// The number of domains that one call lists.
   private static let page = 1024
-  /// `DOMID_INVALID` (xen/include/public/xen.h): as the domain of a test it asks whether any guest has the device.
+  /// `DOMID_INVALID` (xen/include/public/xen.h): for this domain, a test asks whether any guest has the device.
   private static let anyDomain: UInt32 = 0x7FF4
 
   private let opened = Mutex<ControlInterface?>(nil)
@@ -31,7 +32,7 @@ package final class HypervisorConnection: HypervisorPort {
   }
 
   package func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain? {
-    // The hypervisor answers with the next domain where this one is gone.
+    // If this domain is gone, the hypervisor returns the next one.
     try list(from: id.rawValue, atMost: 1).first { $0.id == id }
   }
 
@@ -123,7 +124,7 @@ package final class HypervisorConnection: HypervisorPort {
     }
   }
 
-  /// Makes one call that answers 0 or leaves an `errno`.
+  /// Makes one call that returns 0, or sets `errno`.
   private func call(_ operation: String, _ body: (ControlInterface) -> Int32) throws(HostError) {
     let interface = try interface()
     guard body(interface) != 0 else { return }
@@ -150,7 +151,7 @@ package final class HypervisorConnection: HypervisorPort {
 }
 
 extension HypervisorDomain {
-  /// `xen_domctl_getdomaininfo`; nil for a handle that is none, which cannot be.
+  /// Returns the domain of an `xen_domctl_getdomaininfo`; nil if its handle is no UUID, which cannot happen.
   fileprivate init?(_ info: xc_domaininfo_t) {
     guard let uuid = unsafe withUnsafeBytes(of: info.handle, { unsafe DomainUUID(bytes: $0) }) else { return nil }
     func has(_ bit: Int32) -> Bool { info.flags & (1 << UInt32(bit)) != 0 }

@@ -1,12 +1,12 @@
 import Synchronization
 
-/// How much xenstored was asked, counted over all connections of one connector.
+/// The requests to xenstored, counted over all connections of one connector.
 package struct StoreStatistics: Hashable, Sendable {
-  /// Requests sent, also the starts and ends of transactions, watches and their removal.
+  /// Requests sent, including the starts and ends of transactions, watches and their removal.
   package var requests = 0
-  /// Requests that would change a node: writes, new directories, permissions, removals.
+  /// Requests that change nodes: writes, new directories, permissions, removals.
   package var writes = 0
-  /// Transactions started, also those that met a conflict.
+  /// Transactions started, including those that met a conflict.
   package var transactions = 0
   /// Transactions that wrote and were committed.
   package var commits = 0
@@ -16,7 +16,7 @@ package struct StoreStatistics: Hashable, Sendable {
   package init() {}
 }
 
-/// The counters behind `StoreStatistics`; adding to them takes no lock.
+/// The counters behind `StoreStatistics`. Adding to them takes no lock.
 final class StoreCounters: Sendable {
   let requests = Atomic(0)
   let writes = Atomic(0)
@@ -36,6 +36,6 @@ final class StoreCounters: Sendable {
 }
 
 extension Atomic where Value == Int {
-  /// Adds one; the counters order nothing.
+  /// Adds one. The counters impose no memory ordering.
   borrowing func count() { add(1, ordering: .relaxed) }
 }

@@ -3,14 +3,14 @@ package import Core
 import Glibc
 import Synchronization
 
-/// Makes connections to one xenstored.
+/// Opens connections to one xenstored.
 package struct XenStoreConnector: StoreConnector {
   private let socket: String?
   private let interruptDescriptor: Int32?
   private let counters = StoreCounters()
 
-  /// `socket` names the daemon's socket; nil leaves the search to libxenstore (`XENSTORED_PATH`, its compiled-in
-  /// path, Xen's device). Waits end early while `interruptDescriptor` is readable.
+  /// `socket` names the daemon's socket; nil leaves the search to libxenstore (`XENSTORED_PATH`, its compiled-in path,
+  /// Xen's device). Waits end early while `interruptDescriptor` is readable.
   package init(socket: String?, interruptDescriptor: Int32?) {
     self.socket = socket
     self.interruptDescriptor = interruptDescriptor
@@ -20,24 +20,24 @@ package struct XenStoreConnector: StoreConnector {
     try XenStoreConnection(socket: socket, interruptDescriptor: interruptDescriptor, counters: counters)
   }
 
-  /// What all connections of this connector have asked so far.
+  /// The requests of all connections of this connector so far.
   package var statistics: StoreStatistics { counters.values }
 }
 
 /// One connection to xenstored.
 ///
-/// Requests have no time limit: libxenstore waits for each answer. Once a request fails with `lost`, every later one
-/// does; a new connection is the way on.
+/// Requests have no time limit: libxenstore waits for each answer. After one request fails with `lost`, every later
+/// request does; the caller needs a new connection.
 package final class XenStoreConnection: StorePort {
-  /// So many attempts of a transaction come without a pause before: a conflict is usually with one short transaction, which
-  /// is over when this one is told, and the caller may hold libxl's lock.
+  /// Number of attempts made without a pause. A conflict is usually with one short transaction, which is over when this
+  /// one fails. The caller may hold libxl's lock.
   private static let immediateAttempts = 4
 
   private let handle: XenStoreHandle
   private let socket: String?
   private let interruptDescriptor: Int32?
-  /// Kept between waits. A connection of its own: the first watch starts a reader thread in the library, through which
-  /// every later answer would take a detour (`xs_watch`, tools/libs/store/xs.c).
+  /// The watcher is kept between waits. It has its own connection: the first watch starts a reader thread in the
+  /// library, and every later answer on that connection passes through it (`xs_watch`, tools/libs/store/xs.c).
   private let idleWatcher = Mutex<XenStoreWatcher?>(nil)
 
   init(socket: String?, interruptDescriptor: Int32?, counters: StoreCounters) throws(HostError) {
@@ -52,8 +52,8 @@ package final class XenStoreConnection: StorePort {
     try handle.list(path.text, in: noTransaction)
   }
 
-  /// C xenstored gives a transaction no snapshot: two reads can see two moments, which only the commit finds out. So a
-  /// body that aborts without having written is committed all the same, and its answer stands on proven reads.
+  /// C xenstored gives a transaction no snapshot: two reads can see two moments, and only the commit detects that. So a
+  /// body that aborts without a write is committed anyway, and its result rests on proven reads.
   package func transaction<Result>(
     _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Result>
   ) throws(HostError) -> Result {
@@ -90,7 +90,7 @@ package final class XenStoreConnection: StorePort {
     let kept = idleWatcher.withLock { $0.take() }
     let watcher: XenStoreWatcher
     if let kept { watcher = kept } else { watcher = try XenStoreWatcher(socket: socket, counters: handle.counters) }
-    // The token sets this wait's events apart from what an earlier wait may have left in the pipe.
+    // The token distinguishes this wait's events from those that an earlier wait may have left in the pipe.
     let token = watcher.nextToken()
     for path in paths { try watcher.watch(path: path.text, token: token) }
     let outcome = try wait(with: watcher, token: token, until: deadline, condition)
@@ -103,14 +103,14 @@ package final class XenStoreConnection: StorePort {
     with watcher: XenStoreWatcher, token: String, until deadline: ContinuousClock.Instant,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
-    // The first look comes with the event that tells of the registration. That event cannot be told from a change's:
-    // xenstored sends one for both where the change comes before it was taken (add_event, XSA-326).
+    // The first look follows the event that reports the registration. A change causes an equal event: if the change
+    // comes before that event is taken, xenstored sends one for both (add_event, XSA-326).
     while true {
       switch try watcher.nextEvents(until: deadline, interruptDescriptor: interruptDescriptor) {
       case .events(let events):
         guard events.contains(where: { $0.token == token }) else { continue }
         if let result = try condition() { return .satisfied(result) }
-        // A guest that never stops writing must not keep the wait from ending.
+        // The wait must also end if a guest never stops writing.
         if ContinuousClock.now >= deadline { return .timedOut }
       case .timedOut:
         if let result = try condition() { return .satisfied(result) }
@@ -120,7 +120,8 @@ package final class XenStoreConnection: StorePort {
     }
   }
 
-  /// Sleeps at random so that two writers part ways: at most 1 ms the first time, twice as long each time, up to 20 ms.
+  /// Sleeps for a random time so that two writers separate: at most 1 ms the first time, twice as long each time, up to
+  /// 20 ms.
   private func pause(_ earlierPauses: Int) {
     let longest = earlierPauses < 5 ? 1 << earlierPauses : 20
     var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: 0...longest * 1_000_000))

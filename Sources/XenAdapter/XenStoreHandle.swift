@@ -3,23 +3,23 @@ import Core
 import Glibc
 import Synchronization
 
-/// Owns one `xs_handle`; its destruction closes it and nothing else does.
+/// Owns one `xs_handle`. Only its destruction closes the handle.
 ///
 /// `@unchecked Sendable`: libxenstore serialises the requests of a handle by a mutex of its own (`xs_talkv`,
 /// tools/libs/store/xs.c, Xen 4.17), and the pointer never changes.
 @safe final class XenStoreHandle: @unchecked Sendable {
-  /// The most bytes of one value that are taken from a node. xenstored's own messages end at 4096.
+  /// The largest value, in bytes, that is accepted from a node. xenstored's own messages end at 4096.
   static let longestValue = 64 * 1024
 
   private let raw: OpaquePointer
   let counters: StoreCounters
 
-  /// Connects to the daemon at `socket`, or where libxenstore looks by itself.
+  /// Connects to the daemon at `socket`; for nil, to the daemon that libxenstore finds.
   init(socket: String?, counters: StoreCounters) throws(HostError) {
     ignoreBrokenPipes
     let (handle, failure) = unsafe socketVariable.withLock { unsafe $0.open(socket) }
     guard let handle = unsafe handle else {
-      // Any failure to connect but missing rights means that no daemon answers.
+      // Every failure to connect, except missing rights, means that no daemon answers.
       let code: StoreCode = StoreCode(errno: failure) == .notPermitted ? .notPermitted : .unreachable
       throw .store(StoreError(code, operation: "connect", errno: failure))
     }
@@ -115,7 +115,7 @@ import Synchronization
     return transaction
   }
 
-  /// Ends a transaction; false where it met a conflict. Its number is dead either way.
+  /// Ends a transaction; returns false if it met a conflict. Its number is invalid afterwards.
   func commit(_ transaction: xs_transaction_t) throws(HostError) -> Bool {
     counters.requests.count()
     if unsafe xs_transaction_end(raw, transaction, false) { return true }
@@ -125,8 +125,8 @@ import Synchronization
     return false
   }
 
-  /// Gives a transaction up. A failure is dropped on purpose: whoever aborts has an error or a result to tell that
-  /// matters more, and a transaction dies with its connection at the latest.
+  /// Aborts a transaction. A failure is dropped on purpose: the caller's own error or result matters more, and the
+  /// transaction ends with its connection at the latest.
   func abort(_ transaction: xs_transaction_t) {
     counters.requests.count()
     _ = unsafe xs_transaction_end(raw, transaction, true)
@@ -134,7 +134,7 @@ import Synchronization
 
   // MARK: Watches
 
-  /// Watches a node and all below it. The daemon sends one event for it at once.
+  /// Watches a node and everything below it. The daemon immediately sends one event for the watch.
   func watch(_ path: String, token: String) throws(HostError) {
     counters.requests.count()
     guard unsafe xs_watch(raw, path, token) else {
@@ -156,12 +156,12 @@ import Synchronization
     return descriptor
   }
 
-  /// The next pending event; nil where none is.
+  /// Returns the next pending event; nil if there is none.
   func nextEvent() throws(HostError) -> (path: String, token: String)? {
     guard let words = unsafe xs_check_watch(raw) else {
       let failure = errno
       if failure == EAGAIN { return nil }
-      // The library's reader thread has ended: it gives EINVAL from then on (`read_watch_internal`).
+      // The library's reader thread has ended: the call returns EINVAL from then on (`read_watch_internal`).
       throw .store(StoreError(.lost, operation: "watch", errno: failure))
     }
     defer { unsafe free(words) }
@@ -171,14 +171,14 @@ import Synchronization
   }
 }
 
-/// Ignores SIGPIPE for the whole process, once: libxenstore ignores it for the time of each request and puts back what
-/// it found, which two threads at once would get wrong (`xs_talkv`, Xen 4.17).
+/// Ignores SIGPIPE for the whole process, once. libxenstore ignores it during each request and then restores what it
+/// found, which two simultaneous threads would get wrong (`xs_talkv`, Xen 4.17).
 private let ignoreBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
 
-/// `XENSTORED_PATH`, the only way to tell libxenstore a socket (`xenstore_daemon_path`, Xen 4.17; later releases take
-/// it for the device they try second). The environment is the process's, so it is changed only where it must be.
+/// `XENSTORED_PATH`, the only way to give libxenstore a socket (`xenstore_daemon_path`, Xen 4.17; later releases use it
+/// for the device that they try second). The environment is the whole process's, so it is changed only if necessary.
 private struct SocketVariable {
-  /// What the program was started with.
+  /// The value with which the program was started.
   private let inherited = unsafe getenv("XENSTORED_PATH").map { unsafe String(cString: $0) }
   private var current: String?
 
@@ -192,7 +192,7 @@ private struct SocketVariable {
     }
     if let handle = unsafe xs_open(0) { return unsafe (handle, 0) }
     var failure = errno
-    // The library goes on to Xen's device and tells why that failed; what matters is why the socket did.
+    // The library then tries Xen's device and reports why that failed. The relevant error is that of the socket.
     if let path = unsafe xs_daemon_socket(), unsafe access(path, F_OK) == 0, unsafe access(path, W_OK) != 0 {
       failure = errno
     }

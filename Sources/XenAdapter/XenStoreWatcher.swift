@@ -2,19 +2,19 @@ package import Core
 import Glibc
 import Synchronization
 
-/// A connection that only watches: for those who serve many nodes rather than wait for one.
+/// A connection that only watches, for programs that serve many nodes instead of waiting for one.
 package final class XenStoreWatcher: Sendable {
   /// A change at or below a watched path.
   package struct Event: Hashable, Sendable {
-    /// The node that changed. A removed parent is told as the watched path itself.
+    /// The node that changed. If a parent is removed, the watched path itself is reported.
     package let path: String
-    /// The token its watch was made with.
+    /// The token of the watch.
     package let token: String
   }
 
   /// How waiting for events ended.
   package enum Outcome: Hashable, Sendable {
-    /// At least one.
+    /// At least one event.
     case events([Event])
     case timedOut
     case interrupted
@@ -24,13 +24,13 @@ package final class XenStoreWatcher: Sendable {
   /// (`read_thread`, tools/libs/store/xs.c, Xen 4.17).
   private static let longestSleep = Duration.seconds(1)
 
-  /// Events handed out at once, where they come faster than they are taken.
+  /// The largest number of events returned at once, if they come faster than they are taken.
   private static let mostEvents = 1024
 
   private let handle: XenStoreHandle
   private let tokens = Atomic(0)
 
-  /// `socket` as in `XenStoreConnector`.
+  /// `socket` has the same meaning as in `XenStoreConnector`.
   package convenience init(socket: String?) throws(HostError) {
     try self.init(socket: socket, counters: StoreCounters())
   }
@@ -39,19 +39,19 @@ package final class XenStoreWatcher: Sendable {
     handle = try XenStoreHandle(socket: socket, counters: counters)
   }
 
-  /// A token not used before on this connection.
+  /// Returns a token that was not used before on this connection.
   func nextToken() -> String { "w" + String(tokens.add(1, ordering: .relaxed).newValue) }
 
-  /// Watches a path, or `@introduceDomain` or `@releaseDomain`. One event follows at once.
+  /// Watches a path, or `@introduceDomain` or `@releaseDomain`. One event follows immediately.
   package func watch(path: String, token: String) throws(HostError) { try handle.watch(path, token: token) }
 
-  /// Stops a watch. Events already on their way are still delivered.
+  /// Stops a watch. Events that are already on their way are still delivered.
   package func unwatch(path: String, token: String) throws(HostError) { try handle.unwatch(path, token: token) }
 
-  /// Sleeps until there are events, and takes those that are pending. An interruption goes before them.
+  /// Sleeps until there are events, and returns the pending ones. An interruption is returned before events.
   ///
-  /// Without a deadline it sleeps until an event or an interruption. Throws `lost` within a second when the daemon
-  /// is gone.
+  /// Without a deadline, the call sleeps until an event or an interruption. If the daemon is gone, the call throws
+  /// `lost` within a second.
   package func nextEvents(
     until deadline: ContinuousClock.Instant?, interruptDescriptor: Int32? = nil
   ) throws(HostError) -> Outcome {
@@ -85,7 +85,7 @@ package final class XenStoreWatcher: Sendable {
   }
 }
 
-/// Whether a descriptor has something to read, now.
+/// Returns whether a descriptor has something to read now.
 private func isReadable(_ descriptor: Int32?) -> Bool {
   guard let descriptor else { return false }
   var ends = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
@@ -93,7 +93,7 @@ private func isReadable(_ descriptor: Int32?) -> Bool {
 }
 
 extension Duration {
-  /// Whole milliseconds, rounded up, so that a sleep never ends just before its deadline.
+  /// The duration in whole milliseconds, rounded up, so that a sleep never ends just before its deadline.
   fileprivate var pollMilliseconds: Int32 {
     let (seconds, attoseconds) = components
     return Int32(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)

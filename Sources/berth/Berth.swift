@@ -3,16 +3,17 @@ import Core
 import Glibc
 import Synchronization
 
-/// Joins the commands to this machine.
+/// Connects the commands to this machine.
 @main
 struct Berth {
   static func main() {
-    // A reader that goes away (`berth plan | head`) must not end an apply half-way: writing then fails instead.
+    // A reader that ends early (`berth plan | head`) must not end an apply half-way. With SIGPIPE ignored, only the
+    // write fails.
     _ = signal(SIGPIPE, SIG_IGN)
     let output = OutputStream(STDOUT_FILENO)
     let status = runBerth(Array(CommandLine.arguments.dropFirst()), in: liveContext(output))
     if let number = output.failure {
-      // A cut-off answer must not look like a whole one; what an apply came to is told all the same.
+      // A truncated answer must be recognisable. The result of an apply is reported anyway.
       let cause = ErrorNumber.text(of: number)
       OutputStream(STDERR_FILENO).write("berth: error: cannot write to standard output: \(cause)\n")
       exit(status == 0 ? 1 : status)
@@ -36,7 +37,7 @@ struct Berth {
       names: { devices in machine.names(for: devices) })
   }
 
-  /// The variables Berth knows; the others are none of its business.
+  /// Returns the variables that Berth reads. All others are ignored.
   private static func readEnvironment() -> [String: String] {
     var result: [String: String] = [:]
     for name in [
@@ -49,17 +50,17 @@ struct Berth {
   }
 }
 
-/// Where text goes. What nobody reads any more is dropped in silence, as `berth plan | head` wants it.
+/// A destination of text. If the reader is gone, text is dropped silently, as `berth plan | head` requires.
 final class OutputStream: Sendable {
   private let descriptor: Int32
   private let firstFailure = Mutex<Int32?>(nil)
 
   init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-  /// The errno value of the first text that could not be written; nil also where the reader went away.
+  /// The errno value of the first failed write; nil also if the reader is gone.
   var failure: Int32? { firstFailure.withLock { $0 } }
 
-  /// Writes all of the text, or notes why not.
+  /// Writes the whole text, or records why the write failed.
   func write(_ text: String) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {

@@ -4,18 +4,18 @@ import LinuxAdapter
 import Sandbox
 import XenAdapter
 
-/// The hosts this program can work on: the machine it runs on, and sandboxes.
+/// The hosts on which this program can work: its own machine, and sandboxes.
 struct Machines: Sendable {
-  /// Where this machine's files are; another folder only where a test says so.
+  /// Where this machine's files are; another folder only if a test says so.
   private let root: String
 
   init(environment: [String: String]) { root = environment["BERTH_ROOT"] ?? "/" }
 
   var name: String { Machine.hostName }
 
-  /// Opens nothing yet: each port does at its first use.
+  /// Opens nothing yet: each port opens at its first use.
   func open(sandbox: String?, name: String) -> HostSession {
-    // Looking changes nothing, so a signal may end it at any time; an apply wants to end its waits first.
+    // Observing changes nothing, so a signal may end it at any time. An apply must end its waits first.
     HostSession(
       host: host(name, sandbox: sandbox, signals: nil),
       applying: { host(name, sandbox: sandbox, signals: InterruptSignals()) })
@@ -36,6 +36,6 @@ struct Machines: Sendable {
       wallClock: { Machine.secondsSince1970 }, isInterrupted: { signals?.isInterrupted ?? false })
   }
 
-  /// Names come from this machine's list also for a sandbox's devices.
+  /// Names come from this machine's list, even for a sandbox's devices.
   func names(for devices: Set<DeviceID>) -> [DeviceID: String] { PCINames(root: root).names(for: devices) }
 }
