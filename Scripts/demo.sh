@@ -37,7 +37,7 @@ step() {
   fi
 }
 
-say "A host to play with: a real xenstored, four guests, eight PCI devices. No Xen is needed."
+say "A simulated host: a real xenstored, four guests, eight PCI devices. No Xen is needed."
 step 0 "is up" berth sandbox start home.yaml --sandbox host
 
 say "What would make the host as host.yaml declares it? (2 means: there is something to do.)"

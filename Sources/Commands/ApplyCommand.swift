@@ -3,21 +3,21 @@ import Core
 import Reconciling
 import Rendering
 
-/// `berth apply`: makes the host as declared.
+/// `berth apply`: changes the host to what is declared.
 struct ApplyCommand: BerthCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply",
-    abstract: "Make the host as the manifest declares it.",
+    abstract: "Change the host to what the manifest declares.",
     discussion: """
-      Shows the plan and asks before it changes anything; without a terminal --yes must say so beforehand.
-      The first Ctrl-C ends the waits and begins nothing new, the second ends the program at once.
+      Shows the plan and asks before it changes anything. Without a terminal, --yes must be given instead.
+      The first Ctrl-C ends the waits and begins nothing new. The second ends the program immediately.
       """)
 
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var policy: PolicyOptions
   @OptionGroup var global: GlobalOptions
 
-  @Flag(name: [.customShort("y"), .long], help: "Do not ask.")
+  @Flag(name: [.customShort("y"), .long], help: "Do not ask before the changes.")
   var yes = false
 
   @Flag(name: .customLong("dry-run"), help: "Only show the plan, as `berth plan` does.")
@@ -26,7 +26,7 @@ struct ApplyCommand: BerthCommand {
   @Option(
     name: .customLong("lock-timeout"),
     help: ArgumentHelp(
-      "How long to wait for another run of Berth, and for libxl's lock, per domain, such as 10s or 500ms.",
+      "How long to wait per domain for another run of Berth, and for libxl's lock, such as 10s or 500ms.",
       valueName: "time"))
   var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
 
@@ -35,13 +35,13 @@ struct ApplyCommand: BerthCommand {
     help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"))
   var waitTimeout = DurationArgument(ApplyOptions().waitTimeout)
 
-  @Flag(help: "Look again after another toolstack's longest wait, also where none was seen at work.")
+  @Flag(help: "Look again after another toolstack's longest wait, even if none was seen at work.")
   var audit = false
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     if !dryRun && !yes && !context.isInputTerminal {
       throw Failure(
-        .usage, "apply asks before it changes anything, and there is no terminal to ask on",
+        .usage, "apply asks before it changes anything, but there is no terminal for the question",
         hint: "run `berth plan` first, then `berth apply --yes`")
     }
     let prepared = try prepare(manifests, policy, in: context)
@@ -58,7 +58,7 @@ struct ApplyCommand: BerthCommand {
       try showResult(of: applied, prepared.warnings, status: status, naming: naming, in: context)
       return status
     }
-    // Berth's own records change without a question: nothing on the host does.
+    // Berth's own records change without a question, because nothing else on the host changes.
     if plan.hasChanges {
       showPlan(view, in: context)
       guard yes || isConfirmed(in: context) else { throw Failure(.failed, "not confirmed; nothing was changed") }
@@ -75,8 +75,7 @@ struct ApplyCommand: BerthCommand {
     return status
   }
 
-  /// The plan belongs to the answer for people; for programs it is inside the document, and people see it where they
-  /// are asked.
+  /// People see the plan before the question. For programs, the plan is part of the document.
   private func showPlan(_ view: PlanView, in context: CommandContext) {
     switch global.output {
     case .table: context.standardOutput(view.text(global.style(in: context)) + "\n")
@@ -89,7 +88,7 @@ struct ApplyCommand: BerthCommand {
     in context: CommandContext
   ) throws(Failure) {
     let (plan, outcome) = (applied.plan, applied.outcome)
-    // With nothing to change, people read the plan's own sentence.
+    // If nothing is to be changed, the plan's own sentence says so to people.
     let isQuiet = outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil } && outcome.notShown.isEmpty
     if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.refusal != nil || !plan.hasChanges {
       try show(PlanView(plan: plan, warnings: warnings, naming: naming), in: context)

@@ -3,7 +3,7 @@ import Core
 import Rendering
 import Sandbox
 
-/// A command: arguments to an operation, its answer to a view, and a status.
+/// A command. It turns arguments into an operation, and returns a view of the answer and a status.
 protocol BerthCommand: ParsableCommand {
   var global: GlobalOptions { get }
   func run(in context: CommandContext) throws(Failure) -> ExitStatus
@@ -21,18 +21,18 @@ extension BerthCommand {
     context.standardOutput(text)
   }
 
-  /// The name of the host this command works on.
+  /// Returns the name of the host on which this command works.
   func hostName(in context: CommandContext) throws(Failure) -> String {
     guard let directory = global.sandboxDirectory(in: context) else { return context.hostName() }
     return try asSandbox { () throws(SandboxError) in try context.sandboxHostName(directory).get() }
   }
 
-  /// The host this command works on.
+  /// Opens the host on which this command works.
   func openHost(in context: CommandContext) throws(Failure) -> HostSession {
     context.openHost(global.sandboxDirectory(in: context), try hostName(in: context))
   }
 
-  /// Runs what asks the host, and gives its failures their words.
+  /// Runs `body`, which asks the host, and gives failures of the host's ports their words.
   func asking<Result>(
     _ context: CommandContext, _ body: () throws(HostError) -> Result
   ) throws(Failure) -> Result {
@@ -44,7 +44,7 @@ extension BerthCommand {
 
 /// The whole program: reads `arguments` (without the program's name), does the work, and returns the exit status.
 package func runBerth(_ arguments: [String], in context: CommandContext) -> Int32 {
-  // Building the parser costs more than all the rest of this answer.
+  // Building the parser costs more than the whole rest of this answer.
   if arguments == ["--version"] {
     context.standardOutput(berthVersion + "\n")
     return ExitStatus.done.rawValue
@@ -62,7 +62,7 @@ package func runBerth(_ arguments: [String], in context: CommandContext) -> Int3
       return error.status.rawValue
     }
   } catch {
-    // Only the parser's own answers come here: help, the version, or what is wrong with the arguments.
+    // Only the parser's own answers arrive here: help, the version, or an error in the arguments.
     let text = RootCommand.fullMessage(for: error)
     guard RootCommand.exitCode(for: error).isSuccess else {
       context.standardError(text + "\n")

@@ -3,28 +3,28 @@ package import Reconciling
 package import Rendering
 package import Sandbox
 
-/// Everything a command knows of the world around it; the executable fills it, tests fill it with less.
+/// Everything a command knows of its environment. The executable fills it; tests fill in less.
 package struct CommandContext: Sendable {
   package var environment: [String: String]
-  /// The answer goes here.
+  /// Writes the answer.
   package var standardOutput: @Sendable (String) -> Void
-  /// Messages go here.
+  /// Writes messages.
   package var standardError: @Sendable (String) -> Void
-  /// One line from the person at the terminal; nil at the end of input.
+  /// Reads one line from the person at the terminal; returns nil at the end of input.
   package var readLine: @Sendable () -> String?
   package var isInputTerminal: Bool
   package var isOutputTerminal: Bool
   package var isErrorTerminal: Bool
   package var userID: UInt32
-  /// By which this program was started, and can be again: a path, or a name to be looked for in PATH.
+  /// The path or name by which this program was started; used to start it again. A name is looked up in PATH.
   package var programPath: String
-  /// The machine's name, by which manifests select.
+  /// Returns the machine's name, by which manifests select their hosts.
   package var hostName: @Sendable () -> String
-  /// The name of a sandbox's host.
+  /// Returns the name of a sandbox's host.
   package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, SandboxError>
-  /// Opens the machine, or the sandbox in a directory, under the name it has.
+  /// Opens the machine, or the sandbox in a directory, under its name.
   package var openHost: @Sendable (_ sandbox: String?, _ name: String) -> HostSession
-  /// Looks up names of devices; called only where some are shown.
+  /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
 
   package init(
@@ -55,7 +55,7 @@ package struct CommandContext: Sendable {
   /// Returns the place of a host, which has the words for failures of its ports.
   package func place(sandbox: String?) -> HostPlace { HostPlace(sandbox: sandbox, userID: userID) }
 
-  /// The status and the words for a failure of a host's port.
+  /// Returns the status and the words for a failure of a host's port.
   package func failure(for error: HostError, sandbox: String?) -> Failure {
     place(sandbox: sandbox).failure(for: error)
   }
@@ -68,15 +68,15 @@ private func readHostName(ofSandbox directory: String) -> Result<String, Sandbox
   }
 }
 
-/// One host, opened: what the commands ask of the planner and the engine.
+/// An opened host, with the operations of the planner and the engine that commands use.
 package struct HostSession: Sendable {
   package var observe: @Sendable (DesiredState?) throws(HostError) -> Observation
-  /// Looks also at devices that no plan depends on.
+  /// Observes also devices on which no plan depends.
   package var observeEverything: @Sendable (DesiredState?) throws(HostError) -> Observation
-  /// Asks whatever can be asked, also where something does not answer.
+  /// Asks whatever can be asked, even if some parts of the host do not answer.
   package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
-  /// Does what was shown and is still needed; throws if the host cannot be looked at again.
+  /// Makes the changes that were shown and are still necessary. Throws if a fresh look at the host fails.
   package var apply:
     @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) -> AppliedPlan
 
@@ -96,9 +96,9 @@ package struct HostSession: Sendable {
     self.apply = apply
   }
 
-  /// The planner and the engine over a host's ports.
+  /// Returns the planner and the engine over a host's ports.
   ///
-  /// `applying` makes the host anew for an apply, the only work that a signal must not end half-way.
+  /// `applying` opens the host again for an apply, the only operation that a signal must not end half-way.
   package init(host: Host, applying: @escaping @Sendable () -> Host) {
     self.init(
       observe: { (desired) throws(HostError) in try Observer(host: host).observe(desired: desired) },

@@ -2,24 +2,24 @@ import ArgumentParser
 import Core
 import Rendering
 
-/// `berth doctor`: what is wrong with the host itself.
+/// `berth doctor`: reports what is wrong with the host itself.
 struct DoctorCommand: BerthCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Say what is wrong with this host, how it came about, and what to do next.",
+    abstract: "Report what is wrong with this host, why, and what to do next.",
     discussion: """
-      Asks Xen, xenstored, the kernel and Berth's own files, each for itself, and goes on where one does not answer. \
-      Changes nothing. `berth explain NAME` tells more of a name.
+      Asks Xen, xenstored, the kernel and Berth's own files separately, and continues if one does not answer. \
+      Changes nothing. `berth explain NAME` explains a name.
       """)
 
   @OptionGroup var global: GlobalOptions
 
-  @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 where a problem is found.")
+  @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 if a problem is found.")
   var detailedExitCode = false
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let sandbox = global.sandboxDirectory(in: context)
-    // A sandbox that does not answer has no name to tell, and is what this command is for.
+    // A sandbox that does not answer has no name. This command must work for such a sandbox, too.
     let name: String
     do throws(Failure) { name = try hostName(in: context) } catch { name = sandbox ?? "this host" }
     let examination = context.openHost(sandbox, name).examine()
@@ -30,7 +30,7 @@ struct DoctorCommand: BerthCommand {
   }
 }
 
-/// The exit status of a diagnosis: that of the first of Xen and xenstored that cannot be asked, where one cannot.
+/// Returns the exit status of a diagnosis. If Xen or xenstored cannot be asked, the first of them decides.
 func exitStatus(of findings: [Finding], isDetailed: Bool, place: HostPlace) -> ExitStatus {
   for finding in findings {
     guard case .ailment(let ailment) = finding.kind, let error = finding.error else { continue }

@@ -6,7 +6,7 @@ struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
 
   init(_ duration: Duration) { self.duration = duration }
 
-  /// Reads a whole number and its unit; nil for anything else, for no unit, and beyond a day.
+  /// Reads a whole number and its unit; returns nil for anything else, for a missing unit, and beyond a day.
   init?(argument: String) {
     let digits = argument.prefix { ("0"..."9").contains($0) }
     guard (1...9).contains(digits.utf8.count), let number = Int64(digits) else { return nil }
@@ -22,7 +22,7 @@ struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
     duration = .milliseconds(milliseconds)
   }
 
-  /// The whole milliseconds.
+  /// The duration in whole milliseconds.
   var milliseconds: Int64 {
     let (seconds, rest) = duration.components
     return seconds * 1000 + rest / 1_000_000_000_000_000

@@ -1,8 +1,9 @@
 package import Core
 
-/// The exit status of a plan.
+/// Returns the exit status of a plan.
 ///
-/// Blocked is told whether or not changes are asked for; a pending domain only where it must run.
+/// A blocked step counts whether or not changes are asked for. A pending domain counts only if `--require-running` is
+/// given.
 package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) -> ExitStatus {
   if requiresRunning && plan.count(.pending) > 0 { return .failed }
   switch plan.verdict {
@@ -13,16 +14,15 @@ package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) 
   }
 }
 
-/// The exit status of an apply: the worst of everything that happened.
+/// Returns the exit status of an apply: the worst of everything that happened.
 ///
-/// The order is: failed (of which partly applied, or applied and taken back), unknown, lock busy, interrupted, stale plan,
-/// blocked.
-/// What the plan could not do counts as well as what the apply did not.
+/// The order is: failed (including partly applied, or applied and undone), unknown, lock busy, interrupted, stale plan,
+/// blocked. Steps that the plan excluded count as much as steps that the apply did not do.
 package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: Bool) -> ExitStatus {
   let steps = outcome.domains.flatMap(\.steps)
   let failed = steps.filter { $0.result == .failed }
   let hasDone = steps.contains { $0.result == .done } || !outcome.hostRepairs.isEmpty
-  // A busy lock fails the domain's steps with it: they are one failure, and one worth a retry.
+  // A busy lock makes all steps of the domain fail. They count as one failure, which is worth a retry.
   let realFailures = outcome.domains.contains { domain in
     !domain.isLockBusy && (domain.failure != nil || domain.steps.contains { $0.result == .failed })
   }
@@ -31,7 +31,7 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
     return outcome.hostFailures.isEmpty && !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
   }
   if requiresRunning && (plan.count(.pending) > 0 || steps.contains { $0.result == .pending }) { return .failed }
-  // A paused domain cannot answer: what it would say is as unknown as a guest's silence.
+  // A paused domain cannot answer: its result is as unknown as that of a silent guest.
   if steps.contains(where: { $0.result == .unknown }) || plan.steps.contains(where: \.isUnanswered) {
     return .unknown
   }

@@ -2,13 +2,13 @@ import ArgumentParser
 import Core
 import Rendering
 
-/// `berth explain`: what a name in Berth's answers means.
+/// `berth explain`: explains a name in Berth's answers.
 struct ExplainCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "explain", abstract: "Say what a reason or a drift means, how it comes about, and what to do.",
-    discussion: "Without a name, all of them are listed.")
+    commandName: "explain", abstract: "Explain what a reason or a drift means, its causes, and what to do.",
+    discussion: "Without a name, all names are listed.")
 
-  @Argument(help: "A name as plan, apply and status give it, such as half-removed.")
+  @Argument(help: "A name from the output of plan, apply or status, such as half-removed.")
   var name: String?
   @OptionGroup var global: GlobalOptions
 

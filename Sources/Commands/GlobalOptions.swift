@@ -4,7 +4,7 @@ import Rendering
 
 extension OutputFormat: ExpressibleByArgument {}
 
-/// What every command understands, before or after its name.
+/// The options of every command, before or after its name.
 struct GlobalOptions: ParsableArguments {
   @Option(
     name: .long,
@@ -13,24 +13,24 @@ struct GlobalOptions: ParsableArguments {
       discussion: "BERTH_SANDBOX in the environment is the default.", valueName: "dir"))
   var sandbox: String?
 
-  @Option(name: .shortAndLong, help: "How the answer is written: table (for people) or json (for programs).")
+  @Option(name: .shortAndLong, help: "The form of the answer: table (for people) or json (for programs).")
   var output: OutputFormat = .table
 
-  @Flag(name: .customLong("no-color"), help: "Never use colours; NO_COLOR in the environment says the same.")
+  @Flag(name: .customLong("no-color"), help: "Never use colours; NO_COLOR in the environment has the same effect.")
   var noColor = false
 
-  @Flag(name: .shortAndLong, help: "Also show what is as declared, the proofs, and the progress.")
+  @Flag(name: .shortAndLong, help: "Also show devices that are as declared, the evidence, and the progress.")
   var verbose = false
 
-  /// The sandbox's directory; the flag goes before the environment.
+  /// Returns the sandbox's directory. The flag has precedence over the environment.
   func sandboxDirectory(in context: CommandContext) -> String? {
     sandbox ?? context.environment["BERTH_SANDBOX"].flatMap { $0.isEmpty ? nil : $0 }
   }
 
-  /// How text for standard output is written.
+  /// Returns the style of text on standard output.
   func style(in context: CommandContext) -> TextStyle { style(in: context, isTerminal: context.isOutputTerminal) }
 
-  /// How text for standard error is written.
+  /// Returns the style of text on standard error.
   func errorStyle(in context: CommandContext) -> TextStyle { style(in: context, isTerminal: context.isErrorTerminal) }
 
   private func style(in context: CommandContext, isTerminal: Bool) -> TextStyle {
@@ -40,7 +40,8 @@ struct GlobalOptions: ParsableArguments {
   }
 }
 
-/// Whether to use colours: the flag goes before the environment, the environment before the terminal (no-color.org).
+/// Returns whether to use colours. The flag has precedence over the environment, and the environment over the terminal
+/// (no-color.org).
 func usesColor(_ environment: [String: String], isTerminal: Bool, isForbidden: Bool) -> Bool {
   func isSet(_ name: String) -> Bool { environment[name].map { !$0.isEmpty } ?? false }
   if isForbidden || isSet("NO_COLOR") { return false }
@@ -50,7 +51,8 @@ func usesColor(_ environment: [String: String], isTerminal: Bool, isForbidden: B
   return isTerminal && environment["TERM"] != "dumb"
 }
 
-/// Whether the locale shows more than ASCII: the first of LC_ALL, LC_CTYPE and LANG that is set decides (locale(7)).
+/// Returns whether the locale shows more than ASCII: the first of LC_ALL, LC_CTYPE and LANG that is set decides
+/// (locale(7)).
 func hasUnicodeLocale(_ environment: [String: String]) -> Bool {
   for name in ["LC_ALL", "LC_CTYPE", "LANG"] {
     guard let value = environment[name], !value.isEmpty else { continue }

@@ -3,31 +3,31 @@ import Core
 import Manifest
 import Rendering
 
-/// The manifests a command reads, and what overrides them.
+/// The manifests that a command reads, and the options that override them.
 struct ManifestOptions: ParsableArguments {
   @Argument(
     help: ArgumentHelp(
-      "Manifest files, or directories of them.", discussion: "BERTH_MANIFEST in the environment is the default.",
+      "Files and directories with manifests.", discussion: "BERTH_MANIFEST in the environment is the default.",
       valueName: "manifest"))
   var paths: [String] = []
 
-  /// The paths given, or the environment's; none is a usage error unless `isOptional`.
+  /// Returns the given paths, or the environment's. Without any, throws a usage error unless `isOptional`.
   func resolved(in context: CommandContext, isOptional: Bool = false) throws(Failure) -> [String] {
     if !paths.isEmpty { return paths }
     if let path = context.environment["BERTH_MANIFEST"], !path.isEmpty { return [path] }
     guard !isOptional else { return [] }
     throw Failure(
-      .usage, "no manifest given", hint: "name a manifest file or a directory of them, or set BERTH_MANIFEST")
+      .usage, "no manifest given", hint: "name a manifest file or a directory of manifest files, or set BERTH_MANIFEST")
   }
 }
 
-/// What reading manifests came to.
+/// The result of reading manifests.
 enum ReadManifests<Value> {
   case valid(Value)
   case invalid([Diagnostic])
 }
 
-/// Reads manifests; throws where there are none.
+/// Reads manifests; throws if there are none.
 func readManifests<Value>(_ read: () throws(ManifestFailure) -> Value) throws(Failure) -> ReadManifests<Value> {
   do throws(ManifestFailure) { return .valid(try read()) } catch {
     switch error {
@@ -38,11 +38,11 @@ func readManifests<Value>(_ read: () throws(ManifestFailure) -> Value) throws(Fa
 }
 
 extension BerthCommand {
-  /// Reads manifests; what is wrong with them is written to standard error, all of it.
+  /// Reads manifests. Writes all errors in them to standard error.
   func load(_ paths: [String], in context: CommandContext) throws(Failure) -> LoadedManifests {
     let name: String
     do throws(Failure) { name = try hostName(in: context) } catch {
-      // What is wrong with a manifest is told also where its host cannot be reached.
+      // Errors in a manifest are reported even if its host is unreachable.
       _ = try valid({ () throws(ManifestFailure) in try validateManifests(paths: paths) }, in: context)
       throw error
     }
@@ -65,7 +65,7 @@ extension BerthCommand {
     }
   }
 
-  /// Writes what the manifest's reader found.
+  /// Writes the diagnostics of the manifest's reader.
   func report(_ diagnostics: [Diagnostic], in context: CommandContext) {
     for diagnostic in diagnostics { context.standardError("\(diagnostic)\n") }
   }

@@ -7,13 +7,13 @@ import Rendering
 /// `berth plan`: shows what would change, and changes nothing.
 struct PlanCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "plan", abstract: "Show what would make the host as the manifest declares it; changes nothing.")
+    commandName: "plan", abstract: "Show what an apply would change; changes nothing.")
 
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var policy: PolicyOptions
   @OptionGroup var global: GlobalOptions
 
-  @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 where there is something to change.")
+  @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 if there is something to change.")
   var detailedExitCode = false
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
@@ -24,7 +24,7 @@ struct PlanCommand: BerthCommand {
   }
 }
 
-/// What is declared, what was found, and the plan between the two.
+/// What is declared, what was observed, and the plan between the two.
 struct PreparedPlan {
   var session: HostSession
   var shown: ShownPlan
@@ -35,19 +35,19 @@ struct PreparedPlan {
   func view(naming: @escaping DeviceNaming) -> PlanView { PlanView(plan: plan, warnings: warnings, naming: naming) }
 }
 
-/// What a run may do beyond or short of the manifest's policy.
+/// How a run deviates from the manifest's policy.
 struct PolicyOptions: ParsableArguments {
   @Option(
-    help: "What happens to attached devices nobody declares, in place of the manifest's policy: never, owned, all.")
+    help: "What happens to undeclared devices, in place of the manifest's policy: never, owned, all.")
   var prune: Policy.Prune?
 
   @Flag(name: .customLong("allow-removals"), help: "Detach more devices than policy.maxRemovals allows.")
   var allowRemovals = false
 
-  @Flag(name: .customLong("require-running"), help: "Fail where a declared domain cannot take its devices now.")
+  @Flag(name: .customLong("require-running"), help: "Fail if a declared domain cannot take its devices now.")
   var requireRunning = false
 
-  /// The desired state with these options in place of its own policy.
+  /// Returns the desired state with these options in place of its own policy.
   func applied(to desired: DesiredState) -> DesiredState {
     var desired = desired
     if let prune { desired.policy.prune = prune }
@@ -59,7 +59,7 @@ struct PolicyOptions: ParsableArguments {
 extension Policy.Prune: ExpressibleByArgument {}
 
 extension CommandContext {
-  /// The names of these devices, looked up once.
+  /// Returns the names of these devices, looked up once.
   func naming(_ ids: [DeviceID?]) -> DeviceNaming {
     let names = names(Set(ids.compactMap(\.self)))
     return { names[$0] }
@@ -67,7 +67,7 @@ extension CommandContext {
 }
 
 extension BerthCommand {
-  /// Reads the manifests, looks at the host, and plans: the same for `plan` and for `apply`.
+  /// Reads the manifests, observes the host, and plans: the same for `plan` and for `apply`.
   func prepare(
     _ manifests: ManifestOptions, _ policy: PolicyOptions, in context: CommandContext
   ) throws(Failure) -> PreparedPlan {

@@ -2,10 +2,10 @@ import Core
 import Rendering
 import Synchronization
 
-/// Tells on standard error what an apply is doing: one line that is rewritten on a terminal, plain lines with -v.
+/// Reports on standard error what an apply is doing: one line that is rewritten on a terminal, plain lines with -v.
 final class Progress: Sendable {
   private struct State {
-    /// Domains that are waited for, and how many devices of each.
+    /// Domains that the run waits for, with the number of their devices.
     var waiting: [(domain: String, devices: Int, isAudit: Bool)] = []
     var width = 0
   }
@@ -45,7 +45,7 @@ final class Progress: Sendable {
     }
   }
 
-  /// Takes the line away, so that the answer starts at the left.
+  /// Erases the line, so that the answer starts at the left.
   func end() {
     state.withLock { state in
       state.waiting = []
@@ -73,7 +73,7 @@ final class Progress: Sendable {
     state.width = text.count
   }
 
-  /// At most three names: the line must not wrap.
+  /// Returns at most three names, because the line must not wrap.
   private static func names(_ names: [String]) -> String {
     names.count <= 3
       ? names.joined(separator: ", ") : names.prefix(2).joined(separator: ", ") + " and \(names.count - 2) more"

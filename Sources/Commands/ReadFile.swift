@@ -2,7 +2,7 @@ import Core
 import Glibc
 import Rendering
 
-/// Reads a whole file that a person named; throws with the status for a missing one where it cannot be read.
+/// Reads a whole file that a person named. If the file cannot be read, throws the status for a missing one.
 func readFile(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] {
   let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { throw unreadable(path, errno) }

@@ -3,11 +3,11 @@ import Core
 import Rendering
 import Sandbox
 
-/// `berth sandbox`: a host to play with, without Xen.
+/// `berth sandbox`: a simulated host, without Xen.
 struct SandboxCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sandbox",
-    abstract: "Start, look at and stop a host to play with: a real xenstored, and all else simulated.",
+    abstract: "Start, examine and stop a simulated host with a real xenstored.",
     discussion: """
       A scenario says which devices and domains the host has. Every other command works on the sandbox in DIR with \
       --sandbox DIR, or with BERTH_SANDBOX=DIR in the environment.
@@ -23,7 +23,7 @@ struct SandboxCommand: ParsableCommand {
 /// `berth sandbox start SCENARIO.yaml`.
 struct SandboxStartCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "start", abstract: "Start a sandbox from a scenario, and return when it can be used.")
+    commandName: "start", abstract: "Start a sandbox from a scenario, and return when it is ready.")
 
   @Argument(help: ArgumentHelp("The scenario's file.", valueName: "scenario"))
   var scenario: String
@@ -31,10 +31,10 @@ struct SandboxStartCommand: BerthCommand {
   @Option(help: "The xenstored to run: c, or ox for oxenstored.")
   var store: StoreKind = .c
 
-  @Flag(help: "Keep a trace of every request xenstored serves.")
+  @Flag(help: "Keep a trace of every request that xenstored serves.")
   var trace = false
 
-  @Flag(name: .customLong("test-eagain"), help: "Let oxenstored fail some commits on purpose.")
+  @Flag(name: .customLong("test-eagain"), help: "Make oxenstored fail some commits on purpose.")
   var testEagain = false
 
   @OptionGroup var global: GlobalOptions
@@ -55,9 +55,9 @@ struct SandboxStartCommand: BerthCommand {
 /// `berth sandbox stop`.
 struct SandboxStopCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "stop", abstract: "Stop the sandbox, and remove what it made.")
+    commandName: "stop", abstract: "Stop the sandbox, and remove its files.")
 
-  @Flag(help: "Leave its directory, with the logs and the store's trace.")
+  @Flag(help: "Keep its directory, with the logs and the store's trace.")
   var keep = false
 
   @OptionGroup var global: GlobalOptions
@@ -74,8 +74,8 @@ struct SandboxStopCommand: BerthCommand {
 /// `berth sandbox status`.
 struct SandboxStatusCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "status", abstract: "Show what the guests and the hypervisor of the sandbox have.",
-    discussion: "No real host shows this; for what Berth can see, use berth status.")
+    commandName: "status", abstract: "Show the devices of the sandbox's guests and hypervisor.",
+    discussion: "No real host shows this. Use berth status for what Berth can see.")
 
   @OptionGroup var global: GlobalOptions
 
@@ -90,7 +90,7 @@ struct SandboxStatusCommand: BerthCommand {
 /// `berth sandbox serve DIR`: the simulator itself; `start` runs it.
 struct SandboxServeCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "serve", abstract: "Be the simulator of a sandbox.", shouldDisplay: false)
+    commandName: "serve", abstract: "Run the simulator of a sandbox.", shouldDisplay: false)
 
   @Argument var directory: String
   @OptionGroup var global: GlobalOptions
@@ -104,16 +104,16 @@ struct SandboxServeCommand: BerthCommand {
 extension StoreKind: ExpressibleByArgument {}
 
 extension BerthCommand {
-  /// The sandbox's directory, which must be named: a default would be somebody else's.
+  /// Returns the sandbox's directory. It must be named, because a default could be another person's sandbox.
   func sandbox(in context: CommandContext) throws(Failure) -> String {
     guard let directory = global.sandboxDirectory(in: context) else {
-      throw Failure(.usage, "which sandbox?", hint: "name its directory with --sandbox DIR, or set BERTH_SANDBOX")
+      throw Failure(.usage, "no sandbox given", hint: "name its directory with --sandbox DIR, or set BERTH_SANDBOX")
     }
     return directory
   }
 }
 
-/// Runs what asks a sandbox, and gives its failures their status.
+/// Runs `body`, which asks a sandbox, and gives its failures their status.
 func asSandbox<Result>(_ body: () throws(SandboxError) -> Result) throws(Failure) -> Result {
   do throws(SandboxError) { return try body() } catch {
     let status: ExitStatus =

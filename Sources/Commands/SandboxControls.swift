@@ -3,9 +3,9 @@ import Core
 import Rendering
 import Sandbox
 
-/// A command that asks one thing of a running sandbox.
+/// A command that makes one request to a running sandbox.
 protocol SandboxRequest: BerthCommand {
-  /// The request, as the sandbox's controller takes it.
+  /// The request in the form that the sandbox's controller reads.
   var request: String { get }
 }
 
@@ -22,7 +22,7 @@ extension SandboxRequest {
 
 /// `berth sandbox pause DOMAIN`.
 struct SandboxPauseCommand: SandboxRequest {
-  static let configuration = CommandConfiguration(commandName: "pause", abstract: "Pause a domain: it answers nothing.")
+  static let configuration = CommandConfiguration(commandName: "pause", abstract: "Pause a domain: it stops answering.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
   var request: String { "pause \(domain)" }
@@ -39,7 +39,7 @@ struct SandboxUnpauseCommand: SandboxRequest {
 /// `berth sandbox shut-down DOMAIN`.
 struct SandboxShutDownCommand: SandboxRequest {
   static let configuration = CommandConfiguration(
-    commandName: "shut-down", abstract: "Let a domain's guest shut down; nobody destroys it yet.")
+    commandName: "shut-down", abstract: "Let a domain's guest shut down, without destroying the domain.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
   var request: String { "shut-down \(domain)" }
@@ -48,7 +48,7 @@ struct SandboxShutDownCommand: SandboxRequest {
 /// `berth sandbox start-domain DOMAIN`.
 struct SandboxStartDomainCommand: SandboxRequest {
   static let configuration = CommandConfiguration(
-    commandName: "start-domain", abstract: "Create a domain of the scenario that is not there, and let it run.")
+    commandName: "start-domain", abstract: "Create a missing domain of the scenario, and let it run.")
   @Argument(help: "The domain's name.") var domain: String
   @OptionGroup var global: GlobalOptions
   var request: String { "start \(domain)" }
@@ -65,7 +65,7 @@ struct SandboxDestroyCommand: SandboxRequest {
 /// `berth sandbox answers DOMAIN HOW`.
 struct SandboxAnswersCommand: SandboxRequest {
   static let configuration = CommandConfiguration(
-    commandName: "answers", abstract: "Say how a domain's guest answers from now on.")
+    commandName: "answers", abstract: "Set how a domain's guest answers from now on.")
   @Argument(help: "The domain's name or number.") var domain: String
   @Argument(help: "How it answers.") var how: GuestAnswers
   @Option(help: ArgumentHelp("How long a slow guest takes, such as 500ms.", valueName: "time"))
@@ -79,19 +79,19 @@ struct SandboxAnswersCommand: SandboxRequest {
 /// `berth sandbox device-model DOMAIN HOW`.
 struct SandboxDeviceModelCommand: SandboxRequest {
   static let configuration = CommandConfiguration(
-    commandName: "device-model", abstract: "Say what is wrong with an HVM domain's QEMU from now on.")
+    commandName: "device-model", abstract: "Set what is wrong with an HVM domain's QEMU from now on.")
   @Argument(help: "The domain's name or number.") var domain: String
   @Argument(
     help: ArgumentHelp(
       """
-      normal, or one of \(DeviceModelFault.Kind.allCases.map(\.rawValue).joined(separator: ", ")). One that was gone \
-      or crashed begins anew with normal, without devices.
+      normal, or one of \(DeviceModelFault.Kind.allCases.map(\.rawValue).joined(separator: ", ")). After gone \
+      or crashed, normal starts a new QEMU without devices.
       """))
   var how: String
-  @Option(help: "The QMP command it happens to, or greeting; otherwise any. Of refuses, device_add.")
+  @Option(help: "The QMP command that is affected, or greeting. The default is any; for refuses, device_add.")
   var command: String?
-  @Option(help: "How often it happens; otherwise always.") var times: Int?
-  @Option(help: "QEMU's words for a refusal.") var text: String?
+  @Option(help: "How often it happens. The default is always.") var times: Int?
+  @Option(help: "QEMU's error text for a refusal.") var text: String?
   @OptionGroup var global: GlobalOptions
   var request: String {
     "device-model \(domain) \(how) \(command ?? "-") \(times.map { "\($0)" } ?? "-")"
@@ -120,7 +120,7 @@ struct SandboxLockCommand: SandboxRequest {
 
 /// `berth sandbox unlock DOMAIN`.
 struct SandboxUnlockCommand: SandboxRequest {
-  static let configuration = CommandConfiguration(commandName: "unlock", abstract: "Let go of the lock again.")
+  static let configuration = CommandConfiguration(commandName: "unlock", abstract: "Release the lock.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
   var request: String { "unlock \(domain)" }

@@ -2,7 +2,7 @@ import Core
 package import Rendering
 package import Sandbox
 
-/// What a sandbox's guests and hypervisor have, for people and for programs.
+/// The devices of a sandbox's guests and hypervisor, for people and for programs.
 struct SandboxView: View {
   var status: SandboxStatus
 
@@ -29,9 +29,9 @@ struct SandboxView: View {
         let place = hex(UInt64(device.slot), 2) + "." + hex(UInt64(device.function), 1)
         let what = device.address.map { "\($0)" } ?? "a bridge"
         lines.append(
-          "    QEMU shows \(what) at \(place), \(device.name)" + (device.isLeaving ? ", asked to let go" : ""))
+          "    QEMU shows \(what) at \(place), \(device.name)" + (device.isLeaving ? ", asked to release it" : ""))
       }
-      // An HVM guest has by QEMU what pciback holds for it.
+      // pciback holds an HVM guest's devices, and the guest has them through QEMU.
       let emulated = (domain.deviceModel?.devices ?? []).compactMap(\.address)
       for (seen, device) in domain.exported.sorted(by: { $0.key < $1.key })
       where domain.guestDevices[seen] != device && !emulated.contains(device) {

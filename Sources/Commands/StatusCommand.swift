@@ -3,14 +3,15 @@ import Core
 import Manifest
 import Rendering
 
-/// `berth status`: what the host has.
+/// `berth status`: shows the devices of the host.
 struct StatusCommand: BerthCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
-    abstract: "Show domains and their devices as found, and what is not as it should be.",
+    abstract: "Show the domains, their devices, and what is not as it should be.",
     discussion: """
-      With a manifest, also what is declared. With --drift, what each store says of each device, the names of what \
-      disagrees, and what the next apply does about it; `berth explain NAME` tells more of a name. Changes nothing.
+      With a manifest, status also shows what is declared. With --drift, it shows what each store reports about each \
+      device, the names of disagreements, and what the next apply does about them. Changes nothing. \
+      `berth explain NAME` explains a name.
       """)
 
   @OptionGroup var manifests: ManifestOptions
@@ -28,7 +29,7 @@ struct StatusCommand: BerthCommand {
     let observation = try asking(context) { () throws(HostError) in
       options.drift ? try session.observeEverything(loaded?.desired) : try session.observe(loaded?.desired)
     }
-    // Without a manifest nothing is declared, and nothing is to be removed for that.
+    // Without a manifest nothing is declared, and nothing may be removed for that reason.
     let desired = loaded?.desired ?? DesiredState(policy: Policy(prune: .never))
     let index = ObservationIndex(observation)
     let plan = session.plan(desired, index)
@@ -45,11 +46,11 @@ struct StatusCommand: BerthCommand {
   }
 }
 
-/// What of a status is shown.
+/// Which parts of a status are shown.
 struct StatusOptions: ParsableArguments {
-  @Flag(help: "Show what each store says of each device, and where they disagree.")
+  @Flag(help: "Show what each store reports about each device, and where they disagree.")
   var drift = false
 
-  @Flag(name: .customLong("detailed-exitcode"), help: "With --drift: exit with 2 where stores disagree.")
+  @Flag(name: .customLong("detailed-exitcode"), help: "With --drift: exit with 2 if stores disagree.")
   var detailedExitCode = false
 }

@@ -3,10 +3,10 @@ import Core
 import Manifest
 import Rendering
 
-/// `berth validate`: checks manifests, away from any host.
+/// `berth validate`: checks manifests without a host.
 struct ValidateCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "validate", abstract: "Check manifests and tell every error in them; needs no Xen.")
+    commandName: "validate", abstract: "Check manifests and report every error in them; needs no Xen.")
 
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var global: GlobalOptions
@@ -33,7 +33,7 @@ struct ValidateCommand: BerthCommand {
 }
 
 extension Remark {
-  /// What the manifest's reader found, without the excerpt of the text.
+  /// A diagnostic of the manifest's reader, without the excerpt of the text.
   init(_ diagnostic: Diagnostic) {
     self.init(
       severity: diagnostic.severity == .error ? .error : .warning, file: diagnostic.mark?.source.name ?? "",

@@ -1,19 +1,19 @@
 import Core
 
-/// Reads one domain's PCI bus, through a transaction or beside one.
+/// Reads one domain's PCI bus, in a transaction or without one.
 struct BusReader {
   let domain: DomainID
   var hasFrontEndDriver = true
 
-  /// Reads every node a decision about the bus depends on.
+  /// Reads every node on which a decision about the bus depends.
   ///
-  /// Reading them all is the point: a commit proves only that the reads would give the same again, and oxenstored
-  /// lets writes to unread nodes through (`tools/ocaml/xenstored/transaction.ml`, Xen 4.17).
+  /// All of them must be read. A commit proves only that the same reads would return the same values again. oxenstored
+  /// accepts other programs' writes to unread nodes (`tools/ocaml/xenstored/transaction.ml`, Xen 4.17).
   ///
   /// - Parameters:
-  ///   - listing: the names in the back end's directory, where they were listed. Then absent nodes are not asked
-  ///     for, and entries beyond `num_devs` are found. A transaction that changes the bus does not list: pciback
-  ///     adds nodes of its own at any time, and each would be a conflict.
+  ///   - listing: the names in the back end's directory, if they were listed. Then absent nodes are not read, and
+  ///     entries beyond `num_devs` are found. A transaction that changes the bus does not list: pciback adds its own
+  ///     nodes at any time, and each would be a conflict.
   ///   - read: reads one node.
   func read(
     listing: [String]? = nil, kernelObject: Bool? = nil, _ read: (StorePath) throws(HostError) -> String?
@@ -24,7 +24,7 @@ struct BusReader {
       if let present, !present.contains(name) { return nil }
       return try read(path.child(name))
     }
-    // That a node is there, its listing has told already.
+    // The listing already shows whether a node exists.
     func exists(_ name: String) throws(HostError) -> Bool {
       if let present { return present.contains(name) }
       return try read(path.child(name)) != nil
@@ -60,7 +60,7 @@ struct BusReader {
       optionsText: try text(.opts), virtualFunctionText: try text(.vdevfn), name: try text(.name))
   }
 
-  /// The indices that have nodes at or above `num_devs`, at most as many as a bus can have.
+  /// Returns the indices that have nodes at or above `num_devs`, at most the number that a bus can have.
   private func orphanIndices(in names: [String], from first: Int) -> [Int] {
     let prefixes = Set(EntryNode.allCases.map(\.rawValue))
     let indices = names.compactMap { name -> Int? in
@@ -71,13 +71,13 @@ struct BusReader {
   }
 }
 
-/// What one transaction read of a domain: the ground of every decision made in it.
+/// What one transaction read about a domain: the basis of every decision in it.
 struct DomainView {
-  /// Whether the domain's home still names the UUID: destruction removes it first (`libxl__destroy_domid`).
+  /// Whether the domain's home still names the UUID. Destruction removes it first (`libxl__destroy_domid`).
   var isAlive: Bool
   var backEnd: BackEnd
   var claims: [PCIAddress: DomainID]
-  /// The nodes that are there, of the bus and of claims.
+  /// The existing nodes of the bus and of claims.
   private var present: Set<StorePath> = []
 
   init(
@@ -86,13 +86,14 @@ struct DomainView {
   ) throws(HostError) {
     isAlive = try access.read(StorePath.home(key.id).child("vm")) == "/vm/\(key.uuid)"
     if let stub = route.stubDomain {
-      // The stub domain may have been started anew, as another domain: the two must name each other still.
+      // The stub domain may have been restarted as another domain, so each of the two must still name the other.
       let isStub = try access.read(.stubDomain(of: key.id)) == stub.id.description
       let isGuest = try access.read(StorePath.home(stub.id).child("target")) == key.id.description
       let lives = try access.read(StorePath.home(stub.id).child("vm")) == "/vm/\(stub.uuid)"
       isAlive = isAlive && isStub && isGuest && lives
     }
-    // Part of the ground, though a PV guest's type never changes: a new domain of this number might be another kind.
+    // The node is read although a PV guest's type never changes: a new domain with this number might be of another
+    // kind.
     _ = try access.read(StorePath.toolstack(key.id).child("type"))
     let reader = BusReader(domain: route.busDomain(of: key.id), hasFrontEndDriver: route.hasFrontEndDriver)
     var present: Set<StorePath> = []
@@ -110,10 +111,10 @@ struct DomainView {
     }
   }
 
-  /// Reads back, in the transaction that made them, the writes over a node that was there.
+  /// Reads back, in the transaction that made them, the writes over existing nodes.
   ///
-  /// Where one of those is lost, the old value stands, and nobody who looks later sees anything wrong: a bus at 4 with an
-  /// entry marked for removal looks as if the guest had let go. A node that is missing or left over is seen.
+  /// If such a write is lost, the old value remains, and no later reader notices. For example, a bus at 4 with an entry
+  /// marked for removal looks as if the guest had released the device. A missing or leftover node is noticed.
   func prove(_ edits: [StoreEdit], in access: borrowing any StoreAccess & ~Copyable) throws(HostError) {
     for case .write(let path, let value) in edits where present.contains(path) {
       guard try access.read(path) == value else {

@@ -49,8 +49,8 @@ struct DomainObserver {
   ) -> DomainLifecycle {
     if domain.isDying || !hasHome { return .destroying }
     if domain.isShutDown { return .shutdown }
-    // libxl stores the configuration last of all, after the devices and before the first unpause
-    // (`domcreate_complete`, tools/libs/light/libxl_create.c, Xen 4.17). A stub domain never has one.
+    // libxl stores the configuration last of all, after the devices and before the first unpause (`domcreate_complete`,
+    // tools/libs/light/libxl_create.c, Xen 4.17). A stub domain never has one.
     if !isBuilt { return .building }
     if domain.isPaused { return domain.cpuTime == 0 ? .cold : .paused }
     return .running
@@ -76,7 +76,7 @@ struct DomainObserver {
     let object = try host.tree.hasBackEndObject(for: domain)
     let reader = BusReader(domain: domain, hasFrontEndDriver: hasFrontEndDriver)
     guard let listing = try store.list(.backEnd(domain)), !listing.isEmpty else {
-      // One end may be there still: the kernel's object, or the guest's directory, which nobody serves then.
+      // One end may still exist: the kernel object, or the guest's directory, which nobody serves then.
       let front = StateNode(try store.read(StorePath.frontEnd(domain).child("state")))
       guard object || !front.isAbsent else { return nil }
       return BackEnd(
@@ -86,7 +86,7 @@ struct DomainObserver {
       try store.read(path)
     }
     guard case .corrupt = seen.condition else { return seen }
-    // Out of order, or caught half-way through somebody's change: look again with one consistent view.
+    // The bus is out of order, or another program's change was only half visible. Read it again in one consistent view.
     return try store.transaction(.unlocked) { (access) throws(HostError) in
       let listing = try access.list(.backEnd(domain)) ?? []
       return .abort(

@@ -1,6 +1,6 @@
 package import Core
 
-/// Asks a host whatever can be asked, for when something is wrong with it: no failure keeps it from asking on.
+/// Asks a host whatever can be asked, in case something is wrong with it: a failure does not stop the other questions.
 package struct Examiner: Sendable {
   private let host: Host
 
@@ -20,7 +20,7 @@ package struct Examiner: Sendable {
       store: store, pciback: pciback, records: records.map(\.count), intents: intents,
       locks: attempt { () throws(HostError) in try host.userdata.locks() }, observation: nil)
     if case .success = hypervisor, case .success = store, case .success = pciback {
-      // What is damaged of Berth's own is told already, and keeps the rest from being seen otherwise.
+      // Damage to Berth's own files is already reported, and must not hide everything else.
       var readable = host
       if case .failure = records { readable.ownership = NoRecords() }
       if case .failure = intents { readable.intents = NoIntents() }
@@ -30,7 +30,8 @@ package struct Examiner: Sendable {
     return examination
   }
 
-  /// What pciback, and each guest's pcifront, last complained of. The guest writes its own: of it a line is kept.
+  /// Returns the last error texts of pciback and of each guest's pcifront. The guest writes its own, so only one line
+  /// of it is kept.
   private func errorNodes(through store: any StorePort) throws(HostError) -> [Examination.ErrorNode] {
     var nodes: [Examination.ErrorNode] = []
     func note(_ path: StorePath, _ domain: DomainID, isFrontEnd: Bool) throws(HostError) {
@@ -56,7 +57,7 @@ private func attempt<Value>(_ body: () throws(HostError) -> Value) -> Result<Val
   do throws(HostError) { return .success(try body()) } catch { return .failure(error) }
 }
 
-/// In place of records that cannot be read, for a look that changes nothing.
+/// Replaces unreadable records, for a look that changes nothing.
 private struct NoRecords: OwnershipPort {
   func records() -> [OwnershipRecord] { [] }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
@@ -65,7 +66,7 @@ private struct NoRecords: OwnershipPort {
   func sweep() {}
 }
 
-/// In place of intents that cannot be read, for a look that changes nothing.
+/// Replaces unreadable intents, for a look that changes nothing.
 private struct NoIntents: IntentPort {
   func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
     throw .record(RecordError(.other, operation: "open", place: "an intent"))

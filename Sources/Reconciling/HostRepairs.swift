@@ -1,6 +1,6 @@
 import Core
 
-/// Mends what belongs to no living domain, and keeps Berth's own records.
+/// Repairs what belongs to no living domain, and maintains Berth's own records.
 struct HostRepairs {
   let host: Host
 
@@ -25,8 +25,8 @@ struct HostRepairs {
     let domain = step.drift.domain
     let object = try host.tree.hasBackEndObject(for: domain)
     let store = try host.stores.connect()
-    // The home of a domain that was destroyed without its toolstack stays. Reading it here makes the commit fail where a
-    // domain of the same number is made after the hypervisor was asked.
+    // If a domain is destroyed without its toolstack, its home stays. Reading the home here makes the commit fail if a
+    // domain of the same number was created after the hypervisor was asked.
     return try store.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<String?> in
       _ = try access.read(StorePath.home(domain).child("vm"))
       guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
@@ -55,10 +55,11 @@ struct HostRepairs {
     }
   }
 
-  /// Takes a device that the domain no longer has out of its record.
+  /// Removes a device that the domain no longer has from the domain's record.
   ///
-  /// Another run may be attaching it since this one looked. It has its intent on disk before it touches the record and
-  /// until the entry is in the back end, so looking for both before and after tells: what it relies on is put back.
+  /// Another run may have begun to attach the device since this run looked. The other run's intent is on disk before
+  /// the run changes the record, and until the entry is in the back end. So this function looks for both before and
+  /// after the removal, and restores what the other run relies on.
   func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
     guard try !isInUse(device, by: uuid) else { return }
     var name: String?
@@ -69,7 +70,7 @@ struct HostRepairs {
       exports = record?.exports.filter { $0.device == device } ?? []
       emulations = record?.emulations.filter { $0.device == device } ?? []
       record?.devices.removeAll { $0 == device }
-      // Its place in the guest is another device's by now, or will be.
+      // Another device has the place of this one in the guest, or will get it.
       record?.exports.removeAll { $0.device == device }
       record?.emulations.removeAll { $0.device == device }
       if record?.devices.isEmpty == true, record?.emulations.isEmpty == true { record = nil }
@@ -84,9 +85,9 @@ struct HostRepairs {
     }
   }
 
-  /// Whether a run means to give the device to the domain, or the domain's back end lists it.
+  /// Returns whether a run intends to give the device to the domain, or the domain's back end lists it.
   private func isInUse(_ device: PCIAddress, by uuid: DomainUUID) throws(HostError) -> Bool {
-    // The intents first: one that has ended meanwhile left its entry.
+    // The intents are read first: an intent that has ended in the meantime left its entry.
     let intents = try host.intents.intents()
     if intents.contains(where: { $0.domain.uuid == uuid && $0.devices.contains(device) }) { return true }
     let domains = try host.hypervisor.domains()

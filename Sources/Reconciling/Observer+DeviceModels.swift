@@ -1,12 +1,12 @@
 import Core
 
 extension Observer {
-  /// How long a look waits for one device model, which another toolstack may be talking to.
+  /// How long a look waits for one device model. Another toolstack may be talking to it.
   private static let deviceModelPatience = Duration.seconds(2)
 
-  /// Asks the QEMU of each guest that has devices, or is to have some, what it shows.
+  /// Asks the QEMU of each guest that has devices, or should get some, which devices it shows.
   ///
-  /// All at the same time: a silent one costs its patience once, however many others are as silent.
+  /// All of them are asked at the same time: any number of silent ones cost the wait once.
   func askDeviceModels(of domains: inout [ObservedDomain], declared: Set<String>) throws(HostError) {
     let asked = domains.indices.filter { index in
       let domain = domains[index]
@@ -22,7 +22,8 @@ extension Observer {
     for (index, answer) in zip(asked, answers) { domains[index].emulated = try answer.get() }
   }
 
-  /// What QEMU shows the guest; nil where it cannot be asked now: it is then not known, and no failure of a look.
+  /// Returns what QEMU shows to the guest; nil if it cannot be asked now. Then the devices are unknown, and the look
+  /// continues.
   private static func emulated(in domain: DomainKey, of host: Host) throws(HostError) -> [EmulatedDevice]? {
     do throws(HostError) {
       return try host.deviceModels.withDeviceModel(of: domain, until: .now + deviceModelPatience) {
@@ -37,7 +38,7 @@ extension Observer {
 }
 
 extension ObservedDomain {
-  /// Whether some store says that the domain has devices, or had: only then QEMU is worth asking.
+  /// Whether some store mentions present or former devices of the domain. Otherwise QEMU need not be asked.
   fileprivate var mayBeEmulated: Bool {
     if backEnd?.entries.isEmpty == false { return true }
     if case .devices(let saved) = saved { return !saved.isEmpty }

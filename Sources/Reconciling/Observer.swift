@@ -3,7 +3,8 @@ package import Core
 /// Reads one host through its ports.
 package struct Observer: Sendable {
   let host: Host
-  /// Connections read at the same time. The daemon serves one request at a time, so few are enough to keep it busy.
+  /// The number of connections that read at the same time. The daemon serves one request at a time, so a few keep it
+  /// busy.
   private let readers: Int
 
   package init(host: Host, readers: Int = 4) {
@@ -11,13 +12,12 @@ package struct Observer: Sendable {
     self.readers = readers
   }
 
-  /// Reads what a plan for `desired` depends on, and everything a status shows.
+  /// Reads what a plan for `desired` depends on, and everything that a status shows.
   ///
-  /// Changes nothing, and takes no lock but, for a moment, those of the device models it asks. What a domain's bus looks
-  /// like is confirmed in a transaction only where a first look finds it out of order: it may have been caught in the
-  /// middle of a change.
+  /// Changes nothing. Takes no locks, except briefly those of the device models that it asks. A bus is confirmed in a
+  /// transaction only if a first look finds it out of order. That look may have seen the middle of a change.
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
-    // First: what a run does after this is seen by comparing the marks.
+    // The marks are read first: comparing them shows what a run does after this point.
     let runs = try host.runLocks.marks()
     let (version, hasIOMMU) = try host.hypervisor.hostFacts()
     let hasPCIBack = try host.tree.hasPCIBack()
@@ -38,7 +38,8 @@ package struct Observer: Sendable {
     try observe([.records], listed, addresses, look, store, into: &observation)
     try askDeviceModels(of: &observation.domains, declared: Set((desired?.domains ?? []).map(\.name)))
     observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
-    // A device that is listed and was not claimed may have been attached since: it is looked at again, with its claim.
+    // A device that is listed and was not claimed may have been attached since. It is read again, together with its
+    // claim.
     let attached = observation.domains.flatMap { $0.backEnd?.entries ?? [] }.compactMap(\.device)
     let unclaimed = Set(attached).subtracting(claimed)
     if !unclaimed.isEmpty {
@@ -52,8 +53,8 @@ package struct Observer: Sendable {
     return observation
   }
 
-  /// The same, and what sysfs and Xen say of devices that only a saved configuration, a record, an intent or a left-over
-  /// back end names. A plan does without: they cost a look each.
+  /// Observes as `observe` does. Also reads what sysfs and Xen report about devices that only a saved configuration, a
+  /// record, an intent or a leftover back end names. A plan does not need them, and each costs an additional look.
   package func observeEverything(desired: DesiredState?) throws(HostError) -> Observation {
     var observation = try observe(desired: desired)
     var named = Set(observation.records.flatMap(\.devices))
@@ -75,7 +76,7 @@ package struct Observer: Sendable {
     return observation
   }
 
-  /// Looks at domains and devices side by side: while the store answers for one, sysfs and Xen can for another.
+  /// Reads domains and devices in parallel: while the store answers about one, sysfs and Xen can answer about another.
   private func observe(
     _ others: [Look.Item], _ domains: [HypervisorDomain], _ devices: Set<PCIAddress>, _ look: Look,
     _ store: any StorePort, into observation: inout Observation
@@ -99,7 +100,7 @@ package struct Observer: Sendable {
     }
   }
 
-  /// Asks of each device that is there whether a domain has it: one question for all.
+  /// Asks for each existing device whether a domain has it, in one question for all.
   private func askForAssignments(_ devices: inout [ObservedDevice], hasIOMMU: Bool) throws(HostError) {
     let there = devices.indices.filter { devices[$0].facts != nil }
     guard hasIOMMU else {
@@ -118,7 +119,7 @@ package struct Observer: Sendable {
     }
   }
 
-  /// Asks for each declared domain that lacks a device whether it can have any: one question a domain.
+  /// Asks for each declared domain that lacks a device whether it can have any: one question per domain.
   private func askForPassthrough(
     _ observation: inout Observation, desired: DesiredState?, hasIOMMU: Bool
   ) throws(HostError) {
@@ -128,7 +129,8 @@ package struct Observer: Sendable {
       for index in indices[wanted.name] ?? [] {
         let domain = observation.domains[index]
         guard domain.kind == .pv || domain.kind == .hvm else { continue }
-        // A stub domain's guest has its entries there: any device will do to ask, Xen looks at the domain first.
+        // The entries of a stub domain's guest are on the stub domain's bus. Any device will do for the question,
+        // because Xen examines the domain first.
         let missing = wanted.devices.first {
           domain.stubDomain != nil || domain.backEnd?.entry(for: $0.address) == nil
         }
@@ -142,7 +144,7 @@ package struct Observer: Sendable {
     }
   }
 
-  /// The back ends of numbers that the hypervisor does not list.
+  /// Returns the back ends of domain numbers that the hypervisor does not list.
   private func leftoverBackEnds(
     besides living: Set<DomainID>, _ store: any StorePort
   ) throws(HostError) -> [BackEnd] {
@@ -160,12 +162,13 @@ package struct Observer: Sendable {
     return leftovers
   }
 
-  /// Does `body` for each item, on a few connections at a time, `store` among them; the first failure in order is thrown.
+  /// Calls `body` for each item, on a few connections at a time, `store` among them. Throws the first failure in the
+  /// items' order.
   private func inChunks<Item: Sendable, Value: Sendable>(
     _ items: [Item], _ store: any StorePort,
     _ body: @escaping @Sendable (Item, any StorePort) throws(HostError) -> Value
   ) throws(HostError) -> [Value] {
-    // A connection costs as much as a few reads: small hosts use one.
+    // A connection costs as much as a few reads, so small hosts use one.
     let number = max(1, min(readers, items.count / 32))
     let size = max(1, (items.count + number - 1) / number)
     let chunks = stride(from: 0, to: items.count, by: size).map { $0..<min($0 + size, items.count) }
@@ -186,12 +189,12 @@ package struct Observer: Sendable {
   }
 }
 
-/// One look at a host: what is asked of a domain or a device, with what is known of the host as a whole.
+/// One look at a host: the questions about a domain or a device, and what is known about the host as a whole.
 private struct Look: Sendable {
   enum Item: Sendable {
     case domain(HypervisorDomain)
     case device(PCIAddress)
-    /// Of all domains: they are the disk's, and read while the store answers others.
+    /// The records of all domains. They come from the disk, and are read while the store answers about others.
     case records
   }
   enum Seen: Sendable {

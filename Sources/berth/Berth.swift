@@ -13,7 +13,7 @@ struct Berth {
     let output = OutputStream(STDOUT_FILENO)
     let status = runBerth(Array(CommandLine.arguments.dropFirst()), in: liveContext(output))
     if let number = output.failure {
-      // A truncated answer must be recognisable. The result of an apply is reported anyway.
+      // A truncated answer must not look like a complete one. A failed command keeps its own exit status.
       let cause = ErrorNumber.text(of: number)
       OutputStream(STDERR_FILENO).write("berth: error: cannot write to standard output: \(cause)\n")
       exit(status == 0 ? 1 : status)
