@@ -16,7 +16,7 @@ let package = Package(
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
     .systemLibrary(name: "CXenStore", pkgConfig: "xenstore", providers: [.apt(["libxen-dev"])]),
     .systemLibrary(name: "CXenControl", pkgConfig: "xencontrol", providers: [.apt(["libxen-dev"])]),
-    /** Preloaded into stock xenstored, libxl and xl: the sandbox's hypervisor in place of Xen's. */
+    /** Preloaded into stock xenstored, libxl and xl. It replaces Xen by the sandbox's hypervisor. */
     .target(name: "CPreload", linkerSettings: [.linkedLibrary("dl")]),
     /** Linux calls that Swift's Glibc module lacks. */
     .target(name: "CLinux"),
@@ -24,19 +24,19 @@ let package = Package(
     // MARK: Pure
     /** Values, the planner and the port protocols. Imports nothing. */
     .target(name: "Core"),
-    /** YAML text to checked desired state; every error with file, line and column. */
+    /** Turns YAML text into checked desired state. Reports every error with file, line and column. */
     .target(name: "Manifest", dependencies: ["Core", "CYAML"]),
-    /** Plans, status and events to text and JSON documents. */
+    /** Turns plans, status and events into text and JSON documents. */
     .target(name: "Rendering", dependencies: ["Core"]),
 
     // MARK: Effects
-    /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */
+    /** The engine: observe, claim, change, wait, verify, undo. It knows ports, but no host. */
     .target(name: "Reconciling", dependencies: ["Core"]),
     /** xenstore and the hypervisor, through their C libraries. */
     .target(name: "XenAdapter", dependencies: ["Core", "CXenStore", "CXenControl"]),
     /** sysfs, pciback, libxl's userdata files and locks, Berth's own records. */
     .target(name: "LinuxAdapter", dependencies: ["Core", "CLinux"]),
-    /** A host to play with: a private real xenstored, simulated kernel and hypervisor. */
+    /** A simulated host: a private real xenstored, and a simulated kernel and hypervisor. */
     .target(name: "Sandbox", dependencies: ["Core", "Manifest", "CLinux"]),
 
     // MARK: Programs
@@ -47,21 +47,21 @@ let package = Package(
         "Core", "Manifest", "Rendering", "Reconciling", "Sandbox",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
-    /** The one place that joins ports and adapters. */
+    /** The only target that joins ports and adapters. */
     .executableTarget(
       name: "berth", dependencies: ["Commands", "Sandbox", "LinuxAdapter", "XenAdapter", "Core"]),
 
     // MARK: Measuring
-    /** What `make bench` runs: no part of the product, so it stands among the tests. */
+    /** The program of `make bench`. It is not part of the product, so it is among the tests. */
     .executableTarget(
       name: "berth-bench",
       dependencies: ["Core", "Reconciling", "Sandbox", "LinuxAdapter", "XenAdapter", "CXenStore"],
       path: "Tests/Bench"),
 
     // MARK: Tests
-    /** Preloaded into a program under test: ends it at any of the calls by which it changes what others see. */
+    /** Preloaded into a program under test. It ends the program at a call that changes what others see. */
     .target(name: "CCut", path: "Tests/CutPoints"),
-    /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
+    /** In-memory ports, golden files, temporary folders, and one sandbox per test. */
     .target(name: "TestSupport", dependencies: ["Core"]),
     .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"], exclude: ["Fixtures"]),
@@ -80,7 +80,7 @@ let package = Package(
   ]
 )
 
-// libFuzzer brings the program's `main`, so this one is built by `Scripts/fuzz.py` alone, with its sanitizer.
+// libFuzzer provides the program's `main`, so only `Scripts/fuzz.py` builds this target, with its sanitizer.
 if Context.environment["BERTH_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
@@ -88,7 +88,7 @@ if Context.environment["BERTH_FUZZ"] != nil {
       exclude: ["corpus", "words.dict"]))
 }
 
-// The strict settings hold for every Swift target from the first commit: retrofitting them is the cost.
+// The strict settings hold for every Swift target from the first commit, because adding them later is expensive.
 let cTargets: Set<String> = ["CPreload", "CLinux", "CCut"]
 for target in package.targets where target.type != .system && !cTargets.contains(target.name) {
   target.swiftSettings = [
