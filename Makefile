@@ -9,7 +9,8 @@ SHELL := /bin/bash
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
 
 # The released program contains the Swift and C++ libraries, so a host need not have them. Finding and linking them at
-# run time would take a third of a short command's time. The linker uses the archive if it finds no shared library first.
+# run time would take a third of a short command's time. The linker uses the archive unless it finds a shared library
+# first.
 STATIC := $(CURDIR)/.build/static
 RELEASE_FLAGS := -c release --static-swift-stdlib -Xswiftc -L$(STATIC) -Xswiftc -Xclang-linker -Xswiftc -static-libgcc
 

@@ -19,7 +19,7 @@ import Testing
 
   // MARK: Nobody, or somebody else's
 
-  @Test func `no socket is unreachable, and its path is told`() async throws {
+  @Test func `a missing socket is unreachable, and its path is reported`() async throws {
     #expect(
       try await bench.failure()
         == DeviceModelError(.unreachable, operation: "connect", place: bench.socket, errno: ENOENT))
@@ -34,20 +34,20 @@ import Testing
     #expect(error.place?.hasPrefix(bench.root + "/elsewhere/var/lib/xen/userdata-l.7.") == true)
   }
 
-  @Test func `a socket that was left behind is unreachable`() async throws {
+  @Test func `a leftover socket is unreachable`() async throws {
     close(try listeningSocket(bench.socket))
     #expect(
       try await bench.failure()
         == DeviceModelError(.unreachable, operation: "connect", place: bench.socket, errno: ECONNREFUSED))
   }
 
-  @Test func `a socket of someone else's may not be used, but by root`() async throws {
+  @Test func `another user's socket is not permitted, except for root`() async throws {
     close(try listeningSocket(bench.socket))
     #expect(unsafe chmod(bench.socket, 0) == 0)
     #expect(try await bench.failure()?.code == (geteuid() == 0 ? .unreachable : .notPermitted))
   }
 
-  @Test func `a lock held by another process is busy at the deadline, and its holder named`() async throws {
+  @Test func `a lock held by another process is busy at the deadline, and its holder is named`() async throws {
     let peer = try peer(Peer.hello)
     let (bench, lock) = (self.bench, self.bench.lock)
     let surprise: String? = try await onThread {
@@ -104,7 +104,7 @@ import Testing
     #expect(try bench.locks == [])
   }
 
-  @Test func `a server that never stops talking is not heard beyond the deadline`() async throws {
+  @Test func `a server that never stops talking is cut off at the deadline`() async throws {
     _ = try peer(Peer.hello + [.hear, .repeated(#"{"event": "RESET"}"# + "\r\n", .max)])
     let failure = try await bench.failure(within: .milliseconds(300), Self.list)
     // Or its bound came first.
@@ -117,7 +117,9 @@ import Testing
       ([Peer.greeting, .hear, .end], "qmp_capabilities"),
       (Peer.hello + [.hear, .end], "query-pci"), (Peer.hello + [.hear, .say(#"{"return": ["#), .end], "query-pci"),
     ] as [([Peer.Step], String)])
-  private func `a server that ends in the middle is lost`(_ script: [Peer.Step], _ operation: String) async throws {
+  private func `a server that ends in the middle of an answer is lost`(_ script: [Peer.Step], _ operation: String)
+    async throws
+  {
     _ = try peer(script)
     let failure = try await bench.failure(Self.list)
     #expect(failure?.code == .lost)
@@ -125,7 +127,7 @@ import Testing
     #expect(failure?.place == bench.socket && failure?.detail?.hasPrefix("it ended") == true)
   }
 
-  @Test func `after its end a conversation says no more, and no signal ends the program`() async throws {
+  @Test func `an ended conversation sends nothing, and no signal ends the program`() async throws {
     let peer = try peer(Peer.hello + [.end])
     let codes = try await bench.talk { model in
       peer.waitForEnd()
@@ -151,7 +153,7 @@ import Testing
     (String(repeating: "[", count: 65), "nested values more than 64 deep"),
     (String(repeating: #"{"a":"#, count: 65), "nested values more than 64 deep"),
   ])
-  func `what is not QMP is malformed`(_ line: String, _ text: String) async throws {
+  func `an answer that is not QMP is malformed`(_ line: String, _ text: String) async throws {
     _ = try peer(Peer.hello + [.hear, .say(line + "\r\n")])
     let failure = try await bench.failure { (model) throws(HostError) in
       let first = code { () throws(HostError) in _ = try model.devices() }
@@ -164,14 +166,14 @@ import Testing
     #expect(failure?.detail?.contains(text) == true, "\(failure as Any)")
   }
 
-  @Test func `a server that does not greet is malformed`() async throws {
+  @Test func `a server without a greeting is malformed`() async throws {
     _ = try peer([.say(#"{"return": {}, "id": 1650786305}"# + "\r\n")])
     #expect(
       try await bench.failure()
         == DeviceModelError(.malformed, operation: "connect", place: bench.socket, detail: "it sent no greeting"))
   }
 
-  @Test func `a line and a conversation have bounds`() async throws {
+  @Test func `a line and a conversation have limits`() async throws {
     let endless = try peer(Peer.hello + [.hear, .repeated(String(repeating: " ", count: 4096), 4096)])
     var failure = try await bench.failure(Self.list)
     #expect(failure?.code == .malformed)

@@ -13,7 +13,7 @@ import Testing
 
   private func peer(_ script: [Peer.Step]) throws -> Peer { try Peer(at: bench.socket, script) }
 
-  @Test func `commands are said as libxl says them, but for their numbers`() async throws {
+  @Test func `commands equal libxl's, except for their numbers`() async throws {
     let list = #"{"return": [{"bus": 0, "devices": []}], "id": $id}"# + "\r\n"
     let peer = try peer(
       Peer.hello + [
@@ -41,7 +41,7 @@ import Testing
       ])
   }
 
-  @Test func `devices are found on every bus, behind bridges, and only by a name`() async throws {
+  @Test func `named devices are found on every bus and behind bridges`() async throws {
     let list = #"""
       {"return": [
        {"bus": 0, "devices": [
@@ -71,7 +71,7 @@ import Testing
         == #"{"execute":"device_del","id":1650786306,"arguments":{"id":"a\"},\\ \u0001\nü"}}"#)
   }
 
-  @Test func `events, blank lines and others' replies are passed over, split or joined as they come`() async throws {
+  @Test func `events, blank lines and others' replies are skipped, whether split or joined`() async throws {
     let event = #"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "DEVICE_DELETED", "data": {"path": "/m"}}"#
     let others = [
       #"{"return": [1], "id": 2020372736}"#, #"{"return": {}, "id": "text"}"#, #"{"return": {}}"#,
@@ -90,7 +90,7 @@ import Testing
     #expect(try await peer.heard().count == 3)
   }
 
-  @Test func `errors are told apart by class and text, and the conversation goes on`() async throws {
+  @Test func `errors are distinguished by class and text, and the conversation continues`() async throws {
     func error(_ kind: String, _ text: String) -> Peer.Step {
       .say(#"{"id": $id, "error": {"class": "\#(kind)", "desc": "\#(text)"}}"# + "\r\n")
     }
@@ -148,7 +148,7 @@ import Testing
     #expect(try await peer.heard().count == 1)
   }
 
-  @Test func `a host's folder may be longer than a socket's name`() async throws {
+  @Test func `a host's folder may be longer than a socket's path`() async throws {
     let bench = try DeviceModelBench(below: "/" + String(repeating: "long/", count: 40) + "root")
     let folder = unsafe open(bench.root + "/var/run/xen", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     defer { close(folder) }

@@ -5,7 +5,7 @@ import Testing
 import XenAdapter
 
 @Suite struct HypervisorConnectionTests {
-  @Test func `ranges no interface takes are refused before it is asked`() throws {
+  @Test func `ranges that no interface accepts are refused before the call`() throws {
     let hypervisor = HypervisorConnection()
     let domain = DomainID(3)
     #expect(
@@ -24,10 +24,10 @@ import XenAdapter
   }
 
   /// Runs itself a second time, where the preload library is told of no sandbox and so finds no hypervisor.
-  @Test func `without Xen every call says so, and nothing is printed`() async throws {
+  @Test func `every call without Xen reports that, and nothing is printed`() async throws {
     guard unsafe getenv("LD_PRELOAD") != nil else {
       let result = try await Command(
-        programPath(), ["--testing-library", "swift-testing", "--filter", "without Xen every call says so"],
+        programPath(), ["--testing-library", "swift-testing", "--filter", "every call without Xen reports that"],
         environment: ["LD_PRELOAD": try builtFile("libBerthPreload.so")]
       ).run()
       #expect(result.status == 0, "\(result.output)\(result.errors)")
@@ -45,12 +45,12 @@ import XenAdapter
   }
 
   /// Runs itself a second time, with the hypercalls below libxenctrl answered by `FakeHypervisor`.
-  @Test func `each call is the hypercall it should be, each refusal the failure`() async throws {
+  @Test func `each call makes its hypercall, and each refusal becomes its failure`() async throws {
     if unsafe getenv("BERTH_SANDBOX") != nil { return try callAll() }
     let fake = try FakeHypervisor()
     let requests = try ThreadWork { try fake.serve() }
     let result = try await Command(
-      programPath(), ["--testing-library", "swift-testing", "--filter", "each call is the hypercall"],
+      programPath(), ["--testing-library", "swift-testing", "--filter", "each call makes its hypercall"],
       environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtFile("libBerthPreload.so")]
     ).run()
     #expect(result.status == 0, "\(result.output)\(result.errors)")

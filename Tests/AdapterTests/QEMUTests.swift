@@ -19,7 +19,7 @@ import Testing
     try await onThread { try body(try RunningQEMU(at: bench.socket, arguments), bench) }
   }
 
-  @Test func `a device is added at a slot, or where QEMU has room, and found`() async throws {
+  @Test func `a device is added at a given or a free slot, and found`() async throws {
     let name = self.name
     try await withQEMU { _, bench in
       let devices = try bench.talkHere { (model) throws(HostError) in
@@ -40,7 +40,7 @@ import Testing
     }
   }
 
-  @Test func `a second device of one name, one unknown and a slot in use are told apart`() async throws {
+  @Test func `duplicate names, unknown devices and occupied slots are distinguished`() async throws {
     try await withQEMU { _, bench in
       let failures = try bench.talkHere { (model) throws(HostError) in
         try model.add(TestDevice.first, slot: 5, permissive: false)
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  @Test func `what QEMU refuses is told in its words`() async throws {
+  @Test func `a refusal is reported in QEMU's words`() async throws {
     let bench = try DeviceModelBench()
     try await onThread {
       // Debian's QEMU for other uses than Xen's lacks the driver for passthrough.
@@ -73,7 +73,7 @@ import Testing
     }
   }
 
-  @Test func `a guest that does not answer keeps the device until it lets go`() async throws {
+  @Test func `a guest that does not answer keeps the device until it releases it`() async throws {
     let name = self.name
     try await withQEMU { qemu, bench in
       let pending = try bench.talkHere { (model) throws(HostError) in
@@ -97,7 +97,7 @@ import Testing
     }
   }
 
-  @Test func `a device behind a bridge is found, and may go at once`() async throws {
+  @Test func `a device behind a bridge is found, and may be removed at once`() async throws {
     let name = self.name
     // Without ACPI's part in it, a hot-plug controller in the bridge lets go of what its guest has not switched on.
     let arguments = [
@@ -139,7 +139,7 @@ import Testing
     }
   }
 
-  @Test func `threads take turns, and none is turned away`() async throws {
+  @Test func `threads take turns, and none is refused`() async throws {
     let bench = self.bench
     let qemu = try await onThread { try RunningQEMU(at: bench.socket) }
     try await concurrently(8) { index in

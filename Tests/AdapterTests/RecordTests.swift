@@ -22,7 +22,7 @@ import Testing
     OwnershipRecord(uuid: uuid, name: "web/1", devices: devices.compactMap { PCIAddress($0) })
   }
 
-  @Test func `records are made, changed and removed`() throws {
+  @Test func `records are created, changed and removed`() throws {
     #expect(try files.records() == [])
     try files.update(second) { $0 = record(second, ["0000:03:00.0"]) }
     try files.update(first) { $0 = record(first) }
@@ -35,7 +35,7 @@ import Testing
     #expect(try folder.names(in: place) == ["\(second).json"])
   }
 
-  @Test func `the file is stable and can be read by people`() throws {
+  @Test func `the file is stable and readable for people`() throws {
     try files.update(first) { $0 = record(first, ["0000:03:00.0"]) }
     let text = String(decoding: try folder.read("\(place)/\(first).json"), as: UTF8.self)
     #expect(
@@ -52,7 +52,7 @@ import Testing
         """)
   }
 
-  @Test func `what qemu-traditional said is kept, and a file without it can be read`() throws {
+  @Test func `answers of qemu-traditional are kept, and a file without them is readable`() throws {
     let device = try #require(PCIAddress("0000:03:00.0"))
     var with = record(first, ["0000:03:00.0"])
     with.emulations = [EmulationRecord(device: device, domain: DomainID(7), fate: .shown, place: 0x20)]
@@ -63,7 +63,7 @@ import Testing
     #expect(try files.records() == [record(first, ["0000:03:00.0"])])
   }
 
-  @Test func `nothing is written where nothing changed`() throws {
+  @Test func `nothing is written if nothing changed`() throws {
     try files.update(first) { _ in }
     #expect(throws: (any Error).self) { try folder.names(in: "var") }
     try files.update(first) { $0 = record(first) }
@@ -80,7 +80,7 @@ import Testing
     return status.st_ino
   }
 
-  @Test func `changes made at once are all kept`() async throws {
+  @Test func `simultaneous changes are all kept`() async throws {
     let (files, first, empty) = (self.files, self.first, record(self.first))
     try await concurrently(24) { index in
       guard let device = PCIAddress(sbdf: UInt32(index)) as PCIAddress? else { return }
@@ -93,7 +93,7 @@ import Testing
   }
 
   @Test(arguments: ["", "{}", "[1]", "{\"version\": 1}", "{\"version\": \"1\"}", "\u{0}"])
-  func `a damaged record is named, never taken for none`(text: String) throws {
+  func `a damaged record is named, and does not count as missing`(text: String) throws {
     try folder.write("\(place)/\(first).json", text)
     let failure = RecordError(.damaged, operation: "read", place: "\(folder.path)/\(place)/\(first).json")
     #expect(throws: HostError.record(failure)) { try files.records() }
@@ -101,7 +101,7 @@ import Testing
     #expect(String(decoding: try folder.read("\(place)/\(first).json"), as: UTF8.self) == text)
   }
 
-  @Test func `what killed writers left is swept away, and nothing else`() throws {
+  @Test func `a sweep removes only the leftovers of killed writers`() throws {
     try files.update(first) { $0 = record(first) }
     let left = [".\(first).json.4711.3123456789", "\(second).lock"]
     let held = [".\(second).json.4712.1", "\(first).lock"]
@@ -127,7 +127,7 @@ import Testing
     #expect(try folder.names(in: place) == uuids.map { "\($0).json" }.sorted())
   }
 
-  @Test func `a record under another's name is damaged`() throws {
+  @Test func `a record under another domain's name is damaged`() throws {
     try files.update(first) { $0 = record(first) }
     try folder.write("\(place)/\(second).json", try folder.read("\(place)/\(first).json"))
     #expect(throws: HostError.self) { try files.records() }
@@ -175,7 +175,7 @@ import Testing
     #expect(try folder.names(in: "run/berth/intents") == [])
   }
 
-  @Test func `what a dead writer left is found, and discarded once`() throws {
+  @Test func `the intent of a dead writer is found, and discarded once`() throws {
     do { _ = try files.open(intent) }
     // A program that another test starts meanwhile has the file too, until it has become itself.
     let deadline = ContinuousClock.now + .seconds(30)
@@ -187,7 +187,7 @@ import Testing
     #expect(try files.intents() == [])
   }
 
-  @Test func `a sweep takes what has no name yet, and no intent`() throws {
+  @Test func `a sweep removes files without a final name, but no intent`() throws {
     try folder.write("run/berth/intents/.\(intent.identifier).json.4711.1", "{")
     let open = try files.open(intent)
     files.sweep()
@@ -202,7 +202,7 @@ import Testing
   }
 
   @Test(arguments: ["", ".", "..", "../a", "a/b", "a b", ".hidden"])
-  func `an identifier that is no name is refused`(identifier: String) throws {
+  func `an identifier that is not a name is refused`(identifier: String) throws {
     var wrong = intent
     wrong.identifier = identifier
     #expect(throws: HostError.self) { try files.open(wrong) }

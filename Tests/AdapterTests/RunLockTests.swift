@@ -18,7 +18,7 @@ import Testing
     return try #require(lock, "\(attempt)")
   }
 
-  @Test func `a lock is one run's at a time, and each taking shows in the marks`() throws {
+  @Test func `one run at a time has a lock, and the marks show each taking`() throws {
     let folder = try TemporaryFolder()
     let locks = RunLockFiles(root: folder.path)
     #expect(try locks.marks() == [:])
@@ -41,7 +41,7 @@ import Testing
     #expect(try locks.marks()[domain]?.lastTaking != mark.lastTaking)
   }
 
-  @Test func `domains are locked apart, and a lock goes with its last reference`() throws {
+  @Test func `domains are locked separately, and a lock ends with its last reference`() throws {
     let folder = try TemporaryFolder()
     let locks = RunLockFiles(root: folder.path)
     var lock: (any HeldRunLock)? = try held(try take(locks, domain))
@@ -77,7 +77,7 @@ import Testing
   enum Impostor: String, CaseIterable { case link, danglingLink, folder, pipe }
 
   @Test(arguments: Impostor.allCases)
-  func `what is no lock of Berth's is not opened, and is reported with its path`(_ impostor: Impostor) throws {
+  func `a file that is not Berth's lock is not opened, and is reported with its path`(_ impostor: Impostor) throws {
     let folder = try TemporaryFolder()
     let locks = RunLockFiles(root: folder.path)
     let path = "\(folder.path)/run/berth/locks/\(domain).lock"
@@ -108,7 +108,7 @@ import Testing
     #expect(error == .record(RecordError(.damaged, operation: "lock", place: "\(folder.path)/run/berth/locks")))
   }
 
-  @Test func `a lock that cannot be made is reported with its path, and for a user without rights as such`() throws {
+  @Test func `a lock that cannot be created is reported with its path, and missing rights as such`() throws {
     let folder = try TemporaryFolder()
     try folder.write("run/berth", "a file where a folder belongs")
     let locks = RunLockFiles(root: folder.path)

@@ -45,7 +45,7 @@ import XenAdapter
     #expect(listing.output.contains("own = \"\"   (n0)") || listing.output.contains("own = \"\"  (n0)"))
   }
 
-  @Test func `contended increments are all kept`() async throws {
+  @Test func `contending increments are all kept`() async throws {
     let store = try PrivateXenstored()
     let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: nil)
     try await concurrently(6) { _ in
@@ -68,7 +68,7 @@ import XenAdapter
     #expect(statistics.requests == 4 * statistics.transactions + 1)
   }
 
-  @Test func `what an aborted transaction wrote is not kept`() async throws {
+  @Test func `an aborted transaction leaves no writes`() async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connection = try connect(store)
@@ -88,7 +88,7 @@ import XenAdapter
     }
   }
 
-  @Test func `an answer without a write stands on reads of one moment`() async throws {
+  @Test func `a result without a write rests on reads of one moment`() async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let (connection, other) = (try connect(store), try connect(store))
@@ -106,7 +106,7 @@ import XenAdapter
   }
 
   @Test(arguments: [(Patience.unlocked, 200), (.underLock, 20)])
-  func `a conflict without end is given up`(_ patience: Patience, _ bound: Int) async throws {
+  func `an endless conflict is given up`(_ patience: Patience, _ bound: Int) async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let (connection, other) = (try connect(store), try connect(store))
@@ -166,7 +166,7 @@ import XenAdapter
     try commit(connection) { (access) throws(HostError) in try access.write(node, String(round)) }
   }
 
-  @Test func `a wait for nothing ends at its deadline, having looked once more then`() async throws {
+  @Test func `a wait for nothing ends at its deadline, after a last look`() async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: nil)
@@ -212,7 +212,7 @@ import XenAdapter
     }
   }
 
-  @Test func `a watcher tells the changes of many nodes`() async throws {
+  @Test func `a watcher reports the changes of many nodes`() async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connection = try connect(store)
@@ -235,7 +235,7 @@ import XenAdapter
     }
   }
 
-  @Test func `a guest that never stops writing keeps no wait from ending`() async throws {
+  @Test func `a wait ends although a guest never stops writing`() async throws {
     let store = try PrivateXenstored()
     let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: nil)
     let isOver = Atomic(false)
@@ -259,7 +259,7 @@ import XenAdapter
 
   // MARK: Failures of the connection
 
-  @Test func `no daemon is unreachable`() throws {
+  @Test func `a missing daemon is unreachable`() throws {
     let folder = try TemporaryFolder()
     let connector = XenStoreConnector(socket: folder.path + "/none", interruptDescriptor: nil)
     #expect(throws: HostError.store(StoreError(.unreachable, operation: "connect", errno: ENOENT))) {
@@ -267,7 +267,7 @@ import XenAdapter
     }
   }
 
-  @Test func `a daemon that dies loses its connections, also those that wait`() async throws {
+  @Test func `a daemon that dies loses its connections, including waiting ones`() async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connection = try connect(store)

@@ -58,7 +58,7 @@ import Testing
     "pci:v00008086d00001533sv00000000sd00000000bc02sc00i0\n",
     "pci:v00008086d00001533sv00000000sd00000000bc02sc00i00.\n",
   ])
-  func `a file the kernel would not write is malformed, not missing`(text: String) throws {
+  func `a file without the kernel's form is malformed, not missing`(text: String) throws {
     try folder.write("\(place)/modalias", text)
     let failure = DeviceTreeError(.malformed, operation: "read", place: "\(folder.path)/\(place)/modalias")
     #expect(throws: HostError.tree(failure)) { try tree.facts(of: device) }
@@ -66,7 +66,7 @@ import Testing
 
   // MARK: Grants
 
-  @Test func `the first seven ranges are granted, ports apart from memory`() throws {
+  @Test func `the first seven ranges are granted, ports and memory separately`() throws {
     try folder.write(
       "\(place)/resource",
       """
@@ -94,7 +94,7 @@ import Testing
 
   @Test(
     arguments: [("0\n", nil), ("255\n", nil), ("2147483648\n", nil), ("256\n", 256), ("19", 19)] as [(String, UInt32?)])
-  func `a line that means none is none`(text: String, line: UInt32?) throws {
+  func `an interrupt line that means none is none`(text: String, line: UInt32?) throws {
     try folder.write("\(place)/resource", "")
     try folder.write("\(place)/irq", text)
     #expect(try tree.grants(for: device).interrupt == line)
@@ -103,13 +103,13 @@ import Testing
   @Test(arguments: [
     "0x2000 0x1fff 0x200\n", "0x1000 0x1fff\n", "0x1000 0x1fff 0x200 0x0\n", "1000 1fff 200\n", "words\n",
   ])
-  func `a range that makes no sense is malformed`(text: String) throws {
+  func `a meaningless range is malformed`(text: String) throws {
     try folder.write("\(place)/resource", text)
     let failure = DeviceTreeError(.malformed, operation: "read", place: "\(folder.path)/\(place)/resource")
     #expect(throws: HostError.tree(failure)) { try tree.grants(for: device) }
   }
 
-  @Test func `a device that is gone has no grants to ask for`() throws {
+  @Test func `a device that is gone has no grants`() throws {
     let path = "\(folder.path)/\(place)/resource"
     #expect(throws: HostError.tree(DeviceTreeError(.missing, operation: "read", place: path))) {
       try tree.grants(for: device)
@@ -118,7 +118,7 @@ import Testing
 
   // MARK: Writes
 
-  @Test func `reset takes the slot's way first, then the device's, then none`() throws {
+  @Test func `reset tries the slot first, then the device, then nothing`() throws {
     #expect(try tree.reset(device) == .unsupported)
     try folder.write("\(place)/reset", "")
     #expect(try tree.reset(device) == .done)
@@ -128,14 +128,14 @@ import Testing
     #expect(try folder.read("\(driver)/do_flr") == Array("0000:03:00.0".utf8))
   }
 
-  @Test func `a reset the kernel refuses has failed`() throws {
+  @Test func `a reset that the kernel refuses has failed`() throws {
     // Every write to it fails.
     try folder.makeFolder(place)
     try folder.link("\(place)/reset", to: "/dev/full")
     #expect(try tree.reset(device) == .failed)
   }
 
-  @Test func `permissive is asked of the driver`() throws {
+  @Test func `permissive access is requested from the driver`() throws {
     let path = "\(folder.path)/\(driver)/permissive"
     #expect(throws: HostError.tree(DeviceTreeError(.missing, operation: "open", place: path, errno: ENOENT))) {
       try tree.setPermissive(device)
@@ -154,7 +154,7 @@ import Testing
 
   // MARK: Kernel log
 
-  @Test func `exports are told from the moment of listening on`() throws {
+  @Test func `exports are reported from the start of listening`() throws {
     try folder.write("dev/kmsg", "6,1,100,-;pciback 0000:00:06.0: registering for 9\n")
     let log = try #require(tree.listenForExports(sinceBoot: false))
     #expect(try log.exports() == [])
@@ -186,7 +186,7 @@ import Testing
     #expect(try log.exports() == [first] + others)
   }
 
-  @Test func `the log since boot counts only where its first record is there`() throws {
+  @Test func `the log since boot counts only if its first record exists`() throws {
     let export = "6,1,100,-;pciback 0000:00:06.0: registering for 9\n"
     try folder.write("dev/kmsg", "5,0,0,-;Linux version 6.1.0\n" + export)
     let record = ExportRecord(device: PCIAddress(sbdf: 0x30), domain: DomainID(9), slot: 6)
@@ -205,7 +205,7 @@ import Testing
     #expect(unsafe write(number, bytes, bytes.count) == bytes.count)
   }
 
-  @Test func `this machine's own tree can be read`() throws {
+  @Test func `this machine's own tree is readable`() throws {
     let here = SysfsTree(root: "/")
     for device in try here.pcibackDevices() { #expect(try here.facts(of: device)?.isOnPCIBack == true) }
     if let log = here.listenForExports(sinceBoot: false) { #expect(try log.exports() != nil) }
@@ -213,7 +213,7 @@ import Testing
 }
 
 @Suite struct MachineTests {
-  @Test func `names come from the list, vendors without their company's form`() throws {
+  @Test func `names come from the list, and vendors lose their legal form`() throws {
     let folder = try TemporaryFolder()
     try folder.write(
       "usr/share/misc/pci.ids",
@@ -243,14 +243,14 @@ import Testing
     #expect(PCINames(root: folder.path + "/none").names(for: [intel]) == [:])
   }
 
-  @Test func `the machine says its name and time`() throws {
+  @Test func `the machine reports its name and time`() throws {
     #expect(!Machine.hostName.isEmpty)
     #expect(Machine.secondsSince1970 > 1_700_000_000)
   }
 
   /// Runs itself a second time, to be ended by a signal. Not as an exit test: their monitor waits for any child, and
   /// this program has many.
-  @Test func `the first signal is a wish, the second ends the program`() async throws {
+  @Test func `the first signal is a wish, and the second ends the program`() async throws {
     guard unsafe getenv("BERTH_TEST_SIGNALS") != nil else {
       let result = try await Command(
         programPath(), ["--testing-library", "swift-testing", "--filter", "the first signal is a wish"],

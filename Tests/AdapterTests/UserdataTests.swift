@@ -25,7 +25,7 @@ import Testing
 
   // MARK: Looking at locks
 
-  @Test func `locks are listed with their holders, and looking takes none`() throws {
+  @Test func `locks are listed with their holders, and listing takes no lock`() throws {
     #expect(try files.locks() == [])
     try folder.write("var/lib/xen/userdata-l.\(base).qmp-socket-lock", "")
     // Neither of these is a lock.
@@ -72,7 +72,7 @@ import Testing
     #expect(try folder.names(in: "var/lib/xen") == [])
   }
 
-  @Test func `an empty file is told apart from none`() throws {
+  @Test func `an empty file is distinguished from a missing one`() throws {
     let name = "var/lib/xen/userdata-d.\(base).libxl-json"
     try folder.write(name, "")
     #expect(throws: HostError.userdata(UserdataError(.empty, operation: "read", place: "\(folder.path)/\(name)"))) {
@@ -97,7 +97,7 @@ import Testing
 
   // MARK: Lock
 
-  @Test func `the lock is given back also when its body fails`() throws {
+  @Test func `the lock is released even if its body fails`() throws {
     let failure = HostError.hypervisor(HypervisorError(.busy, operation: "test"))
     for _ in 0..<2 {
       #expect(throws: failure) {
@@ -155,7 +155,7 @@ import Testing
     }
   }
 
-  @Test func `of two domains one is locked at a time, and the other's turn has a deadline`() async throws {
+  @Test func `one of two domains is locked at a time, and the other waits until a deadline`() async throws {
     let (files, domain) = (self.files, self.domain)
     let other = DomainKey(id: DomainID(domain.id.rawValue + 1), uuid: domain.uuid)
     let state = Mutex((isHeld: false, isOver: false))
@@ -181,7 +181,7 @@ import Testing
     }
   }
 
-  @Test func `a toolstack that sleeps on the lock is seen, another Berth is not`() async throws {
+  @Test func `a toolstack that sleeps on the lock is seen, but another Berth is not`() async throws {
     let (files, domain, path) = (self.files, self.domain, lockPath)
     let others = UserdataFiles(root: folder.path)
     let isContending = Mutex(false)

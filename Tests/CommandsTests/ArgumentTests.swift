@@ -14,9 +14,9 @@ import Testing
   }
 
   @Test(arguments: ["", "10", "s", "-1s", "1.5s", "10 s", "10S", "25h", "99999999999s", "1d", "٣s"])
-  func `what is no duration is refused`(_ text: String) { #expect(DurationArgument(argument: text) == nil) }
+  func `text that is not a duration is refused`(_ text: String) { #expect(DurationArgument(argument: text) == nil) }
 
-  @Test func `durations are shown as they are given`() {
+  @Test func `durations are shown in the form in which they are given`() {
     #expect(DurationArgument(.seconds(10)).defaultValueDescription == "10s")
     #expect(DurationArgument(.milliseconds(1500)).defaultValueDescription == "1500ms")
   }
@@ -29,7 +29,7 @@ import Testing
       (["FORCE_COLOR": "1"], false, false, true), (["FORCE_COLOR": "1"], false, true, false),
       (["FORCE_COLOR": "1", "NO_COLOR": "1"], true, false, false), (["CLICOLOR_FORCE": "0"], true, false, false),
     ] as [([String: String], Bool, Bool, Bool)])
-  func `the flag goes before the environment, that before the terminal`(
+  func `the flag precedes the environment, which precedes the terminal`(
     _ row: ([String: String], Bool, Bool, Bool)
   ) {
     #expect(usesColor(row.0, isTerminal: row.1, isForbidden: row.2) == row.3)
@@ -42,7 +42,7 @@ import Testing
       (["LANG": "en_US.UTF-8", "LC_ALL": "C"], false), (["LANG": "C", "LC_CTYPE": "C.UTF-8"], true),
       (["LANG": "C.UTF-8", "LC_ALL": ""], true),
     ] as [([String: String], Bool)])
-  func `the locale tells what can be shown`(_ row: ([String: String], Bool)) {
+  func `the locale decides what can be shown`(_ row: ([String: String], Bool)) {
     #expect(hasUnicodeLocale(row.0) == row.1)
   }
 
@@ -50,7 +50,7 @@ import Testing
     ["plan", "--no-such-option"], ["no-such-command"], ["apply", "--lock-timeout", "10"], ["plan", "-o", "xml"],
     ["apply", "--prune", "some"], ["plan"], ["apply", "--yes"], ["validate"],
   ])
-  func `wrong usage is 64 and says so on standard error`(_ arguments: [String]) {
+  func `wrong usage is 64, with a message on standard error`(_ arguments: [String]) {
     let world = FakeWorld()
     #expect(world.run(arguments) == 64)
     #expect(world.output.isEmpty)
@@ -72,7 +72,7 @@ import Testing
     #expect(world.output == "\(berthVersion)\n")
   }
 
-  @Test func `the sandbox may be named before or after the command, or by the environment`() throws {
+  @Test func `the sandbox is named before or after the command, or by the environment`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       #expect(world.run("--sandbox", "/a", "plan", manifest) == 0)
@@ -84,7 +84,7 @@ import Testing
     }
   }
 
-  @Test func `a sandbox is asked for by its directory, and started from a file`() throws {
+  @Test func `a sandbox is named by its directory, and started from a file`() throws {
     let world = FakeWorld()
     for words in [
       ["start", "s.yaml"], ["stop"], ["status"], ["pause", "net"], ["answers", "net", "never"],
@@ -100,7 +100,7 @@ import Testing
     #expect(world.run("sandbox", "pause", "net", "--sandbox", folder) == 69)
   }
 
-  @Test func `the simulator's own command is not for people`() {
+  @Test func `the simulator's own command is hidden from people`() {
     let world = FakeWorld()
     #expect(world.run("sandbox", "--help") == 0)
     #expect(world.output.contains("start-domain") && !world.output.contains("serve"))

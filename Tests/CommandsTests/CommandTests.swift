@@ -7,7 +7,7 @@ import Synchronization
 import Testing
 
 @Suite struct CommandTests {
-  @Test func `a plan changes nothing and says what it found`() throws {
+  @Test func `a plan changes nothing and reports what it found`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       let plan = try Plan.one(.attach())
@@ -20,7 +20,7 @@ import Testing
     }
   }
 
-  @Test func `a doctor's exit status tells what could not be asked, and on demand what was found`() {
+  @Test func `a doctor's exit status reports what did not answer, and on request what was found`() {
     let world = FakeWorld()
     #expect(world.run("doctor", "--detailed-exitcode") == 0)
     #expect(world.output.contains("No problem found."))
@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test func `options stand before the manifest's policy`() throws {
+  @Test func `options override the manifest's policy`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       #expect(world.run("plan", manifest) == 0)
@@ -69,7 +69,7 @@ import Testing
     }
   }
 
-  @Test func `a sandbox that is down is told, but after what is wrong with the manifest`() throws {
+  @Test func `a stopped sandbox is reported after errors in the manifest`() throws {
     let down = FakeWorld.Given(isSandboxDown: true)
     try withManifest("kind: [\n") { manifest in
       let world = FakeWorld()
@@ -93,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func `apply without a terminal needs yes, and says so before it looks at anything`() throws {
+  @Test func `apply without a terminal requires yes before it observes anything`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       let given = FakeWorld.Given(plan: try .one(.attach()))
@@ -127,7 +127,7 @@ import Testing
     }
   }
 
-  @Test func `a plan without changes is not asked about, and the engine makes sure that it still holds`() throws {
+  @Test func `a plan without changes needs no question, and the engine checks that it still holds`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       let given = FakeWorld.Given(isTerminal: true, plan: try .one(.unchanged))
@@ -137,7 +137,7 @@ import Testing
     }
   }
 
-  @Test func `Berth's own records are kept without a question`() throws {
+  @Test func `Berth's own records change without a question`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       var plan = try Plan.one(.unchanged)
@@ -148,7 +148,7 @@ import Testing
     }
   }
 
-  @Test func `a plan that removes too much is refused whole`() throws {
+  @Test func `a plan that removes too much is refused as a whole`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       var plan = try Plan.one(.detach(), refusal: .tooManyRemovals(planned: 5, allowed: 4))
@@ -202,7 +202,7 @@ import Testing
     var exitStatus: Int32
   }
 
-  @Test func `a host that cannot be reached is told with the next step`() throws {
+  @Test func `an unreachable host is reported with the next step`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
       let error = HostError.store(
@@ -216,7 +216,7 @@ import Testing
     }
   }
 
-  @Test func `progress is one line on a terminal and is taken away`() throws {
+  @Test func `progress is one line on a terminal and is erased at the end`() throws {
     try withManifest { manifest in
       let device = try #require(PCIAddress("0000:03:00.0"))
       let outcome = DomainOutcome(

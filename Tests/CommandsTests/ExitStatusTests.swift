@@ -19,7 +19,7 @@ import Testing
     ([.unknown, .interrupted], .unknown), ([.blocked], .blocked), ([.done, .blocked], .blocked),
     ([.done, .pending], .done), ([.interrupted], .interrupted), ([.done, .interrupted, .blocked], .interrupted),
   ])
-  func `the worst result is told`(_ results: [StepResult], _ expected: Core.ExitStatus) throws {
+  func `the worst result decides the status`(_ results: [StepResult], _ expected: Core.ExitStatus) throws {
     let device = try #require(PCIAddress("0000:03:00.0"))
     // Also with every result in a domain of its own: the status must not depend on the grouping.
     let together = ApplyOutcome(domains: [
@@ -34,7 +34,7 @@ import Testing
     #expect(status(ApplyOutcome(domains: apart.domains.reversed())) == expected)
   }
 
-  @Test func `what could not be done for the host is a failure`() throws {
+  @Test func `a failed repair of the host is a failure`() throws {
     #expect(status(ApplyOutcome(hostFailures: ["records: no space"])) == .failed)
     #expect(
       status(ApplyOutcome(hostRepairs: ["removed a claim"], hostFailures: ["records: no space"])) == .partlyApplied)
@@ -43,7 +43,7 @@ import Testing
     #expect(status(undone) == .failed)
   }
 
-  @Test func `what was taken back is told as such`() throws {
+  @Test func `undone changes have their own status`() throws {
     #expect(status(try .of(.failed, isUndone: true)) == .rolledBack)
     var mixed = try ApplyOutcome.of(.failed, isUndone: true)
     mixed.domains += try ApplyOutcome.of(.failed).domains
@@ -53,7 +53,7 @@ import Testing
     #expect(status(mixed) == .partlyApplied)
   }
 
-  @Test func `a busy lock is told only where nothing is worse`() throws {
+  @Test func `a busy lock decides the status only if nothing is worse`() throws {
     #expect(status(try .of(isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
     #expect(status(try .of(.failed, isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
     #expect(status(try .of(isLockBusy: true, failure: "held"), try .one(.blocked(.isBridge))) == .lockBusy)
@@ -70,7 +70,7 @@ import Testing
     #expect(status(try .of(failure: "xenstored went away")) == .failed)
   }
 
-  @Test func `what the plan could not do counts too`() throws {
+  @Test func `steps that the plan excluded count too`() throws {
     #expect(status(try .of(.done), try .one(.blocked(.identityMismatch))) == .blocked)
     #expect(status(try .of(.done), try .one(.blocked(.deviceMissing))) == .blocked)
     #expect(status(try .of(.done), try .one(.blocked(.deviceMissing), isRequired: false)) == .done)

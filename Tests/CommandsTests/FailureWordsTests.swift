@@ -18,7 +18,7 @@ import Testing
     }
 
   @Test(arguments: errors)
-  func `an apply says of a failure what a plan says`(_ error: HostError) throws {
+  func `an apply reports a failure in the words of a plan`(_ error: HostError) throws {
     try withManifest { manifest in
       let plan = FakeWorld()
       _ = plan.run("plan", manifest, given: .init(observeFailure: error))

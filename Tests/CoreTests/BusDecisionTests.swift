@@ -30,7 +30,7 @@ import Testing
     return nodes
   }
 
-  @Test func `the first devices make both directories in one batch`() throws {
+  @Test func `the first devices create both directories in one batch`() throws {
     guard case .publish(let edits, let startsRound) = attach(BackEnd(domain: domain), [one, two]) else {
       Issue.record("not published")
       return
@@ -88,7 +88,7 @@ import Testing
     #expect(nodes(edits)["num_devs"] == "2")
   }
 
-  @Test func `nothing is asked for that pciback cannot export`() {
+  @Test func `a device that pciback cannot export is not requested`() {
     #expect(
       attach(Sample.bus(domain, [one]), [two], exportable: [one])
         == .refuse(
@@ -113,12 +113,12 @@ import Testing
     #expect(bus.detachDecision([one], mode: .hot, finishing: []) == .wait(expected))
   }
 
-  @Test func `nothing is made while the kernel still has the old bus`() {
+  @Test func `nothing is created while the kernel still has the old bus`() {
     let bus = BackEnd(domain: domain, hasKernelObject: true)
     #expect(attach(bus, [one]) == .wait(.vanishing))
   }
 
-  @Test func `another's half-done removal is waited for, a dead run's is finished first`() {
+  @Test func `another program's removal is waited for, and an ended run's is finished first`() {
     let bus = Sample.bus(domain, [one, two], states: [.closing, .initialised])
     #expect(attach(bus, [three]) == .wait(.halfRemoved([one])))
     guard case .publish(let edits, true) = attach(bus, [three], finishing: [one]) else {
@@ -133,7 +133,7 @@ import Testing
     #expect(nodes["state-1"] == "1")
   }
 
-  @Test func `an entry made where a left-over has no key gets one`() {
+  @Test func `a new entry over an orphan without a key gets a key`() {
     var bus = Sample.bus(domain, [one])
     var left = Sample.entry(two, 1, slot: 1)
     left.hasKey = false
@@ -171,7 +171,7 @@ import Testing
     }
   }
 
-  @Test func `a bus goes by its own path, which a guest's kernel looks at, before its parent`() throws {
+  @Test func `a bus is removed by its own path, which a guest's kernel examines, before its parent`() throws {
     let paths = Sample.bus(domain, [one]).removal().map { edit -> StorePath? in
       if case .remove(let path) = edit { path } else { nil }
     }
@@ -184,7 +184,7 @@ import Testing
     #expect(try #require(bus.compaction(of: [one])).edits.isEmpty)
   }
 
-  @Test func `a bus of a domain that never ran goes whole, and says what stays`() {
+  @Test func `the bus of a domain that never ran is removed whole, with a list of what stays`() {
     let bus = Sample.bus(domain, [one, two], state: .initialised, front: .initialising)
     guard case .dropBus(_, let staying) = bus.detachDecision([one], mode: .cold, finishing: []) else {
       Issue.record("not dropped")
@@ -229,7 +229,7 @@ import Testing
     }
   }
 
-  @Test func `an entry beyond the count is overwritten whole, or removed where its device is listed again`() {
+  @Test func `an entry beyond the count is overwritten, or removed if its device is listed again`() {
     var bus = Sample.bus(domain, [one])
     var left = Sample.entry(two, 1, slot: 1)
     left.virtualFunctionText = "28"

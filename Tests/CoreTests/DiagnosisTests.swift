@@ -32,7 +32,7 @@ import Testing
 
   @Test func `a host in order has no findings`() { #expect(names { _ in } == []) }
 
-  @Test func `each place that does not answer is told, and the others still are`() {
+  @Test func `each place that does not answer is reported, and the others are still examined`() {
     let xen = HostError.hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open", errno: 2))
     let store = HostError.store(StoreError(.unreachable, operation: "open", errno: 2))
     let tree = HostError.tree(DeviceTreeError(.notPermitted, operation: "list", place: "pciback", errno: 13))
@@ -60,7 +60,7 @@ import Testing
       } == ["xen-unreachable", "pciback-missing"])
   }
 
-  @Test func `a host that is not prepared`() {
+  @Test func `a host that is not prepared has problems`() {
     #expect(names { $0.hypervisor = .success(.init(version: "4.17.7", hasIOMMU: false)) } == ["no-iommu"])
     #expect(names { $0.pciback = .success(.init(isLoaded: false, deviceCount: 0)) } == ["pciback-missing"])
   }
@@ -70,7 +70,7 @@ import Testing
     ("4.18.5", true), ("4.18.6", false), ("4.19.3", true), ("4.19.4", false), ("4.20.1", true), ("4.20.2", false),
     ("4.21.0", false), ("4.16.5", false), ("4.17", false), ("4.17-unstable", false), ("", false), ("x.y.z", false),
   ])
-  func `an advisory is told of the versions that are known to lack its correction`(_ version: String, _ isTold: Bool) {
+  func `an advisory is reported for versions known to lack its correction`(_ version: String, _ isTold: Bool) {
     let found = names { $0.hypervisor = .success(.init(version: version, hasIOMMU: true)) }
     #expect(found == (isTold ? ["xen-advisory"] : []))
   }

@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  @Test func `a host in order has a row that says so in every column`() throws {
+  @Test func `a host in order has a row that shows this in every column`() throws {
     let matrix = matrix(host(), Sample.desired(["net": [one]]))
     #expect(matrix.findings.isEmpty)
     let row = try #require(matrix.rows.first)
@@ -57,7 +57,7 @@ import Testing
     #expect(row.assignment == .assigned && row.isOnPCIBack == true && row.driver == "pciback")
   }
 
-  @Test func `without a manifest there is no such column, and what is Berth's is no drift`() {
+  @Test func `without a manifest its column is absent, and Berth's own devices are no drift`() {
     let matrix = matrix(host(), nil)
     #expect(!matrix.hasManifest && matrix.findings.isEmpty)
     #expect(matrix.rows.map(\.manifest) == [nil])
@@ -113,7 +113,7 @@ import Testing
       }.isSuperset(of: ["attached-twice left: attached-twice", "claim-foreign left: claim-foreign"]))
   }
 
-  @Test func `a foreign claim of a domain that has it not is told once`() {
+  @Test func `a foreign claim by a domain without the device is reported once`() {
     #expect(
       names { _, device, observation in
         observation.domains.append(Sample.domain(2, "other", []))
@@ -121,7 +121,7 @@ import Testing
       } == ["claim-foreign repair"])
   }
 
-  @Test func `entries that are not what they say`() {
+  @Test func `entries whose content is wrong`() {
     #expect(
       names { domain, _, _ in domain.backEnd = Sample.bus(domain.id, [one], states: [.initialising]) }
         == ["export-pending attach"])
@@ -159,7 +159,7 @@ import Testing
       } == ["mislabelled left: mislabelled", "overwritten left: overwritten"])
   }
 
-  @Test func `an entry beyond the count is put back where it is claimed, and blocks otherwise`() {
+  @Test func `an entry beyond the count is added again if it is claimed, and blocks otherwise`() {
     func cutOff(_ domain: inout ObservedDomain) {
       domain.backEnd = Sample.bus(domain.id, [one, two])
       let orphan = domain.backEnd?.entries.removeLast()
@@ -178,7 +178,7 @@ import Testing
       } == ["orphan-entry left: corrupt-back-end"])
   }
 
-  @Test func `what runs left behind, and what a run is at`() {
+  @Test func `leftovers of ended runs, and the work of a present run`() {
     func intent(_ domain: DomainKey, isLive: Bool) -> Intent {
       Intent(identifier: "a", domain: domain, operation: .attach, devices: [one], isLive: isLive)
     }
@@ -269,7 +269,7 @@ import Testing
       } == ["bus-unsettled repair"])
   }
 
-  @Test func `what nobody declares is named and left`() {
+  @Test func `undeclared devices are named and left unchanged`() {
     let found = matrix(
       host { _, device, observation in
         device.claim = nil
@@ -288,7 +288,7 @@ import Testing
   }
 
   @Test(arguments: 0..<300)
-  func `what is said to be mended is gone once the plan is carried out`(_ seed: Int) {
+  func `drift that the plan repairs is gone after the plan is carried out`(_ seed: Int) {
     var random = SeededGenerator(seed: UInt64(seed))
     let (desired, observation) = RandomHost.make(&random)
     let plan = makePlan(desired: desired, observation: observation)

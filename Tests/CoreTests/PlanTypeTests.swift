@@ -37,7 +37,7 @@ import Testing
     #expect(refused.hasChanges && !refused.isBlocked)
   }
 
-  @Test func `a verdict says whether there is something to apply`() {
+  @Test func `a verdict shows whether there is something to apply`() {
     let kept = observe([Sample.domain(1, "net", [one])], [Sample.device(one, heldBy: 1)])
     #expect(makePlan(desired: Sample.desired(["net": [one]]), observation: kept).verdict == .nothingToDo)
     let free = observe([Sample.domain(1, "net")], [Sample.device(one)])
@@ -46,7 +46,7 @@ import Testing
         == .applicable(leavesBlocked: true))
   }
 
-  @Test func `nothing is repaired by a refused plan`() {
+  @Test func `a refused plan repairs nothing`() {
     var stale = Sample.device(two)
     stale.claim = DomainID(9)
     var device = Sample.device(one, heldBy: 1)
@@ -73,7 +73,7 @@ import Testing
     #expect(absent.id == StepID(domain: .name("none"), device: one, kind: .pending))
   }
 
-  @Test func `a repair says what it writes`() {
+  @Test func `a repair shows what it writes`() {
     var domain = Sample.domain(1, "net", [one])
     domain.saved = .devices([SavedDevice(address: two, options: DeviceOptions())])
     func repairs(_ claim: UInt32?) -> Set<Repair> {
@@ -86,14 +86,14 @@ import Testing
     #expect(repairs(9) == [.saveEntry, .dropSavedEntry, .writeClaim(replacing: DomainID(9))])
   }
 
-  @Test func `a device of a domain that Berth knows no way to is not adopted`() throws {
+  @Test func `a device is not adopted if Berth knows no route to its domain`() throws {
     var observation = observe([Sample.domain(1, "net", [one], kind: .unknown)], [Sample.device(one, heldBy: 1)])
     observation.records = []
     let step = try #require(steps(Sample.desired(["net": [one]]), observation).first)
     #expect(step.kind == .blocked(.kindNotSupported))
   }
 
-  @Test func `names are of one namespace`() {
+  @Test func `all names are in one namespace`() {
     let names = Reason.allCases.map(\.name)
     #expect(Set(names).count == names.count)
     for obstacle in Obstacle.allCases {

@@ -35,7 +35,7 @@ import Testing
     #expect(step.mode == .cold)
   }
 
-  @Test func `what is attached and recorded is kept, what is not recorded is adopted`() {
+  @Test func `attached devices are kept if recorded, and otherwise adopted`() {
     let domain = Sample.domain(1, "net", [one, two])
     let observation = observe(
       [domain], [Sample.device(one, heldBy: 1), Sample.device(two, heldBy: 1)], owned: [1: [one]])
@@ -143,7 +143,7 @@ import Testing
     #expect(plan.steps.first?.holder?.key == observation.domains[1].key)
   }
 
-  @Test func `a device on two buses leaves the one before the other is given it`() throws {
+  @Test func `a device on two buses leaves one before it is attached to the other`() throws {
     // As an xl attach to another guest leaves it, after an xl detach that its guest slept through.
     let observation = { (states: [XenbusState], owned: [UInt32: [PCIAddress]]) -> Observation in
       var receiver = Sample.domain(1, "net", [one])
@@ -160,7 +160,7 @@ import Testing
     #expect(others.first?.kind == .blocked(.attachedElsewhere))
   }
 
-  @Test func `different options are a reattach`() throws {
+  @Test func `different options lead to a reattach`() throws {
     let observation = observe([Sample.domain(1, "net", [one])], [Sample.device(one, heldBy: 1)], owned: [1: [one]])
     var desired = Sample.desired(["net": [one]])
     desired.domains[0].devices[0].options.permissive = true
@@ -170,7 +170,7 @@ import Testing
     #expect(step.after?.permissive == true)
   }
 
-  @Test func `stores that disagree are mended`() {
+  @Test func `stores that disagree are repaired`() {
     var domain = Sample.domain(1, "net", [one])
     domain.saved = .devices([SavedDevice(address: two, options: DeviceOptions())])
     var device = Sample.device(one, heldBy: 1)
@@ -204,7 +204,7 @@ import Testing
     #expect(!plan.hasChanges)
   }
 
-  @Test func `a claim of a dead domain is removed, a living one's is not`() {
+  @Test func `a claim of a dead domain is removed, and a living domain's is kept`() {
     var stale = Sample.device(one)
     stale.claim = DomainID(9)
     let observation = observe([Sample.domain(1, "net", [two])], [stale, Sample.device(two, heldBy: 1)])

@@ -13,7 +13,7 @@ import Testing
     ("hvm-cold-device", ["0000:00:08.0", "0000:00:05.0"]),
     ("dom0", []),
   ])
-  func `a file of libxl's is read`(name: String, addresses: [String]) throws {
+  func `a file from libxl is read`(name: String, addresses: [String]) throws {
     let saved = try SavedConfiguration(fixture(name))
     #expect(saved.devices.map(\.address.description) == addresses)
     #expect(saved.bytes == (try fixture(name)))
@@ -24,7 +24,7 @@ import Testing
     ("pv-one-device", "0000:00:07.0", "pv-two-devices"),
     ("pv-two-devices", "0000:01:00.0", "pv-three-devices"),
   ])
-  func `adding writes the bytes libxl writes, and removing takes them back`(
+  func `adding writes the same bytes as libxl, and removing restores the old ones`(
     before: String, address: String, after: String
   ) throws {
     let device = SavedDevice(address: try #require(PCIAddress(address)), options: DeviceOptions())
@@ -82,7 +82,7 @@ import Testing
     ("{\n\n}\n", "{\n    \"pcidevs\""),
     (#"{"pcidevs": [ ], "rdms": []}"#, #"{"pcidevs": [\#n        {"#),
   ])
-  func `a list that is missing is made where libxl has it`(text: String, expected: String) throws {
+  func `a missing list is created at libxl's position`(text: String, expected: String) throws {
     let added = try configuration(text).adding([device("00:05.0")])
     #expect(String(decoding: added.bytes, as: UTF8.self).contains(expected))
     #expect(added.devices == [device("00:05.0")])
@@ -102,7 +102,7 @@ import Testing
     #expect(String(decoding: removed.bytes.dropLast(), as: UTF8.self) == after)
   }
 
-  @Test func `the last element of an address is replaced, the others keep what Berth does not know`() throws {
+  @Test func `the last element of an address is replaced, and others keep unknown keys`() throws {
     let before = #"{"pcidevs": [{"dev": 5, "seize": true}, {"dev": 5}, {"dev": 6, "name": "x", "new_key": {"a": []}}]}"#
     var wanted = device("00:05.0")
     wanted.options.permissive = true
@@ -112,13 +112,13 @@ import Testing
     #expect(try configuration(String(after.dropLast())).devices.map(\.options.permissive) == [false, true, false])
   }
 
-  @Test func `adding what is there already changes no byte`() throws {
+  @Test func `adding an existing device changes no byte`() throws {
     let saved = try SavedConfiguration(fixture("hvm-virtual-slot"))
     #expect(try saved.adding(saved.devices) == saved)
     #expect(try saved.removing([]) == saved)
   }
 
-  @Test func `of two additions of one address the later counts`() throws {
+  @Test func `the later of two additions of one address counts`() throws {
     var second = device("00:05.0")
     second.options.powerManagement = true
     #expect(try configuration("{}").adding([device("00:05.0"), second]).devices == [second])
@@ -145,7 +145,7 @@ import Testing
     ("{\"pcidevs\": [{\"permissive\": 1}]}\0", "has pcidevs[0].permissive that is neither true nor false"),
     ("{\"pcidevs\": [{\"rdm_policy\": \"none\"}]}\0", "has pcidevs[0].rdm_policy that is neither strict nor relaxed"),
   ])
-  func `a damaged file is named so, with the reason`(text: String, reason: String) {
+  func `a damaged file is reported with the reason`(text: String, reason: String) {
     #expect(SavedDevices(savedConfiguration: Array(text.utf8)) == .corrupt(reason))
   }
 
@@ -155,7 +155,7 @@ import Testing
         == .corrupt("is not valid UTF-8"))
   }
 
-  @Test func `nesting is bounded, and what is within the bound is read`() throws {
+  @Test func `nesting is limited, and values within the limit are read`() throws {
     func nested(_ depth: Int) -> String {
       "{\"a\": " + String(repeating: "[", count: depth) + String(repeating: "]", count: depth) + "}"
     }
@@ -163,7 +163,7 @@ import Testing
     #expect(throws: SavedConfigurationError.self) { try configuration(nested(100_000)) }
   }
 
-  @Test func `what is absent, null or in capitals is read as libxl reads it`() throws {
+  @Test func `absent, null and upper-case values are read as libxl reads them`() throws {
     let saved = try configuration(
       #"{"pcidevs": [{}, {"dev": null, "permissive": null}, {"rdm_policy": "RELAXED"}, {"d\u0065v": 3, "dev": 4}]}"#)
     #expect(saved.devices.map(\.address.device) == [0, 0, 0, 3])
@@ -174,7 +174,7 @@ import Testing
   // MARK: Any bytes at all
 
   @Test(arguments: 0..<60)
-  func `random damage is refused or stays a valid file through every change`(seed: UInt64) throws {
+  func `random damage is refused, or the file stays valid through every change`(seed: UInt64) throws {
     var random = SplitMix(state: seed)
     let names = ["pv-three-devices", "hvm-virtual-slot", "pv-no-device"]
     let original = try fixture(names[Int(seed) % names.count])

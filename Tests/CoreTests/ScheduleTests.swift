@@ -89,7 +89,7 @@ import Testing
     #expect(schedule([[pending], []]) == Schedule())
   }
 
-  @Test func `what is left on the host is not scheduled`() {
+  @Test func `leftovers on the host are not scheduled`() {
     let gone = HostStep(.removeClaim(device(0), of: DomainID(9)), evidence: "")
     let left = HostStep(.drift(.leakedBackEnd(of: DomainID(9))), evidence: "")
     let schedule = schedule([], hostSteps: [left, gone], bookkeeping: [.discard(intent: "a")])
@@ -97,7 +97,7 @@ import Testing
     #expect(schedule.bookkeeping == [.discard(intent: "a")])
   }
 
-  @Test func `nothing of a refused plan is scheduled`() {
+  @Test func `no step of a refused plan is scheduled`() {
     let steps = [step(0, .detach(nil, because: .notDeclared), in: target(1))]
     let gone = HostStep(.removeBackEnd(of: DomainID(9)), evidence: "")
     #expect(

@@ -5,7 +5,9 @@ import Testing
 /// The main way, as a person goes it, on both xenstoreds.
 struct `Plan and apply` {
   @Test(arguments: [TestHost.Store.c, .ox])
-  func `what is declared is planned, applied, and then there is nothing to do`(_ store: TestHost.Store) async throws {
+  func `declared devices are planned and applied, and then nothing remains to be done`(_ store: TestHost.Store)
+    async throws
+  {
     try await TestHost.with(TestScenario.host(), store) { host in
       let devices = Set((0..<3).map(Sample.address))
       let manifest = try host.manifest(["net": devices.sorted()])
@@ -48,7 +50,8 @@ struct `Plan and apply` {
   }
 
   @Test(arguments: [TestHost.Store.c, .ox])
-  func `the last device's bus is closed, and a new first device makes a new one`(_ store: TestHost.Store) async throws {
+  func `the last device's bus is closed, and a new first device creates a new bus`(_ store: TestHost.Store) async throws
+  {
     try await TestHost.with(TestScenario.host(), store) { host in
       let one = try host.manifest(["net": [Sample.address(0)]], name: "one.yaml")
       let none = try host.manifest(["net": []], name: "none.yaml")
@@ -74,7 +77,7 @@ struct `Plan and apply` {
     }
   }
 
-  @Test func `eight devices make one round of the guest's bus`() async throws {
+  @Test func `eight devices need one round of the guest's bus`() async throws {
     try await TestHost.with(TestScenario.host(devices: 9), isTracing: true) { host in
       let first = try host.manifest(["net": [Sample.address(0)]], name: "first.yaml")
       #expect(try await host.berth("apply", first, "--yes").status == 0)
@@ -89,7 +92,7 @@ struct `Plan and apply` {
     }
   }
 
-  @Test func `a domain that has not run yet gets its devices at once and has them when it runs`() async throws {
+  @Test func `a domain that never ran gets its devices at once, and has them when it runs`() async throws {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: cold}"])) { host in
       let devices = (0..<3).map(Sample.address)
       let manifest = try host.manifest(["net": devices])
@@ -117,7 +120,7 @@ struct `Plan and apply` {
     }
   }
 
-  @Test func `what is attached already is adopted, and what nobody declares is left alone`() async throws {
+  @Test func `attached devices are adopted if declared, and otherwise left unchanged`() async throws {
     let scenario = TestScenario.host([
       "{name: net, domid: 5, devices: [\"\(Sample.address(0))\", \"\(Sample.address(1))\"]}"
     ])
@@ -139,7 +142,7 @@ struct `Plan and apply` {
     }
   }
 
-  @Test func `an apply without a terminal wants to be told yes`() async throws {
+  @Test func `an apply without a terminal requires yes`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       let manifest = try host.manifest(["net": [Sample.address(0)]])
       let apply = try await host.berth("apply", manifest)

@@ -25,7 +25,8 @@ struct `Bad input` {
   }
 
   @Test(arguments: manifests)
-  func `an invalid manifest is told with its places`(_ row: (name: String, text: String, words: [String])) async throws
+  func `an invalid manifest is reported with its locations`(_ row: (name: String, text: String, words: [String]))
+    async throws
   {
     let folder = try TemporaryFolder()
     try folder.write("m.yaml", row.text)
@@ -35,7 +36,7 @@ struct `Bad input` {
     for word in row.words { #expect(said.contains(word), "\(row.name): \(word) is not in\n\(said)") }
   }
 
-  @Test func `an invalid manifest touches nothing`() async throws {
+  @Test func `an invalid manifest changes nothing`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       try host.folder.write(
         "m.yaml", Self.manifest("domains: {net: {devices: [\"\(Sample.address(0))\", nonsense]}}"))
@@ -45,7 +46,7 @@ struct `Bad input` {
     }
   }
 
-  @Test func `a manifest that is not there, is empty, or a directory without one`() async throws {
+  @Test func `manifests that are missing or empty, and directories without manifests`() async throws {
     let folder = try TemporaryFolder()
     try folder.write("empty.yaml", "")
     try folder.makeFolder("directory")
@@ -76,7 +77,7 @@ struct `Bad input` {
   ]
 
   @Test(arguments: bombs)
-  func `what is made to exhaust a reader is refused soon and cheaply`(
+  func `input made to exhaust a reader is refused early and cheaply`(
     _ bomb: (name: String, text: @Sendable () -> String)
   ) async throws {
     let folder = try TemporaryFolder()
@@ -89,7 +90,7 @@ struct `Bad input` {
     #expect(result.status == 65, "\(bomb.name): \(result.errors.prefix(2000))")
   }
 
-  @Test func `no xenstored is said so, with what was tried`() async throws {
+  @Test func `a missing xenstored is reported, with what was tried`() async throws {
     let folder = try TemporaryFolder()
     try folder.write("m.yaml", Self.manifest("domains: {a: {devices: [\"03:00.0\"]}}"))
     let none = try await Command.berth(["plan", "\(folder.path)/m.yaml", "--sandbox", "\(folder.path)/none"]).run()
@@ -97,7 +98,7 @@ struct `Bad input` {
     #expect(none.errors.contains("\(folder.path)/none"))
   }
 
-  @Test func `arguments that are none are a matter of usage`() async throws {
+  @Test func `invalid arguments are usage errors`() async throws {
     for words in [["plan"], ["frobnicate"], ["apply", "--yes", "--lock-timeout", "soon", "x.yaml"]] {
       let result = try await Command.berth(words).run()
       #expect(result.status == 64, "\(words): \(result.errors)")
@@ -105,7 +106,7 @@ struct `Bad input` {
     }
   }
 
-  @Test func `a damaged back end is named and left as found`() async throws {
+  @Test func `a damaged back end is named and left unchanged`() async throws {
     let path = "/local/domain/0/backend/pci/5/0"
     let scenario = TestScenario.host(
       [
@@ -126,7 +127,7 @@ struct `Bad input` {
     }
   }
 
-  @Test func `a damaged saved configuration is named and left as found`() async throws {
+  @Test func `a damaged saved configuration is named and left unchanged`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       let domain = try await host.status().domain("net")
       let file = "host/root/var/lib/xen/userdata-d.\(domain.id).\(domain.uuid).libxl-json"

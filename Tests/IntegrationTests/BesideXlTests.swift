@@ -5,7 +5,9 @@ import Testing
 /// Berth and stock xl on one host, one after the other: each finds what the other did.
 struct `Beside xl` {
   @Test(arguments: [TestHost.Store.c, .ox])
-  func `xl lists what Berth attached, and Berth mends what xl left behind`(_ store: TestHost.Store) async throws {
+  func `xl lists the devices that Berth attached, and Berth repairs what xl left behind`(_ store: TestHost.Store)
+    async throws
+  {
     try await TestHost.with(TestScenario.host(), store) { host in
       let two = try host.manifest(["net": [0, 1].map(Sample.address)])
       #expect(try await host.berth("apply", two, "--yes").status == 0)
@@ -27,7 +29,7 @@ struct `Beside xl` {
     }
   }
 
-  @Test func `what xl attached is foreign until it is declared`() async throws {
+  @Test func `a device that xl attached is foreign until it is declared`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       let attach = try await host.xl("pci-attach", "net", Sample.address(0).text).run()
       #expect(attach.status == 0, "\(attach.errors)")
@@ -50,7 +52,7 @@ struct `Beside xl` {
 
   /// An `xl pci-attach` that read the count before the apply, and that nothing shows to be at work until it writes.
   @Test(arguments: bothStores)
-  func `an audit that was asked for finds what is overwritten afterwards`(_ store: TestHost.Store) async throws {
+  func `a requested audit finds entries that are overwritten later`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(), store) { host in
       let devices = [0, 1].map(Sample.address)
       let one = try host.manifest(["net": [devices[0]]], policy: "{prune: never}", name: "one.yaml")
@@ -78,7 +80,7 @@ struct `Beside xl` {
 /// Berth and stock xl on one HVM guest.
 struct `Beside xl, with QEMU` {
   @Test(arguments: bothStores)
-  func `a bus that xl left at 7 is mended, and what xl attached is adopted`(_ store: TestHost.Store) async throws {
+  func `a bus that xl left at 7 is repaired, and xl's device is adopted`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(devices: 4, [Kind.hvm.domain("net", 5)]), store) { host in
       for number in [0, 1] {
         let attach = try await host.xl("pci-attach", "net", Sample.address(number).text).run()
@@ -95,7 +97,7 @@ struct `Beside xl, with QEMU` {
   }
 
   @Test(arguments: bothStores)
-  func `what a forced xl detach leaves in QEMU is named, and taken from it where it may be`(
+  func `a remnant of a forced xl detach in QEMU is named, and removed if allowed`(
     _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(TestScenario.host(devices: 4, [Kind.hvm.domain("net", 5)]), store) { host in

@@ -14,7 +14,7 @@ struct `Contrary runs` {
   }
 
   @Test(arguments: places)
-  func `a removal, and its revert at any moment of it, end in one of the two`(
+  func `a removal and its revert at any moment end in one of the two states`(
     _ track: Int, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(
@@ -35,7 +35,8 @@ struct `Contrary runs` {
   }
 
   @Test(arguments: bothStores)
-  func `a device that each manifest gives to another guest ends nobody's bus`(_ store: TestHost.Store) async throws {
+  func `a device that two manifests give to different guests ends no guest's bus`(_ store: TestHost.Store) async throws
+  {
     let domains = [
       "{name: one, domid: 1, answers: slow, delay: 50ms}", "{name: two, domid: 2, answers: slow, delay: 50ms}",
     ]

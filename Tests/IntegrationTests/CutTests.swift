@@ -40,7 +40,7 @@ struct CutTests {
   private static let sample = 6
 
   @Test(arguments: CutTests.changes, bothStores)
-  func `one clean run after a killed process leaves nothing behind`(
+  func `one clean run after a killed process leaves nothing unfinished`(
     _ change: Change, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(change.scenario, store) { host in

@@ -36,24 +36,24 @@ struct `Histories of runs` {
     #expect(order(contrary(attached, .placed(.init("net")), second: time(101, 150))) == ["A", "B"])
   }
 
-  @Test func `what was already so comes before the removal`() {
+  @Test func `an attach that found the device attached comes before the removal`() {
     let kept = History.Step("net", first, "attach", "unchanged")
     #expect(order(contrary(kept, .placed(nil), second: time(50, 150))) == ["B", "A"])
     #expect(order(contrary(kept, .placed(nil), second: time(101, 150))) == nil, "B began when A had ended")
   }
 
-  @Test func `two successes and no device have no order`() {
+  @Test func `two successful attaches without the device have no order`() {
     let attached = History.Step("net", first, "attach", "done")
     #expect(order(contrary(attached, .placed(nil), second: time(50, 150))) == nil)
   }
 
-  @Test func `a device of which the stores disagree has no order`() {
+  @Test func `a device about which the stores disagree has no order`() {
     let attached = History.Step("net", first, "attach", "done")
     #expect(order(contrary(attached, .torn("listed by net, assigned to nobody"), second: time(50, 150))) == nil)
   }
 
   @Test(arguments: ["unknown", "failed"])
-  func `what is not known may have happened or not`(_ result: String) {
+  func `an unknown outcome may have happened or not`(_ result: String) {
     for end in [History.Found.placed(nil), .placed(.init("net"))] {
       var history = contrary(.init("net", first, "attach", result), end, second: time(50, 150))
       history.runs[1].status = 7
@@ -62,7 +62,7 @@ struct `Histories of runs` {
   }
 
   @Test(arguments: ["blocked", "pending", "interrupted", "a word of a later release"])
-  func `what was not begun has no effect`(_ result: String) {
+  func `a step that was not begun has no effect`(_ result: String) {
     var history = contrary(.init("net", first, "attach", result), .placed(nil), second: time(50, 150))
     history.runs[1].status = 4
     #expect(order(history) != nil)
@@ -70,7 +70,7 @@ struct `Histories of runs` {
     #expect(order(history) == nil)
   }
 
-  @Test func `exit status 0 says that all is as declared`() {
+  @Test func `exit status 0 means that everything is as declared`() {
     var history = contrary(.init("net", first, "attach", "pending"), .placed(nil), second: time(150, 200))
     #expect(order(history) == nil, "B says that net has the device")
     history.runs[1].status = 75
@@ -84,7 +84,7 @@ struct `Histories of runs` {
     #expect(order(history) == ["A", "B"], "B's manifest does not name net")
   }
 
-  @Test func `a move takes the device from the one domain to the other, once`() {
+  @Test func `a move takes the device from one domain to the other, once`() {
     let moved: [History.Step] = [.init("two", first, "move", "done"), .init("one", first, "detach", "done")]
     let back: [History.Step] = [.init("one", first, "move", "done"), .init("two", first, "detach", "done")]
     var history = History(
@@ -153,7 +153,7 @@ struct `Histories of runs` {
       ], end: [first: .placed(nil), second: .placed(.init("two"))])
   }
 
-  @Test func `an order for each device is none for the runs`() {
+  @Test func `an order per device is not an order of the runs`() {
     #expect(order(twisted.without(second)) == ["A", "B"])
     #expect(order(twisted.without(first)) == ["B", "A"])
     #expect(order(twisted) == nil)
@@ -162,7 +162,7 @@ struct `Histories of runs` {
     #expect(least.runs.map(\.isExcused) == [true, false], "A may have acted, and what B says is not so either way")
   }
 
-  @Test func `the shortest history has what the contradiction needs`() {
+  @Test func `the shortest history contains what the contradiction needs`() {
     var history = contrary(.init("net", first, "attach", "done"), .placed(nil), second: time(50, 150))
     history.start[second] = .init("net")
     history.end[second] = .placed(.init("out", permissive))
@@ -199,7 +199,7 @@ struct `Histories of runs` {
     #expect(least.runs.map(\.isExcused) == [false, true, false], "two remove what B may have brought once: \(least)")
   }
 
-  @Test func `a report is read from what apply prints`() throws {
+  @Test func `a report is read from the output of apply`() throws {
     let text = """
       {"exitStatus": 4, "changed": true, "later": {}, "domains": [{"name": "net", "rounds": 1, "failure": "busy: run 17",
       "steps": [{"device": {"address": "0000:03:00.0"}, "action": "attach", "result": "unchanged", "later": 1},

@@ -19,7 +19,7 @@ struct `Hostile front ends` {
     """
 
   @Test(arguments: [TestHost.Store.c, .ox])
-  func `one that never stops keeps nobody waiting for ever, and reaches nobody else`(
+  func `a front end that never stops delays nobody for ever, and affects no other guest`(
     _ store: TestHost.Store
   ) async throws {
     let domains = ["{name: net, domid: 5}", "{name: good, domid: 6}"]
@@ -56,7 +56,7 @@ struct `Hostile front ends` {
     }
   }
 
-  @Test func `one that ends its own bus is told to be restarted`() async throws {
+  @Test func `a guest that ends its own bus is reported as needing a restart`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       let first = try host.manifest(["net": [Sample.address(0)]], name: "first.yaml")
       #expect(try await host.berth("apply", first, "--yes").status == 0)

@@ -61,7 +61,7 @@ struct `Every kind, interrupted` {
   }
 
   @Test(arguments: Kind.allCases, bothStores)
-  func `a guest that is destroyed ends the work, and nothing leaks`(
+  func `the destruction of a guest ends the work, and nothing leaks`(
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(scenario(kind), store) { host in
@@ -93,7 +93,7 @@ struct `Every kind, interrupted` {
   }
 
   @Test(arguments: Kind.allCases, bothStores)
-  func `a guest that is paused is taken up when it runs again`(_ kind: Kind, _ store: TestHost.Store) async throws {
+  func `the work on a paused guest is resumed when it runs again`(_ kind: Kind, _ store: TestHost.Store) async throws {
     try await TestHost.with(scenario(kind), store) { host in
       let applied = try await change(kind, host) {
         try await host.change("pause", "in")
@@ -115,7 +115,8 @@ struct `Every kind, interrupted` {
   }
 
   @Test(arguments: Kind.allCases, bothStores)
-  func `a guest that shuts down is left alone until it is gone`(_ kind: Kind, _ store: TestHost.Store) async throws {
+  func `a guest that shuts down is left unchanged until it is gone`(_ kind: Kind, _ store: TestHost.Store) async throws
+  {
     try await TestHost.with(scenario(kind), store) { host in
       let applied = try await change(kind, host, wait: kind == .pv ? "10s" : "3s") {
         try await host.change("shut-down", "in")
@@ -139,7 +140,7 @@ struct `Every kind, interrupted` {
   }
 
   @Test(arguments: Kind.stubs, bothStores)
-  func `a stub domain that starts anew ends the work, and the next apply gives it everything`(
+  func `a restarted stub domain ends the work, and the next apply gives it everything`(
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(scenario(kind), store) { host in

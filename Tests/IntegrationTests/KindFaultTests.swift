@@ -24,7 +24,7 @@ struct `Every kind in trouble` {
   static let absent = [Fault(words: ["gone"], isForAll: true), Fault(words: ["crashed"], isForAll: true)]
 
   @Test(arguments: Kind.deviceModels, bothStores)
-  func `whatever QEMU does wrong, nothing is lost, and the next apply ends it`(
+  func `whatever QEMU does wrong, nothing is lost, and the next apply completes the work`(
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
     let faults = (Self.silent + Self.absent).filter { $0.isForAll || !kind.isTraditional }
@@ -88,7 +88,7 @@ struct `Every kind in trouble` {
   }
 
   @Test(arguments: Kind.deviceModels, bothStores)
-  func `what QEMU refuses is told in its words and given back`(_ kind: Kind, _ store: TestHost.Store) async throws {
+  func `a device that QEMU refuses is returned, with QEMU's words`(_ kind: Kind, _ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(devices: 4, [kind.domain("net", 5)]), store) { host in
       let words = kind.isTraditional ? "refused" : "no room in the inn"
       try await host.change("device-model", "net", "refuses", "--times", "1", "--text", words)
@@ -119,7 +119,7 @@ struct `Every kind in trouble` {
   }
 
   @Test(arguments: Kind.allCases, bothStores)
-  func `a guest that does not let go keeps everything, a slow one is waited for`(
+  func `a guest that releases nothing keeps everything, and a slow one is waited for`(
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
     let scenario = TestScenario.host(

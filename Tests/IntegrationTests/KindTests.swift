@@ -6,7 +6,7 @@ import Testing
 /// Every kind of domain, on both xenstoreds: what is declared is so afterwards, everywhere that somebody keeps it.
 struct `Every kind` {
   @Test(arguments: Kind.allCases, bothStores)
-  func `devices come, change and go, to a running guest and one that has not run`(
+  func `devices are attached, changed and detached, for a running guest and one that never ran`(
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
     let scenario = TestScenario.host(
@@ -57,7 +57,7 @@ struct `Every kind` {
   }
 
   @Test(arguments: Kind.allCases, bothStores)
-  func `devices leave a guest that has not run, as far as nobody must be asked`(
+  func `devices leave a guest that never ran, if nobody must be asked`(
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
     let scenario = TestScenario.host(devices: 4, [kind.domain("cold", 7, "lifecycle: cold")])
@@ -102,7 +102,7 @@ struct `Every kind` {
   }
 
   @Test(arguments: bothStores)
-  func `the example of all kinds is applied, and then nothing is written`(_ store: TestHost.Store) async throws {
+  func `the example of all kinds is applied, and then nothing more is written`(_ store: TestHost.Store) async throws {
     let examples = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/examples"
     let scenario = try String(contentsOfFile: "\(examples)/sandbox/kinds.yaml", encoding: .utf8)
     // oxenstored keeps no such trace.

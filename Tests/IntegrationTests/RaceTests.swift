@@ -46,7 +46,7 @@ struct Races {
   ///
   /// The guest is slow, so that the wait is long and another's entry comes in between.
   @Test(arguments: [TestHost.Store.c, .ox])
-  func `beside a stock xl pci-attach no device of Berth's stays lost`(_ store: TestHost.Store) async throws {
+  func `beside a stock xl pci-attach, no device of Berth stays lost`(_ store: TestHost.Store) async throws {
     let domain = "{name: net, domid: 5, lifecycle: absent, answers: slow, delay: 150ms}"
     try await TestHost.with(TestScenario.host([domain]), store) { host in
       let ours = Array(Self.devices[..<4])

@@ -4,8 +4,7 @@ import Testing
 
 /// What cannot be done is said, with the reason, and the rest is done.
 struct Refusals {
-  @Test func `a device that is missing, the host's, or another guest's is blocked, and the others go on`() async throws
-  {
+  @Test func `missing devices, the host's and another guest's are blocked, and the others continue`() async throws {
     let ahci = "{address: \"0000:00:17.0\", id: \"8086:a352\", driver: ahci}"
     let scenario = TestScenario.host(
       devices: 3, extraDevices: [ahci],
@@ -24,7 +23,7 @@ struct Refusals {
   }
 
   @Test(arguments: [("{name: net, domid: 5, kind: pvh}", "pvh"), ("{name: net, domid: 5, iommu: false}", "iommu")])
-  func `a domain that cannot have devices is said so`(_ domain: String, _ reason: String) async throws {
+  func `a domain that cannot have devices is reported`(_ domain: String, _ reason: String) async throws {
     try await TestHost.with(TestScenario.host([domain])) { host in
       let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
       #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
@@ -33,7 +32,7 @@ struct Refusals {
     }
   }
 
-  @Test func `a domain that is not there is pending, and a failure only where it must run`() async throws {
+  @Test func `a missing domain is pending, and a failure only if it must run`() async throws {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5, lifecycle: absent}"])) { host in
       let manifest = try host.manifest(["net": [Sample.address(0)]])
       let plan = try await host.berth("plan", manifest)
@@ -47,7 +46,7 @@ struct Refusals {
     }
   }
 
-  @Test func `a device that is not what the manifest says is left alone`() async throws {
+  @Test func `a device with another identity than declared is left unchanged`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       try host.folder.write(
         "host.yaml",
@@ -80,7 +79,7 @@ struct Refusals {
     }
   }
 
-  @Test func `a lock that is held is waited for until the deadline, and its holder is named`() async throws {
+  @Test func `a held lock is waited for until the deadline, and its holder is named`() async throws {
     try await TestHost.with(TestScenario.host(faults: "{heldLocks: [net]}")) { host in
       let manifest = try host.manifest(["net": [Sample.address(0)]])
       let apply = try await host.berth("apply", manifest, "--yes", "--lock-timeout", "300ms")
@@ -93,7 +92,7 @@ struct Refusals {
     }
   }
 
-  @Test func `a call that Xen does not permit ends with 77, and what may be wrong`() async throws {
+  @Test func `a call that Xen does not permit ends with 77, and a possible cause`() async throws {
     try await TestHost.with(TestScenario.host(faults: "{failingCalls: [{call: test, error: EPERM}]}")) { host in
       let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
       #expect(apply.status == 77, "\(apply.output)\(apply.errors)")
@@ -102,7 +101,7 @@ struct Refusals {
     }
   }
 
-  @Test func `a host without an IOMMU is told for each device, and nothing is tried`() async throws {
+  @Test func `a host without an IOMMU is reported per device, and nothing is tried`() async throws {
     try await TestHost.with(TestScenario.host(iommu: false)) { host in
       let apply = try await host.berth("apply", try host.manifest(["net": [Sample.address(0)]]), "--yes")
       #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
@@ -111,7 +110,7 @@ struct Refusals {
     }
   }
 
-  @Test func `a sandbox that lacks a part of it ends with 78, and says which`() async throws {
+  @Test func `a sandbox without one of its parts ends with 78, and names the part`() async throws {
     let folder = try TemporaryFolder()
     try folder.write("scenario.yaml", TestScenario.host())
     let alone = "\(folder.path)/berth"

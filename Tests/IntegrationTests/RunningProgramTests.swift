@@ -4,7 +4,7 @@ import Testing
 
 /// What the other tests stand on: a program that is run is told about in full, and never outlives its test.
 struct `Running programs` {
-  @Test func `the exit code and both outputs are told`() async throws {
+  @Test func `the exit code and both outputs are reported`() async throws {
     let result = try await Command(
       "/bin/sh", ["-c", "read a; echo out $a $B; echo err >&2; exit 7"],
       environment: ["B": "b"], input: "in\n"
@@ -14,7 +14,7 @@ struct `Running programs` {
     #expect(result.errors == "err\n")
   }
 
-  @Test func `a program past its deadline is a failure that tells what it had said`() async throws {
+  @Test func `a program past its deadline is a failure that contains its output`() async throws {
     let command = Command("/bin/sh", ["-c", "echo so far; sleep 1000"])
     let failure = await #expect(throws: Command.Failure.self) { try await command.run(within: .milliseconds(300)) }
     #expect(failure?.description.contains("so far") == true)
@@ -28,7 +28,7 @@ struct `Running programs` {
     #expect(process.collect(until: .now + .seconds(20)) { _ in false })
   }
 
-  @Test func `programs of a schedule begin at their moments, and end in the order of its entries`() async throws {
+  @Test func `the programs of a schedule begin at their moments, and end in the schedule's order`() async throws {
     let commands = [200, 0].map { delay in
       (delay: Duration.milliseconds(delay), command: Command("/bin/sh", ["-c", "echo \(delay)"]))
     }
@@ -37,7 +37,7 @@ struct `Running programs` {
     #expect(ends[0].time.lowerBound >= .milliseconds(200))
   }
 
-  @Test func `a program that is not there is said so`() async throws {
+  @Test func `a missing program is reported`() async throws {
     await #expect(throws: Command.Failure.self) { try await Command("/usr/bin/not-there").run() }
   }
 }

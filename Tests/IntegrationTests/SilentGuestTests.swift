@@ -5,7 +5,7 @@ import Testing
 /// A guest that does not answer leaves an outcome that is not known, and the next run goes on from there.
 struct `Guests that do not answer` {
   @Test(arguments: [TestHost.Store.c, .ox])
-  func `an attach is unknown, and done once the guest answers`(_ store: TestHost.Store) async throws {
+  func `an attach is unknown until the guest answers`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5, answers: never}"]), store) { host in
       let manifest = try host.manifest(["net": [Sample.address(0), Sample.address(1)]])
       let apply = try await host.berth("apply", manifest, "--yes", "--wait-timeout", "300ms")
@@ -19,7 +19,7 @@ struct `Guests that do not answer` {
   }
 
   @Test(arguments: [TestHost.Store.c, .ox])
-  func `a detach is never called done before the guest let go`(_ store: TestHost.Store) async throws {
+  func `a detach is never reported as done before the guest released the device`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(), store) { host in
       let both = try host.manifest(["net": [Sample.address(0), Sample.address(1)]], name: "both.yaml")
       let one = try host.manifest(["net": [Sample.address(0)]], name: "one.yaml")
@@ -44,7 +44,7 @@ struct `Guests that do not answer` {
     }
   }
 
-  @Test func `a guest that writes nonsense is not believed, and harms nobody else`() async throws {
+  @Test func `a guest that writes nonsense is not believed, and harms no other guest`() async throws {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5}", "{name: good, domid: 6}"])) { host in
       let first = try host.manifest(["net": [Sample.address(0)], "good": [Sample.address(1)]], name: "first.yaml")
       #expect(try await host.berth("apply", first, "--yes").status == 0)

@@ -23,7 +23,7 @@ struct `Stores that disagree` {
   }
 
   @Test(arguments: bothStores)
-  func `every damage is named, and gone after an apply`(_ store: TestHost.Store) async throws {
+  func `all damage is named, and gone after an apply`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(), store) { host in
       let devices = [0, 1, 2].map(Sample.address)
       let manifest = try host.manifest(["net": devices])
@@ -65,7 +65,7 @@ struct `Stores that disagree` {
   }
 
   @Test(arguments: bothStores)
-  func `entries that a count cut off are named and put back`(_ store: TestHost.Store) async throws {
+  func `entries that a count cut off are named and added again`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(), store) { host in
       let devices = [0, 1, 2].map(Sample.address)
       let manifest = try host.manifest(["net": devices])
@@ -106,7 +106,7 @@ struct `Stores that disagree` {
     }
   }
 
-  @Test func `looking at drift changes nothing`() async throws {
+  @Test func `showing drift changes nothing`() async throws {
     try await TestHost.with(TestScenario.host(), isTracing: true) { host in
       let manifest = try host.manifest(["net": [0, 1, 2].map(Sample.address)])
       #expect(try await host.berth("apply", manifest, "--yes").status == 0)
@@ -118,7 +118,7 @@ struct `Stores that disagree` {
   }
 
   @Test(arguments: bothStores)
-  func `a doctor tells what keeps a host from being looked at, and all the rest`(_ store: TestHost.Store) async throws {
+  func `a doctor reports why a host is unreadable, and everything else`(_ store: TestHost.Store) async throws {
     let scenario = TestScenario.host(faults: "{heldLocks: [net]}", iommu: false)
     try await TestHost.with(scenario, store) { host in
       let domain = try await host.status().domain("net")
@@ -140,7 +140,7 @@ struct `Stores that disagree` {
     }
   }
 
-  @Test func `a doctor speaks where nothing answers`() async throws {
+  @Test func `a doctor answers even if nothing else does`() async throws {
     let folder = try TemporaryFolder()
     let result = try await Command.berth(["doctor"], environment: ["BERTH_SANDBOX": "\(folder.path)/none"]).run()
     #expect(result.status == 69)
@@ -149,7 +149,7 @@ struct `Stores that disagree` {
     }
   }
 
-  @Test func `the exit code is told for drift alone`() async throws {
+  @Test func `only drift changes the exit code of status`() async throws {
     let result = try await Command.berth(["status", "--detailed-exitcode"]).run()
     #expect(result.status == 64)
     #expect(result.errors.contains("--drift"))

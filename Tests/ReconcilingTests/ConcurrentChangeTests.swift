@@ -14,7 +14,7 @@ import Testing
     outcome.domains.flatMap(\.steps).map { "\($0.action) \($0.device) \($0.result) \($0.detail?.plain ?? "")" }
   }
 
-  @Test func `an attach that fails after a repair of its device is told`() throws {
+  @Test func `an attach that fails after a repair of its device is reported`() throws {
     var tried = 0
     var untold: [String] = []
     let faults: [HostError] = [
@@ -42,7 +42,7 @@ import Testing
     #expect(untold.isEmpty, "\(untold.count): \(untold.joined(separator: "\n"))")
   }
 
-  @Test func `a run that wants a device back while another run is detaching it does not report it attached`() throws {
+  @Test func `a run that wants a device during another run's detach does not report it as attached`() throws {
     let (model, key, run) = try makeAttachedHost()
     let plan = try run.plan(Sample.desired(["net": [one]]))
     var host = model.host
@@ -60,7 +60,7 @@ import Testing
     #expect(disagreements(model, key, [one]) == [])
   }
 
-  @Test func `a line that another toolstack grants while a device that shares it goes stays granted`() throws {
+  @Test func `a shared line that another toolstack grants during a detach stays granted`() throws {
     let (model, key, run) = try makeAttachedHost()
     let plan = try run.plan(Sample.desired(["net": []]))
     var host = model.host
@@ -98,7 +98,7 @@ import Testing
     #expect(model.granted.isSuperset(of: ["5 irq 17", "5 pirq 17"]), "\(model.granted)")
   }
 
-  @Test func `a bus over whose end another toolstack began a round is taken away`() throws {
+  @Test func `a bus is removed if another toolstack began a round over its end`() throws {
     let (model, key, run) = try makeAttachedHost()
     try run.apply(Sample.desired(["net": []]))
     #expect(model.node(5, "state") == nil)
@@ -111,7 +111,7 @@ import Testing
     #expect(model.exports(to: 5) == [two])
   }
 
-  @Test func `a device that pciback has not let go of is not told to be detached`() throws {
+  @Test func `a device that pciback has not released is not reported as detached`() throws {
     let (model, _, run) = try makeAttachedHost()
     let kernels = model.store.react.withLock { $0 }
     let plan = try run.plan(Sample.desired(["net": [one]]))
@@ -146,7 +146,7 @@ import Testing
     #expect(model.node(6, "state") == "4", "the other guest's bus")
   }
 
-  @Test func `a word of qemu-traditional from before an xl is not believed`() throws {
+  @Test func `an answer of qemu-traditional from before an xl is not believed`() throws {
     var tried = 0
     var wrong: [String] = []
     for step in 1...120 {
@@ -179,7 +179,7 @@ import Testing
     #expect(wrong.isEmpty, "\(wrong.joined(separator: "\n"))")
   }
 
-  @Test func `an answer of qemu-traditional is nobody's where two questions are open`() throws {
+  @Test func `an answer of qemu-traditional belongs to nobody if two questions are open`() throws {
     let model = ModelHost()
     let key = model.addHVMDomain(5, "net")
     model.setTraditional(5, in: 0)

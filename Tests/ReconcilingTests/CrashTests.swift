@@ -89,7 +89,7 @@ import Testing
   }
 
   @Test(arguments: CrashTests.changes)
-  func `one clean run after a killed one leaves nothing behind`(_ change: Change) throws {
+  func `one clean run after a killed one leaves nothing unfinished`(_ change: Change) throws {
     for step in 1..<2000 {
       let (model, keys) = change.makeHost()
       let run = Run(model: model, options: .hasty)
@@ -140,7 +140,7 @@ import Testing
   }
 
   @Test(arguments: Drift.allCases)
-  func `a repair that is killed is made by the next run`(_ drift: Drift) throws {
+  func `a killed run's repair is made by the next run`(_ drift: Drift) throws {
     let change = try #require(Self.changes.first)
     for step in 1..<100 {
       let (model, keys) = change.makeHost()

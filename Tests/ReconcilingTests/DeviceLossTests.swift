@@ -21,7 +21,7 @@ import Testing
     Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(20), workers: 1)) { _ in }.apply(plan)
   }
 
-  @Test func `a device another guest took is not stolen on the word of a dead run's intent`() throws {
+  @Test func `an ended run's intent takes no device from another guest`() throws {
     let (model, key) = makeHost()
     let other = model.addDomain(6, "other")
     model.put(Intent(identifier: "5-attach-1", domain: key, operation: .attach, devices: [one]))
@@ -37,7 +37,7 @@ import Testing
     #expect(model.granted.isEmpty)
   }
 
-  @Test func `a device the guest still has is not given back because its entry was overwritten`() throws {
+  @Test func `a device that the guest still has is not returned because its entry was overwritten`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [three, one]]))
@@ -57,7 +57,7 @@ import Testing
     #expect(!model.saved(key).contains(lost))
   }
 
-  @Test func `a bus that pciback ends in the middle of a removal is told to have ended`() throws {
+  @Test func `a bus that pciback ends during a removal is reported as ended`() throws {
     let (model, _) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one, two]]))
@@ -74,7 +74,7 @@ import Testing
     #expect(steps.first?.detail?.contains("PCI bus ended (back end 5, front end 7)") == true, "\(steps)")
   }
 
-  @Test func `a bus that closed before xl listed its device there is made anew`() throws {
+  @Test func `a bus that closed before xl listed its device there is recreated`() throws {
     var (model, key) = makeHost()
     var run = Run(model: model)
     // Killed when the emptied bus has closed, and before it is taken away.
@@ -107,7 +107,7 @@ import Testing
     #expect(model.granted.contains("5 pirq 17"))
   }
 
-  @Test func `a failed give-back keeps the only word of whose device it is`() throws {
+  @Test func `a failed return keeps the only record of the device's owner`() throws {
     let (model, key) = makeHost()
     model.setOwner(one, 5)
     model.put(Intent(identifier: "5-attach-1", domain: key, operation: .attach, devices: [one]))
@@ -120,7 +120,7 @@ import Testing
     #expect(model.openIntents.isEmpty)
   }
 
-  @Test func `a device that was taken and cannot be given back is taken up by the next run`() throws {
+  @Test func `the next run recovers a device that could not be returned to Xen`() throws {
     let (model, key) = makeHost()
     model.fail("interrupt", .notPermitted)
     model.fail("deassign", .notPermitted)
@@ -157,7 +157,7 @@ import Testing
     #expect(model.owner(of: one) == key.id)
   }
 
-  @Test func `a plan for a domain that never ran is carried out hot where it runs by then`() throws {
+  @Test func `a plan for a domain that never ran is carried out hot if it runs by then`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     model.change(5) { domain in
@@ -177,7 +177,7 @@ import Testing
     #expect(disagreements(model, key, [one, two]) == [])
   }
 
-  @Test func `the bus of a guest that has begun to run is not dropped on the plan's word that it never ran`() throws {
+  @Test func `the bus of a running guest is not removed although the plan says that it never ran`() throws {
     let (model, _) = makeHost()
     let run = Run(model: model)
     model.change(5) { domain in
@@ -219,7 +219,7 @@ import Testing
     #expect(disagreements(model, key, [two]) == [])
   }
 
-  @Test func `a killed run's removal that the guest ends while the next run waits is finished by that one`() throws {
+  @Test func `the waiting next run finishes a killed run's removal that the guest completes`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one, two]]))
@@ -241,7 +241,7 @@ import Testing
     #expect(disagreements(model, key, [one]) == [])
   }
 
-  @Test func `an emptied bus left half closed is finished by the next attach`() throws {
+  @Test func `the next attach finishes an emptied bus that is half closed`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
@@ -259,7 +259,7 @@ import Testing
   }
 
   @Test(arguments: ["0", "5", "6"])
-  func `an emptied bus that the guest closed by itself is made anew by the next attach`(_ state: String) throws {
+  func `the next attach recreates an emptied bus that the guest closed by itself`(_ state: String) throws {
     let (model, key) = makeHost()
     let run = Run(model: model, options: ApplyOptions(waitTimeout: .milliseconds(5), workers: 1))
     try run.apply(Sample.desired(["net": [one]]))
@@ -274,7 +274,7 @@ import Testing
     #expect(disagreements(model, key, [one]) == [])
   }
 
-  @Test func `a bus emptied for an attach that comes to nothing is closed`() throws {
+  @Test func `a bus emptied for an attach that fails is closed`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
@@ -284,7 +284,7 @@ import Testing
     #expect(disagreements(model, key, [], among: [one, three]) == [])
   }
 
-  @Test func `a front end left without its back end is cleared by the next attach`() throws {
+  @Test func `the next attach removes a front end without its back end`() throws {
     let (model, key) = makeHost()
     let front = StorePath.frontEnd(key.id)
     model.store[front.child("state").text] = "4"

@@ -17,7 +17,7 @@ import Testing
     #expect(try !run.plan(Sample.desired(["net": devices])).hasChanges, sourceLocation: location)
   }
 
-  @Test func `a device that Xen has taken back and whose claim is gone is attached anew at once`() throws {
+  @Test func `a device that Xen took back is attached again at once if its claim is gone`() throws {
     let (model, key, run) = try makeAttachedHost()
     // As an xl pci-detach leaves it whose guest sleeps through a round.
     try model.host.hypervisor.deassign(two, from: key.id)
@@ -27,7 +27,7 @@ import Testing
     try expectRest(model, key, run, [one, two])
   }
 
-  @Test func `other options of a device whose saved line is gone are a reattach all the same`() throws {
+  @Test func `other options lead to a reattach even if the saved line is gone`() throws {
     let (model, key, run) = try makeAttachedHost()
     try model.loseSavedLine(of: two, key)
     var desired = Sample.desired(["net": [one, two]])
@@ -38,7 +38,7 @@ import Testing
     #expect(try !run.plan(desired).hasChanges)
   }
 
-  @Test func `what a domain left that was destroyed without its toolstack is removed`() throws {
+  @Test func `leftovers of a domain destroyed without its toolstack are removed`() throws {
     let (model, _, run) = try makeAttachedHost()
     let gone = DomainID(99)
     model.store[StorePath.home(gone).child("vm").text] = "/vm/\(Sample.uuid(99))"
@@ -55,7 +55,7 @@ import Testing
     #expect(try !run.plan(desired).hasChanges)
   }
 
-  @Test func `a record that loses a device loses the place that it had in the guest`() throws {
+  @Test func `a record that loses a device loses the device's place in the guest`() throws {
     let (model, key, run) = try makeAttachedHost()
     // As xl pci-detach leaves it, with its saved line gone too.
     try run.apply(Sample.desired(["net": [one]]))
@@ -70,7 +70,7 @@ import Testing
     #expect(!record.exports.contains { $0.device == two })
   }
 
-  @Test func `an entry of a device that pciback has lost is taken out, and its round ended`() throws {
+  @Test func `the entry of a device that pciback lost is removed, and its round ended`() throws {
     let (model, key, run) = try makeAttachedHost()
     model.removeFromPCIBack(two)
     let outcome = try run.apply(Sample.desired(["net": [one]]))
@@ -79,7 +79,7 @@ import Testing
     try expectRest(model, key, run, [one])
   }
 
-  @Test func `a front end that nobody serves is seen, and taken away before the next attach`() throws {
+  @Test func `a front end that nobody serves is seen, and removed before the next attach`() throws {
     let (model, key, run) = try makeAttachedHost()
     model.store[StorePath.backEnd(key.id).text] = nil
     for (path, _) in model.dump() where path.hasPrefix(StorePath.backEnd(key.id).text) { model.store[path] = nil }
@@ -92,7 +92,7 @@ import Testing
     try expectRest(model, key, run, [one, two])
   }
 
-  @Test func `a round that was answered in pciback's place and left so is ended by the next run`() throws {
+  @Test func `the next run ends a round that was answered in pciback's place`() throws {
     let (model, key, run) = try makeAttachedHost()
     model.store[StorePath.backEnd(key.id).child("state").text] = "8"
     model.store.settle()
@@ -112,7 +112,7 @@ import Testing
     model.store.settle()
   }
 
-  @Test func `a bus that was made over a connected one is made anew once waiting was in vain`() throws {
+  @Test func `a bus created over a connected one is recreated after a wait without effect`() throws {
     let (model, key, run) = try makeAttachedHost()
     replaceBus(model, key)
     #expect(model.node(5, "state") == "1")
@@ -123,7 +123,7 @@ import Testing
     try expectRest(model, key, run, [one, two])
   }
 
-  @Test func `a guest that closes the bus made anew at its end with the earlier one is given another`() throws {
+  @Test func `a guest that closes the recreated bus together with the earlier one gets another`() throws {
     let (model, key, run) = try makeAttachedHost()
     replaceBus(model, key)
     // At work on letting go of devices that answer no more.
@@ -142,7 +142,7 @@ import Testing
     try expectRest(model, key, run, [one, two])
   }
 
-  @Test func `a device that xl has entered for an HVM guest leaves the guest that still has it first`() throws {
+  @Test func `a device that xl listed for an HVM guest first leaves the guest that still has it`() throws {
     let (model, key, run) = try makeAttachedHost()
     let other = model.addHVMDomain(6, "gpu-vm")
     try run.apply(Sample.desired(["net": [one], "gpu-vm": [two]]))

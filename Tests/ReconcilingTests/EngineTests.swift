@@ -75,7 +75,7 @@ struct Run {
     expectAgreement(model, key, [one, two, three])
   }
 
-  @Test func `a function that comes to another of its slot is not taken for a mix-up`() throws {
+  @Test func `a function that joins another of its slot is not taken for a mix-up`() throws {
     let (model, key) = makeHost()
     let functions = (8...9).map { PCIAddress(sbdf: 0x400 + UInt32($0)) }
     for function in functions { model.addDevice(function, interrupt: 17) }
@@ -98,7 +98,7 @@ struct Run {
     #expect(model.store.writes == before)
   }
 
-  @Test func `some and the last device go, and nothing stays behind`() throws {
+  @Test func `some devices and then the last one are detached, and nothing remains`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one, two, three]]))
@@ -113,7 +113,7 @@ struct Run {
     expectAgreement(model, key, [two])
   }
 
-  @Test func `changed options are a reattach that leaves the bus standing`() throws {
+  @Test func `changed options lead to a reattach that keeps the bus`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
@@ -149,7 +149,7 @@ struct Run {
     #expect(model.saved(other).isEmpty)
   }
 
-  @Test func `a domain that never ran takes devices and gives them back, without a wait`() throws {
+  @Test func `a domain that never ran gets and loses devices without a wait`() throws {
     let (model, key) = makeHost()
     model.change(5) { domain in
       domain.isPaused = true
@@ -171,7 +171,7 @@ struct Run {
     expectAgreement(model, key, [])
   }
 
-  @Test func `a guest that does not answer leaves an unknown outcome, which the next run takes up`() throws {
+  @Test func `a guest that does not answer leaves an unknown outcome, which the next run resumes`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
@@ -186,7 +186,7 @@ struct Run {
     expectAgreement(model, key, [one, two])
   }
 
-  @Test func `a removal a guest did not answer is not done, and is finished later`() throws {
+  @Test func `a removal without the guest's answer is not done, and is finished later`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one, two]]))
@@ -217,7 +217,7 @@ struct Run {
   }
 
   @Test(arguments: [true, false])
-  func `a round stays where the guest fell asleep after it began`(_ isAttach: Bool) throws {
+  func `a round stays if the guest fell asleep after it began`(_ isAttach: Bool) throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
@@ -242,7 +242,7 @@ struct Run {
   }
 
   @Test(arguments: ["assign", "ports", "frames", "map", "interrupt"])
-  func `a failing hypercall undoes the attach and leaves other devices alone`(_ call: String) throws {
+  func `a failing hypercall undoes the attach and leaves other devices unchanged`(_ call: String) throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
@@ -267,7 +267,7 @@ struct Run {
     expectAgreement(model, key, [])
   }
 
-  @Test func `a device another guest has is blocked, the rest goes on`() throws {
+  @Test func `a device that another guest has is blocked, and the rest continues`() throws {
     let (model, key) = makeHost()
     let desired = Sample.desired(["net": [one, two]])
     let plan = try Run(model: model).plan(desired)
@@ -280,7 +280,7 @@ struct Run {
     #expect(model.recorded(key) == [two])
   }
 
-  @Test func `an export that fails ends the bus but not the guest's other device, and is told`() throws {
+  @Test func `a failed export is reported, and ends the bus but not the guest's other device`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
@@ -299,7 +299,7 @@ struct Run {
     #expect(try run.plan(Sample.desired(["net": [one, two]])).steps.contains { $0.kind == .blocked(.busClosing) })
   }
 
-  @Test func `an assignment whose intent was left by a killed run is given back`() throws {
+  @Test func `an assignment with a killed run's intent is returned`() throws {
     let (model, key) = makeHost()
     model.setOwner(one, 5)
     model.put(Intent(identifier: "5-attach-1", domain: key, operation: .attach, devices: [one]))
@@ -307,7 +307,7 @@ struct Run {
     expectAgreement(model, key, [])
   }
 
-  @Test func `an assignment whose intent was left by a killed run is completed`() throws {
+  @Test func `an assignment with a killed run's intent is completed`() throws {
     let (model, key) = makeHost()
     model.setOwner(one, 5)
     model.put(Intent(identifier: "5-attach-1", domain: key, operation: .attach, devices: [one]))
@@ -318,7 +318,7 @@ struct Run {
 
 /// What another toolstack's stale count left, found by the next run.
 @Suite struct StaleCountTests {
-  @Test func `an entry cut off by another's count is put back without a second export`() throws {
+  @Test func `an entry cut off by another's count is added again without a second export`() throws {
     let model = ModelHost()
     let key = model.addDomain(5, "net")
     let devices = (1...4).map(Sample.address)
@@ -373,7 +373,7 @@ struct Run {
   }
 
   @Test(arguments: 1..<80)
-  func `an entry that xl overwrites at any request is found and put back`(_ index: Int) throws {
+  func `an entry that xl overwrites at any request is found and added again`(_ index: Int) throws {
     let (model, _) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [three]], prune: .never))

@@ -182,7 +182,7 @@ final class Endings: Sendable {
   }
 
   @Test(arguments: ExplorerTests.ownMeetings + ExplorerTests.mixedMeetings, ModelStore.Rule.allCases)
-  func `after any meeting with few switches one audit leaves nothing wrong`(
+  func `one audit after any meeting with few switches leaves nothing wrong`(
     _ meeting: Meeting, _ rule: ModelStore.Rule
   ) async throws {
     for kernelsSettle in [true, false] {

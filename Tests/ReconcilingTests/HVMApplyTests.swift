@@ -52,7 +52,7 @@ import Testing
     #expect(try !plan([first, second]).hasChanges)
   }
 
-  @Test func `one of two goes: the guest first, then the bus, then access`() throws {
+  @Test func `one of two is detached: from the guest first, then from the bus, then from access`() throws {
     try apply([first, second])
     #expect(results(try apply([second], wait: .seconds(2))) == [.done])
     #expect(model.emulated(6) == ["pci-pt-04_00.1"])
@@ -65,7 +65,7 @@ import Testing
     #expect(try !plan([second]).hasChanges)
   }
 
-  @Test func `the last one takes the bus with it`() throws {
+  @Test func `the last device is detached together with the bus`() throws {
     try apply([first])
     #expect(results(try apply([])) == [.done])
     #expect(model.node(6, "state") == nil)
@@ -74,7 +74,7 @@ import Testing
     #expect(model.openIntents.isEmpty)
   }
 
-  @Test func `a guest that does not let go keeps everything, and the next apply ends it`() throws {
+  @Test func `a guest that releases nothing keeps everything, and the next apply completes the work`() throws {
     try apply([first, second])
     model.setLetsGo(6, false)
     let outcome = try apply([second])
@@ -88,7 +88,7 @@ import Testing
     #expect(model.openIntents.isEmpty)
   }
 
-  @Test func `what QEMU refuses is taken off the bus and given back, the others stay`() throws {
+  @Test func `a device that QEMU refuses leaves the bus and is returned, and the others stay`() throws {
     model.setRefusals(6, ["PCI: slot 4 function 0 not available"])
     let outcome = try apply([first, second], wait: .seconds(2))
     #expect(results(outcome).sorted { $0.rawValue < $1.rawValue } == [.done, .failed])
@@ -118,7 +118,7 @@ import Testing
     #expect(model.emulated(6) == ["pci-pt-03_00.0"])
   }
 
-  @Test func `a device that only QEMU still has is taken from it where Berth may`() throws {
+  @Test func `a device that only QEMU still has is removed from it if allowed`() throws {
     try apply([first])
     model.putEmulated(6, second, slot: 9)
     #expect(try plan([first]).steps.map(\.action) == [.keep, .drift])
@@ -127,7 +127,7 @@ import Testing
     #expect(model.listed(6) == [first, second])
   }
 
-  @Test func `a device that another guest's QEMU still shows goes to nobody`() throws {
+  @Test func `a device that another guest's QEMU still shows is attached to nobody`() throws {
     model.addDomain(3, "pv")
     // What a forced xl pci-detach leaves: a saved line, and QEMU that was never told.
     try apply([second])
@@ -144,7 +144,7 @@ import Testing
     #expect(try steps().map(\.action) == [.attach])
   }
 
-  @Test func `a bus that xl left at 7 is mended, whatever else is as declared`() throws {
+  @Test func `a bus that xl left at 7 is repaired even if everything else is as declared`() throws {
     try apply([first, second])
     model.store[StorePath.backEnd(key.id).child("state").text] = "7"
     let plan = try plan([first, second])
@@ -154,7 +154,7 @@ import Testing
     #expect(try !self.plan([first, second]).hasChanges)
   }
 
-  @Test func `a bus that xl left at 7 is brought back to 3, and its waiting device exported`() throws {
+  @Test func `a bus that xl left at 7 returns to 3, and its waiting device is exported`() throws {
     try apply([first])
     let back = StorePath.backEnd(key.id)
     model.store[back.child("state").text] = "7"
@@ -171,7 +171,7 @@ import Testing
     #expect(model.emulated(6) == ["pci-pt-03_00.0"])
   }
 
-  @Test func `devices that differ in the segment alone cannot both go to one guest`() throws {
+  @Test func `devices that differ only in the segment cannot both be attached to one guest`() throws {
     let rival = PCIAddress(sbdf: 0x1_0300)
     model.addDevice(rival)
     let steps = try plan([first, rival]).steps
@@ -215,14 +215,14 @@ import Testing
     #expect(model.emulated(6).isEmpty)
   }
 
-  @Test func `QEMU is asked again where the stub domain's kernel is not ready`() throws {
+  @Test func `QEMU is asked again if the stub domain's kernel is not ready`() throws {
     _ = addStub()
     model.setRefusals(6, ["Could not open '/sys/bus/pci/devices/0000:00:00.0/config'"])
     #expect(results(try apply([first], wait: .seconds(5))) == [.done])
     #expect(model.deviceModelCommands(6) == ["add pci-pt-03_00.0", "add pci-pt-03_00.0"])
   }
 
-  @Test func `a stub domain that was started anew stops the work`() throws {
+  @Test func `a restarted stub domain stops the work`() throws {
     let stub = addStub()
     let desired = DesiredState(domains: [DesiredDomain(name: "gpu-vm", devices: [DesiredDevice(address: first)])])
     let plan = makePlan(desired: desired, observation: try Observer(host: model.host).observe(desired: desired))
@@ -234,7 +234,7 @@ import Testing
     #expect(model.owner(of: first) == nil)
   }
 
-  @Test func `a stub domain that is not there is waited for`() throws {
+  @Test func `a missing stub domain is waited for`() throws {
     model.store[StorePath.stubDomain(of: key.id).text] = "9"
     #expect(try plan([first]).steps.map(\.kind) == [.pending(.stubDomainAbsent)])
   }
@@ -270,7 +270,7 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `qemu-traditional is asked by nodes, one device after the other`(hasStub: Bool) throws {
+  func `qemu-traditional is asked through nodes, one device after the other`(hasStub: Bool) throws {
     if hasStub { _ = addStub() }
     let dm: UInt32 = hasStub ? 7 : 0
     answerCommands(in: dm, "pci-inserted", "pci-removed")
@@ -287,7 +287,7 @@ import Testing
     #expect(model.store["/local/domain/\(dm)/device-model/6/state"] == "running")
   }
 
-  @Test func `what qemu-traditional refuses is taken back, what it does not answer is unknown`() throws {
+  @Test func `a device that qemu-traditional refuses is undone, and one without an answer is unknown`() throws {
     answerCommands(in: 0, "pci-insert-failed", nil)
     #expect(results(try apply([first], wait: .seconds(2))) == [.failed])
     #expect(model.listed(6).isEmpty)
@@ -302,7 +302,7 @@ import Testing
     #expect(model.listed(6) == [first])
   }
 
-  @Test func `an answer that nobody reads is read, and does not stand in the way for ever`() throws {
+  @Test func `an unread answer is read, and does not block for ever`() throws {
     answerCommands(in: 0, "pci-inserted", "pci-removed")
     try apply([first])
     model.store["/local/domain/0/device-model/6/state"] = "pci-removed"
@@ -328,7 +328,7 @@ import Testing
     #expect(model.listed(6).isEmpty)
   }
 
-  @Test func `a guest that goes while qemu-traditional is asked ends the work`() throws {
+  @Test func `a guest that disappears while qemu-traditional is asked ends the work`() throws {
     answerCommands(in: 0, "pci-inserted", nil)
     try apply([first])
     model.store.whenIdle.withLock { hook in
@@ -341,7 +341,7 @@ import Testing
     #expect(try apply([]).domains.first?.failure?.contains("gone") == true)
   }
 
-  @Test func `qemu-traditional is not asked for what it cannot have`() throws {
+  @Test func `qemu-traditional is not asked for devices that it cannot have`() throws {
     answerCommands(in: 0, "pci-inserted", nil)
     model.put(Intent(identifier: "6-attach-1", domain: key, operation: .attach, devices: [first]))
     model.setOwner(first, 6)
@@ -349,7 +349,7 @@ import Testing
     #expect(model.owner(of: first) == nil)
   }
 
-  @Test func `what a domain that is gone was granted counts as taken back`() throws {
+  @Test func `grants of a domain that is gone count as revoked`() throws {
     try apply([first])
     model.fail("unmapInterrupt", .noDomain)
     #expect(results(try apply([])) == [.done])

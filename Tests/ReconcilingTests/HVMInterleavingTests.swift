@@ -106,7 +106,7 @@ import Testing
   }
 
   @Test(arguments: [[1, 2, 3], [1], []], [true, false])
-  func `a stub domain that is started anew at any request is served by one more run`(
+  func `a stub domain restarted at any request is served by one more run`(
     _ numbers: [Int], _ hasBefore: Bool
   ) throws {
     for index in stride(from: 3, to: 2000, by: 3) {
@@ -244,7 +244,8 @@ import Testing
     }
   }
 
-  @Test func `a device that xl took while others stay comes back, though pciback never let it go`() throws {
+  @Test func `a device that xl detached while others stay is attached again although pciback never released it`() throws
+  {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(desired([1, 2]))
@@ -270,7 +271,7 @@ import Testing
     #expect(try unrest(run, after) == [])
   }
 
-  @Test func `what xl took and nobody wants is let go by pciback`() throws {
+  @Test func `pciback releases a device that xl detached and nobody wants`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(desired([1, 2]))

@@ -27,7 +27,7 @@ extension HVMInterleavingTests {
   }
 
   @Test(arguments: [Policy.Prune.owned, .never])
-  func `nor where the first guest is not in the manifest`(_ prune: Policy.Prune) throws {
+  func `nor is it given if the first guest is not in the manifest`(_ prune: Policy.Prune) throws {
     let (model, key) = makeHost()
     model.addDomain(6, "pv")
     let run = Run(model: model, options: options)
@@ -40,7 +40,7 @@ extension HVMInterleavingTests {
     #expect(model.listed(6) == (prune == .never ? [] : [one]))
   }
 
-  @Test func `a forced detach's left-over in QEMU is taken away in one apply`() throws {
+  @Test func `one apply removes the remnant of a forced detach from QEMU`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model, options: options)
     try run.apply(desired([1, 2]))
@@ -50,7 +50,7 @@ extension HVMInterleavingTests {
     #expect(try unrest(run, desired([1])) == [])
   }
 
-  @Test func `a left-over in a guest that the manifest does not name is found as well`() throws {
+  @Test func `a remnant in a guest that the manifest does not name is found, too`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model, options: options)
     try run.apply(desired([1]))
@@ -62,7 +62,7 @@ extension HVMInterleavingTests {
     #expect(try unrest(run, Sample.desired([:])) == [])
   }
 
-  @Test func `a left-over in QEMU is taken out before the device is given to the guest again`() throws {
+  @Test func `a remnant in QEMU is removed before the device is attached to the guest again`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model, options: options)
     try run.apply(desired([1]))
@@ -73,7 +73,7 @@ extension HVMInterleavingTests {
     #expect(disagreements(model, key, [one], hasDeviceModel: true) == [])
   }
 
-  @Test func `nor while the first guest's QEMU cannot be asked`() throws {
+  @Test func `nor is it given while the first guest's QEMU cannot be asked`() throws {
     let (model, key) = makeHost()
     model.addDomain(6, "pv")
     let run = Run(model: model, options: options)
@@ -92,7 +92,7 @@ extension HVMInterleavingTests {
 
   // MARK: One name, two devices
 
-  @Test func `a device of another segment that QEMU shows under the name is not mistaken for this one`() throws {
+  @Test func `a device of another segment under the same QEMU name is not mistaken for this one`() throws {
     let (model, key) = makeHost()
     let rival = PCIAddress(sbdf: 0x1_0000 | one.sbdf)
     model.addDevice(rival)
@@ -104,7 +104,7 @@ extension HVMInterleavingTests {
     #expect(!results(outcome).contains(.done), "QEMU shows the other one")
   }
 
-  @Test func `what a dead run left of one device does not take its namesake from the guest`() throws {
+  @Test func `an ended run's leftover of one device does not detach its namesake`() throws {
     let (model, key) = makeHost()
     let rival = PCIAddress(sbdf: 0x1_0000 | one.sbdf)
     model.addDevice(rival)
@@ -138,7 +138,7 @@ extension HVMInterleavingTests {
     }
   }
 
-  @Test func `a device that qemu-traditional refuses the second time is not in sync`() throws {
+  @Test func `a device that qemu-traditional refuses a second time is not in sync`() throws {
     let (model, _) = makeHost()
     let run = Run(model: model, options: options)
     answerCommands(model, nil)
@@ -151,7 +151,7 @@ extension HVMInterleavingTests {
     #expect(try unrest(run, desired([1])) == [])
   }
 
-  @Test func `a removal that ends after qemu-traditional has let go is not forgotten`() throws {
+  @Test func `a removal that ends after qemu-traditional's release is not forgotten`() throws {
     let (model, _) = makeHost()
     let run = Run(model: model, options: options)
     answerCommands(model, "pci-inserted")

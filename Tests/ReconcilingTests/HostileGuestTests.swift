@@ -82,7 +82,7 @@ import Testing
   }
 
   @Test(arguments: HostileGuestTests.changes)
-  func `mischief before an apply`(_ change: Change) throws {
+  func `a hostile guest before an apply`(_ change: Change) throws {
     for (number, mischief) in Mischief.all.enumerated() {
       // A sample, unless all are asked for: each change and each mischief, with an answering guest or a silent one.
       for answers in [true, false] where SoakReport.isSoak || (number * 2 + (answers ? 0 : 1)) % 5 == change.sample % 5
@@ -98,7 +98,7 @@ import Testing
   }
 
   @Test(arguments: HostileGuestTests.changes)
-  func `mischief at any request of an apply`(_ change: Change) throws {
+  func `a hostile guest at any request of an apply`(_ change: Change) throws {
     // At each of them it takes a day.
     let stride = SoakReport.isSoak ? 23 : 211
     for (number, mischief) in Mischief.all.enumerated() where SoakReport.isSoak || number % 5 == change.sample % 5 {
@@ -124,7 +124,7 @@ import Testing
 
   @Test(
     arguments: HostileGuestTests.changes.filter { SoakReport.isSoak || $0.kind == .pv && $0.before["net"]?.count == 1 })
-  func `a state that never rests`(_ change: Change) throws {
+  func `a front end state that never rests`(_ change: Change) throws {
     for states in [["4", "7"], ["1", "4", "5", "6", "7", "x", ""]] {
       let trial = try Trial(change)
       let underLock = Mutex((longest: 0, now: 0))

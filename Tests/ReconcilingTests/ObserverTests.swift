@@ -28,7 +28,7 @@ struct ObserverTests {
     }
   }
 
-  @Test func `one QEMU that is silent does not keep the others waiting`() throws {
+  @Test func `one silent QEMU does not delay the others`() throws {
     let model = ModelHost()
     for number: UInt32 in 1...3 { model.addHVMDomain(number, "guest\(number)") }
     var host = model.host

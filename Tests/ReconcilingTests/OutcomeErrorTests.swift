@@ -26,7 +26,7 @@ import Testing
     return (line, outcome)
   }
 
-  @Test func `an assignment that Xen confirms and did not make is unproven`() throws {
+  @Test func `an assignment that Xen confirms but did not make is unproven`() throws {
     let unproven = HostError.hypervisor(HypervisorError(.unproven, operation: "xc_assign_device"))
     #expect(try detail(.assign, .isLost) == OutcomeDetail(unproven))
   }

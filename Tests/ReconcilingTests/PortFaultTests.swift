@@ -126,7 +126,7 @@ import Testing
   }
 
   @Test(arguments: PortFaultTests.changes)
-  func `an apply that anything goes wrong with tells the truth, and one more apply mends it`(_ change: Change) throws {
+  func `an apply with any failure reports the truth, and one more apply repairs it`(_ change: Change) throws {
     let clean = try Trial(change)
     #expect(clean.apply(change.troubled).failures == [])
     let requests = clean.line.requests

@@ -92,7 +92,7 @@ import Testing
   ]
 
   @Test(arguments: StoreRuleTests.cases, ModelStore.Rule.allCases)
-  func `a commit goes through where that daemon lets it`(_ scene: Case, _ rule: ModelStore.Rule) {
+  func `a commit succeeds if the daemon allows it`(_ scene: Case, _ rule: ModelStore.Rule) {
     let store = ModelStore(rule: rule)
     for (name, value) in [("num_devs", "1"), ("state", "4"), ("dev-0", "a")] { store["/be/\(name)"] = value }
     store["/other"] = ""
@@ -105,7 +105,7 @@ import Testing
     if !isDone { #expect(store.children(of: "/be") == before, "a conflict writes nothing") }
   }
 
-  @Test func `oxenstored lets a blind write bring a removed back end back to life`() {
+  @Test func `oxenstored lets a blind write recreate a removed back end`() {
     let store = ModelStore(rule: .ocaml)
     store["/be/state"] = "4"
     let transaction = store.begin()

@@ -47,7 +47,7 @@ import Testing
     try expectGolden(try render(try view(isDown: true), as: .table, style: TextStyle()), "everything/doctor.down.txt")
   }
 
-  @Test func `a file that the caller may not read is not to be moved away`() throws {
+  @Test func `a file that the caller may not read need not be moved away`() throws {
     let error = RecordError(.notPermitted, operation: "read", place: "domains/a.json", errno: 13)
     var examination = try view(isDown: true).examination
     examination.records = .failure(.record(error))
@@ -58,7 +58,7 @@ import Testing
   }
 
   @Test(arguments: Ailment.allCases)
-  func `every finding has its words, and the documents have them too`(_ ailment: Ailment) throws {
+  func `every finding has its words, and so have the documents`(_ ailment: Ailment) throws {
     #expect(ailment.meaning.count > 8 && !ailment.meaning.hasSuffix("."))
     #expect(ailment.cause.count > 40 && ailment.cause.hasSuffix("."))
     let row = "| `\(ailment.rawValue)` | \(ailment.meaning) | \(ailment.cause) | \(ailment.nextStep ?? "") |\n"

@@ -34,7 +34,7 @@ import Testing
     try expectGolden(try render(try view(), as: .json, style: TextStyle()), "everything/drift.json")
   }
 
-  @Test func `a host without drift says so`() throws {
+  @Test func `a host without drift is shown as such`() throws {
     let text = try render(try view(isCalm: true), as: .table, style: TextStyle())
     #expect(text.hasSuffix("\n0 devices, no drift.\n"), "\(text)")
   }
@@ -67,7 +67,7 @@ import Testing
     #expect(rows == DriftName.allCases.count, "docs/drift.md describes what is not there any more")
   }
 
-  @Test func `a plan shows what drift makes necessary apart from what is asked for`() throws {
+  @Test func `a plan separates changes because of drift from declared changes`() throws {
     var plan = try Samples.inSync()
     plan.domains[0].steps = [
       try Samples.step("03:00.0", .attach(DeviceOptions(), because: .declared)),

@@ -7,7 +7,7 @@ import Testing
   private let root = HostPlace(sandbox: nil, userID: 0)
   private let sandbox = HostPlace(sandbox: "/tmp/box", userID: 1000)
 
-  @Test func `no xenstored is unreachable, with what was tried and what to do`() throws {
+  @Test func `a missing xenstored is unreachable, with what was tried and what to do`() throws {
     let failure = root.failure(
       for: .store(StoreError(.unreachable, operation: "connect", place: "/run/xenstored/socket", errno: 2)))
     #expect(failure.status == .unreachable)
@@ -17,18 +17,18 @@ import Testing
     #expect(hint.contains("dom0") && hint.contains("--sandbox"))
   }
 
-  @Test func `a sandbox that does not run is told as one`() throws {
+  @Test func `a sandbox that does not run is reported as a sandbox`() throws {
     let failure = sandbox.failure(for: .store(StoreError(.unreachable, operation: "connect")))
     #expect(try #require(failure.hint).contains("berth sandbox start --sandbox /tmp/box"))
   }
 
-  @Test func `no Xen is unreachable`() {
+  @Test func `a missing Xen is unreachable`() {
     #expect(
       root.failure(for: .hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open"))).status
         == .unreachable)
   }
 
-  @Test func `no permission names the user and the way out`() throws {
+  @Test func `a missing permission names the user and the remedy`() throws {
     let errors: [HostError] = [
       .store(StoreError(.notPermitted, operation: "read", place: "/libxl")),
       .hypervisor(HypervisorError(.notPermitted, operation: "xc_interface_open", errno: 13)),

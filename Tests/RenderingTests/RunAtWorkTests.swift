@@ -13,13 +13,13 @@ import Testing
     return plan
   }
 
-  @Test func `a plan names the run that is at work on a domain, though the domain is as declared`() throws {
+  @Test func `a plan names the run that works on a domain, even if the domain is as declared`() throws {
     let view = PlanView(plan: try plan(), naming: Samples.naming)
     try expectGolden(try render(view, as: .table, style: TextStyle()), "run-at-work/plan.txt")
     try expectGolden(try render(view, as: .json, style: TextStyle()), "run-at-work/plan.json")
   }
 
-  @Test func `a status names the run that is at work on a domain`() throws {
+  @Test func `a status names the run that works on a domain`() throws {
     var observation = try Samples.observation()
     observation.runs[try Samples.uuid("2")] = RunMark(holder: holder, isHeld: true, lastTaking: "1")
     let status = HostStatus(index: ObservationIndex(observation), desired: nil, plan: try plan())
@@ -28,7 +28,7 @@ import Testing
     try expectGolden(try render(view, as: .json, style: TextStyle()), "run-at-work/status.json")
   }
 
-  @Test func `an apply lists what it did not do because nobody was shown it`() throws {
+  @Test func `an apply lists what it did not do because nobody saw it in the plan`() throws {
     let device = try Samples.address("0000:03:00.0")
     let step = StepOutcome(device: device, action: .detach, result: .unchanged, detail: "already so")
     var outcome = ApplyOutcome(domains: [

@@ -61,7 +61,7 @@ struct KeywordCase: Sendable, CustomTestStringConvertible {
     #"{"uniqueItems": true}"#, #"{"items": {"format": "date"}}"#, #"{"$defs": {"a": {"if": true}}}"#,
     #"{"properties": {"a": {"patternProperties": {}}}}"#, #"{"anyOf": [{"minItems": 1}]}"#, #"{"not": {"allOf": []}}"#,
   ])
-  func `an unknown keyword is an error wherever it stands`(_ schema: String) {
+  func `an unknown keyword is an error in any place`(_ schema: String) {
     let error = #expect(throws: SchemaFailure.self) { _ = try checker(schema) }
     #expect(error?.description.hasSuffix("is a keyword that the checker does not know") == true, "\(error as Any)")
   }
@@ -76,7 +76,7 @@ struct KeywordCase: Sendable, CustomTestStringConvertible {
     #expect(throws: SchemaFailure.self) { _ = try checker(schema) }
   }
 
-  @Test func `a violation says its place`() throws {
+  @Test func `a violation names its place`() throws {
     let schema = try checker(#"{"properties": {"a": {"items": {"properties": {"b": {"type": "string"}}}}}}"#)
     let document = try JSON(text: #"{"a": [{"b": "x"}, {"b": 1}]}"#)
     #expect(try schema.violations(of: document, against: "schema") == ["$.a[1].b: is not of type string"])
