@@ -4,7 +4,7 @@ import LinuxAdapter
 import TestSupport
 import Testing
 
-/// A host's folder with one guest's device model, and what is asked of it there.
+/// A host's folder with one guest's device model, and the requests that tests make there.
 struct DeviceModelBench: Sendable {
   let folder: TemporaryFolder
   let models: QMPDeviceModels
@@ -24,7 +24,7 @@ struct DeviceModelBench: Sendable {
 
   var socket: String { "\(root)/var/run/xen/qmp-libxl-7" }
   var lock: String { "\(root)/var/lib/xen/userdata-l.7.\(domain.uuid).qmp-socket-lock" }
-  /// What the folder of the lock holds: nothing, but while a lock is held.
+  /// The content of the locks' folder. It is empty unless a lock is held.
   var locks: [String] {
     get throws { try folder.names(in: String(root.dropFirst(folder.path.count)) + "/var/lib/xen") }
   }
@@ -32,15 +32,16 @@ struct DeviceModelBench: Sendable {
   typealias Talk<Value> =
     @Sendable (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Value
 
-  /// What a conversation gave, on a thread of its own.
+  /// Returns the result of a conversation on its own thread.
   func talk<Value: Sendable>(
     within limit: Duration = .seconds(30), _ body: @escaping Talk<Value>
   ) async throws -> Result<Value, DeviceModelError> {
-    // Without the folder: the thread may let go of what it knows only when the program is about to end.
+    // The closure does not capture the folder: the thread may release its captured values only just before the program
+    // ends.
     try await onThread { [models, domain] in try Self.talk(with: models, of: domain, within: limit, body) }
   }
 
-  /// What a conversation gave, on the caller's thread.
+  /// Returns the result of a conversation on the caller's thread.
   func talkHere<Value>(
     within limit: Duration = .seconds(30),
     _ body: (borrowing any DeviceModelConversation & ~Copyable) throws(HostError) -> Value
@@ -63,7 +64,7 @@ struct DeviceModelBench: Sendable {
     }
   }
 
-  /// What a conversation failed with.
+  /// Returns the failure of a conversation.
   func failure(
     within limit: Duration = .seconds(300), _ body: @escaping Talk<Void> = { _ in }
   ) async throws -> DeviceModelError? {
@@ -71,7 +72,7 @@ struct DeviceModelBench: Sendable {
   }
 }
 
-/// The code of what a part of a conversation failed with, which may go on.
+/// Returns the code with which a part of a conversation failed. The conversation may continue.
 func code(_ body: () throws(HostError) -> Void) -> DeviceModelCode? {
   do throws(HostError) { try body() } catch { return error.deviceModelCode }
   return nil

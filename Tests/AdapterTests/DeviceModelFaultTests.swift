@@ -4,7 +4,7 @@ import LinuxAdapter
 import TestSupport
 import Testing
 
-/// Device models that are not there, are another's, fall silent, die or lie.
+/// Device models that are missing, serve another client, fall silent, die or lie.
 @Suite struct DeviceModelFaultTests {
   private let bench: DeviceModelBench
   private typealias Peer = ScriptedDeviceModel
@@ -17,7 +17,7 @@ import Testing
     _ = try model.devices()
   }
 
-  // MARK: Nobody, or somebody else's
+  // MARK: Missing, or another's
 
   @Test func `a missing socket is unreachable, and its path is reported`() async throws {
     #expect(
@@ -68,7 +68,7 @@ import Testing
       return nil
     }
     #expect(surprise == nil)
-    // The server heard nobody meanwhile.
+    // The server heard from nobody in the meantime.
     #expect(try await bench.failure() == nil)
     #expect(try await peer.heard().count == 1)
   }
@@ -76,7 +76,7 @@ import Testing
   @Test func `a server whose queue is full is busy`() async throws {
     let listener = try listeningSocket(bench.socket)
     defer { close(listener) }
-    // One more than the queue's length finds room (`sk_acceptq_is_full`, include/net/sock.h).
+    // The queue holds one connection more than its length (`sk_acceptq_is_full`, include/net/sock.h).
     for _ in 0..<9 { #expect(try canConnect(to: bench.socket)) }
     let begin = ContinuousClock.now
     let failure = try await bench.failure(within: .milliseconds(80))
@@ -107,7 +107,7 @@ import Testing
   @Test func `a server that never stops talking is cut off at the deadline`() async throws {
     _ = try peer(Peer.hello + [.hear, .repeated(#"{"event": "RESET"}"# + "\r\n", .max)])
     let failure = try await bench.failure(within: .milliseconds(300), Self.list)
-    // Or its bound came first.
+    // Or its limit came first.
     #expect(failure?.code == .timedOut || failure?.code == .malformed, "\(failure as Any)")
   }
 
@@ -158,7 +158,7 @@ import Testing
     let failure = try await bench.failure { (model) throws(HostError) in
       let first = code { () throws(HostError) in _ = try model.devices() }
       #expect(first == .malformed)
-      // Nothing that comes later can be trusted.
+      // No later answer can be trusted.
       _ = try model.devices()
     }
     #expect(failure?.code == .malformed)

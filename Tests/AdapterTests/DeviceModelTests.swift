@@ -4,7 +4,7 @@ import LinuxAdapter
 import TestSupport
 import Testing
 
-/// What is said to a device model and understood of it.
+/// What Berth sends to a device model, and how it reads the answers.
 @Suite struct DeviceModelTests {
   private let bench: DeviceModelBench
   private typealias Peer = ScriptedDeviceModel
@@ -138,7 +138,7 @@ import Testing
     let failure = try await bench.failure { _ in
       do {
         #expect(try bench.locks == ["userdata-l.7.\(bench.domain.uuid).qmp-socket-lock"])
-        // Whoever wants it sleeps until the conversation is over.
+        // Every other process that wants the lock sleeps until the conversation is over.
         let other = try Command("flock", ["--nonblock", lock, "true"]).start()
         #expect(other.waitForExit() == 1)
       } catch { Issue.record(error) }

@@ -23,7 +23,7 @@ import XenAdapter
     }
   }
 
-  /// Runs itself a second time, where the preload library is told of no sandbox and so finds no hypervisor.
+  /// Runs this program a second time, in which the preload library knows no sandbox and so finds no hypervisor.
   @Test func `every call without Xen reports that, and nothing is printed`() async throws {
     guard unsafe getenv("LD_PRELOAD") != nil else {
       let result = try await Command(
@@ -44,7 +44,7 @@ import XenAdapter
     }
   }
 
-  /// Runs itself a second time, with the hypercalls below libxenctrl answered by `FakeHypervisor`.
+  /// Runs this program a second time. `FakeHypervisor` answers the hypercalls below libxenctrl.
   @Test func `each call makes its hypercall, and each refusal becomes its failure`() async throws {
     if unsafe getenv("BERTH_SANDBOX") != nil { return try callAll() }
     let fake = try FakeHypervisor()
@@ -54,7 +54,7 @@ import XenAdapter
       environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtFile("libBerthPreload.so")]
     ).run()
     #expect(result.status == 0, "\(result.output)\(result.errors)")
-    // libxenctrl reports failures on standard error where it has no logger of its own.
+    // Without a logger, libxenctrl reports failures on standard error.
     #expect(!result.errors.contains("xc:"))
     #expect(
       try await requests.value() == [
@@ -118,9 +118,9 @@ import XenAdapter
   }
 }
 
-/// A hypervisor that answers one program's calls as they are written here, and remembers them.
+/// A hypervisor that answers one program's calls as written here, and records them.
 ///
-/// It takes the line protocol of the preload library: a call and its numbers, answered by `ok` or `error <errno>`.
+/// It uses the line protocol of the preload library: a call and its numbers, answered by `ok` or `error <errno>`.
 private final class FakeHypervisor: Sendable {
   let folder: TemporaryFolder
   private let listener: Int32
@@ -149,7 +149,7 @@ private final class FakeHypervisor: Sendable {
     }
   }
 
-  /// Answers the first that connects, to its end; its requests.
+  /// Answers the first client, until the client ends. Returns its requests.
   func serve() throws -> [String] {
     var ends = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
     guard unsafe poll(&ends, 1, 60_000) == 1 else { return [] }

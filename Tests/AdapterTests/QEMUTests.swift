@@ -4,14 +4,15 @@ import LinuxAdapter
 import TestSupport
 import Testing
 
-/// The conversation with a real QEMU. It has no Xen to pass devices through from, so the device is one of its own.
+/// The conversation with a real QEMU. Without Xen it cannot pass devices through, so the tests use one of QEMU's
+/// devices.
 @Suite struct QEMUTests {
   private let bench: DeviceModelBench
   private let name = DeviceModelName(TestDevice.first)
 
   init() throws { bench = try DeviceModelBench(driver: "edu") }
 
-  /// Runs a test's body, which waits for QEMU, on a thread of its own.
+  /// Runs a test's body on its own thread, because the body waits for QEMU.
   private func withQEMU(
     _ arguments: [String] = [], _ body: @escaping @Sendable (RunningQEMU, DeviceModelBench) throws -> Void
   ) async throws {
@@ -34,7 +35,7 @@ import Testing
           EmulatedDevice(name: name, slot: 5, function: 0),
           EmulatedDevice(name: DeviceModelName(TestDevice.second), slot: 2, function: 0),
         ])
-      // The next conversation finds the same.
+      // The next conversation finds the same device.
       let again = try bench.talkHere { (model) throws(HostError) in try model.devices() }
       #expect(Set(try again.get()) == Set(devices.1))
     }
@@ -58,7 +59,7 @@ import Testing
   @Test func `a refusal is reported in QEMU's words`() async throws {
     let bench = try DeviceModelBench()
     try await onThread {
-      // Debian's QEMU for other uses than Xen's lacks the driver for passthrough.
+      // Debian's QEMU that is not for Xen lacks the driver for passthrough.
       let qemu = try RunningQEMU(at: bench.socket)
       let failure = try bench.talkHere { (model) throws(HostError) in
         try model.add(TestDevice.first, slot: 5, permissive: true)
@@ -79,7 +80,7 @@ import Testing
       let pending = try bench.talkHere { (model) throws(HostError) in
         try model.add(TestDevice.first, slot: 5, permissive: false)
         try model.remove(name)
-        // Asked again it is no failure: the removal is under way.
+        // A second request is no failure: the removal is in progress.
         try model.remove(name)
         return try model.devices()
       }
@@ -99,7 +100,7 @@ import Testing
 
   @Test func `a device behind a bridge is found, and may be removed at once`() async throws {
     let name = self.name
-    // Without ACPI's part in it, a hot-plug controller in the bridge lets go of what its guest has not switched on.
+    // Without ACPI's control, a hot-plug controller in the bridge releases devices that its guest has not switched on.
     let arguments = [
       "-global", "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off", "-device",
       "pci-bridge,id=br1,chassis_nr=3,shpc=on",

@@ -31,7 +31,7 @@ import Testing
     #expect(try files.records().last?.goneSince == 1_234_567_890_123)
     try files.update(first) { $0 = nil }
     #expect(try files.records().map(\.uuid) == [second])
-    // Neither lock nor temporary file stays.
+    // Neither a lock nor a temporary file remains.
     #expect(try folder.names(in: place) == ["\(second).json"])
   }
 
@@ -177,7 +177,7 @@ import Testing
 
   @Test func `the intent of a dead writer is found, and discarded once`() throws {
     do { _ = try files.open(intent) }
-    // A program that another test starts meanwhile has the file too, until it has become itself.
+    // A program that another test starts meanwhile also has the file, until its exec.
     let deadline = ContinuousClock.now + .seconds(30)
     while try files.intents().first?.isLive == true, .now < deadline { sched_yield() }
     #expect(try files.intents() == [intent])

@@ -4,7 +4,7 @@ import LinuxAdapter
 import TestSupport
 import Testing
 
-/// The run lock's file, its holder, and what else may stand in its place.
+/// The run lock's file, its holder, and other things at the file's path.
 @Suite struct RunLockTests {
   private let domain = Sample.uuid(1)
 
@@ -73,7 +73,7 @@ import Testing
     #expect(Set(try locks.marks().keys) == [domain, Sample.uuid(3)])
   }
 
-  /// What may stand at a lock's path instead of a file of Berth's.
+  /// What may be at a lock's path in place of a file from Berth.
   enum Impostor: String, CaseIterable { case link, danglingLink, folder, pipe }
 
   @Test(arguments: Impostor.allCases)

@@ -2,15 +2,16 @@ import Glibc
 import Synchronization
 import TestSupport
 
-/// Debian's QEMU with a machine like that of Xen's guests, stopped before its first instruction; it ends with this.
+/// Debian's QEMU with a machine like that of Xen's guests, stopped before its first instruction. It ends with this
+/// object.
 final class RunningQEMU: Sendable {
   private let process: Mutex<RunningProcess>
   private let socket: String
 
-  /// Returns once QEMU takes connections at `socket`.
+  /// Returns when QEMU accepts connections at `socket`.
   init(at socket: String, _ arguments: [String] = []) throws {
     self.socket = socket
-    // The second monitor greets on the standard output once all is set up.
+    // The second monitor greets on the standard output when the set-up is complete.
     let process = try Command(
       "qemu-system-x86_64",
       [
@@ -24,10 +25,10 @@ final class RunningQEMU: Sendable {
     self.process = Mutex(process)
   }
 
-  /// Ends QEMU at once.
+  /// Ends QEMU immediately.
   func kill() { process.withLock { _ = $0.end(SIGKILL) } }
 
-  /// Says commands in a conversation of the test's own, and returns all that came back, until `isEnough` of it.
+  /// Sends commands in a conversation of the test's own. Returns all replies, when `isEnough` accepts them.
   @discardableResult
   func say(_ commands: [String], until isEnough: (String) -> Bool) throws -> String {
     guard let number = try connectedSocket(socket) else { throw PeerFailure(description: "QEMU is not there") }
@@ -48,14 +49,14 @@ final class RunningQEMU: Sendable {
     return heard
   }
 
-  /// Lets go of the device in a slot as a guest does, through the ports that ACPI gives it: the bus is chosen, then the
-  /// slot's bit written (docs/specs/acpi_pci_hotplug.txt, QEMU 7.2).
+  /// Releases the device in a slot as a guest does, through ACPI's ports: it selects the bus, then writes the slot's
+  /// bit (docs/specs/acpi_pci_hotplug.txt, QEMU 7.2).
   func eject(slot: UInt8) throws {
     try say(Self.hmp("o /w 0xae10 0", "o /w 0xae08 \(1 << UInt32(slot))")) { $0.contains("DEVICE_DELETED") }
   }
 
-  /// Gives the bus behind a bridge its number, 1, as a guest's firmware does. Before that `query-pci` does not show what is
-  /// on it (`qmp_query_pci_bridge`, hw/pci/pci.c, QEMU 7.2).
+  /// Gives the bus behind a bridge its number, 1, as a guest's firmware does. Before that, `query-pci` does not show
+  /// the bus's devices (`qmp_query_pci_bridge`, hw/pci/pci.c, QEMU 7.2).
   func numberBus(behind slot: UInt8) throws {
     let register = String(0x8000_0018 | UInt32(slot) << 11, radix: 16)
     try say(Self.hmp("o /w 0xcf8 0x\(register)", "o /w 0xcfc 0x010100")) {

@@ -2,14 +2,14 @@ import Glibc
 import Synchronization
 import TestSupport
 
-/// A QMP server that does what a script says, for one client.
+/// A QMP server that follows a script, for one client.
 struct ScriptedDeviceModel {
   enum Step: Sendable {
-    /// Says this; `$id` stands for the number in the line heard last.
+    /// Sends this text. `$id` stands for the number in the last received line.
     case say(String)
-    /// Says this so many times over, or until the client ends the conversation.
+    /// Sends this text the given number of times, or until the client ends the conversation.
     case repeated(String, Int)
-    /// Hears a line.
+    /// Receives a line.
     case hear
     /// Ends the conversation.
     case end
@@ -29,7 +29,7 @@ struct ScriptedDeviceModel {
     let hasCome = Mutex(false)
   }
 
-  /// Listens when this is made.
+  /// Listens as soon as this object is created.
   init(at path: String, _ script: [Step]) throws {
     let listener = try listeningSocket(path)
     let ending = self.ending
@@ -39,7 +39,8 @@ struct ScriptedDeviceModel {
     }
   }
 
-  /// The lines heard, without the carriage return and line feed that each must have. Waits for the conversation's end.
+  /// Returns the received lines, without the carriage return and line feed that each must have. Waits for the end of
+  /// the conversation.
   func heard() async throws -> [String] { try await work.value() }
 
   /// Waits, on the client's thread, until the server has ended the conversation.
@@ -49,12 +50,12 @@ struct ScriptedDeviceModel {
 
   private static func serve(_ listener: Int32, _ script: [Step]) throws -> [String] {
     defer { close(listener) }
-    // Long: a busy machine may take its time to the connection.
+    // The limit is long: a connection may take its time on a busy machine.
     try limitWaits(of: listener, to: 300)
     let client = accept(listener, nil, nil)
     guard client >= 0 else { throw PeerFailure(description: "nobody came: \(errno)") }
     defer {
-      // A program that another test starts at the wrong moment keeps the number; so the socket itself is ended.
+      // A program that another test starts at the wrong moment keeps the descriptor, so the socket itself is shut down.
       shutdown(client, Int32(SHUT_RDWR))
       close(client)
     }
@@ -69,7 +70,7 @@ struct ScriptedDeviceModel {
       case .end: return heard
       }
     }
-    // The client ends it; what it still says would be too much.
+    // The client ends the conversation. Any further byte from the client would be too much.
     var rest: [UInt8] = [0]
     while unsafe recv(client, &rest, 1, 0) == 1 { heard.append("unexpected \(rest[0])") }
     return heard
@@ -98,12 +99,12 @@ struct ScriptedDeviceModel {
     return String(decoding: bytes.dropLast(2), as: UTF8.self)
   }
 
-  /// A command's number.
+  /// Returns a command's number.
   private static func number(in line: String) -> String {
     let rest = line.split(separator: "\"id\":", maxSplits: 1).dropFirst().first ?? ""
     return String(rest.prefix(while: \.isNumber))
   }
 }
 
-/// What the other side of a conversation did not do.
+/// What the other side of a conversation failed to do.
 struct PeerFailure: Error { let description: String }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import XenAdapter
 
-/// Against Debian's own xenstored.
+/// Tests with Debian's own xenstored.
 @Suite struct StoreTests {
   private let node = StorePath.toolstack(DomainID(5))
 
@@ -64,7 +64,7 @@ import XenAdapter
     #expect(statistics.conflicts > 0)
     #expect(statistics.transactions == statistics.commits + statistics.conflicts)
     #expect(statistics.writes == statistics.transactions)
-    // Start, read, write and end of each; one read at the end.
+    // Start, read, write and end of each transaction, and one read at the end.
     #expect(statistics.requests == 4 * statistics.transactions + 1)
   }
 
@@ -119,7 +119,7 @@ import XenAdapter
           try access.write(node, "mine")
         }
       }
-      // Under the lock at least that many, for half a second.
+      // Under the lock, at least that number, for half a second.
       #expect(patience == .unlocked ? attempts == bound : attempts >= bound && attempts < 200)
     }
   }
@@ -144,7 +144,7 @@ import XenAdapter
     try await concurrently(2) { index in
       let connection = try connector.connect()
       if index == 0 {
-        // Answers in turn, so that every change is waited for by the other side.
+        // The two sides alternate, so that each waits for every change of the other.
         for round in stride(from: 1, through: 19, by: 2) { try step(connection, to: round) }
       } else {
         for round in stride(from: 2, through: 20, by: 2) { try step(connection, to: round) }
@@ -159,7 +159,7 @@ import XenAdapter
     let outcome = try connection.wait(watching: [node], until: deadline) { () throws(HostError) -> Bool? in
       try connection.read(node) ?? "0" == String(round - 1) ? true : nil
     }
-    // Past the deadline a change would have been found, but not told.
+    // After the deadline, a change would have been found without a notification.
     guard case .satisfied = outcome, .now < deadline else {
       throw HostError.store(StoreError(.other, operation: "round \(round): \(outcome)"))
     }
@@ -186,7 +186,7 @@ import XenAdapter
         #expect(ContinuousClock.now - begin >= .milliseconds(60))
         #expect(lastLook >= begin + .milliseconds(60))
       }
-      // A watch and its removal, twice; on a connection that was kept.
+      // A watch and its removal, twice, on a connection that was kept.
       #expect(connector.statistics.requests == 4)
     }
   }
@@ -307,7 +307,7 @@ private func connect(_ store: PrivateXenstored) throws -> any StorePort {
   try XenStoreConnector(socket: store.socket, interruptDescriptor: nil).connect()
 }
 
-/// One transaction that writes and has no answer.
+/// Makes one transaction that writes and returns nothing.
 private func commit(
   _ connection: any StorePort, _ patience: Patience = .unlocked,
   _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> Void

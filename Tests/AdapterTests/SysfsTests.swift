@@ -129,7 +129,7 @@ import Testing
   }
 
   @Test func `a reset that the kernel refuses has failed`() throws {
-    // Every write to it fails.
+    // Every write to this path fails.
     try folder.makeFolder(place)
     try folder.link("\(place)/reset", to: "/dev/full")
     #expect(try tree.reset(device) == .failed)
@@ -248,8 +248,8 @@ import Testing
     #expect(Machine.secondsSince1970 > 1_700_000_000)
   }
 
-  /// Runs itself a second time, to be ended by a signal. Not as an exit test: their monitor waits for any child, and
-  /// this program has many.
+  /// Runs this program a second time, which a signal ends. It is not an exit test: the monitor of exit tests waits for
+  /// any child, and this program has many.
   @Test func `the first signal is a wish, and the second ends the program`() async throws {
     guard unsafe getenv("BERTH_TEST_SIGNALS") != nil else {
       let result = try await Command(
@@ -262,7 +262,7 @@ import Testing
     let signals = InterruptSignals()
     var ends = [pollfd(fd: signals.descriptor ?? -1, events: Int16(POLLIN), revents: 0)]
     guard !signals.isInterrupted, unsafe poll(&ends, 1, 0) == 0 else { exit(1) }
-    // To the process: this thread may be one that takes no signals.
+    // The signal is sent to the process, because this thread may block signals.
     kill(getpid(), SIGINT)
     while unsafe poll(&ends, 1, 30_000) < 0 {}
     guard ends[0].revents != 0, signals.isInterrupted else { exit(2) }

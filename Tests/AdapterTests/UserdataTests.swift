@@ -23,7 +23,7 @@ import Testing
   private var lockPath: String { "\(folder.path)/var/lib/xen/userdata-l.\(base).domain-userdata-lock" }
   private var soon: ContinuousClock.Instant { .now + .seconds(30) }
 
-  // MARK: Looking at locks
+  // MARK: Listing locks
 
   @Test func `locks are listed with their holders, and listing takes no lock`() throws {
     #expect(try files.locks() == [])
@@ -56,7 +56,7 @@ import Testing
       #expect(after == Array("{}\n\0".utf8))
     }
     #expect(try files.savedConfiguration(of: domain) == Array("{}\n\0".utf8))
-    // Neither the lock's file nor the new one stays.
+    // Neither the lock's file nor the new file remains.
     #expect(try folder.names(in: "var/lib/xen") == ["userdata-d.\(base).libxl-json"])
     var status = stat()
     #expect(unsafe stat("\(folder.path)/var/lib/xen/userdata-d.\(base).libxl-json", &status) == 0)
@@ -188,7 +188,7 @@ import Testing
     try await concurrently(2) { index in
       if index == 1 {
         while !isContending.withLock({ $0 }) { sched_yield() }
-        // Another process would have files of its own; of one's own locks only one is asked for at a time.
+        // Another process would have its own files. This process requests only one of its own locks at a time.
         return try others.withLock(of: domain, until: .now + .seconds(60)) { (_) throws(HostError) in }
       }
       var waiter: RunningProcess?
@@ -206,7 +206,7 @@ import Testing
   }
 }
 
-/// Takes a lock as libxl does (`libxl__lock_file`): it sleeps in flock.
+/// Takes a lock as libxl does (`libxl__lock_file`), by sleeping in flock.
 private func sleepForLock(_ path: String) throws -> Int32 {
   while true {
     let number = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
@@ -219,7 +219,7 @@ private func sleepForLock(_ path: String) throws -> Int32 {
   }
 }
 
-/// Adds one to the number in a file, in two steps that a lock must keep together.
+/// Adds one to the number in a file, in two steps that only a lock makes atomic.
 private func increment(_ path: String) throws {
   let number = unsafe open(path, O_RDWR | O_CLOEXEC)
   defer { close(number) }

@@ -1,7 +1,7 @@
 import CXenStore
 import Glibc
 
-/// The same reads as an observation's, done by libxenstore's calls alone: one connection, one loop.
+/// The reads of an observation, done only by libxenstore's calls: one connection, one loop.
 final class BareReads {
   enum Kind { case read, list }
   struct Request {
@@ -19,7 +19,7 @@ final class BareReads {
 
   var count: Int { requests.count }
 
-  /// Makes all of them; the time it took in milliseconds, with the connection's making and end.
+  /// Makes all reads. Returns the time in milliseconds, including the connection's start and end.
   func run() throws(BenchError) -> Double {
     _ = unsafe setenv("XENSTORED_PATH", socket, 1)
     let start = ContinuousClock.now

@@ -4,11 +4,12 @@ import Glibc
 ///
 ///     berth-bench [--json FILE] [PART…]
 ///
-/// Without parts all are measured. `berth` and the preload library must be beside this program.
+/// Without parts, all are measured. `berth` and the preload library must be beside this program.
 @main
 struct Bench {
   private static let parts: [(name: String, measure: @Sendable (Programs) throws -> Section)] = [
-    // First: a process started by a large one begins with that one's peak of memory (exec_mmap, fs/exec.c).
+    // This part is first: a new process begins with the memory peak of the process that started it (exec_mmap,
+    // fs/exec.c).
     ("start-up", measureStartUp), ("plan", measureLargePlan), ("requests", measureRequests),
     ("kinds", measureKindRequests), ("lock", measureLock),
     ("planner", measurePlanner),
@@ -51,14 +52,14 @@ struct Bench {
 /// One measured number under its stable name.
 struct Figure {
   let key: String
-  /// As JSON writes it.
+  /// The figure in its JSON form.
   let value: String
 
   init(_ key: String, _ value: Int) { (self.key, self.value) = (key, String(value)) }
   init(_ key: String, _ value: Double) { (self.key, self.value) = (key, value.text(decimals: 3)) }
 }
 
-/// What one part measured.
+/// The results of one part.
 struct Section {
   var title: String
   /// The first row is the head.
@@ -66,7 +67,7 @@ struct Section {
   var figures: [Figure]
   var notes: [String] = []
 
-  /// The rows in columns, the first flush left and the others flush right.
+  /// The rows in columns: the first is left-aligned, the others are right-aligned.
   var text: String {
     let count = rows.map(\.count).max() ?? 0
     let widths = (0..<count).map { column in rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0 }
@@ -80,13 +81,13 @@ struct Section {
   }
 }
 
-/// What keeps a figure from being measured.
+/// Why a figure cannot be measured.
 struct BenchError: Error, CustomStringConvertible {
   let description: String
   init(_ description: String) { self.description = description }
 }
 
-/// Writes all of the text, as far as somebody reads it.
+/// Writes the whole text, unless its reader is gone.
 func tell(_ text: String, to descriptor: Int32) {
   var rest = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)[...]
   while !rest.isEmpty {
@@ -96,7 +97,7 @@ func tell(_ text: String, to descriptor: Int32) {
   }
 }
 
-/// Writes a file anew.
+/// Writes a file, in place of an earlier one.
 func write(_ text: String, to path: String) throws(BenchError) {
   guard let file = unsafe fopen(path, "w") else { throw BenchError("cannot write \(path): errno \(errno)") }
   let isWritten = unsafe fputs(text, file) >= 0
@@ -104,7 +105,7 @@ func write(_ text: String, to path: String) throws(BenchError) {
 }
 
 extension Double {
-  /// Rounded to so many decimals.
+  /// Returns the number rounded to the given number of decimals.
   func text(decimals: Int) -> String {
     let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
     let whole = Int((self * scale).rounded())
@@ -122,13 +123,13 @@ extension Duration {
 }
 
 extension [Double] {
-  /// The middle value; the lower one of two.
+  /// The median; the lower one of two middle values.
   var median: Double { isEmpty ? 0 : sorted()[(count - 1) / 2] }
   var least: Double { self.min() ?? 0 }
   var most: Double { self.max() ?? 0 }
 }
 
-/// How long `body` takes, in milliseconds.
+/// Returns how long `body` takes, in milliseconds.
 func milliseconds(of body: () throws -> Void) rethrows -> Double {
   let start = ContinuousClock.now
   try body()

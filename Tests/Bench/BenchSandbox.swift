@@ -8,12 +8,12 @@ import XenAdapter
 struct BenchDomain {
   var name: String
   var isCold = false
-  /// More of it, as a scenario has it: `kind: hvm`.
+  /// Further keys, in a scenario's form: `kind: hvm`.
   var rest = ""
   var devices: [PCIAddress] = []
 }
 
-/// A sandbox of one part's own, with a real C xenstored; it ends with this object.
+/// The sandbox of one part, with a real C xenstored. It ends with this object.
 final class BenchSandbox {
   let paths: SandboxPaths
   private let controller = SandboxController()
@@ -21,8 +21,8 @@ final class BenchSandbox {
   init(
     _ domains: [BenchDomain], devices: [PCIAddress], programs: Programs, within limit: Duration = .seconds(60)
   ) throws {
-    // In memory where that can be, as sysfs is: file systems on disk are slow at making ten thousands of files. The path
-    // is short, since sockets below it must fit 108 bytes.
+    // The sandbox is in memory if possible, like sysfs: file systems on disk create tens of thousands of files slowly.
+    // The path is short, because sockets below it must fit in 108 bytes.
     let hasMemory = unsafe access("/dev/shm", W_OK) == 0
     let isLarge = devices.count > 1000 && hasMemory
     var template = Array((isLarge ? "/dev/shm/berth-XXXXXX" : "/tmp/berth-bench-XXXXXX").utf8CString)
@@ -45,7 +45,7 @@ final class BenchSandbox {
     }
   }
 
-  /// The sandbox as Berth works on it, over this connector.
+  /// Returns the sandbox as a host for Berth, over this connector.
   func host(_ stores: any StoreConnector) -> Host {
     Host(
       name: "bench", stores: stores, hypervisor: SandboxHypervisor(paths: paths), tree: SysfsTree(root: paths.root),
@@ -57,7 +57,7 @@ final class BenchSandbox {
 
   var connector: XenStoreConnector { XenStoreConnector(socket: paths.storeSocket, interruptDescriptor: nil) }
 
-  /// Where the next manifest of this sandbox can be.
+  /// The path of this sandbox's next manifest.
   var manifest: String { paths.directory + "/manifest.yaml" }
 
   private static func scenario(_ domains: [BenchDomain], _ devices: [PCIAddress]) -> String {
@@ -85,7 +85,7 @@ final class BenchSandbox {
   }
 }
 
-/// Hands out devices of a bench's host, eight functions a slot, from bus 1 on.
+/// Hands out devices of a bench's host, eight functions per slot, from bus 1 on.
 struct DeviceSource {
   private(set) var all: [PCIAddress] = []
 
@@ -100,13 +100,13 @@ struct DeviceSource {
 }
 
 extension DesiredDomain {
-  /// A domain that should have exactly these devices.
+  /// Returns a domain that should have exactly these devices.
   init(_ name: String, _ devices: [PCIAddress]) {
     self.init(name: name, devices: devices.map { DesiredDevice(address: $0) })
   }
 }
 
-/// A manifest for exactly these domains.
+/// Returns a manifest for exactly these domains.
 func manifestText(_ domains: [DesiredDomain]) -> String {
   var text = "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec:\n  domains:\n"
   for domain in domains {

@@ -1,12 +1,12 @@
 import Core
 import XenAdapter
 
-/// How often one operation is done; the middle figure counts.
+/// The number of repetitions of one operation. The median counts.
 private let rounds = 3
 
-/// Counts what one apply asks of xenstored for an HVM guest, with QEMU in dom0 and in a stub domain.
+/// Counts the requests of one apply to xenstored for an HVM guest, with QEMU in dom0 and in a stub domain.
 ///
-/// A wait for a guest or for QEMU asks the store nothing but what wakes it up.
+/// A wait for a guest or for QEMU asks the store only for the event that ends it.
 func measureKindRequests(_ programs: Programs) throws -> Section {
   let kinds = [("hvm", "kind: hvm", "HVM"), ("stub", "kind: hvm\n      stubDomain: {}", "stub domain")]
   var source = DeviceSource()

@@ -3,10 +3,10 @@ import Reconciling
 import Sandbox
 import Synchronization
 
-/// How long `berth plan` takes on a host of 1000 domains with eight devices each, beside bare reads of the same nodes.
+/// Measures `berth plan` on a host of 1000 domains with eight devices each, beside bare reads of the same nodes.
 ///
-/// The whole program counts, from its start to its end: reading the manifest, sysfs, libxl's files and Berth's records,
-/// asking the hypervisor, planning and printing. The bare reads are one loop over libxenstore's calls.
+/// The measurement covers the whole program: reading the manifest, sysfs, libxl's files and Berth's records, asking the
+/// hypervisor, planning and printing. The bare reads are one loop over libxenstore's calls.
 func measureLargePlan(_ programs: Programs) throws -> Section {
   let (count, each, rounds) = (1000, 8, 5)
   var source = DeviceSource()
@@ -18,7 +18,7 @@ func measureLargePlan(_ programs: Programs) throws -> Section {
   try write(manifestText(domains), to: sandbox.manifest)
   let command = [programs.berth, "plan", "--detailed-exitcode", "--sandbox", sandbox.paths.directory, sandbox.manifest]
 
-  // Before this program grows: the peak of a process it starts is at least its own.
+  // This comes before this program grows, because the peak of a new process is at least that of this program.
   let peak = Double(try Run(command).peakKiB) / 1024
   let recorder = StoreRecorder(sandbox.connector)
   let state = DesiredState(domains: domains)
@@ -62,13 +62,13 @@ func measureLargePlan(_ programs: Programs) throws -> Section {
     ])
 }
 
-/// Makes every device Berth's own, as if it had been applied, without the disk's part of that.
+/// Makes Berth own every device, as if Berth had applied it, without the writes to disk that an apply makes.
 private func writeRecords(_ domains: [DesiredDomain], on sandbox: BenchSandbox) throws {
   let outcome = try apply(domains, on: sandbox)
   _ = outcome
 }
 
-/// A connector whose connections note what they are asked outside transactions.
+/// A connector whose connections record the requests outside transactions.
 private final class StoreRecorder: StoreConnector {
   private let stores: any StoreConnector
   private let seen = Mutex<[BareReads.Request]>([])
@@ -91,7 +91,7 @@ private struct RecordingStore: StorePort {
   func transaction<Result>(
     _ patience: Patience, _ body: (borrowing any StoreAccess & ~Copyable) throws(HostError) -> StoreDecision<Result>
   ) throws(HostError) -> Result {
-    // A look at a host in order needs none; one would make the comparison untrue.
+    // A look at a host in order needs no transactions. A transaction would falsify the comparison.
     throw .store(StoreError(.other, operation: "transaction in a look at a host in order"))
   }
 

@@ -1,9 +1,9 @@
 import Core
 
-/// How long an apply holds libxl's lock of a domain: one domain after the other, and several at once.
+/// Measures how long an apply holds libxl's lock of a domain: one domain after the other, and several at once.
 ///
-/// `lock_held_max_ms` is the longest of all applies of one and of eight devices. Whatever else the machine does counts:
-/// it is the time of the unluckiest apply.
+/// `lock_held_max_ms` is the longest time of all applies of one and of eight devices. It includes the effect of
+/// everything else on the machine, because it is the time of the slowest apply.
 func measureLock(_ programs: Programs) throws -> Section {
   var source = DeviceSource()
   let sizes = [1, 8, 32]

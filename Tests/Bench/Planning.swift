@@ -1,6 +1,6 @@
 import Core
 
-/// How long the planner alone takes for many assignments, half of them as declared and half to attach.
+/// Measures the planner alone for many assignments: half are as declared, and half are to be attached.
 func measurePlanner(_: Programs) throws -> Section {
   var section = Section(title: "Planning alone", rows: [["assignments", "ms", "µs each"]], figures: [])
   for count in [1000, 10_000, 100_000] {
@@ -15,11 +15,11 @@ func measurePlanner(_: Programs) throws -> Section {
     section.rows.append(["\(count)", time.text(decimals: 2), (time * 1000 / Double(count)).text(decimals: 2)])
     section.figures.append(Figure("plan_\(count)_ms", time))
   }
-  // The other way to have many assignments: one domain has as many as a bus can hold, and records of all of them.
+  // Many assignments in another form: one domain with the most devices that a bus can hold, and records of all of them.
   return section
 }
 
-/// A host of domains with eight declared devices each: four attached and on record, four not attached.
+/// Returns a host of domains with eight declared devices each: four attached and recorded, four not attached.
 private func largeHost(assignments: Int) throws -> (DesiredState, Observation) {
   var desired = DesiredState()
   var observation = Observation(host: HostFacts(name: "bench", xenVersion: "4.17.7", hasIOMMU: true))
@@ -27,7 +27,7 @@ private func largeHost(assignments: Int) throws -> (DesiredState, Observation) {
   for number in 0..<assignments / 8 {
     let bytes = (0..<16).map { UInt8(truncatingIfNeeded: number >> ($0 % 4 * 8)) }
     guard let uuid = DomainUUID(bytes: bytes) else { throw BenchError("16 bytes are a UUID") }
-    // More domains than Xen can number: only the planner is asked.
+    // More domains than Xen can number, because only the planner runs.
     let domain = DomainID(UInt32(number + 1))
     let devices = (0..<8).map { PCIAddress(sbdf: UInt32(0x100 + number * 8 + $0)) }
     let attached = devices.prefix(4)

@@ -1,10 +1,10 @@
 import Glibc
 
-/// The programs that are measured, and how they are run.
+/// The programs that are measured, and how to run them.
 struct Programs {
   let berth: String
   let preload: String
-  /// Debian's xl for this Xen; nil where it is not installed.
+  /// Debian's xl for this Xen; nil if it is not installed.
   let xl: String?
 
   init() throws(BenchError) {
@@ -23,13 +23,13 @@ struct Programs {
 /// One run of a program, from its start to its end.
 struct Run {
   let milliseconds: Double
-  /// The most memory it had at once, in KiB (`ru_maxrss`, getrusage(2)).
+  /// The program's largest memory at one time, in KiB (`ru_maxrss`, getrusage(2)).
   let peakKiB: Int
   let status: Int32
 
-  /// Runs a program with nothing to read and its words going nowhere, and waits for its end.
+  /// Runs a program without input, discards its output, and waits for its end.
   ///
-  /// Throws where it cannot be started or its exit code is none of `expecting`.
+  /// Throws if the program cannot be started, or if its exit code is not in `expecting`.
   init(
     _ command: [String], environment: [String: String] = [:], expecting: Set<Int32> = [0]
   ) throws(BenchError) {

@@ -2,13 +2,13 @@ import Core
 import Reconciling
 import XenAdapter
 
-/// How often one operation is done; the middle figure counts.
+/// The number of repetitions of one operation. The median counts.
 private let rounds = 5
 
-/// Counts what one apply asks of xenstored: the engine's own requests, and apart from them those of the look before it.
+/// Counts the requests of one apply to xenstored: the engine's own, and separately those of the observation before it.
 ///
-/// The counts do not depend on the machine, but for a few reads: how many events of a round are seen one by one, and how
-/// many together, depends on when the guest writes.
+/// The counts do not depend on the machine, except for a few reads. The guest's timing decides which events of a round
+/// are seen one by one, and which together.
 func measureRequests(_ programs: Programs) throws -> Section {
   let sizes = [1, 8, 32]
   var source = DeviceSource()
@@ -31,7 +31,7 @@ func measureRequests(_ programs: Programs) throws -> Section {
   }
   let sandbox = try BenchSandbox(domains, devices: source.all, programs: programs)
   var state = HostState(domains.map { DesiredDomain($0.name, $0.devices) })
-  // What was there from the start is Berth's own from here on, so that every apply below does one thing.
+  // Berth owns all existing devices from here on, so that every apply below does one thing.
   _ = try apply(state.domains, on: sandbox)
   for _ in 0..<rounds {
     for index in cases.indices {
@@ -61,9 +61,9 @@ func measureRequests(_ programs: Programs) throws -> Section {
   return section
 }
 
-/// One operation and what its rounds counted.
+/// One operation, and the counts of its repetitions.
 private struct Case {
-  /// In the order of the table. `attach` and `detach` are to and from a guest that has another device and keeps it.
+  /// In the order of the table. `attach` and `detach` concern a guest that has another device and keeps it.
   static let names = ["attach_first", "attach", "attach_cold", "detach", "detach_all", "detach_cold"]
 
   let name: String
@@ -93,7 +93,7 @@ private struct Case {
   }
 }
 
-/// What one apply asked.
+/// The requests of one apply.
 struct Counts {
   var look: StoreStatistics
   var engine: StoreStatistics
@@ -101,9 +101,9 @@ struct Counts {
   var longestLock: Double
 }
 
-/// Plans for these domains and applies the plan, with the engine's requests counted apart from the observer's.
+/// Plans for these domains and applies the plan. Counts the engine's requests separately from the observer's.
 ///
-/// Throws where not every step is done.
+/// Throws if a step is not done.
 func apply(_ desired: [DesiredDomain], on sandbox: BenchSandbox) throws -> Counts {
   let (looking, changing) = (sandbox.connector, sandbox.connector)
   let state = DesiredState(domains: desired)
@@ -119,13 +119,13 @@ func apply(_ desired: [DesiredDomain], on sandbox: BenchSandbox) throws -> Count
     longestLock: Double(outcome.domains.map(\.longestLockMicroseconds).max() ?? 0) / 1000)
 }
 
-/// What all domains of a bench's host should have: what is declared for none of them would be detached.
+/// The declared devices of all domains of a bench's host. Any other device would be detached.
 struct HostState {
   private(set) var domains: [DesiredDomain]
 
   init(_ domains: [DesiredDomain]) { self.domains = domains }
 
-  /// Declares other devices for some domains; the whole of what is declared then.
+  /// Declares other devices for some domains. Returns the whole declaration.
   mutating func setting(_ changed: DesiredDomain...) -> [DesiredDomain] {
     for domain in changed {
       for index in domains.indices where domains[index].name == domain.name { domains[index] = domain }

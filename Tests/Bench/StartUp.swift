@@ -1,7 +1,7 @@
 import Core
 import Sandbox
 
-/// How long small commands take from start to end, beside xl's.
+/// Measures small commands from start to end, beside xl's.
 func measureStartUp(_ programs: Programs) throws -> Section {
   var section = Section(
     title: "Start to end of small commands, in ms", rows: [["", "runs", "least", "median"]], figures: [])
@@ -39,18 +39,18 @@ private struct SmallHost {
     sandbox = try BenchSandbox(
       domains.map { BenchDomain(name: $0.name, devices: $0.devices.map(\.address)) }, devices: source.all,
       programs: programs)
-    // Adopted, so that there is nothing to do.
+    // The devices are adopted, so that nothing needs to be done.
     _ = try apply(domains, on: sandbox)
     try write(manifestText(domains), to: sandbox.manifest)
   }
 }
 
-/// The commands in turns, so that whatever else the machine does meets all of them.
+/// Runs the commands in turns, so that other load on the machine affects all of them.
 private func measure(
   _ programs: Programs, _ small: SmallHost, runs: Int
 ) throws -> ([Double], [Double], [Double], [Double]) {
   let directory = small.sandbox.paths.directory
-  // As installed: a file that a linker wrote lies in smaller pieces in memory than one that was copied.
+  // The program is copied, as an installation does: in memory, the pages of a linked file are smaller than a copy's.
   let berth = directory + "/berth"
   _ = try Run(["/bin/cp", programs.berth, berth])
   let plan = [berth, "plan", "--detailed-exitcode", "--sandbox", directory, small.sandbox.manifest]
@@ -60,7 +60,7 @@ private func measure(
     times.0.append(try Run([berth, "--version"]).milliseconds)
     times.1.append(try Run(plan).milliseconds)
     guard let xl = programs.xl else { continue }
-    // xl says its help and ends with an error where there is no Xen; either way it has started and ended.
+    // xl prints its help, and ends with an error if there is no Xen. In both cases it has started and ended.
     times.2.append(try Run([xl, "--help"], expecting: [0, 1]).milliseconds)
     times.3.append(try Run([xl, "list"], environment: environment).milliseconds)
   }

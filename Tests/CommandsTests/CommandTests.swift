@@ -33,7 +33,7 @@ import Testing
     sick.hypervisor = .failure(.hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open")))
     #expect(world.run("doctor", given: .init(examination: sick)) == 69)
     #expect(world.output.contains("pciback-missing"), "what can be told is told all the same")
-    // A sandbox that is down has no name: that must not keep the command from saying what it can.
+    // A sandbox that is down has no name. The command must still report what it can.
     #expect(world.run("doctor", "--sandbox", "/box", given: .init(examination: sick, isSandboxDown: true)) == 69)
   }
 

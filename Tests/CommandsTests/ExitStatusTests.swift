@@ -21,7 +21,7 @@ import Testing
   ])
   func `the worst result decides the status`(_ results: [StepResult], _ expected: Core.ExitStatus) throws {
     let device = try #require(PCIAddress("0000:03:00.0"))
-    // Also with every result in a domain of its own: the status must not depend on the grouping.
+    // Every result also gets its own domain: the status must not depend on the grouping.
     let together = ApplyOutcome(domains: [
       DomainOutcome(name: "a", steps: results.map { StepOutcome(device: device, action: .attach, result: $0) })
     ])

@@ -1,7 +1,7 @@
 import Core
 import Testing
 
-/// One failure has the same words whichever command meets it.
+/// A failure has the same words in every command.
 @Suite struct FailureWordsTests {
   /// Every code of every port, with the number that its adapter leaves.
   static let errors: [HostError] =

@@ -7,7 +7,7 @@ import Sandbox
 import Synchronization
 import Testing
 
-/// A world for commands: what they write is kept, what they ask is counted, what they get is given.
+/// A world for commands. It keeps what they write, counts what they ask, and gives them what a test provides.
 final class FakeWorld: Sendable {
   struct State {
     var output = ""
@@ -23,7 +23,7 @@ final class FakeWorld: Sendable {
   var output: String { state.withLock { $0.output } }
   var messages: String { state.withLock { $0.messages } }
 
-  /// What the commands get to see.
+  /// What the commands can see.
   struct Given {
     var environment: [String: String] = [:]
     var isTerminal = false
@@ -76,7 +76,7 @@ final class FakeWorld: Sendable {
   }
 }
 
-/// A folder with one manifest in it, gone when the body returns.
+/// Calls `body` with a folder that contains one manifest. The folder is removed afterwards.
 func withManifest<Result>(
   _ text: String = """
   apiVersion: berth/v1alpha1
@@ -103,7 +103,7 @@ func withManifest<Result>(
 }
 
 extension Examination {
-  /// A host where everything answers, and nothing is wrong.
+  /// A host on which everything answers and nothing is wrong.
   static var calm: Examination {
     Examination(
       hostName: "host17", takenAt: 1_000_000, hypervisor: .success(Hypervisor(version: "4.17.7", hasIOMMU: true)),
@@ -145,7 +145,7 @@ extension DomainTarget {
 }
 
 extension ApplyOutcome {
-  /// One domain with a step of each result.
+  /// Returns one domain with a step per result.
   static func of(
     _ results: StepResult..., isUndone: Bool = false, isLockBusy: Bool = false, failure: OutcomeDetail? = nil
   )

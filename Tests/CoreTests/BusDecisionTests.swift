@@ -17,7 +17,7 @@ import Testing
       exportable: exportable ?? [one, two, three])
   }
 
-  /// The nodes of a bus after edits, by their last path component.
+  /// Returns the nodes of a bus after edits, by their last path component.
   private func nodes(_ edits: [StoreEdit]) -> [String: String?] {
     var nodes: [String: String?] = [:]
     for edit in edits {
@@ -255,7 +255,7 @@ import Testing
     bus.hasFrontEndDriver = false
     bus.frontEndState = StateNode(.initialising)
     bus.entries[0].state = StateNode(.closing)
-    // As another toolstack leaves it: pciback looks at no entry there, and holds what is marked.
+    // As another toolstack leaves the bus: pciback ignores its entries, and still holds marked devices.
     bus.state = StateNode(.reconfiguring)
     let settling = StoreEdit.write(StorePath.backEnd(domain).child("state"), "3")
     #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .mark([settling]))

@@ -5,7 +5,7 @@ import Testing
 @Suite struct DiagnosisTests {
   private let device = Sample.address(1)
 
-  /// A host where everything answers and nothing is wrong, which `change` then damages.
+  /// Returns the findings of a host on which nothing is wrong until `change` damages it.
   private func names(_ change: (inout Examination) -> Void) -> [String] {
     var examination = Examination(
       hostName: "host", takenAt: 1000, hypervisor: .success(.init(version: "4.17.7", hasIOMMU: true)),

@@ -2,12 +2,12 @@ import Core
 import TestSupport
 import Testing
 
-/// Each way in which stores disagree, made by hand: its name, and what the plan does about it.
+/// Each way in which stores can disagree, made by hand: its name, and the plan's reaction.
 @Suite struct DriftMatrixTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
 
-  /// A host in order: `one` is declared for, owned and had by `net`, which `change` then damages.
+  /// Returns a host on which `net` has `one`, declared and owned, after `change` has damaged it.
   private func host(
     _ change: (inout ObservedDomain, inout ObservedDevice, inout Observation) -> Void = { _, _, _ in }
   ) -> Observation {
@@ -27,7 +27,7 @@ import Testing
     return makeDriftMatrix(desired: desired, observation: observation, plan: plan)
   }
 
-  /// The names of all that is wrong and what becomes of it, `net` declared to have `one`.
+  /// Returns the names of everything that is wrong, with the plan's reaction. `net` is declared to have `one`.
   private func names(
     declaring devices: [PCIAddress]? = nil,
     _ change: (inout ObservedDomain, inout ObservedDevice, inout Observation) -> Void

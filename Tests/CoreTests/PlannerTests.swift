@@ -144,7 +144,7 @@ import Testing
   }
 
   @Test func `a device on two buses leaves one before it is attached to the other`() throws {
-    // As an xl attach to another guest leaves it, after an xl detach that its guest slept through.
+    // The state after an xl attach to another guest that followed an xl detach during which the first guest slept.
     let observation = { (states: [XenbusState], owned: [UInt32: [PCIAddress]]) -> Observation in
       var receiver = Sample.domain(1, "net", [one])
       receiver.backEnd = Sample.bus(receiver.id, [one], state: .reconfiguring, states: states)

@@ -72,7 +72,7 @@ import Testing
     #expect(String(decoding: added.bytes, as: UTF8.self).contains(element))
   }
 
-  // MARK: Places
+  // MARK: Positions
 
   @Test(arguments: [
     (#"{"c_info": {}, "b_info": {}, "disks": [], "nics": [], "rdms": []}"#, #""nics": [],\#n    "pcidevs""#),
@@ -171,7 +171,7 @@ import Testing
     #expect(SavedDevices(savedConfiguration: nil) == .absent)
   }
 
-  // MARK: Any bytes at all
+  // MARK: Random bytes
 
   @Test(arguments: 0..<60)
   func `random damage is refused, or the file stays valid through every change`(seed: UInt64) throws {
@@ -223,7 +223,7 @@ import Testing
   }
 }
 
-/// A small generator whose sequence depends on its seed alone.
+/// A small generator whose sequence depends only on its seed.
 private struct SplitMix: RandomNumberGenerator {
   var state: UInt64
   mutating func next() -> UInt64 {

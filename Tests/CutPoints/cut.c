@@ -1,12 +1,13 @@
 /* Preloaded into a program under test: numbers the calls by which it changes what others can see, and ends it at one.
  *
- *   BERTH_CUT_LOG=<file>   each such call is noted there before it is made, one line each:
- *                          <number> TAB <call> TAB <'+' where it ends a message to another process, or '-'> TAB <what>
+ *   BERTH_CUT_LOG=<file>   each such call is recorded there before it is made, one line per call:
+ *                          <number> TAB <call> TAB <'+' if it ends a message to another process, or '-'> TAB <what>
  *   BERTH_CUT_AT=<N>       the process ends by SIGKILL before call N; with <N>+ right after it, with the reply unread
  *
- * Left out is what only asks, and what goes with the process: others see the same before and after it. That is reads,
- * watches and connections, and closing a file, which the kernel does for a killed process too. Messages are known by
- * what they begin with: xenstore's by their header, those to the sandbox's hypervisor and to QEMU by their words.
+ * Calls that only ask are not counted: reads, watches and connections. Calls whose effect comes with the end of the
+ * process are not counted either, such as closing a file, because the kernel closes a killed process's files. Others
+ * see the same before and after these calls. Messages are recognised by their beginning: those to xenstore by their
+ * header, those to the sandbox's hypervisor and to QEMU by their words.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,7 +41,7 @@ static atomic_ulong calls;
 static unsigned long cut_before, cut_after;
 static int report = -1;
 
-/* What is left of the message to xenstored that this thread sends: libxenstore sends it in pieces. */
+/* The rest of the message that this thread sends to xenstored: libxenstore sends it in pieces. */
 static _Thread_local struct { size_t left; int is_question; } message;
 
 __attribute__((constructor)) static void begin(void)
@@ -65,7 +66,7 @@ static void end_here(void)
         pause();
 }
 
-/* Numbers a call and notes it; ends the process if this is its end. errno stays. */
+/* Numbers and records a call; ends the process if it is to end before this call. Keeps errno. */
 static unsigned long count(const char *call, int ends_message, const char *what, size_t size)
 {
     if (report < 0)
@@ -85,7 +86,7 @@ static unsigned long count(const char *call, int ends_message, const char *what,
     return number;
 }
 
-/* After a call that was numbered; its result and errno stay. */
+/* To be called after a numbered call. Keeps its result and errno. */
 static long done(unsigned long number, long result)
 {
     if (number && number == cut_after)
@@ -95,7 +96,7 @@ static long done(unsigned long number, long result)
 
 #define COUNTED(name, what, ...) return (int)done(count(name, 0, what, strlen(what)), syscall(__VA_ARGS__))
 
-/* MARK: What is sent and written */
+/* MARK: Messages and writes */
 
 static unsigned long count_message(const char *call, const char *bytes, size_t size)
 {
@@ -106,7 +107,7 @@ static unsigned long count_message(const char *call, const char *bytes, size_t s
     unsigned header[4];
     if (size >= sizeof header) {
         memcpy(header, bytes, sizeof header);
-        /* No text begins so. */
+        /* No text begins with these bytes. */
         if (header[0] < store_types) {
             const char *name = header[0] < sizeof store_requests / sizeof store_requests[0]
                                    ? store_requests[header[0]] : NULL;
@@ -121,7 +122,7 @@ static unsigned long count_message(const char *call, const char *bytes, size_t s
     return count(call, 1, bytes, size);
 }
 
-/* Files and sockets; not the standard streams, nor pipes, which are the program's own. */
+/* Counts output to files and sockets. Standard streams and pipes are the program's own, and not counted. */
 static unsigned long count_output(const char *call, int fd, const char *bytes, size_t size)
 {
     struct stat info;
@@ -162,7 +163,7 @@ ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct s
 PWRITE(pwrite)
 PWRITE(pwrite64)
 
-/* Newer releases of libxenstore send header and body so. */
+/* Newer releases of libxenstore send header and body in this way. */
 static unsigned long count_pieces(const char *call, int fd, const struct iovec *pieces, size_t number)
 {
     size_t total = 0;

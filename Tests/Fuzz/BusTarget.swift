@@ -2,12 +2,12 @@ import Core
 
 @testable import Reconciling
 
-/// xenstore's nodes of one bus.
+/// The xenstore nodes of one bus.
 private struct Nodes {
   static let domain = DomainID(5)
   var values: [String: String] = [:]
 
-  /// The names and values are told in turn.
+  /// Names and values alternate in `words`.
   init(_ words: [String]) {
     let (back, front) = (StorePath.backEnd(Self.domain), StorePath.frontEnd(Self.domain))
     for index in stride(from: 0, to: words.count - 1, by: 2) {
@@ -36,7 +36,8 @@ private struct Nodes {
   }
 }
 
-/// A back end whatever it holds: every decision leaves one that libxl and pciback can read, with what was asked for.
+/// Tests changes of a back end with random content. After every decision, libxl and pciback can read the back end, and
+/// it has what was asked for.
 func changeBus(_ bytes: [UInt8]) {
   guard let choice = bytes.first,
     let wanted = [PCIAddress("0000:03:00.0"), PCIAddress("0000:03:00.1")] as? [PCIAddress]

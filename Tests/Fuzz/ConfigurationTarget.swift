@@ -1,8 +1,8 @@
 import Core
 
-/// libxl's saved configuration: what is edited stays readable, and all the rest of it stays as it was.
+/// Tests libxl's saved configuration: an edited file stays readable, and its other parts stay unchanged.
 func editConfiguration(_ text: [UInt8]) {
-  // Nothing is read without the NUL that ends the file, and few bytes that nobody chose have one there.
+  // Nothing is read without the final NUL, and few random inputs end with it.
   let bytes = text + [0]
   let old: SavedConfiguration
   do throws(SavedConfigurationError) { old = try SavedConfiguration(bytes) } catch { return }

@@ -3,7 +3,7 @@ import FoundationEssentials
 import Glibc
 import LinuxAdapter
 
-/// A root of this process's own, below the folder that the caller made.
+/// A root that belongs to this process, below the folder that the caller created.
 private let root: String = {
   let top = unsafe getenv("BERTH_FUZZ_FOLDER").map { unsafe String(cString: $0) } ?? "/tmp"
   return "\(top)/\(getpid())"
@@ -37,7 +37,7 @@ private func hasPlace(_ error: HostError) -> Bool {
   if case .tree(let error) = error { error.place?.isEmpty == false } else { false }
 }
 
-/// A device's files in sysfs, and the kernel's log.
+/// Tests a device's files in sysfs, and the kernel log.
 func readDeviceTree(_ bytes: [UInt8]) {
   guard let device else { return }
   let pieces = texts(bytes, 4)
@@ -67,7 +67,7 @@ private let recordFolders: (owned: String, intents: String) = {
   return folders
 }()
 
-/// Berth's own files, however they were damaged: an error that names the file, and never an empty answer.
+/// Tests Berth's own files with random damage: they cause an error that names the file, and never an empty answer.
 func readRecords(_ bytes: [UInt8]) {
   let name = "/00000000-0000-4000-8000-000000000005.json"
   write(bytes, to: recordFolders.owned + name)

@@ -1,8 +1,8 @@
 import Glibc
 
-/// What is fed with bytes that nobody chose. Which one a process feeds, `BERTH_FUZZ_TARGET` says.
+/// The functions that get random bytes. `BERTH_FUZZ_TARGET` selects the one for a process.
 ///
-/// A target ends the process where something that must hold does not: libFuzzer takes that for a crash, and keeps the
+/// A target ends the process if a required property does not hold: libFuzzer takes that for a crash, and keeps the
 /// bytes.
 enum FuzzTarget: String, CaseIterable {
   case manifest, configuration, bus, qmp, sysfs, records
@@ -35,7 +35,7 @@ func testOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   return 0
 }
 
-/// Ends the process with these words.
+/// Ends the process with this message.
 func wrong(_ what: String) -> Never {
   let words = Array("berth-fuzz: \(what)\n".utf8)
   _ = unsafe write(STDERR_FILENO, words, words.count)
@@ -47,7 +47,7 @@ func must(_ condition: Bool, _ what: @autoclosure () -> String) {
   wrong(what())
 }
 
-/// The bytes between the NULs, as texts; exactly `count` of them.
+/// Returns the bytes between the NULs, as texts; exactly `count` of them.
 func texts(_ bytes: [UInt8], _ count: Int) -> [String] {
   let pieces = bytes.split(separator: 0, maxSplits: count - 1, omittingEmptySubsequences: false)
   return (0..<count).map { $0 < pieces.count ? String(decoding: pieces[$0], as: UTF8.self) : "" }

@@ -2,7 +2,8 @@ import Core
 
 @testable import Manifest
 
-/// A manifest's text: read, put together and, where it is wrong, told with its places.
+/// Tests the text of a manifest: it is read and assembled. If it is wrong, the errors are reported with their
+/// locations.
 func readManifest(_ bytes: [UInt8]) {
   let report = Diagnostics()
   let source = SourceText(name: "manifest.yaml", bytes: bytes)

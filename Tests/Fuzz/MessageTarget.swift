@@ -1,6 +1,6 @@
 @testable import LinuxAdapter
 
-/// Lines that a QEMU says: each is a message, a reply or an error, whatever else is in it.
+/// Tests lines from a QEMU: each is a message, a reply or an error, whatever else it contains.
 func readMessages(_ bytes: [UInt8]) {
   for line in bytes.split(separator: 10) {
     let line = Array(line)

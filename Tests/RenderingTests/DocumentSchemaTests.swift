@@ -7,9 +7,9 @@ import Testing
 
 /// The JSON documents among the golden files.
 struct GoldenDocument: Sendable, CustomTestStringConvertible {
-  /// Below the repository.
+  /// The path below the repository.
   let path: String
-  /// Whether the document is kept for ever as an example of its version.
+  /// Whether the document is kept permanently as an example of its version.
   let isKept: Bool
   let text: String
 
@@ -32,7 +32,7 @@ struct GoldenDocument: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// A change that makes a golden plan wrong, and what the schema says to it.
+/// A change that makes a golden plan wrong, and the schema's finding.
 struct BrokenPlan: Sendable, CustomTestStringConvertible {
   let old: String
   let new: String

@@ -1,8 +1,8 @@
 import FoundationEssentials
 import Testing
 
-/// Compares text with a file below `Fixtures`; with RECORD=1 in the environment it is written instead, and the run fails.
-/// A kept file is never compared or written: what an older release wrote does not change.
+/// Compares text with a file below `Fixtures`. With RECORD=1 in the environment, it writes the file instead, and the
+/// run fails. A kept file is never compared or written, because the output of an older release does not change.
 func expectGolden(
   _ actual: String, _ name: String, file: String = #filePath, at location: SourceLocation = #_sourceLocation
 ) throws {
@@ -25,7 +25,7 @@ func expectGolden(
     sourceLocation: location)
 }
 
-/// Whether a file below `Fixtures` lies in a version's folder, such as `v1`, and is kept for ever.
+/// Returns whether a file below `Fixtures` is in a version's folder, such as `v1`, and so is kept permanently.
 func isKeptGolden(_ name: String) -> Bool { name.prefixMatch(of: /v[0-9]+\//) != nil }
 
 /// The text of a file of this repository.

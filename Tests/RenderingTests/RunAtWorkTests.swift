@@ -2,7 +2,7 @@ import Core
 import Rendering
 import Testing
 
-/// What is shown of another run of Berth that is at work on a domain.
+/// What the views show about another run of Berth that works on a domain.
 @Suite struct RunAtWorkTests {
   private let holder = RunHolder(
     process: 4711, command: "berth apply --yes web.yaml", since: 1_700_000_000, isStopped: true)

@@ -1,7 +1,7 @@
 import Core
 import Rendering
 
-/// Hand-built values that stand for what the planner and the engine give.
+/// Values made by hand in place of the planner's and the engine's results.
 enum Samples {
   static func address(_ text: String) throws -> PCIAddress { try unwrap(PCIAddress(text), text) }
   static func id(_ text: String) throws -> DeviceID { try unwrap(DeviceID(text), text) }
@@ -28,7 +28,7 @@ enum Samples {
 
   static let host = HostFacts(name: "host17", xenVersion: "4.17.7", hasIOMMU: true, hasPCIBack: true)
 
-  /// A running PV domain that devices are given to or taken from.
+  /// Returns a running PV domain that gets or loses devices.
   static func target(_ name: String, _ digit: Character) throws -> DomainTarget {
     let id = DomainID(UInt32(digit.wholeNumberValue ?? 0))
     return DomainTarget(key: DomainKey(id: id, uuid: try uuid(digit)), name: name, route: .frontEnd, mode: .hot)
@@ -54,7 +54,7 @@ enum Samples {
       isRequired: isRequired, evidence: evidence)
   }
 
-  /// One of everything.
+  /// Returns a plan with one step of each kind.
   static func everything() throws -> Plan {
     var permissive = DeviceOptions()
     permissive.permissive = true
@@ -109,7 +109,7 @@ enum Samples {
       ])
   }
 
-  /// Everything is as declared.
+  /// Returns a plan in which everything is as declared.
   static func inSync() throws -> Plan {
     Plan(
       host: host, domainCount: 1, deviceCount: 2, policy: Policy(),

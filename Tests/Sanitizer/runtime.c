@@ -1,9 +1,9 @@
-// What the thread sanitizer has to be told to be right about this program.
+// What the thread sanitizer must know for correct reports about this program.
 //
-// Swift's `Mutex`: its fast paths are compiled into the program, and so instrumented. The slow ones, for a mutex that
-// another thread holds or waits for, are in libswiftSynchronization, which is not. What they acquire and release would be
-// unknown, and each contended mutex a false report. The symbols are those of `_MutexHandle` (stdlib/public/
-// Synchronization/Mutex/LinuxImpl.swift, Swift 6.2).
+// The fast paths of Swift's `Mutex` are compiled into the program, and so instrumented. The slow paths, for a mutex
+// that another thread holds or waits for, are in libswiftSynchronization, which is not instrumented. The sanitizer
+// would not know what they acquire and release, and would report each contended mutex falsely. The symbols are those of
+// `_MutexHandle` (stdlib/public/Synchronization/Mutex/LinuxImpl.swift, Swift 6.2).
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +24,7 @@ typedef __attribute__((swiftcall)) void unlock_slow(SELF);
 static void *next(const char *name) {
   void *found = dlsym(RTLD_NEXT, name);
   if (!found) {
-    fprintf(stderr, "Swift's Mutex has no %s any more\n", name);
+    fprintf(stderr, "Swift's Mutex no longer has %s\n", name);
     abort();
   }
   return found;
@@ -43,6 +43,6 @@ __attribute__((swiftcall)) void berth_unlock_slow(SELF) {
   ((unlock_slow *)next(UNLOCK))(self);
 }
 
-// libxenstore ends a handle's reader by cancelling it in `read` (tools/libs/store/xs.c, Xen 4.17), which the sanitizer
-// takes for an error and ends the program. A handle that is not closed has no such end.
+// libxenstore ends a handle's reader by cancelling it in `read` (tools/libs/store/xs.c, Xen 4.17). The sanitizer takes
+// that for an error and ends the program. A handle that is never closed avoids this end.
 void xs_close(void *handle) { (void)handle; }
