@@ -2,7 +2,7 @@ import Core
 import TestSupport
 import Testing
 
-/// The main way, as a person goes it, on both xenstoreds.
+/// The usual sequence of a person's commands, on both xenstoreds.
 struct `Plan and apply` {
   @Test(arguments: [TestHost.Store.c, .ox])
   func `declared devices are planned and applied, and then nothing remains to be done`(_ store: TestHost.Store)
@@ -36,7 +36,7 @@ struct `Plan and apply` {
       let first = try host.manifest(["net": (0..<4).map(Sample.address)])
       #expect(try await host.berth("apply", first, "--yes").status == 0)
 
-      // 0 and 1 go, 2 and 3 become permissive, 5 comes.
+      // 0 and 1 are detached, 2 and 3 become permissive, 5 is attached.
       let devices = [2, 3, 5].map(Sample.address)
       let second = try host.manifest(["net": devices], options: "permissive: true")
       let apply = try await host.berth("apply", second, "--yes")
@@ -99,7 +99,7 @@ struct `Plan and apply` {
       let apply = try await host.berth("apply", manifest, "--yes")
       #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
       try await host.change("unpause", "net")
-      // The guest connects in its own time; each look is one request to the sandbox.
+      // The guest connects at its own time. Each look is one request to the sandbox.
       let deadline = ContinuousClock.now + .seconds(120)
       while try await host.status().domain("net").guestDevices.count < 3, .now < deadline {}
       #expect(try await host.disagreements(of: "net", expecting: Set(devices)) == [])
@@ -132,11 +132,11 @@ struct `Plan and apply` {
       #expect(try host.storeChanges() == before, "adopting changes Berth's own record only")
       #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0), Sample.address(1)]) == [])
 
-      // Adopted, it is Berth's to remove; the other one still is not.
+      // Berth may remove the adopted device, but not the other one.
       let none = try host.manifest(["net": []], name: "none.yaml")
       #expect(try await host.berth("apply", none, "--yes").status == 0)
       #expect(try await host.disagreements(of: "net", expecting: [Sample.address(1)]) == [])
-      // Unless everything undeclared is to go.
+      // Only `--prune all` removes everything undeclared.
       #expect(try await host.berth("apply", none, "--yes", "--prune", "all").status == 0)
       #expect(try await host.disagreements(of: "net", expecting: []) == [])
     }

@@ -2,7 +2,7 @@ import Core
 import TestSupport
 import Testing
 
-/// What bad input gets: the exit code that the README names, a place, and nothing is touched.
+/// The reaction to bad input: the README's exit code, a location, and no change.
 struct `Bad input` {
   /// A manifest's text, and what the messages must contain.
   static let manifests: [(name: String, text: String, words: [String])] = [
@@ -82,7 +82,7 @@ struct `Bad input` {
   ) async throws {
     let folder = try TemporaryFolder()
     try folder.write("bomb.yaml", bomb.text())
-    // The limit of address space is the bound on memory: a reader that tries to expand the bomb ends without 65.
+    // The limit of address space limits memory: a reader that tries to expand the bomb does not end with 65.
     let result = try await Command(
       "/bin/sh",
       ["-c", "ulimit -v 2000000; exec \"$0\" validate \"$1\"", try builtFile("berth"), "\(folder.path)/bomb.yaml"]

@@ -15,7 +15,7 @@ struct `Beside xl` {
       #expect(list.status == 0, "\(list.errors)")
       for number in 0..<2 { #expect(list.output.contains(Sample.address(number).text), "\(list.output)") }
 
-      // xl takes one away, and leaves it in the saved configuration.
+      // xl detaches one device, but leaves its saved line.
       let detach = try await host.xl("pci-detach", "net", Sample.address(0).text).run()
       #expect(detach.status == 0, "\(detach.errors)")
       #expect(try host.savedDevices(of: try await host.status().domain("net")).count == 2)
@@ -50,7 +50,7 @@ struct `Beside xl` {
     }
   }
 
-  /// An `xl pci-attach` that read the count before the apply, and that nothing shows to be at work until it writes.
+  /// An `xl pci-attach` that read the count before the apply. Nothing shows that it is at work until it writes.
   @Test(arguments: bothStores)
   func `a requested audit finds entries that are overwritten later`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(), store) { host in

@@ -2,12 +2,12 @@ import Core
 import TestSupport
 import Testing
 
-/// Two runs that want contrary things of one device, met at chosen moments.
+/// Two runs with contrary wishes about one device, which meet at chosen moments.
 struct `Contrary runs` {
-  /// On how many sandboxes the delays are tried at once: each waits for its guest most of the time.
+  /// The number of sandboxes on which delays are tried in parallel: each mostly waits for its guest.
   private static let tracks = 6
 
-  /// In `make test` each delay is tried on one of the two xenstoreds, in `make soak` on both.
+  /// `make test` tries each delay on one of the two xenstoreds, `make soak` on both.
   private static let places: [(track: Int, store: TestHost.Store)] = (0..<tracks).flatMap { track in
     let stores = SoakReport.isSoak ? bothStores : [bothStores[track % bothStores.count]]
     return stores.map { (track, $0) }

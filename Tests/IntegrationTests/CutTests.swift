@@ -4,8 +4,8 @@ import Glibc
 import TestSupport
 import Testing
 
-/// The process is killed before and after each call by which it changes what others see, also between the calls of one
-/// step: a temporary file and its rename, a lock and its release, a request and its answer.
+/// The process is killed before and after each call by which it changes what others see. That includes the calls within
+/// one step: a temporary file and its rename, a lock and its release, a request and its answer.
 struct CutTests {
   struct Change: Sendable, CustomTestStringConvertible {
     var testDescription: String
@@ -13,7 +13,7 @@ struct CutTests {
     var before: [Int]
     var after: [Int]
     var isCold = false
-    /// All of them are to be permissive then.
+    /// All of the devices then become permissive.
     var changesOptions = false
 
     init(_ name: String, _ before: [Int], _ after: [Int], kind: Kind = .pv) {
@@ -36,7 +36,7 @@ struct CutTests {
     ]
   }()
 
-  /// How many points of each change are tried where not all are.
+  /// The number of cut points tried per change if not all are tried.
   private static let sample = 6
 
   @Test(arguments: CutTests.changes, bothStores)
@@ -55,7 +55,7 @@ struct CutTests {
       } else {
         for point in CutPoint.sample(of: try await trials.calls(), Self.sample) { try await trials.kill(at: point) }
       }
-      // A library that was not loaded kills nothing, and everything would be well.
+      // A library that was not loaded kills nothing, and the test would pass.
       #expect(trials.killed > 0)
       try SoakReport.add(["cut_points": trials.killed, "cut_violations": trials.violations])
       print("\(change.testDescription), \(store.rawValue): \(trials.killed) cut points of the process")
@@ -63,7 +63,7 @@ struct CutTests {
   }
 }
 
-/// A change made again and again, each time by a process that is killed elsewhere.
+/// A change that is made repeatedly, each time by a process that is killed at another cut point.
 private struct Trials {
   let change: CutTests.Change
   let host: TestHost
@@ -75,7 +75,7 @@ private struct Trials {
     ["apply", manifest, "--yes", "-o", "json", "--wait-timeout", "60s", "--lock-timeout", "60s"]
   }
 
-  /// The calls of a run that nothing happens to.
+  /// Returns the calls of an undisturbed run.
   func calls() async throws -> [VisibleCall] {
     try await prepare()
     let (whole, calls) = try await host.berth(words, cutAt: nil)
@@ -83,10 +83,11 @@ private struct Trials {
     return calls
   }
 
-  /// Kills a process there and looks whether one clean run leaves nothing behind; the call that it was killed at.
+  /// Kills a process at a cut point, and checks that one clean run leaves nothing unfinished. Returns the call at which
+  /// the process was killed.
   ///
-  /// Nil where it came to its end before: the number of calls differs a little from run to run. Also where so much is
-  /// wrong already that more would not help.
+  /// Returns nil if the process ended earlier: the number of calls differs a little between runs. Returns nil also if
+  /// so much is already wrong that further trials would not help.
   @discardableResult
   mutating func kill(at point: CutPoint) async throws -> VisibleCall? {
     guard violations < 5, !(change.isCold && violations > 0) else { return nil }
@@ -104,7 +105,8 @@ private struct Trials {
     if findings.isEmpty { return call }
     violations += 1
     Issue.record("killed \(point.isAfter ? "after" : "before") \(call): \(findings)")
-    // A new guest, whatever state the old one was left in; one that has not run cannot be made a second time.
+    // The guest is replaced, whatever state the old one was left in. A guest that never ran cannot be created a second
+    // time.
     if !change.isCold {
       try await host.change("destroy", "net")
       try await host.change("start-domain", "net")
@@ -112,13 +114,13 @@ private struct Trials {
     return call
   }
 
-  /// Gives the guest what it has before the change.
+  /// Gives the guest the devices that it has before the change.
   private func prepare() async throws {
     let applied = try await host.apply(["net": change.before], name: "before.yaml")
     guard applied.status == 0 else { throw Odd(description: "before the change: \(applied)") }
   }
 
-  /// What is wrong after one clean run.
+  /// Returns what is wrong after one clean run.
   private func findings() async throws -> [String] {
     let clean = try await host.apply(manifest)
     var findings = clean.status == 0 ? [] : ["the clean run: \(clean)"]
@@ -130,7 +132,7 @@ private struct Trials {
     return findings
   }
 
-  /// Where QEMU shows devices at other slots than libxl would ask for when the guest starts again.
+  /// Returns devices that QEMU shows at other slots than libxl would ask for when the guest starts again.
   private func unsavedPlaces() async throws -> [String] {
     guard change.kind.hasDeviceModel else { return [] }
     let guest = try await host.status().domain("net")
@@ -141,9 +143,9 @@ private struct Trials {
 }
 
 extension TestHost {
-  /// Files that only a process at work has: intents, locks of Berth's own, and what has not got its name yet.
+  /// Returns files that only a running process has: intents, Berth's own locks, and files without a final name.
   ///
-  /// The files of libxl's locks may stay: whoever locks next takes them over, which may be an `xl`.
+  /// Files of libxl's locks may remain: the next process that takes the lock, possibly an `xl`, reuses them.
   fileprivate func leftFiles() throws -> [String] {
     func names(_ folder: String) throws -> [String] {
       let path = "\(directory)/root/\(folder)"

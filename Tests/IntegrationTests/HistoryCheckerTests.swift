@@ -2,7 +2,7 @@ import Core
 import TestSupport
 import Testing
 
-/// What the histories of real processes are judged by, held to histories that were written by hand.
+/// The checker for histories of real processes, applied to histories that were written by hand.
 struct `Histories of runs` {
   private let first = Sample.address(0)
   private let second = Sample.address(1)
@@ -20,7 +20,7 @@ struct `Histories of runs` {
 
   private func order(_ history: History) -> [String]? { history.explain()?.map(\.name) }
 
-  /// A run removes a device, and one that wants it back reports that it has it.
+  /// A run removes a device, and another run that wants the device reports that it is attached.
   private func contrary(_ report: History.Step, _ end: History.Found, second time: ClosedRange<Duration>) -> History {
     History(
       start: [first: History.Placement("net")],
@@ -141,7 +141,7 @@ struct `Histories of runs` {
     #expect(order(history) == ["B", "A", "C"])
   }
 
-  /// A comes first by what is said of the one device, B by what is said of the other.
+  /// A comes first according to one device, B according to the other.
   private var twisted: History {
     History(
       start: [:],

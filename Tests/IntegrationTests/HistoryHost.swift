@@ -3,9 +3,9 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// A sandbox on which histories of concurrent runs are made, one after the other.
+/// A sandbox for histories of concurrent runs, one history after the other.
 struct HistoryHost {
-  /// A run that is to be made: what it declares, and when it begins.
+  /// A planned run: what it declares, and when it begins.
   struct Wish {
     var delay: Duration
     var manifest: History.Manifest
@@ -13,19 +13,19 @@ struct HistoryHost {
 
   let host: TestHost
   let kind: Kind
-  /// The names of its domains.
+  /// The names of the sandbox's domains.
   let domains: [String]
   let devices: [PCIAddress]
   /// Whether everything is known to be as an apply left it.
   private var isSound = true
-  /// How many of the runs ended with each exit status.
+  /// The number of runs that ended with each exit status.
   private(set) var statuses: [Int32: Int] = [:]
 
   init(_ host: TestHost, _ kind: Kind, _ domains: [String], devices: Int) {
     (self.host, self.kind, self.domains, self.devices) = (host, kind, domains, addresses(0..<devices))
   }
 
-  /// Makes the runs, beside each other, from the start that `start` declares for every domain.
+  /// Makes the runs in parallel, from the start that `start` declares for every domain.
   ///
   /// Returns the history, and everything that is wrong with the stores afterwards.
   mutating func meeting(from start: History.Manifest, _ wishes: [Wish]) async throws -> (History, [String]) {
@@ -46,13 +46,15 @@ struct HistoryHost {
     return (History(start: Self.placements(start), runs: runs, end: end), findings)
   }
 
-  /// As `meeting`, and records an issue if the stores disagree, if no order explains the reports, or if no run succeeded.
+  /// Calls `meeting`, and records an issue if the stores disagree, if no order explains the reports, or if no run
+  /// succeeded.
   ///
-  /// Returns whether that was so.
+  /// Returns whether it recorded an issue.
   mutating func isViolated(_ what: String, from start: History.Manifest, _ wishes: [Wish]) async throws -> Bool {
     let (history, findings) = try await meeting(from: start, wishes)
     let isExplained = history.explain() != nil
-    // The run that locks first finds what it was planned for: runs that refuse each other would explain anything.
+    // The run that locks first finds the state for which it was planned. If all runs refused, any order would explain
+    // them.
     let hasSuccess = history.runs.contains { $0.status == 0 }
     guard !isExplained || !hasSuccess || !findings.isEmpty else { return false }
     isSound = false
@@ -78,7 +80,7 @@ struct HistoryHost {
       words + ["--wait-timeout", "20s", "--lock-timeout", "60s"], environment: ["BERTH_SANDBOX": host.directory])
   }
 
-  /// Gives the domains what they have at the start; new guests if the old ones may be damaged.
+  /// Gives the domains their devices at the start; replaces the guests if the old ones may be damaged.
   private mutating func reset(to start: History.Manifest) async throws {
     if !isSound {
       for domain in domains { try await host.change("destroy", domain) }
@@ -136,7 +138,7 @@ struct HistoryHost {
     return .placed(History.Placement(name, report.entry(device, name)?.deviceOptions ?? DeviceOptions()))
   }
 
-  /// The part of a Status document that is looked at.
+  /// The part of a Status document that the test reads.
   private struct Report: Decodable {
     struct Domain: Decodable {
       var name: String
@@ -166,7 +168,7 @@ struct HistoryHost {
       domains.first { $0.name == domain }?.devices.first { $0.device.address == device }
     }
 
-    /// What `berth status` itself calls wrong.
+    /// What `berth status` itself reports as wrong.
     var findings: [String] {
       anomalies.map(\.description)
         + domains.flatMap { domain in

@@ -2,18 +2,18 @@ import Core
 import TestSupport
 import Testing
 
-/// Random concurrent runs that want contrary things: some order of them must explain every report.
+/// Random concurrent runs with contrary wishes: some order of them must explain every report.
 struct HistoryTests {
-  /// How many histories each kind of domain has on each xenstored.
+  /// The number of histories per kind of domain and xenstored.
   private static let count = SoakReport.isSoak ? SoakReport.rounds : 4
-  /// With more violations than this, more histories would tell nothing new.
+  /// After this number of violations, more histories would show nothing new.
   private static let mostViolations = 5
 
   @Test(arguments: [Kind.pv, .hvm, .stub], bothStores)
   func `some order of the runs explains every report and the state found`(
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
-    // One is the slower, so that the work in the two ends at different times.
+    // One domain is slower, so that the work in the two ends at different times.
     let domains = [
       kind.domain("one", 5, "answers: slow, delay: 150ms"), kind.domain("two", 7, "answers: slow, delay: 60ms"),
     ]
@@ -36,7 +36,7 @@ struct HistoryTests {
     }
   }
 
-  /// Each sandbox has seeds of its own, so that no two try the same histories.
+  /// Each sandbox has its own seeds, so that no two try the same histories.
   private static func seeds(_ kind: Kind, _ store: TestHost.Store) -> UInt64 {
     let kinds: [Kind] = [.pv, .hvm, .stub]
     let number = (kinds.firstIndex(of: kind) ?? 0) * bothStores.count + (bothStores.firstIndex(of: store) ?? 0)
@@ -46,7 +46,7 @@ struct HistoryTests {
 
 /// Runs with contrary manifests, drawn from a seed.
 private struct RandomMeeting {
-  /// What the runs want of each other's devices.
+  /// How the runs' wishes for devices relate to each other.
   private enum Shape: CaseIterable {
     case attachAndDetach, moveAndDetach, moveAndBack, options, crossed, anything
   }
@@ -62,14 +62,14 @@ private struct RandomMeeting {
     let manifests = draft.manifests(shape)
     random = draft.random
     start = draft.start
-    // Some begin together, and see the same.
+    // Some runs begin together, and observe the same state.
     let spread = [20, 400, 400].randomElement(using: &random) ?? 400
     wishes = manifests.shuffled(using: &random).map { manifest in
       HistoryHost.Wish(delay: .milliseconds(Int.random(in: 0...spread, using: &random)), manifest: manifest)
     }
   }
 
-  /// What is drawn so far. The last device is one that no run takes from its domain: its bus must live.
+  /// The draws so far. No run takes the last device from its domain, because the domain's bus must survive.
   private struct Draft {
     var random: SeededGenerator
     let kind: Kind
@@ -103,7 +103,7 @@ private struct RandomMeeting {
         manifests[0][home]?[device] = options(true)
         manifests[1][home]?[device] = options(Bool.random(using: &random))
       case .crossed:
-        // One order for each domain is easily had; the runs must have one for both.
+        // An order per domain is easy to find; the runs must have one order for both domains.
         if Bool.random(using: &random) { start[home]?[device] = DeviceOptions() }
         manifests = [base([home, away], home: device), base([home, away])]
         manifests[0][away]?[other] = nil
@@ -115,7 +115,7 @@ private struct RandomMeeting {
       while manifests.count < 4, Int.random(in: 0..<3, using: &random) == 0 { manifests.append(anything()) }
       return manifests
 
-      /// The start without the device, in some of the domains; the device where it is wanted.
+      /// Returns the start without the device, in some of the domains. The device is included if it is given.
       func base(_ names: [String], home homeDevice: PCIAddress? = nil, away awayDevice: PCIAddress? = nil)
         -> History.Manifest
       {
@@ -127,7 +127,7 @@ private struct RandomMeeting {
       }
     }
 
-    /// Each device anywhere or nowhere, in the one domain, the other, or both.
+    /// Returns each device anywhere or nowhere: in one domain, in the other, or in both.
     private mutating func anything() -> History.Manifest {
       let names = [["one"], ["two"], ["one", "two"], ["one", "two"]].randomElement(using: &random) ?? ["one"]
       var manifest: History.Manifest = [:]

@@ -3,11 +3,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A guest that writes what it likes below its own front end, on a real xenstored.
+/// A guest that writes arbitrary text below its own front end, on a real xenstored.
 struct `Hostile front ends` {
   private static let front = "/local/domain/5/device/pci/0"
 
-  /// Nodes that lead to another domain's, to dom0's and to themselves, a state that is none, and many more nodes.
+  /// Nodes that lead to another domain's, to dom0's and to themselves, an invalid state, and many more nodes.
   private static let mischief = """
     while :; do
       for state in 9 4 99 4; do
@@ -47,7 +47,7 @@ struct `Hostile front ends` {
       #expect(after == before)
       #expect(try await host.disagreements(of: "good", expecting: [Sample.address(1)]) == [])
 
-      // Its own driver goes on from where it was.
+      // The guest's own driver continues from its previous state.
       try await host.write("\(Self.front)/state", "4")
       try await host.change("answers", "net", "normal")
       let again = try await host.berth("apply", more, "--yes")

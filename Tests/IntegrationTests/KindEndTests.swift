@@ -2,9 +2,9 @@ import Core
 import TestSupport
 import Testing
 
-/// What happens to a guest while an apply works on it, for every kind: a clear answer, and nothing is left behind.
+/// What happens to a guest while an apply works on it, for every kind: the answer is clear, and nothing is left over.
 struct `Every kind, interrupted` {
-  /// Makes both changes of an apply last: an attach to `in`, and a detach from `out`.
+  /// Delays both changes of an apply: an attach to `in`, and a detach from `out`.
   private func hold(_ kind: Kind, _ host: TestHost) async throws {
     for name in ["in", "out"] {
       if kind.hasDeviceModel {
@@ -32,7 +32,7 @@ struct `Every kind, interrupted` {
   private let before = ["in": [0], "out": [2, 3]]
   private let after = ["in": [0, 1], "out": [2]]
 
-  /// Changes both domains, and does something to them when both changes are under way.
+  /// Changes both domains, and acts on them while both changes are in progress.
   private func change(
     _ kind: Kind, _ host: TestHost, wait: String = "3s", _ act: @Sendable () async throws -> Void
   ) async throws -> Applied {
@@ -42,7 +42,7 @@ struct `Every kind, interrupted` {
     return try await host.apply(
       after, wait: wait,
       once: {
-        // The entry is on the bus, and the other one's intent on disk: QEMU, or the guest, is being waited for.
+        // The entry is on the bus, and the other domain's intent is on disk: the run waits for QEMU, or for the guest.
         let guest = try await host.status().domain("in")
         let number = guest.stubDomain ?? guest.id
         let bus = "/local/domain/0/backend/pci/\(number)/0"
@@ -50,7 +50,7 @@ struct `Every kind, interrupted` {
       }, act)
   }
 
-  /// Whatever tells of devices of domains that are gone.
+  /// Returns every trace of devices of domains that are gone.
   private func leftovers(_ host: TestHost) async throws -> [String] {
     let status = try await host.status()
     let owned = status.devices.filter { $0.owner != "dom0" && $0.owner != "quarantine" }
@@ -71,8 +71,8 @@ struct `Every kind, interrupted` {
       }
       #expect(applied.status == 1, "\(applied)")
       #expect(applied.domains.first { $0.name == "out" }?.failure?.contains("gone") == true, "\(applied)")
-      // Where the end is seen first is chance: in the domain itself; on the bus, then all is given back; or in between,
-      // where libxl detaches the devices of a domain that it is about to destroy.
+      // Chance decides where the end is noticed first. It can be in the domain itself, or on the bus, after which
+      // everything is returned. In between, libxl detaches the devices of a domain that it is about to destroy.
       let step = try #require(applied.step(Sample.address(1)))
       let isSeen: Bool =
         switch (step.result, step.detail ?? "") {
@@ -122,8 +122,8 @@ struct `Every kind, interrupted` {
         try await host.change("shut-down", "in")
         try await host.change("shut-down", "out")
       }
-      // Without a device model to wait for, what is asked of the guest next finds that it is going; unless the machine is so
-      // busy that the wait ends before it shuts down.
+      // Without a device model, the next request to the guest finds that it is shutting down. On a very busy machine,
+      // the wait may end before the guest shuts down.
       let isLate = applied.domains.flatMap(\.steps).contains { $0.detail?.contains("did not let go in time") == true }
       #expect(applied.status == 7 && (isLate || kind != .pv) || applied.status == 1 && kind == .pv, "\(applied)")
       let again = try await host.apply(after)
@@ -144,7 +144,7 @@ struct `Every kind, interrupted` {
     _ kind: Kind, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(scenario(kind), store) { host in
-      // Before the change: the claims are made, and libxl's lock is another's.
+      // Before the change: the claims are made, and another process has libxl's lock.
       let first = try await host.apply(before)
       #expect(first.status == 0, "\(first)")
       try await host.change("lock", "in")
@@ -162,7 +162,7 @@ struct `Every kind, interrupted` {
       #expect(again.status == 0, "\(again)")
       #expect(try await host.findingsAtRest("in", kind, [0]) == [])
 
-      // In the middle: what is on the old stub domain's bus went with it.
+      // During the change: what is on the old stub domain's bus disappears with it.
       let applied = try await change(kind, host, wait: "5s") {
         try await host.change("restart-stub", "in")
         try await host.change("restart-stub", "out")

@@ -2,16 +2,16 @@ import Core
 import TestSupport
 import Testing
 
-/// What a guest, its QEMU or its stub domain does wrong, for every kind: the answer, what is left, and how it ends.
+/// Faults of a guest, its QEMU or its stub domain, for every kind: the answer, what remains, and how it ends.
 struct `Every kind in trouble` {
-  /// Something wrong with QEMU, as `berth sandbox device-model` takes it.
+  /// A fault of QEMU, in the form of `berth sandbox device-model`.
   struct Fault: Sendable {
     var words: [String]
-    /// Whether qemu-traditional can have it.
+    /// Whether qemu-traditional can have the fault.
     var isForAll = false
   }
 
-  /// Of these nobody knows what became of a change.
+  /// After these faults, nobody knows the outcome of a change.
   static let silent = [
     Fault(words: ["silent"], isForAll: true),
     Fault(words: ["silent", "--command", "greeting"]),
@@ -20,7 +20,7 @@ struct `Every kind in trouble` {
     Fault(words: ["truncates"]),
     Fault(words: ["truncates", "--command", "query-pci"]),
   ]
-  /// Here there is nobody to ask.
+  /// With these faults, there is nobody to ask.
   static let absent = [Fault(words: ["gone"], isForAll: true), Fault(words: ["crashed"], isForAll: true)]
 
   @Test(arguments: Kind.deviceModels, bothStores)
@@ -61,7 +61,7 @@ struct `Every kind in trouble` {
       try await mend()
       let again = try await host.apply(wanted { [$0 * 2, $0 * 2 + 1] })
       #expect(again.status == 0, "\(again)")
-      // qemu-traditional cannot be asked what it has: that it began anew, nobody sees.
+      // qemu-traditional cannot list its devices, so nobody sees that it was restarted.
       try await check({ [$0 * 2, $0 * 2 + 1] }, ignoring: kind.isTraditional ? ["in QEMU"] : [])
       #expect(try host.intents() == [])
 
@@ -77,7 +77,7 @@ struct `Every kind in trouble` {
       }
       try await check({ [$0 * 2, $0 * 2 + 1] }, ignoring: ["in QEMU", "leaving"])
       try await mend()
-      // One that began anew never says of a device that it has let go of it, and cannot be asked.
+      // A restarted qemu-traditional never reports the release of a device, and cannot be asked.
       let isOpen = { @Sendable (index: Int) in kind.isTraditional && index >= unknown }
       let last = try await host.apply(wanted { isOpen($0) ? [$0 * 2, $0 * 2 + 1] : [$0 * 2] })
       #expect(last.status == 0, "\(last)")
@@ -149,7 +149,8 @@ struct `Every kind in trouble` {
 }
 
 extension TestHost {
-  /// As `findings`, looked at until there are none or half a minute is over; leaves out what begins as in `ignoring`.
+  /// Repeats `findings` until there are none, or half a minute is over. Leaves out findings that begin as in
+  /// `ignoring`.
   func settled(
     _ name: String, _ kind: Kind, _ numbers: [Int], ignoring: [String] = [], isCold: Bool = false
   ) async throws -> [String] {

@@ -3,7 +3,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// Every kind of domain, on both xenstoreds: what is declared is so afterwards, everywhere that somebody keeps it.
+/// Every kind of domain, on both xenstoreds: afterwards, every store agrees with the declaration.
 struct `Every kind` {
   @Test(arguments: Kind.allCases, bothStores)
   func `devices are attached, changed and detached, for a running guest and one that never ran`(
@@ -16,7 +16,7 @@ struct `Every kind` {
         #expect(try await host.findingsAtRest("hot", kind, hot) == [], "line \(line)")
         #expect(try await host.findings("cold", kind, cold, isCold: isCold) == [], "line \(line)")
       }
-      // First devices, more devices, one of several goes.
+      // First devices are attached, then more, and then one of several is detached.
       for (hot, cold) in [([0], [4]), ([0, 1, 2], [4, 5, 6])] {
         let applied = try await host.apply(["hot": hot, "cold": cold])
         #expect(applied.status == 0, "\(applied)")
@@ -26,7 +26,7 @@ struct `Every kind` {
       #expect(some.status == 0, "\(some)")
       try await check([0, 2], [4, 5, 6])
 
-      // Options that differ: out and in again, with the new ones.
+      // Different options: each device is detached, and attached again with the new options.
       let again = try await host.apply(["hot": [0, 2]], options: "permissive: true", policy: "{prune: never}")
       #expect(again.status == 0, "\(again)")
       #expect(again.domains.flatMap(\.steps).map(\.action) == ["reattach", "reattach"], "\(again)")
@@ -36,7 +36,7 @@ struct `Every kind` {
         #expect(shown.count(where: \.isPermissive) == 2, "\(shown)")
       }
 
-      // The guest that had not run runs; then one goes from each, and another comes.
+      // The guest that never ran runs now. Then one device of each guest is detached, and another is attached.
       try await host.change("unpause", "cold")
       let manifest = ["hot": [0, 2], "cold": [4, 5, 6]]
       try await host.poll { try await host.findings("cold", kind, [4, 5, 6]) == [] }
@@ -69,7 +69,7 @@ struct `Every kind` {
         #expect(try await host.findings("cold", kind, [0, 2], isCold: true) == [])
         return
       }
-      // QEMU runs and asks, and the guest sleeps: nothing is taken from it until it lets go.
+      // QEMU runs and asks, but the guest sleeps: nothing is taken from the guest until it releases the device.
       #expect(detach.status == 7, "\(detach)")
       #expect(detach.step(Sample.address(1))?.result == "unknown", "\(detach)")
       let findings = try await host.findings("cold", kind, [0, 1, 2], isCold: true)
@@ -87,7 +87,7 @@ struct `Every kind` {
       kind.domain(kind.rawValue, 5 + number * 2, "delay: 5ms")
     }
     try await TestHost.with(TestScenario.host(devices: 10, domains), store) { host in
-      // Each has one of its own that stays, and one that goes to the next, all in one apply.
+      // Each has one device that stays, and one that moves to the next domain, all in one apply.
       let kinds = Kind.allCases
       for turn in 0...kinds.count {
         func numbers(_ index: Int) -> [Int] { [index, 5 + (index + turn) % kinds.count] }

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension TestHost {
-  /// What the places that know of a domain's devices disagree about, whatever its kind; empty where all is well.
+  /// Returns the disagreements of all stores about a domain's devices, for any kind; empty if all is well.
   ///
-  /// The back end of an HVM guest rests at 3, those of others at 4. `isCold` speaks of a guest that has not run yet.
+  /// The back end of an HVM guest rests at 3, those of others at 4. `isCold` describes a guest that has not run yet.
   func findings(_ name: String, _ kind: Kind, _ numbers: some Sequence<Int>, isCold: Bool = false) async throws
     -> [String]
   {
@@ -62,11 +62,11 @@ extension TestHost {
     return findings
   }
 
-  /// As `findings`, and no intent is open: nothing is left to take up.
+  /// Returns `findings`, and any open intent. If both are absent, nothing is left to resume.
   func findingsAtRest(_ name: String, _ kind: Kind, _ numbers: some Sequence<Int>) async throws -> [String] {
     try await findings(name, kind, numbers) + intents().map { "intent \($0)" }
   }
 
-  /// The other way round from `Sample.address`, for the numbers that tests use.
+  /// The inverse of `Sample.address`, for the numbers that tests use.
   private func number(of device: PCIAddress) -> Int { (0..<32).first { Sample.address($0) == device } ?? -1 }
 }

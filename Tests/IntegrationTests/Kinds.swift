@@ -3,7 +3,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// A kind of domain, and the way its devices take.
+/// A kind of domain, and the route of its devices.
 enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case pv
   case hvm
@@ -29,7 +29,7 @@ enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   var hasStub: Bool { self == .stub || self == .traditionalStub }
   var isTraditional: Bool { self == .traditional || self == .traditionalStub }
 
-  /// A domain of a scenario; its stub domain has the number after its own.
+  /// A domain of a scenario. Its stub domain has the next number.
   func domain(_ name: String, _ number: Int, _ rest: String = "") -> String {
     var text = "{name: \(name), domid: \(number)"
     if hasDeviceModel { text += ", kind: hvm" }
@@ -39,7 +39,7 @@ enum Kind: String, CaseIterable, Sendable, CustomTestStringConvertible {
   }
 }
 
-/// What keeps a test from going on.
+/// Why a test cannot continue.
 struct Odd: Error, CustomStringConvertible {
   var description: String
 }
@@ -50,7 +50,7 @@ let bothStores = [TestHost.Store.c, .ox]
 /// `Sample`'s devices of these numbers.
 func addresses(_ numbers: some Sequence<Int>) -> [PCIAddress] { numbers.map(Sample.address) }
 
-/// What `berth apply -o json` says.
+/// The document of `berth apply -o json`.
 struct Applied: Decodable, CustomStringConvertible {
   struct Step: Decodable {
     struct Device: Decodable { var address: PCIAddress }
@@ -87,10 +87,10 @@ struct Applied: Decodable, CustomStringConvertible {
 
   private enum CodingKeys: String, CodingKey { case exitStatus, domains, plan }
 
-  /// What became of a device.
+  /// Returns the outcome of a device.
   func step(_ device: PCIAddress) -> Step? { domains.flatMap(\.steps).first { $0.device.address == device } }
 
-  /// Everything it says of steps and domains, in one line for a failing test.
+  /// Everything that the document says about steps and domains, in one line for a failing test.
   var description: String {
     let steps = domains.flatMap { domain in
       domain.steps.map { "\(domain.name) \($0.device.address) \($0.action) \($0.result) \($0.detail ?? "")" }
@@ -113,7 +113,8 @@ extension TestHost {
     return try await apply(manifest, wait: wait)
   }
 
-  /// Applies a manifest; what it said. Throws where that is no document, which its exit code must agree with.
+  /// Applies a manifest, and returns its document. Throws if the output is not a document. The exit code must agree
+  /// with the document.
   func apply(_ manifest: String, wait: String = "60s") async throws -> Applied {
     let result = try await berth(
       "apply", manifest, "--yes", "-o", "json", "--wait-timeout", wait, "--lock-timeout", "60s")
@@ -131,7 +132,7 @@ extension TestHost {
     return whole
   }
 
-  /// Runs an apply, and does something else once `condition` is so.
+  /// Runs an apply, and does something else as soon as `condition` holds.
   func apply(
     _ domains: [String: [Int]], wait: String = "60s", once condition: @Sendable () async throws -> Bool,
     _ change: @Sendable () async throws -> Void
@@ -148,7 +149,7 @@ extension TestHost {
     return try await applied
   }
 
-  /// Looks again and again until something is so; each look asks the sandbox at least once.
+  /// Repeats a look until the condition holds. Each look asks the sandbox at least once.
   func poll(_ condition: () async throws -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(60)
     while try await !condition() {
@@ -156,13 +157,13 @@ extension TestHost {
     }
   }
 
-  /// Says what is wrong with a domain's QEMU from now on.
+  /// Sets what is wrong with a domain's QEMU from now on.
   func disturb(_ domain: String, _ words: [String]) async throws {
     let result = try await berth(["sandbox", "device-model", domain] + words)
     guard result.status == 0 else { throw Odd(description: "device-model \(domain) \(words): \(result.errors)") }
   }
 
-  /// The intents that are on disk.
+  /// Returns the intents that are on disk.
   func intents() throws -> [String] {
     let folder = "\(directory)/root/run/berth/intents"
     guard FileManager.default.fileExists(atPath: folder) else { return [] }

@@ -3,7 +3,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// Several at once, as real processes: nobody's device is lost.
+/// Several real processes at once: no device is lost.
 struct Races {
   static let devices = (0..<8).map(Sample.address)
 
@@ -17,7 +17,7 @@ struct Races {
       }
       let none = try host.manifest(["net": []], policy: "{prune: owned}", name: "none.yaml")
       var lost = 0
-      // One that makes conflicts up is oxenstored once more.
+      // A daemon with artificial conflicts is oxenstored again.
       let all = store == .failing ? min(SoakReport.races, SoakReport.rounds) : SoakReport.races
       let races = (all + track) / SoakReport.raceTracks
       for round in 0..<races {
@@ -31,7 +31,7 @@ struct Races {
         }
         let findings = try await host.disagreements(of: "net", expecting: Set(Self.devices))
         #expect(findings == [], "round \(round)")
-        // None of the runs took what another had just noted down for a left-over.
+        // No run has taken another run's new intent for a leftover intent.
         let plan = try await host.berth("plan", none)
         #expect(plan.output.contains("Plan: 8 to detach."), "round \(round): \(plan.output)\(plan.errors)")
         lost += Self.devices.count - Set(try await host.status().domain("net").guestDevices.values).count
@@ -42,9 +42,9 @@ struct Races {
     }
   }
 
-  /// libxl reads the number of devices, waits for the bus to be at rest, and then writes on what it read.
+  /// libxl reads the number of devices, waits for the bus to be at rest, and then writes on the basis of that number.
   ///
-  /// The guest is slow, so that the wait is long and another's entry comes in between.
+  /// The guest is slow, so that the wait is long and another program's entry is added during it.
   @Test(arguments: [TestHost.Store.c, .ox])
   func `beside a stock xl pci-attach, no device of Berth stays lost`(_ store: TestHost.Store) async throws {
     let domain = "{name: net, domid: 5, lifecycle: absent, answers: slow, delay: 150ms}"
@@ -58,10 +58,10 @@ struct Races {
       var readopted = 0
       for round in 0..<SoakReport.longRounds {
         try await host.change("start-domain", "net")
-        // A bus that is there, so that xl appends to it.
+        // The bus already exists, so that xl appends to it.
         #expect(try await host.berth("apply", manifests[0], "--yes").status == 0)
         let xl = try host.xl("pci-attach", "net", Self.devices[7].text)
-        // The others begin when the first of them has begun its round.
+        // The other runs begin after the first has begun its round.
         let count = "/local/domain/0/backend/pci/\(try await host.status().domain("net").id)/0/num_devs"
         let results = try await Self.all(
           [
@@ -92,7 +92,7 @@ struct Races {
     }
   }
 
-  /// Runs all at the same time; the results in order.
+  /// Runs all at the same time, and returns the results in order.
   private static func all(
     _ commands: [@Sendable () async throws -> Command.Result]
   ) async throws -> [Command.Result] {
@@ -107,7 +107,7 @@ struct Races {
     var domains: [Domain]?
   }
 
-  /// How many entries an apply's document says were overwritten and are back.
+  /// Returns how many entries, according to an apply's document, were overwritten and added again.
   static func readopted(in document: String) throws -> Int {
     let domains = try JSONDecoder().decode(Document.self, from: Data(document.utf8)).domains ?? []
     return domains.reduce(0) { $0 + ($1.readopted?.count ?? 0) }

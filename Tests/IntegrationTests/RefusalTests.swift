@@ -2,7 +2,7 @@ import Core
 import TestSupport
 import Testing
 
-/// What cannot be done is said, with the reason, and the rest is done.
+/// What cannot be done is reported with the reason, and everything else is done.
 struct Refusals {
   @Test func `missing devices, the host's and another guest's are blocked, and the others continue`() async throws {
     let ahci = "{address: \"0000:00:17.0\", id: \"8086:a352\", driver: ahci}"
@@ -114,7 +114,8 @@ struct Refusals {
     let folder = try TemporaryFolder()
     try folder.write("scenario.yaml", TestScenario.host())
     let alone = "\(folder.path)/berth"
-    // By another process: a file that this one has open for writing is open in whatever it starts, and cannot be run.
+    // Another process copies the program: a file that this process has open for writing is open in its children, and
+    // cannot be executed.
     #expect(try await Command("/bin/cp", [try builtFile("berth"), alone]).run().status == 0)
     let start = try await Command(
       alone, ["sandbox", "start", "\(folder.path)/scenario.yaml", "--sandbox", "\(folder.path)/host"]

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What the other tests stand on: a program that is run is told about in full, and never outlives its test.
+/// The basis of the other tests: a program's run is reported in full, and the program never outlives its test.
 struct `Running programs` {
   @Test func `the exit code and both outputs are reported`() async throws {
     let result = try await Command(

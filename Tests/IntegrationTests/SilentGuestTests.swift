@@ -2,7 +2,7 @@ import Core
 import TestSupport
 import Testing
 
-/// A guest that does not answer leaves an outcome that is not known, and the next run goes on from there.
+/// A guest that does not answer leaves an unknown outcome, and the next run continues from there.
 struct `Guests that do not answer` {
   @Test(arguments: [TestHost.Store.c, .ox])
   func `an attach is unknown until the guest answers`(_ store: TestHost.Store) async throws {

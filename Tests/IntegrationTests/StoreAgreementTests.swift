@@ -2,7 +2,7 @@ import Core
 import TestSupport
 import Testing
 
-/// Stores that disagree: named, mended where that is safe, and in agreement afterwards.
+/// Stores that disagree: named, repaired if that is safe, and in agreement afterwards.
 struct `Stores that disagree` {
   private static let home = "/local/domain/0/backend/pci/5/0"
 
@@ -13,7 +13,7 @@ struct `Stores that disagree` {
     #expect(try await remove.run().status == 0)
     try await host.write("/libxl/pci/\(Sample.address(1).storeKey)/domid", "77")
     try await host.write("/libxl/pci/\(Sample.address(6).storeKey)/domid", "78")
-    // xl takes a device away, and leaves it in the saved configuration.
+    // xl detaches a device, but leaves its saved line.
     let detach = try await host.xl("pci-detach", "net", Sample.address(2).text).run()
     #expect(detach.status == 0, "\(detach.errors)")
     let leaked = "/local/domain/0/backend/pci/66/0"
@@ -41,7 +41,7 @@ struct `Stores that disagree` {
         #expect(try await host.berth("explain", name).status == 0)
       }
       #expect(found.output.contains("5 drifts: 5 to be mended by the next apply."), "\(found.output)")
-      // Without a manifest the same is seen, and what is declared is not.
+      // Without a manifest, the same drift is shown, without any declaration.
       let bare = try await host.berth("status", "--drift")
       #expect(bare.status == 0)
       for name in names { #expect(bare.output.contains("\(name): "), "\(bare.output)") }

@@ -4,12 +4,12 @@ import TestSupport
 import Testing
 
 extension ApplyOptions {
-  /// For a host in memory, whose kernels act at once: whoever waits this long waits in vain. One domain after the other, so
-  /// that the order of steps is the same each time.
+  /// Options for a host in memory, whose kernels act at once: a longer wait has no effect. One domain runs after the
+  /// other, so that the order of steps is the same each time.
   static let hasty = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(5), workers: 1)
 }
 
-/// A host with a PV domain, `net`, that has the first two of three devices on one interrupt line.
+/// Returns a host with a PV domain, `net`, that has the first two of three devices on one interrupt line.
 func makeAttachedHost() throws -> (model: ModelHost, key: DomainKey, run: Run) {
   let model = ModelHost()
   let key = model.addDomain(5, "net")
@@ -20,16 +20,16 @@ func makeAttachedHost() throws -> (model: ModelHost, key: DomainKey, run: Run) {
 }
 
 extension ModelHost {
-  /// The domain's saved configuration loses a device that the domain has.
+  /// Removes a device that the domain has from the domain's saved configuration.
   func loseSavedLine(of device: PCIAddress, _ key: DomainKey) throws {
     let saved = try SavedConfiguration(try #require(try host.userdata.savedConfiguration(of: key)))
     setSaved(key, try saved.removing([device]).bytes)
   }
 }
 
-/// What the places that know of a domain's devices disagree about; empty where all is well.
+/// Returns the disagreements of all stores about a domain's devices; empty if all is well.
 ///
-/// `bus` is the number of the domain whose bus they are on, where that is another: a stub domain.
+/// `bus` is the number of the domain whose bus the devices are on, if it is another domain: a stub domain.
 func disagreements(
   _ model: ModelHost, _ key: DomainKey, _ devices: [PCIAddress], among all: [PCIAddress] = (1...4).map(Sample.address),
   bus: UInt32? = nil, hasDeviceModel: Bool = false
@@ -65,14 +65,14 @@ func disagreements(
   return found
 }
 
-/// What a further run would still change, or cannot.
+/// Returns what a further run would still change, or cannot change.
 func unrest(_ plan: Plan) -> [String] {
   plan.steps.filter { $0.isChange || $0.action == .blocked || $0.action == .drift }.map {
     "again \($0.action) \($0.device) \($0.kind.name)"
   } + plan.bookkeeping.map { "again \($0)" } + plan.hostSteps.map { "again \($0.evidence)" }
 }
 
-/// What an apply says that it did not do.
+/// Returns what an apply reports as not done.
 func failures(_ outcome: ApplyOutcome) -> [String] {
   outcome.domains.flatMap { domain in
     domain.steps.filter { $0.result != .done && $0.result != .unchanged }
@@ -81,7 +81,7 @@ func failures(_ outcome: ApplyOutcome) -> [String] {
   } + outcome.hostFailures.map(\.plain)
 }
 
-/// A change that does not come to its end, and what is declared afterwards.
+/// A change that is interrupted, and the declaration afterwards.
 struct Change: CustomTestStringConvertible, Sendable {
   enum Kind: String {
     case pv = ""
@@ -91,7 +91,7 @@ struct Change: CustomTestStringConvertible, Sendable {
   }
   var testDescription: String
   var before: [String: [PCIAddress]]
-  /// What the run wants that meets with trouble.
+  /// The devices that the interrupted run wants.
   var killed: [String: [PCIAddress]]
   var after: [String: [PCIAddress]]
   var isReattach = false
@@ -99,7 +99,8 @@ struct Change: CustomTestStringConvertible, Sendable {
   var isSilent = false
   var kind = Kind.pv
 
-  /// `net`, of this kind, and the PV domain `other`, with four devices on pciback and none attached.
+  /// Returns a host with `net`, of this kind, and the PV domain `other`; four devices are on pciback, and none is
+  /// attached.
   func makeHost(_ rule: ModelStore.Rule = .c) -> (model: ModelHost, keys: [String: DomainKey]) {
     let model = ModelHost(rule: rule)
     let keys = ["net": add(5, "net", to: model), "other": model.addDomain(6, "other")]
@@ -133,11 +134,11 @@ struct Change: CustomTestStringConvertible, Sendable {
     return desired
   }
 
-  /// What is declared for the run that meets with trouble, and for those after it.
+  /// The declaration for the interrupted run, and for those after it.
   var troubled: DesiredState { desired(killed, reattaching: isReattach) }
   var final: DesiredState { desired(after, reattaching: isReattach) }
 
-  /// What the stores disagree about, where what is declared afterwards should be so.
+  /// Returns the disagreements of the stores, compared with the declaration afterwards.
   func disagreements(_ model: ModelHost, _ keys: [String: DomainKey]) -> [String] {
     keys.flatMap { name, key in
       let isHVM = name == "net" && kind != .pv

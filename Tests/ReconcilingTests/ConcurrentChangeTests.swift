@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What an apply says of what others do at the same moment, or do not.
+/// An apply's reports about simultaneous changes by others, or about their absence.
 @Suite struct ConcurrentChangeTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
@@ -65,7 +65,7 @@ import Testing
     let plan = try run.plan(Sample.desired(["net": []]))
     var host = model.host
     let three = three
-    // An xl pci-attach that has come so far: it lists the device last.
+    // An xl pci-attach during its work: it lists the device last.
     host.hypervisor = Racing(model.host.hypervisor, beforeUnmap: true) {
       model.store[StorePath.claim(three).text] = key.id.description
     }
@@ -136,7 +136,7 @@ import Testing
     #expect(model.exports(to: 5).contains(two))
     #expect(!outcome.domains.flatMap(\.steps).contains { $0.result == .done }, "\(words(outcome))")
     #expect(model.owner(of: two) != nil)
-    // It is at work again: the next run begins the round anew, and another guest may have the device.
+    // The thread works again: the next run begins the round again, and another guest may have the device.
     #expect(failures(try run.apply(Sample.desired(["net": [one]]))).isEmpty)
     #expect(model.exports(to: 5) == [one])
     model.addDomain(6, "other")
@@ -166,7 +166,7 @@ import Testing
         old.emulations.contains(where: { $0.fate == .gone })
       else { continue }
       tried += 1
-      // xl pci-attach: what another toolstack attaches leaves no word in Berth's record.
+      // xl pci-attach: a device that another toolstack attaches is not in Berth's record.
       try model.host.ownership.update(key.uuid) { $0 = nil }
       try run.apply(Sample.desired(["net": [one]]))
       model.put(old)
@@ -187,7 +187,8 @@ import Testing
     let desired = Sample.desired(["net": [one, two]])
     let run = Run(model: model)
     try run.apply(desired)
-    // Two runs were killed, each over its own question. The answer tells a place and no device: it was the second's.
+    // Two runs were killed, each with its own open question. The answer names a place but no device; it was for the
+    // second.
     for device in [one, two] {
       model.put(Intent(identifier: "5-attach-\(device.device)", domain: key, operation: .attach, devices: [device]))
     }
@@ -208,7 +209,7 @@ import Testing
   }
 }
 
-/// Runs an action once, as soon as a device was given back, or before a line is unmapped.
+/// Runs an action once, as soon as a device was returned, or before a line is unmapped.
 private final class Racing: HypervisorPort {
   let inner: any HypervisorPort
   let action: Mutex<(@Sendable () -> Void)?>

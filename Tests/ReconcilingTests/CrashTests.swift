@@ -3,7 +3,7 @@ import Reconciling
 import TestSupport
 import Testing
 
-/// A process that dies before any of its steps, and one clean run after it.
+/// A process that dies before one of its steps, and one clean run after it.
 @Suite struct CrashTests {
   static let changes: [Change] = {
     let (one, two, three) = (Sample.address(1), Sample.address(2), Sample.address(3))
@@ -80,7 +80,7 @@ import Testing
     }
   }
 
-  /// Devices that QEMU shows at another slot than libxl would ask for when the guest starts again.
+  /// Returns devices that QEMU shows at another slot than libxl would ask for when the guest starts again.
   private func unsavedSlots(_ model: ModelHost, _ key: DomainKey) throws -> [String] {
     let saved = try SavedConfiguration(try #require(try model.host.userdata.savedConfiguration(of: key))).devices
     let shown = model.emulatedSlots(key.id.rawValue)
@@ -118,7 +118,7 @@ import Testing
     Issue.record("it never ends")
   }
 
-  /// Stores that disagree, which an apply mends without asking the guest.
+  /// Stores that disagree, which an apply repairs without asking the guest.
   enum Drift: String, CaseIterable {
     case claimMissing, unsaved, savedAlone, unrecorded, recordedAlone, staleClaim, leakedBackEnd
 

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// States and interleavings that lose a device, give one away too early, or never come to an end.
+/// States and interleavings that lose a device, return it too early, or never end.
 @Suite struct DeviceLossTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
@@ -26,7 +26,7 @@ import Testing
     let other = model.addDomain(6, "other")
     model.put(Intent(identifier: "5-attach-1", domain: key, operation: .attach, devices: [one]))
     let plan = try Run(model: model).plan(Sample.desired(["net": [one]]))
-    // Another toolstack was quicker.
+    // Another toolstack was faster.
     model.setOwner(one, 6)
     model.store[StorePath.claim(one).text] = "6"
     let outcome = execute(plan, on: model)
@@ -42,7 +42,7 @@ import Testing
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [three, one]]))
     model.setOwner(two, 5)
-    // xl read the device count before the second entry was there, and writes its own over it.
+    // xl read the device count before the second entry existed, and overwrites that entry.
     model.overwrite(domain: 5, index: 1, with: two)
     model.store.settle()
     #expect(model.exports(to: 5).contains(one), "exported, and listed no more")
@@ -62,7 +62,7 @@ import Testing
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one, two]]))
     let plan = try run.plan(Sample.desired(["net": [two]]))
-    // What pciback leaves behind that met an entry it cannot have: the guest's 7 stays.
+    // The state that pciback leaves after an entry that it cannot export: the guest's 7 stays.
     model.store.react.withLock { $0 = nil }
     model.interfere(atRequest: 0, onceTrue: { $0.node(5, "state") == "7" }) { [model] in
       model.store["/local/domain/5/device/pci/0/state"] = "7"
@@ -77,7 +77,7 @@ import Testing
   @Test func `a bus that closed before xl listed its device there is recreated`() throws {
     var (model, key) = makeHost()
     var run = Run(model: model)
-    // Killed when the emptied bus has closed, and before it is taken away.
+    // The run is killed after the emptied bus has closed, and before it is removed.
     for step in 1...100 where model.node(5, "state") != "6" {
       (model, key) = makeHost()
       run = Run(model: model)
@@ -186,7 +186,7 @@ import Testing
     }
     try run.apply(Sample.desired(["net": [one, two]]))
     let less = try run.plan(Sample.desired(["net": [two]]))
-    // The guest's driver has begun; nothing more of it happens for now.
+    // The guest's driver has begun, and does not continue for now.
     model.change(5) { domain in
       domain.isPaused = false
       domain.cpuTime = 1
@@ -228,7 +228,7 @@ import Testing
     #expect(model.node(5, "state") == "7")
     model.killWriters()
     let plan = try run.plan(Sample.desired(["net": [one]]))
-    // What the round leaves is an entry marked for removal, which nobody else will delete.
+    // The round leaves an entry marked for removal, which nobody else will delete.
     model.store.whenIdle.withLock { hook in
       hook = { [model] _ in
         guard model.node(5, "state") == "7" else { return false }
@@ -246,7 +246,7 @@ import Testing
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
     try run.apply(Sample.desired(["net": []]))
-    // As a run leaves it that dies after the guest's acknowledgement.
+    // The state after a run that dies right after the guest's acknowledgement.
     let back = StorePath.backEnd(key.id).text
     let nodes = [
       "frontend": StorePath.frontEnd(key.id).text, "frontend-id": "5", "online": "0", "state": "6", "num_devs": "0",

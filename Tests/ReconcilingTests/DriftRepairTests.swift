@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Repairs that came to nothing on a real Xen.
+/// Repairs that had no effect on a real Xen.
 @Suite struct DriftRepairTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
@@ -19,7 +19,7 @@ import Testing
 
   @Test func `a device that Xen took back is attached again at once if its claim is gone`() throws {
     let (model, key, run) = try makeAttachedHost()
-    // As an xl pci-detach leaves it whose guest sleeps through a round.
+    // The state after an xl pci-detach during whose round the guest sleeps.
     try model.host.hypervisor.deassign(two, from: key.id)
     model.store[StorePath.claim(two).text] = nil
     let outcome = try run.apply(Sample.desired(["net": [one, two]]))
@@ -57,7 +57,7 @@ import Testing
 
   @Test func `a record that loses a device loses the device's place in the guest`() throws {
     let (model, key, run) = try makeAttachedHost()
-    // As xl pci-detach leaves it, with its saved line gone too.
+    // The state after an xl pci-detach, with the saved line removed, too.
     try run.apply(Sample.desired(["net": [one]]))
     let export = ExportRecord(device: two, domain: key.id, slot: 1)
     try model.host.ownership.update(key.uuid) { record in
@@ -102,8 +102,8 @@ import Testing
     try expectRest(model, key, run, [one])
   }
 
-  /// As xl leaves a bus that takes its device for the first one, with the 4 that the guest wrote meanwhile. dom0's kernel
-  /// holds the earlier bus, and neither end does anything.
+  /// Replaces a bus as an xl does that takes its device for the first one; the guest has written 4 meanwhile. dom0's
+  /// kernel holds the earlier bus, and neither end does anything.
   private func replaceBus(_ model: ModelHost, _ key: DomainKey) {
     let back = StorePath.backEnd(key.id)
     for name in ["dev-1", "key-1", "opts-1", "state-1", "vdev-1", "vdev-0"] { model.store[back.child(name).text] = nil }
@@ -126,7 +126,7 @@ import Testing
   @Test func `a guest that closes the recreated bus together with the earlier one gets another`() throws {
     let (model, key, run) = try makeAttachedHost()
     replaceBus(model, key)
-    // At work on letting go of devices that answer no more.
+    // The guest is releasing devices that no longer answer.
     model.change(5) { $0.answers = false }
     model.store.whenIdle.withLock { hook in
       hook = { [model] _ in
@@ -146,7 +146,8 @@ import Testing
     let (model, key, run) = try makeAttachedHost()
     let other = model.addHVMDomain(6, "gpu-vm")
     try run.apply(Sample.desired(["net": [one], "gpu-vm": [two]]))
-    // An xl pci-detach that the first guest slept through, and an xl pci-attach, which leaves the other's bus at 7.
+    // An xl pci-detach during which the first guest slept, and an xl pci-attach, which leaves the other guest's bus at
+    // 7.
     try model.host.hypervisor.deassign(one, from: key.id)
     try model.host.hypervisor.assign(one, to: other.id, relaxed: false)
     model.store[StorePath.claim(one).text] = other.id.description

@@ -3,10 +3,10 @@ import Reconciling
 import TestSupport
 import Testing
 
-/// Plans and applies on a model host, and says how it went.
+/// Plans and applies on a model host, and returns the outcome.
 struct Run {
   let model: ModelHost
-  /// One worker: the model's kernels and its clock, which stands still, know of one thread at a time.
+  /// One worker: the model's kernels, and its clock, which stands still, support one thread at a time.
   var options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(200), workers: 1)
 
   @discardableResult
@@ -33,7 +33,7 @@ struct Run {
     return (model, key)
   }
 
-  /// Every store agrees that the domain has exactly these devices.
+  /// Expects every store to agree that the domain has exactly these devices.
   private func expectAgreement(
     _ model: ModelHost, _ key: DomainKey, _ devices: [PCIAddress], at location: SourceLocation = #_sourceLocation
   ) {
@@ -205,7 +205,7 @@ struct Run {
     let (model, key) = makeHost()
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [one]]))
-    // Paused after the plan was made, before the guest could answer.
+    // The guest is paused after the plan was made, before it could answer.
     let desired = Sample.desired(["net": [one, two]])
     let plan = try run.plan(desired)
     model.change(5) { $0.isPaused = true }
@@ -223,7 +223,7 @@ struct Run {
     try run.apply(Sample.desired(["net": [one]]))
     let after = isAttach ? [one, two] : []
     let plan = try run.plan(Sample.desired(["net": after]))
-    // It may have read the round's state, and goes on from there when it wakes.
+    // The guest may have read the round's state, and continues from there when it wakes.
     model.change(5) { $0.answers = false }
     let outcome = Executor(host: model.host, options: run.options) { event in
       if case .waiting = event { model.change(5) { $0.isPaused = true } }
@@ -286,7 +286,7 @@ struct Run {
     try run.apply(Sample.desired(["net": [one]]))
     let other = model.addDomain(6, "other")
     _ = other
-    // pciback holds the device for another domain though Xen says it is free: only the export finds out.
+    // pciback holds the device for another domain, although Xen reports it as free. Only the export reveals that.
     model.pretendExported(two, to: 6)
     let outcome = try run.apply(Sample.desired(["net": [one, two]]))
     let step = try #require(outcome.domains.first?.steps.first)
@@ -316,7 +316,7 @@ struct Run {
   }
 }
 
-/// What another toolstack's stale count left, found by the next run.
+/// The result of another toolstack's stale count, found by the next run.
 @Suite struct StaleCountTests {
   @Test func `an entry cut off by another's count is added again without a second export`() throws {
     let model = ModelHost()
@@ -326,7 +326,7 @@ struct Run {
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": Array(devices[..<1])], prune: .never))
     try run.apply(Sample.desired(["net": Array(devices[..<3])], prune: .never))
-    // xl had read a count of 1, and writes its device over the second entry; the third is beyond its count.
+    // xl had read a count of 1, and overwrites the second entry with its device. The third entry is beyond xl's count.
     model.setOwner(devices[3], 5)
     model.overwrite(domain: 5, index: 1, with: devices[3])
     model.store.settle()
@@ -378,7 +378,7 @@ struct Run {
     let run = Run(model: model)
     try run.apply(Sample.desired(["net": [three]], prune: .never))
     let plan = try run.plan(Sample.desired(["net": [one, three]], prune: .never))
-    // xl read the device count before, and writes its entry at that index now, blindly.
+    // xl read the device count earlier, and now writes its entry at that index without another look.
     model.setOwner(two, 5)
     model.interfere(atRequest: index, onceTrue: { $0.store["/local/domain/0/backend/pci/5/0/dev-1"] != nil }) {
       model.overwrite(domain: 5, index: 1, with: two)
@@ -388,7 +388,7 @@ struct Run {
     guard model.hasInterfered else { return }
     #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.done])
     if outcome.domains.first?.readopted != [one] {
-      // It came after the last look of an apply that saw nobody else at work: the next one finds it.
+      // xl's entry came after the last look of an apply that saw nobody else at work. The next apply finds it.
       #expect(Set(model.listed(5)) == [two, three], "request \(index)")
       try run.apply(Sample.desired(["net": [one, three]], prune: .never))
     }

@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What came of the runs of one world.
+/// The results of the runs of one world.
 final class Endings: Sendable {
   private let endings = Mutex<[String: ModelXl.Ending]>([:])
   func put(_ ending: ModelXl.Ending, _ name: String) { endings.withLock { $0[name] = ending } }
@@ -14,7 +14,7 @@ final class Endings: Sendable {
 
 /// Every meeting of runs, step by step, up to a number of switches between them.
 @Suite struct ExplorerTests {
-  /// Who is at work at the same time, and what is declared in the end.
+  /// The programs that work at the same time, and the declaration at the end.
   struct Meeting: CustomTestStringConvertible, Sendable {
     enum Work: Sendable {
       case apply([Int])
@@ -25,11 +25,11 @@ final class Endings: Sendable {
     var testDescription: String
     var before: [Int]
     var works: [Work]
-    /// What is declared in the end.
+    /// The declaration at the end.
     var after: [Int]
-    /// Whether nobody but Berth is at work.
+    /// Whether only Berth is at work.
     var isOwn: Bool { works.allSatisfy(\.isBerth) }
-    /// The devices that a run of Berth is told to attach.
+    /// The devices that some run of Berth is to attach.
     var ownDevices: Set<Int> {
       Set(works.flatMap { work -> [Int] in if case .apply(let numbers) = work { numbers } else { [] } })
     }
@@ -48,7 +48,7 @@ final class Endings: Sendable {
     return (model, key)
   }
 
-  /// Two attaches by xl. Where both succeed, both devices must be listed, and the guest must have them.
+  /// Two attaches by xl. If both succeed, both devices must be listed, and the guest must have them.
   static func xlWorld(_ rule: ModelStore.Rule, before: [Int]) throws -> World {
     let (model, key) = makeHost(rule)
     try Run(model: model, options: options).apply(Sample.desired(["net": before.map(Sample.address)]))
@@ -104,20 +104,20 @@ final class Endings: Sendable {
     return World(model: model, actors: actors) { judge(meeting, model, key, endings) }
   }
 
-  /// What is wrong after a meeting, and after the audit that follows it.
+  /// Returns what is wrong after a meeting, and after the audit that follows it.
   static func judge(_ meeting: Meeting, _ model: ModelHost, _ key: DomainKey, _ endings: Endings) -> [String] {
     var findings: [String] = []
     if meeting.isOwn {
       findings += model.exports(to: domain).subtracting(model.listed(domain)).sorted()
         .map { "\($0) is exported and not listed" }
     }
-    // An attach that xl has called failed may leave the device assigned to nobody's knowledge, and its rights.
+    // A failed xl attach may leave the device assigned without any record, and its rights granted.
     let given = meeting.works.compactMap { work -> Int? in
       guard case .attach(let number) = work, endings.of("attach \(number)") != .success else { return nil }
       return meeting.ownDevices.contains(number) ? nil : number
     }
     let after = meeting.after.filter { !given.contains($0) }.map(Sample.address)
-    // xl takes an interrupt line away from all that share it, and nothing tells.
+    // xl revokes an interrupt line from all devices that share it, without a trace.
     let hasDetach = meeting.works.contains { if case .detach = $0 { true } else { false } }
     do {
       var run = Run(model: model, options: options)
@@ -134,9 +134,9 @@ final class Endings: Sendable {
         "again \($0.action) \($0.device) \($0.kind.name)"
       }
       findings += third.bookkeeping.map { "again \($0)" }
-      // A gap or a twin that xl's stale index made: every further change is refused until the domain is restarted.
+      // A gap or a twin from xl's stale index: every further change is refused until the domain is restarted.
       let named = third.steps.filter { [.blocked(.corruptBackEnd), .blocked(.busClosing)].contains($0.kind) }
-      // What xl's blind writes make of a back end that has gone: no count, no path, so no bus for anybody.
+      // xl's blind writes to a back end that is gone leave no count and no path, so no bus for anybody.
       if after.isEmpty, model.node(domain, "num_devs") == nil, model.node(domain, "frontend") == nil {
         findings = findings.map { $0.hasPrefix("bus: ") ? "\(Explorer.refused)a zombie, \($0)" : $0 }
       }
@@ -170,11 +170,11 @@ final class Endings: Sendable {
 
   /// Tries the schedules of one meeting.
   private func explore(_ meeting: Meeting, _ rule: ModelStore.Rule, kernelsSettle: Bool) throws -> Explorer {
-    // Another toolstack reads none of Berth's own files, so nothing is to be seen of them.
+    // Another toolstack reads none of Berth's own files, so it cannot see them.
     let kinds = meeting.isOwn ? Set(StepKind.allCases) : Set(StepKind.allCases).subtracting([.record])
     var explorer = Explorer(kernelsSettle: kernelsSettle, kinds: kinds) { try ExplorerTests.world(meeting, rule) }
     let isLong = SoakReport.rounds > 2
-    // At once, every schedule of one switch; otherwise a sample of them.
+    // Every schedule with one switch is tried immediately; of the others, a sample.
     try explorer.explore(
       bound: isLong ? 2 : 1, limit: isLong ? 60 * SoakReport.rounds : kernelsSettle ? 100 : 30)
     try explorer.wander(seeds: 0..<UInt64(isLong ? 10 * SoakReport.rounds : 5))

@@ -129,7 +129,7 @@ import Testing
 
   @Test func `a device that another guest's QEMU still shows is attached to nobody`() throws {
     model.addDomain(3, "pv")
-    // What a forced xl pci-detach leaves: a saved line, and QEMU that was never told.
+    // The state after a forced xl pci-detach: a saved line, and a QEMU that was never asked.
     try apply([second])
     model.putEmulated(6, first, slot: 9)
     var desired = DesiredState(domains: [DesiredDomain(name: "pv", devices: [DesiredDevice(address: first)])])
@@ -250,7 +250,7 @@ import Testing
 
   // MARK: qemu-traditional
 
-  /// A qemu-traditional that answers each command at once with a word, or not at all.
+  /// Acts as a qemu-traditional that answers each command at once with a word, or not at all.
   private func answerCommands(in dm: UInt32, _ insertion: String?, _ removal: String?) {
     let nodes = "/local/domain/\(dm)/device-model/6"
     model.store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_xen_traditional"
@@ -295,7 +295,7 @@ import Testing
     answerCommands(in: 0, nil, nil)
     #expect(results(try apply([first])) == [.unknown])
     #expect(model.listed(6) == [first])
-    // The next run asks again, since nothing tells whether it was heard.
+    // The next run asks again, because nothing shows whether the request was received.
     answerCommands(in: 0, "pci-inserted", nil)
     #expect(results(try apply([first])) == [.done])
     #expect(results(try apply([])) == [.unknown])

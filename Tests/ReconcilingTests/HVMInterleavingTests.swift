@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// HVM guests beside another Berth, an xl, and guests and stub domains that go at any moment.
+/// HVM guests beside another Berth, an xl, and guests and stub domains that disappear at any moment.
 @Suite struct HVMInterleavingTests {
   enum Kind: String, CaseIterable { case deviceModel, stubDomain }
 
@@ -33,7 +33,7 @@ import Testing
 
   func results(_ outcome: ApplyOutcome) -> [StepResult] { outcome.domains.flatMap(\.steps).map(\.result) }
 
-  /// What a further run would still change, or cannot.
+  /// Returns what a further run would still change, or cannot change.
   func unrest(_ run: Run, _ desired: DesiredState) throws -> [String] {
     ReconcilingTests.unrest(try run.plan(desired))
   }
@@ -116,7 +116,7 @@ import Testing
       let final = desired(numbers)
       let plan = try run.plan(final)
       model.interfere(atRequest: index) {
-        // Its QEMU went with it.
+        // The guest's QEMU disappeared with it.
         for number in 1...4 { model.removeEmulated(5, Sample.address(number)) }
         model.destroy(15)
         model.addStubDomain(16, of: key)
@@ -127,7 +127,7 @@ import Testing
       guard hasMet else { return }
       model.store.settle()
       try run.apply(final)
-      // Grants of a number that is no domain any more are none.
+      // Grants of a number that no longer belongs to a domain do not count.
       var findings = disagreements(model, key, numbers.map(Sample.address), bus: 16, hasDeviceModel: true)
       if model.node(15, "state") != nil { findings.append("the old bus is left") }
       findings += try unrest(run, final)
@@ -138,9 +138,9 @@ import Testing
     }
   }
 
-  // MARK: xl beside
+  // MARK: Beside xl
 
-  /// What `xl pci-attach` does to an HVM guest (`libxl__device_pci_add`, Xen 4.17): QEMU, Xen, the store.
+  /// Does what `xl pci-attach` does to an HVM guest (`libxl__device_pci_add`, Xen 4.17): QEMU, Xen, the store.
   func xlAttach(_ device: PCIAddress, _ model: ModelHost, _ key: DomainKey) throws {
     guard model.owner(of: device) == nil, model.claim(on: device) == nil else { return }
     let name = DeviceModelName(device).description
@@ -172,13 +172,13 @@ import Testing
     model.store.settle()
   }
 
-  /// What `xl pci-detach` does to an HVM guest (`do_pci_remove`, Xen 4.17); forced, QEMU keeps the device.
+  /// Does what `xl pci-detach` does to an HVM guest (`do_pci_remove`, Xen 4.17). If forced, QEMU keeps the device.
   func xlDetach(_ device: PCIAddress, _ model: ModelHost, _ key: DomainKey, isForced: Bool = false) {
     let devices = model.listed(5)
     guard let index = devices.firstIndex(of: device) else { return }
     if !isForced { model.removeEmulated(5, device) }
     do throws(HostError) { try model.host.hypervisor.deassign(device, from: key.id) } catch {
-      // libxl logs it and goes on.
+      // libxl logs the error and continues.
       #expect(error.hypervisorCode == .notOwner)
     }
     let back = StorePath.backEnd(key.id).text
@@ -200,7 +200,7 @@ import Testing
     model.store.settle()
   }
 
-  /// What xl 4.17 leaves granted is not Berth's.
+  /// Removes findings about grants that xl 4.17 leaves, which are not Berth's.
   func withoutGrants(_ findings: [String]) -> [String] {
     findings.filter { !$0.hasPrefix("granted") && !$0.hasPrefix("interrupt") }
   }
@@ -229,7 +229,7 @@ import Testing
       model.store.settle()
       try run.apply(final)
       try run.apply(final)
-      // What xl attached and nobody declares is not Berth's.
+      // An undeclared device that xl attached is not Berth's.
       let foreign = xls > 2 && !numbers.contains(xls) && model.listed(5).contains(Sample.address(xls)) ? [xls] : []
       var findings = withoutGrants(
         disagreements(model, key, (numbers + foreign).map(Sample.address), hasDeviceModel: true))

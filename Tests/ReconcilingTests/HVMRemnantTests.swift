@@ -6,7 +6,7 @@ import Testing
 
 /// What an HVM guest still has of a device that its bus does not list.
 extension HVMInterleavingTests {
-  // MARK: What QEMU alone still has
+  // MARK: Devices that only QEMU still has
 
   @Test(arguments: [true, false])
   func `a device that a forced detach left in QEMU is not given to another guest`(_ letsGo: Bool) throws {
@@ -119,7 +119,7 @@ extension HVMInterleavingTests {
     #expect(model.openIntents.isEmpty)
   }
 
-  // MARK: qemu-traditional, which cannot be asked
+  // MARK: qemu-traditional, which cannot list its devices
 
   /// Answers each command at once with a word, or not at all.
   private func answerCommands(_ model: ModelHost, _ insertion: String?) {

@@ -3,11 +3,11 @@ import Reconciling
 import TestSupport
 import Testing
 
-/// HVM guests that begin anew while an apply is at work on them.
+/// HVM guests that restart while an apply works on them.
 @Suite struct HVMRestartTests {
   private let options = ApplyOptions.hasty
 
-  /// A guest 5 that has devices 1 and 3, with a stub domain 15 if wanted.
+  /// Returns a guest 5 that has devices 1 and 3, with a stub domain 15 if requested.
   private func makeRun(hasStub: Bool) throws -> (run: Run, guest: DomainKey) {
     let model = ModelHost()
     let guest = model.addHVMDomain(5, "net")
@@ -20,7 +20,7 @@ import Testing
 
   private func desired(_ numbers: [Int]) -> DesiredState { Sample.desired(["net": numbers.map(Sample.address)]) }
 
-  /// Lets `event` happen at each request of an apply in turn, and tells what the next apply leaves wrong.
+  /// Makes `event` happen at each request of an apply in turn, and returns what the next apply leaves wrong.
   private func findings(
     _ numbers: [Int], hasStub: Bool = false, then number: UInt32, on bus: UInt32? = nil,
     _ event: @escaping @Sendable (ModelHost, DomainKey) -> Void

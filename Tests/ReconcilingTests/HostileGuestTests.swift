@@ -4,10 +4,10 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Guests that write what they like where they may, before, during and after an apply.
+/// Guests that write arbitrary text to their own nodes, before, during and after an apply.
 @Suite struct HostileGuestTests {
   static let changes = PortFaultTests.changes.filter { !$0.isCold && $0.killed == $0.after && $0.kind != .traditional }
-  /// One change, beside a domain that has nothing to do with it.
+  /// One change, beside an uninvolved domain.
   struct Trial {
     let change: Change
     let model: ModelHost
@@ -33,7 +33,7 @@ import Testing
       return desired
     }
 
-    /// What was touched that is another's, and what the bystander lost.
+    /// Returns changes to others' nodes, and what the uninvolved domain lost.
     func trespasses(since before: Set<String>) -> [String] {
       var own = ["/libxl/pci/0000-03-0"]
       for number: UInt32 in [5, 15, 6] where number != 6 || change.killed["other"] != nil {
@@ -45,7 +45,8 @@ import Testing
         .filter { !$0.hasPrefix("intents") }.map { "bystander \($0)" }
     }
 
-    /// What is left when the guest behaves again; empty where one apply mended it, or where a restart is asked for and does.
+    /// Returns what is left when the guest behaves again. It is empty if one apply repaired it, or if the requested
+    /// restart does.
     func leftovers() throws -> [String] {
       model.killWriters()
       model.behave(guest)
@@ -53,7 +54,7 @@ import Testing
       let plan = try run.plan(desired(change.final))
       let left = change.disagreements(model, keys) + unrest(plan) + failures(outcome)
       guard !left.isEmpty else { return [] }
-      // A bus that the guest did not close when it lost its last device may stand, empty: the next attach uses it.
+      // If the guest did not close its bus after the last device, the bus may stay, empty: the next attach uses it.
       if left.allSatisfy({ $0.hasPrefix("net bus:") }), model.node(guest, "num_devs") == "0" {
         let (one, attached) = (Sample.address(1), change.desired(["net": [Sample.address(1)]]))
         try run.apply(desired(attached))
@@ -84,7 +85,7 @@ import Testing
   @Test(arguments: HostileGuestTests.changes)
   func `a hostile guest before an apply`(_ change: Change) throws {
     for (number, mischief) in Mischief.all.enumerated() {
-      // A sample, unless all are asked for: each change and each mischief, with an answering guest or a silent one.
+      // A sample, unless all are requested: each change and each mischief, with an answering guest or a silent one.
       for answers in [true, false] where SoakReport.isSoak || (number * 2 + (answers ? 0 : 1)) % 5 == change.sample % 5
       {
         let trial = try Trial(change)
@@ -99,7 +100,7 @@ import Testing
 
   @Test(arguments: HostileGuestTests.changes)
   func `a hostile guest at any request of an apply`(_ change: Change) throws {
-    // At each of them it takes a day.
+    // Trying every request takes a day.
     let stride = SoakReport.isSoak ? 23 : 211
     for (number, mischief) in Mischief.all.enumerated() where SoakReport.isSoak || number % 5 == change.sample % 5 {
       for index in Swift.stride(from: 1 + number * 17 % stride, to: 2000, by: stride) {
@@ -144,7 +145,7 @@ import Testing
         return try trial.run.apply(trial.desired(change.troubled))
       }
       let (all, longest) = (trial.model.store.requests - start, underLock.withLock(\.longest))
-      // Twenty attempts to read a bus of a few devices. libxl waits for the lock meanwhile.
+      // Twenty attempts to read a bus of a few devices. libxl waits for the lock in the meantime.
       #expect(longest <= 1000, "\(states) for ever")
       if isRight { print("\(change.testDescription): \(states) for ever: \(all) requests, \(longest) under one lock") }
     }
@@ -152,11 +153,11 @@ import Testing
 }
 
 extension Change {
-  /// Sets the samples of the changes apart.
+  /// Gives each change a different sample.
   fileprivate var sample: Int { testDescription.utf8.count }
 }
 
-/// Raised once.
+/// A flag that can be raised once.
 private final class Flag: Sendable {
   private let state = Mutex(false)
   var isUp: Bool { state.withLock { $0 } }

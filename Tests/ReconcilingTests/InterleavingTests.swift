@@ -3,9 +3,9 @@ import Reconciling
 import TestSupport
 import Testing
 
-/// Somebody else's whole change between any two requests of a run, and then a run of its own.
+/// Another program's whole change between any two requests of a run, and then a clean run.
 @Suite struct InterleavingTests {
-  /// Two changes of one domain at the same time; the second is also what is declared in the end.
+  /// Two changes of one domain at the same time. The second is also the declaration at the end.
   struct Meeting: CustomTestStringConvertible, Sendable {
     var testDescription: String
     var before: [Int]

@@ -4,9 +4,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// How a look at a host goes about its questions.
+/// The order of an observer's questions to a host.
 struct ObserverTests {
-  /// Device models that answer only once so many of them are asked at the same time.
+  /// Device models that answer only when a given number of them is asked at the same time.
   private struct Together: DeviceModelPort {
     let real: any DeviceModelPort
     let number: Int

@@ -3,11 +3,11 @@ import Reconciling
 import TestSupport
 import Testing
 
-/// An outcome carries the failure that a port threw, as it was thrown.
+/// An outcome contains the failure that a port threw, unchanged.
 @Suite struct OutcomeErrorTests {
   private let one = Sample.address(1)
 
-  /// Attaches one device with `fault` at the first such request; returns what is said of its step.
+  /// Attaches one device with `fault` at the first such request. Returns the detail of its step.
   private func detail(_ request: PortRequest, _ fault: Fault) throws -> OutcomeDetail? {
     let index = try #require(try attach { $0.disarm() }.line.requests.firstIndex(of: request))
     let (line, outcome) = try attach { $0.arm(fault, at: index) }

@@ -3,7 +3,7 @@ import Reconciling
 import TestSupport
 import Testing
 
-/// One apply of each kind, replayed with one thing going wrong at one of its requests, and clean applies after it.
+/// One apply of each kind, repeated with one fault at one of its requests, and clean applies after it.
 @Suite struct PortFaultTests {
   static let changes: [Change] = {
     let (one, two, three) = (Sample.address(1), Sample.address(2), Sample.address(3))
@@ -34,10 +34,10 @@ import Testing
     return hot + cold + others
   }()
 
-  /// What an apply can prove to have been done.
+  /// Requests whose effect an apply can prove.
   private static let provable: Set<PortRequest> = [.write, .makeDirectory, .remove, .commit, .assign]
 
-  /// One apply of a change, its ports behind a line of faults.
+  /// One apply of a change, whose ports are behind a line of faults.
   struct Trial {
     let change: Change
     let model: ModelHost
@@ -50,7 +50,7 @@ import Testing
       try Run(model: model, options: .hasty).apply(change.desired(change.before))
     }
 
-    /// What an apply through the line says that it did not do.
+    /// Applies through the line. Returns the outcome, and what the apply reports as not done.
     func apply(_ desired: DesiredState) -> (outcome: ApplyOutcome?, failures: [String]) {
       let host = line.host(model.host)
       do throws(HostError) {
@@ -64,13 +64,13 @@ import Testing
       }
     }
 
-    /// What is wrong with the state, and with what a further plan would do about it.
+    /// Returns what is wrong with the state, and with a further plan's reaction to it.
     func findings() throws -> (state: [String], plan: [String]) {
       let plan = try Run(model: model, options: .hasty).plan(change.final)
       return (change.disagreements(model, keys), unrest(plan))
     }
 
-    /// Steps that are said to be done and are not.
+    /// Returns steps that are reported as done but are not done.
     func untruths(_ outcome: ApplyOutcome) -> [String] {
       outcome.domains.flatMap { domain -> [String] in
         domain.steps.flatMap { step -> [String] in
@@ -96,7 +96,7 @@ import Testing
     }
   }
 
-  /// What one fault came to; empty where all is well.
+  /// Returns the consequences of one fault; empty if all is well.
   private func judge(_ trial: Trial, _ request: PortRequest, _ fault: Fault) throws -> [String] {
     let (outcome, failures) = trial.apply(trial.change.troubled)
     guard let place = trial.line.place else { return ["nothing went wrong"] }
@@ -104,7 +104,7 @@ import Testing
     trial.model.killWriters()
     var findings: [String] = []
     let seen = try trial.findings()
-    // What is declared afterwards is another thing where it was given up.
+    // The declaration afterwards differs if the change was given up.
     let isGivenUp = trial.change.killed != trial.change.after
     if failures.isEmpty, seen.plan.isEmpty, !isGivenUp { findings += seen.state.map { "hidden: \($0)" } }
     if !fault.isSilent || seen.plan.isEmpty { findings += outcome.map(trial.untruths) ?? [] }
@@ -130,7 +130,8 @@ import Testing
     let clean = try Trial(change)
     #expect(clean.apply(change.troubled).failures == [])
     let requests = clean.line.requests
-    // A sample of them, and all that is acknowledged and lost of what can be proven, or is given back: those have broken most.
+    // A sample of the faults. All faults are included that lose an acknowledged effect that can be proven, or a return:
+    // those have found most defects.
     let all = requests.enumerated().flatMap { index, request in request.faults.map { (index, $0) } }
     let stride = SoakReport.isSoak ? 1 : 97
     var count = 0
@@ -156,7 +157,7 @@ import Testing
 }
 
 extension Change {
-  /// What is left of `findings` without what nobody can do better; docs/protocol.md says why.
+  /// Returns `findings` without those that no program can avoid; docs/protocol.md explains why.
   fileprivate func avoidable(_ findings: [String], _ request: PortRequest, _ fault: Fault) -> [String] {
     func without(_ words: String...) -> [String] {
       findings.filter { finding in !words.contains { finding.contains($0) } }
@@ -165,18 +166,18 @@ extension Change {
     switch request {
     // No call reads a permission or a mapping.
     case .ports, .frames, .map, .unmap, .interrupt: return without(" granted: ", " interrupt: ")
-    // A node that is missing, or left over, is what a plan blocks the domain for: only a restart mends its bus.
+    // If a node is missing or left over, plans block the domain: only a restart repairs its bus.
     case .write, .remove:
       let words = ["again blocked ", "told: blocked "]
       let named = findings.filter { $0.hasSuffix(" corrupt-back-end") && words.contains(where: $0.hasPrefix) }
       guard !named.isEmpty else { return findings }
       return findings.filter { !named.contains($0) && !$0.hasPrefix("left: ") }
-    // Another run may have given it to somebody, also to this domain, the moment it was free. So it stays nobody's, and where
-    // it is declared every plan says that Xen has given it away.
+    // Another run may have given the device to a domain, even to this one, as soon as it was free. So the device stays
+    // unassigned. If it is declared, every plan reports it as assigned elsewhere.
     case .deassign:
       let isNamed = findings.contains { $0.hasSuffix(" assigned-elsewhere") }
       return without(" assigned").filter { !isNamed || !$0.hasPrefix("left: ") }
-    // What Berth has no record of it leaves alone where nothing declares it.
+    // Berth ignores devices without a record, if no manifest declares them.
     case .record: return killed == after ? findings : findings.filter { !$0.hasPrefix("left: ") }
     default: return findings
     }

@@ -4,9 +4,9 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Runs that want contrary things at the same time, step by step: an order of the runs must explain every report.
+/// Simultaneous runs with contrary wishes, step by step: an order of the runs must explain every report.
 @Suite struct RunOrderTests {
-  /// What several runs want at the same time, and what holds before them.
+  /// The wishes of several runs at the same time, and the state before them.
   struct Meeting: CustomTestStringConvertible, Sendable {
     var testDescription: String
     var start: [String: [Int]]
@@ -45,12 +45,12 @@ import Testing
     }
   }
 
-  /// A run waits for another one for as long as it takes: how much time has passed is no part of a schedule.
+  /// A run waits for another one without a limit: the elapsed time is not part of a schedule.
   static let options = ApplyOptions(lockTimeout: .seconds(3600), waitTimeout: .milliseconds(5), workers: 1)
 
   static func desired(_ domains: [String: [Int]]) -> DesiredState {
     var desired = Sample.desired(domains.mapValues { $0.map { Sample.address(abs($0)) } })
-    // A dictionary's order differs from one instance to the next, and each replay must take the same steps.
+    // A dictionary's order differs between instances, but each replay must take the same steps.
     desired.domains.sort { $0.name < $1.name }
     for index in desired.domains.indices {
       for (place, number) in (domains[desired.domains[index].name] ?? []).enumerated() where number < 0 {
@@ -60,7 +60,7 @@ import Testing
     return desired
   }
 
-  /// One whole run: the look that is shown, and what is done of it.
+  /// Makes one whole run: the look for the shown plan, and the apply.
   static func apply(_ desired: DesiredState, to model: ModelHost) throws -> AppliedPlan {
     let observation = try Observer(host: model.host).observe(desired: desired)
     let plan = makePlan(desired: desired, observation: observation)
@@ -68,13 +68,13 @@ import Testing
       .apply(ShownPlan(plan: plan, desired: desired, runs: observation.runs))
   }
 
-  /// One run of a Berth that knows no run lock: it carries out the plan of its only look.
+  /// Makes one run of a Berth without run locks: it carries out the plan of its only look.
   static func applyWithoutRunLock(_ desired: DesiredState, to model: ModelHost) throws -> AppliedPlan {
     let plan = try Run(model: model, options: options).plan(desired)
     return AppliedPlan(plan: plan, outcome: Executor(host: model.host, options: options) { _ in }.apply(plan))
   }
 
-  /// Returns the world of a meeting of runs that take run locks, or of runs that know none.
+  /// Returns the world of a meeting of runs, with or without run locks.
   static func world(_ meeting: Meeting, _ rule: ModelStore.Rule, takeLocks: Bool) throws -> World {
     let change = Change(
       testDescription: meeting.testDescription, before: [:], killed: [:], after: [:], kind: meeting.kind)
@@ -126,7 +126,8 @@ import Testing
     try await explore(meeting, rule, takeLocks: true)
   }
 
-  /// Two of such runs may both report that they attached one device: each has seen the guest take it.
+  /// Two runs without run locks may both report that they attached one device: each has seen the guest accept the
+  /// device.
   @Test(arguments: [0, 1, 2, 6], ModelStore.Rule.allCases)
   func `an order explains every report of runs that know no run lock`(
     _ number: Int, _ rule: ModelStore.Rule
@@ -149,12 +150,12 @@ extension History.Run {
     self.init(name, .zero ... .seconds(1), wants: Self.manifest(desired), status: 1, remarks: [failure])
   }
 
-  /// A run that carries out an older plan says what it did, and not that all is as declared.
+  /// A run that carries out an older plan reports what it did, but not that everything is as declared.
   fileprivate init(_ name: String, _ applied: AppliedPlan, _ desired: DesiredState, isPlanFresh: Bool) {
     let outcome = applied.outcome
     let steps = outcome.domains.flatMap { domain in
       domain.steps.map { step in
-        // Without the lock, a plan made in the middle of another run's round asks for what is about to be so.
+        // Without the lock, a plan made during another run's round asks for what is about to happen anyway.
         let action = step.action == .attach && !isPlanFresh ? "ensure" : step.action.rawValue
         return History.Step(domain.name, step.device, action, step.result.rawValue)
       }
@@ -176,7 +177,7 @@ extension History.Run {
 }
 
 extension ModelHost {
-  /// What all stores say of the four devices together.
+  /// Returns what all stores say about the four devices together.
   fileprivate func placements(_ keys: [String: DomainKey], _ kind: Change.Kind) -> [PCIAddress: History.Found] {
     Dictionary(
       uniqueKeysWithValues: (1...4).map(Sample.address).map { ($0, found($0, keys, kind)) })

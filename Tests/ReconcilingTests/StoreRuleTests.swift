@@ -7,7 +7,7 @@ import Testing
     var testDescription: String
     var inside: @Sendable (ModelTransaction) -> Void
     var outside: @Sendable (ModelStore) -> Void
-    /// Whether the commit goes through, with the C daemon and with oxenstored.
+    /// Whether the commit succeeds, with the C daemon and with oxenstored.
     var c: Bool
     var ocaml: Bool
 
