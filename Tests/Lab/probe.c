@@ -1,9 +1,10 @@
-// probe: asks the hypervisor whose devices are, and is the floor that Berth's times are held against: the fewest calls that
-// attach or detach several devices of one running PV domain, with no lock, no record, no proof and no undo.
+// probe: asks the hypervisor which devices belong to guests. It is also the minimum for comparison with Berth's times:
+// the fewest calls that attach or detach several devices of one running PV domain. It takes no lock, writes no record,
+// proves nothing and undoes nothing.
 //
-//   probe assigned ADDRESS...         prints those that some guest has
+//   probe assigned ADDRESS...         prints the devices that some guest has
 //   probe attach DOMID ADDRESS...     returns when back end and front end are connected
-//   probe detach DOMID ADDRESS...     returns when the devices are given back; the bus goes with the last one
+//   probe detach DOMID ADDRESS...     returns when the devices are returned; removes the bus with the last one
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -45,7 +46,7 @@ static void readFile(const char *address, const char *name, char *text, size_t s
   fclose(file);
 }
 
-// Lets the domain at a device's registers and interrupt, or no longer. What is refused is told and passed over.
+// Grants a device's registers and interrupt to the domain, or revokes them. Refusals are reported and skipped.
 static void permit(const char *address, int allowed) {
   char text[2048];
   readFile(address, "resource", text, sizeof text);
@@ -68,7 +69,7 @@ static void permit(const char *address, int allowed) {
   if (allowed) {
     if (xc_physdev_map_pirq(xen, domain, interrupt, &mapped)) fprintf(stderr, "probe: %s: map: %s\n", address, strerror(errno));
   } else {
-    // Another device of the domain may share it, and have unmapped it already.
+    // Another device of the domain may share the interrupt, and may have unmapped it already.
     (void)xc_physdev_unmap_pirq(xen, domain, interrupt);
   }
   (void)xc_domain_irq_permission(xen, domain, interrupt, allowed);
@@ -93,7 +94,7 @@ static void put(xs_transaction_t transaction, const char *value, const char *for
   if (!xs_write(store, transaction, path, value, strlen(value))) die(path);
 }
 
-// The number in a node; -1 where there is none.
+// Returns the number in a node; -1 if there is none.
 static int count(xs_transaction_t transaction) {
   char *text = get(transaction, "%s/num_devs", backEnd);
   int result = text ? atoi(text) : -1;
@@ -153,7 +154,7 @@ static void markAll(xs_transaction_t transaction, int devices, char **addresses)
   putNumber(transaction, 7, backEnd, "state");
 }
 
-// Takes the entries out and closes the gaps; an empty bus is asked to close.
+// Removes the entries and closes the gaps; asks an empty bus to close.
 static void compact(xs_transaction_t transaction, int devices, char **addresses) {
   static const char *names[] = {"key", "dev", "opts", "state", "vdev"};
   int entries = count(transaction), kept = 0;
@@ -184,7 +185,7 @@ static void removeBus(xs_transaction_t transaction, int devices, char **addresse
   if (!xs_rm(store, transaction, backEnd) || !xs_rm(store, transaction, frontEnd)) die("remove the bus");
 }
 
-// Does `change` in one transaction, again from the start where another writer came first.
+// Does `change` in one transaction, and again from the start if another writer committed first.
 static void transact(void (*change)(xs_transaction_t, int, char **), int devices, char **addresses) {
   for (;;) {
     xs_transaction_t transaction = xs_transaction_start(store);
@@ -201,7 +202,7 @@ static double now(void) {
   return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-// Waits until the ends are in these states; 0 for an end that does not matter.
+// Waits until the ends are in these states; 0 means any state.
 static void await(int back, int front) {
   double deadline = now() + DEADLINE_SECONDS;
   for (;;) {
@@ -217,7 +218,7 @@ static void await(int back, int front) {
   }
 }
 
-// Waits until dom0's kernel has dropped its object: sysfs tells nobody, so this looks every few milliseconds.
+// Waits until dom0's kernel has dropped its object. sysfs sends no event, so this looks every few milliseconds.
 static void awaitObjectGone(void) {
   char path[64];
   snprintf(path, sizeof path, "/sys/bus/xen-backend/devices/pci-%u-0", domain);
@@ -257,7 +258,7 @@ int main(int argc, char **argv) {
   if (!xen) die("xc_interface_open");
   if (!strcmp(argv[1], "assigned")) {
     for (int index = 2; index < argc; index++)
-      // Of no domain it asks whether any guest has the device (xen/drivers/passthrough/pci.c: iommu_do_pci_domctl).
+      // Without a domain, it asks whether any guest has it (iommu_do_pci_domctl, xen/drivers/passthrough/pci.c).
       if (xc_test_assign_device(xen, DOMID_INVALID, number(argv[index]))) puts(argv[index]);
     return 0;
   }

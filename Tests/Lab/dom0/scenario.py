@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs one scenario in dom0, and writes what came of it where the runner finds it."""
+"""Runs one scenario in dom0, and writes the result for the runner."""
 
 import importlib.util
 import json

@@ -1,7 +1,8 @@
-// The only program of a lab guest: loads the modules it is given and tells on its console which PCI devices it has.
+// The only program of a lab guest: loads the given modules, and prints on its console which PCI devices the guest has.
 //
-// In a stub domain it also starts what such a domain is there for. A line `lab-pci [...]` is written after the start and whenever the set, or a driver, has changed. It waits on the
-// kernel's uevents and costs nothing in between: one emulated processor is all there is.
+// In a stub domain it also starts the stub domain's work. It prints a line `lab-pci [...]` after the start, and when
+// the set of devices, or a driver, has changed. In between it waits for the kernel's uevents, because there is only one
+// emulated processor.
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -19,7 +20,7 @@
 #include <unistd.h>
 
 #define DEVICES "/sys/bus/pci/devices"
-// A driver binds right after its device has come: both are told in one line.
+// A driver binds right after its device has appeared: one line reports both.
 #define QUIET_MILLISECONDS 150
 
 static char report[16384];
@@ -33,7 +34,7 @@ static void add(const char *format, ...) {
   if (count > 0 && length + count < sizeof report) length += count;
 }
 
-// The first line of a file below a device's folder, without its `0x`.
+// Returns the first line of a file below a device's folder, without its `0x`.
 static const char *attribute(const char *device, const char *name) {
   static char text[64];
   char path[512];
@@ -93,7 +94,7 @@ static void loadModules(void) {
   char name[256], path[300];
   while (order && fgets(name, sizeof name, order)) {
     name[strcspn(name, "\n")] = 0;
-    // A guest without the front end's driver never answers its bus.
+    // A guest without the front end's driver never answers on its bus.
     if (strstr(name, "pcifront") && getenv("lab_no_pcifront")) continue;
     snprintf(path, sizeof path, "/modules/%s", name);
     int file = open(path, O_RDONLY | O_CLOEXEC);
@@ -123,7 +124,7 @@ int main(void) {
   for (int wait = 0;;) {
     struct pollfd ready = {.fd = events, .events = POLLIN};
     if (poll(&ready, 1, wait) > 0) {
-      // Its contents do not matter, nor does an overflow: the devices are looked at anew.
+      // Neither its content nor an overflow matters, because the devices are read again.
       if (recv(events, event, sizeof event, MSG_DONTWAIT) < 0) {}
       wait = QUIET_MILLISECONDS;
       continue;

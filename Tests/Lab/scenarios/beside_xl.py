@@ -1,4 +1,4 @@
-"""berth attaches and xl detaches; xl attaches and berth adopts; a reboot and a destroy leave nothing behind."""
+"""berth attaches and xl detaches; xl attaches and berth adopts; a reboot and a destroy leave no traces."""
 
 from lab.programs import apply, berth, xl
 
@@ -11,7 +11,7 @@ def run(stand):
     stand.require(answer.status == 0, f"berth attaches two: exit status {answer.status}")
     stand.settled(guest, [CARD, PLAIN], "berth attached")
 
-    # xl takes one away; its way leaves the saved configuration as it was.
+    # xl detaches one device, and leaves the saved configuration unchanged.
     stand.equal(xl("pci-detach", "beside", PLAIN).status, 0, "xl pci-detach of berth's device")
     stand.wait(guest.wait_devices, lambda devices: len(devices) == 1, "one device")
     stand.equal(sorted(stand.saved(guest.userdata())), [CARD, PLAIN], "what xl leaves in the saved configuration")
@@ -22,7 +22,7 @@ def run(stand):
     stand.settled(guest, [CARD], "after xl's detach")
     stand.host_agrees({CARD: guest}, "after xl's detach")
 
-    # xl attaches; berth takes it as it is, and afterwards may remove it.
+    # xl attaches a device. berth adopts it, and may remove it afterwards.
     stand.equal(xl("pci-attach", "beside", OTHER).status, 0, "xl pci-attach beside berth's device")
     stand.wait(guest.wait_devices, lambda devices: len(devices) == 2, "two devices")
     stand.wait(guest.wait_connected)
@@ -40,7 +40,7 @@ def run(stand):
     stand.settled(guest, [], "none left")
     stand.host_agrees({}, "none left")
 
-    # A reboot takes the devices along, by the saved configuration alone.
+    # A reboot keeps the devices, only because of the saved configuration.
     answer = apply({"beside": [CARD, PLAIN]})
     stand.equal(answer.status, 0, "attached again")
     stand.settled(guest, [CARD, PLAIN], "before the reboot")

@@ -1,4 +1,4 @@
-"""Drift in what is written about devices: claims, saved lines, records, intents, and what a domain that is gone left."""
+"""Drift in files and nodes about devices: claims, saved lines, records, intents, and leftovers of a gone domain."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def run(stand):
 
 
 def claims(stand, drift, guest, other):
-    """A claim that is gone, and one in another's name."""
+    """A missing claim, and a claim by another domain."""
     declared = {guest: [CARD, PLAIN], other: [THIRD]}
     ended = xl("pci-attach", "other", PLAIN)
     stand.check(ended.status != 0, f"xl does not give a device to a second guest: {ended.status}")
@@ -59,7 +59,7 @@ def gone(stand, drift, guest, other):
 
 
 def saved(stand, drift, guest):
-    """Lines that are missing from libxl's saved configuration, or too many there, and Berth's record."""
+    """Missing and superfluous saved lines, and Berth's record."""
     forget(guest, PLAIN)
     drift.mended("store-only", {PLAIN: {"store-only"}}, {guest: [CARD, PLAIN]}, "a saved line is gone", rounds=0)
 
@@ -86,7 +86,7 @@ def saved(stand, drift, guest):
 
 
 def killed_toolstack(stand, drift, guest):
-    """xl is killed between its claim and its entry: the guest sleeps through a round, for whose end xl waits there."""
+    """xl is killed between its claim and its entry: it waits there for a round during which the guest sleeps."""
     xl("pause", "drifting")
     stand.equal(xl("pci-attach", "drifting", OTHER).status, 0, "xl gives a paused guest a device")
     stand.equal(stand.store.read(guest.back_end + "/state"), "7", "which begins a round")
@@ -102,7 +102,7 @@ def killed_toolstack(stand, drift, guest):
 
 
 def killed_run(stand, drift, guest):
-    """berth is killed as soon as it has written down what it means to do: an attach, and a detach."""
+    """berth is killed as soon as it has written its intent: an attach, and a detach."""
     for before, wanted, what in (([CARD, OTHER, PLAIN], [CARD, OTHER], "a detach"),
                                  ([CARD, OTHER], [CARD, OTHER, PLAIN], "an attach")):
         intents = Folder(INTENTS)
@@ -114,11 +114,11 @@ def killed_run(stand, drift, guest):
         stand.equal(len(written(INTENTS)), 1, f"{what} was killed in time, and left its intent")
         hypervisor.domain_unpause(guest.id)
         stand.wait(guest.wait_connected)
-        # The marks it had made, and what the guest answered since, are chance.
+        # Chance decides which marks it had made, and what the guest has answered since.
         drift.mended("leftover-intent", {PLAIN: {"leftover-intent"}}, {guest: wanted}, f"{what} was killed",
                      besides=("half-removed", "export-pending"))
         stand.equal(written(INTENTS), [], f"{what}: no intent is left")
-    # Of a run on a domain that is gone since there is nothing to end.
+    # If the domain of an ended run is gone, nothing is left to resume.
     with open(f"{INTENTS}/4000-attach-1.json", "w", encoding="utf-8") as file:
         json.dump({"version": 1, "domain": {"id": NOBODY, "uuid": "00000000-0000-0000-0000-000000004000"},
                    "operation": "attach", "devices": [THIRD]}, file)
@@ -127,5 +127,5 @@ def killed_run(stand, drift, guest):
 
 
 def written(folder):
-    """Whole intents: until one is, its name begins with a dot."""
+    """Returns complete intents: until an intent is complete, its name begins with a dot."""
     return [name for name in os.listdir(folder) if name.endswith(".json") and not name.startswith(".")]

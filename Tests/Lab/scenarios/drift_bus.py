@@ -1,4 +1,4 @@
-"""Drift of a whole PCI bus: torn, asked too early, made anew under its guest, taken away, and left in the middle of its end."""
+"""Drift of a whole PCI bus: torn, a round too early, recreated under its guest, removed, and half closed."""
 
 import os
 
@@ -10,7 +10,7 @@ from xen.lowlevel import xc
 CARD, PLAIN, OTHER = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
 SECONDS = 1200
 TRIES = 5
-# A repair that waits in vain first waits this long.
+# How long a repair first waits without effect.
 SHORT = "15s"
 
 hypervisor = xc.xc()
@@ -36,15 +36,15 @@ def states(stand, guest):
 
 
 def unheard(stand, drift):
-    """xl begins a round before the guest has connected. The guest takes it up as it connects.
+    """xl begins a round before the guest has connected. The guest handles the round when it connects.
 
-    The guest has to be caught before it has read that pciback is connected.
+    The guest must be caught before it has read that pciback is connected.
     """
     guest = stand.guest("early", paused=True)
     stand.require(apply({"early": [CARD]}).status == 0, "a device before the start")
     back, front = guest.back_end + "/state", guest.front_end + "/state"
     xl("unpause", "early")
-    # pciback is told at the same moment, and has a few words with xenstored before it connects.
+    # pciback gets the same event, and makes a few requests to xenstored before it connects.
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     stand.wait(stand.store.wait, [front], lambda: stand.store.read(front) == "3", 180, "the guest has begun")
     hypervisor.domain_pause(guest.id)
@@ -61,7 +61,7 @@ def unheard(stand, drift):
 
 
 def torn(stand, drift, guest):
-    """A round is taken back under the guest that is at work on it. That it has read the 7 and not answered is chance."""
+    """A round is taken back while the guest works on it. Chance decides whether the guest has read the 7 by then."""
     for _ in range(TRIES):
         had = {entry["dev"] for entry in stand.entries(guest)}
         at_work = Running(*apply_arguments(write_manifest({"drifting": [OTHER]}), timeout="5s"))
@@ -85,13 +85,13 @@ def torn(stand, drift, guest):
             log(error)
             stand.require(apply({"drifting": [CARD, PLAIN]}).status == 0, "two devices again")
             stand.settled(guest, [CARD, PLAIN], "once more")
-    # The dead run meant to take both away.
+    # The ended run was to remove both.
     drift.mended("bus-torn", {"drifting": {"bus-torn"}, CARD: {"leftover-intent"}, PLAIN: {"leftover-intent"}},
                  {guest: [CARD, OTHER]}, "a round taken back", timeout=SHORT)
 
 
 def closing(stand, drift, guest):
-    """berth is killed between the end of the last device and the end of its bus."""
+    """berth is killed between the removal of the last device and the removal of its bus."""
     at_work = Running(*apply_arguments(write_manifest({"drifting": []})))
     path = guest.back_end + "/state"
     stand.wait(stand.store.wait, [path], lambda: stand.store.read(path) == "5" or at_work.process.poll() is not None,
@@ -110,7 +110,7 @@ def closing(stand, drift, guest):
 
 
 def vanishing(stand, drift, guest):
-    """Somebody removes the back end, and the guest's end of the bus stays."""
+    """The back end is removed without a toolstack, and the guest's end of the bus stays."""
     stand.store.remove(guest.back_end.rpartition("/")[0])
     stand.wait(guest.wait_gone)
     stand.equal(stand.store.read(guest.front_end + "/state"), "4", "the front end is still there")
@@ -119,11 +119,11 @@ def vanishing(stand, drift, guest):
 
 
 def replaced(stand, drift, guest):
-    """xl takes its device for the first one, as it does beside another toolstack that attaches the first one."""
+    """xl takes its device for the first one, as it does while another toolstack attaches the first one."""
     stand.store.remove(guest.back_end + "/num_devs")
     stand.equal(xl("pci-attach", "drifting", PLAIN).status, 0, "xl makes a bus")
     log("left behind:", stand.store.tree(guest.back_end), states(stand, guest))
-    # The guest writes that when it has looked at the bus, which it is at while xl makes its own.
+    # The guest writes that after it has examined the bus, during which xl creates its own bus.
     stand.store.write(guest.front_end + "/state", "4")
     stand.equal(states(stand, guest), ("1", "4"), "both ends")
     drift.mended("bus-replaced", {"drifting": {"bus-replaced"}, CARD: {"overwritten"}, PLAIN: {"export-pending"}},

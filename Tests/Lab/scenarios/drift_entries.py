@@ -1,4 +1,4 @@
-"""Drift in a running guest's back end entries: not exported, half removed, revoked, overwritten, cut off, without a driver."""
+"""Drift in a running guest's entries: not exported, half removed, revoked, overwritten, cut off, without a driver."""
 
 from lab.drift import Drift, bind
 from lab.programs import Running, apply, log, xl
@@ -29,7 +29,7 @@ def run(stand):
 
 
 def pending(stand, drift, guest):
-    """xl gives a guest that sleeps a device, and its round is taken back: the entry stays at 1."""
+    """xl attaches a device to a sleeping guest, and its round is taken back: the entry stays at 1."""
     xl("pause", "drifting")
     stand.equal(xl("pci-attach", "drifting", OTHER).status, 0, "xl gives a paused guest a device")
     stand.equal([entry["state"] for entry in stand.entries(guest)], ["3", "3", "1"], "which is not exported")
@@ -41,7 +41,7 @@ def pending(stand, drift, guest):
 
 
 def half_removed(stand, drift, guest):
-    """xl pci-detach is killed while the guest, asleep, does not answer; then the guest wakes and lets go."""
+    """xl pci-detach is killed while the guest sleeps; then the guest wakes and releases the device."""
     for wanted, what in (([CARD, PLAIN, OTHER], "a removal of what is declared"), ([CARD, OTHER], "a removal of what is not")):
         xl("pause", "drifting")
         detach = Running("xl", "pci-detach", "drifting", PLAIN)
@@ -53,9 +53,9 @@ def half_removed(stand, drift, guest):
         stand.wait(guest.wait_connected)
         stand.wait(guest.wait_devices, lambda devices: len(devices) == 2, "two devices")
         log("left behind:", stand.entries(guest))
-        # libxl had the hypervisor take the device back before it asked the guest.
+        # libxl ended the device's assignment before it asked the guest.
         drift.mended("half-removed", {PLAIN: {"half-removed"}}, {guest: wanted}, what)
-        # The slot is used again at once: a mark that was left would take the next device along.
+        # The slot is used again at once: a leftover mark would remove the next device, too.
         stand.require(apply({"drifting": [CARD, OTHER, THIRD]}).status == 0, "another device")
         stand.settled(guest, [CARD, OTHER, THIRD], f"{what}, and another device")
         stand.require(apply({"drifting": [CARD, PLAIN, OTHER]}).status == 0, "and back")
@@ -63,7 +63,7 @@ def half_removed(stand, drift, guest):
 
 
 def overwritten(stand, drift, guest):
-    """xl counts too few entries, as one does that counted before another had added its own: it writes over the last."""
+    """xl counts too few entries, as if it had counted before another addition: it overwrites the last entry."""
     stand.store.write(guest.back_end + "/num_devs", "1")
     stand.equal(xl("pci-attach", "drifting", OTHER).status, 0, "xl attaches one")
     stand.wait(guest.wait_devices, lambda devices: len(devices) == 3, "three devices")
@@ -82,14 +82,14 @@ def overwritten(stand, drift, guest):
 
 
 def orphan(stand, drift, guest):
-    """A count that was read before the last entry was added cuts it off."""
+    """A count that was read before the last entry was added cuts that entry off."""
     devices = [entry["dev"] for entry in stand.entries(guest)]
     stand.store.write(guest.back_end + "/num_devs", "1")
     drift.mended("orphan-entry", {devices[1]: {"orphan-entry"}}, {guest: devices}, "a count that is too low", rounds=0)
 
 
 def revoked(stand, drift, guest):
-    """xl takes a device from a guest that sleeps in a round: Xen's part is done, and the guest is not asked."""
+    """xl detaches a device from a guest that sleeps in a round: Xen's part is done, but the guest is not asked."""
     for wanted, what in (([CARD, PLAIN, OTHER], "revoked, and declared"), ([CARD, OTHER], "revoked, and not declared")):
         if OTHER in [entry["dev"] for entry in stand.entries(guest)]:
             stand.require(apply({"drifting": [CARD, PLAIN]}).status == 0, "without the other")
@@ -107,10 +107,10 @@ def revoked(stand, drift, guest):
 
 
 def without_driver(stand, drift, guest):
-    """A device is taken from pciback while the guest has it."""
+    """A device is unbound from pciback while the guest has it."""
     stand.require(apply({"drifting": [CARD, PLAIN, OTHER]}).status == 0, "three devices")
     stand.settled(guest, [CARD, PLAIN, OTHER], "before the unbinding")
     bind(PLAIN, None)
-    # pciback has nothing to let go of, and leaves the round open: it is ended when waiting was in vain.
+    # pciback has nothing to release, and leaves the round open. The round is ended after a wait without effect.
     drift.mended("not-on-pciback", {PLAIN: {"not-on-pciback"}}, {guest: [CARD, OTHER]}, "it has no driver",
                  then=lambda: bind(PLAIN, "pciback"), timeout="15s")

@@ -1,4 +1,4 @@
-"""Drift of HVM guests: QEMU shows less or more than the back end lists, a back end at 7, a device half removed."""
+"""Drift of HVM guests: QEMU shows less or more than the back end lists, a back end at 7, a half-removed device."""
 
 from lab.drift import Drift, claim
 from lab.hvm import qemu_name, settled
@@ -26,7 +26,7 @@ def run(stand):
 
 
 def lacking(stand, drift, guest):
-    """QEMU no longer shows a device, as one that was started anew."""
+    """QEMU no longer shows a device, as after a restart of QEMU."""
     guest.unplug(PLAIN)
     drift.mended("device-model-lacks", {PLAIN: {"device-model-lacks"}}, {guest: [E1000, PLAIN]}, "QEMU lost a device")
 
@@ -42,7 +42,7 @@ def unsettled(stand, drift, guest):
 
 
 def half_removed(stand, drift, guest):
-    """xl's detach leaves the bus where pciback acts on nothing: it holds what nobody lists any more."""
+    """xl's detach leaves the bus in a state in which pciback does nothing: it holds a device without an entry."""
     for wanted, what in (([E1000, PLAIN, OTHER], "declared"), ([E1000, PLAIN], "not declared")):
         stand.equal(xl("pci-detach", "hvm", OTHER).status, 0, "xl pci-detach")
         stand.check(OTHER not in [entry["dev"] for entry in stand.entries(guest)], "there is no entry any more")
@@ -54,9 +54,9 @@ def half_removed(stand, drift, guest):
 
 
 def only(stand, drift, guest):
-    """What a forced detach writes where the guest lets go of nothing.
+    """Makes the writes of a forced detach during which the guest releases nothing.
 
-    xl's own asks QEMU, goes on without its answer, and a guest that sleeps lets go as soon as it wakes.
+    xl itself asks QEMU and continues without an answer; then a sleeping guest releases the device as soon as it wakes.
     """
     for wanted, what in (([E1000, PLAIN], "not declared"), ([E1000, PLAIN, OTHER], "declared")):
         stand.require(apply({"hvm": [E1000, PLAIN, OTHER]}).status == 0, "three devices")
@@ -69,7 +69,7 @@ def only(stand, drift, guest):
 
 
 def force(stand, guest, address):
-    """Takes the last entry from the bus as libxl does (`libxl__device_pci_remove_xenstore`), and the device from Xen."""
+    """Removes the last entry as libxl does (`libxl__device_pci_remove_xenstore`), and ends its assignment in Xen."""
     last = len(stand.entries(guest)) - 1
     stand.require(stand.entries(guest)[last]["dev"] == address, "it has the last entry")
     stand.store.write(f"{guest.back_end}/state-{last}", "5")

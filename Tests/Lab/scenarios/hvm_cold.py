@@ -1,4 +1,4 @@
-"""An HVM domain that has not run gets two devices through QEMU in dom0, and finds them when it starts."""
+"""An HVM domain that never ran gets two devices through QEMU in dom0, and finds them when it starts."""
 
 from lab.hvm import settled
 from lab.programs import apply, xl

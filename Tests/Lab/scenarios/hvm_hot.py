@@ -1,4 +1,4 @@
-"""A running HVM guest gets and loses devices through QEMU in dom0: two, a slot of choice, beside xl, asleep, all gone."""
+"""A running HVM guest gets and loses devices through QEMU in dom0: two, at a chosen slot, beside xl, asleep, none."""
 
 import os
 
@@ -35,7 +35,7 @@ def run(stand):
     stand.equal(guest.emulated().get("pci-pt-00_08.0"), "0d.0", "QEMU shows it at that slot")
     stand.equal(berth("plan", {"hvm": [E1000, PLAIN, place]}, "--detailed-exitcode").status, 0, "nothing left to plan")
 
-    # The guest has to let go of a device, and a paused one cannot: it is not even asked.
+    # The guest must release a device. A paused guest cannot, so it is not even asked.
     xl("pause", "hvm")
     answer = apply({"hvm": [E1000, PLAIN]}, timeout="5s")
     stand.equal(answer.status, 7, "a paused guest's detach: exit status")
@@ -44,7 +44,7 @@ def run(stand):
     for attempt in range(1, TRIES + 1):
         status = fall_asleep(stand, guest, [E1000, PLAIN], f"asleep when asked, {attempt}")
         stand.check(status in (0, 7), f"asleep when asked, {attempt}: exit status {status}")
-        # Whether it was asleep in time is chance; the answer must be true either way.
+        # Chance decides whether it was asleep in time. The answer must be true in both cases.
         settled(stand, guest, [E1000, PLAIN] + [OTHER] * (status == 7), f"asleep when asked, {attempt}", console=False)
         xl("unpause", "hvm")
         step([E1000, PLAIN], "awake again and detached")
@@ -53,7 +53,7 @@ def run(stand):
         step([E1000, PLAIN, OTHER], "attached once more", declared=[E1000, PLAIN, place])
     stand.equal(status, 7, "it fell asleep before it could let go")
 
-    # xl's second attach leaves the back end at 7, where pciback exports nothing more.
+    # xl's second attach leaves the back end at 7, where pciback exports no more devices.
     stand.equal(xl("pci-attach", "hvm", THIRD).status, 0, "xl attaches one")
     stand.equal(stand.store.read(guest.back_end + "/state"), "7", "and leaves the back end at 7")
     step([E1000, PLAIN, THIRD], "adopted from xl, and the back end mended")
@@ -67,12 +67,12 @@ def run(stand):
 
 
 def fall_asleep(stand, guest, wanted, what):
-    """Pauses the guest as soon as an apply is about to ask QEMU for a device; the apply's exit status."""
+    """Pauses the guest as soon as an apply is about to ask QEMU for a device; returns the exit status of the apply."""
     intents = Folder(INTENTS)
     asking = Running(*apply_arguments(write_manifest({guest.name: wanted}), timeout="5s"))
 
     def has_begun():
-        # It has a name that begins with a dot until it is whole.
+        # Until the intent is complete, its name begins with a dot.
         return any(not name.startswith(".") for name in os.listdir(INTENTS)) or asking.process.poll() is not None
     stand.wait(intents.wait, has_begun, 60, f"{what}: the apply has begun")
     hypervisor.domain_pause(guest.id)

@@ -1,4 +1,4 @@
-"""An apply is killed at a random moment; one clean apply later everything agrees, and nothing is lost or leaked."""
+"""An apply is killed at a random moment; after one clean apply everything agrees, and nothing is lost or leaked."""
 
 import os
 import random
@@ -16,8 +16,8 @@ def run(stand):
     log("seed", seed)
     chance = random.Random(seed)
     guest = stand.guest("victim")
-    # How long an apply takes here, once its code is translated: what is killed must have been at something. The shorter
-    # of the two, since a host that is busy once would let the others end.
+    # How long an apply takes here, once its code is translated: a killed apply must have been at work. The shorter of
+    # two is taken: with the time of a busy moment, other applies would end before they are killed.
     longest = min([apply({"victim": wanted}).ended.seconds for wanted in (DEVICES, [], DEVICES, [])][2:])
     stand.wait(guest.wait_gone)
     killed, rounds = 0, stand.rounds(ROUNDS)

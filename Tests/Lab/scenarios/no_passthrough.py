@@ -1,4 +1,4 @@
-"""A guest made without `passthrough` has no IOMMU context and can have no device: it is blocked, with that reason."""
+"""A guest without `passthrough` has no IOMMU context and cannot have devices: they are blocked, with that reason."""
 
 from lab.programs import apply, berth
 
@@ -18,7 +18,7 @@ def run(stand):
     stand.host_agrees({}, "blocked")
     stand.equal(berth("status", {"closed": [CARD]}).status, 0, "status")
 
-    # The same devices are free for a guest that may have them, and only that one gets them.
+    # The same devices are free for a guest that may have them, and only that guest gets them.
     open_guest = stand.guest("open")
     answer = apply({"closed": [CARD], "open": [PLAIN]})
     stand.equal(answer.status, 3, "exit status with another domain beside it")
@@ -27,5 +27,5 @@ def run(stand):
 
 
 def traces(stand, guest):
-    """Whatever there is in xenstore where an attach would write."""
+    """Returns everything in xenstore at the places where an attach would write."""
     return [stand.store.tree(path) for path in ("/local/domain/0/backend/pci", "/libxl/pci", guest.front_end)]

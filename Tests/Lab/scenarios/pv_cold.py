@@ -1,4 +1,4 @@
-"""A domain that has not run gets two devices, which xl cannot give it, and finds them when it starts."""
+"""A domain that never ran gets two devices, which xl cannot attach, and finds them when it starts."""
 
 from lab.programs import apply, xl
 
@@ -17,7 +17,7 @@ def run(stand):
     again = apply({"cold": [CARD, PLAIN]})
     stand.equal((again.status, again.document.get("changed")), (0, False), "once more: nothing")
 
-    # One goes again, and another comes, before it ever ran.
+    # One device is detached and another attached before the domain ever ran.
     answer = apply({"cold": [CARD, LATER]})
     stand.equal((answer.status, set(answer.results().values())), (0, {"done"}), "another choice, still cold")
     stand.equal(sorted(entry["dev"] for entry in stand.entries(guest)), [CARD, LATER], "the back end lists")

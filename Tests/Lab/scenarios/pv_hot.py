@@ -1,4 +1,4 @@
-"""A running PV guest gets and loses devices: one, another, three at once, the middle one gone, all gone, again."""
+"""A running PV guest gets and loses devices: one, another, three at once, without the middle one, none, again."""
 
 from lab.devices import BY_ADDRESS
 from lab.programs import apply, berth
@@ -20,7 +20,7 @@ def run(stand):
         stand.settled(guest, wanted, what)
         stand.host_agrees({address: guest for address in wanted}, what)
 
-    # A bus is made with its devices; only an existing one is reconfigured.
+    # A bus is created with its devices; only an existing bus is reconfigured.
     step([E1000], "first device", 0)
     step([E1000, PLAIN], "second device", 1)
     step([E1000, PLAIN, SECOND, OTHER, E1000E], "three at once", 1)
@@ -33,7 +33,7 @@ def run(stand):
     step([E1000E, E1000], "attached again", 0)
     stand.equal(berth("plan", {"hot": [E1000E, E1000]}, "--detailed-exitcode").status, 0, "nothing left to plan")
 
-    # The only device goes and comes on one bus, which is empty in between.
+    # The only device is detached and attached on one bus, which is empty in between.
     step([E1000], "one of two detached", 1)
     permissive = {"address": E1000, "id": BY_ADDRESS[E1000].id, "permissive": True}
     step([E1000], "another option of the only device", 2, declared=[permissive])

@@ -1,4 +1,4 @@
-"""Two attaches at once to one guest, by berth and by xl: what each reported, and what the guest has in the end."""
+"""Two attaches at once to one guest, by berth and by xl: what each reports, and what the guest has in the end."""
 
 import subprocess
 
@@ -7,23 +7,23 @@ from lab.programs import Answer, Running, apply, apply_arguments, berth, kernel_
 from lab.waiting import TimedOut
 
 SECONDS = 5400
-# Who, and how many rounds. xl is started at another moment of berth's work in each: what it reads and when it writes is
-# what matters, and on an emulated processor two programs that start together take the same turns every time.
+# The programs, and the number of rounds. In each round, xl starts at another moment of berth's work, because what it
+# reads and when it writes matter. On an emulated processor, two programs that start together always take equal turns.
 PAIRS = [("berth", "berth", 4), ("berth", "xl", 12), ("xl", "xl", 4)]
 BEFORE, LEFT, RIGHT = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
-# After this, libxl no longer acts on what it once read (libxl__wait_for_backend, libxl_device.c, waits 10 s).
+# After this time, libxl no longer acts on what it once read (libxl__wait_for_backend, libxl_device.c, waits 10 s).
 XL_MEMORY = 15
 
 
 def run(stand):
     lost = {"berth": 0, "xl": 0}
     races = 0
-    # From its start to its commit an apply takes about as long as one that finds nothing to do.
+    # From its start to its commit, an apply takes about as long as an apply without changes.
     idle = min(berth("plan", {}).ended.seconds for _ in range(3))
     for *pair, usual in PAIRS:
         rounds = stand.rounds(usual)
         for number in range(1, rounds + 1):
-            # The guest's first devices, then devices beside another: libxl goes two ways.
+            # The guest's first devices, then devices beside another: libxl has a code path for each.
             races += 1
             delay = 1.5 * idle * ((number - 1) // 2) / max(1, rounds // 2) if pair == ["berth", "xl"] else 0
             race(stand, pair, number, number % 2 == 0, delay, lost)
@@ -36,7 +36,7 @@ def run(stand):
 
 
 def tally(rows):
-    """What became of a pair's races, counted in devices."""
+    """The results of a pair's races, counted in devices."""
     devices = [row[side] for row in rows for side in ("left", "right")]
     return {"races": len(rows), "reported": sum(" reported," in text for text in devices),
             "attached": sum(text.endswith(" attached") for text in devices),
@@ -61,7 +61,7 @@ def race(stand, pair, number, has_one, delay, lost):
         if who == "xl":
             runners.append(Running("xl", "pci-attach", name, address))
         else:
-            # Each knows of one device only, and removes none.
+            # Each program knows only one device, and removes none.
             path = write_manifest({name: [address]}, f"/run/lab/{address}.yaml", prune="never")
             runners.append(Running(*apply_arguments(path, timeout="30s")))
     reported, readopted = {}, []
@@ -84,12 +84,12 @@ def race(stand, pair, number, has_one, delay, lost):
             stand.check(False, f"{name}: berth reported {address}, and the guest has it not")
     stand.keep(f"race-{name}")
     if "berth" in pair:
-        # Whatever the other did: one more apply makes it right.
+        # Whatever the other did, one more apply repairs it.
         answer = apply({name: [*before, LEFT, RIGHT]}, timeout="30s")
         good = stand.equal(answer.status, 0, f"{name}: the apply afterwards")
         row["afterwards"] = good and stand.settled(guest, [*before, LEFT, RIGHT], f"{name}: afterwards")
     else:
-        # What two xl left may be past mending without a restart of the guest: then it is said, and nothing is reported.
+        # Only a restart of the guest may repair what two xl left. Then berth says so, and reports no success.
         answer = apply({name: [*before, LEFT, RIGHT]}, timeout="30s")
         stand.check(answer.status in (0, 3, 7), f"{name}: an apply on what is left: {answer.status} {answer.results()}")
         if answer.status == 0:
@@ -101,7 +101,7 @@ def race(stand, pair, number, has_one, delay, lost):
 
 
 def what_it_has(stand, guest):
-    """The addresses the guest really has, once nobody is at work any more."""
+    """Returns the addresses that the guest really has, when all programs have ended."""
     try:
         guest.wait_connected(XL_MEMORY)
     except TimedOut as error:
@@ -115,12 +115,12 @@ def what_it_has(stand, guest):
     exported = exports(guest.id)
     slots = {device["at"] for device in guest.devices()}
     log("entries", entries, "exported", exported, "the guest sees", guest.devices())
-    # An entry that another overwrote names the wrong device: what pciback exported at a slot is what is there.
+    # An overwritten entry names the wrong device: the guest has what pciback exported at the slot.
     return {address for address, slot in exported.items() if f"0000:00:{slot:02x}.0" in slots}
 
 
 def exports(domain):
-    """{address: slot} of what dom0's kernel says it exported to a domain and has not released."""
+    """Returns {address: slot} of the devices that dom0's kernel has exported to a domain and not released."""
     slots, result = {}, {}
     for line in kernel_log().splitlines():
         words = line.partition("pciback ")[2].split()
@@ -138,7 +138,7 @@ def exports(domain):
 
 
 def left_over(stand, guest, name):
-    """xl's lost devices stay claimed and assigned when their domain is gone; the next race needs them."""
+    """Frees xl's lost devices, which stay claimed and assigned without their domain, for the next race."""
     apply({name: []})
     for address in (BEFORE, LEFT, RIGHT):
         if address in stand.claims():

@@ -1,8 +1,8 @@
-"""Devices of an HVM guest go through a stub domain, cold and hot: a PV domain stands in for it, QEMU is a real one.
+"""An HVM guest gets devices through a stub domain, cold and hot: a PV domain in its place, with a real QEMU.
 
-The PV domain is what a stub domain is to Xen and to a toolstack: PV, without an IOMMU of its own, named by the guest and
-naming it. Its kernel gets the devices through pcifront, as a stub domain's does. QEMU runs in dom0, which it would not,
-and finds the devices in dom0's sysfs.
+To Xen and to a toolstack, the PV domain looks like a stub domain. It is PV, without an IOMMU of its own, and it and the
+guest name each other. Its kernel gets the devices through pcifront, as a stub domain's does. Unlike with a stub domain,
+QEMU runs in dom0, and finds the devices in dom0's sysfs.
 """
 
 from lab.hvm import through_stub

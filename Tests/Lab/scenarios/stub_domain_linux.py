@@ -1,6 +1,6 @@
-"""Devices of an HVM guest go through a whole Linux stub domain that libxl makes, cold and hot: QEMU runs in it.
+"""An HVM guest gets devices through a Linux stub domain from libxl, in which QEMU runs, cold and hot.
 
-QEMU 7.2 looks for a device in the stub domain's sysfs at the address that dom0 knows: so pciback has to show it there.
+QEMU 7.2 looks for a device in the stub domain's sysfs at dom0's address, so pciback has to show it there.
 """
 
 from lab.hvm import HVMGuest, through_stub

@@ -7,9 +7,9 @@ from lab.programs import apply, log, run as run_program, xl
 
 ROUNDS = 5
 SECONDS = 3600
-# After all others: by then nothing else keeps the host's cores busy.
+# This scenario is last: by then nothing else keeps the host's cores busy.
 LAST = True
-# What a slower release would be noticed by. The goal is 1.1 times the bare transaction; docs/lab.md tells how far it is.
+# Limits that detect a slower release. The goal is 1.1 times the bare transaction; docs/lab.md has the present factor.
 FLOOR_BOUND = 2.5
 XL_BOUND = 2
 
@@ -27,7 +27,7 @@ def run(stand):
         seconds = stand.now() - start
         times[who, what].append(seconds)
         log(f"{who} {what}: {seconds:.2f} s")
-        # Whatever the guest still has to do with it is not part of the next measurement.
+        # The guest's remaining work is not part of the next measurement.
         wanted = len(devices) if what == "attach" else 0
         guest.wait_devices(lambda seen: len(seen) == wanted, f"{wanted} devices")
         if not wanted:
@@ -48,7 +48,7 @@ def run(stand):
         timed("xl", "attach", lambda: each("pci-attach"))
         timed("xl", "detach", lambda: each("pci-detach"))
         timed("berth", "attach", lambda: berth(devices))
-        # What starting, reading and planning take: with nothing to do, an apply is that alone.
+        # The time for starting, reading and planning: an apply without changes does nothing else.
         idle.append(apply({"timed": devices}).ended.seconds)
         timed("berth", "detach", lambda: berth([]))
         timed("floor", "attach", lambda: floor("attach"))

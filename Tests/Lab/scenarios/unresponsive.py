@@ -1,4 +1,4 @@
-"""Guests that do not answer: paused, without a PCI front end, crashed. The answer is 7, and nothing is left half done."""
+"""Guests that do not answer: paused, without a PCI front end, crashed. apply exits with 7, without unfinished work."""
 
 from lab.programs import Answer, Running, apply, apply_arguments, berth, log, write_manifest, xl
 from xen.lowlevel import xc
@@ -35,7 +35,7 @@ def sleeping(stand):
     stand.settled(guest, [CARD, PLAIN], "awake again")
 
     caught = 0
-    # It falls asleep in the middle of a round: what it has done by then may be anything.
+    # The guest falls asleep during a round: it may have done any part of its work by then.
     for wanted, state, what in (([CARD, PLAIN, OTHER], "7", "attach"), ([CARD], "7", "detach"),
                                 ([CARD, OTHER], "8", "attach"), ([], "8", "detach")):
         had = {entry["dev"] for entry in stand.entries(guest) or []}
@@ -60,7 +60,7 @@ def sleeping(stand):
 
 
 def deaf(stand):
-    """A guest whose kernel has no PCI front end: it is given the device and never says that it has it."""
+    """A guest whose kernel has no PCI front end: it gets the device, but never confirms it."""
     guest = stand.guest("deaf", pcifront=False)
     answer = apply({"deaf": [PLAIN]}, timeout=SHORT)
     stand.equal(answer.status, 7, "a guest without a front end")
@@ -77,7 +77,7 @@ def deaf(stand):
 
 
 def crashed(stand):
-    """A guest that has crashed is kept as it died, and berth leaves it alone."""
+    """A crashed guest is kept in its last state, and berth leaves it unchanged."""
     guest = stand.guest("dead", rest='on_crash = "preserve"\n')
     stand.require(apply({"dead": [CARD]}).status == 0, "a device before the crash")
     stand.settled(guest, [CARD], "before the crash")

@@ -1,1 +1,1 @@
-"""What scenarios are written with. It runs in dom0; `devices` is the runner's too."""
+"""The library of the scenarios. It runs in dom0; the runner uses `devices`, too."""

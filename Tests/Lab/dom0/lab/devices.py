@@ -1,4 +1,4 @@
-"""The PCI devices of the lab that may be passed through: what QEMU emulates and what a guest should make of it."""
+"""The PCI devices of the lab that may be passed through: what QEMU emulates, and what a guest should report."""
 
 
 class Device:
@@ -16,11 +16,11 @@ class Device:
         self.arguments = ["-device", ",".join([qemu, place] + ([f"mac={self.mac}"] if self.mac else []))]
 
 
-# Each gets a bus of its own, as a card in a slot does; buses are numbered in this order.
+# Each device has its own bus, as a card in a slot does. Buses are numbered in this order.
 ROOT_PORTS = ["-device", "pcie-root-port,id=port1,chassis=1,slot=1,addr=10.0",
               "-device", "pcie-root-port,id=port2,chassis=2,slot=2,addr=11.0"]
 
-# No driver knows `edu`, QEMU's device for teaching: it is there, or not, and nothing else happens.
+# No driver knows `edu`, QEMU's device for teaching. A guest only sees it appear and disappear.
 DEVICES = [
     Device("00:05.0", "e1000", "e1000"),
     Device("00:06.0", "e1000", "e1000"),

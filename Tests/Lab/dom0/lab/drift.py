@@ -1,4 +1,4 @@
-"""Drift left behind on purpose: what berth says of it, what an apply makes of it, and that none is forgotten."""
+"""Drift made on purpose: what berth reports, what an apply does, and whether every name has a scenario."""
 
 import glob
 import json
@@ -6,8 +6,8 @@ import os
 
 from .programs import Answer, apply, berth, log, run, xl
 
-# Which scenario leaves each name behind. All that `berth explain` says an apply mends must be here, and what a scenario
-# has here it must have left behind.
+# The scenario that makes each drift. Each drift that an apply repairs, according to `berth explain`, must be here. Each
+# scenario must have made the drifts that it has here.
 WHERE = {
     "claim-missing": "drift", "claim-foreign": "drift", "stale-claim": "drift", "claim-only": "drift",
     "store-only": "drift", "config-only": "drift", "record-only": "drift", "leftover-intent": "drift",
@@ -18,7 +18,7 @@ WHERE = {
     "bus-closing": "drift-bus",
     "device-model-lacks": "drift-hvm", "device-model-only": "drift-hvm", "bus-unsettled": "drift-hvm",
 }
-# What an apply mends, and no scenario leaves behind, with the reason.
+# Drifts that an apply repairs but no scenario makes, with the reason.
 NOT_LEFT = {
     "round-unheard": "the guests' Linux takes up a round that it sees before it has connected (`pcifront_detach_devices`)",
     "attached-twice": "it takes an xl detach that a PV guest slept through and a bus of an HVM guest that xl left at 7, and has "
@@ -28,14 +28,14 @@ NOBODY = 4000  # The number of no domain.
 
 
 class Drift:
-    """What a scenario of drift does again and again. `settled` holds every place to what a guest should have."""
+    """The steps that scenarios of drift repeat. `settled` compares every store with what a guest should have."""
 
     def __init__(self, stand, scenario, settled):
         self.stand, self.scenario, self.settled = stand, scenario, settled
         self.covered = set()
 
     def found(self, assignments, what, prune=None):
-        """{device or domain: names} of all that `berth status --drift` finds, and {name: outcomes} of these."""
+        """Returns {device or domain: names} of all findings of `berth status --drift`, and {name: outcomes}."""
         answer = berth("status", assignments, "--drift", "--detailed-exitcode", prune=prune)
         findings = [(row["device"]["address"], drift) for row in answer.document.get("devices", [])
                     for drift in row["drift"]]
@@ -44,13 +44,13 @@ class Drift:
         for subject, drift in findings:
             names.setdefault(subject, set()).add(drift["name"])
             outcomes.setdefault(drift["name"], set()).add(drift["outcome"])
-        # Without an answer nothing was found, and that must not pass for a host in order.
+        # A missing answer must not pass for a host in order.
         self.stand.equal(answer.status, 2 if findings else 0, f"{what}: status --drift")
         self.stand.check("devices" in answer.document, f"{what}: there is a matrix")
         return names, outcomes
 
     def seen(self, name, expected, assignments, what, prune=None, besides=()):
-        """Whether exactly these drifts are found, and the plan says that there is something to do about `name`."""
+        """Returns whether exactly these drifts are found, and the plan has a step about `name`."""
         names, outcomes = self.found(assignments, what, prune)
         for subject in names:
             if subject in expected:
@@ -60,10 +60,10 @@ class Drift:
 
     def mended(self, name, expected, assignments, what, *, wanted=None, prune=None, plan=2, rounds=None, besides=(),
                then=None, timeout="90s"):
-        """Finds it, has it mended, and finds nothing more. `assignments` is {guest: declared devices}.
+        """Finds a drift, has it repaired, and finds nothing more. `assignments` is {guest: declared devices}.
 
-        `expected` is {device or domain: names}, `wanted` what each guest has afterwards where that is not what is
-        declared, `besides` names that chance may add; `then` is done between the apply and the looks.
+        `expected` is {device or domain: names}. `wanted` is what each guest has afterwards, if that differs from the
+        declaration. `besides` are names that chance may add. `then` is done between the apply and the looks.
         """
         stand, start = self.stand, self.stand.now()
         log(f"== {name}: {what}")
@@ -82,7 +82,7 @@ class Drift:
         return answer
 
     def quiet(self, wanted, declared, what, prune=None):
-        """Every place agrees with what the guests should have, and berth has nothing more to say or to do."""
+        """Checks that every store is as the guests should have it, and that berth has nothing to report or do."""
         stand = self.stand
         for guest, devices in wanted.items():
             if guest.id is not None:
@@ -93,7 +93,7 @@ class Drift:
         stand.equal((again.status, again.document.get("changed")), (0, False), f"{what}: once more, nothing")
 
     def end(self):
-        """Fails where a name was forgotten: here, or in all scenarios."""
+        """Fails if a name is missing here, or in all scenarios."""
         stand = self.stand
         document = Answer(run("berth", "explain", "--output", "json")).document
         repairs = {one["name"]: one["repair"] for one in document.get("explanations", []) if one.get("repair")}
@@ -106,7 +106,7 @@ class Drift:
 
 
 def node(address):
-    """A device in the name of a node."""
+    """Returns a device in the form of a node's name."""
     return address.replace(":", "-").replace(".", "-")
 
 
@@ -115,7 +115,7 @@ def claim(address):
 
 
 def forget(guest, address):
-    """Takes a device out of libxl's saved configuration behind everybody's back."""
+    """Removes a device's saved line, without any toolstack."""
     path = glob.glob(f"/var/lib/xen/userdata-d.{guest.id}.{guest.uuid}.libxl-json")[0]
     with open(path, encoding="utf-8") as file:
         text = file.read()
@@ -130,7 +130,7 @@ def forget(guest, address):
 
 
 def recorded(guest):
-    """What Berth has on record for a guest."""
+    """Returns Berth's record of a guest."""
     try:
         with open(f"/var/lib/berth/domains/{guest.uuid}.json", encoding="utf-8") as file:
             return sorted(json.load(file)["devices"])
@@ -139,7 +139,7 @@ def recorded(guest):
 
 
 def bind(address, driver):
-    """Gives a device of dom0 to a driver of pciback's kind, or, with None, to nobody."""
+    """Binds a device of dom0 to a driver, such as pciback; None unbinds the device."""
     folder = f"/sys/bus/pci/devices/{address}/driver"
     if os.path.lexists(folder):
         with open(f"{folder}/unbind", "w", encoding="utf-8") as file:

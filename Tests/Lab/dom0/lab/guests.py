@@ -1,4 +1,4 @@
-"""PV guests: what makes one, and what it says about itself."""
+"""PV guests: how one is created, and what it reports about itself."""
 
 import glob
 import json
@@ -21,7 +21,7 @@ kernel = "/guest/vmlinux"
 extra = "console=hvc0 loglevel=5 mitigations=off nokaslr sysrq_always_enabled {extra}"
 memory = 128
 """
-# A look at every possible bus, and a clock that is measured, take minutes of emulation.
+# A scan of every possible bus, and a measured clock, would take minutes of emulation.
 HVM = """\
 type = "hvm"
 kernel = "/guest/vmlinuz"
@@ -34,7 +34,7 @@ usb = 0
 
 
 class Guest:
-    """A domain of the lab, found by its name; its number changes when it reboots."""
+    """A domain of the lab, identified by its name. Its number changes when it reboots."""
 
     kind = PV
     boot_seconds = BOOT_SECONDS
@@ -46,7 +46,7 @@ class Guest:
         self.log = f"{CONSOLES}/guest-{name}.log"
 
     def create(self, paused=False, passthrough=True, pcifront=True, rest=""):
-        """Starts it; what xl says is in the log. `passthrough=False` leaves it without an IOMMU for good."""
+        """Starts the guest, with xl's output in the log. `passthrough=False` leaves it permanently without an IOMMU."""
         path = f"/run/lab/{self.name}.cfg"
         rest = ('passthrough = "enabled"\n' if passthrough else "") + rest
         extra = "" if pcifront else "lab_no_pcifront=1"
@@ -59,7 +59,7 @@ class Guest:
         return self
 
     def find(self):
-        """Looks its number and UUID up; both are None where it does not exist."""
+        """Looks up the number and the UUID; both are None if the domain does not exist."""
         self.id = self.uuid = None
         for number in self.store.list("/local/domain"):
             if number != "0" and self.store.read(f"/local/domain/{number}/name") == self.name:
@@ -81,14 +81,14 @@ class Guest:
         return f"/sys/bus/xen-backend/devices/pci-{self.id}-0"
 
     def userdata(self):
-        """libxl's saved configuration; None where there is none."""
+        """Returns libxl's saved configuration; None if there is none."""
         files = glob.glob(f"/var/lib/xen/userdata-d.{self.id}.{self.uuid}.libxl-json")
         if not files:
             return None
         with open(files[0], encoding="utf-8") as file:
             return json.loads(file.read().rstrip("\0"))
 
-    # What it says
+    # What the guest reports
 
     def console(self):
         try:
@@ -98,10 +98,10 @@ class Guest:
             return ""
 
     def reports(self):
-        """Every list of PCI devices it has written, oldest first."""
+        """Returns every list of PCI devices that the guest has printed, oldest first."""
         found = []
         for line in self.console().split("\n")[:-1]:
-            # The kernel may have begun the line.
+            # The line may begin with a message of the kernel.
             _, mark, text = line.partition("lab-pci ")
             if mark:
                 try:
@@ -111,36 +111,36 @@ class Guest:
         return found
 
     def devices(self):
-        """What it last told."""
+        """Returns the last list of devices."""
         reports = self.reports()
         return reports[-1] if reports else []
 
     def wait_up(self):
-        """Waits until it has loaded its modules and looked at its bus."""
+        """Waits until the guest has loaded its modules and examined its bus."""
         self.consoles.wait(lambda: self.reports(), self.boot_seconds, f"{self.name} has started")
         return self
 
     def wait_devices(self, condition, what, seconds=PCI_SECONDS):
-        """Waits until what it tells fulfils a condition."""
+        """Waits until the guest's report fulfils a condition."""
         return self.consoles.wait(lambda: condition(self.devices()), seconds, f"{self.name} sees {what}")
 
-    # What the stores say
+    # What the stores hold
 
     def wait_connected(self, seconds=PCI_SECONDS):
-        """Waits until the bus is at rest, connected on both sides."""
+        """Waits until the bus is at rest and connected at both ends."""
         paths = [self.back_end + "/state", self.front_end + "/state"]
         return self.store.wait(
             paths, lambda: all(self.store.read(path) == "4" for path in paths), seconds,
             f"{self.name}'s bus is connected")
 
     def wait_gone(self, seconds=PCI_SECONDS):
-        """Waits until dom0's kernel and xenstore know no bus of it."""
+        """Waits until neither dom0's kernel nor xenstore has a bus of the guest."""
         return self.store.wait(
             [self.back_end], lambda: self.store.read(self.back_end + "/state") is None
             and not exists(self.kernel_object), seconds, f"{self.name}'s bus is gone")
 
     def destroy(self):
-        """Ends it at once, and waits until its number is gone."""
+        """Destroys the domain, and waits until its number is gone."""
         number = self.id
         if number is None:
             return

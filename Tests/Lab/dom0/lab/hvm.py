@@ -1,4 +1,4 @@
-"""HVM guests: QEMU shows them their devices. It runs in dom0, where a PV domain can stand in for a stub domain, or in one."""
+"""HVM guests: QEMU shows them their devices. QEMU runs in a stub domain, or in dom0 beside a PV domain in its place."""
 
 import json
 import socket
@@ -8,7 +8,7 @@ from .guests import HVM, Guest
 from .programs import apply, exists, log, run, xl
 from .waiting import Folder
 
-# Booting as a PC does takes emulation several times as long as a PV guest's start.
+# In emulation, booting as a PC takes several times as long as a PV guest's start.
 BOOT_SECONDS = 900
 QMP_SECONDS = 60
 LOGS = "/var/log/xen"
@@ -31,13 +31,13 @@ class HVMGuest(Guest):
     stub = None
 
     def through(self, stub):
-        """Makes a PV guest this one's stub domain, as far as a toolstack can tell. QEMU stays in dom0."""
+        """Makes a PV guest look like this guest's stub domain to toolstacks. QEMU stays in dom0."""
         self.stub = stub
         self.store.write(f"/local/domain/{self.id}/image/device-model-domid", str(stub.id))
         self.store.write(f"/local/domain/{stub.id}/target", str(self.id))
 
     def create_with_stub(self, tries):
-        """Creates it paused, with a Linux stub domain of libxl's making. libxl gives one 30 s, which emulation may exceed."""
+        """Creates the guest paused, with a Linux stub domain from libxl. libxl's limit of 30 s may be too short."""
         for left in reversed(range(tries)):
             try:
                 self.create(paused=True, rest=STUB)
@@ -52,11 +52,11 @@ class HVMGuest(Guest):
 
     @property
     def bus(self):
-        """The domain whose back end has the devices."""
+        """Returns the domain whose back end has the devices."""
         return self.stub or self
 
     def ask(self, *commands):
-        """What QEMU answers to the last of these commands, each a name or (name, arguments)."""
+        """Returns QEMU's answer to the last of these commands, each a name or (name, arguments)."""
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(QMP_SECONDS)
             line.connect(f"/var/run/xen/qmp-libxl-{self.id}")
@@ -72,7 +72,7 @@ class HVMGuest(Guest):
         return answer
 
     def emulated(self):
-        """{QEMU's name: "slot.function"} of what QEMU shows the guest and has a name."""
+        """Returns {QEMU's name: "slot.function"} of the named devices that QEMU shows the guest."""
         found = {}
         for bus in self.ask("query-pci")["return"]:
             for device in bus["devices"]:
@@ -82,14 +82,14 @@ class HVMGuest(Guest):
         return found
 
     def unplug(self, address):
-        """Has QEMU take a device from the guest behind everybody's back, and waits until the guest has let go."""
+        """Makes QEMU remove a device, without any toolstack, and waits until the guest has released it."""
         before = len(self.passed())
         log("device_del:", self.ask(("device_del", {"id": qemu_name(address)})))
         self.wait_devices(lambda _: len(self.passed()) < before, "one device less", BOOT_SECONDS)
         self.store.wait([self.back_end], lambda: qemu_name(address) not in self.emulated(), QMP_SECONDS, "QEMU has it no more")
 
     def passed(self):
-        """What it tells of the lab's devices; a PC has others of its own."""
+        """Returns the guest's report about the lab's devices, without a PC's own devices."""
         ids = {device.id for device in BY_ADDRESS.values()}
         return [device for device in self.devices() if device["id"] in ids]
 
@@ -100,7 +100,7 @@ def qemu_name(address):
 
 
 def settled(stand, guest, wanted, what, console=True):
-    """Holds every place where the truth is kept to `wanted`: the guest first, then QEMU, then the rest."""
+    """Compares every store with `wanted`: the guest first, then QEMU, then the rest."""
     wanted = sorted(wanted)
     emulated = guest.emulated()
     stand.equal(sorted(emulated), sorted(map(qemu_name, wanted)), f"{what}: QEMU shows")
@@ -131,7 +131,7 @@ def settled(stand, guest, wanted, what, console=True):
     stand.equal(slots, {address: int(emulated.get(qemu_name(address), "0").split(".")[0], 16) for address in wanted},
                 f"{what}: the slots that are saved")
     if not guest.stub:
-        # libxl looks for the devices of a guest with a stub domain where they never are.
+        # For a guest with a stub domain, libxl looks for the devices in a wrong place.
         stand.equal(sorted(stand.pci_list(guest)), wanted, f"{what}: xl pci-list")
     claims = sorted(address for address, owner in stand.claims().items() if owner == guest.id)
     stand.equal(claims, wanted, f"{what}: claims")
@@ -141,7 +141,7 @@ def settled(stand, guest, wanted, what, console=True):
 
 
 def through_stub(stand, guest):
-    """A guest that has not run gets devices through its stub domain, cold and then hot, and loses them again."""
+    """Attaches devices through a stub domain, first before the guest runs and then while it runs; detaches them."""
 
     def step(wanted, what, console):
         answer = apply({guest.name: wanted})

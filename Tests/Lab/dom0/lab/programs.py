@@ -1,4 +1,4 @@
-"""Runs programs in dom0, and writes down what they were and said."""
+"""Runs programs in dom0, and records the commands and their outputs."""
 
 import json
 import os
@@ -8,13 +8,13 @@ import time
 from .devices import BY_ADDRESS
 
 MANIFEST = "/run/lab/manifest.yaml"
-# Emulation is slow, and slower still where the host's cores are busy.
+# Emulation is slow, and even slower if the host's cores are busy.
 GUEST_TIMEOUT = "90s"
 LONGEST_PROGRAM = 300
 
 
 class Ended:
-    """What a program came to: exit status, what it wrote, and how long it took."""
+    """A program's result: exit status, output, and time."""
 
     def __init__(self, arguments, status, output, errors, seconds):
         self.arguments, self.status, self.output, self.errors = arguments, status, output, errors
@@ -25,12 +25,12 @@ class Ended:
 
 
 def log(*words):
-    """A line of the scenario's log, with dom0's uptime in front."""
+    """Writes a line of the scenario's log, after dom0's uptime."""
     print(f"{time.clock_gettime(time.CLOCK_BOOTTIME):9.2f}", *words, flush=True)
 
 
 class Running:
-    """A program under way."""
+    """A running program."""
 
     def __init__(self, *arguments):
         self.arguments = arguments
@@ -54,7 +54,7 @@ class Running:
 
 
 def compact(output):
-    """A document on one line: the log is on a slow file system."""
+    """Returns a document on one line, because the log is on a slow file system."""
     try:
         return json.dumps(json.loads(output)) + "\n"
     except ValueError:
@@ -70,7 +70,7 @@ def xl(*arguments):
 
 
 def write_manifest(assignments, path=MANIFEST, prune=None):
-    """`assignments` is {domain: [address or mapping, …]}. An address gets the id that the device there must have."""
+    """Writes a manifest of `assignments`, {domain: [address or mapping, …]}. Each address also gets its device's id."""
     assignments = {name: [{"address": device, "id": BY_ADDRESS[device].id}
                           if isinstance(device, str) else device
                           for device in wanted] for name, wanted in assignments.items()}
@@ -103,15 +103,15 @@ class Answer:
         return [step for domain in self.domains for step in domain["steps"]]
 
     def results(self):
-        """{address: result} of an apply."""
+        """Returns {address: result} of an apply."""
         return {step["device"]["address"]: step.get("result") for step in self.steps}
 
     def reasons(self):
-        """{address: reason} of a plan."""
+        """Returns {address: reason} of a plan."""
         return {step["device"]["address"]: step.get("reason") for step in self.steps}
 
     def planned(self):
-        """{address: (action, reason)} of the plan that an apply carried out."""
+        """Returns {address: (action, reason)} of the plan that an apply carried out."""
         domains = self.document.get("plan", {}).get("domains", [])
         return {step["device"]["address"]: (step["action"], step["reason"])
                 for domain in domains for step in domain["steps"]}
@@ -133,7 +133,7 @@ def apply(assignments, *options, timeout=GUEST_TIMEOUT, prune=None):
 
 
 def kernel_log():
-    """dom0's kernel log, as it is now."""
+    """Returns dom0's present kernel log."""
     return subprocess.run(["dmesg"], capture_output=True, text=True, errors="replace", check=True).stdout
 
 

@@ -1,4 +1,4 @@
-"""A scenario's own view of the host: guests, checks, measures and evidence."""
+"""A scenario's view of the host: guests, checks, measures and evidence."""
 
 import glob
 import json
@@ -14,16 +14,16 @@ from .programs import exists, kernel_log, log, run, xl
 from .waiting import Folder, Store, TimedOut
 
 OUT = "/lab/out"
-# Keeping everything takes its time, and what failed first tells most.
+# Keeping everything takes time, and the first failure shows the most.
 KEPT_FAILURES = 3
 
 
 class Failed(Exception):
-    """A check that the rest of the scenario cannot do without."""
+    """A failed check without which the scenario cannot continue."""
 
 
 class Stand:
-    """What a scenario's `run` is given."""
+    """The argument of a scenario's `run`."""
 
     def __init__(self):
         self.store = Store()
@@ -35,11 +35,11 @@ class Stand:
         self.table = []
 
     def guest(self, name, **options):
-        """Creates a guest. One that is not paused has started when this returns."""
+        """Creates a guest. Unless it is paused, it has started when this returns."""
         return self._start(Guest(self.store, self.consoles, name), options)
 
     def hvm_guest(self, name, **options):
-        """The same for an HVM guest, with QEMU in dom0."""
+        """Creates an HVM guest, with QEMU in dom0, as `guest` does."""
         return self._start(HVMGuest(self.store, self.consoles, name), options)
 
     def _start(self, guest, options):
@@ -52,7 +52,7 @@ class Stand:
     # Checks
 
     def check(self, condition, text):
-        """Notes a failure, with everything there is to see, and goes on."""
+        """Records a failure with the whole evidence, and continues."""
         self.checks += 1
         log("ok  " if condition else "FAIL", text)
         if not condition:
@@ -72,7 +72,7 @@ class Stand:
         return self.check(seen == wanted, f"{what}: {seen!r}" + ("" if seen == wanted else f", not {wanted!r}"))
 
     def wait(self, wait, *arguments):
-        """Makes a wait that does not come a failed check."""
+        """Makes a wait that times out a failed check."""
         try:
             wait(*arguments)
             return True
@@ -89,18 +89,18 @@ class Stand:
 
     @staticmethod
     def rounds(usual):
-        """How many rounds to go: the usual number, unless the runner was told another."""
+        """Returns the number of rounds: the usual one, unless the runner has another."""
         return int(os.environ.get("LAB_ROUNDS") or usual)
 
     @staticmethod
     def now():
-        """Seconds, for measuring."""
+        """Returns seconds, for measuring."""
         return time.monotonic()
 
-    # What is so everywhere
+    # What all stores hold
 
     def claims(self):
-        """{address: domain number} of the nodes by which toolstacks reserve devices."""
+        """Returns {address: domain number} of the nodes by which toolstacks reserve devices."""
         result = {}
         for name in self.store.list("/libxl/pci"):
             owner = self.store.read(f"/libxl/pci/{name}/domid")
@@ -110,7 +110,7 @@ class Stand:
         return result
 
     def entries(self, guest):
-        """The back end's entries, in their order; None where there is no back end."""
+        """Returns the back end's entries, in their order; None if there is no back end."""
         count = self.store.read(guest.back_end + "/num_devs")
         if count is None:
             return None
@@ -119,17 +119,17 @@ class Stand:
                 for index in range(int(count))]
 
     def assigned(self, addresses):
-        """Which of these the hypervisor says are some guest's."""
+        """Returns those devices that belong to a guest according to the hypervisor."""
         ended = run("probe", "assigned", *addresses)
         return set(ended.output.split()) if ended.status == 0 else None
 
     def settled(self, guest, wanted, what):
-        """Waits for the guest, then holds every place where the truth is kept to `wanted`, the guest first."""
+        """Waits for the guest, then compares every store with `wanted`, the guest first."""
         wanted = sorted(wanted)
         log(f"-- {what}: {guest.name} should have {wanted or 'nothing'}")
 
         def has_them(devices):
-            # A card also needs its driver, which comes a moment later.
+            # A card also needs its driver, which binds a moment later.
             nics = sorted(BY_ADDRESS[address].mac for address in wanted if BY_ADDRESS[address].driver)
             return len(devices) == len(wanted) and sorted(filter(None, (d.get("mac") for d in devices))) == nics \
                 or not wanted and not devices
@@ -139,7 +139,7 @@ class Stand:
         return self.agree(guest, wanted, what) and waited
 
     def agree(self, guest, wanted, what, console=True):
-        """Whether every place says that the guest has exactly these devices."""
+        """Returns whether the guest has exactly these devices according to every store."""
         before = len(self.failures)
         wanted = sorted(wanted)
         entries = self.entries(guest)
@@ -169,7 +169,7 @@ class Stand:
         return len(self.failures) == before
 
     def guest_agrees(self, guest, entries, what):
-        """Whether the guest sees each device where pciback says, as what it is, with its driver and MAC."""
+        """Returns whether the guest sees each device at pciback's address, with the right identity, driver and MAC."""
         wanted = []
         for entry in entries:
             device = BY_ADDRESS.get(entry["dev"])
@@ -182,7 +182,7 @@ class Stand:
                    f"{what}: the guest's own list")
 
     def host_agrees(self, wanted, what):
-        """`wanted` is {address: guest} of all devices in use: hypervisor, claims and xl's free list against it."""
+        """Compares hypervisor, claims and xl's free list with `wanted`, {address: guest} of all devices in use."""
         addresses = [device.address for device in DEVICES]
         before = len(self.failures)
         self.equal(self.assigned(addresses), set(wanted), f"{what}: assigned, says the hypervisor")
@@ -205,14 +205,14 @@ class Stand:
 
     @staticmethod
     def saved(configuration):
-        """The addresses in a libxl configuration."""
+        """Returns the addresses in a libxl configuration."""
         return [f"{d.get('domain', 0):04x}:{d.get('bus', 0):02x}:{d.get('dev', 0):02x}.{d.get('func', 0)}"
                 for d in (configuration or {}).get("pcidevs", [])]
 
     # Evidence
 
     def keep(self, name):
-        """Keeps what the stores say now, for whoever looks into a failure."""
+        """Saves the stores' present content, for the analysis of a failure."""
         folder = f"{OUT}/{name}"
         os.makedirs(folder, exist_ok=True)
         for arguments, file in ((["xenstore-ls", "-fp"], "xenstore"), (["xl", "list", "-l"], "xl-list.json"),
@@ -229,7 +229,7 @@ class Stand:
 
 
 def virtual_address(vdev):
-    """A vdev node, "0000:00:01.00" (xen_pcibk_publish_pci_dev, Linux 6.1), as a guest writes it."""
+    """Returns a vdev node, "0000:00:01.00" (xen_pcibk_publish_pci_dev, Linux 6.1), in a guest's form."""
     if not vdev:
         return None
     place, _, function = vdev.rpartition(".")

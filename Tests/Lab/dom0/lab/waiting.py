@@ -1,4 +1,4 @@
-"""Waits that look at what happens: xenstore, the guests' consoles, ended processes. None sleeps a guessed time."""
+"""Waits for events in xenstore, on the guests' consoles, and for ended processes. None sleeps a guessed time."""
 
 import ctypes
 import errno
@@ -9,16 +9,16 @@ import time
 from xen.lowlevel import xs as xenstore
 
 CONSOLES = "/var/log/xen/console"
-# A look without an event, for what tells nobody: sysfs objects, and an event that came before its watch.
+# The pause between looks without an event, for sysfs objects, and for events that came before their watch.
 LONGEST_SILENCE = 2.0
 
 
 class TimedOut(Exception):
-    """What was waited for did not come."""
+    """The awaited event did not come."""
 
 
 class Store:
-    """One connection to xenstored. Values are text; what is not there is None."""
+    """One connection to xenstored. Values are text; missing nodes are None."""
 
     def __init__(self):
         self.connection = xenstore.xs()
@@ -38,7 +38,7 @@ class Store:
         self.connection.rm("", path)
 
     def tree(self, path):
-        """Everything below a path, as {relative path: value}."""
+        """Returns everything below a path, as {relative path: value}."""
         result = {}
         for name in self.list(path):
             result[name] = self.read(f"{path}/{name}")
@@ -47,7 +47,7 @@ class Store:
         return result
 
     def wait(self, paths, condition, seconds, what):
-        """Returns the first true value of `condition()`, looked at anew whenever something changes below `paths`."""
+        """Returns the first true value of `condition()`, which is evaluated after each change below `paths`."""
         for path in paths:
             self.connection.watch(path, path)
         try:
@@ -67,7 +67,7 @@ class Store:
 
 
 class Folder:
-    """Tells when a file of a folder comes or changes: of the guests' consoles, where no other is named."""
+    """Reports when a file of a folder appears or changes. The default folder is that of the guests' consoles."""
 
     IN_MODIFY, IN_MOVED_TO, IN_CREATE = 0x2, 0x80, 0x100
 
@@ -90,7 +90,7 @@ class Folder:
 
 
 def wait(descriptors, drain, condition, seconds, what):
-    """Returns the first true value of `condition()`; TimedOut with `what` when it has not come in time."""
+    """Returns the first true value of `condition()`. Raises TimedOut with `what` at the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
