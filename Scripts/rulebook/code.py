@@ -43,7 +43,7 @@ def check(sources):
     allowed = {}
     for line in read(NUMBERS).splitlines():
         line = line.split("#")[0].strip()
-        if line and not line.startswith("type "):
+        if line and not line.startswith(("type ", "word ")):
             number, name = line.split(None, 1)
             allowed[name] = int(number)
     for name in sorted(counts.keys() | allowed.keys()):

@@ -58,6 +58,17 @@ RATCHETS = {
     "exit tests": r"\bprocessExitsWith\b",
 }
 
+# Words whose number in sources, tests and documents may only go down; Scripts/ratchets.txt holds the numbers. Plain
+# words are: "nil if", "again" or "recreate", "repair", a number, "reports". Names in code do not count.
+WORDS = {
+    "nil where": r"\bnil where\b",
+    "anew": r"\banew\b",
+    "mended": r"(?<![.\w\"`'])mend(?:s|ed)?\b(?![\w(:]|\.\w| =)",
+    "so many": r"\bso many\b",
+    "as many": r"\bas many\b",
+    "tells of": r"\b(?:tells?|told) of\b",
+}
+
 # The hosts that a text may name, and the first component of absolute paths in it: a file of one person's machine is of
 # no use to anybody else.
 HOSTS = {"github.com", "json-schema.org", "www.apache.org", "www.swift.org", "swift.org", "lists.xenproject.org",

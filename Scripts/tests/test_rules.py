@@ -3,7 +3,7 @@
 import unittest
 from unittest import mock
 
-from rulebook import policy, sizes, suites, targets
+from rulebook import english, policy, sizes, suites, targets
 
 
 class Sizes(unittest.TestCase):
@@ -59,6 +59,38 @@ class Sizes(unittest.TestCase):
     def test_the_largest_are_named_with_both_counts(self):
         self.assertEqual(sizes.largest(self.types(self.large(3, "final class A"))),
                          ["  T.A: 3 functions, 0 mutable fields"])
+
+
+class English(unittest.TestCase):
+    def findings(self, text, ratchets):
+        with mock.patch.object(policy, "WORDS", {"mended": policy.WORDS["mended"]}):
+            places = english.counts({"docs/a.md": text})
+            return [finding for _, finding in english.judge(places, english.allowed(ratchets))]
+
+    def test_a_word_may_only_become_rarer(self):
+        text = "It is mended.\nIt mends it, Mended.\n"
+        self.assertEqual(self.findings(text, "word 3 mended\n"), [])
+        self.assertIn("docs/a.md:1 docs/a.md:2", self.findings(text, "word 2 mended\n")[0])
+        self.assertIn("left of 4", self.findings(text, "word 4 mended\n")[0])
+
+    def test_a_name_in_code_is_no_word(self):
+        text = 'case "mended": x.mended() + isMended + `mended`; let mended = 1'
+        self.assertEqual(self.findings(text, "word 0 mended\n"), [])
+
+    def test_every_word_has_a_number(self):
+        self.assertEqual(len(self.findings("", "")), 1)
+        self.assertEqual(len(self.findings("", "word 0 mended\nword 0 betwixt\n")), 1)
+
+    def test_recording_only_lowers(self):
+        places = {"anew": ["a:1", "b:2"]}
+        for before, after in ((3, 2), (1, 1)):
+            self.assertEqual(english.lowered(f"# word\n3 try?\nword {before} anew\n", places),
+                             f"# word\n3 try?\nword {after} anew\n")
+
+    def test_golden_files_are_not_read(self):
+        paths = ["Tests/A/Fixtures/v1/Plan.json", "Scripts/rulebook/policy.py", "Sources/A/B.swift", "docs/a.md",
+                 "README.md"]
+        self.assertEqual([path for path in paths if english.is_read(path)], paths[2:])
 
 
 class Suites(unittest.TestCase):

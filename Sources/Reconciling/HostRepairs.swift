@@ -77,11 +77,11 @@ struct HostRepairs {
     }
     guard let name, try isInUse(device, by: uuid) else { return }
     try host.ownership.update(uuid) { record in
-      var mended = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
-      mended.devices = Set(mended.devices).union([device]).sorted()
-      if !mended.exports.contains(where: { $0.device == device }) { mended.exports += exports }
-      if !mended.emulations.contains(where: { $0.device == device }) { mended.emulations += emulations }
-      record = mended
+      var restored = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
+      restored.devices = Set(restored.devices).union([device]).sorted()
+      if !restored.exports.contains(where: { $0.device == device }) { restored.exports += exports }
+      if !restored.emulations.contains(where: { $0.device == device }) { restored.emulations += emulations }
+      record = restored
     }
   }
 

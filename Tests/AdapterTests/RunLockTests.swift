@@ -93,7 +93,7 @@ import Testing
     try #require(status == 0)
     let error = #expect(throws: HostError.self) { try self.take(locks, self.domain) }
     #expect(error == .record(RecordError(.damaged, operation: "lock", place: path)))
-    #expect(try locks.marks()[domain] == nil, "looking goes on")
+    #expect(try locks.marks()[domain] == nil, "a look is still possible")
     #expect(String(decoding: try folder.read("other"), as: UTF8.self) == "precious")
     #expect(unsafe access("\(folder.path)/nowhere", F_OK) != 0)
   }

@@ -53,7 +53,7 @@ struct ScriptedDeviceModel {
     // The limit is long: a connection may take its time on a busy machine.
     try limitWaits(of: listener, to: 300)
     let client = accept(listener, nil, nil)
-    guard client >= 0 else { throw PeerFailure(description: "nobody came: \(errno)") }
+    guard client >= 0 else { throw PeerFailure(description: "no client connected: \(errno)") }
     defer {
       // A program that another test starts at the wrong moment keeps the descriptor, so the socket itself is shut down.
       shutdown(client, Int32(SHUT_RDWR))

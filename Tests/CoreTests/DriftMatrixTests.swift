@@ -297,7 +297,7 @@ import Testing
     let again = makeDriftMatrix(
       desired: desired, observation: after, plan: makePlan(desired: desired, observation: after))
     #expect(Set(before.rows.map(\.device)).count == before.rows.count, "one row a device")
-    let mended = again.findings.filter(\.outcome.isMended)
-    #expect(mended.isEmpty, "seed \(seed): \(mended)")
+    let repaired = again.findings.filter(\.outcome.isMended)
+    #expect(repaired.isEmpty, "seed \(seed): \(repaired)")
   }
 }

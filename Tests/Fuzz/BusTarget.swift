@@ -90,7 +90,7 @@ func changeBus(_ bytes: [UInt8]) {
     var after = nodes
     after.apply(compaction.edits)
     let result = after.bus(hasFrontEndDriver: !isHeld, kernelObject: object)
-    must(result.entries.compactMap(\.device) == compaction.kept.compactMap(\.device), "what is kept is not there")
+    must(result.entries.compactMap(\.device) == compaction.kept.compactMap(\.device), "a kept entry is missing")
     must(Set(result.entries.map(\.index)) == Set(0..<result.entries.count), "it is not dense")
   }
 }

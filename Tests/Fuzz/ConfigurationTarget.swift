@@ -21,7 +21,7 @@ func editConfiguration(_ text: [UInt8]) {
     let others = old.devices.filter { $0.address != address }
     must(added.devices.filter { $0.address != address } == others, "others have changed")
     let removed = try added.removing([address])
-    must(removed.devices == others, "what is left is not what was there")
+    must(removed.devices == others, "the remaining devices have changed")
     let none = try removed.removing([address])
     must(none == removed, "it is removed twice")
   } catch {

@@ -17,5 +17,5 @@ func readManifest(_ bytes: [UInt8]) {
   }
   guard !report.hasErrors else { return }
   let devices = desired.domains.flatMap(\.devices).map(\.address)
-  must(Set(devices).count == devices.count, "a device is declared twice, and nobody says so")
+  must(Set(devices).count == devices.count, "a device is declared twice without an error")
 }

@@ -85,8 +85,8 @@ struct `Every kind, interrupted` {
       #expect(next.status == 0, "\(next)")
       #expect(try await leftovers(host) == [])
       for name in ["in", "out"] { try await host.change("start-domain", name) }
-      let anew = try await host.apply(after)
-      #expect(anew.status == 0, "\(anew)")
+      let renewed = try await host.apply(after)
+      #expect(renewed.status == 0, "\(renewed)")
       #expect(try await host.findingsAtRest("in", kind, [0, 1]) == [])
       #expect(try await host.findingsAtRest("out", kind, [2]) == [])
     }

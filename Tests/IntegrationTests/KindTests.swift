@@ -50,8 +50,8 @@ struct `Every kind` {
       #expect(none.status == 0, "\(none)")
       try await check([], [], isCold: false)
       #expect(try await host.status().devices.allSatisfy { $0.owner == "dom0" || $0.owner == "quarantine" })
-      let anew = try await host.apply(["hot": [1, 2], "cold": [5]])
-      #expect(anew.status == 0, "\(anew)")
+      let running = try await host.apply(["hot": [1, 2], "cold": [5]])
+      #expect(running.status == 0, "\(running)")
       try await check([1, 2], [5], isCold: false)
     }
   }

@@ -15,7 +15,7 @@ struct Refusals {
       let apply = try await host.berth("apply", try host.manifest(["net": wanted]), "--yes")
       #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
       for reason in ["device-missing", "not-assignable", "attached-elsewhere"] {
-        #expect(apply.output.contains(reason), "\(reason) is not told in\n\(apply.output)")
+        #expect(apply.output.contains(reason), "\(reason) is missing in\n\(apply.output)")
       }
       #expect(try await host.disagreements(of: "net", expecting: [good]) == [])
       #expect(try await host.disagreements(of: "other", expecting: [Sample.address(1)]) == [])
@@ -84,8 +84,8 @@ struct Refusals {
       let manifest = try host.manifest(["net": [Sample.address(0)]])
       let apply = try await host.berth("apply", manifest, "--yes", "--lock-timeout", "300ms")
       #expect(apply.status == 75, "\(apply.output)\(apply.errors)")
-      #expect((apply.output + apply.errors).contains("sandbox serve"), "the holder's command is not told")
-      #expect(try await host.status().domain("net").assigned.isEmpty, "what was claimed is given back")
+      #expect((apply.output + apply.errors).contains("sandbox serve"), "the holder's command is missing")
+      #expect(try await host.status().domain("net").assigned.isEmpty, "a claimed device is returned")
       try await host.change("unlock", "net")
       #expect(try await host.berth("apply", manifest, "--yes").status == 0)
       #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0)]) == [])

@@ -148,7 +148,7 @@ import Testing
       try run.apply(change.final)
       try drift.make(in: model, try #require(keys["net"]))
       let plan = try run.plan(change.final)
-      #expect(!unrest(plan).isEmpty, "nothing is to be mended")
+      #expect(!unrest(plan).isEmpty, "nothing is to be repaired")
       model.kill(beforeStep: step)
       _ = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
       let wasKilled = model.restart()

@@ -193,7 +193,7 @@ struct Run {
     model.change(5) { $0.answers = false }
     let outcome = try run.apply(Sample.desired(["net": [one]]))
     #expect(outcome.domains.first?.steps.map(\.result) == [.unknown])
-    #expect(model.owner(of: two) == key.id, "access is taken only after the guest has let go")
+    #expect(model.owner(of: two) == key.id, "access is revoked only after the guest has released the device")
     #expect(model.claim(on: two) == "5")
     model.killWriters()
     model.change(5) { $0.answers = true }
@@ -251,7 +251,7 @@ struct Run {
     #expect(outcome.domains.first?.steps.map(\.result) == [call == "ports" ? .done : .failed])
     guard call != "ports" else { return }
     if call == "frames" {
-      #expect(model.owner(of: two) == key.id, "what may still be reached is nobody else's")
+      #expect(model.owner(of: two) == key.id, "a device that the guest may still reach stays its own")
       model.heal(call)
       try run.apply(Sample.desired(["net": [one]]))
     }

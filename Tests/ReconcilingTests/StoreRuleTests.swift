@@ -72,7 +72,7 @@ import Testing
     } meanwhile: {
       $0["/be/dev-2"] = "c"
     },
-    Case("removed and made anew, and written below", c: false, ocaml: true) {
+    Case("removed and created again, and written below", c: false, ocaml: true) {
       $0.remove("/be")
       $0.write("/be/dev-0", "b")
     } meanwhile: {

@@ -64,7 +64,7 @@ import Testing
       #expect(text.contains(row), "docs/drift.md lacks: \(row)")
     }
     let rows = text.split(separator: "\n").count { $0.hasPrefix("| `") }
-    #expect(rows == DriftName.allCases.count, "docs/drift.md describes what is not there any more")
+    #expect(rows == DriftName.allCases.count, "docs/drift.md describes a drift that no longer exists")
   }
 
   @Test func `a plan separates changes because of drift from declared changes`() throws {

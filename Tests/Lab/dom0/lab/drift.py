@@ -56,7 +56,7 @@ class Drift:
             if subject in expected:
                 names[subject] -= set(besides) - expected[subject]
         self.stand.equal(names, expected, f"{what}: drift")
-        self.stand.equal(outcomes.get(name), {"mended"}, f"{what}: the next apply mends {name}")
+        self.stand.equal(outcomes.get(name), {"mended"}, f"{what}: the next apply repairs {name}")
 
     def mended(self, name, expected, assignments, what, *, wanted=None, prune=None, plan=2, rounds=None, besides=(),
                then=None, timeout="90s"):
@@ -98,8 +98,8 @@ class Drift:
         document = Answer(run("berth", "explain", "--output", "json")).document
         repairs = {one["name"]: one["repair"] for one in document.get("explanations", []) if one.get("repair")}
         stand.check(len(repairs) >= len(WHERE), f"berth explain names {len(repairs)} kinds of drift")
-        mended = {name for name, repair in repairs.items() if not repair.startswith("Left: ")}
-        stand.equal(sorted(mended - set(WHERE) - set(NOT_LEFT)), [], "what an apply mends, and no scenario leaves behind")
+        repaired = {name for name, repair in repairs.items() if not repair.startswith("Left: ")}
+        stand.equal(sorted(repaired - set(WHERE) - set(NOT_LEFT)), [], "repairs of an apply without a scenario")
         mine = {name for name, scenario in WHERE.items() if scenario == self.scenario}
         stand.equal(sorted(mine - self.covered), [], "what this scenario should have left behind, and has not")
         stand.measure(f"{self.scenario.replace('-', '_')}_names", sorted(self.covered))
