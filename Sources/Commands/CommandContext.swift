@@ -18,6 +18,8 @@ package struct CommandContext: Sendable {
   package var userID: UInt32
   /// By which this program was started, and can be again: a path, or a name to be looked for in PATH.
   package var programPath: String
+  /// Seconds since 1970.
+  package var wallClock: @Sendable () -> Int64
   /// The machine's name, by which manifests select.
   package var hostName: @Sendable () -> String
   /// The name of a sandbox's host.
@@ -32,6 +34,7 @@ package struct CommandContext: Sendable {
     standardError: @escaping @Sendable (String) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
     programPath: String = "berth",
+    wallClock: @escaping @Sendable () -> Int64 = { 0 },
     hostName: @escaping @Sendable () -> String,
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, SandboxError> = readHostName,
     openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
@@ -46,6 +49,7 @@ package struct CommandContext: Sendable {
     self.isErrorTerminal = isErrorTerminal
     self.userID = userID
     self.programPath = programPath
+    self.wallClock = wallClock
     self.hostName = hostName
     self.sandboxHostName = sandboxHostName
     self.openHost = openHost
@@ -78,7 +82,7 @@ package struct HostSession: Sendable {
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
   /// Does what was shown and is still needed; throws if the host cannot be looked at again.
   package var apply:
-    @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) -> AppliedPlan
+    @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (RunEvent) -> Void) throws(HostError) -> AppliedPlan
 
   package init(
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
@@ -86,7 +90,7 @@ package struct HostSession: Sendable {
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
-      @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) ->
+      @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (RunEvent) -> Void) throws(HostError) ->
       AppliedPlan
   ) {
     self.observe = observe

@@ -12,6 +12,7 @@ struct Machines: Sendable {
   init(environment: [String: String]) { root = environment["BERTH_ROOT"] ?? "/" }
 
   var name: String { Machine.hostName }
+  var secondsSince1970: Int64 { Machine.secondsSince1970 }
 
   /// Opens nothing yet: each port does at its first use.
   func open(sandbox: String?, name: String) -> HostSession {

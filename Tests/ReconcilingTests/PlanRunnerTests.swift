@@ -17,7 +17,7 @@ import Testing
   }
 
   private func carryOut(
-    _ shown: ShownPlan, on host: Host, report: @escaping @Sendable (ApplyEvent) -> Void = { _ in }
+    _ shown: ShownPlan, on host: Host, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
   ) throws -> AppliedPlan {
     try PlanRunner(host: host, options: .hasty, report: report).apply(shown)
   }
@@ -81,13 +81,16 @@ import Testing
     model.addDomain(6, "other")
     let shown = try show(Sample.desired(["net": [one], "other": [three]]), on: model)
     let busy = try model.host.runLocks.lock(key.uuid, until: .now, isInterrupted: { false })
-    let events = Mutex<[ApplyEvent]>([])
+    let events = Mutex<[RunEvent]>([])
     let applied = try carryOut(shown, on: model.host) { event in events.withLock { $0.append(event) } }
     #expect(results(applied) == ["other attach \(three) done"])
     let refused = try #require(applied.outcome.domains.first { $0.name == "net" })
     #expect(refused.isLockBusy && refused.id == key.id)
     #expect(refused.failure?.contains("1234") == true, "it names the run")
-    #expect(events.withLock { $0.contains { if case .waitingForRun(domain: "net", _, _) = $0 { true } else { false } } })
+    let waits = events.withLock { $0 }.filter { event in
+      if case .waitingForRun(let domain, _, _) = event.kind { domain.name == "net" } else { false }
+    }
+    #expect(waits.count == 1)
     #expect(model.listed(5) == [one, two])
     if case .held(let lock) = busy { lock.release() }
     #expect(results(try carryOut(shown, on: model.host)).contains("net detach \(two) done"))
