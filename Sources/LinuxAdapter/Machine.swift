@@ -20,6 +20,18 @@ package enum Machine {
   }
 }
 
+extension Machine {
+  /// Raises the number of files that the process may have open to all that it is allowed (`RLIMIT_NOFILE`, getrlimit(2)).
+  ///
+  /// A run keeps one file open per domain that it has locked. The number stays as it is if it cannot be raised.
+  package static func raiseFileLimit() {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+}
+
 /// SIGINT and SIGTERM as a wish to stop: the program ends what it has open and then itself. A second one ends it at once.
 package struct InterruptSignals: Sendable {
   /// Readable from the first signal on, for good; nil where the signals could not be taken, and work as ever.

@@ -58,9 +58,8 @@ final class DomainWorker {
   var busName: String { route.stubDomain == nil ? name : name + "-dm" }
   private var busKey: DomainKey { route.stubDomain ?? key }
 
-  /// The domain and its steps as events name them.
+  /// The domain as events name it.
   var eventDomain: RunEvent.Domain { RunEvent.Domain(name: name, uuid: key.uuid) }
-  func eventID(_ step: some DeviceWork) -> StepID { StepID(step, in: key.uuid) }
 
   // MARK: The lock and the transaction
 

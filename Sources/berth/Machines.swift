@@ -19,7 +19,10 @@ struct Machines: Sendable {
     // Looking changes nothing, so a signal may end it at any time; an apply wants to end its waits first.
     HostSession(
       host: host(name, sandbox: sandbox, signals: nil),
-      applying: { host(name, sandbox: sandbox, signals: InterruptSignals()) })
+      applying: {
+        Machine.raiseFileLimit()
+        return host(name, sandbox: sandbox, signals: InterruptSignals())
+      })
   }
 
   private func host(_ name: String, sandbox: String?, signals: InterruptSignals?) -> Host {

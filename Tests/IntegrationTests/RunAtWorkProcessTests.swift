@@ -80,6 +80,24 @@ struct `A run at work` {
     }
   }
 
+  @Test func `a run locks more domains than a shell lets a program have files open`() async throws {
+    let names = (1...60).map { "net\($0)" }
+    let domains = names.enumerated().map { "{name: \($1), domid: \($0 + 1)}" }
+    try await TestHost.with(TestScenario.host(domains)) { host in
+      var wanted: [String: [PCIAddress]] = [:]
+      for name in names { wanted[name] = [] }
+      wanted["net1"] = [device]
+      let apply = try Command.berth(
+        ["apply", try host.manifest(wanted), "--yes"], environment: ["BERTH_SANDBOX": host.directory])
+      let limited = Command(
+        "/bin/sh", ["-c", "ulimit -S -n 40 && exec \"$0\" \"$@\"", apply.program] + apply.arguments,
+        environment: apply.environment)
+      let result = try await limited.run(within: .seconds(90))
+      #expect(result.status == 0, "\(result)")
+      #expect(try await host.disagreements(of: "net1", expecting: [device]) == [])
+    }
+  }
+
   /// What may stand where the lock's file belongs.
   enum Impostor: String, CaseIterable { case link, folder, pipe }
 
