@@ -65,9 +65,13 @@ struct ApplyCommand: BerthCommand {
     }
     let progress = Progress(context: context, style: global.errorStyle(in: context))
     defer { progress.end() }
+    let lines = global.output == .jsonl ? EventLines(context: context, place: place(in: context)) : nil
     let options = ApplyOptions(lockTimeout: lockTimeout.duration, waitTimeout: waitTimeout.duration, audits: audit)
     let applied = try asking(context) { () throws(HostError) in
-      try prepared.session.apply(prepared.shown, options) { progress.report($0) }
+      try prepared.session.apply(prepared.shown, options) { event in
+        progress.report(event)
+        lines?.report(event)
+      }
     }
     progress.end()
     let status = exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: policy.requireRunning)
@@ -79,7 +83,7 @@ struct ApplyCommand: BerthCommand {
   private func showPlan(_ view: PlanView, in context: CommandContext) {
     switch global.output {
     case .table: context.standardOutput(view.text(global.style(in: context)) + "\n")
-    case .json: if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
+    case .json, .jsonl: if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
     }
   }
 
@@ -94,11 +98,20 @@ struct ApplyCommand: BerthCommand {
       try show(PlanView(plan: plan, warnings: warnings, naming: naming), in: context)
       return
     }
-    try show(
-      ApplyView(
-        plan: plan, outcome: outcome, status: status,
-        place: context.place(sandbox: global.sandboxDirectory(in: context)), warnings: warnings, naming: naming),
-      in: context)
+    let view = ApplyView(
+      plan: plan, outcome: outcome, status: status, place: place(in: context), warnings: warnings, naming: naming)
+    guard global.output == .jsonl else { return try show(view, in: context) }
+    try show(RunEventDocument(end: view, run: applied.run.description, at: context.wallClock()), in: context)
+  }
+
+  private func place(in context: CommandContext) -> HostPlace {
+    context.place(sandbox: global.sandboxDirectory(in: context))
+  }
+
+  private func show(_ line: RunEventDocument, in context: CommandContext) throws(Failure) {
+    do { context.standardOutput(try line.line()) } catch {
+      throw Failure(.failed, "the answer cannot be written as \(global.output.rawValue): \(error)")
+    }
   }
 
   private func isConfirmed(in context: CommandContext) -> Bool {

@@ -18,6 +18,8 @@ package struct CommandContext: Sendable {
   package var userID: UInt32
   /// The path or name by which this program was started; used to start it again. A name is looked up in PATH.
   package var programPath: String
+  /// Returns the seconds since 1970.
+  package var wallClock: @Sendable () -> Int64
   /// Returns the machine's name, by which manifests select their hosts.
   package var hostName: @Sendable () -> String
   /// Returns the name of a sandbox's host.
@@ -32,6 +34,7 @@ package struct CommandContext: Sendable {
     standardError: @escaping @Sendable (String) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
     programPath: String = "berth",
+    wallClock: @escaping @Sendable () -> Int64 = { 0 },
     hostName: @escaping @Sendable () -> String,
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, SandboxError> = readHostName,
     openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
@@ -46,6 +49,7 @@ package struct CommandContext: Sendable {
     self.isErrorTerminal = isErrorTerminal
     self.userID = userID
     self.programPath = programPath
+    self.wallClock = wallClock
     self.hostName = hostName
     self.sandboxHostName = sandboxHostName
     self.openHost = openHost
@@ -78,7 +82,7 @@ package struct HostSession: Sendable {
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
   /// Makes the changes that were shown and are still necessary. Throws if a fresh look at the host fails.
   package var apply:
-    @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) -> AppliedPlan
+    @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (RunEvent) -> Void) throws(HostError) -> AppliedPlan
 
   package init(
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
@@ -86,7 +90,7 @@ package struct HostSession: Sendable {
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
-      @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (ApplyEvent) -> Void) throws(HostError) ->
+      @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (RunEvent) -> Void) throws(HostError) ->
       AppliedPlan
   ) {
     self.observe = observe

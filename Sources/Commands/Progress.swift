@@ -2,12 +2,28 @@ import Core
 import Rendering
 import Synchronization
 
-/// Reports on standard error what an apply is doing: one line that is rewritten on a terminal, plain lines with -v.
+/// Shows on standard error what an apply is doing: one line that is rewritten on a terminal, plain lines with -v.
 final class Progress: Sendable {
+  /// Why the run waits on a domain.
+  private enum Wait: Equatable {
+    /// Another run of Berth.
+    case run
+    case guest(devices: Int)
+    /// The second look after another toolstack's work.
+    case audit
+  }
+
   private struct State {
-    /// Domains that the run waits for, with the number of their devices.
-    var waiting: [(domain: String, devices: Int, isAudit: Bool)] = []
+    /// The present waits, in the order in which they began.
+    var waits: [(domain: RunEvent.Domain, wait: Wait)] = []
     var width = 0
+
+    mutating func wait(for domain: RunEvent.Domain, _ wait: Wait) {
+      endWait(for: domain)
+      waits.append((domain, wait))
+    }
+
+    mutating func endWait(for domain: RunEvent.Domain) { waits.removeAll { $0.domain == domain } }
   }
 
   private let state = Mutex(State())
@@ -21,25 +37,30 @@ final class Progress: Sendable {
     isTerminal = context.isErrorTerminal
   }
 
-  func report(_ event: ApplyEvent) {
+  func report(_ event: RunEvent) {
     state.withLock { state in
-      switch event {
+      switch event.kind {
+      case .runBegan: say("run \(event.run)")
       case .waitingForRun(let domain, let holder, let deadline):
         let run = holder.map { "run \($0)" } ?? "another run"
-        say("\(domain): waiting for \(run) to end, at most \(Self.seconds(until: deadline)) s")
-      case .began(let domain, let devices):
-        say("\(domain): working on \(devices) device\(devices == 1 ? "" : "s")")
-      case .waiting(let domain, let devices, let deadline):
-        state.waiting.removeAll { $0.domain == domain }
-        state.waiting.append((domain, devices, false))
-        say("\(domain): waiting for the guest, at most \(Self.seconds(until: deadline)) s")
+        state.wait(for: domain, .run)
+        say("\(domain.name): waiting for \(run) to end, at most \(Self.seconds(until: deadline)) s")
+      case .domainBegan(let domain, let steps):
+        state.endWait(for: domain)
+        say("\(domain.name): working on \(Self.devices(steps.count))")
+      case .phase(let phase, let domain, let steps):
+        say("\(domain.name): \(Self.devices(steps.count)) \(phase.rawValue)")
+      case .waiting(let domain, let steps, let deadline):
+        state.wait(for: domain, .guest(devices: steps.count))
+        say("\(domain.name): waiting for the guest, at most \(Self.seconds(until: deadline)) s")
       case .auditing(let domain, let deadline):
-        state.waiting.removeAll { $0.domain == domain }
-        state.waiting.append((domain, 0, true))
-        say("\(domain): another toolstack was at work, looking again in \(Self.seconds(until: deadline)) s")
-      case .finished(let outcome):
-        state.waiting.removeAll { $0.domain == outcome.name }
-        say("\(outcome.name): finished")
+        state.wait(for: domain, .audit)
+        say("\(domain.name): another toolstack was at work, looking again in \(Self.seconds(until: deadline)) s")
+      case .stepEnded: break
+      case .domainEnded(let domain, _):
+        state.endWait(for: domain)
+        say("\(domain.name): finished")
+      case .runEnded: break
       }
       draw(&state)
     }
@@ -48,7 +69,7 @@ final class Progress: Sendable {
   /// Erases the line, so that the answer starts at the left.
   func end() {
     state.withLock { state in
-      state.waiting = []
+      state.waits = []
       draw(&state)
     }
   }
@@ -59,19 +80,28 @@ final class Progress: Sendable {
 
   private func draw(_ state: inout State) {
     guard isTerminal, !style.isVerbose else { return }
-    let asked = state.waiting.filter { !$0.isAudit }
-    let audited = state.waiting.filter(\.isAudit)
-    var parts: [String] = []
-    if !asked.isEmpty {
-      let devices = asked.reduce(0) { $0 + $1.devices }
-      parts.append("waiting for \(Self.names(asked.map(\.domain))), \(devices) device\(devices == 1 ? "" : "s")")
+    var guests: (names: [String], devices: Int) = ([], 0)
+    var (runs, audits): ([String], [String]) = ([], [])
+    for (domain, wait) in state.waits {
+      switch wait {
+      case .guest(let devices): guests = (guests.names + [domain.name], guests.devices + devices)
+      case .run: runs.append(domain.name)
+      case .audit: audits.append(domain.name)
+      }
     }
-    if !audited.isEmpty { parts.append("looking again at \(Self.names(audited.map(\.domain)))") }
+    var parts: [String] = []
+    if !runs.isEmpty { parts.append("waiting for another run on \(Self.names(runs))") }
+    if !guests.names.isEmpty {
+      parts.append("waiting for \(Self.names(guests.names)), \(Self.devices(guests.devices))")
+    }
+    if !audits.isEmpty { parts.append("looking again at \(Self.names(audits))") }
     let text = parts.isEmpty ? "" : style.printable(parts.joined(separator: "; ") + " …")
     guard !text.isEmpty || state.width > 0 else { return }
     write("\r" + text + String(repeating: " ", count: max(0, state.width - text.count)) + (text.isEmpty ? "\r" : ""))
     state.width = text.count
   }
+
+  private static func devices(_ count: Int) -> String { "\(count) device\(count == 1 ? "" : "s")" }
 
   /// Returns at most three names, because the line must not wrap.
   private static func names(_ names: [String]) -> String {

@@ -20,6 +20,18 @@ package enum Machine {
   }
 }
 
+extension Machine {
+  /// Raises the process's limit of open files to its hard limit (`RLIMIT_NOFILE`, getrlimit(2)).
+  ///
+  /// A run keeps one file open per domain that it has locked. If the limit cannot be raised, it stays unchanged.
+  package static func raiseFileLimit() {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
+    limit.rlim_cur = limit.rlim_max
+    _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+  }
+}
+
 /// Handles SIGINT and SIGTERM as a wish to stop: the program ends its open work, then itself. A second signal ends the
 /// program immediately.
 package struct InterruptSignals: Sendable {

@@ -86,7 +86,8 @@ extension DomainWorker {
     var held = held
     var rebuilds = 0
     var isUnstuck = false
-    report(.waiting(domain: name, devices: held.count, until: ContinuousClock.now + options.waitTimeout))
+    report(
+      .waiting(eventDomain, held.map { StepID($0.step, in: key.uuid) }, until: ContinuousClock.now + options.waitTimeout))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
     for _ in 0..<8 {
       // Anew for each: the guest needs its time for each round, and an audit may have taken longer than that.

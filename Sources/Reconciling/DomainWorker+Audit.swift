@@ -11,7 +11,7 @@ extension DomainWorker {
     if try mismatch(devices, log: log) { return false }
     guard sawOthers || options.audits else { return true }
     let deadline = ContinuousClock.now + longestToolstackWait
-    report(.auditing(domain: name, until: deadline))
+    report(.auditing(eventDomain, until: deadline))
     let outcome = try wait(until: deadline) { () throws(Stop) -> Bool? in
       switch try self.look().backEnd.condition {
       case .connected, .holding, .halfRemoved: return try self.mismatch(devices, log: log) ? true : nil

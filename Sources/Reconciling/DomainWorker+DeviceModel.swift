@@ -93,7 +93,7 @@ extension DomainWorker {
     guard !left.isEmpty else { return steps }
     var isAsked = false
     var pause = Duration.milliseconds(50)
-    report(.waiting(domain: name, devices: steps.count, until: deadline))
+    report(.waiting(eventDomain, steps.map { StepID($0, in: key.uuid) }, until: deadline))
     while true {
       do throws(HostError) {
         let devices = try host.deviceModels.withDeviceModel(of: key, until: deadline) {

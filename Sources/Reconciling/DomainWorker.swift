@@ -14,7 +14,7 @@ final class DomainWorker {
   let route: DeviceRoute
   /// Hot as soon as a domain that was planned as never started is found to run.
   private(set) var mode: ChangeMode
-  let report: (ApplyEvent) -> Void
+  let report: (RunEvent.Kind) -> Void
   var outcome: DomainOutcome
   /// Removals that may be finished here: this run's, a dead run's, or ones left longer than any toolstack waits.
   var finished: Set<PCIAddress> = []
@@ -37,7 +37,7 @@ final class DomainWorker {
 
   init(
     host: Host, store: any StorePort, options: ApplyOptions, key: DomainKey, name: String, route: DeviceRoute,
-    mode: ChangeMode, known: Set<PCIAddress>, report: @escaping (ApplyEvent) -> Void
+    mode: ChangeMode, known: Set<PCIAddress>, report: @escaping (RunEvent.Kind) -> Void
   ) {
     self.host = host
     self.store = store
@@ -57,6 +57,9 @@ final class DomainWorker {
   /// The name that is written into that bus (`libxl__stub_dm_name`, libxl_dm.c, Xen 4.17).
   var busName: String { route.stubDomain == nil ? name : name + "-dm" }
   private var busKey: DomainKey { route.stubDomain ?? key }
+
+  /// The domain as events name it.
+  var eventDomain: RunEvent.Domain { RunEvent.Domain(name: name, uuid: key.uuid) }
 
   // MARK: The lock and the transaction
 

@@ -26,12 +26,12 @@ package struct Executor: Sendable {
   private let host: Host
   private let options: ApplyOptions
   private let ended: @Sendable (DomainUUID) -> Void
-  private let report: @Sendable (ApplyEvent) -> Void
+  private let report: @Sendable (RunEvent.Kind) -> Void
 
   /// `ended` is called when the work on a domain is over.
   package init(
     host: Host, options: ApplyOptions, ended: @escaping @Sendable (DomainUUID) -> Void = { _ in },
-    report: @escaping @Sendable (ApplyEvent) -> Void
+    report: @escaping @Sendable (RunEvent.Kind) -> Void
   ) {
     self.host = host
     self.options = options
@@ -53,8 +53,9 @@ package struct Executor: Sendable {
     // A device that moves is attached only when its old domain has let go of it: those domains come last, with all
     // their attaches, so that each still has one round.
     let first = concurrently(schedule.domains, workers: options.workers) { work in
-      defer { if !work.waitsForOthers { ended(work.target.key.uuid) } }
-      return run(work) { (worker) throws(Stop) in try worker.begin(work) }
+      let outcome = run(work) { (worker) throws(Stop) in try worker.begin(work) }
+      if !work.waitsForOthers { end(work, outcome) }
+      return outcome
     }
     let given = Set(
       first.flatMap(\.steps).filter { $0.action == .detach && $0.result == .done }.map(\.device))
@@ -62,14 +63,19 @@ package struct Executor: Sendable {
     let kept = Set(first.flatMap(\.steps).filter { $0.action == .reattach }.map(\.device))
     let stopped = Set(first.filter { $0.failure != nil }.compactMap(\.id))
     let second = concurrently(schedule.waiting, workers: options.workers) { work in
-      defer { ended(work.target.key.uuid) }
       let kept = stopped.contains(work.target.key.id) ? kept.union(work.reattachments.map(\.device)) : kept
-      return run(work) { (worker) throws(Stop) in try worker.completeMoves(work, given: given, besides: kept) }
+      let outcome = run(work) { (worker) throws(Stop) in try worker.completeMoves(work, given: given, besides: kept) }
+      end(work, outcome)
+      return outcome
     }
     result.domains = (first + second).mergedByDomain()
-    for domain in result.domains { report(.finished(domain)) }
     result.wasInterrupted = host.isInterrupted()
     return result
+  }
+
+  private func end(_ work: DomainWork, _ outcome: DomainOutcome) {
+    report(.domainEnded(work.target.eventDomain, outcome.failure))
+    ended(work.target.key.uuid)
   }
 
   private func run(_ work: DomainWork, _ body: (DomainWorker) throws(Stop) -> Void) -> DomainOutcome {
@@ -79,16 +85,19 @@ package struct Executor: Sendable {
       return DomainOutcome(
         name: target.name, id: target.key.id, uuid: target.key.uuid, failure: OutcomeDetail(error))
     }
+    report(.domainBegan(target.eventDomain, work.steps))
     let worker = DomainWorker(
       host: host, store: store, options: options, key: target.key, name: target.name, route: target.route,
       mode: target.mode, known: work.known, report: report)
-    if work.deviceCount > 0 { report(.began(domain: target.name, devices: work.deviceCount)) }
     do throws(Stop) {
       try body(worker)
       try worker.discardSettledIntents()
     } catch {
       worker.outcome.failure = worker.describe(error)
       worker.outcome.isLockBusy = error.isLockBusy
+    }
+    for step in worker.outcome.steps {
+      report(.stepEnded(target.eventDomain, work.step(of: step.device, step.action), step))
     }
     return worker.outcome
   }

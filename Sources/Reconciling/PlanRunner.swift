@@ -16,10 +16,13 @@ package struct ShownPlan: Sendable {
 
 /// What a run came to, and the plan it carried out: that of the look under its locks.
 package struct AppliedPlan: Sendable {
+  /// Names the run; its events have the same name.
+  package var run: RunID
   package var plan: Plan
   package var outcome: ApplyOutcome
 
-  package init(plan: Plan, outcome: ApplyOutcome) {
+  package init(run: RunID = .random(), plan: Plan, outcome: ApplyOutcome) {
+    self.run = run
     self.plan = plan
     self.outcome = outcome
   }
@@ -37,38 +40,45 @@ package struct AppliedPlan: Sendable {
 package struct PlanRunner: Sendable {
   private let host: Host
   private let options: ApplyOptions
-  private let report: @Sendable (ApplyEvent) -> Void
+  private let run: RunID
+  private let report: @Sendable (RunEvent.Kind) -> Void
 
-  package init(host: Host, options: ApplyOptions, report: @escaping @Sendable (ApplyEvent) -> Void) {
+  /// `report` gets the events of the run as they happen, from several threads.
+  package init(
+    host: Host, options: ApplyOptions, run: RunID = .random(), report: @escaping @Sendable (RunEvent) -> Void
+  ) {
     self.host = host
     self.options = options
-    self.report = report
+    self.run = run
+    self.report = { report(RunEvent(run: run, kind: $0)) }
   }
 
   /// Carries out `shown`. Throws if the host cannot be looked at again: then nothing was changed.
   package func apply(_ shown: ShownPlan) throws(HostError) -> AppliedPlan {
     let plan = shown.plan
-    guard plan.refusal == nil else { return AppliedPlan(plan: plan, outcome: ApplyOutcome()) }
+    guard plan.refusal == nil else { return AppliedPlan(run: run, plan: plan, outcome: ApplyOutcome()) }
     if !plan.hasChanges, plan.bookkeeping.isEmpty, try isStillTrue(shown) {
-      return AppliedPlan(plan: plan, outcome: ApplyOutcome())
+      return AppliedPlan(run: run, plan: plan, outcome: ApplyOutcome())
     }
     let taking = RunLocks.take(
       shown.domains, on: host, until: .now + options.lockTimeout, report: report)
-    if taking.wasInterrupted { return AppliedPlan(plan: plan, outcome: ApplyOutcome(wasInterrupted: true)) }
+    if taking.wasInterrupted { return AppliedPlan(run: run, plan: plan, outcome: ApplyOutcome(wasInterrupted: true)) }
 
     let observation = try Observer(host: host).observe(desired: shown.desired)
     let fresh = makePlan(desired: shown.desired, observation: observation)
-    guard fresh.refusal == nil else { return AppliedPlan(plan: fresh, outcome: ApplyOutcome()) }
+    guard fresh.refusal == nil else { return AppliedPlan(run: run, plan: fresh, outcome: ApplyOutcome()) }
     let agreement = agree(on: plan, fresh: fresh, locked: taking.locked)
     let work = agreement.plan.restricted(to: taking.locked)
     for domain in taking.locked.subtracting(work.changedDomains.keys) { taking.locks.release(domain) }
 
     let executor = Executor(host: host, options: options, ended: { taking.locks.release($0) }, report: report)
+    report(.runBegan(work.steps.filter(\.isChange).map(\.id)))
     var outcome = executor.apply(work)
     outcome.domains = (outcome.domains + agreement.settled + taking.refused).mergedByDomain()
     outcome.notShown = agreement.notShown
+    report(.runEnded)
     host.runLocks.sweep(keeping: Set(observation.domains.map(\.uuid)))
-    return AppliedPlan(plan: agreement.plan, outcome: outcome)
+    return AppliedPlan(run: run, plan: agreement.plan, outcome: outcome)
   }
 
   /// Whether no other run was at work on the plan's domains since before the host was looked at.

@@ -28,7 +28,7 @@ final class RunLocks: Sendable {
   /// Locks `domains`, all of them until one deadline. A domain whose lock is not to be had is left out.
   static func take(
     _ domains: [RunDomain], on host: Host, until deadline: ContinuousClock.Instant,
-    report: (ApplyEvent) -> Void
+    report: (RunEvent.Kind) -> Void
   ) -> Taking {
     var held: [DomainUUID: any HeldRunLock] = [:]
     var refused: [DomainOutcome] = []
@@ -42,7 +42,7 @@ final class RunLocks: Sendable {
         // At once, so that a person who has to wait is told for whom.
         var attempt = try host.runLocks.lock(uuid, until: .now, isInterrupted: host.isInterrupted)
         if case .busy(let holder) = attempt, .now < deadline {
-          report(.waitingForRun(domain: name, holder: holder, until: deadline))
+          report(.waitingForRun(RunEvent.Domain(name: name, uuid: uuid), holder: holder, until: deadline))
           attempt = try host.runLocks.lock(uuid, until: deadline, isInterrupted: host.isInterrupted)
         }
         switch attempt {

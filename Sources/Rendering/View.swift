@@ -6,6 +6,8 @@ package enum OutputFormat: String, Sendable, CaseIterable {
   case table
   /// A versioned document for programs.
   case json
+  /// Versioned documents for programs, one per line; of a command that reports as it goes, one per event.
+  case jsonl
 }
 
 /// An answer that can be shown in every format.
@@ -24,9 +26,10 @@ package protocol View {
 package func render(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> String {
   switch format {
   case .table: return view.text(style)
-  case .json:
+  case .json, .jsonl:
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if format == .json { encoder.outputFormatting.insert(.prettyPrinted) }
     return String(decoding: try encoder.encode(WithHead(view.document)), as: UTF8.self) + "\n"
   }
 }

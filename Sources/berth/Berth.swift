@@ -32,6 +32,7 @@ struct Berth {
       isInputTerminal: isatty(STDIN_FILENO) == 1, isOutputTerminal: isatty(STDOUT_FILENO) == 1,
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),
       programPath: CommandLine.arguments.first ?? "berth",
+      wallClock: { machine.secondsSince1970 },
       hostName: { machine.name },
       openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
       names: { devices in machine.names(for: devices) })

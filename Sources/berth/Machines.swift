@@ -12,13 +12,17 @@ struct Machines: Sendable {
   init(environment: [String: String]) { root = environment["BERTH_ROOT"] ?? "/" }
 
   var name: String { Machine.hostName }
+  var secondsSince1970: Int64 { Machine.secondsSince1970 }
 
   /// Opens nothing yet: each port opens at its first use.
   func open(sandbox: String?, name: String) -> HostSession {
     // Observing changes nothing, so a signal may end it at any time. An apply must end its waits first.
     HostSession(
       host: host(name, sandbox: sandbox, signals: nil),
-      applying: { host(name, sandbox: sandbox, signals: InterruptSignals()) })
+      applying: {
+        Machine.raiseFileLimit()
+        return host(name, sandbox: sandbox, signals: InterruptSignals())
+      })
   }
 
   private func host(_ name: String, sandbox: String?, signals: InterruptSignals?) -> Host {

@@ -216,15 +216,19 @@ import Testing
     }
   }
 
+  private static let uuid = "20000000-0000-4000-8000-000000000002"
+
   @Test func `progress is one line on a terminal and is erased at the end`() throws {
     try withManifest { manifest in
       let device = try #require(PCIAddress("0000:03:00.0"))
       let outcome = DomainOutcome(
         name: "sys-net", steps: [StepOutcome(device: device, action: .attach, result: .done)])
-      let events: [ApplyEvent] = [
-        .began(domain: "sys-net", devices: 1), .waiting(domain: "sys-net", devices: 1, until: .now + .seconds(10)),
-        .finished(outcome),
-      ]
+      let domain = RunEvent.Domain(name: "sys-net", uuid: try #require(DomainUUID(Self.uuid)))
+      let step = StepID(domain: .uuid(domain.uuid), device: device, kind: .attach)
+      let events = [
+        RunEvent.Kind.domainBegan(domain, [step]), .waiting(domain, [step], until: .now + .seconds(10)),
+        .domainEnded(domain, nil),
+      ].map { RunEvent(run: RunID("00"), kind: $0) }
       let given = FakeWorld.Given(
         isTerminal: true, plan: try .one(.attach()), outcome: ApplyOutcome(domains: [outcome]), events: events)
       let terminal = FakeWorld()

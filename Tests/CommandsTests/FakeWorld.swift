@@ -29,7 +29,7 @@ final class FakeWorld: Sendable {
     var isTerminal = false
     var plan = Plan(host: HostFacts(name: "host17"), domainCount: 0, deviceCount: 0, policy: Policy())
     var outcome = ApplyOutcome()
-    var events: [ApplyEvent] = []
+    var events: [RunEvent] = []
     var observeFailure: HostError?
     var examination = Examination.calm
     var isSandboxDown = false

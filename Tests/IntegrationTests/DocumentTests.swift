@@ -19,6 +19,13 @@ struct `Documents` {
         #expect(violations.isEmpty, "\(words): \(violations.joined(separator: "; "))")
         if let kind = try JSON(text: result.output)["kind"]?.string { kinds.insert(kind) }
       }
+      let less = try host.manifest(["net": [Sample.address(0)]], name: "less.yaml")
+      let lines = try await host.berth("apply", less, "--yes", "-o", "jsonl")
+      #expect(lines.status == 0, "\(lines.errors)")
+      for line in lines.output.split(separator: "\n").map(String.init) {
+        #expect(try schemas.violations(of: line) == [], "\(line)")
+        if let kind = try JSON(text: line)["kind"]?.string { kinds.insert(kind) }
+      }
       #expect(kinds == Set(schemas.names.map(\.kind)))
     }
   }

@@ -167,6 +167,9 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
       ])
     #expect(
       try words(shared["$defs"]?["options"]?["properties"]?["rdmPolicy"]) == Set(RDMPolicy.allCases.map(\.rawValue)))
+    let event = try #require(schemas.all["RunEvent-v1.schema.json"])
+    #expect(try words(event["properties"]?["event"]) == Set(RunEventDocument.Name.allCases.map(\.rawValue)))
+    #expect(try words(event["properties"]?["phase"]) == Set(RunEvent.Phase.allCases.map(\.rawValue)))
     #expect(
       try words(status["$defs"]?["device"]?["properties"]?["attachment"]) == Set(Attachment.allCases.map(\.rawValue)))
   }

@@ -111,18 +111,6 @@ package struct UnshownChange: Hashable, Sendable {
   }
 }
 
-/// What an apply reports while it runs.
-package enum ApplyEvent: Hashable, Sendable {
-  /// Another run of Berth works on the domain; this run waits for its end.
-  case waitingForRun(domain: String, holder: RunHolder?, until: ContinuousClock.Instant)
-  case began(domain: String, devices: Int)
-  /// The change is committed, and the guest is asked.
-  case waiting(domain: String, devices: Int, until: ContinuousClock.Instant)
-  /// Another toolstack was seen at work; this run examines its entries again later.
-  case auditing(domain: String, until: ContinuousClock.Instant)
-  case finished(DomainOutcome)
-}
-
 /// The program's answer to its caller.
 package enum ExitStatus: Int32, Sendable {
   case done = 0

@@ -37,24 +37,43 @@ package struct DomainWork: Hashable, Sendable {
   package var deviceCount: Int { removals.count + reattachments.count + additions.count + arrivals.count }
 }
 
+extension DomainWork {
+  private var parts: [any DeviceWork] {
+    adoptions + repairs + removals + reattachments.map(\.addition) + additions + arrivals
+  }
+
+  /// The steps that the work consists of.
+  package var steps: [StepID] { parts.map { StepID($0, in: target.key.uuid) } }
+
+  /// Returns the step that does this to a device; nil if there is none.
+  package func step(of device: PCIAddress, _ kind: ChangeKind) -> StepID? {
+    parts.first { $0.device == device && $0.kind == kind }.map { StepID($0, in: target.key.uuid) }
+  }
+}
+
 /// One device's part of the work on a domain.
 package protocol DeviceWork: Hashable, Sendable {
   var device: PCIAddress { get }
   /// The word under which the result is reported.
   var kind: ChangeKind { get }
+  /// What tells the step apart from others on the same device.
+  var identity: StepID.Kind { get }
   var isRequired: Bool { get }
 }
 
 /// A device that the domain gets.
 package struct Addition: DeviceWork {
+  /// How the domain comes to get it.
+  package enum Way: Hashable, Sendable { case attach, reattach, move }
+
   package let device: PCIAddress
-  package let kind: ChangeKind
+  package let way: Way
   package let options: DeviceOptions
   package let isRequired: Bool
 
-  package init(device: PCIAddress, kind: ChangeKind = .attach, options: DeviceOptions, isRequired: Bool = true) {
+  package init(device: PCIAddress, kind way: Way = .attach, options: DeviceOptions, isRequired: Bool = true) {
     self.device = device
-    self.kind = kind
+    self.way = way
     self.options = options
     self.isRequired = isRequired
   }
@@ -62,17 +81,54 @@ package struct Addition: DeviceWork {
 
 /// A device that the domain loses.
 package struct Removal: DeviceWork {
+  /// How the domain comes to lose it.
+  package enum Way: Hashable, Sendable { case detach, reattach }
+
   package let device: PCIAddress
-  package let kind: ChangeKind
+  package let way: Way
   /// Those of its entry; nil if no entry is known.
   package let options: DeviceOptions?
   package let isRequired: Bool
 
-  package init(device: PCIAddress, kind: ChangeKind = .detach, options: DeviceOptions?, isRequired: Bool = true) {
+  package init(device: PCIAddress, kind way: Way = .detach, options: DeviceOptions?, isRequired: Bool = true) {
     self.device = device
-    self.kind = kind
+    self.way = way
     self.options = options
     self.isRequired = isRequired
+  }
+}
+
+extension Addition {
+  package var kind: ChangeKind {
+    switch way {
+    case .attach: .attach
+    case .reattach: .reattach
+    case .move: .move
+    }
+  }
+
+  package var identity: StepID.Kind {
+    switch way {
+    case .attach: .attach
+    case .reattach: .reattach
+    case .move: .move
+    }
+  }
+}
+
+extension Removal {
+  package var kind: ChangeKind {
+    switch way {
+    case .detach: .detach
+    case .reattach: .reattach
+    }
+  }
+
+  package var identity: StepID.Kind {
+    switch way {
+    case .detach: .detach
+    case .reattach: .reattach
+    }
   }
 }
 
@@ -89,6 +145,7 @@ package struct RepairWork: DeviceWork {
   package let repair: Repair
   package let isRequired: Bool
   package var kind: ChangeKind { .repair }
+  package var identity: StepID.Kind { .repair(repair.drift) }
 
   package init(device: PCIAddress, repair: Repair, isRequired: Bool = true) {
     self.device = device
@@ -102,6 +159,7 @@ package struct Adoption: DeviceWork {
   package let device: PCIAddress
   package let isRequired: Bool
   package var kind: ChangeKind { .adopt }
+  package var identity: StepID.Kind { .adopt }
 }
 
 /// Returns the work that a plan's changes make. A refused plan makes none.
