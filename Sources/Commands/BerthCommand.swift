@@ -1,5 +1,6 @@
 import ArgumentParser
-import Core
+import Planning
+import Ports
 import Rendering
 import Sandbox
 

@@ -1,4 +1,6 @@
-package import Core
+package import Model
+package import Planning
+package import Ports
 package import Reconciling
 package import Rendering
 package import Sandbox

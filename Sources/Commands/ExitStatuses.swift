@@ -1,4 +1,4 @@
-package import Core
+package import Planning
 
 /// The exit status of a plan.
 ///

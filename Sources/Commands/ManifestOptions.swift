@@ -1,6 +1,6 @@
 import ArgumentParser
-import Core
 import Manifest
+import Planning
 import Rendering
 
 /// The manifests a command reads, and what overrides them.

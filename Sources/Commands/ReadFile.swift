@@ -1,5 +1,6 @@
-import Core
 import Glibc
+import Model
+import Planning
 import Rendering
 
 /// Reads a whole file that a person named; throws with the status for a missing one where it cannot be read.

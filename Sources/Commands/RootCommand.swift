@@ -1,5 +1,4 @@
 import ArgumentParser
-import Core
 
 /// `berth`.
 struct RootCommand: ParsableCommand {

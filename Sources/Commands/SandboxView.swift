@@ -1,4 +1,4 @@
-import Core
+import Model
 package import Rendering
 package import Sandbox
 

@@ -1,6 +1,8 @@
 import ArgumentParser
-import Core
 import Manifest
+import Model
+import Planning
+import Ports
 import Rendering
 
 /// `berth status`: what the host has.

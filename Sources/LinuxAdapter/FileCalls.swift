@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Ports
 
 /// A system call that failed; each adapter gives it its own name and the path.
 struct SystemFailure: Error {

@@ -1,5 +1,6 @@
-import Core
 import Glibc
+import Model
+import Ports
 import Synchronization
 
 /// What pciback logs of its exports: since boot, or from the moment this was made.

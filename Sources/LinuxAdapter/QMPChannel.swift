@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Ports
 
 /// A connection to a QMP server: lines there and back, each wait with the deadline.
 ///

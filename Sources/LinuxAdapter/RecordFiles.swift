@@ -1,6 +1,7 @@
-import Core
 import FoundationEssentials
 import Glibc
+import Model
+import Ports
 
 /// A record's bytes: sorted keys and one line each, so that equal records are equal files.
 func encodeRecord(_ document: some Encodable) throws(SystemFailure) -> [UInt8] {

@@ -1,5 +1,6 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
 
 extension UserdataFiles {
   /// Looks at each lock file without taking more than, for a moment, a shared lock of it.

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Ports
+import XenProtocol
 
 /// Reads one domain's PCI bus, through a transaction or beside one.
 struct BusReader {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 extension DomainWorker {
   /// Attaches the devices of `steps`, all in one transaction and one round.

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// How marking a batch for removal ended.
 private enum Marked {

@@ -1,4 +1,7 @@
-package import Core
+import Model
+package import Planning
+package import Ports
+import XenProtocol
 
 /// Asks a host whatever can be asked, for when something is wrong with it: no failure keeps it from asking on.
 package struct Examiner: Sendable {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// Mends what belongs to no living domain, and keeps Berth's own records.
 struct HostRepairs {

@@ -1,4 +1,6 @@
-package import Core
+import Model
+package import Planning
+import Ports
 
 /// What is wrong with a host, for people and for programs.
 package struct DoctorView: View {

@@ -1,4 +1,6 @@
-package import Core
+import Model
+package import Planning
+import XenProtocol
 
 /// What each store says of each device, for people and for programs.
 package struct DriftView: View {

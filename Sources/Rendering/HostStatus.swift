@@ -1,4 +1,6 @@
-package import Core
+package import Model
+package import Planning
+import XenProtocol
 
 /// How far a device is into or out of a domain.
 enum Attachment: String, Encodable, Sendable, CaseIterable {

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import XenProtocol
 
 /// The state of a host for programs: `{"formatVersion": 1, "kind": "Status", …}`.
 ///

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import XenProtocol
 
 /// The state of a host, for people and for programs.
 package struct StatusView: View {

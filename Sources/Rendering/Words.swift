@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// The words that plans, results and status share.
 enum Words {

@@ -1,5 +1,5 @@
-package import Core
 import Glibc
+package import Ports
 import Synchronization
 
 /// A connection that only watches: for those who serve many nodes rather than wait for one.

@@ -1,6 +1,6 @@
 import Commands
-import Core
 import Glibc
+import Model
 import Synchronization
 
 /// Joins the commands to this machine.

@@ -1,8 +1,9 @@
-import Core
 import Glibc
-import LinuxAdapter
+import Model
+import Ports
 import TestSupport
 import Testing
+import XenProtocol
 
 /// What is said to a device model and understood of it.
 @Suite struct DeviceModelTests {

@@ -1,8 +1,9 @@
-import Core
 import Glibc
-import LinuxAdapter
+import Model
+import Ports
 import TestSupport
 import Testing
+import XenProtocol
 
 /// The conversation with a real QEMU. It has no Xen to pass devices through from, so the device is one of its own.
 @Suite struct QEMUTests {

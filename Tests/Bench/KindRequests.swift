@@ -1,4 +1,4 @@
-import Core
+import Model
 import XenAdapter
 
 /// How often one operation is done; the middle figure counts.

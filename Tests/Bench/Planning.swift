@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import XenProtocol
 
 /// How long the planner alone takes for many assignments, half of them as declared and half to attach.
 func measurePlanner(_: Programs) throws -> Section {

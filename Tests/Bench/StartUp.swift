@@ -1,4 +1,4 @@
-import Core
+import Model
 import Sandbox
 
 /// How long small commands take from start to end, beside xl's.

@@ -1,8 +1,8 @@
-import Commands
-import Core
 import FoundationEssentials
+import Model
+import Planning
+import Ports
 import Reconciling
-import Rendering
 import Synchronization
 import Testing
 

@@ -1,5 +1,6 @@
 import Commands
-import Core
+import Model
+import Planning
 import Testing
 
 @Suite struct ExitStatusTests {
@@ -7,19 +8,19 @@ import Testing
 
   private func status(
     _ outcome: ApplyOutcome, _ plan: Plan? = nil, requiresRunning: Bool = false
-  ) -> Core.ExitStatus {
+  ) -> Planning.ExitStatus {
     exitStatus(of: outcome, plan: plan ?? empty, requiresRunning: requiresRunning)
   }
 
   @Test(arguments: [
-    ([StepResult.done, .done], Core.ExitStatus.done), ([.unchanged], .done), ([], .done),
+    ([StepResult.done, .done], Planning.ExitStatus.done), ([.unchanged], .done), ([], .done),
     ([.failed], .failed), ([.failed, .blocked, .unknown], .failed), ([.done, .failed], .partlyApplied),
     ([.done, .failed, .unknown, .blocked], .partlyApplied), ([.unchanged, .failed], .failed),
     ([.unknown], .unknown), ([.done, .unknown], .unknown), ([.unknown, .blocked], .unknown),
     ([.unknown, .interrupted], .unknown), ([.blocked], .blocked), ([.done, .blocked], .blocked),
     ([.done, .pending], .done), ([.interrupted], .interrupted), ([.done, .interrupted, .blocked], .interrupted),
   ])
-  func `the worst result is told`(_ results: [StepResult], _ expected: Core.ExitStatus) throws {
+  func `the worst result is told`(_ results: [StepResult], _ expected: Planning.ExitStatus) throws {
     let device = try #require(PCIAddress("0000:03:00.0"))
     // Also with every result in a domain of its own: the status must not depend on the grouping.
     let together = ApplyOutcome(domains: [
@@ -88,7 +89,7 @@ import Testing
   }
 
   @Test func `a plan's status`() throws {
-    func status(_ plan: Plan, detailed: Bool = false, running: Bool = false) -> Core.ExitStatus {
+    func status(_ plan: Plan, detailed: Bool = false, running: Bool = false) -> Planning.ExitStatus {
       exitStatus(of: plan, isDetailed: detailed, requiresRunning: running)
     }
     #expect(status(empty, detailed: true) == .done)

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import Ports
 import Testing
 
 /// One failure has the same words whichever command meets it.

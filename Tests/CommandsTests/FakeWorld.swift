@@ -1,8 +1,9 @@
 import Commands
-import Core
 import FoundationEssentials
+import Model
+import Planning
+import Ports
 import Reconciling
-import Rendering
 import Sandbox
 import Synchronization
 import Testing

@@ -1,4 +1,5 @@
-import Core
+import Model
+import XenProtocol
 
 /// libxl's saved configuration: what is edited stays readable, and all the rest of it stays as it was.
 func editConfiguration(_ text: [UInt8]) {

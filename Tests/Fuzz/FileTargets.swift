@@ -1,7 +1,8 @@
-import Core
 import FoundationEssentials
 import Glibc
 import LinuxAdapter
+import Model
+import Ports
 
 /// A root of this process's own, below the folder that the caller made.
 private let root: String = {

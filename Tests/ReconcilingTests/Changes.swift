@@ -1,7 +1,10 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import TestSupport
 import Testing
+import XenProtocol
 
 extension ApplyOptions {
   /// For a host in memory, whose kernels act at once: whoever waits this long waits in vain. One domain after the other, so

@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// What an apply says of what others do at the same moment, or do not.
 @Suite struct ConcurrentChangeTests {

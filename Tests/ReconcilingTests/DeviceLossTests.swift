@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// States and interleavings that lose a device, give one away too early, or never come to an end.
 @Suite struct DeviceLossTests {

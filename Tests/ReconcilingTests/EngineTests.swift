@@ -1,7 +1,10 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import TestSupport
 import Testing
+import XenProtocol
 
 /// Plans and applies on a model host, and says how it went.
 struct Run {

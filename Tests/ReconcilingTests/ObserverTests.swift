@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// How a look at a host goes about its questions.
 struct ObserverTests {

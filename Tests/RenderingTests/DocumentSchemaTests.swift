@@ -1,5 +1,6 @@
-import Core
 import FoundationEssentials
+import Model
+import Planning
 import TestSupport
 import Testing
 

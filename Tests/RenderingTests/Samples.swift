@@ -1,5 +1,8 @@
-import Core
+import Model
+import Planning
+import Ports
 import Rendering
+import XenProtocol
 
 /// Hand-built values that stand for what the planner and the engine give.
 enum Samples {
