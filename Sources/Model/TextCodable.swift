@@ -35,7 +35,7 @@ private struct TextKey: CodingKey {
 }
 
 /// Reads an unsigned hexadecimal number of `digits` digits and nothing else: no sign, no prefix.
-package func hexadecimal(_ text: some StringProtocol, digits: ClosedRange<Int>) -> UInt64? {
+@inlinable package func hexadecimal(_ text: some StringProtocol, digits: ClosedRange<Int>) -> UInt64? {
   guard digits.contains(text.utf8.count) else { return nil }
   var value: UInt64 = 0
   for byte in text.utf8 {
@@ -50,7 +50,7 @@ package func hexadecimal(_ text: some StringProtocol, digits: ClosedRange<Int>) 
 }
 
 /// Reads an unsigned decimal number and nothing else: no sign, no blanks; at most nine digits.
-package func decimal(_ text: some StringProtocol) -> Int? {
+@inlinable package func decimal(_ text: some StringProtocol) -> Int? {
   guard (1...9).contains(text.utf8.count) else { return nil }
   var value = 0
   for byte in text.utf8 {

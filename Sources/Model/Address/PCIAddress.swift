@@ -70,7 +70,7 @@ package struct PCIAddress: Hashable, Sendable {
   /// The number hypercalls take: segment, bus, device and function in 16, 8, 5 and 3 bits.
   ///
   /// libxl's `pci_encode_bdf`.
-  package var sbdf: UInt32 {
+  @inlinable package var sbdf: UInt32 {
     UInt32(segment) << 16 | UInt32(bus) << 8 | UInt32(device) << 3 | UInt32(function)
   }
 
@@ -85,13 +85,13 @@ package struct PCIAddress: Hashable, Sendable {
 
 extension PCIAddress {
   // By its number alone: plans of large hosts look up little else.
-  package static func == (left: Self, right: Self) -> Bool { left.sbdf == right.sbdf }
+  @inlinable package static func == (left: Self, right: Self) -> Bool { left.sbdf == right.sbdf }
 
-  package func hash(into hasher: inout Hasher) { hasher.combine(sbdf) }
+  @inlinable package func hash(into hasher: inout Hasher) { hasher.combine(sbdf) }
 }
 
 extension PCIAddress: Comparable {
-  package static func < (left: Self, right: Self) -> Bool { left.sbdf < right.sbdf }
+  @inlinable package static func < (left: Self, right: Self) -> Bool { left.sbdf < right.sbdf }
 }
 
 extension PCIAddress: CustomStringConvertible {

@@ -25,8 +25,10 @@ package struct StateNode: Hashable, Sendable {
 
   /// The state named by the text; nil where the node is absent or holds no state.
   package var state: XenbusState? {
-    guard let text, text.utf8.count == 1, let number = decimal(text) else { return nil }
-    return XenbusState(rawValue: number)
+    guard let bytes = text?.utf8, bytes.count == 1, let digit = bytes.first, digit >= UInt8(ascii: "0") else {
+      return nil
+    }
+    return XenbusState(rawValue: Int(digit - UInt8(ascii: "0")))
   }
 }
 

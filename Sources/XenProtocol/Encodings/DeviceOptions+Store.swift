@@ -15,7 +15,11 @@ extension DeviceOptions {
   /// Reads `opts-N` and `vdevfn-N` as libxl does: unknown keys are skipped, absent ones have their default.
   package init(storeText: String?, storeVirtualFunction: String?) {
     self.init()
-    // By bytes: this is read for every device of a host.
+    if let slot = storeVirtualFunction.flatMap({ hexadecimal($0, digits: 1...2) }), slot >> 3 > 0 {
+      virtualSlot = UInt8(slot >> 3)
+    }
+    // This is read for every device of a host, and nearly all have libxl's defaults. The others are read by bytes.
+    guard storeText != Self.textOfDefaults else { return }
     for pair in (storeText ?? "").utf8.split(separator: UInt8(ascii: ",")) {
       let halves = pair.split(separator: UInt8(ascii: "="), maxSplits: 1)
       guard halves.count == 2 else { continue }
@@ -31,8 +35,7 @@ extension DeviceOptions {
         rdmPolicy = RDMPolicy.allCases.first { value.elementsEqual($0.rawValue.utf8) } ?? .strict
       }
     }
-    if let text = storeVirtualFunction, let value = hexadecimal(text, digits: 1...2), value >> 3 > 0 {
-      virtualSlot = UInt8(value >> 3)
-    }
   }
+
+  private static let textOfDefaults = DeviceOptions().storeText
 }
