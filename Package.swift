@@ -50,12 +50,20 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "Model", "XenProtocol", "Ports", "Planning", "Manifest", "Rendering", "Reconciling", "Sandbox",
+        "Model", "XenProtocol", "Ports", "Planning", "Manifest", "Rendering", "Reconciling",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    /** `berth sandbox`: brought by the program, so that an engine without the sandbox can be built. */
+    .target(
+      name: "SandboxCommands",
+      dependencies: [
+        "Model", "Planning", "Rendering", "Commands", "Sandbox",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     /** The one place that joins ports and adapters. */
     .executableTarget(
-      name: "berth", dependencies: ["Commands", "Sandbox", "LinuxAdapter", "XenAdapter", "Model", "Ports"]),
+      name: "berth",
+      dependencies: ["Commands", "SandboxCommands", "Sandbox", "LinuxAdapter", "XenAdapter", "Model", "Ports"]),
 
     // MARK: Measuring
     /** What `make bench` runs: no part of the product, so it stands among the tests. */
@@ -85,8 +93,12 @@ let package = Package(
     .testTarget(
       name: "CommandsTests",
       dependencies: [
-        "Model", "XenProtocol", "Ports", "Planning", "Commands", "Reconciling", "Rendering", "Sandbox", "TestSupport",
-      ], exclude: ["Fixtures"]),
+        "Model", "XenProtocol", "Ports", "Planning", "Commands", "SandboxCommands", "Reconciling", "Rendering",
+        "TestSupport",
+      ]),
+    .testTarget(
+      name: "SandboxCommandsTests", dependencies: ["Model", "Rendering", "Sandbox", "SandboxCommands", "TestSupport"],
+      exclude: ["Fixtures"]),
     .testTarget(
       name: "ReconcilingTests",
       dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Reconciling", "TestSupport"]),

@@ -3,7 +3,6 @@ package import Planning
 package import Ports
 package import Reconciling
 package import Rendering
-package import Sandbox
 
 /// Everything a command knows of the world around it; the executable fills it, tests fill it with less.
 package struct CommandContext: Sendable {
@@ -23,7 +22,7 @@ package struct CommandContext: Sendable {
   /// The machine's name, by which manifests select.
   package var hostName: @Sendable () -> String
   /// The name of a sandbox's host.
-  package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, SandboxError>
+  package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, Failure>
   /// Opens the machine, or the sandbox in a directory, under the name it has.
   package var openHost: @Sendable (_ sandbox: String?, _ name: String) -> HostSession
   /// Looks up names of devices; called only where some are shown.
@@ -35,7 +34,7 @@ package struct CommandContext: Sendable {
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
     programPath: String = "berth",
     hostName: @escaping @Sendable () -> String,
-    sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, SandboxError> = readHostName,
+    sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
     openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] }
   ) {
@@ -60,13 +59,6 @@ package struct CommandContext: Sendable {
   /// The status and the words for a failure of a host's port.
   package func failure(for error: HostError, sandbox: String?) -> Failure {
     place(sandbox: sandbox).failure(for: error)
-  }
-}
-
-/// Asks a running sandbox for its host's name.
-private func readHostName(ofSandbox directory: String) -> Result<String, SandboxError> {
-  do throws(SandboxError) { return .success(try SandboxController().hostName(directory: directory)) } catch {
-    return .failure(error)
   }
 }
 

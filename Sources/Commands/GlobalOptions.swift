@@ -4,7 +4,7 @@ import Rendering
 extension OutputFormat: ExpressibleByArgument {}
 
 /// What every command understands, before or after its name.
-struct GlobalOptions: ParsableArguments {
+package struct GlobalOptions: ParsableArguments {
   @Option(
     name: .long,
     help: ArgumentHelp(
@@ -21,8 +21,10 @@ struct GlobalOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Also show what is as declared, the proofs, and the progress.")
   var verbose = false
 
+  package init() {}
+
   /// The sandbox's directory; the flag goes before the environment.
-  func sandboxDirectory(in context: CommandContext) -> String? {
+  package func sandboxDirectory(in context: CommandContext) -> String? {
     sandbox ?? context.environment["BERTH_SANDBOX"].flatMap { $0.isEmpty ? nil : $0 }
   }
 

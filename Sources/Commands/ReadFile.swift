@@ -1,10 +1,10 @@
 import Glibc
 import Model
 import Planning
-import Rendering
+package import Rendering
 
 /// Reads a whole file that a person named; throws with the status for a missing one where it cannot be read.
-func readFile(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] {
+package func readFile(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] {
   let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { throw unreadable(path, errno) }
   defer { close(descriptor) }

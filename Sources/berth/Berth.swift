@@ -1,6 +1,7 @@
 import Commands
 import Glibc
 import Model
+import SandboxCommands
 import Synchronization
 
 /// Joins the commands to this machine.
@@ -10,7 +11,8 @@ struct Berth {
     // A reader that goes away (`berth plan | head`) must not end an apply half-way: writing then fails instead.
     _ = signal(SIGPIPE, SIG_IGN)
     let output = OutputStream(STDOUT_FILENO)
-    let status = runBerth(Array(CommandLine.arguments.dropFirst()), in: liveContext(output))
+    let status = runBerth(
+      Array(CommandLine.arguments.dropFirst()), in: liveContext(output), adding: SandboxCommandSet.self)
     if let number = output.failure {
       // A cut-off answer must not look like a whole one; what an apply came to is told all the same.
       let cause = ErrorNumber.text(of: number)
@@ -31,7 +33,7 @@ struct Berth {
       isInputTerminal: isatty(STDIN_FILENO) == 1, isOutputTerminal: isatty(STDOUT_FILENO) == 1,
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),
       programPath: CommandLine.arguments.first ?? "berth",
-      hostName: { machine.name },
+      hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
       openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
       names: { devices in machine.names(for: devices) })
   }

@@ -4,6 +4,7 @@ import Planning
 import Ports
 import Reconciling
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct CommandTests {

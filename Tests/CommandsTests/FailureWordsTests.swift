@@ -1,6 +1,7 @@
 import Model
 import Planning
 import Ports
+import TestSupport
 import Testing
 
 /// One failure has the same words whichever command meets it.

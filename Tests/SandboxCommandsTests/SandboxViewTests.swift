@@ -4,12 +4,12 @@ import Sandbox
 import TestSupport
 import Testing
 
-@testable import Commands
+@testable import SandboxCommands
 
 @Suite struct SandboxViewTests {
   private func golden() throws -> String {
     try String(
-      contentsOfFile: "\(repositoryRoot)/Tests/CommandsTests/Fixtures/sandbox-status.json", encoding: .utf8)
+      contentsOfFile: "\(repositoryRoot)/Tests/SandboxCommandsTests/Fixtures/sandbox-status.json", encoding: .utf8)
   }
 
   /// The document is the status itself with a head, so that reading the document and writing it gives the same bytes.

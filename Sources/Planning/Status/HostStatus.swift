@@ -1,67 +1,46 @@
 package import Model
-package import Planning
-import XenProtocol
-
-/// How far a device is into or out of a domain.
-enum Attachment: String, Encodable, Sendable, CaseIterable {
-  /// Exported, the bus connected on both sides: the guest has it.
-  case attached
-  /// Exported before the guest has connected.
-  case exported
-  /// In the back end, and not shown to the guest by QEMU.
-  case held
-  /// In the back end, and not exported yet.
-  case entered
-  /// A removal is under way or was left half done.
-  case removing
-  /// Only in libxl's saved configuration.
-  case saved
-  /// Neither in the back end nor saved.
-  case absent
-  /// In the back end with a state that says nothing known.
-  case unclear
-}
+package import XenProtocol
 
 /// One device of a domain, seen from every side.
-struct DeviceStatus: Sendable {
-  var address: PCIAddress
-  var id: DeviceID?
-  var label: String?
-  var attachment: Attachment
-  var virtualAddress: PCIAddress?
-  var options: DeviceOptions?
-  var isDeclared: Bool
-  var isOwned: Bool
-  var isSaved: Bool
-  var claim: DomainID?
+package struct DeviceStatus: Sendable {
+  package var address: PCIAddress
+  package var id: DeviceID?
+  package var label: String?
+  package var attachment: Attachment
+  package var virtualAddress: PCIAddress?
+  package var options: DeviceOptions?
+  package var isDeclared: Bool
+  package var isOwned: Bool
+  package var isSaved: Bool
+  package var claim: DomainID?
 }
 
 /// One domain and its devices.
-struct DomainStatus: Sendable {
-  var name: String
-  var uuid: DomainUUID?
+package struct DomainStatus: Sendable {
+  package var name: String
+  package var uuid: DomainUUID?
   /// Nil where the domain does not exist now.
-  var observed: ObservedDomain?
+  package var observed: ObservedDomain?
   /// The bus they are on: the domain's, or its stub domain's.
-  var bus: BackEnd?
+  package var bus: BackEnd?
   /// The run of Berth that was at work on the domain.
-  var run: RunHolder?
-  var devices: [DeviceStatus]
+  package var run: RunHolder?
+  package var devices: [DeviceStatus]
 }
 
 /// What a host has, put together from an observation and what is declared for it.
 package struct HostStatus: Sendable {
-  var host: HostFacts
-  var domainCount: Int
-  var deviceCount: Int
-  var domains: [DomainStatus]
+  package var host: HostFacts
+  package var domainCount: Int
+  package var deviceCount: Int
+  package var domains: [DomainStatus]
   /// Devices that are in no domain.
-  var free: [ObservedDevice]
+  package var free: [ObservedDevice]
   /// What belongs to no living domain, as the planner sees it.
-  var hostSteps: [HostStep]
+  package var hostSteps: [HostStep]
   /// Where the stores disagree, devices first.
-  var drifts: [Drift]
-  var intents: [Intent]
+  package var drifts: [Drift]
+  package var intents: [Intent]
 
   /// Puts together what the observation and `desired` say; `plan` must be made from the same two.
   package init(index: ObservationIndex, desired: DesiredState?, plan: Plan) {

@@ -1,7 +1,22 @@
-import ArgumentParser
+package import ArgumentParser
+import Commands
 import Planning
-import Rendering
+package import Rendering
 import Sandbox
+
+/// The command that works on sandboxes themselves, for a program that has it.
+package enum SandboxCommandSet: CommandSet {
+  package static let commands: [any ParsableCommand.Type] = [SandboxCommand.self]
+  package static let hint: String? = "To try it without Xen: berth sandbox start --sandbox DIR SCENARIO.yaml"
+
+  /// Asks a running sandbox for its host's name.
+  package static func hostName(ofSandbox directory: String) -> Result<String, Failure> {
+    do throws(Failure) {
+      return .success(
+        try asSandbox { () throws(SandboxError) in try SandboxController().hostName(directory: directory) })
+    } catch { return .failure(error) }
+  }
+}
 
 /// `berth sandbox`: a host to play with, without Xen.
 struct SandboxCommand: ParsableCommand {

@@ -1,6 +1,6 @@
-import Commands
 import Model
 import Planning
+import TestSupport
 import Testing
 
 @Suite struct ExitStatusTests {
