@@ -1,9 +1,12 @@
 import Model
 import XenProtocol
 
-extension Planner {
+/// The one step per device that brings a declared device to its living domain.
+struct DeclaredSteps {
+  let planner: Planner
+
   /// Returns the one step that brings a declared device to its living domain.
-  func declaredStep(_ wanted: DesiredDevice, in domain: Guest) -> DeviceStep {
+  func step(for wanted: DesiredDevice, in domain: Guest) -> DeviceStep {
     let entry = domain.entry(for: wanted.address)
     let options = entry?.options
     var need = need(of: wanted, entry: entry, options: options, in: domain)
@@ -29,7 +32,7 @@ extension Planner {
         effects = change.effects
       }
     }
-    return step(
+    return planner.step(
       wanted, kind, in: .uuid(domain.uuid), before: options, holder: need.holder, evidence: need.evidence,
       remedy: need.remedy, effects: effects)
   }
@@ -40,8 +43,8 @@ extension Planner {
     if let mismatch = identityBlock(wanted) { return mismatch }
     guard let entry else { return absentNeed(wanted, in: domain) }
     // The entry may stay as it was: the store does not tell that the guest has lost the device.
-    guard index.devices[wanted.address]?.facts?.isOnPCIBack == true || entry.isMarked else {
-      let facts = index.devices[wanted.address]?.facts
+    guard planner.index.devices[wanted.address]?.facts?.isOnPCIBack == true || entry.isMarked else {
+      let facts = planner.index.devices[wanted.address]?.facts
       return Need(
         .blocked(.notOnPCIBack),
         evidence: facts.map { "listed, and its driver is \($0.driver ?? "none")" }
@@ -49,11 +52,11 @@ extension Planner {
         remedy: facts == nil
           ? "see that the device is powered, or detach it" : "xl pci-assignable-add \(wanted.address)")
     }
-    let isRevoked = index.devices[wanted.address]?.assignment == .free && entry.isExported
+    let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
     // drivers/xen/xen-pciback/xenbus.c): the other domain lets go first.
     if isRevoked || !isTaken(entry, in: domain),
-      let holder = index.listings[wanted.address]?.first(where: { $0 != domain.id })
+      let holder = planner.index.listings[wanted.address]?.first(where: { $0 != domain.id })
     {
       return heldNeed(wanted, by: holder)
     }
@@ -76,7 +79,7 @@ extension Planner {
         .change(.attach(wanted.options, because: .deviceModelLacks)),
         evidence: "the back end lists it, and QEMU does not show it to the guest")
     }
-    if domain.route?.hasDeviceModel == true, index.abandoned[domain.key]?.contains(wanted.address) == true {
+    if domain.route?.hasDeviceModel == true, planner.index.abandoned[domain.key]?.contains(wanted.address) == true {
       if domain.observed.emulated == nil {
         return Need(
           .change(.attach(wanted.options, because: .leftoverIntent)),
@@ -89,7 +92,7 @@ extension Planner {
           evidence: "a run ended before it had written down where QEMU shows it")
       }
     }
-    if index.owned[domain.uuid]?.contains(wanted.address) == true { return Need(.nothing) }
+    if planner.index.owned[domain.uuid]?.contains(wanted.address) == true { return Need(.nothing) }
     return Need(.change(.adopt))
   }
 
@@ -106,7 +109,7 @@ extension Planner {
   }
 
   private func identityBlock(_ wanted: DesiredDevice) -> Need? {
-    guard let expected = wanted.id, let facts = index.devices[wanted.address]?.facts else { return nil }
+    guard let expected = wanted.id, let facts = planner.index.devices[wanted.address]?.facts else { return nil }
     guard let found = facts.id else {
       return Need(
         .blocked(.identityUnknown), evidence: "expected \(expected), sysfs gives no vendor and device",
@@ -121,7 +124,7 @@ extension Planner {
   /// A declared device that the domain's back end does not list.
   private func absentNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need {
     let address = wanted.address
-    guard let device = index.devices[address], let facts = device.facts else {
+    guard let device = planner.index.devices[address], let facts = device.facts else {
       return Need(
         .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)",
         remedy: "check the address with lspci -D, and that the device is powered")
@@ -131,8 +134,10 @@ extension Planner {
         .blocked(.isBridge), evidence: "its class is a bridge", remedy: "name a device behind it")
     }
     if let blocked = passthroughBlock(wanted, in: domain) ?? collisionBlock(wanted, in: domain) { return blocked }
-    if let holder = index.listings[address]?.first(where: { $0 != domain.id }) { return heldNeed(wanted, by: holder) }
-    if let leftover = index.leftoverListings[address] {
+    if let holder = planner.index.listings[address]?.first(where: { $0 != domain.id }) {
+      return heldNeed(wanted, by: holder)
+    }
+    if let leftover = planner.index.leftoverListings[address] {
       return Need(
         .blocked(.attachedElsewhere),
         evidence: "domain \(leftover) is gone, and dom0's kernel still holds the device for it",
@@ -146,8 +151,8 @@ extension Planner {
     }
     if let remnant = remnantNeed(wanted, in: domain) { return remnant }
     if let holder = interruptedHolder(of: device, besides: domain) { return heldNeed(wanted, by: holder.id) }
-    let isOurs = device.claim == domain.id || isOwned(address, in: domain)
-    if let claim = device.claim, claim != domain.id, let claimant = index.living[claim] {
+    let isOurs = device.claim == domain.id || planner.isOwned(address, in: domain)
+    if let claim = device.claim, claim != domain.id, let claimant = planner.index.living[claim] {
       return Need(
         .blocked(.claimedElsewhere), evidence: "\(claimant.name) (domain \(claim)) has claimed it",
         remedy: "wait for the other toolstack; if none is at work, xenstore-rm /libxl/pci/\(address.storeKey)/domid")
@@ -166,11 +171,11 @@ extension Planner {
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
   private func interruptedHolder(of device: ObservedDevice, besides domain: Guest) -> Guest? {
     let address = device.address
-    guard isHeld(address) else { return nil }
-    let left = index.abandoners[address] ?? []
-    return (left + [device.claim].compactMap(\.self)).compactMap { index.living[$0] }.first { other in
-      guard other.id != domain.id, mayRemove(address, from: other) else { return false }
-      if leftByDeadRuns(in: other).contains(address) { return true }
+    guard planner.isHeld(address) else { return nil }
+    let left = planner.index.abandoners[address] ?? []
+    return (left + [device.claim].compactMap(\.self)).compactMap { planner.index.living[$0] }.first { other in
+      guard other.id != domain.id, planner.mayRemove(address, from: other) else { return false }
+      if planner.leftByDeadRuns(in: other).contains(address) { return true }
       guard device.claim == other.id, case .devices(let saved) = other.saved else { return false }
       return saved.contains { $0.address == address }
     }
@@ -178,7 +183,7 @@ extension Planner {
 
   /// Whether Xen can give this domain any device: asked before anything is taken from another one.
   private func passthroughBlock(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
-    if observation.host.hasIOMMU == false {
+    if planner.observation.host.hasIOMMU == false {
       return Need(
         .blocked(.hostWithoutIOMMU), evidence: "Xen runs without an IOMMU",
         remedy: "enable VT-d or AMD-Vi in the firmware, and do not boot Xen with iommu=off")
@@ -195,7 +200,7 @@ extension Planner {
   private func collisionBlock(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
     guard domain.route?.hasDeviceModel == true else { return nil }
     let name = DeviceModelName(wanted.address)
-    let declared = (declaredDevices[domain.name] ?? []).filter { $0 < wanted.address }
+    let declared = (planner.declaredDevices[domain.name] ?? []).filter { $0 < wanted.address }
     let rival = (domain.entries.compactMap(\.device) + declared).first {
       $0 != wanted.address && DeviceModelName($0) == name
     }
@@ -208,12 +213,12 @@ extension Planner {
 
   /// A declared device that another domain's back end lists.
   func heldNeed(_ wanted: DesiredDevice, by holder: DomainID) -> Need {
-    guard let other = index.living[holder] else {
+    guard let other = planner.index.living[holder] else {
       return Need(
         .blocked(.attachedElsewhere))
     }
     let evidence = "\(other.name) (domain \(other.id)) has it"
-    guard mayRemove(wanted.address, from: other), let source = other.target else {
+    guard planner.mayRemove(wanted.address, from: other), let source = other.target else {
       return Need(
         .blocked(.attachedElsewhere), evidence: evidence,
         remedy: "detach it there: xl pci-detach \(other.name) \(wanted.address)")
@@ -223,37 +228,8 @@ extension Planner {
   }
 }
 
-/// What a declared device needs, before its domain is asked whether it can take a change now.
-struct Need {
-  enum Kind {
-    case nothing
-    case change(Change)
-    case blocked(Obstacle)
-    case pending(Wait)
-  }
-  let kind: Kind
-  var evidence: String?
-  var remedy: String?
-  /// The domain that has the device and can lose it.
-  var holder: DomainTarget?
-
-  init(_ kind: Kind, evidence: String? = nil, remedy: String? = nil, holder: DomainTarget? = nil) {
-    self.kind = kind
-    self.evidence = evidence
-    self.remedy = remedy
-    self.holder = holder
-  }
-
-  /// Says what stands in the way of every change to the domain, and returns the step that follows from that.
-  fileprivate mutating func obstruct(_ obstruction: Guest.Obstruction) -> DeviceStep.Kind {
-    evidence = obstruction.evidence
-    remedy = obstruction.remedy
-    return .blocked(obstruction.obstacle)
-  }
-}
-
 extension Change {
-  /// What else happens to index.guests.
+  /// What else happens to other guests.
   fileprivate var effects: [String] {
     switch self {
     case .reattach: ["the guest loses the device for a moment"]

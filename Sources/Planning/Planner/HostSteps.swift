@@ -1,10 +1,13 @@
 import Model
 import XenProtocol
 
-extension Planner {
+/// The steps of what belongs to no living domain, and the changes of Berth's own records.
+struct HostSteps {
+  let planner: Planner
+
   /// What belongs to no living domain.
-  func hostSteps() -> [HostStep] {
-    var steps = observation.leftoverBackEnds.map { backEnd in
+  func steps() -> [HostStep] {
+    var steps = planner.observation.leftoverBackEnds.map { backEnd in
       backEnd.hasKernelObject == false
         ? HostStep(
           .removeBackEnd(of: backEnd.domain),
@@ -13,12 +16,13 @@ extension Planner {
           .drift(.leakedBackEnd(of: backEnd.domain)),
           evidence: "domain \(backEnd.domain) is gone, and dom0's kernel still holds its back end")
     }
-    for device in observation.devices {
-      guard let claim = device.claim, claim != .zero, index.living[claim] == nil, index.listings[device.address] == nil
+    for device in planner.observation.devices {
+      guard let claim = device.claim, claim != .zero, planner.index.living[claim] == nil,
+        planner.index.listings[device.address] == nil
       else {
         continue
       }
-      guard declarations[device.address] == nil || device.assignment != .assigned else { continue }
+      guard planner.declarations[device.address] == nil || device.assignment != .assigned else { continue }
       steps.append(
         HostStep(
           .removeClaim(device.address, of: claim),
@@ -29,7 +33,7 @@ extension Planner {
 
   /// Dead runs' intents on living domains of which nothing is open any more.
   func settledIntents(besides plan: Plan) -> [RecordChange] {
-    guard !index.abandoned.isEmpty else { return [] }
+    guard !planner.index.abandoned.isEmpty else { return [] }
     var open: [DomainID: Set<PCIAddress>] = [:]
     for domain in plan.domains {
       for step in domain.steps {
@@ -40,11 +44,11 @@ extension Planner {
         }
       }
     }
-    return observation.intents.filter { intent in
-      guard !intent.isLive, index.living[intent.domain.id]?.key == intent.domain else { return false }
+    return planner.observation.intents.filter { intent in
+      guard !intent.isLive, planner.index.living[intent.domain.id]?.key == intent.domain else { return false }
       // Assigned and listed nowhere: nothing but the intent tells whose it is, whatever the plan can do now.
       let hasUnlisted = intent.devices.contains {
-        index.listings[$0] == nil && index.devices[$0]?.assignment == .assigned
+        planner.index.listings[$0] == nil && planner.index.devices[$0]?.assignment == .assigned
       }
       return !hasUnlisted && open[intent.domain.id]?.isDisjoint(with: intent.devices) ?? true
     }.map { .discard(intent: $0.identifier) }
@@ -52,23 +56,24 @@ extension Planner {
 
   /// What an apply writes into Berth's records besides its steps.
   func bookkeeping() -> [RecordChange] {
-    let alive = Dictionary(index.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
-    let live = Set(index.domains.map(\.key))
-    let ended = observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
+    let alive = Dictionary(planner.index.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+    let live = Set(planner.index.domains.map(\.key))
+    let ended = planner.observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
       .map { RecordChange.discard(intent: $0.identifier) }
     return ended
-      + observation.records.flatMap { record -> [RecordChange] in
+      + planner.observation.records.flatMap { record -> [RecordChange] in
         guard let domain = alive[record.uuid] else {
-          guard let since = record.goneSince else { return [.gone(record.uuid, since: observation.takenAt)] }
-          return observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
+          guard let since = record.goneSince else { return [.gone(record.uuid, since: planner.observation.takenAt)] }
+          return planner.observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
         }
         var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
         guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
         lazy var known = Set(saved.map(\.address)).union(domain.entries.compactMap(\.device))
         for device in record.devices
-        where declarations[device] != domain.name && !known.contains(device)
-          && index.intended[domain.key]?.contains(device) != true && index.devices[device]?.claim != domain.id
-          && index.remnants[domain.id]?[device] == nil
+        where planner.declarations[device] != domain.name && !known.contains(device)
+          && planner.index.intended[domain.key]?.contains(device) != true
+          && planner.index.devices[device]?.claim != domain.id
+          && planner.index.remnants[domain.id]?[device] == nil
         {
           changes.append(.forget(record.uuid, device))
         }

@@ -22,7 +22,7 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
   let names = Set(declared.map(\.name))
   let others = index.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
   for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
-    let steps = planner.undeclaredSteps(in: domain, declaring: [])
+    let steps = UndeclaredSteps(planner: planner).steps(in: domain, declaring: [])
     if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
   }
   if !observation.runs.isEmpty {
@@ -30,8 +30,9 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
       plan.domains[index].run = plan.domains[index].uuid.flatMap { observation.runs[$0]?.holder }
     }
   }
-  plan.hostSteps = planner.hostSteps()
-  plan.bookkeeping = planner.bookkeeping() + planner.settledIntents(besides: plan)
+  let host = HostSteps(planner: planner)
+  plan.hostSteps = host.steps()
+  plan.bookkeeping = host.bookkeeping() + host.settledIntents(besides: plan)
   plan.refusal = plan.excessiveRemovals
   return plan
 }

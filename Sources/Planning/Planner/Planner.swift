@@ -1,7 +1,10 @@
 import Model
+import XenProtocol
 
-/// What is desired, beside what was observed.
-struct Planner {
+/// What is desired, beside what was observed: what all kinds of steps are made from.
+///
+/// A class, so that the kinds of steps share one copy of the index.
+final class Planner {
   let desired: DesiredState
   let index: ObservationIndex
   var observation: Observation { index.observation }
@@ -54,9 +57,9 @@ struct Planner {
             $0, .blocked(doubt.obstacle), in: .uuid(domain.uuid), evidence: doubt.evidence, remedy: doubt.remedy)
         })
     }
-    let declared = wanted.devices.map { declaredStep($0, in: domain) }
-    let repairs = wanted.devices.flatMap { repairSteps($0, in: domain) }
-    let undeclared = undeclaredSteps(in: domain, declaring: Set(wanted.devices.map(\.address)))
+    let declared = wanted.devices.map { DeclaredSteps(planner: self).step(for: $0, in: domain) }
+    let repairs = wanted.devices.flatMap { RepairSteps(planner: self).steps(for: $0, in: domain) }
+    let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let steps = (declared + undeclared).sorted { $0.device < $1.device } + repairs.sorted { $0.device < $1.device }
     return DomainPlan(domain, steps: steps)
   }
@@ -84,5 +87,36 @@ struct Planner {
       domain: domain, device: wanted.address, deviceID: index.devices[wanted.address]?.facts?.id ?? wanted.id,
       label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
       isRequired: wanted.isRequired, evidence: evidence, remedy: remedy, effects: effects)
+  }
+
+  /// Returns a step for a device that is not declared for the domain.
+  func undeclared(
+    _ device: PCIAddress, _ kind: DeviceStep.Kind, in domain: Guest, before: DeviceOptions? = nil,
+    evidence: String? = nil, remedy: String? = nil, effects: [String] = []
+  ) -> DeviceStep {
+    DeviceStep(
+      domain: .uuid(domain.uuid), device: device, deviceID: index.devices[device]?.facts?.id, kind: kind,
+      before: before,
+      evidence: evidence, remedy: remedy, effects: effects)
+  }
+
+  /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
+  func leftByDeadRuns(in domain: Guest) -> Set<PCIAddress> {
+    guard let left = index.abandoned[domain.key] else { return [] }
+    return left.subtracting(index.announced[domain.key] ?? [])
+      .subtracting(domain.entries.compactMap(\.device))
+  }
+
+  /// Whether Xen or a claim says that some domain has the device.
+  func isHeld(_ device: PCIAddress) -> Bool {
+    index.devices[device]?.assignment == .assigned || index.devices[device]?.claim != nil
+  }
+
+  /// Whether the device is shown once, as the move it is, in the domain that gets it.
+  func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
+    guard let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
+      let receiver = index.guests[target]?.first
+    else { return false }
+    return receiver.wait == nil && domain.wait == nil
   }
 }

@@ -8,6 +8,14 @@ enum Remnant {
   /// pciback exports it: libxl's removal leaves the bus of an HVM guest at 7, where pciback acts on nothing
   /// (`libxl__device_pci_remove_xenstore`, Xen 4.17; `xen_pcibk_be_watch`, Linux drivers/xen/xen-pciback/xenbus.c).
   case exported
+
+  /// What shows the remnant, in words for a person.
+  var evidence: String {
+    switch self {
+    case .emulated: "QEMU shows it to the guest, and the back end does not list it"
+    case .exported: "pciback holds it for the guest, and the back end does not list it"
+    }
+  }
 }
 
 extension ObservationIndex {
@@ -36,82 +44,6 @@ extension ObservationIndex {
       }
     }
     return found
-  }
-}
-
-extension Planner {
-  /// What remnants make of a device that nobody else holds: it leaves where it is before it is given away.
-  func remnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
-    let others = (index.remnantHolders[wanted.address] ?? []).filter { $0 != domain.id }.compactMap { index.living[$0] }
-    guard let other = others.first else { return unaskedNeed(wanted, besides: domain) }
-    let evidence = "\(other.name) (domain \(other.id)): \(evidence(of: index.remnants[other.id]?[wanted.address]))"
-    guard others.count == 1 else {
-      return Need(
-        .blocked(.attachedElsewhere), evidence: evidence + "; so it is with \(others.count - 1) more",
-        remedy: "restart these domains")
-    }
-    var held = heldNeed(wanted, by: other.id)
-    held.evidence = evidence
-    if case .blocked = held.kind { held.remedy = "restart \(other.name), or let Berth remove the device from it" }
-    return held
-  }
-
-  /// The saved line of a device that xl detached is all that tells of it while QEMU cannot be asked.
-  private func unaskedNeed(_ wanted: DesiredDevice, besides domain: Guest) -> Need? {
-    let other = index.unasked[wanted.address]?.first { $0 != domain.id }.flatMap { index.living[$0] }
-    return other.map { other in
-      Need(
-        .blocked(.attachedElsewhere),
-        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it shows it still",
-        remedy: "apply again; where QEMU of \(other.name) is gone, restart the domain")
-    }
-  }
-
-  /// The same in the guest that is to get the device: what is left of it goes first, since it is of no use any more.
-  func ownRemnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
-    guard let remnant = index.remnants[domain.id]?[wanted.address] else { return nil }
-    let name = DeviceModelName(wanted.address)
-    let rival = index.remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }
-    if let rival, !mayRemove(rival, from: domain) {
-      return Need(
-        .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival), by one name, \(name)",
-        remedy: "restart the domain")
-    }
-    let reason: ReattachReason =
-      switch remnant {
-      case .emulated: .deviceModelOnly
-      case .exported: .halfRemoved
-      }
-    return Need(
-      .change(.reattach(from: nil, to: wanted.options, because: reason)), evidence: evidence(of: remnant))
-  }
-
-  /// Remnants of devices that are not declared here.
-  func remnantSteps(
-    in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
-  ) -> [DeviceStep] {
-    guard let remnants = index.remnants[domain.id], case .open(let target) = domain.access else { return [] }
-    let explained = Set(shown.union(declared).map { DeviceModelName($0) })
-    return remnants.sorted { $0.key < $1.key }.compactMap { device, remnant in
-      guard !shown.contains(device), !declared.contains(device) else { return nil }
-      if remnant == .emulated, explained.contains(DeviceModelName(device)) { return nil }
-      if movesOut(device, of: domain) { return nil }
-      let isRemoved = mayRemove(device, from: domain) && index.listings[device] == nil
-      let (because, name): (DetachReason, DriftName) =
-        switch remnant {
-        case .emulated: (.deviceModelOnly, .deviceModelOnly)
-        case .exported: (.halfRemoved, .halfRemoved)
-        }
-      return undeclared(
-        device, isRemoved ? .change(.detach(nil, because: because), in: target) : .drift(name), in: domain,
-        evidence: evidence(of: remnant))
-    }
-  }
-
-  private func evidence(of remnant: Remnant?) -> String {
-    remnant == .exported
-      ? "pciback holds it for the guest, and the back end does not list it"
-      : "QEMU shows it to the guest, and the back end does not list it"
   }
 }
 

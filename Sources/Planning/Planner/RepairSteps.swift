@@ -1,13 +1,17 @@
 import Model
 import XenProtocol
 
-extension Planner {
+/// The steps that make stores agree about declared devices that a domain has.
+struct RepairSteps {
+  let planner: Planner
+
   /// Stores that disagree about a declared device which the domain has.
-  func repairSteps(_ wanted: DesiredDevice, in domain: Guest) -> [DeviceStep] {
+  func steps(for wanted: DesiredDevice, in domain: Guest) -> [DeviceStep] {
     guard case .open(let target) = domain.access, domain.entry(for: wanted.address) != nil else { return [] }
     var steps: [DeviceStep] = []
     func repair(_ repair: Repair, _ evidence: String) {
-      steps.append(step(wanted, .change(.repair(repair), in: target), in: .uuid(domain.uuid), evidence: evidence))
+      steps.append(
+        planner.step(wanted, .change(.repair(repair), in: target), in: .uuid(domain.uuid), evidence: evidence))
     }
     if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
       repair(.saveEntry, "the saved configuration lacks it, and gets it")
@@ -19,13 +23,13 @@ extension Planner {
         .settleBus,
         "another toolstack left the back end at \(bus.state), where pciback exports nothing more: 3 is written")
     }
-    let claim = index.devices[wanted.address]?.claim
+    let claim = planner.index.devices[wanted.address]?.claim
     if claim == nil {
       repair(.writeClaim(replacing: nil), "its claim is gone, and is written again")
     } else if let claim, claim != domain.id {
-      if let other = index.living[claim], index.listings[wanted.address]?.contains(other.id) == true {
+      if let other = planner.index.living[claim], planner.index.listings[wanted.address]?.contains(other.id) == true {
         steps.append(
-          step(
+          planner.step(
             wanted, .drift(.claimForeign), in: .uuid(domain.uuid),
             evidence: "\(other.name) claims it, and its back end lists it too"))
       } else {
@@ -39,13 +43,13 @@ extension Planner {
   private func awaitsHeld(_ domain: Guest) -> Bool {
     domain.entries.contains { entry in
       guard !entry.isExported, let device = entry.device else { return false }
-      return index.listings[device]?.contains { $0 != domain.id } == true
+      return planner.index.listings[device]?.contains { $0 != domain.id } == true
     }
   }
 
   /// Returns the first declared device that the domain's bus lists: it alone gets the step that repairs the bus.
   private func firstListed(in domain: Guest) -> PCIAddress? {
     let listed = Set(domain.entries.compactMap(\.device))
-    return (declaredDevices[domain.name] ?? []).filter(listed.contains).min()
+    return (planner.declaredDevices[domain.name] ?? []).filter(listed.contains).min()
   }
 }
