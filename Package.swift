@@ -22,61 +22,94 @@ let package = Package(
     .target(name: "CLinux"),
 
     // MARK: Pure
-    /** Values, the planner and the port protocols. Imports nothing. */
-    .target(name: "Core"),
-    /** Turns YAML text into checked desired state. Reports every error with file, line and column. */
-    .target(name: "Manifest", dependencies: ["Core", "CYAML"]),
-    /** Turns plans, status and events into text and JSON documents. */
-    .target(name: "Rendering", dependencies: ["Core"]),
+    /** Values: addresses, domains, options, desired state, records. */
+    .target(name: "Model"),
+    /** What Xen's programs agree on: xenstore's paths and nodes, the bus and its edits, libxl's saved configuration. */
+    .target(name: "XenProtocol", dependencies: ["Model"]),
+    /** What may be asked of a host, and its failures. Adapters see this, and not the planner. */
+    .target(name: "Ports", dependencies: ["Model", "XenProtocol"]),
+    /** All that decides: plan, drift, status, findings, exit status. */
+    .target(name: "Planning", dependencies: ["Model", "XenProtocol", "Ports"]),
+    /** YAML text to checked desired state; every error with file, line and column. */
+    .target(name: "Manifest", dependencies: ["Model", "CYAML"]),
+    /** Plans, status and events to text and JSON documents. */
+    .target(name: "Rendering", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
 
     // MARK: Effects
-    /** The engine: observe, claim, change, wait, verify, undo. It knows ports, but no host. */
-    .target(name: "Reconciling", dependencies: ["Core"]),
+    /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */
+    .target(name: "Reconciling", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
     /** xenstore and the hypervisor, through their C libraries. */
-    .target(name: "XenAdapter", dependencies: ["Core", "CXenStore", "CXenControl"]),
+    .target(name: "XenAdapter", dependencies: ["Model", "XenProtocol", "Ports", "CXenStore", "CXenControl"]),
     /** sysfs, pciback, libxl's userdata files and locks, Berth's own records. */
-    .target(name: "LinuxAdapter", dependencies: ["Core", "CLinux"]),
-    /** A simulated host: a private real xenstored, and a simulated kernel and hypervisor. */
-    .target(name: "Sandbox", dependencies: ["Core", "Manifest", "CLinux"]),
+    .target(name: "LinuxAdapter", dependencies: ["Model", "XenProtocol", "Ports", "CLinux"]),
+    /** A host to play with: a private real xenstored, simulated kernel and hypervisor. */
+    .target(name: "Sandbox", dependencies: ["Model", "XenProtocol", "Ports", "Manifest", "CLinux"]),
 
     // MARK: Programs
     /** One file per command: arguments, operation, view, exit code. */
     .target(
       name: "Commands",
       dependencies: [
-        "Core", "Manifest", "Rendering", "Reconciling", "Sandbox",
+        "Model", "XenProtocol", "Ports", "Planning", "Manifest", "Rendering", "Reconciling",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    /** `berth sandbox`: brought by the program, so that an engine without the sandbox can be built. */
+    .target(
+      name: "SandboxCommands",
+      dependencies: [
+        "Model", "Planning", "Rendering", "Commands", "Sandbox",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     /** The only target that joins ports and adapters. */
     .executableTarget(
-      name: "berth", dependencies: ["Commands", "Sandbox", "LinuxAdapter", "XenAdapter", "Core"]),
+      name: "berth",
+      dependencies: ["Commands", "SandboxCommands", "Sandbox", "LinuxAdapter", "XenAdapter", "Model", "Ports"]),
 
     // MARK: Measuring
     /** The program of `make bench`. It is not part of the product, so it is among the tests. */
     .executableTarget(
       name: "berth-bench",
-      dependencies: ["Core", "Reconciling", "Sandbox", "LinuxAdapter", "XenAdapter", "CXenStore"],
+      dependencies: [
+        "Model", "XenProtocol", "Ports", "Planning", "Reconciling", "Sandbox", "LinuxAdapter", "XenAdapter",
+        "CXenStore",
+      ],
       path: "Tests/Bench"),
 
     // MARK: Tests
     /** Preloaded into a program under test. It ends the program at a call that changes what others see. */
     .target(name: "CCut", path: "Tests/CutPoints"),
-    /** In-memory ports, golden files, temporary folders, and one sandbox per test. */
-    .target(name: "TestSupport", dependencies: ["Core"]),
-    .testTarget(name: "CoreTests", dependencies: ["Core", "TestSupport"], exclude: ["Fixtures"]),
-    .testTarget(name: "ManifestTests", dependencies: ["Core", "Manifest", "TestSupport"], exclude: ["Fixtures"]),
-    .testTarget(name: "RenderingTests", dependencies: ["Core", "Rendering", "TestSupport"], exclude: ["Fixtures"]),
+    /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
+    .target(name: "TestSupport", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
+    .testTarget(name: "ModelTests", dependencies: ["Model"]),
     .testTarget(
-      name: "CommandsTests", dependencies: ["Commands", "Core", "Reconciling", "Rendering", "Sandbox", "TestSupport"],
+      name: "XenProtocolTests", dependencies: ["Model", "XenProtocol", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(name: "PortsTests", dependencies: ["Ports"]),
+    .testTarget(name: "PlanningTests", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "TestSupport"]),
+    .testTarget(
+      name: "ManifestTests", dependencies: ["Model", "XenProtocol", "Manifest", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "RenderingTests",
+      dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Rendering", "TestSupport"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "CommandsTests",
+      dependencies: [
+        "Model", "XenProtocol", "Ports", "Planning", "Commands", "SandboxCommands", "Reconciling", "Rendering",
+        "TestSupport",
+      ]),
+    .testTarget(
+      name: "SandboxCommandsTests", dependencies: ["Model", "Rendering", "Sandbox", "SandboxCommands", "TestSupport"],
       exclude: ["Fixtures"]),
     .testTarget(
-      name: "ReconcilingTests", dependencies: ["Core", "Reconciling", "TestSupport"]),
+      name: "ReconcilingTests",
+      dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Reconciling", "TestSupport"]),
     .testTarget(
-      name: "AdapterTests", dependencies: ["Core", "LinuxAdapter", "XenAdapter", "TestSupport"]),
+      name: "AdapterTests",
+      dependencies: ["Model", "XenProtocol", "Ports", "LinuxAdapter", "XenAdapter", "TestSupport"]),
     .testTarget(
-      name: "SandboxTests", dependencies: ["Core", "Sandbox", "TestSupport"], exclude: ["Fixtures"]),
+      name: "SandboxTests", dependencies: ["Model", "XenProtocol", "Ports", "Sandbox", "TestSupport"],
+      exclude: ["Fixtures"]),
     .testTarget(
-      name: "IntegrationTests", dependencies: ["Core", "TestSupport", "berth"]),
+      name: "IntegrationTests", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "TestSupport", "berth"]),
   ]
 )
 
@@ -84,8 +117,8 @@ let package = Package(
 if Context.environment["BERTH_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
-      name: "berth-fuzz", dependencies: ["Core", "Manifest", "Reconciling", "LinuxAdapter"], path: "Tests/Fuzz",
-      exclude: ["corpus", "words.dict"]))
+      name: "berth-fuzz", dependencies: ["Model", "XenProtocol", "Ports", "Manifest", "Reconciling", "LinuxAdapter"],
+      path: "Tests/Fuzz", exclude: ["corpus", "words.dict"]))
 }
 
 // The strict settings hold for every Swift target from the first commit, because adding them later is expensive.

@@ -21,7 +21,7 @@ BUILD = os.path.join(ROOT, ".build-fuzz")
 # Where each target's first bytes are, besides Tests/Fuzz/corpus.
 SEEDS = {
     "manifest": ["examples", "Tests/ManifestTests/Fixtures/valid", "Tests/ManifestTests/Fixtures/invalid"],
-    "configuration": ["Tests/CoreTests/Fixtures/libxl-json"],
+    "configuration": ["Tests/XenProtocolTests/Fixtures/libxl-json"],
     "bus": [], "qmp": [], "sysfs": [], "records": [],
 }
 

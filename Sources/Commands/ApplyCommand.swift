@@ -1,5 +1,6 @@
 import ArgumentParser
-import Core
+import Planning
+import Ports
 import Reconciling
 import Rendering
 

@@ -1,17 +1,17 @@
-import ArgumentParser
-import Core
-import Rendering
-import Sandbox
+package import ArgumentParser
+package import Planning
+import Ports
+package import Rendering
 
 /// A command. It turns arguments into an operation, and returns a view of the answer and a status.
-protocol BerthCommand: ParsableCommand {
+package protocol BerthCommand: ParsableCommand {
   var global: GlobalOptions { get }
   func run(in context: CommandContext) throws(Failure) -> ExitStatus
 }
 
 extension BerthCommand {
   /// Shows an answer on standard output.
-  func show(_ view: some View, in context: CommandContext) throws(Failure) {
+  package func show(_ view: some View, in context: CommandContext) throws(Failure) {
     let text: String
     do {
       text = try render(view, as: global.output, style: global.style(in: context))
@@ -24,7 +24,7 @@ extension BerthCommand {
   /// Returns the name of the host on which this command works.
   func hostName(in context: CommandContext) throws(Failure) -> String {
     guard let directory = global.sandboxDirectory(in: context) else { return context.hostName() }
-    return try asSandbox { () throws(SandboxError) in try context.sandboxHostName(directory).get() }
+    return try context.sandboxHostName(directory).get()
   }
 
   /// Opens the host on which this command works.
@@ -42,15 +42,25 @@ extension BerthCommand {
   }
 }
 
-/// The whole program: reads `arguments` (without the program's name), does the work, and returns the exit status.
-package func runBerth(_ arguments: [String], in context: CommandContext) -> Int32 {
-  // Building the parser costs more than the whole rest of this answer.
+/// Commands that a program adds to those of this module.
+package protocol CommandSet {
+  static var commands: [any ParsableCommand.Type] { get }
+  /// The last sentence of the program's help; nil if there is nothing to add.
+  static var hint: String? { get }
+}
+
+/// Reads `arguments` (without the program's name), does the work, and returns the exit status.
+package func runBerth<Added: CommandSet>(
+  _ arguments: [String], in context: CommandContext, adding _: Added.Type
+) -> Int32 {
+  typealias Root = RootCommand<Added>
+  // Building the parser costs more than all the rest of this answer.
   if arguments == ["--version"] {
     context.standardOutput(berthVersion + "\n")
     return ExitStatus.done.rawValue
   }
   do {
-    var command = try RootCommand.parseAsRoot(arguments)
+    var command = try Root.parseAsRoot(arguments)
     guard let command = command as? any BerthCommand else {
       try command.run()
       return 0
@@ -63,8 +73,8 @@ package func runBerth(_ arguments: [String], in context: CommandContext) -> Int3
     }
   } catch {
     // Only the parser's own answers arrive here: help, the version, or an error in the arguments.
-    let text = RootCommand.fullMessage(for: error)
-    guard RootCommand.exitCode(for: error).isSuccess else {
+    let text = Root.fullMessage(for: error)
+    guard Root.exitCode(for: error).isSuccess else {
       context.standardError(text + "\n")
       return ExitStatus.usage.rawValue
     }

@@ -1,7 +1,8 @@
-package import Core
+package import Model
+package import Planning
+package import Ports
 package import Reconciling
 package import Rendering
-package import Sandbox
 
 /// Everything a command knows of its environment. The executable fills it; tests fill in less.
 package struct CommandContext: Sendable {
@@ -22,9 +23,9 @@ package struct CommandContext: Sendable {
   package var wallClock: @Sendable () -> Int64
   /// Returns the machine's name, by which manifests select their hosts.
   package var hostName: @Sendable () -> String
-  /// Returns the name of a sandbox's host.
-  package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, SandboxError>
-  /// Opens the machine, or the sandbox in a directory, under its name.
+  /// The name of a sandbox's host.
+  package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, Failure>
+  /// Opens the machine, or the sandbox in a directory, under the name it has.
   package var openHost: @Sendable (_ sandbox: String?, _ name: String) -> HostSession
   /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
@@ -36,7 +37,7 @@ package struct CommandContext: Sendable {
     programPath: String = "berth",
     wallClock: @escaping @Sendable () -> Int64 = { 0 },
     hostName: @escaping @Sendable () -> String,
-    sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, SandboxError> = readHostName,
+    sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
     openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] }
   ) {
@@ -65,14 +66,7 @@ package struct CommandContext: Sendable {
   }
 }
 
-/// Asks a running sandbox for its host's name.
-private func readHostName(ofSandbox directory: String) -> Result<String, SandboxError> {
-  do throws(SandboxError) { return .success(try SandboxController().hostName(directory: directory)) } catch {
-    return .failure(error)
-  }
-}
-
-/// An opened host, with the operations of the planner and the engine that commands use.
+/// One host, opened: what the commands ask of the planner and the engine.
 package struct HostSession: Sendable {
   package var observe: @Sendable (DesiredState?) throws(HostError) -> Observation
   /// Observes also devices on which no plan depends.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Core
+import Planning
 import Rendering
 
 /// `berth doctor`: reports what is wrong with the host itself.

@@ -1,13 +1,13 @@
 import ArgumentParser
 
 /// A length of time on the command line: `10s`, `500ms`, `2m`.
-struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
+package struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
   let duration: Duration
 
   init(_ duration: Duration) { self.duration = duration }
 
   /// Reads a whole number and its unit; returns nil for anything else, for a missing unit, and beyond a day.
-  init?(argument: String) {
+  package init?(argument: String) {
     let digits = argument.prefix { ("0"..."9").contains($0) }
     guard (1...9).contains(digits.utf8.count), let number = Int64(digits) else { return nil }
     let milliseconds: Int64
@@ -23,12 +23,12 @@ struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
   }
 
   /// The duration in whole milliseconds.
-  var milliseconds: Int64 {
+  package var milliseconds: Int64 {
     let (seconds, rest) = duration.components
     return seconds * 1000 + rest / 1_000_000_000_000_000
   }
 
-  var defaultValueDescription: String {
+  package var defaultValueDescription: String {
     milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
   }
 }

@@ -1,4 +1,4 @@
-import Core
+import Planning
 import Rendering
 import Synchronization
 

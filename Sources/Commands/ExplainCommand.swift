@@ -1,5 +1,5 @@
 import ArgumentParser
-import Core
+import Planning
 import Rendering
 
 /// `berth explain`: explains a name in Berth's answers.

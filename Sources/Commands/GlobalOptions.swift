@@ -1,11 +1,10 @@
 import ArgumentParser
-import Core
 import Rendering
 
 extension OutputFormat: ExpressibleByArgument {}
 
 /// The options of every command, before or after its name.
-struct GlobalOptions: ParsableArguments {
+package struct GlobalOptions: ParsableArguments {
   @Option(
     name: .long,
     help: ArgumentHelp(
@@ -24,8 +23,10 @@ struct GlobalOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Also show devices that are as declared, the evidence, and the progress.")
   var verbose = false
 
-  /// Returns the sandbox's directory. The flag has precedence over the environment.
-  func sandboxDirectory(in context: CommandContext) -> String? {
+  package init() {}
+
+  /// The sandbox's directory; the flag goes before the environment.
+  package func sandboxDirectory(in context: CommandContext) -> String? {
     sandbox ?? context.environment["BERTH_SANDBOX"].flatMap { $0.isEmpty ? nil : $0 }
   }
 

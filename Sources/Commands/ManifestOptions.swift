@@ -1,6 +1,6 @@
 import ArgumentParser
-import Core
 import Manifest
+import Planning
 import Rendering
 
 /// The manifests that a command reads, and the options that override them.

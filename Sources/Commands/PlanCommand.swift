@@ -1,6 +1,8 @@
 import ArgumentParser
-import Core
 import Manifest
+package import Model
+import Planning
+import Ports
 import Reconciling
 import Rendering
 

@@ -1,9 +1,10 @@
-import Core
 import Glibc
-import Rendering
+import Model
+import Planning
+package import Rendering
 
 /// Reads a whole file that a person named. If the file cannot be read, throws the status for a missing one.
-func readFile(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] {
+package func readFile(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] {
   let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { throw unreadable(path, errno) }
   defer { close(descriptor) }

@@ -1,25 +1,24 @@
 import ArgumentParser
-import Core
 
-/// `berth`.
-struct RootCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "berth",
-    abstract: "Keeps the PCI devices of Xen domains as a manifest declares them.",
-    discussion: """
-      Exit status: 0 done or nothing to do; 1 failed; 2 changes found (--detailed-exitcode); 3 blocked; \
-      5 failed and undone; 6 partly applied; 7 outcome unknown; 64 usage; 65 manifest invalid; 66 no manifest; \
-      69 xenstored or Xen not reachable; 75 lock busy; 77 not permitted; 78 host not prepared; 130 interrupted.
+/// `berth`, with the commands that the program adds.
+struct RootCommand<Added: CommandSet>: ParsableCommand {
+  static var configuration: CommandConfiguration {
+    CommandConfiguration(
+      commandName: "berth",
+      abstract: "Keeps the PCI devices of Xen domains as a manifest declares them.",
+      discussion: """
+        Exit status: 0 done or nothing to do; 1 failed; 2 changes found (--detailed-exitcode); 3 blocked; \
+        5 taken back; 6 partly applied; 7 outcome unknown; 64 usage; 65 manifest invalid; 66 no manifest; \
+        69 xenstored or Xen not reachable; 75 lock busy; 77 not permitted; 78 host not prepared; 130 interrupted.
 
-      To try it without Xen: berth sandbox start --sandbox DIR SCENARIO.yaml
-      """,
-    version: berthVersion,
-    subcommands: [
-      PlanCommand.self, ApplyCommand.self, StatusCommand.self, DoctorCommand.self, ValidateCommand.self,
-      SchemaCommand.self,
-      ExplainCommand.self,
-      SandboxCommand.self,
-    ])
+        """ + (Added.hint.map { "\n" + $0 } ?? ""),
+      version: berthVersion,
+      subcommands: [
+        PlanCommand.self, ApplyCommand.self, StatusCommand.self, DoctorCommand.self, ValidateCommand.self,
+        SchemaCommand.self,
+        ExplainCommand.self,
+      ] + Added.commands)
+  }
 
   @OptionGroup var global: GlobalOptions
 }

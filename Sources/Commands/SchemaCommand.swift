@@ -1,6 +1,6 @@
 import ArgumentParser
-import Core
 import Manifest
+import Planning
 import Rendering
 
 /// `berth schema`: the manifest's JSON Schema, for editors and checkers.

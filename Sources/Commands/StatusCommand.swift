@@ -1,6 +1,8 @@
 import ArgumentParser
-import Core
 import Manifest
+import Model
+import Planning
+import Ports
 import Rendering
 
 /// `berth status`: shows the devices of the host.

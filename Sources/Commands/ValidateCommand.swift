@@ -1,6 +1,7 @@
 import ArgumentParser
-import Core
 import Manifest
+import Model
+import Planning
 import Rendering
 
 /// `berth validate`: checks manifests without a host.

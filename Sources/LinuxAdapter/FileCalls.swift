@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Ports
 
 /// A failed system call. Each adapter adds its own name for the failure, and the path.
 struct SystemFailure: Error {

@@ -1,5 +1,6 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
 import Synchronization
 
 /// The journal of what is about to happen: one JSON file per intent.

@@ -1,5 +1,6 @@
-import Core
 import Glibc
+import Model
+import Ports
 import Synchronization
 
 /// pciback's log of its exports: since boot, or since this object was created.

@@ -1,6 +1,7 @@
-package import Core
 import FoundationEssentials
 import Glibc
+package import Model
+package import Ports
 
 /// What Berth owns: one JSON file per domain, named by its UUID.
 ///

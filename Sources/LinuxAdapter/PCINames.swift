@@ -1,5 +1,5 @@
-package import Core
 import Glibc
+package import Model
 
 /// Device names for people, from the PCI ID Repository's list as distributions install it (package `pci.ids`).
 ///

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Ports
 
 /// A connection to a QMP server: lines in both directions, each wait with the deadline.
 ///

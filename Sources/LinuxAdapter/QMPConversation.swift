@@ -1,6 +1,8 @@
-import Core
 import FoundationEssentials
 import Glibc
+import Model
+import Ports
+import XenProtocol
 
 /// A QMP conversation from greeting to end (docs/interop/qmp-spec.txt, QEMU 7.2), during which libxl's lock is held.
 struct QMPConversation: ~Copyable, DeviceModelConversation {

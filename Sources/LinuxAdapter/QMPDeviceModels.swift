@@ -1,5 +1,6 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
 
 /// The device models of guests, over QMP on libxl's sockets (`libxl__ev_qmp_send`, libxl_qmp.c, Xen 4.17).
 package struct QMPDeviceModels: DeviceModelPort {

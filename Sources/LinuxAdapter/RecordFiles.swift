@@ -1,6 +1,7 @@
-import Core
 import FoundationEssentials
 import Glibc
+import Model
+import Ports
 
 /// Returns a record's bytes: sorted keys on one line each, so that equal records are equal files.
 func encodeRecord(_ document: some Encodable) throws(SystemFailure) -> [UInt8] {

@@ -1,5 +1,6 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
 import Synchronization
 
 /// The run locks: one file per domain, named by its UUID, which a run of Berth keeps flocked.

@@ -1,5 +1,6 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
 
 /// dom0's PCI devices as the kernel shows them: sysfs, the pciback driver's folder, the kernel log.
 package struct SysfsTree: DeviceTreePort {

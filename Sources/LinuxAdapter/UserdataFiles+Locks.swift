@@ -1,5 +1,6 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
 
 extension UserdataFiles {
   /// Examines each lock file. The examination briefly takes a shared lock of the file, and nothing more.

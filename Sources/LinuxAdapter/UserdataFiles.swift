@@ -1,6 +1,7 @@
-package import Core
 import Dispatch
 import Glibc
+package import Model
+package import Ports
 
 /// libxl's userdata files, written and locked as libxl does.
 ///

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Ports
+import XenProtocol
 
 /// Reads one domain's PCI bus, in a transaction or without one.
 struct BusReader {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 extension DomainWorker {
   /// Attaches the devices of `steps`, all in one transaction and one round.
@@ -87,7 +90,8 @@ extension DomainWorker {
     var rebuilds = 0
     var isUnstuck = false
     report(
-      .waiting(eventDomain, held.map { StepID($0.step, in: key.uuid) }, until: ContinuousClock.now + options.waitTimeout))
+      .waiting(
+        eventDomain, held.map { StepID($0.step, in: key.uuid) }, until: ContinuousClock.now + options.waitTimeout))
     // Each pass is caused by somebody else's write; more of them than this is no accident.
     for _ in 0..<8 {
       // Anew for each: the guest needs its time for each round, and an audit may have taken longer than that.

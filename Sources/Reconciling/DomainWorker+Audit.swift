@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 extension DomainWorker {
   /// Looks for entries that another toolstack overwrote after the guest had taken them.

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Ports
+import XenProtocol
 
 /// The end of a bus, when its last device has gone.
 extension DomainWorker {

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import XenProtocol
 
 /// What an attach says of devices in the end, by what it has read back.
 extension DomainWorker {

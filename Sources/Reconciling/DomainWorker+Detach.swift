@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// How marking a batch for removal ended.
 private enum Marked {
@@ -189,7 +192,8 @@ extension DomainWorker {
   /// Waits until the guest has let the devices go; where it does not, says so and takes back what is safe.
   private func awaitRemoval(_ steps: [Removal]) throws(Stop) -> Bool {
     let devices = Set(steps.map(\.device))
-    report(.waiting(eventDomain, steps.map { StepID($0, in: key.uuid) }, until: ContinuousClock.now + options.waitTimeout))
+    report(
+      .waiting(eventDomain, steps.map { StepID($0, in: key.uuid) }, until: ContinuousClock.now + options.waitTimeout))
     var answer = try awaitEndOfRound()
     if case .timedOut = answer, try unstickRound() { answer = try awaitEndOfRound() }
     if case .satisfied(let bus) = answer {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// What became of devices that QEMU was asked to show.
 struct Shown {

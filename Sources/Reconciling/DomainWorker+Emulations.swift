@@ -1,4 +1,5 @@
-import Core
+import Model
+import Ports
 
 /// What Berth remembers of what qemu-traditional said, since nobody can ask it again.
 extension DomainWorker {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// A device this run holds for the domain, and what it did to get there.
 struct Held {

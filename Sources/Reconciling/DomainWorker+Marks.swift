@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// An intent on disk, while its file is held.
 struct HeldIntent {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// What this run does when another run of Berth is at work on the same device of the same domain.
 ///

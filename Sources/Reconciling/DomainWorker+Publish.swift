@@ -1,4 +1,6 @@
-import Core
+import Model
+import Ports
+import XenProtocol
 
 /// How publishing a batch ended.
 enum Published {

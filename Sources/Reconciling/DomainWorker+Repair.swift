@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 extension DomainWorker {
   /// Mends stores that disagree about devices, under the lock and on what one transaction reads.

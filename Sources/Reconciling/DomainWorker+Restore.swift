@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 extension DomainWorker {
   /// Puts the entries of devices to detach back where somebody overwrote them while the guest has the devices: without

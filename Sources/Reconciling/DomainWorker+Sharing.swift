@@ -1,4 +1,6 @@
-import Core
+import Model
+import Ports
+import XenProtocol
 
 /// Devices that stay in a domain, or may, and use a range or an interrupt line of devices that it loses.
 struct Sharers {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// What qemu-traditional says in its `state` node (`qemu_pci_add_xenstore`, `qemu_pci_remove_xenstore`, libxl_pci.c, Xen
 /// 4.17).

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Ports
+import XenProtocol
 
 /// libxl waits this long for a back end before it gives up (`libxl__wait_for_backend`, tools/libs/light/libxl_device.c),
 /// and a little more for the work around it: after this, what another toolstack once read is no longer acted on.

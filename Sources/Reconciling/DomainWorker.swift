@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// Changes one domain: its own connection, one thread, one step after the other.
 ///

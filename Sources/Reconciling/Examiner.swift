@@ -1,4 +1,7 @@
-package import Core
+import Model
+package import Planning
+package import Ports
+import XenProtocol
 
 /// Asks a host whatever can be asked, in case something is wrong with it: a failure does not stop the other questions.
 package struct Examiner: Sendable {

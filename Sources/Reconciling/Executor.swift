@@ -1,4 +1,7 @@
-package import Core
+package import Model
+package import Planning
+package import Ports
+import XenProtocol
 
 /// How an apply goes about its work.
 package struct ApplyOptions: Sendable {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 /// Repairs what belongs to no living domain, and maintains Berth's own records.
 struct HostRepairs {

@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import XenProtocol
 
 extension Observer {
   /// How long a look waits for one device model. Another toolstack may be talking to it.

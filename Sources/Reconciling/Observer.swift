@@ -1,4 +1,7 @@
-package import Core
+package import Model
+package import Planning
+package import Ports
+import XenProtocol
 
 /// Reads one host through its ports.
 package struct Observer: Sendable {

@@ -1,4 +1,6 @@
-package import Core
+package import Model
+package import Planning
+package import Ports
 
 /// A plan as a person, or a log, was shown it, with what it was made from.
 package struct ShownPlan: Sendable {

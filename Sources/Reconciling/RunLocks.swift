@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import Ports
 import Synchronization
 
 /// A living domain that a run says something of.

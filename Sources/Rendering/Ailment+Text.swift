@@ -1,4 +1,4 @@
-package import Core
+package import Planning
 
 extension Ailment {
   /// One sentence, without a full stop, that says what was found.

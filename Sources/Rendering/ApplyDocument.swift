@@ -1,4 +1,5 @@
-import Core
+import Model
+import Planning
 
 /// The result of an apply for programs: `{"formatVersion": 1, "kind": "ApplyResult", …}`.
 ///

@@ -1,4 +1,5 @@
-package import Core
+import Model
+package import Planning
 
 /// What became of an apply, for people and for programs.
 package struct ApplyView: View {

@@ -1,4 +1,6 @@
-package import Core
+import Model
+package import Planning
+import Ports
 
 /// What is wrong with a host, for people and for programs.
 package struct DoctorView: View {
@@ -83,13 +85,13 @@ package struct DoctorView: View {
     case .drift(let drift):
       return FindingDocument(
         name: drift.name.rawValue,
-        subject: [finding.subject, drift.domain.map(DriftView.name) ?? ""].filter { !$0.isEmpty }
+        subject: [finding.subject, drift.domain.map(Words.holder) ?? ""].filter { !$0.isEmpty }
           .joined(separator: ", "),
         meaning: drift.name.meaning, evidence: drift.evidence, cause: drift.name.cause,
         next: drift.outcome.isMended
           ? "`berth apply` with a manifest mends it"
           : Reason.drift(drift.name).remedy(
-            device: drift.device?.description ?? "the device", domain: drift.domain.map(DriftView.name) ?? "the domain")
+            device: drift.device?.description ?? "the device", domain: drift.domain.map(Words.holder) ?? "the domain")
             ?? "`berth status --drift` with a manifest tells what an apply does about it",
         isNote: finding.isNote)
     case .ailment(let ailment):

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import XenProtocol
 
 /// The drift matrix for programs: `{"formatVersion": 1, "kind": "DriftMatrix", …}`.
 ///

@@ -1,4 +1,4 @@
-package import Core
+package import Planning
 
 /// What is known of one kind of drift besides its cause: how to recognise it, and what becomes of it.
 package struct Runbook: Hashable, Sendable {

@@ -1,4 +1,6 @@
-package import Core
+import Model
+package import Planning
+import XenProtocol
 
 /// What each store says of each device, for people and for programs.
 package struct DriftView: View {
@@ -26,7 +28,7 @@ package struct DriftView: View {
       for drift in drifts {
         columns.row(
           drift.outcome == .atWork ? .wait : .differ, drift.device?.description ?? "the bus",
-          drift.domain.map(Self.name) ?? "",
+          drift.domain.map(Words.holder) ?? "",
           "\(drift.name.rawValue): \(drift.evidence)", notes: drift.notes)
       }
       result += columns.rendered() + "\n"
@@ -63,9 +65,9 @@ package struct DriftView: View {
   }
 
   private func cells(_ row: DriftRow) -> [String] {
-    var cells = [row.device.description, row.manifest ?? "-", joined(row.records), joined(row.saved.map(Self.name))]
+    var cells = [row.device.description, row.manifest ?? "-", joined(row.records), joined(row.saved.map(Words.holder))]
     cells.append(joined(row.entries.map(Self.words)))
-    cells.append(row.claim.map(Self.name) ?? "-")
+    cells.append(row.claim.map(Words.holder) ?? "-")
     cells.append(row.assignment.rawValue)
     cells.append(row.isOnPCIBack.map { Words.yesNo($0) } ?? "-")
     cells.append(row.isOnPCIBack == nil ? "no device" : row.driver ?? "-")
@@ -76,18 +78,14 @@ package struct DriftView: View {
   private func joined(_ parts: [String]) -> String { parts.isEmpty ? "-" : parts.joined(separator: ", ") }
 
   private static func words(_ entry: DriftRow.Entry) -> String {
-    var text = "\(name(entry.holder)) \(entry.state)"
+    var text = "\(Words.holder(entry.holder)) \(entry.state)"
     if let address = entry.virtualAddress { text += " at \(address)" }
     return entry.isOrphan ? text + " (beyond the count)" : text
   }
 
   private static func words(_ emulation: DriftRow.Emulation) -> String {
-    guard emulation.isKnown else { return "\(name(emulation.holder)) not asked" }
-    return "\(name(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
-  }
-
-  static func name(_ holder: Holder) -> String {
-    holder.name.flatMap { $0.isEmpty ? nil : $0 } ?? holder.id.map { "domid \($0)" } ?? ""
+    guard emulation.isKnown else { return "\(Words.holder(emulation.holder)) not asked" }
+    return "\(Words.holder(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
   }
 
   private func causes(of drifts: [Drift], _ style: TextStyle) -> String {
@@ -136,6 +134,6 @@ extension Drift {
   var remedy: String? {
     guard case .left(let reason) = outcome else { return nil }
     return reason.remedy(
-      device: device?.description ?? "the device", domain: domain.map(DriftView.name) ?? "the domain")
+      device: device?.description ?? "the device", domain: domain.map(Words.holder) ?? "the domain")
   }
 }

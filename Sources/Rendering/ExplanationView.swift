@@ -1,4 +1,4 @@
-import Core
+import Planning
 
 /// What one of the names in Berth's answers means.
 package struct Explanation: Hashable, Sendable, Encodable {

@@ -1,4 +1,4 @@
-package import Core
+package import Planning
 
 /// Why a command could not do its work: for the caller a status, for people what, where, and the next step.
 package struct Failure: Error, Hashable, Sendable {

@@ -1,4 +1,6 @@
-package import Core
+import Model
+package import Planning
+package import Ports
 
 /// The words for the failures of ports. Every command takes them from here.
 extension HostPlace {

@@ -1,4 +1,5 @@
-import Core
+import Model
+import Planning
 
 /// A plan for programs: `{"formatVersion": 1, "kind": "Plan", …}`.
 ///

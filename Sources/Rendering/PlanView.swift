@@ -1,4 +1,5 @@
-package import Core
+import Model
+package import Planning
 
 /// A plan, for people and for programs.
 package struct PlanView: View {

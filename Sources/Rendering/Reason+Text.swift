@@ -1,4 +1,5 @@
-package import Core
+package import Model
+package import Planning
 
 extension Reason {
   /// Returns one sentence, without a full stop, that says what the reason means.

@@ -1,5 +1,6 @@
-package import Core
 import FoundationEssentials
+import Model
+package import Planning
 
 /// One line of `berth apply -o jsonl`: an event, as it happens. The last line has the result of the run.
 ///

@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import XenProtocol
 
 /// The state of a host for programs: `{"formatVersion": 1, "kind": "Status", …}`.
 ///
@@ -109,7 +111,7 @@ struct AnomalyDocument: Encodable, Sendable {
   let isRepaired: Bool
 
   init(_ drift: Drift) {
-    domain = drift.domain.map(DriftView.name)
+    domain = drift.domain.map(Words.holder)
     device = drift.device?.description
     reason = drift.name.rawValue
     meaning = drift.name.meaning

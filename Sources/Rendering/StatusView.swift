@@ -1,4 +1,6 @@
-import Core
+import Model
+package import Planning
+import XenProtocol
 
 /// The state of a host, for people and for programs.
 package struct StatusView: View {
@@ -124,7 +126,7 @@ package struct StatusView: View {
     guard drifts.count + live.count > 0 else { return 0 }
     columns.heading("Anomalies")
     for drift in drifts {
-      let domain = drift.domain.map(DriftView.name) ?? ""
+      let domain = drift.domain.map(Words.holder) ?? ""
       columns.row(
         .differ, drift.device?.description ?? domain, drift.device == nil ? "" : domain,
         "\(drift.name.rawValue): \(drift.name.meaning)"

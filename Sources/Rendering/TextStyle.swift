@@ -1,4 +1,5 @@
-package import Core
+package import Model
+import Planning
 
 /// How text is written for people: what the terminal can show and how much is wanted.
 package struct TextStyle: Sendable {

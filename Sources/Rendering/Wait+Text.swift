@@ -1,4 +1,4 @@
-package import Core
+package import Planning
 
 extension Wait {
   /// Returns one sentence, without a full stop, that says what the name means.

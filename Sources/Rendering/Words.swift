@@ -1,4 +1,5 @@
-import Core
+import Model
+import Planning
 
 /// The words that plans, results and status share.
 enum Words {
@@ -33,6 +34,11 @@ enum Words {
     if let stubDomainOf { parts.append("stub domain of \(stubDomainOf)") }
     if let lifecycle { parts.append(Words.lifecycle(lifecycle)) }
     return parts.joined(separator: ", ")
+  }
+
+  /// Returns the name of a domain that a store names, or its number if it has no name.
+  static func holder(_ holder: Holder) -> String {
+    holder.name.flatMap { $0.isEmpty ? nil : $0 } ?? holder.id.map { "domid \($0)" } ?? ""
   }
 
   /// `Intel I210 [8086:1533]`; the id alone where it has no name, the manifest's name before either.

@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// The QMP replies of a QEMU (monitor/qmp.c and qapi/qmp-dispatch.c, QEMU 7.2).
 extension DeviceModelServer {

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// A fault of a device model.
 package struct DeviceModelFault: Hashable, Sendable {

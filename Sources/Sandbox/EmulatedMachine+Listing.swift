@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// The answer to `query-pci` in the form of QEMU 7.2 (`qmp_query_pci`, hw/pci/pci-qmp-cmds.c), keys in QEMU's order.
 extension EmulatedMachine {

@@ -1,4 +1,5 @@
-import Core
+import Model
+import XenProtocol
 
 /// QEMU's refusal of a command: its class and its text.
 struct QMPFailure: Error {

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// An open file, closed with its owner.
 struct Descriptor: ~Copyable {

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// The visible effects of dom0's kernel: its device objects in sysfs, and its log.
 final class HostEffects: KernelEffects {

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// The hypercalls in the line protocol: one request, one reply, `ok …` or `error <errno>`.
 extension SimulatedHypervisor {

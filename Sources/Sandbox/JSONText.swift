@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// A JSON value as QEMU reads and writes it: members keep their order, numbers keep their text.
 indirect enum JSONText: Sendable {

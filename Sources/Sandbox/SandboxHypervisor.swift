@@ -1,5 +1,6 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
 import Synchronization
 
 /// A sandbox's hypervisor: Berth uses it instead of Xen when it works on a sandbox.

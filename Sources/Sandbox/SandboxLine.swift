@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// One connection to a sandbox's simulator: one line out, one line back. Not safe for several threads.
 final class SandboxLine {

@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 /// The paths of one sandbox.
 package struct SandboxPaths: Hashable, Sendable {

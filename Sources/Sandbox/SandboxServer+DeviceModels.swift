@@ -1,5 +1,7 @@
-import Core
 import Glibc
+import Model
+import Ports
+import XenProtocol
 
 /// The device models of HVM guests, and the stub domains in which some of them run.
 extension SandboxServer {

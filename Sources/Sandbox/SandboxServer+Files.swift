@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// Reactions of dom0's kernel to writes into sysfs.
 extension SandboxServer {

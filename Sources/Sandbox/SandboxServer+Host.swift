@@ -1,5 +1,7 @@
-import Core
 import Glibc
+import Model
+import Ports
+import XenProtocol
 
 extension SandboxServer {
   /// Creates the scenario's state on the host.

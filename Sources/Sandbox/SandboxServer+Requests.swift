@@ -1,6 +1,7 @@
-import Core
 import FoundationEssentials
 import Glibc
+import Model
+import Ports
 
 extension SandboxServer {
   /// Returns the reply to one line: a hypercall or a control request.

@@ -1,5 +1,7 @@
-import Core
 import Glibc
+import Model
+import Ports
+import XenProtocol
 
 /// qemu-traditional: it has no socket, but three nodes of xenstore (`xenstore_process_dm_command_event`, xenstore.c,
 /// and `acpi_php_add`, hw/piix4acpi.c, qemu-xen-traditional of Xen 4.17).

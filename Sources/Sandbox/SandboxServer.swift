@@ -1,6 +1,7 @@
 import CLinux
-import Core
 import Glibc
+import Model
+import Ports
 
 /// The one process of a sandbox: it simulates dom0's kernel, the guests and the hypervisor, and has xenstored as its
 /// child.

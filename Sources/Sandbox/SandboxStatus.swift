@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 /// The parts of a sandbox, stored in `sandbox.json`: written at the start, complete when the sandbox is ready.
 package struct SandboxDescription: Hashable, Sendable, Codable {

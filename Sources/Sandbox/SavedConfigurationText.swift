@@ -1,4 +1,5 @@
-import Core
+import Model
+import XenProtocol
 
 /// libxl's saved configuration of a simulated domain, in exactly the form that libxl writes.
 ///

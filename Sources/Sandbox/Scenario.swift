@@ -1,4 +1,5 @@
-package import Core
+package import Model
+package import XenProtocol
 
 /// A simulated host: its state at the start, and the faults that will happen.
 package struct Scenario: Hashable, Sendable {

@@ -1,5 +1,6 @@
-import Core
 import Manifest
+import Model
+import XenProtocol
 
 /// Reads a scenario's YAML. The error's message has every finding, with its location.
 package func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -> Scenario {

@@ -1,6 +1,7 @@
-import Core
 import Glibc
 import Manifest
+import Model
+import XenProtocol
 
 /// The YAML forms of a scenario's values.
 enum ScenarioTypes {

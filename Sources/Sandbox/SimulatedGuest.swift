@@ -1,4 +1,6 @@
-package import Core
+package import Model
+package import Ports
+import XenProtocol
 
 /// How a guest's pcifront behaves.
 package enum GuestAnswers: String, Sendable, Codable, CaseIterable {

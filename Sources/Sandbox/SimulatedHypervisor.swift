@@ -1,5 +1,5 @@
-package import Core
 import Glibc
+package import Model
 
 /// The reason why a simulated hypercall failed: Xen's error number.
 package struct HypercallFailure: Error, Hashable, Sendable {

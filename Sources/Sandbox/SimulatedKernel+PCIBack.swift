@@ -1,5 +1,7 @@
-import Core
 import Glibc
+import Model
+import Ports
+import XenProtocol
 
 extension SimulatedKernel {
   /// Exports every device of a new back end (`xen_pcibk_setup_backend`).

@@ -1,4 +1,6 @@
-package import Core
+package import Model
+package import Ports
+import XenProtocol
 
 /// The effects of dom0's kernel outside of xenstore.
 package protocol KernelEffects: AnyObject {

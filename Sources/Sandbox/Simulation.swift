@@ -1,4 +1,5 @@
-package import Core
+package import Model
+package import Ports
 
 /// dom0's kernel and all guests' kernels, with the time that each takes to react.
 ///

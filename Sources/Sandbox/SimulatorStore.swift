@@ -1,4 +1,5 @@
-package import Core
+package import Ports
+package import XenProtocol
 
 /// xenstore as the simulated kernels and the simulated toolstack use it. Paths are texts, because a kernel may get any
 /// path.

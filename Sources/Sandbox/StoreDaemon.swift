@@ -1,5 +1,4 @@
 import CLinux
-import Core
 import Glibc
 
 /// The xenstored that a sandbox runs. Debian has both.

@@ -1,5 +1,7 @@
-package import Core
 import Glibc
+package import Model
+package import Ports
+package import XenProtocol
 
 /// The simulator's connection to the private xenstored.
 ///

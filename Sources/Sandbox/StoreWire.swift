@@ -1,5 +1,6 @@
-import Core
 import Glibc
+import Model
+import Ports
 
 /// One connection to xenstored in its own protocol (xen/include/public/io/xs_wire.h, Xen 4.17).
 ///

@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 /// The QEMU of a guest, in a scenario's words.
 package enum ScenarioDeviceModel: String, Sendable, Codable, CaseIterable {

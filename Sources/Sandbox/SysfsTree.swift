@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// The part of sysfs that a toolstack reads and writes, as files below the sandbox's root.
 ///

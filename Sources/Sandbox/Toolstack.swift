@@ -1,5 +1,7 @@
-import Core
 import Glibc
+import Model
+import Ports
+import XenProtocol
 
 /// The traces that a toolstack leaves in xenstore and in its files when it builds a domain.
 ///

@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 /// The PCI bus that pciback shows one guest: 32 slots of 8 functions (Linux `drivers/xen/xen-pciback/vpci.c`, 6.1).
 package struct VirtualBus: Hashable, Sendable {

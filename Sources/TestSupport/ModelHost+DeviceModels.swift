@@ -1,5 +1,7 @@
-package import Core
+package import Model
+import Ports
 import Synchronization
+package import XenProtocol
 
 /// QEMU of an HVM guest, as far as the protocol depends on it.
 struct ModelDeviceModel: Sendable {

@@ -1,5 +1,6 @@
-package import Core
+package import Model
 import Synchronization
+import XenProtocol
 
 /// What a guest can do with its own nodes: the front end's directory, and nothing else.
 ///

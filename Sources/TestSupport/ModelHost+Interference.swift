@@ -1,5 +1,6 @@
-package import Core
+package import Model
 import Synchronization
+import XenProtocol
 
 /// Actions of other programs on a model host while the code under test works.
 extension ModelHost {

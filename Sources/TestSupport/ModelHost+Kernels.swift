@@ -1,5 +1,6 @@
-import Core
+import Model
 import Synchronization
+import XenProtocol
 
 /// pciback in dom0 and pcifront in the guests, one step at a time.
 ///

@@ -1,4 +1,5 @@
-import Core
+import Model
+import Ports
 import Synchronization
 
 struct ModelHypervisor: HypervisorPort {

@@ -1,5 +1,6 @@
-import Core
+import Model
 import Synchronization
+import XenProtocol
 
 extension ModelHost {
   /// Makes the guest's device model a qemu-traditional, in dom0 or in the stub domain `dm`. It answers each command as

@@ -1,5 +1,7 @@
-package import Core
+package import Model
+package import Ports
 import Synchronization
+import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.

@@ -1,4 +1,5 @@
-import Core
+import Model
+import Ports
 import Synchronization
 
 /// The run locks of a host in memory.

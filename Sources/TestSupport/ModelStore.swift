@@ -1,5 +1,6 @@
-package import Core
+package import Ports
 package import Synchronization
+import XenProtocol
 
 /// xenstore in memory, with either daemon's rule for a failing commit.
 ///

@@ -1,4 +1,5 @@
-import Core
+import Model
+import Ports
 
 extension ModelXl {
   private static let nodes = ["state", "key", "dev", "vdev", "opts", "vdevfn", "name"]

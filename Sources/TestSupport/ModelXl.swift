@@ -1,5 +1,7 @@
-package import Core
+package import Model
+import Ports
 import Synchronization
+import XenProtocol
 
 /// `xl pci-attach` and `xl pci-detach` of a running PV guest, step by step as libxl executes them.
 ///

@@ -1,4 +1,5 @@
-package import Core
+package import Planning
+package import Ports
 
 extension OutcomeDetail {
   /// Returns the words, with each failure as Swift prints it: for messages of tests, which know no Rendering.

@@ -1,4 +1,4 @@
-import Core
+import Model
 import Synchronization
 
 /// The parts of a step that others can see.

@@ -1,4 +1,6 @@
-package import Core
+package import Model
+package import Planning
+import XenProtocol
 
 /// Random hosts in any state that a planner may find, and their state after a successful apply.
 package enum RandomHost {

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// A started program: its output so far, and the way to end it.
 ///

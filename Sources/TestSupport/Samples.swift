@@ -1,4 +1,6 @@
-package import Core
+package import Model
+package import Planning
+package import XenProtocol
 
 /// Short, valid values for tests, the same in all of them.
 package enum Sample {

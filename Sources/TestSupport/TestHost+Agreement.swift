@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 extension TestHost {
   /// Returns all disagreements between the places that know a running PV domain's devices; empty if everything agrees.

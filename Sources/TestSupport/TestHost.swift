@@ -1,5 +1,6 @@
-package import Core
 import FoundationEssentials
+package import Model
+import XenProtocol
 
 /// A sandbox for one test, with the built `berth` to use on it as a person would.
 package struct TestHost: Sendable {

@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// Scenarios for tests.
 package enum TestScenario {

@@ -1,6 +1,6 @@
 import CXenControl
-import Core
 import Glibc
+import Ports
 
 /// Owns one `xc_interface` and the logger it writes to. Only its destruction closes both.
 ///

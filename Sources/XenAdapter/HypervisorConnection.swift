@@ -1,6 +1,7 @@
 import CXenControl
-package import Core
 import Glibc
+package import Model
+package import Ports
 import Synchronization
 
 /// The hypervisor, through libxenctrl of the Xen release for which this program was built.

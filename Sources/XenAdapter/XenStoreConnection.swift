@@ -1,7 +1,8 @@
 import CXenStore
-package import Core
 import Glibc
+package import Ports
 import Synchronization
+package import XenProtocol
 
 /// Opens connections to one xenstored.
 package struct XenStoreConnector: StoreConnector {

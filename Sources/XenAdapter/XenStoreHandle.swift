@@ -1,7 +1,9 @@
 import CXenStore
-import Core
 import Glibc
+import Model
+import Ports
 import Synchronization
+import XenProtocol
 
 /// Owns one `xs_handle`. Only its destruction closes the handle.
 ///

@@ -1,5 +1,5 @@
-package import Core
 import Glibc
+package import Ports
 import Synchronization
 
 /// A connection that only watches, for programs that serve many nodes instead of waiting for one.

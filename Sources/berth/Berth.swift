@@ -1,6 +1,7 @@
 import Commands
-import Core
 import Glibc
+import Model
+import SandboxCommands
 import Synchronization
 
 /// Connects the commands to this machine.
@@ -11,7 +12,8 @@ struct Berth {
     // write fails.
     _ = signal(SIGPIPE, SIG_IGN)
     let output = OutputStream(STDOUT_FILENO)
-    let status = runBerth(Array(CommandLine.arguments.dropFirst()), in: liveContext(output))
+    let status = runBerth(
+      Array(CommandLine.arguments.dropFirst()), in: liveContext(output), adding: SandboxCommandSet.self)
     if let number = output.failure {
       // A truncated answer must not look like a complete one. A failed command keeps its own exit status.
       let cause = ErrorNumber.text(of: number)
@@ -33,7 +35,7 @@ struct Berth {
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),
       programPath: CommandLine.arguments.first ?? "berth",
       wallClock: { machine.secondsSince1970 },
-      hostName: { machine.name },
+      hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
       openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
       names: { devices in machine.names(for: devices) })
   }

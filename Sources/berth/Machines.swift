@@ -1,6 +1,7 @@
 import Commands
-import Core
 import LinuxAdapter
+import Model
+import Ports
 import Sandbox
 import XenAdapter
 

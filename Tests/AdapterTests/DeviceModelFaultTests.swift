@@ -1,8 +1,10 @@
-import Core
 import Glibc
 import LinuxAdapter
+import Model
+import Ports
 import TestSupport
 import Testing
+import XenProtocol
 
 /// Device models that are missing, serve another client, fall silent, die or lie.
 @Suite struct DeviceModelFaultTests {

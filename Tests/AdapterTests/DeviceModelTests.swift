@@ -1,8 +1,9 @@
-import Core
 import Glibc
-import LinuxAdapter
+import Model
+import Ports
 import TestSupport
 import Testing
+import XenProtocol
 
 /// What Berth sends to a device model, and how it reads the answers.
 @Suite struct DeviceModelTests {

@@ -1,5 +1,6 @@
-import Core
 import Glibc
+import Model
+import Ports
 import TestSupport
 import Testing
 import XenAdapter

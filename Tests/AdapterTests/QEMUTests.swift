@@ -1,8 +1,9 @@
-import Core
 import Glibc
-import LinuxAdapter
+import Model
+import Ports
 import TestSupport
 import Testing
+import XenProtocol
 
 /// The conversation with a real QEMU. Without Xen it cannot pass devices through, so the tests use one of QEMU's
 /// devices.

@@ -1,6 +1,7 @@
-import Core
 import Glibc
 import LinuxAdapter
+import Model
+import Ports
 import TestSupport
 import Testing
 

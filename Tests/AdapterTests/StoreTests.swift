@@ -1,9 +1,11 @@
-import Core
 import Glibc
+import Model
+import Ports
 import Synchronization
 import TestSupport
 import Testing
 import XenAdapter
+import XenProtocol
 
 /// Tests with Debian's own xenstored.
 @Suite struct StoreTests {

@@ -1,4 +1,4 @@
-import Core
+import Model
 import XenAdapter
 
 /// The number of repetitions of one operation. The median counts.

@@ -1,7 +1,10 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Sandbox
 import Synchronization
+import XenProtocol
 
 /// Measures `berth plan` on a host of 1000 domains with eight devices each, beside bare reads of the same nodes.
 ///

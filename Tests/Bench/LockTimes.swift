@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// Measures how long an apply holds libxl's lock of a domain: one domain after the other, and several at once.
 ///

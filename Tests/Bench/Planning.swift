@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import XenProtocol
 
 /// Measures the planner alone for many assignments: half are as declared, and half are to be attached.
 func measurePlanner(_: Programs) throws -> Section {

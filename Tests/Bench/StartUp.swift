@@ -1,4 +1,4 @@
-import Core
+import Model
 import Sandbox
 
 /// Measures small commands from start to end, beside xl's.

@@ -1,4 +1,5 @@
-import Core
+import Planning
+import Ports
 import Synchronization
 import Testing
 

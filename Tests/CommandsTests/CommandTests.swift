@@ -1,9 +1,10 @@
-import Commands
-import Core
 import FoundationEssentials
+import Model
+import Planning
+import Ports
 import Reconciling
-import Rendering
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct CommandTests {

@@ -1,5 +1,6 @@
 import Commands
-import Core
+import Model
+import Planning
 import TestSupport
 import Testing
 

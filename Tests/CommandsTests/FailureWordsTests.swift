@@ -1,4 +1,7 @@
-import Core
+import Model
+import Planning
+import Ports
+import TestSupport
 import Testing
 
 /// A failure has the same words in every command.

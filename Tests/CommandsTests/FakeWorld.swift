@@ -1,9 +1,11 @@
 import Commands
-import Core
 import FoundationEssentials
+import Model
+import Planning
+import Ports
 import Reconciling
 import Rendering
-import Sandbox
+import SandboxCommands
 import Synchronization
 import Testing
 
@@ -54,7 +56,7 @@ final class FakeWorld: Sendable {
       isInputTerminal: given.isTerminal, isOutputTerminal: given.isTerminal, isErrorTerminal: given.isTerminal,
       userID: 1000, hostName: { "host17" },
       sandboxHostName: { directory in
-        given.isSandboxDown ? .failure(SandboxError(.notRunning, "no sandbox in \(directory)")) : .success("host17")
+        given.isSandboxDown ? .failure(Failure(.unreachable, "no sandbox in \(directory)")) : .success("host17")
       },
       openHost: { sandbox, name in
         self.state.withLock { $0.opened.append(sandbox) }
@@ -72,7 +74,7 @@ final class FakeWorld: Sendable {
             return AppliedPlan(plan: shown.plan, outcome: given.outcome)
           })
       })
-    return runBerth(arguments, in: context)
+    return runBerth(arguments, in: context, adding: SandboxCommandSet.self)
   }
 }
 
@@ -109,54 +111,5 @@ extension Examination {
       hostName: "host17", takenAt: 1_000_000, hypervisor: .success(Hypervisor(version: "4.17.7", hasIOMMU: true)),
       store: .success([]), pciback: .success(PCIBack(isLoaded: true, deviceCount: 2)), records: .success(0),
       intents: .success([]), locks: .success([]), observation: .success(Observation(host: HostFacts(name: "host17"))))
-  }
-}
-
-extension Plan {
-  /// One step in one domain.
-  static func one(_ kind: DeviceStep.Kind, isRequired: Bool = true, refusal: PlanRefusal? = nil) throws -> Plan {
-    let device = try #require(PCIAddress("0000:03:00.0"))
-    return Plan(
-      host: HostFacts(name: "host17", xenVersion: "4.17.7"), domainCount: 1, deviceCount: 1, policy: Policy(),
-      domains: [
-        DomainPlan(
-          name: "sys-net", id: DomainID(2), kind: .pv, lifecycle: .running,
-          steps: [DeviceStep(domain: .name("sys-net"), device: device, kind: kind, isRequired: isRequired)])
-      ], refusal: refusal)
-  }
-}
-
-extension DeviceStep.Kind {
-  /// An attach or a detach that the manifest asks for.
-  static func attach() throws -> Self {
-    .change(.attach(DeviceOptions(), because: .declared), in: try .some("sys-net"))
-  }
-  static func detach() throws -> Self {
-    .change(.detach(DeviceOptions(), because: .notDeclared), in: try .some("sys-net"))
-  }
-}
-
-extension DomainTarget {
-  /// A running PV domain.
-  static func some(_ name: String) throws -> DomainTarget {
-    let uuid = try #require(DomainUUID("20000000-0000-4000-8000-000000000002"))
-    return DomainTarget(key: DomainKey(id: DomainID(2), uuid: uuid), name: name, route: .frontEnd, mode: .hot)
-  }
-}
-
-extension ApplyOutcome {
-  /// Returns one domain with a step per result.
-  static func of(
-    _ results: StepResult..., isUndone: Bool = false, isLockBusy: Bool = false, failure: OutcomeDetail? = nil
-  )
-    throws -> ApplyOutcome
-  {
-    let device = try #require(PCIAddress("0000:03:00.0"))
-    return ApplyOutcome(domains: [
-      DomainOutcome(
-        name: "sys-net", id: DomainID(2),
-        steps: results.map { StepOutcome(device: device, action: .attach, result: $0, isUndone: isUndone) },
-        failure: failure, isLockBusy: isLockBusy)
-    ])
   }
 }

@@ -1,4 +1,5 @@
-import Core
+import Model
+import XenProtocol
 
 /// Tests libxl's saved configuration: an edited file stays readable, and its other parts stay unchanged.
 func editConfiguration(_ text: [UInt8]) {

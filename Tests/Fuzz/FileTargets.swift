@@ -1,7 +1,8 @@
-import Core
 import FoundationEssentials
 import Glibc
 import LinuxAdapter
+import Model
+import Ports
 
 /// A root that belongs to this process, below the folder that the caller created.
 private let root: String = {

@@ -1,4 +1,5 @@
-import Core
+import Ports
+import XenProtocol
 
 @testable import Manifest
 

@@ -1,6 +1,7 @@
-import Core
+import Model
 import TestSupport
 import Testing
+import XenProtocol
 
 /// Stores that disagree: named, repaired if that is safe, and in agreement afterwards.
 struct `Stores that disagree` {

@@ -1,5 +1,6 @@
-import Core
+import Model
 import Testing
+import XenProtocol
 
 @testable import Manifest
 

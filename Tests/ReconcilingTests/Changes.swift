@@ -1,7 +1,10 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import TestSupport
 import Testing
+import XenProtocol
 
 extension ApplyOptions {
   /// Options for a host in memory, whose kernels act at once: a longer wait has no effect. One domain runs after the

@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// An apply's reports about simultaneous changes by others, or about their absence.
 @Suite struct ConcurrentChangeTests {

@@ -1,7 +1,10 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import TestSupport
 import Testing
+import XenProtocol
 
 /// A process that dies before one of its steps, and one clean run after it.
 @Suite struct CrashTests {

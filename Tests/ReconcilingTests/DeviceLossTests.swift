@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// States and interleavings that lose a device, return it too early, or never end.
 @Suite struct DeviceLossTests {

@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// Repairs that had no effect on a real Xen.
 @Suite struct DriftRepairTests {

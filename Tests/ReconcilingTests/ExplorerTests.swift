@@ -1,5 +1,7 @@
-import Core
 import FoundationEssentials
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport

@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// HVM guests: QEMU in dom0, and QEMU in a stub domain.
 @Suite struct HVMApplyTests {

@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// HVM guests beside another Berth, an xl, and guests and stub domains that disappear at any moment.
 @Suite struct HVMInterleavingTests {

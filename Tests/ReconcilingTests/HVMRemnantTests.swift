@@ -1,8 +1,9 @@
-import Core
-import Reconciling
+import Model
+import Planning
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// What an HVM guest still has of a device that its bus does not list.
 extension HVMInterleavingTests {

@@ -1,8 +1,11 @@
-import Core
+import Model
+import Planning
+import Ports
 import Reconciling
 import Synchronization
 import TestSupport
 import Testing
+import XenProtocol
 
 /// Simultaneous runs with contrary wishes, step by step: an order of the runs must explain every report.
 @Suite struct RunOrderTests {

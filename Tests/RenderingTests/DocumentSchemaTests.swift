@@ -1,5 +1,6 @@
-import Core
 import FoundationEssentials
+import Model
+import Planning
 import TestSupport
 import Testing
 
@@ -21,7 +22,7 @@ struct GoldenDocument: Sendable, CustomTestStringConvertible {
 
   /// Every JSON file below the folders in which tests keep documents.
   static func all() throws -> [GoldenDocument] {
-    try ["Tests/RenderingTests/Fixtures", "Tests/CommandsTests/Fixtures"].flatMap { folder in
+    try ["Tests/RenderingTests/Fixtures", "Tests/SandboxCommandsTests/Fixtures"].flatMap { folder in
       try FileManager.default.subpathsOfDirectory(atPath: "\(repositoryRoot)/\(folder)").sorted()
         .filter { $0.hasSuffix(".json") }
         .map { file in

@@ -1,6 +1,8 @@
-import Core
+import Model
+import Planning
 import Rendering
 import Testing
+import XenProtocol
 
 @Suite struct DriftViewTests {
   private func view(isCalm: Bool = false) throws -> DriftView {

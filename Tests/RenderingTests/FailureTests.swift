@@ -1,4 +1,5 @@
-import Core
+import Planning
+import Ports
 import Rendering
 import Testing
 
@@ -54,19 +55,19 @@ import Testing
   }
 
   @Test(arguments: [
-    (StoreCode.unreachable, Core.ExitStatus.unreachable), (.notPermitted, .notPermitted), (.conflict, .lockBusy),
+    (StoreCode.unreachable, Planning.ExitStatus.unreachable), (.notPermitted, .notPermitted), (.conflict, .lockBusy),
     (.refused, .failed), (.lost, .unknown), (.other, .failed),
   ])
-  func `each store failure has its status`(_ code: StoreCode, _ status: Core.ExitStatus) {
+  func `each store failure has its status`(_ code: StoreCode, _ status: Planning.ExitStatus) {
     let failure = host.failure(for: .store(StoreError(code, operation: "read", place: "/a", errno: 5)))
     #expect(failure.status == status)
   }
 
   @Test(arguments: [
-    (HypervisorCode.noIOMMU, Core.ExitStatus.hostNotPrepared), (.busy, .failed), (.notOwner, .failed),
+    (HypervisorCode.noIOMMU, Planning.ExitStatus.hostNotPrepared), (.busy, .failed), (.notOwner, .failed),
     (.noDomain, .failed), (.invalid, .failed), (.other, .failed),
   ])
-  func `each hypervisor failure has its status`(_ code: HypervisorCode, _ status: Core.ExitStatus) {
+  func `each hypervisor failure has its status`(_ code: HypervisorCode, _ status: Planning.ExitStatus) {
     #expect(host.failure(for: .hypervisor(HypervisorError(code, operation: "xc_x", errno: 22))).status == status)
   }
 

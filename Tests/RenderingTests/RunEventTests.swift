@@ -1,4 +1,6 @@
-import Core
+import Model
+import Planning
+import Ports
 import Rendering
 import Testing
 

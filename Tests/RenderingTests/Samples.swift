@@ -1,5 +1,8 @@
-import Core
+import Model
+import Planning
+import Ports
 import Rendering
+import XenProtocol
 
 /// Values made by hand in place of the planner's and the engine's results.
 enum Samples {

@@ -1,4 +1,5 @@
-import Core
+import Model
+import Planning
 import Rendering
 import Testing
 
@@ -45,7 +46,7 @@ import Testing
 
   @Test func `the documents explain every exit status`() throws {
     let text = try repositoryFile("docs/exit-codes.md")
-    for status: Core.ExitStatus in [
+    for status: Planning.ExitStatus in [
       .done, .failed, .changesPending, .blocked, .rolledBack, .partlyApplied, .unknown, .usage, .invalidManifest,
       .noManifest, .unreachable, .lockBusy, .notPermitted, .hostNotPrepared, .interrupted,
     ] {

@@ -1,7 +1,9 @@
-import Core
+import Model
+import Ports
 import Sandbox
 import TestSupport
 import Testing
+import XenProtocol
 
 /// Device models that fail, and qemu-traditional.
 struct FailingDeviceModelTests {

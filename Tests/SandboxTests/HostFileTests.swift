@@ -1,6 +1,6 @@
-import Core
+import Model
+import Ports
 import Sandbox
-import TestSupport
 import Testing
 
 /// The host's files in a sandbox.

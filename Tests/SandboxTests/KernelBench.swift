@@ -1,6 +1,8 @@
-import Core
+import Model
+import Ports
 import Sandbox
 import TestSupport
+import XenProtocol
 
 /// dom0's kernel and one guest's kernel on a store in memory, with a clock of their own.
 final class KernelBench: KernelEffects {

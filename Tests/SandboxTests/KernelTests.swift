@@ -1,7 +1,8 @@
-import Core
+import Model
 import Sandbox
 import TestSupport
 import Testing
+import XenProtocol
 
 /// pciback and pcifront, as seen on a real Xen 4.17 with Linux 6.1.
 struct KernelTests {

@@ -1,8 +1,10 @@
-import Core
 import Glibc
+import Model
+import Ports
 import Sandbox
 import TestSupport
 import Testing
+import XenProtocol
 
 /// A sandbox for one test, served by a thread of the test program, with its real xenstored.
 struct LiveSandbox: Sendable {

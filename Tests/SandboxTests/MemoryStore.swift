@@ -1,5 +1,6 @@
-import Core
+import Ports
 import Sandbox
+import XenProtocol
 
 /// xenstore in memory, for kernels under test. Every change is an event, and transactions never conflict.
 final class MemoryStore: SimulatorStore {

@@ -1,9 +1,9 @@
-import Core
 import FoundationEssentials
 import Glibc
+import Model
 import Sandbox
-import TestSupport
 import Testing
+import XenProtocol
 
 /// A client of a guest's QEMU, on the bare socket.
 final class QMPClient {

@@ -1,7 +1,8 @@
-import Core
+import Model
 import Sandbox
 import TestSupport
 import Testing
+import XenProtocol
 
 /// QEMU's side of QMP: the messages are those of QEMU 7.2.
 struct QMPTests {

@@ -1,6 +1,7 @@
-import Core
+import Model
 import Sandbox
 import Testing
+import XenProtocol
 
 /// Reading scenarios.
 struct ScenarioTests {

@@ -1,7 +1,9 @@
-import Core
+import Model
+import Ports
 import Sandbox
 import TestSupport
 import Testing
+import XenProtocol
 
 /// HVM guests, with QEMU in dom0: their nodes, their back end, and their end.
 struct SimulatedHVMTests {

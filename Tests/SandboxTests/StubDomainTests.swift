@@ -1,7 +1,9 @@
-import Core
+import Model
+import Ports
 import Sandbox
 import TestSupport
 import Testing
+import XenProtocol
 
 /// HVM guests whose QEMU runs in a domain of its own.
 struct StubDomainTests {

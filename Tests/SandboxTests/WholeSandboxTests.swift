@@ -1,6 +1,6 @@
-import Core
+import Model
+import Ports
 import Sandbox
-import TestSupport
 import Testing
 
 /// The whole sandbox, with each of Debian's two xenstoreds.

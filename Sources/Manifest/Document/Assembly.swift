@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// Combines the documents that apply to one host, and reports contradictions between them.
 struct Assembly {

@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// Returns why a text is not a PCI address; nil if there is no more to say than that.
 func explainAddress(_ text: String) -> (message: String, hint: String?)? {

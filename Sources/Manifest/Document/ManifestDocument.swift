@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// One document as it was declared. It was checked alone, and not yet against the other documents.
 struct ManifestDocument: Sendable {

@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// Every key of a manifest, defined once. The reader, the JSON Schema and the tests of both use these tables.
 enum ManifestKeys {

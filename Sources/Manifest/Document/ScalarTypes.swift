@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 extension ValueType where Value == PCIAddress {
   /// A PCI function's address; the segment is optional.

@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 /// The content of the manifests for one host.
 package struct LoadedManifests: Sendable {

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Model
 
 /// The reason why a file or directory could not be read.
 struct FileFault: Error, Hashable {

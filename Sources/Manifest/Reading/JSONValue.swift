@@ -1,4 +1,4 @@
-import Core
+import Model
 
 /// A JSON value whose object keys keep their order; sufficient to write a schema.
 package indirect enum JSONValue: Sendable, Hashable {

@@ -1,4 +1,4 @@
-package import Core
+package import Ports
 
 /// The requests that a host's ports accept. Each is a place where a fault can happen.
 package enum PortRequest: String, Sendable, CaseIterable {

@@ -1,4 +1,4 @@
-package import Core
+package import Ports
 import Synchronization
 
 /// Counts the requests of a host's ports, and makes one of them fail.

@@ -1,5 +1,5 @@
-import Core
 import Glibc
+import Ports
 
 extension PortRequest {
   /// All faults of this request: each code that the adapters return for it, and the other possible results of a request

@@ -1,4 +1,5 @@
-import Core
+import Model
+import Ports
 
 struct FaultyUserdata: UserdataPort {
   let inner: any UserdataPort

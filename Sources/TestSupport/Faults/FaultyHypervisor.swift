@@ -1,4 +1,5 @@
-import Core
+import Model
+import Ports
 
 struct FaultyHypervisor: HypervisorPort {
   let inner: any HypervisorPort

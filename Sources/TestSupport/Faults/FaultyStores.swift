@@ -1,5 +1,6 @@
-import Core
+import Ports
 import Synchronization
+import XenProtocol
 
 struct FaultyStores: StoreConnector {
   let inner: any StoreConnector

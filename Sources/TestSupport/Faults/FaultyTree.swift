@@ -1,4 +1,5 @@
-import Core
+import Model
+import Ports
 
 struct FaultyTree: DeviceTreePort {
   let inner: any DeviceTreePort

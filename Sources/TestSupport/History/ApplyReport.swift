@@ -1,5 +1,5 @@
-import Core
 import FoundationEssentials
+import Model
 
 extension History.Run {
   /// The part of an ApplyResult document that makes claims about devices. Other keys are for people.

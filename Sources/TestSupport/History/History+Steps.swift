@@ -1,4 +1,4 @@
-import Core
+import Model
 
 extension History.Step {
   /// Returns where the device may be after the step if it was at `place` before.

@@ -1,4 +1,4 @@
-import Core
+import Model
 
 extension History: CustomStringConvertible {
   /// A table: what held at the start, one block of lines per run, and what held at the end.

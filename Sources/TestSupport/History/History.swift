@@ -1,4 +1,4 @@
-package import Core
+package import Model
 
 /// Concurrent runs of `berth apply`: what held before them, what each wanted and reported, and what held afterwards.
 ///

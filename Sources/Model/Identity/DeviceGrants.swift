@@ -1,0 +1,22 @@
+/// A range a device decodes, from the first seven lines of its `resource` file.
+package struct DeviceResource: Hashable, Sendable {
+  package enum Space: String, Sendable { case ports, memory }
+  package var space: Space
+  /// First and last byte or port, both inside.
+  package var range: ClosedRange<UInt64>
+  package init(space: Space, range: ClosedRange<UInt64>) { (self.space, self.range) = (space, range) }
+
+  /// The whole 4 KiB frames that hold a memory range, also one that starts inside a frame.
+  package var frames: ClosedRange<UInt64> { range.lowerBound >> 12...range.upperBound >> 12 }
+}
+
+/// What a domain must be granted to use a device.
+package struct DeviceGrants: Hashable, Sendable {
+  package var resources: [DeviceResource]
+  /// The legacy interrupt line; nil where there is none (0, 255 and 0x80000000 mean none).
+  package var interrupt: UInt32?
+  package init(resources: [DeviceResource], interrupt: UInt32?) {
+    self.resources = resources
+    self.interrupt = interrupt
+  }
+}

@@ -1,0 +1,27 @@
+/// The exit status of an apply: the worst of everything that happened.
+///
+/// The order is: failed (including partly applied, or applied and undone), unknown, lock busy, interrupted, stale plan,
+/// blocked. Steps that the plan excluded count as much as steps that the apply did not do.
+package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: Bool) -> ExitStatus {
+  let steps = outcome.domains.flatMap(\.steps)
+  let failed = steps.filter { $0.result == .failed }
+  let hasDone = steps.contains { $0.result == .done } || !outcome.hostRepairs.isEmpty
+  // A busy lock makes all steps of the domain fail. They count as one failure, which is worth a retry.
+  let realFailures = outcome.domains.contains { domain in
+    !domain.isLockBusy && (domain.failure != nil || domain.steps.contains { $0.result == .failed })
+  }
+  if realFailures || !outcome.hostFailures.isEmpty {
+    if hasDone { return .partlyApplied }
+    return outcome.hostFailures.isEmpty && !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
+  }
+  if requiresRunning && (plan.count(.pending) > 0 || steps.contains { $0.result == .pending }) { return .failed }
+  // A paused domain cannot answer: its result is as unknown as that of a silent guest.
+  if steps.contains(where: { $0.result == .unknown }) || plan.steps.contains(where: \.isUnanswered) {
+    return .unknown
+  }
+  if outcome.domains.contains(where: \.isLockBusy) { return .lockBusy }
+  if outcome.wasInterrupted || steps.contains(where: { $0.result == .interrupted }) { return .interrupted }
+  if !outcome.notShown.isEmpty { return .stalePlan }
+  let isBlocked = plan.refusal != nil || plan.isBlocked || steps.contains { $0.result == .blocked && $0.isRequired }
+  return isBlocked ? .blocked : .done
+}

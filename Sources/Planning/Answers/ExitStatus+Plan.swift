@@ -1,0 +1,12 @@
+/// The exit status of a plan.
+///
+/// Blocked is told whether or not changes are asked for; a pending domain only where it must run.
+package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) -> ExitStatus {
+  if requiresRunning && plan.count(.pending) > 0 { return .failed }
+  switch plan.verdict {
+  case .refused: return .blocked
+  case .nothingToDo: return plan.isBlocked ? .blocked : .done
+  case .applicable(leavesBlocked: true): return .blocked
+  case .applicable(leavesBlocked: false): return isDetailed ? .changesPending : .done
+  }
+}

@@ -1,0 +1,22 @@
+/// The program's answer to its caller.
+package enum ExitStatus: Int32, Sendable {
+  case done = 0
+  case failed = 1
+  /// `plan --detailed-exitcode` found changes.
+  case changesPending = 2
+  case blocked = 3
+  /// What a fresh look asks for is not what was shown.
+  case stalePlan = 4
+  case rolledBack = 5
+  case partlyApplied = 6
+  case unknown = 7
+  case usage = 64
+  case invalidManifest = 65
+  case noManifest = 66
+  case unreachable = 69
+  case lockBusy = 75
+  case notPermitted = 77
+  case hostNotPrepared = 78
+  /// Stopped by Ctrl-C before anything was left open.
+  case interrupted = 130
+}

@@ -1,0 +1,109 @@
+package import Model
+package import XenProtocol
+
+/// Every device of a host as each store has it, and where the stores disagree.
+package struct DriftMatrix: Hashable, Sendable {
+  package var host: HostFacts
+  package var domainCount: Int
+  /// Whether a manifest was compared too.
+  package var hasManifest: Bool
+  /// In order of address.
+  package var rows: [DriftRow]
+  /// What is wrong with a domain's stores as a whole, in order of name.
+  package var domains: [Drift]
+
+  /// Everything that is wrong, a run's own work in progress aside.
+  package var findings: [Drift] { (rows.flatMap(\.drifts) + domains).filter { $0.outcome != .atWork } }
+}
+
+/// One device, seen from every store.
+package struct DriftRow: Hashable, Sendable {
+  /// A back end's entry for the device.
+  package struct Entry: Hashable, Sendable {
+    package var holder: Holder
+    package var state: StateNode
+    /// The address at which pciback exports it.
+    package var virtualAddress: PCIAddress?
+    /// Whether it is at or above `num_devs`, where neither libxl nor pciback looks.
+    package var isOrphan: Bool
+  }
+  /// What one guest's QEMU says of the device.
+  package struct Emulation: Hashable, Sendable {
+    package var holder: Holder
+    /// Where on the guest's first bus; nil where it is not shown, or could not be asked.
+    package var guestAddress: PCIAddress?
+    /// Whether QEMU answered.
+    package var isKnown: Bool
+  }
+
+  package var device: PCIAddress
+  package var id: DeviceID?
+  /// Its name in the manifest.
+  package var label: String?
+  /// The domain it is declared for.
+  package var manifest: String?
+  /// The domains in which Berth's record has it, also such as are not running.
+  package var records: [String]
+  /// The domains whose saved configuration lists it.
+  package var saved: [Holder]
+  package var entries: [Entry]
+  package var claim: Holder?
+  package var assignment: HypervisorAssignment
+  /// Nil where the host has no such device.
+  package var isOnPCIBack: Bool?
+  package var driver: String?
+  package var emulations: [Emulation]
+  package var drifts: [Drift]
+}
+
+/// A domain by number, and by name where it lives.
+package struct Holder: Hashable, Sendable {
+  package var id: DomainID?
+  package var name: String?
+  package init(id: DomainID?, name: String?) { (self.id, self.name) = (id, name) }
+}
+
+/// One way in which stores disagree.
+package struct Drift: Hashable, Sendable {
+  package var name: DriftName
+  /// The domain it is about; for a device that no domain is known to have, nil.
+  package var domain: Holder?
+  /// Nil where it is about the domain as a whole.
+  package var device: PCIAddress?
+  /// What is seen in which store.
+  package var evidence: String
+  package var outcome: DriftOutcome
+}
+
+/// What the next apply does about a difference.
+package enum DriftOutcome: Hashable, Sendable {
+  /// The plan has this step for it.
+  case planned(ChangeKind)
+  /// It belongs to no living domain, or to Berth's records alone, and is removed.
+  case removed
+  /// A run of Berth is at it now.
+  case atWork
+  /// Nothing, for this reason; the drift's own name where no apply ever does anything about it.
+  case left(Reason)
+
+  /// Whether the next apply mends it.
+  package var isMended: Bool {
+    switch self {
+    case .planned, .removed: true
+    case .atWork, .left: false
+    }
+  }
+}
+
+/// Puts every store's view of each device side by side, and names what disagrees.
+///
+/// Pure and total. `plan` must be made from the same observation and desired state; it decides what would be mended.
+package func makeDriftMatrix(desired: DesiredState?, observation: Observation, plan: Plan) -> DriftMatrix {
+  makeDriftMatrix(desired: desired, index: ObservationIndex(observation), plan: plan)
+}
+
+/// The same, with an index that others share.
+package func makeDriftMatrix(desired: DesiredState?, index: ObservationIndex, plan: Plan) -> DriftMatrix {
+  let planner = Planner(desired: desired ?? DesiredState(policy: Policy(prune: .never)), index: index)
+  return DriftFinder(planner: planner, plan: plan, hasManifest: desired != nil).matrix()
+}

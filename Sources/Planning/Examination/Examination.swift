@@ -1,0 +1,212 @@
+package import Model
+package import Ports
+import XenProtocol
+
+/// Everything that could be learnt of a host, part by part: what fails for one part leaves the others as they are.
+package struct Examination: Sendable {
+  /// What is asked of the hypervisor.
+  package struct Hypervisor: Hashable, Sendable {
+    package var version: String
+    package var hasIOMMU: Bool
+    package init(version: String, hasIOMMU: Bool) { (self.version, self.hasIOMMU) = (version, hasIOMMU) }
+  }
+  /// What is asked of the pciback driver.
+  package struct PCIBack: Hashable, Sendable {
+    package var isLoaded: Bool
+    package var deviceCount: Int
+    package init(isLoaded: Bool, deviceCount: Int) { (self.isLoaded, self.deviceCount) = (isLoaded, deviceCount) }
+  }
+  /// What one end of a bus complained of.
+  package struct ErrorNode: Hashable, Sendable {
+    package var domain: DomainID
+    /// Written by pcifront in the guest; otherwise by pciback.
+    package var isFrontEnd: Bool
+    package var text: String
+    package init(domain: DomainID, isFrontEnd: Bool, text: String) {
+      self.domain = domain
+      self.isFrontEnd = isFrontEnd
+      self.text = text
+    }
+  }
+
+  package var hostName: String
+  /// Seconds since 1970.
+  package var takenAt: Int64
+  package var hypervisor: Result<Hypervisor, HostError>
+  package var store: Result<[ErrorNode], HostError>
+  package var pciback: Result<PCIBack, HostError>
+  /// How many records of Berth's there are.
+  package var records: Result<Int, HostError>
+  package var intents: Result<[Intent], HostError>
+  package var locks: Result<[UserdataLock], HostError>
+  /// Nil where a place that it needs could not be reached.
+  package var observation: Result<Observation, HostError>?
+
+  package init(
+    hostName: String, takenAt: Int64, hypervisor: Result<Hypervisor, HostError>,
+    store: Result<[ErrorNode], HostError>, pciback: Result<PCIBack, HostError>, records: Result<Int, HostError>,
+    intents: Result<[Intent], HostError>, locks: Result<[UserdataLock], HostError>,
+    observation: Result<Observation, HostError>?
+  ) {
+    self.hostName = hostName
+    self.takenAt = takenAt
+    self.hypervisor = hypervisor
+    self.store = store
+    self.pciback = pciback
+    self.records = records
+    self.intents = intents
+    self.locks = locks
+    self.observation = observation
+  }
+}
+
+/// What may be wrong with a host, drift aside. The raw values are stable: scripts may depend on them.
+package enum Ailment: String, Hashable, Sendable, CaseIterable {
+  case xenUnreachable = "xen-unreachable"
+  case storeUnreachable = "xenstore-unreachable"
+  case sysfsUnreadable = "sysfs-unreadable"
+  case recordUnreadable = "record-unreadable"
+  case intentUnreadable = "intent-unreadable"
+  case locksUnreadable = "locks-unreadable"
+  case lookFailed = "look-failed"
+  case noIOMMU = "no-iommu"
+  case pcibackMissing = "pciback-missing"
+  case xenAdvisory = "xen-advisory"
+  case lockHeld = "lock-held"
+  case lockLeftOver = "lock-left-over"
+  case backEndError = "back-end-error"
+  case frontEndError = "front-end-error"
+}
+
+/// One thing that was found.
+package struct Finding: Sendable {
+  package enum Kind: Sendable {
+    case ailment(Ailment)
+    case drift(Drift)
+  }
+  package var kind: Kind
+  /// The place, device or domain it is about; empty for the host.
+  package var subject: String
+  package var evidence: String
+  /// What a port said; its words are the evidence then.
+  package var error: HostError?
+  /// Worth knowing, and nothing to be done about it.
+  package var isNote: Bool
+
+  init(
+    _ ailment: Ailment, _ subject: String = "", _ evidence: String = "", error: HostError? = nil, isNote: Bool = false
+  ) {
+    kind = .ailment(ailment)
+    self.subject = subject
+    self.evidence = evidence
+    self.error = error
+    self.isNote = isNote
+  }
+
+  init(_ drift: Drift) {
+    kind = .drift(drift)
+    subject = drift.device?.description ?? ""
+    evidence = drift.evidence
+    isNote = false
+  }
+}
+
+/// What is wrong with a host, the places that could not be asked first.
+///
+/// Pure and total. Nothing is taken for declared, so what a manifest would mend is found too.
+package func diagnose(_ examination: Examination) -> [Finding] {
+  var findings: [Finding] = []
+  func note<Value>(_ result: Result<Value, HostError>?, _ ailment: Ailment) {
+    if case .failure(let error)? = result { findings.append(Finding(ailment, error: error)) }
+  }
+  note(examination.hypervisor, .xenUnreachable)
+  note(examination.store, .storeUnreachable)
+  note(examination.pciback, .sysfsUnreadable)
+  note(examination.records, .recordUnreadable)
+  note(examination.intents, .intentUnreadable)
+  note(examination.locks, .locksUnreadable)
+  note(examination.observation, .lookFailed)
+  if case .success(let hypervisor) = examination.hypervisor {
+    if !hypervisor.hasIOMMU { findings.append(Finding(.noIOMMU, "", "Xen \(hypervisor.version) uses no IOMMU")) }
+    findings += XenAdvisory.known.filter { $0.affects(hypervisor.version) }.map { advisory in
+      Finding(
+        .xenAdvisory, advisory.name, "Xen \(hypervisor.version): \(advisory.text); mended in \(advisory.mendedText)")
+    }
+  }
+  if case .success(let pciback) = examination.pciback, !pciback.isLoaded {
+    findings.append(Finding(.pcibackMissing, "", "the driver is not in sysfs"))
+  }
+  findings += lockFindings(examination)
+  findings += errorFindings(examination)
+  if case .success(let observation)? = examination.observation {
+    let undeclared = DesiredState(policy: Policy(prune: .never))
+    let index = ObservationIndex(observation)
+    let matrix = makeDriftMatrix(desired: nil, index: index, plan: makePlan(desired: undeclared, index: index))
+    findings += matrix.findings.map { Finding($0) }
+  }
+  return findings
+}
+
+/// A lock that is held for longer than any toolstack needs is a problem; one that is held now, or left, is not.
+private func lockFindings(_ examination: Examination) -> [Finding] {
+  guard case .success(let locks) = examination.locks else { return [] }
+  return locks.map { lock in
+    let age = max(0, examination.takenAt - lock.since)
+    guard lock.isHeld else {
+      return Finding(.lockLeftOver, lock.path, "nobody holds it; it is \(age) s old", isNote: true)
+    }
+    return Finding(
+      .lockHeld, lock.path, "held by \(lock.holder ?? "a process that cannot be told") for \(age) s", isNote: age < 30)
+  }
+}
+
+/// The nodes outlive what they tell of, so the state of the bus says whether it is over.
+private func errorFindings(_ examination: Examination) -> [Finding] {
+  guard case .success(let nodes) = examination.store else { return [] }
+  var domains: [DomainID: ObservedDomain] = [:]
+  if case .success(let observation)? = examination.observation {
+    for domain in observation.domains { domains[domain.id] = domain }
+  }
+  return nodes.map { node in
+    let domain = domains[node.domain]
+    let isOver = domain?.backEnd.map { [.connected, .holding].contains($0.condition) } ?? true
+    // Linux's pcifront writes it at every orderly close (`free_pdev`, drivers/pci/xen-pcifront.c).
+    let isUsual = node.isFrontEnd && node.text.hasPrefix("22 freeing event channel")
+    return Finding(
+      node.isFrontEnd ? .frontEndError : .backEndError,
+      domain.map { "\($0.name) (domain \(node.domain))" } ?? "domain \(node.domain)",
+      "\"\(node.text)\"" + (isOver ? "; the bus is at rest, so it is over" : ""), isNote: isOver || isUsual)
+  }
+}
+
+/// An advisory of the Xen Project that concerns PCI passthrough.
+struct XenAdvisory: Sendable {
+  let name: String
+  let text: String
+  /// The first version of each release that has the correction; releases that are not named are not known to lack it.
+  let mended: [(release: (Int, Int), patch: Int)]
+
+  /// XSA-476: the removal path cut 64-bit addresses of a device's memory to 32 bits (libxl_pci.c), corrected in
+  /// 4.17.6, 4.18.6, 4.19.4 and 4.20.2.
+  static let known = [
+    XenAdvisory(
+      name: "XSA-476",
+      text: "`xl pci-detach` leaves a PV guest the right to 64-bit memory ranges of the device",
+      mended: [((4, 17), 6), ((4, 18), 6), ((4, 19), 4), ((4, 20), 2)])
+  ]
+
+  var mendedText: String { mended.map { "\($0.release.0).\($0.release.1).\($0.patch)" }.joined(separator: ", ") }
+
+  /// Whether a version such as `4.17.5` or `4.17.6-pre` lacks the correction.
+  func affects(_ version: String) -> Bool {
+    let parts = version.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
+    guard parts.count == 3, let major = decimal(parts[0]), let minor = decimal(parts[1]) else { return false }
+    let digits = parts[2].prefix { ("0"..."9").contains($0) }
+    guard let patch = decimal(digits), let first = mended.first(where: { $0.release == (major, minor) })?.patch else {
+      return false
+    }
+    // `4.17.6-pre` and `4.17.6-rc1` come before 4.17.6.
+    let suffix = parts[2].dropFirst(digits.count)
+    return patch < first || patch == first && (suffix.hasPrefix("-pre") || suffix.hasPrefix("-rc"))
+  }
+}

@@ -1,0 +1,143 @@
+package import Model
+package import XenProtocol
+
+/// Everything read from one host at one moment, as far as it could be read.
+package struct Observation: Hashable, Sendable {
+  package var host: HostFacts
+  /// When the observation was made, in seconds since 1970.
+  package var takenAt: Int64
+  /// The domains in order of their numbers, without dom0.
+  package var domains: [ObservedDomain]
+  /// Every device on pciback, in a back end, claimed, or declared; in order of address.
+  package var devices: [ObservedDevice]
+  /// Back ends whose domain the hypervisor does not know.
+  package var leftoverBackEnds: [BackEnd]
+  /// What Berth recorded as owned.
+  package var records: [OwnershipRecord]
+  /// What a Berth process, ended or still at work, announced that it was about to do.
+  package var intents: [Intent]
+  /// The marks of the run locks, read before anything else.
+  package var runs: [DomainUUID: RunMark] = [:]
+
+  package init(
+    host: HostFacts, takenAt: Int64 = 0, domains: [ObservedDomain] = [], devices: [ObservedDevice] = [],
+    leftoverBackEnds: [BackEnd] = [], records: [OwnershipRecord] = [], intents: [Intent] = []
+  ) {
+    self.host = host
+    self.takenAt = takenAt
+    self.domains = domains
+    self.devices = devices
+    self.leftoverBackEnds = leftoverBackEnds
+    self.records = records
+    self.intents = intents
+  }
+}
+
+extension Observation {
+  /// Returns the stub domain of each guest that has one. Each of the two must name the other: a number alone may
+  /// belong to another domain by now.
+  package var stubDomains: [DomainID: ObservedDomain] {
+    let named = Dictionary(domains.map { ($0.id, $0.stubDomain) }, uniquingKeysWith: { first, _ in first })
+    var stubs: [DomainID: ObservedDomain] = [:]
+    for domain in domains {
+      if let guest = domain.stubDomainOf, named[guest] == domain.id { stubs[guest] = domain }
+    }
+    return stubs
+  }
+}
+
+/// Facts about the host as a whole.
+package struct HostFacts: Hashable, Sendable, Codable {
+  /// The host's name, as `uname -n` gives it.
+  package var name: String
+  /// `4.17.7`; nil if the hypervisor did not answer.
+  package var xenVersion: String?
+  /// Whether Xen uses an IOMMU (`XEN_SYSCTL_PHYSCAP_directio`); nil if unknown.
+  package var hasIOMMU: Bool?
+  /// Whether the pciback driver is loaded.
+  package var hasPCIBack: Bool
+
+  package init(name: String, xenVersion: String? = nil, hasIOMMU: Bool? = nil, hasPCIBack: Bool = true) {
+    self.name = name
+    self.xenVersion = xenVersion
+    self.hasIOMMU = hasIOMMU
+    self.hasPCIBack = hasPCIBack
+  }
+}
+
+/// A domain as found.
+package struct ObservedDomain: Hashable, Sendable, Codable {
+  package var id: DomainID
+  package var uuid: DomainUUID
+  package var name: String
+  package var kind: DomainKind
+  package var lifecycle: DomainLifecycle
+  /// Whether the domain was created with support for assigned devices; nil if that was not asked.
+  package var hasIOMMU: Bool?
+  /// The guest whose stub domain this is.
+  package var stubDomainOf: DomainID?
+  /// The stub domain that runs this guest's device model.
+  package var stubDomain: DomainID?
+  /// The version of the device model that emulates an HVM guest's machine; nil for other kinds.
+  package var deviceModel: DeviceModelVersion?
+  /// The devices that the device model shows to the guest; nil if it was not asked or did not answer.
+  package var emulated: [EmulatedDevice]?
+  package var backEnd: BackEnd?
+  package var saved: SavedDevices
+
+  package init(
+    id: DomainID, uuid: DomainUUID, name: String, kind: DomainKind, lifecycle: DomainLifecycle,
+    hasIOMMU: Bool? = nil, stubDomainOf: DomainID? = nil, stubDomain: DomainID? = nil,
+    backEnd: BackEnd? = nil, saved: SavedDevices = .absent
+  ) {
+    self.id = id
+    self.uuid = uuid
+    self.name = name
+    self.kind = kind
+    self.lifecycle = lifecycle
+    self.hasIOMMU = hasIOMMU
+    self.stubDomainOf = stubDomainOf
+    self.stubDomain = stubDomain
+    self.backEnd = backEnd
+    self.saved = saved
+  }
+
+  package var key: DomainKey { DomainKey(id: id, uuid: uuid) }
+
+  /// Returns the back end that lists the domain's devices: its own, or that of its stub domain; nil if that one does
+  /// not exist. A stub domain has no devices of its own: its back end lists its guest's devices.
+  package func bus(through stub: ObservedDomain?) -> BackEnd? {
+    if stubDomainOf != nil { return nil }
+    return stubDomain == nil ? backEnd : stub?.backEnd
+  }
+}
+
+/// A device as found.
+package struct ObservedDevice: Hashable, Sendable, Codable {
+  package var address: PCIAddress
+  /// What sysfs reports; nil if there is no such device.
+  package var facts: DeviceFacts?
+  /// The domain number in `/libxl/pci/<address>/domid`.
+  package var claim: DomainID?
+  package var assignment: HypervisorAssignment
+  package init(
+    address: PCIAddress, facts: DeviceFacts?, claim: DomainID? = nil, assignment: HypervisorAssignment = .unknown
+  ) {
+    self.address = address
+    self.facts = facts
+    self.claim = claim
+    self.assignment = assignment
+  }
+}
+
+/// What the hypervisor says of a device's owner. No call names the owner (xen/drivers/passthrough/pci.c, 4.17).
+package enum HypervisorAssignment: String, Sendable, Codable, CaseIterable {
+  /// Owned by dom0 or quarantined.
+  case free
+  /// Owned by some guest.
+  case assigned
+  /// The host has no IOMMU.
+  case impossible
+  /// The hypervisor was not asked, or its answer left it open.
+  case unknown
+}

@@ -1,0 +1,144 @@
+package import Model
+
+/// What is left of a plan that was shown, once the host has been looked at again under the run locks.
+///
+/// A fresh plan decides what is done. What was shown decides what may be done: nothing that nobody has seen.
+package struct Agreement: Hashable, Sendable {
+  /// The plan that is carried out, and shown as the plan of the run: fresh for the locked domains, as it was for others.
+  package var plan: Plan
+  /// Results of shown changes that are not needed any more, per domain.
+  package var settled: [DomainOutcome]
+  /// Changes of the fresh plan that were not shown. They are not in `plan`.
+  package var notShown: [UnshownChange]
+}
+
+/// Returns what may be done of `fresh` in the `locked` domains, given that `shown` is what a person saw.
+///
+/// Of the other domains the agreement keeps what was shown, and nothing of it may be done.
+package func agree(on shown: Plan, fresh: Plan, locked: Set<DomainUUID>) -> Agreement {
+  var agreement = Agreement(plan: fresh, settled: [], notShown: [])
+  var before: [DomainUUID: DomainPlan] = [:]
+  for domain in shown.domains { if let uuid = domain.uuid, domain.id != nil { before[uuid] = domain } }
+  var isCovered: Set<String> = []
+  agreement.plan.domains = fresh.domains.compactMap { domain in
+    isCovered.insert(domain.name)
+    // A domain that is not there has nothing to lock, and nothing to change.
+    guard let uuid = domain.uuid, domain.id != nil else { return domain }
+    guard locked.contains(uuid) else { return before[uuid] ?? shown.domains.first { $0.name == domain.name } }
+    return agreement.take(domain, uuid, shown: before[uuid], locked: locked)
+  }
+  for domain in shown.domains {
+    if let uuid = domain.uuid, domain.id != nil, locked.contains(uuid) {
+      agreement.settle(domain, fresh: fresh.domains.first { $0.uuid == uuid && $0.id != nil })
+    } else if !isCovered.contains(domain.name) {
+      agreement.plan.domains.append(domain)
+    }
+  }
+  let hostChanges = Set(shown.hostSteps.filter(\.isChange).map(\.kind))
+  agreement.plan.hostSteps = fresh.hostSteps.filter { !$0.isChange || hostChanges.contains($0.kind) }
+  return agreement
+}
+
+extension Agreement {
+  /// Returns the fresh plan of a locked domain without the changes that were not shown.
+  fileprivate mutating func take(
+    _ domain: DomainPlan, _ uuid: DomainUUID, shown: DomainPlan?, locked: Set<DomainUUID>
+  ) -> DomainPlan {
+    var domain = domain
+    let seen = Set((shown?.steps ?? []).compactMap(\.consent))
+    var waiting: [StepOutcome] = []
+    domain.steps.removeAll { step in
+      guard let change = step.change, let consent = step.consent else { return false }
+      guard seen.contains(consent) || change == .adopt && shown?.declares(step.device) == true else {
+        notShown.append(UnshownChange(domain: domain.name, uuid: uuid, id: domain.id, step: step))
+        return true
+      }
+      guard case .move(let source, _) = change, !locked.contains(source.key.uuid) else { return false }
+      waiting.append(StepOutcome(step, change, .pending, "another run of Berth is at work on \(source.name)"))
+      return true
+    }
+    note(waiting, of: domain, uuid)
+    return domain
+  }
+
+  /// Notes what became of the shown changes that the fresh plan does not ask for any more.
+  fileprivate mutating func settle(_ shown: DomainPlan, fresh: DomainPlan?) {
+    let outcomes = shown.steps.compactMap { step -> StepOutcome? in
+      guard let change = step.change else { return nil }
+      let now = (fresh?.steps ?? []).filter { $0.device == step.device }
+      switch change {
+      case .attach, .reattach, .move:
+        let isSo = now.contains { $0.kind == .unchanged || $0.change == .adopt }
+        return isSo ? StepOutcome(step, change, .unchanged, "already so") : nil
+      case .detach:
+        if now.isEmpty { return StepOutcome(step, change, .unchanged, "already so") }
+        let isForeign = now.contains { $0.kind == .foreign }
+        return isForeign
+          ? StepOutcome(step, change, .blocked, "the device is no longer Berth's in this domain") : nil
+      case .repair:
+        let isLeft = now.contains { $0.reason == step.reason }
+        return isLeft ? nil : StepOutcome(step, change, .unchanged, "already so")
+      case .adopt: return nil
+      }
+    }
+    if let uuid = shown.uuid { note(outcomes, of: fresh ?? shown, uuid) }
+  }
+
+  private mutating func note(_ outcomes: [StepOutcome], of domain: DomainPlan, _ uuid: DomainUUID) {
+    guard !outcomes.isEmpty else { return }
+    settled.append(DomainOutcome(name: domain.name, id: domain.id, uuid: uuid, steps: outcomes))
+  }
+}
+
+extension StepOutcome {
+  fileprivate init(_ step: DeviceStep, _ change: Change, _ result: StepResult, _ detail: OutcomeDetail) {
+    self.init(device: step.device, action: change.kind, result: result, detail: detail, isRequired: step.isRequired)
+  }
+}
+
+/// What a person agrees to with one step: the change and all that its effect depends on, without words.
+private struct Consent: Hashable {
+  enum Effect: Hashable {
+    case attach(DeviceOptions)
+    case detach
+    case reattach(DeviceOptions)
+    case move(from: DomainUUID, DeviceOptions)
+    case repair(DriftName)
+    case adopt
+  }
+  var device: PCIAddress
+  var effect: Effect
+}
+
+extension DeviceStep {
+  /// What a person who sees the step agrees to; nil if the step changes nothing.
+  fileprivate var consent: Consent? { change.map { Consent(device: device, effect: $0.effect) } }
+}
+
+extension Change {
+  fileprivate var effect: Consent.Effect {
+    switch self {
+    case .attach(let options, _): .attach(options)
+    case .detach: .detach
+    case .reattach(_, let options, _): .reattach(options)
+    case .move(let source, let options): .move(from: source.key.uuid, options)
+    case .repair(let repair): .repair(repair.drift)
+    case .adopt: .adopt
+    }
+  }
+}
+
+extension DomainPlan {
+  /// Whether the plan shows the device as one that the domain has, or gets, by the manifest. Recording it as Berth's own
+  /// then needs no other consent.
+  fileprivate func declares(_ device: PCIAddress) -> Bool {
+    steps.contains { step in
+      guard step.device == device else { return false }
+      switch step.change {
+      case .attach, .reattach, .move, .adopt: return true
+      case .detach, .repair: return false
+      case nil: return step.kind == .unchanged
+      }
+    }
+  }
+}

@@ -1,0 +1,240 @@
+import Model
+import XenProtocol
+
+/// The one step per device that brings a declared device to its living domain.
+struct DeclaredSteps {
+  let planner: Planner
+
+  /// Returns the one step that brings a declared device to its living domain.
+  func step(for wanted: DesiredDevice, in domain: Guest) -> DeviceStep {
+    let entry = domain.entry(for: wanted.address)
+    let options = entry?.options
+    var need = need(of: wanted, entry: entry, options: options, in: domain)
+    let kind: DeviceStep.Kind
+    var effects: [String] = []
+    switch need.kind {
+    case .nothing: kind = .unchanged
+    case .blocked(let obstacle): kind = .blocked(obstacle)
+    case .pending(let wait): kind = .pending(wait)
+    case .change(.adopt):
+      // The domain itself stays as it is, so that nothing but an unknown kind is in the way.
+      if let target = domain.target {
+        kind = .change(.adopt, in: target)
+      } else {
+        kind = need.obstruct(domain.observed.unsupported)
+      }
+    case .change(let change):
+      switch domain.access {
+      case .waiting(let wait): kind = .pending(wait)
+      case .closed(let obstruction): kind = need.obstruct(obstruction)
+      case .open(let target):
+        kind = .change(change, in: target)
+        effects = change.effects
+      }
+    }
+    return planner.step(
+      wanted, kind, in: .uuid(domain.uuid), before: options, holder: need.holder, evidence: need.evidence,
+      remedy: need.remedy, effects: effects)
+  }
+
+  private func need(
+    of wanted: DesiredDevice, entry: BackEndEntry?, options: DeviceOptions?, in domain: Guest
+  ) -> Need {
+    if let mismatch = identityBlock(wanted) { return mismatch }
+    guard let entry else { return absentNeed(wanted, in: domain) }
+    // The entry may stay as it was: the store does not tell that the guest has lost the device.
+    guard planner.index.devices[wanted.address]?.facts?.isOnPCIBack == true || entry.isMarked else {
+      let facts = planner.index.devices[wanted.address]?.facts
+      return Need(
+        .blocked(.notOnPCIBack),
+        evidence: facts.map { "listed, and its driver is \($0.driver ?? "none")" }
+          ?? "listed, and the host has no such device",
+        remedy: facts == nil
+          ? "see that the device is powered, or detach it" : "xl pci-assignable-add \(wanted.address)")
+    }
+    let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
+    // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
+    // drivers/xen/xen-pciback/xenbus.c): the other domain lets go first.
+    if isRevoked || !isTaken(entry, in: domain),
+      let holder = planner.index.listings[wanted.address]?.first(where: { $0 != domain.id })
+    {
+      return heldNeed(wanted, by: holder)
+    }
+    if isRevoked {
+      return Need(
+        .change(.reattach(from: options, to: wanted.options, because: .revokedButListed)),
+        evidence: "the back end lists it, but Xen has taken it from the domain")
+    }
+    if !isTaken(entry, in: domain) {
+      return Need(
+        .change(.attach(wanted.options, because: .declared)),
+        evidence: "listed with state \(entry.state), back end \(domain.backEnd?.state ?? .absent), front end "
+          + "\(domain.backEnd?.frontEndState ?? .absent): the guest has not taken it yet")
+    }
+    if options?.satisfies(wanted.options) == false {
+      return Need(.change(.reattach(from: options, to: wanted.options, because: .optionsDiffer)))
+    }
+    if domain.isEmulated(wanted.address) == false {
+      return Need(
+        .change(.attach(wanted.options, because: .deviceModelLacks)),
+        evidence: "the back end lists it, and QEMU does not show it to the guest")
+    }
+    if domain.route?.hasDeviceModel == true, planner.index.abandoned[domain.key]?.contains(wanted.address) == true {
+      if domain.observed.emulated == nil {
+        return Need(
+          .change(.attach(wanted.options, because: .leftoverIntent)),
+          evidence: "a run ended before QEMU had answered, and QEMU was not asked now"
+        )
+      }
+      if !domain.hasSavedPlace(of: wanted.address) {
+        return Need(
+          .change(.attach(wanted.options, because: .leftoverIntent)),
+          evidence: "a run ended before it had written down where QEMU shows it")
+      }
+    }
+    if planner.index.owned[domain.uuid]?.contains(wanted.address) == true { return Need(.nothing) }
+    return Need(.change(.adopt))
+  }
+
+  /// Whether the guest has the device, or, where it never ran, will find it.
+  private func isTaken(_ entry: BackEndEntry, in domain: Guest) -> Bool {
+    if domain.lifecycle == .cold, domain.route?.canBeCold == true {
+      return !entry.isMarked && domain.backEnd?.awaitsGuest == true
+    }
+    switch domain.condition {
+    case .connected?, .halfRemoved?, .holding?: return entry.isExported
+    // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
+    default: return false
+    }
+  }
+
+  private func identityBlock(_ wanted: DesiredDevice) -> Need? {
+    guard let expected = wanted.id, let facts = planner.index.devices[wanted.address]?.facts else { return nil }
+    guard let found = facts.id else {
+      return Need(
+        .blocked(.identityUnknown), evidence: "expected \(expected), sysfs gives no vendor and device",
+        remedy: "see /sys/bus/pci/devices/\(wanted.address)")
+    }
+    guard found != expected else { return nil }
+    return Need(
+      .blocked(.identityMismatch), evidence: "expected \(expected), found \(found)",
+      remedy: "find the device's new address with lspci -nn -d \(expected), or correct the manifest")
+  }
+
+  /// A declared device that the domain's back end does not list.
+  private func absentNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need {
+    let address = wanted.address
+    guard let device = planner.index.devices[address], let facts = device.facts else {
+      return Need(
+        .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)",
+        remedy: "check the address with lspci -D, and that the device is powered")
+    }
+    if facts.isBridge {
+      return Need(
+        .blocked(.isBridge), evidence: "its class is a bridge", remedy: "name a device behind it")
+    }
+    if let blocked = passthroughBlock(wanted, in: domain) ?? collisionBlock(wanted, in: domain) { return blocked }
+    if let holder = planner.index.listings[address]?.first(where: { $0 != domain.id }) {
+      return heldNeed(wanted, by: holder)
+    }
+    if let leftover = planner.index.leftoverListings[address] {
+      return Need(
+        .blocked(.attachedElsewhere),
+        evidence: "domain \(leftover) is gone, and dom0's kernel still holds the device for it",
+        remedy: "xenstore-rm \(StorePath.backEndHome(leftover)) makes the kernel let go; see xl list first")
+    }
+    guard facts.isOnPCIBack else {
+      return Need(
+        .blocked(.notAssignable),
+        evidence: "its driver is \(facts.driver ?? "none"), not pciback",
+        remedy: "xl pci-assignable-add \(address)")
+    }
+    if let remnant = remnantNeed(wanted, in: domain) { return remnant }
+    if let holder = interruptedHolder(of: device, besides: domain) { return heldNeed(wanted, by: holder.id) }
+    let isOurs = device.claim == domain.id || planner.isOwned(address, in: domain)
+    if let claim = device.claim, claim != domain.id, let claimant = planner.index.living[claim] {
+      return Need(
+        .blocked(.claimedElsewhere), evidence: "\(claimant.name) (domain \(claim)) has claimed it",
+        remedy: "wait for the other toolstack; if none is at work, xenstore-rm /libxl/pci/\(address.storeKey)/domid")
+    }
+    if device.assignment == .assigned, !isOurs {
+      return Need(
+        .blocked(.assignedElsewhere), evidence: "Xen says that a guest has it",
+        remedy: "find the guest (xl debug-keys Q; xl dmesg) and detach it there")
+    }
+    if let remnant = ownRemnantNeed(wanted, in: domain) { return remnant }
+    var attach = Need(.change(.attach(wanted.options, because: .declared)))
+    if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
+    return attach
+  }
+
+  /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
+  private func interruptedHolder(of device: ObservedDevice, besides domain: Guest) -> Guest? {
+    let address = device.address
+    guard planner.isHeld(address) else { return nil }
+    let left = planner.index.abandoners[address] ?? []
+    return (left + [device.claim].compactMap(\.self)).compactMap { planner.index.living[$0] }.first { other in
+      guard other.id != domain.id, planner.mayRemove(address, from: other) else { return false }
+      if planner.leftByDeadRuns(in: other).contains(address) { return true }
+      guard device.claim == other.id, case .devices(let saved) = other.saved else { return false }
+      return saved.contains { $0.address == address }
+    }
+  }
+
+  /// Whether Xen can give this domain any device: asked before anything is taken from another one.
+  private func passthroughBlock(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+    if planner.observation.host.hasIOMMU == false {
+      return Need(
+        .blocked(.hostWithoutIOMMU), evidence: "Xen runs without an IOMMU",
+        remedy: "enable VT-d or AMD-Vi in the firmware, and do not boot Xen with iommu=off")
+    }
+    if domain.hasIOMMU == false {
+      return Need(
+        .blocked(.domainWithoutIOMMU), evidence: "the domain was created without passthrough",
+        remedy: "set passthrough=\"enabled\" in its configuration and create it again")
+    }
+    return nil
+  }
+
+  /// Two devices that QEMU cannot tell apart: its names lack the segment.
+  private func collisionBlock(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+    guard domain.route?.hasDeviceModel == true else { return nil }
+    let name = DeviceModelName(wanted.address)
+    let declared = (planner.declaredDevices[domain.name] ?? []).filter { $0 < wanted.address }
+    let rival = (domain.entries.compactMap(\.device) + declared).first {
+      $0 != wanted.address && DeviceModelName($0) == name
+    }
+    return rival.map { rival in
+      Need(
+        .blocked(.nameCollision), evidence: "QEMU knows it and \(rival) by one name, \(name)",
+        remedy: "give one of the two to another domain")
+    }
+  }
+
+  /// A declared device that another domain's back end lists.
+  func heldNeed(_ wanted: DesiredDevice, by holder: DomainID) -> Need {
+    guard let other = planner.index.living[holder] else {
+      return Need(
+        .blocked(.attachedElsewhere))
+    }
+    let evidence = "\(other.name) (domain \(other.id)) has it"
+    guard planner.mayRemove(wanted.address, from: other), let source = other.target else {
+      return Need(
+        .blocked(.attachedElsewhere), evidence: evidence,
+        remedy: "detach it there: xl pci-detach \(other.name) \(wanted.address)")
+    }
+    if let wait = other.wait { return Need(.pending(wait), evidence: evidence, holder: source) }
+    return Need(.change(.move(from: source, wanted.options)), evidence: evidence, holder: source)
+  }
+}
+
+extension Change {
+  /// What else happens to other guests.
+  fileprivate var effects: [String] {
+    switch self {
+    case .reattach: ["the guest loses the device for a moment"]
+    case .move(let source, _): ["\(source.name) loses the device"]
+    case .attach, .detach, .repair, .adopt: []
+    }
+  }
+}

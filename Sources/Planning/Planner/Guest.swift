@@ -1,0 +1,190 @@
+import Model
+import XenProtocol
+
+/// A domain as the planner sees it: what was observed, and what follows from that for every device alike.
+final class Guest {
+  let observed: ObservedDomain
+  let key: DomainKey
+  /// The way its devices take; nil if Berth knows none, and for stub domains, whose devices are their guests'.
+  let route: DeviceRoute?
+  /// The domain as changes need it; nil if it has no route.
+  let target: DomainTarget?
+  /// What every change to this domain waits for.
+  let wait: Wait?
+  /// The back end its devices are in: its own, or its stub domain's.
+  let backEnd: BackEnd?
+  /// What its back end lists.
+  let entries: [BackEndEntry]
+  /// What its bus can take now; nil if it has no back end.
+  let condition: BusCondition?
+  /// What stands in the way of every change to this domain.
+  let obstruction: Obstruction?
+  /// Whether changes can be made now.
+  let access: Access
+
+  /// `stub` is the domain's stub domain, if it has one that is there; `claimant` tells which domain claims a device.
+  init(_ domain: ObservedDomain, stub: ObservedDomain?, claimant: (PCIAddress) -> DomainID?) {
+    observed = domain
+    key = domain.key
+    route = domain.route(through: stub)
+    target = route.map {
+      DomainTarget(key: domain.key, name: domain.name, route: $0, mode: ChangeMode(domain.lifecycle))
+    }
+    let backEnd = domain.bus(through: stub)
+    self.backEnd = backEnd
+    wait = domain.wait(through: stub)
+    entries = backEnd?.entries ?? []
+    condition = backEnd?.condition
+    let stray = backEnd?.orphans.first { orphan in
+      guard let device = orphan.device else { return true }
+      return backEnd?.entry(for: device) == nil && claimant(device) != domain.id
+    }
+    obstruction = Self.obstruction(of: domain, route, backEnd, stray)
+    access =
+      if let wait {
+        .waiting(wait)
+      } else if let obstruction {
+        .closed(obstruction)
+      } else if let target {
+        .open(target)
+      } else {
+        .closed(domain.unsupported)
+      }
+  }
+
+  /// What stands in the way of changes to a domain, and how a person can remove it.
+  struct Obstruction {
+    let obstacle: Obstacle
+    let evidence: String
+    let remedy: String
+  }
+
+  /// Whether changes to a domain can be made now.
+  enum Access {
+    case open(DomainTarget)
+    case waiting(Wait)
+    case closed(Obstruction)
+  }
+
+  var id: DomainID { observed.id }
+  var uuid: DomainUUID { observed.uuid }
+  var name: String { observed.name }
+  var kind: DomainKind { observed.kind }
+  var lifecycle: DomainLifecycle { observed.lifecycle }
+  var hasIOMMU: Bool? { observed.hasIOMMU }
+  var stubDomainOf: DomainID? { observed.stubDomainOf }
+  var saved: SavedDevices { observed.saved }
+
+  /// The first entry for a device.
+  func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
+
+  /// Whether QEMU shows the guest the device; nil where nobody could be asked, and for guests without QEMU.
+  func isEmulated(_ device: PCIAddress) -> Bool? {
+    guard route?.hasDeviceModel == true, let emulated = observed.emulated else { return nil }
+    let name = DeviceModelName(device)
+    return emulated.contains { $0.name == name }
+  }
+
+  /// Whether libxl's saved configuration has the device at the slot where QEMU shows it; also where one of the two says
+  /// nothing of it.
+  func hasSavedPlace(of device: PCIAddress) -> Bool {
+    let name = DeviceModelName(device)
+    guard let shown = observed.emulated?.first(where: { $0.name == name }), case .devices(let all) = saved,
+      let own = all.first(where: { $0.address == device })
+    else { return true }
+    return own.options.virtualSlot == shown.slot
+  }
+
+  /// `stray` is an entry beyond the count, of no device that is known to be the domain's. One that the domain has
+  /// claimed was cut off by another toolstack's count, and is put back like any lost entry.
+  private static func obstruction(
+    of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
+  ) -> Obstruction? {
+    if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil { return domain.unsupported }
+    let condition = backEnd?.condition
+    let bus = backEnd?.domain ?? domain.id
+    if case .corrupt(let what) = domain.saved {
+      return Obstruction(
+        obstacle: .corruptSavedConfiguration, evidence: what,
+        remedy: "restore the domain's libxl-json, or restart the domain")
+    }
+    if case .corrupt(let what)? = condition {
+      return Obstruction(
+        obstacle: .corruptBackEnd, evidence: what,
+        remedy: "look at xenstore-ls \(StorePath.backEnd(bus)); detaching all devices or restarting the domain mends it"
+      )
+    }
+    if let stray {
+      return Obstruction(
+        obstacle: .corruptBackEnd, evidence: "nodes of entry \(stray.index) are left at or above num_devs",
+        remedy: "look at xenstore-ls \(StorePath.backEnd(bus)); restarting the domain mends it")
+    }
+    // pcifront never connects again by itself, and pciback holds the devices of a bus that ended with them on it.
+    if let backEnd, backEnd.hasEnded {
+      return Obstruction(
+        obstacle: .busClosing,
+        evidence: "the guest's PCI bus has ended with devices on it (back end \(backEnd.state), front end "
+          + "\(backEnd.frontEndState))",
+        remedy: "see \(StorePath.backEndError(bus)); restarting the domain mends it")
+    }
+    return nil
+  }
+}
+
+extension BackEnd {
+  /// Whether it is at 5 or 6 with devices on it. One that a toolstack closed, and that pciback has dropped, is another
+  /// matter: an apply can take it away.
+  fileprivate var hasEnded: Bool {
+    guard state.state == .closing || state.state == .closed, !entries.isEmpty else { return false }
+    return online != "0" || hasKernelObject != false
+  }
+}
+
+extension ObservedDomain {
+  /// The way the domain's devices take; nil where Berth knows none, or the stub domain it would lead through is gone.
+  fileprivate func route(through stub: ObservedDomain?) -> DeviceRoute? {
+    guard stubDomainOf == nil else { return nil }
+    switch kind {
+    case .pv: return .frontEnd
+    case .hvm:
+      guard let version = knownDeviceModel else { return nil }
+      guard stubDomain != nil else { return .deviceModel(version) }
+      return stub.map { .stubDomain($0.key, version) }
+    case .pvh, .unknown: return nil
+    }
+  }
+
+  /// Which QEMU an HVM guest has, where Berth knows how to talk to it.
+  fileprivate var knownDeviceModel: DeviceModelVersion? {
+    kind == .hvm && deviceModel != .unknown ? deviceModel : nil
+  }
+
+  /// Says that Berth knows no way for devices to a domain of this kind.
+  var unsupported: Guest.Obstruction {
+    let (evidence, remedy) =
+      switch kind {
+      case .pvh: ("the domain is PVH", "Xen 4.17 passes no PCI devices to PVH guests")
+      case .hvm: ("the domain is HVM with an unknown device model", Self.otherRemedy)
+      case .pv: ("the domain is PV", Self.otherRemedy)
+      case .unknown: ("the domain is UNKNOWN", Self.otherRemedy)
+      }
+    return Guest.Obstruction(obstacle: .kindNotSupported, evidence: evidence, remedy: remedy)
+  }
+
+  private static let otherRemedy = "use xl for this domain, or device_model_version=\"qemu-xen\" in its configuration"
+
+  /// What changes wait for now; nil if the domain can take them.
+  fileprivate func wait(through stub: ObservedDomain?) -> Wait? {
+    // A stub domain that starts, stops or sleeps takes nothing; its guest is none the worse for waiting.
+    if kind == .hvm, stubDomain != nil, stub?.lifecycle != .running, lifecycle == .running || lifecycle == .cold {
+      return .stubDomainAbsent
+    }
+    return switch lifecycle {
+    case .running, .cold: nil
+    case .building: .domainBuilding
+    case .paused: .domainPaused
+    case .shutdown: .domainShuttingDown
+    case .destroying: .domainDestroying
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import Model
+import XenProtocol
+
+/// The steps of what belongs to no living domain, and the changes of Berth's own records.
+struct HostSteps {
+  let planner: Planner
+
+  /// What belongs to no living domain.
+  func steps() -> [HostStep] {
+    var steps = planner.observation.leftoverBackEnds.map { backEnd in
+      backEnd.hasKernelObject == false
+        ? HostStep(
+          .removeBackEnd(of: backEnd.domain),
+          evidence: "domain \(backEnd.domain) is gone, its back end is not: removed")
+        : HostStep(
+          .drift(.leakedBackEnd(of: backEnd.domain)),
+          evidence: "domain \(backEnd.domain) is gone, and dom0's kernel still holds its back end")
+    }
+    for device in planner.observation.devices {
+      guard let claim = device.claim, claim != .zero, planner.index.living[claim] == nil,
+        planner.index.listings[device.address] == nil
+      else {
+        continue
+      }
+      guard planner.declarations[device.address] == nil || device.assignment != .assigned else { continue }
+      steps.append(
+        HostStep(
+          .removeClaim(device.address, of: claim),
+          evidence: "domain \(claim), which claims \(device.address), is gone: removed"))
+    }
+    return steps
+  }
+
+  /// Dead runs' intents on living domains of which nothing is open any more.
+  func settledIntents(besides plan: Plan) -> [RecordChange] {
+    guard !planner.index.abandoned.isEmpty else { return [] }
+    var open: [DomainID: Set<PCIAddress>] = [:]
+    for domain in plan.domains {
+      for step in domain.steps {
+        switch step.kind {
+        case .unchanged, .foreign, .change(.adopt, _): continue
+        case .change, .blocked, .pending, .drift:
+          for id in [domain.id, step.holder?.key.id].compactMap(\.self) { open[id, default: []].insert(step.device) }
+        }
+      }
+    }
+    return planner.observation.intents.filter { intent in
+      guard !intent.isLive, planner.index.living[intent.domain.id]?.key == intent.domain else { return false }
+      // Assigned and listed nowhere: nothing but the intent tells whose it is, whatever the plan can do now.
+      let hasUnlisted = intent.devices.contains {
+        planner.index.listings[$0] == nil && planner.index.devices[$0]?.assignment == .assigned
+      }
+      return !hasUnlisted && open[intent.domain.id]?.isDisjoint(with: intent.devices) ?? true
+    }.map { .discard(intent: $0.identifier) }
+  }
+
+  /// What an apply writes into Berth's records besides its steps.
+  func bookkeeping() -> [RecordChange] {
+    let alive = Dictionary(planner.index.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+    let live = Set(planner.index.domains.map(\.key))
+    let ended = planner.observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
+      .map { RecordChange.discard(intent: $0.identifier) }
+    return ended
+      + planner.observation.records.flatMap { record -> [RecordChange] in
+        guard let domain = alive[record.uuid] else {
+          guard let since = record.goneSince else { return [.gone(record.uuid, since: planner.observation.takenAt)] }
+          return planner.observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
+        }
+        var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
+        guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
+        lazy var known = Set(saved.map(\.address)).union(domain.entries.compactMap(\.device))
+        for device in record.devices
+        where planner.declarations[device] != domain.name && !known.contains(device)
+          && planner.index.intended[domain.key]?.contains(device) != true
+          && planner.index.devices[device]?.claim != domain.id
+          && planner.index.remnants[domain.id]?[device] == nil
+        {
+          changes.append(.forget(record.uuid, device))
+        }
+        return changes
+      }
+  }
+}

@@ -1,0 +1,55 @@
+package import Model
+
+/// How long a domain may be gone before Berth forgets what it owned there: 30 days, in seconds.
+package let recordLifetime: Int64 = 30 * 24 * 3600
+
+/// What would turn what was observed into what is desired.
+///
+/// Pure and total: the same arguments give the same plan, and there is a plan for every observation.
+package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
+  makePlan(desired: desired, index: ObservationIndex(observation))
+}
+
+/// The same, with an index that others share.
+package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
+  let planner = Planner(desired: desired, index: index)
+  let observation = index.observation
+  var plan = Plan(
+    host: observation.host, domainCount: observation.domains.count, deviceCount: observation.devices.count,
+    policy: desired.policy)
+  let declared = desired.domains.sorted { $0.name < $1.name }
+  for domain in declared { plan.domains.append(planner.plan(for: domain)) }
+  let names = Set(declared.map(\.name))
+  let others = index.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
+  for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
+    let steps = UndeclaredSteps(planner: planner).steps(in: domain, declaring: [])
+    if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
+  }
+  if !observation.runs.isEmpty {
+    for index in plan.domains.indices {
+      plan.domains[index].run = plan.domains[index].uuid.flatMap { observation.runs[$0]?.holder }
+    }
+  }
+  let host = HostSteps(planner: planner)
+  plan.hostSteps = host.steps()
+  plan.bookkeeping = host.bookkeeping() + host.settledIntents(besides: plan)
+  plan.refusal = plan.excessiveRemovals
+  return plan
+}
+
+extension Plan {
+  /// The refusal of a plan that removes more devices than the policy allows.
+  fileprivate var excessiveRemovals: PlanRefusal? {
+    guard let limit = policy.maxRemovals else { return nil }
+    let removals = count { $0.change?.isRemoval == true }
+    return removals > limit ? .tooManyRemovals(planned: removals, allowed: limit) : nil
+  }
+}
+
+extension DomainPlan {
+  init(_ domain: Guest, steps: [DeviceStep]) {
+    self.init(
+      name: domain.name, uuid: domain.uuid, id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle,
+      stubDomain: domain.observed.stubDomain, steps: steps)
+  }
+}

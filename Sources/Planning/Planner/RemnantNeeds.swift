@@ -1,0 +1,53 @@
+import Model
+import XenProtocol
+
+extension DeclaredSteps {
+  /// What remnants make of a device that nobody else holds: it leaves where it is before it is given away.
+  func remnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+    let others = (planner.index.remnantHolders[wanted.address] ?? []).filter { $0 != domain.id }.compactMap {
+      planner.index.living[$0]
+    }
+    guard let other = others.first else { return unaskedNeed(wanted, besides: domain) }
+    let evidence =
+      "\(other.name) (domain \(other.id)): \((planner.index.remnants[other.id]?[wanted.address] ?? .emulated).evidence)"
+    guard others.count == 1 else {
+      return Need(
+        .blocked(.attachedElsewhere), evidence: evidence + "; so it is with \(others.count - 1) more",
+        remedy: "restart these domains")
+    }
+    var held = heldNeed(wanted, by: other.id)
+    held.evidence = evidence
+    if case .blocked = held.kind { held.remedy = "restart \(other.name), or let Berth remove the device from it" }
+    return held
+  }
+
+  /// The saved line of a device that xl detached is all that tells of it while QEMU cannot be asked.
+  private func unaskedNeed(_ wanted: DesiredDevice, besides domain: Guest) -> Need? {
+    let other = planner.index.unasked[wanted.address]?.first { $0 != domain.id }.flatMap { planner.index.living[$0] }
+    return other.map { other in
+      Need(
+        .blocked(.attachedElsewhere),
+        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it shows it still",
+        remedy: "apply again; where QEMU of \(other.name) is gone, restart the domain")
+    }
+  }
+
+  /// The same in the guest that is to get the device: what is left of it goes first, since it is of no use any more.
+  func ownRemnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+    guard let remnant = planner.index.remnants[domain.id]?[wanted.address] else { return nil }
+    let name = DeviceModelName(wanted.address)
+    let rival = planner.index.remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }
+    if let rival, !planner.mayRemove(rival, from: domain) {
+      return Need(
+        .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival), by one name, \(name)",
+        remedy: "restart the domain")
+    }
+    let reason: ReattachReason =
+      switch remnant {
+      case .emulated: .deviceModelOnly
+      case .exported: .halfRemoved
+      }
+    return Need(
+      .change(.reattach(from: nil, to: wanted.options, because: reason)), evidence: remnant.evidence)
+  }
+}

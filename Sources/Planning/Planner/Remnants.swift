@@ -1,0 +1,70 @@
+import Model
+import XenProtocol
+
+/// What a guest still has of a device that its bus does not list.
+enum Remnant {
+  /// QEMU shows it: a forced `xl pci-detach` does not wait for that to end (`pci_remove_done`, libxl_pci.c, Xen 4.17).
+  case emulated
+  /// pciback exports it: libxl's removal leaves the bus of an HVM guest at 7, where pciback acts on nothing
+  /// (`libxl__device_pci_remove_xenstore`, Xen 4.17; `xen_pcibk_be_watch`, Linux drivers/xen/xen-pciback/xenbus.c).
+  case exported
+
+  /// What shows the remnant, in words for a person.
+  var evidence: String {
+    switch self {
+    case .emulated: "QEMU shows it to the guest, and the back end does not list it"
+    case .exported: "pciback holds it for the guest, and the back end does not list it"
+    }
+  }
+}
+
+extension ObservationIndex {
+  /// The remnants in each HVM guest. A device that Xen or a claim gives to the guest is none: it is being attached.
+  static func remnants(
+    in domains: [Guest], among devices: [ObservedDevice], _ records: [OwnershipRecord]
+  ) -> [DomainID: [PCIAddress: Remnant]] {
+    var found: [DomainID: [PCIAddress: Remnant]] = [:]
+    lazy var byAddress = Dictionary(devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
+    for domain in domains where domain.route?.hasDeviceModel == true {
+      for address in domain.exportedBeyondEntries(records) {
+        guard let device = byAddress[address], device.assignment != .assigned, device.claim != domain.id else {
+          continue
+        }
+        found[domain.id, default: [:]][address] = .exported
+      }
+      var names = Set((domain.observed.emulated ?? []).map(\.name))
+      names.subtract(domain.entries.compactMap(\.device).map { DeviceModelName($0) })
+      guard !names.isEmpty else { continue }
+      let named = devices.filter { names.contains(DeviceModelName($0.address)) }
+      // Names lack the segment: where one fits a device that is being attached, it is that device's.
+      let explained = Set(named.filter { $0.claim == domain.id }.map { DeviceModelName($0.address) })
+      for device in named where device.assignment != .assigned {
+        guard !explained.contains(DeviceModelName(device.address)) else { continue }
+        found[domain.id, default: [:]][device.address] = .emulated
+      }
+    }
+    return found
+  }
+}
+
+extension Guest {
+  /// The devices that its saved configuration names, while its QEMU could not be asked.
+  var savedUnasked: [PCIAddress] {
+    guard route?.deviceModel == .upstream, observed.emulated == nil, wait == nil || lifecycle == .paused,
+      case .devices(let saved) = saved
+    else { return [] }
+    return saved.map(\.address)
+  }
+
+  /// Devices that Berth saw pciback export to this guest, that the bus does not list any more, and that nothing has
+  /// made pciback let go of since.
+  fileprivate func exportedBeyondEntries(_ records: [OwnershipRecord]) -> [PCIAddress] {
+    guard route?.hasFrontEndDriver == false, case .holding? = condition else { return [] }
+    let places = Set(entries.compactMap(\.virtualAddress))
+    return records.filter { $0.uuid == uuid }.flatMap(\.exports).filter { export in
+      // A place that another device has now tells that the bus was made anew.
+      export.domain == id && entry(for: export.device) == nil
+        && export.virtualAddress.map { !places.contains($0) } == true
+    }.map(\.device)
+  }
+}

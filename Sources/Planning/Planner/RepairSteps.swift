@@ -1,0 +1,55 @@
+import Model
+import XenProtocol
+
+/// The steps that make stores agree about declared devices that a domain has.
+struct RepairSteps {
+  let planner: Planner
+
+  /// Stores that disagree about a declared device which the domain has.
+  func steps(for wanted: DesiredDevice, in domain: Guest) -> [DeviceStep] {
+    guard case .open(let target) = domain.access, domain.entry(for: wanted.address) != nil else { return [] }
+    var steps: [DeviceStep] = []
+    func repair(_ repair: Repair, _ evidence: String) {
+      steps.append(
+        planner.step(wanted, .change(.repair(repair), in: target), in: .uuid(domain.uuid), evidence: evidence))
+    }
+    if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
+      repair(.saveEntry, "the saved configuration lacks it, and gets it")
+    }
+    if let bus = domain.backEnd, bus.condition == .holding, !bus.settlingAtRest().isEmpty,
+      wanted.address == firstListed(in: domain), !awaitsHeld(domain)
+    {
+      repair(
+        .settleBus,
+        "another toolstack left the back end at \(bus.state), where pciback exports nothing more: 3 is written")
+    }
+    let claim = planner.index.devices[wanted.address]?.claim
+    if claim == nil {
+      repair(.writeClaim(replacing: nil), "its claim is gone, and is written again")
+    } else if let claim, claim != domain.id {
+      if let other = planner.index.living[claim], planner.index.listings[wanted.address]?.contains(other.id) == true {
+        steps.append(
+          planner.step(
+            wanted, .drift(.claimForeign), in: .uuid(domain.uuid),
+            evidence: "\(other.name) claims it, and its back end lists it too"))
+      } else {
+        repair(.writeClaim(replacing: claim), "domain \(claim) claims it without having it: corrected")
+      }
+    }
+    return steps
+  }
+
+  /// Whether an entry waits whose device another bus lists too: pciback would end this one as soon as it looked at it.
+  private func awaitsHeld(_ domain: Guest) -> Bool {
+    domain.entries.contains { entry in
+      guard !entry.isExported, let device = entry.device else { return false }
+      return planner.index.listings[device]?.contains { $0 != domain.id } == true
+    }
+  }
+
+  /// Returns the first declared device that the domain's bus lists: it alone gets the step that repairs the bus.
+  private func firstListed(in domain: Guest) -> PCIAddress? {
+    let listed = Set(domain.entries.compactMap(\.device))
+    return (planner.declaredDevices[domain.name] ?? []).filter(listed.contains).min()
+  }
+}

@@ -1,0 +1,115 @@
+import Model
+import XenProtocol
+
+/// The steps of what a domain has and the manifest does not declare for it.
+struct UndeclaredSteps {
+  let planner: Planner
+
+  /// What the domain has and the manifest does not declare for it.
+  func steps(in domain: Guest, declaring declared: Set<PCIAddress>) -> [DeviceStep] {
+    var steps = domain.entries.compactMap { entry -> DeviceStep? in
+      guard let device = entry.device, !declared.contains(device) else { return nil }
+      return undeclaredStep(device, entry, in: domain)
+    }
+    steps += savedOnlySteps(in: domain, declaring: declared)
+    steps += leftoverSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
+    steps += remnantSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
+    return steps.sorted { $0.device < $1.device }
+  }
+
+  private func undeclaredStep(
+    _ device: PCIAddress, _ entry: BackEndEntry, in domain: Guest
+  ) -> DeviceStep? {
+    if planner.movesOut(device, of: domain) { return nil }
+    if entry.isMarked, !planner.isOwned(device, in: domain) {
+      return planner.undeclared(
+        device, .drift(.halfRemoved), in: domain, before: entry.options,
+        evidence: "another toolstack marked it for removal; it is at work, or left it")
+    }
+    // A removal that Berth began is ended whatever the policy says by now: the guest has lost the device already.
+    guard planner.mayRemove(device, from: domain) || entry.isMarked else {
+      return planner.undeclared(device, .foreign, in: domain, before: entry.options)
+    }
+    let effects = ["the guest loses the device"]
+    return switch domain.access {
+    case .open(let target):
+      planner.undeclared(
+        device, .change(.detach(entry.options, because: .notDeclared), in: target), in: domain, before: entry.options,
+        effects: effects)
+    case .waiting(let wait):
+      planner.undeclared(device, .pending(wait), in: domain, before: entry.options, effects: effects)
+    case .closed(let obstruction):
+      planner.undeclared(
+        device, .blocked(obstruction.obstacle), in: domain, before: entry.options, evidence: obstruction.evidence,
+        remedy: obstruction.remedy, effects: effects)
+    }
+  }
+
+  /// Devices that only the saved configuration still has.
+  private func savedOnlySteps(in domain: Guest, declaring declared: Set<PCIAddress>) -> [DeviceStep] {
+    guard case .devices(let saved) = domain.saved, case .open(let target) = domain.access else { return [] }
+    let rest = saved.filter { !declared.contains($0.address) }
+    guard !rest.isEmpty else { return [] }
+    let listed = Set(domain.entries.compactMap(\.device))
+    let left = planner.leftByDeadRuns(in: domain)
+    return rest.compactMap { device -> DeviceStep? in
+      guard !listed.contains(device.address) else { return nil }
+      // What a killed run or a forced `xl pci-detach` left is more than a line in a file: it is given back as a whole.
+      guard !left.contains(device.address), planner.index.remnants[domain.id]?[device.address] == nil else {
+        return nil
+      }
+      func step(_ kind: DeviceStep.Kind, _ evidence: String) -> DeviceStep {
+        planner.undeclared(device.address, kind, in: domain, before: device.options, evidence: evidence)
+      }
+      guard planner.index.devices[device.address]?.claim == domain.id else {
+        if domain.route?.deviceModel == .upstream, domain.observed.emulated == nil {
+          // The line is what tells that QEMU is to be asked about the device.
+          return step(
+            .drift(.configOnly), "left by an xl detach; QEMU was not asked whether it shows the device still")
+        }
+        return step(.change(.repair(.dropSavedEntry), in: target), "left by an xl detach, will be dropped")
+      }
+      if planner.movesOut(device.address, of: domain) { return nil }
+      // Claimed and saved, but not listed: another toolstack overwrote the entry, or a run was killed half-way.
+      return step(
+        planner.mayRemove(device.address, from: domain)
+          ? .change(.detach(device.options, because: .overwritten), in: target) : .drift(.overwritten),
+        "claimed and saved for the domain, but its back end does not list it")
+    }
+  }
+
+  /// Devices that a run which was killed had taken or was giving back, and that no other store tells of.
+  private func leftoverSteps(
+    in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
+  ) -> [DeviceStep] {
+    guard case .open(let target) = domain.access else { return [] }
+    let left = planner.leftByDeadRuns(in: domain).subtracting(declared).subtracting(shown)
+    return left.filter { !planner.isHeld($0) || !planner.movesOut($0, of: domain) }.sorted().map { device in
+      planner.undeclared(
+        device, .change(.detach(nil, because: .leftoverIntent), in: target), in: domain,
+        evidence: "a run that was killed may have left it half attached; it is given back")
+    }
+  }
+
+  /// Remnants of devices that are not declared here.
+  private func remnantSteps(
+    in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
+  ) -> [DeviceStep] {
+    guard let remnants = planner.index.remnants[domain.id], case .open(let target) = domain.access else { return [] }
+    let explained = Set(shown.union(declared).map { DeviceModelName($0) })
+    return remnants.sorted { $0.key < $1.key }.compactMap { device, remnant in
+      guard !shown.contains(device), !declared.contains(device) else { return nil }
+      if remnant == .emulated, explained.contains(DeviceModelName(device)) { return nil }
+      if planner.movesOut(device, of: domain) { return nil }
+      let isRemoved = planner.mayRemove(device, from: domain) && planner.index.listings[device] == nil
+      let (because, name): (DetachReason, DriftName) =
+        switch remnant {
+        case .emulated: (.deviceModelOnly, .deviceModelOnly)
+        case .exported: (.halfRemoved, .halfRemoved)
+        }
+      return planner.undeclared(
+        device, isRemoved ? .change(.detach(nil, because: because), in: target) : .drift(name), in: domain,
+        evidence: remnant.evidence)
+    }
+  }
+}

@@ -1,0 +1,137 @@
+package import Model
+package import XenProtocol
+
+/// One device of a domain, seen from every side.
+package struct DeviceStatus: Sendable {
+  package var address: PCIAddress
+  package var id: DeviceID?
+  package var label: String?
+  package var attachment: Attachment
+  package var virtualAddress: PCIAddress?
+  package var options: DeviceOptions?
+  package var isDeclared: Bool
+  package var isOwned: Bool
+  package var isSaved: Bool
+  package var claim: DomainID?
+}
+
+/// One domain and its devices.
+package struct DomainStatus: Sendable {
+  package var name: String
+  package var uuid: DomainUUID?
+  /// Nil where the domain does not exist now.
+  package var observed: ObservedDomain?
+  /// The bus they are on: the domain's, or its stub domain's.
+  package var bus: BackEnd?
+  /// The run of Berth that was at work on the domain.
+  package var run: RunHolder?
+  package var devices: [DeviceStatus]
+}
+
+/// What a host has, put together from an observation and what is declared for it.
+package struct HostStatus: Sendable {
+  package var host: HostFacts
+  package var domainCount: Int
+  package var deviceCount: Int
+  package var domains: [DomainStatus]
+  /// Devices that are in no domain.
+  package var free: [ObservedDevice]
+  /// What belongs to no living domain, as the planner sees it.
+  package var hostSteps: [HostStep]
+  /// Where the stores disagree, devices first.
+  package var drifts: [Drift]
+  package var intents: [Intent]
+
+  /// Puts together what the observation and `desired` say; `plan` must be made from the same two.
+  package init(index: ObservationIndex, desired: DesiredState?, plan: Plan) {
+    let observation = index.observation
+    hostSteps = plan.hostSteps
+    drifts = makeDriftMatrix(desired: desired, index: index, plan: plan).findings
+    host = observation.host
+    domainCount = observation.domains.count
+    deviceCount = observation.devices.count
+    intents = observation.intents
+
+    let devices = Dictionary(observation.devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
+    var declared = Dictionary(
+      (desired?.domains ?? []).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    var records = Dictionary(observation.records.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
+    var used: Set<PCIAddress> = []
+
+    let stubs = observation.stubDomains
+    domains = observation.domains.map { domain in
+      let bus = domain.bus(through: stubs[domain.id])
+      let wanted = declared.removeValue(forKey: domain.name)
+      let record = records.removeValue(forKey: domain.uuid)
+      let status = DomainStatus(
+        name: domain.name, uuid: domain.uuid, observed: domain, bus: bus, run: observation.runs[domain.uuid]?.holder,
+        devices: Self.devices(of: domain, on: bus, wanted: wanted, record: record, among: devices))
+      used.formUnion(status.devices.filter { $0.attachment != .absent }.map(\.address))
+      return status
+    }
+    // Declared or remembered domains that do not exist now, in order of name.
+    var absent: [DomainStatus] = declared.values.map { wanted in
+      let record = records.first { $0.value.name == wanted.name || $0.key == wanted.uuid }
+      if let record { records.removeValue(forKey: record.key) }
+      return Self.absentDomain(wanted.name, wanted: wanted, record: record?.value, among: devices)
+    }
+    absent += records.values.map { Self.absentDomain($0.name, wanted: nil, record: $0, among: devices) }
+    domains += absent.sorted { ($0.name, $0.uuid?.description ?? "") < ($1.name, $1.uuid?.description ?? "") }
+    free = observation.devices.filter { !used.contains($0.address) && $0.facts != nil }
+  }
+
+  private static func absentDomain(
+    _ name: String, wanted: DesiredDomain?, record: OwnershipRecord?, among devices: [PCIAddress: ObservedDevice]
+  ) -> DomainStatus {
+    let addresses = Set(wanted?.devices.map(\.address) ?? []).union(record?.devices ?? [])
+    return DomainStatus(
+      name: name, uuid: wanted?.uuid ?? record?.uuid, observed: nil,
+      devices: addresses.sorted().map { address in
+        let declared = wanted?.devices.first { $0.address == address }
+        return DeviceStatus(
+          address: address, id: devices[address]?.facts?.id, label: declared?.label, attachment: .absent,
+          isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false, isSaved: false,
+          claim: devices[address]?.claim)
+      })
+  }
+
+  private static func devices(
+    of domain: ObservedDomain, on bus: BackEnd?, wanted: DesiredDomain?, record: OwnershipRecord?,
+    among devices: [PCIAddress: ObservedDevice]
+  ) -> [DeviceStatus] {
+    var saved: [PCIAddress: SavedDevice] = [:]
+    if case .devices(let list) = domain.saved { for device in list { saved[device.address] = device } }
+    let entries = Dictionary(
+      (bus?.entries ?? []).compactMap { entry in entry.device.map { ($0, entry) } },
+      uniquingKeysWith: { first, _ in first })
+    let addresses = Set(entries.keys).union(saved.keys).union(wanted?.devices.map(\.address) ?? [])
+      .union(record?.devices ?? [])
+    return addresses.sorted().map { address in
+      let entry = entries[address]
+      let declared = wanted?.devices.first { $0.address == address }
+      let place = domain.emulated?.first { $0.name == DeviceModelName(address) }
+      var attachment = attachment(entry, of: bus, isSaved: saved[address] != nil)
+      if domain.kind == .hvm, attachment == .attached || attachment == .exported {
+        attachment = domain.emulated == nil ? .exported : place == nil ? .held : .attached
+      }
+      return DeviceStatus(
+        address: address, id: devices[address]?.facts?.id, label: declared?.label, attachment: attachment,
+        virtualAddress: domain.kind == .hvm ? place?.guestAddress : entry?.virtualAddress,
+        options: entry?.options ?? saved[address]?.options,
+        isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false,
+        isSaved: saved[address] != nil, claim: devices[address]?.claim)
+    }
+  }
+
+  private static func attachment(_ entry: BackEndEntry?, of backEnd: BackEnd?, isSaved: Bool) -> Attachment {
+    guard let entry, let backEnd else { return isSaved ? .saved : .absent }
+    switch entry.state.state {
+    case .initialised:
+      guard entry.isExported else { return .entered }
+      return backEnd.state.state == .connected && backEnd.frontEndState.state == .connected ? .attached : .exported
+    case .initialising, .initWait: return .entered
+    case .closing, .closed: return .removing
+    case .unknown, .connected, .reconfiguring, .reconfigured, nil: return .unclear
+    }
+  }
+}

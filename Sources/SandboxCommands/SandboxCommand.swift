@@ -1,0 +1,144 @@
+package import ArgumentParser
+import Commands
+import Planning
+package import Rendering
+import Sandbox
+
+/// The command that works on sandboxes themselves, for a program that has it.
+package enum SandboxCommandSet: CommandSet {
+  package static let commands: [any ParsableCommand.Type] = [SandboxCommand.self]
+  package static let hint: String? = "To try it without Xen: berth sandbox start --sandbox DIR SCENARIO.yaml"
+
+  /// Asks a running sandbox for its host's name.
+  package static func hostName(ofSandbox directory: String) -> Result<String, Failure> {
+    do throws(Failure) {
+      return .success(
+        try asSandbox { () throws(SandboxError) in try SandboxController().hostName(directory: directory) })
+    } catch { return .failure(error) }
+  }
+}
+
+/// `berth sandbox`: a host to play with, without Xen.
+struct SandboxCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sandbox",
+    abstract: "Start, examine and stop a simulated host with a real xenstored.",
+    discussion: """
+      A scenario says which devices and domains the host has. Every other command works on the sandbox in DIR with \
+      --sandbox DIR, or with BERTH_SANDBOX=DIR in the environment.
+      """,
+    subcommands: [
+      SandboxStartCommand.self, SandboxStopCommand.self, SandboxStatusCommand.self, SandboxPauseCommand.self,
+      SandboxUnpauseCommand.self, SandboxShutDownCommand.self, SandboxStartDomainCommand.self,
+      SandboxDestroyCommand.self, SandboxAnswersCommand.self, SandboxDeviceModelCommand.self,
+      SandboxRestartStubCommand.self, SandboxLockCommand.self, SandboxUnlockCommand.self, SandboxServeCommand.self,
+    ])
+}
+
+/// `berth sandbox start SCENARIO.yaml`.
+struct SandboxStartCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "start", abstract: "Start a sandbox from a scenario, and return when it is ready.")
+
+  @Argument(help: ArgumentHelp("The scenario's file.", valueName: "scenario"))
+  var scenario: String
+
+  @Option(help: "The xenstored to run: c, or ox for oxenstored.")
+  var store: StoreKind = .c
+
+  @Flag(help: "Keep a trace of every request that xenstored serves.")
+  var trace = false
+
+  @Flag(name: .customLong("test-eagain"), help: "Make oxenstored fail some commits on purpose.")
+  var testEagain = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let directory = try sandbox(in: context)
+    let text = try readFile(scenario)
+    _ = try asSandbox { () throws(SandboxError) in
+      try SandboxController().start(
+        scenario: text, scenarioName: scenario, directory: directory, store: store, isTracing: trace,
+        testEagain: testEagain, serverCommand: [context.programPath, "sandbox", "serve"])
+    }
+    context.standardError("The sandbox in \(directory) is up. Next: berth status --sandbox \(directory)\n")
+    return .done
+  }
+}
+
+/// `berth sandbox stop`.
+struct SandboxStopCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stop", abstract: "Stop the sandbox, and remove its files.")
+
+  @Flag(help: "Keep its directory, with the logs and the store's trace.")
+  var keep = false
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let directory = try sandbox(in: context)
+    try asSandbox { () throws(SandboxError) in
+      try SandboxController().stop(directory: directory, removeDirectory: !keep)
+    }
+    return .done
+  }
+}
+
+/// `berth sandbox status`.
+struct SandboxStatusCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "Show the devices of the sandbox's guests and hypervisor.",
+    discussion: "No real host shows this. Use berth status for what Berth can see.")
+
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let directory = try sandbox(in: context)
+    let status = try asSandbox { () throws(SandboxError) in try SandboxController().status(directory: directory) }
+    try show(SandboxView(status: status), in: context)
+    return .done
+  }
+}
+
+/// `berth sandbox serve DIR`: the simulator itself; `start` runs it.
+struct SandboxServeCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "serve", abstract: "Run the simulator of a sandbox.", shouldDisplay: false)
+
+  @Argument var directory: String
+  @OptionGroup var global: GlobalOptions
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    try asSandbox { () throws(SandboxError) in try serveSandbox(directory: directory) }
+    return .done
+  }
+}
+
+extension StoreKind: ExpressibleByArgument {}
+
+extension BerthCommand {
+  /// Returns the sandbox's directory. It must be named, because a default could be another person's sandbox.
+  func sandbox(in context: CommandContext) throws(Failure) -> String {
+    guard let directory = global.sandboxDirectory(in: context) else {
+      throw Failure(.usage, "no sandbox given", hint: "name its directory with --sandbox DIR, or set BERTH_SANDBOX")
+    }
+    return directory
+  }
+}
+
+/// Runs `body`, which asks a sandbox, and gives its failures their status.
+func asSandbox<Result>(_ body: () throws(SandboxError) -> Result) throws(Failure) -> Result {
+  do throws(SandboxError) { return try body() } catch {
+    let status: ExitStatus =
+      switch error.code {
+      case .notInstalled: .hostNotPrepared
+      case .inUse, .pathTooLong: .usage
+      case .notRunning: .unreachable
+      case .invalidScenario: .invalidManifest
+      case .alreadyRunning, .notFound, .timedOut, .system, .ended: .failed
+      }
+    throw Failure(status, error.message)
+  }
+}

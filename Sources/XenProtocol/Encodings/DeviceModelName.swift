@@ -1,0 +1,33 @@
+package import Model
+
+/// The name QEMU knows a passed-through device by: `pci-pt-03_00.0` (`PCI_PT_QDEV_ID`, libxl_pci.c, Xen 4.17).
+///
+/// It lacks the segment: two devices at one bus, slot and function in two segments have one name.
+package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvertible {
+  package let description: String
+
+  package init(_ device: PCIAddress) {
+    description =
+      "pci-pt-" + hex(UInt64(device.bus), 2) + "_" + hex(UInt64(device.device), 2) + "."
+      + hex(UInt64(device.function), 1)
+  }
+
+  /// Takes the name of any device of QEMU's.
+  package init(text: String) { description = text }
+}
+
+/// A device as QEMU shows it to its guest.
+package struct EmulatedDevice: Hashable, Sendable, Codable {
+  package var name: DeviceModelName
+  /// Where on the guest's first bus.
+  package var slot: UInt8
+  package var function: UInt8
+  package init(name: DeviceModelName, slot: UInt8, function: UInt8) {
+    (self.name, self.slot, self.function) = (name, slot, function)
+  }
+}
+
+extension EmulatedDevice {
+  /// The address the guest sees, on its first bus.
+  package var guestAddress: PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: function) }
+}

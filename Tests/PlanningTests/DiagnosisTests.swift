@@ -1,0 +1,116 @@
+import Model
+import Planning
+import Ports
+import TestSupport
+import Testing
+import XenProtocol
+
+@Suite struct DiagnosisTests {
+  private let device = Sample.address(1)
+
+  /// Returns the findings of a host on which nothing is wrong until `change` damages it.
+  private func names(_ change: (inout Examination) -> Void) -> [String] {
+    var examination = Examination(
+      hostName: "host", takenAt: 1000, hypervisor: .success(.init(version: "4.17.7", hasIOMMU: true)),
+      store: .success([]), pciback: .success(.init(isLoaded: true, deviceCount: 1)), records: .success(0),
+      intents: .success([]), locks: .success([]), observation: .success(observation()))
+    change(&examination)
+    return diagnose(examination).map { finding in
+      let name =
+        switch finding.kind {
+        case .ailment(let ailment): ailment.rawValue
+        case .drift(let drift): drift.name.rawValue
+        }
+      return finding.isNote ? "(\(name))" : name
+    }
+  }
+
+  private func observation(_ change: (inout ObservedDomain) -> Void = { _ in }) -> Observation {
+    var domain = Sample.domain(1, "net", [device])
+    change(&domain)
+    return Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), domains: [domain],
+      devices: [Sample.device(device, heldBy: 1)])
+  }
+
+  @Test func `a host in order has no findings`() { #expect(names { _ in } == []) }
+
+  @Test func `each place that does not answer is reported, and the others are still examined`() {
+    let xen = HostError.hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open", errno: 2))
+    let store = HostError.store(StoreError(.unreachable, operation: "open", errno: 2))
+    let tree = HostError.tree(DeviceTreeError(.notPermitted, operation: "list", place: "pciback", errno: 13))
+    let record = HostError.record(RecordError(.damaged, operation: "read", place: "a.json"))
+    let userdata = HostError.userdata(UserdataError(.notPermitted, operation: "list", place: "xen", errno: 13))
+    #expect(
+      names { examination in
+        examination.hypervisor = .failure(xen)
+        examination.store = .failure(store)
+        examination.pciback = .failure(tree)
+        examination.records = .failure(record)
+        examination.intents = .failure(record)
+        examination.locks = .failure(userdata)
+        examination.observation = nil
+      } == [
+        "xen-unreachable", "xenstore-unreachable", "sysfs-unreadable", "record-unreadable", "intent-unreadable",
+        "locks-unreadable",
+      ])
+    #expect(names { $0.observation = .failure(store) } == ["look-failed"])
+    #expect(
+      names { examination in
+        examination.hypervisor = .failure(xen)
+        examination.pciback = .success(.init(isLoaded: false, deviceCount: 0))
+        examination.observation = nil
+      } == ["xen-unreachable", "pciback-missing"])
+  }
+
+  @Test func `a host that is not prepared has problems`() {
+    #expect(names { $0.hypervisor = .success(.init(version: "4.17.7", hasIOMMU: false)) } == ["no-iommu"])
+    #expect(names { $0.pciback = .success(.init(isLoaded: false, deviceCount: 0)) } == ["pciback-missing"])
+  }
+
+  @Test(arguments: [
+    ("4.17.0", true), ("4.17.5", true), ("4.17.6-pre", true), ("4.17.6", false), ("4.17.10", false),
+    ("4.18.5", true), ("4.18.6", false), ("4.19.3", true), ("4.19.4", false), ("4.20.1", true), ("4.20.2", false),
+    ("4.21.0", false), ("4.16.5", false), ("4.17", false), ("4.17-unstable", false), ("", false), ("x.y.z", false),
+  ])
+  func `an advisory is reported for versions known to lack its correction`(_ version: String, _ isTold: Bool) {
+    let found = names { $0.hypervisor = .success(.init(version: version, hasIOMMU: true)) }
+    #expect(found == (isTold ? ["xen-advisory"] : []))
+  }
+
+  @Test func `a lock is a problem once it is held for longer than any toolstack needs`() {
+    func lock(isHeld: Bool, since: Int64) -> [String] {
+      names { examination in
+        examination.locks = .success([
+          UserdataLock(
+            domain: DomainKey(id: DomainID(1), uuid: Sample.uuid(1)), name: "domain-userdata-lock", path: "lock",
+            isHeld: isHeld, holder: "12 (xl)", since: since)
+        ])
+      }
+    }
+    #expect(lock(isHeld: true, since: 999) == ["(lock-held)"])
+    #expect(lock(isHeld: true, since: 900) == ["lock-held"])
+    #expect(lock(isHeld: false, since: 0) == ["(lock-left-over)"])
+  }
+
+  @Test func `an error node is a problem while the bus is not at rest`() {
+    func nodes(_ state: XenbusState, _ front: XenbusState, isFrontEnd: Bool, _ text: String = "22 no") -> [String] {
+      names { examination in
+        examination.store = .success([.init(domain: DomainID(1), isFrontEnd: isFrontEnd, text: text)])
+        examination.observation = .success(
+          observation { $0.backEnd = Sample.bus($0.id, [device], state: state, front: front) })
+      }
+    }
+    #expect(nodes(.connected, .connected, isFrontEnd: false) == ["(back-end-error)"])
+    #expect(nodes(.closing, .reconfiguring, isFrontEnd: false) == ["back-end-error", "bus-closing"])
+    #expect(nodes(.reconfiguring, .connected, isFrontEnd: true) == ["front-end-error"])
+    #expect(
+      nodes(.reconfiguring, .connected, isFrontEnd: true, "22 freeing event channel 9") == ["(front-end-error)"])
+  }
+
+  @Test func `drift is among the findings without a manifest`() {
+    #expect(
+      names { $0.observation = .success(observation { $0.saved = .corrupt("not JSON") }) }
+        == ["corrupt-saved-configuration"])
+  }
+}

@@ -1,0 +1,110 @@
+import Model
+import Planning
+import TestSupport
+import Testing
+
+@Suite struct ExitStatusTests {
+  private let empty = Plan(host: HostFacts(name: "h"), domainCount: 0, deviceCount: 0, policy: Policy())
+
+  private func status(
+    _ outcome: ApplyOutcome, _ plan: Plan? = nil, requiresRunning: Bool = false
+  ) -> Planning.ExitStatus {
+    exitStatus(of: outcome, plan: plan ?? empty, requiresRunning: requiresRunning)
+  }
+
+  @Test(arguments: [
+    ([StepResult.done, .done], Planning.ExitStatus.done), ([.unchanged], .done), ([], .done),
+    ([.failed], .failed), ([.failed, .blocked, .unknown], .failed), ([.done, .failed], .partlyApplied),
+    ([.done, .failed, .unknown, .blocked], .partlyApplied), ([.unchanged, .failed], .failed),
+    ([.unknown], .unknown), ([.done, .unknown], .unknown), ([.unknown, .blocked], .unknown),
+    ([.unknown, .interrupted], .unknown), ([.blocked], .blocked), ([.done, .blocked], .blocked),
+    ([.done, .pending], .done), ([.interrupted], .interrupted), ([.done, .interrupted, .blocked], .interrupted),
+  ])
+  func `the worst result is told`(_ results: [StepResult], _ expected: Planning.ExitStatus) throws {
+    let device = try #require(PCIAddress("0000:03:00.0"))
+    // Every result also gets its own domain: the status must not depend on the grouping.
+    let together = ApplyOutcome(domains: [
+      DomainOutcome(name: "a", steps: results.map { StepOutcome(device: device, action: .attach, result: $0) })
+    ])
+    let apart = ApplyOutcome(
+      domains: results.map {
+        DomainOutcome(name: "a", steps: [StepOutcome(device: device, action: .attach, result: $0)])
+      })
+    #expect(status(together) == expected)
+    #expect(status(apart) == expected)
+    #expect(status(ApplyOutcome(domains: apart.domains.reversed())) == expected)
+  }
+
+  @Test func `a failed repair of the host is a failure`() throws {
+    #expect(status(ApplyOutcome(hostFailures: ["records: no space"])) == .failed)
+    #expect(
+      status(ApplyOutcome(hostRepairs: ["removed a claim"], hostFailures: ["records: no space"])) == .partlyApplied)
+    var undone = try ApplyOutcome.of(.failed, isUndone: true)
+    undone.hostFailures = ["records: no space"]
+    #expect(status(undone) == .failed)
+  }
+
+  @Test func `undone changes have their own status`() throws {
+    #expect(status(try .of(.failed, isUndone: true)) == .rolledBack)
+    var mixed = try ApplyOutcome.of(.failed, isUndone: true)
+    mixed.domains += try ApplyOutcome.of(.failed).domains
+    #expect(status(mixed) == .failed)
+    mixed = try ApplyOutcome.of(.failed, isUndone: true)
+    mixed.domains += try ApplyOutcome.of(.done).domains
+    #expect(status(mixed) == .partlyApplied)
+  }
+
+  @Test func `a busy lock decides the status only if nothing is worse`() throws {
+    #expect(status(try .of(isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
+    #expect(status(try .of(.failed, isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
+    #expect(status(try .of(isLockBusy: true, failure: "held"), try .one(.blocked(.isBridge))) == .lockBusy)
+    var other = try ApplyOutcome.of(isLockBusy: true, failure: "held")
+    other.domains += try ApplyOutcome.of(.done).domains
+    #expect(status(other) == .lockBusy)
+    other.domains += try ApplyOutcome.of(.unknown).domains
+    #expect(status(other) == .unknown)
+    other.domains += try ApplyOutcome.of(failure: "xenstored went away").domains
+    #expect(status(other) == .partlyApplied)
+  }
+
+  @Test func `a domain's own failure counts without any step`() throws {
+    #expect(status(try .of(failure: "xenstored went away")) == .failed)
+  }
+
+  @Test func `steps that the plan excluded count too`() throws {
+    #expect(status(try .of(.done), try .one(.blocked(.identityMismatch))) == .blocked)
+    #expect(status(try .of(.done), try .one(.blocked(.deviceMissing))) == .blocked)
+    #expect(status(try .of(.done), try .one(.blocked(.deviceMissing), isRequired: false)) == .done)
+    #expect(status(try .of(.done), try .one(.blocked(.identityMismatch), isRequired: false)) == .blocked)
+    #expect(status(ApplyOutcome(), try .one(.pending(.domainAbsent))) == .done)
+    #expect(status(ApplyOutcome(), try .one(.pending(.domainPaused))) == .unknown)
+    #expect(status(ApplyOutcome(), try .one(.foreign)) == .done)
+  }
+
+  @Test func `with require-running a pending domain is a failure`() throws {
+    #expect(status(ApplyOutcome(), try .one(.pending(.domainAbsent)), requiresRunning: true) == .failed)
+    #expect(status(try .of(.pending), requiresRunning: true) == .failed)
+    #expect(status(try .of(.done, .failed), try .one(.pending(.domainAbsent)), requiresRunning: true) == .partlyApplied)
+    #expect(status(try .of(.done), requiresRunning: true) == .done)
+  }
+
+  @Test func `a plan's status`() throws {
+    func status(_ plan: Plan, detailed: Bool = false, running: Bool = false) -> Planning.ExitStatus {
+      exitStatus(of: plan, isDetailed: detailed, requiresRunning: running)
+    }
+    #expect(status(empty, detailed: true) == .done)
+    #expect(status(try .one(.attach())) == .done)
+    #expect(status(try .one(.attach()), detailed: true) == .changesPending)
+    #expect(status(try .one(.unchanged), detailed: true) == .done)
+    #expect(status(try .one(.pending(.domainAbsent)), detailed: true) == .done)
+    #expect(status(try .one(.pending(.domainAbsent)), running: true) == .failed)
+    #expect(status(try .one(.blocked(.isBridge))) == .blocked)
+    let refused = try Plan.one(.detach(), refusal: .tooManyRemovals(planned: 1, allowed: 0))
+    #expect(status(refused) == .blocked)
+    #expect(status(refused, detailed: true) == .blocked)
+    #expect(exitStatus(of: ApplyOutcome(), plan: refused, requiresRunning: false) == .blocked)
+    var both = try Plan.one(.blocked(.isBridge))
+    both.domains += try Plan.one(.attach()).domains
+    #expect(status(both, detailed: true) == .blocked)
+  }
+}

@@ -1,0 +1,266 @@
+import Model
+import TestSupport
+import Testing
+import XenProtocol
+
+@Suite struct BusDecisionTests {
+  private let domain = DomainID(5)
+  private let one = Sample.address(1)
+  private let two = Sample.address(2)
+  private let three = Sample.address(3)
+
+  private func attach(
+    _ bus: BackEnd, _ devices: [PCIAddress], mode: ChangeMode = .hot, finishing finished: Set<PCIAddress> = [],
+    exportable: Set<PCIAddress>? = nil
+  ) -> AttachDecision {
+    bus.attachDecision(
+      devices.map { Wanted(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
+      exportable: exportable ?? [one, two, three])
+  }
+
+  /// Returns the nodes of a bus after edits, by their last path component.
+  private func nodes(_ edits: [StoreEdit]) -> [String: String?] {
+    var nodes: [String: String?] = [:]
+    for edit in edits {
+      switch edit {
+      case .write(let path, let value): nodes[String(path.text.split(separator: "/").last ?? "")] = value
+      case .remove(let path): nodes.updateValue(nil, forKey: String(path.text.split(separator: "/").last ?? ""))
+      case .makeDirectory: continue
+      }
+    }
+    return nodes
+  }
+
+  @Test func `the first devices create both directories in one batch`() throws {
+    guard case .publish(let edits, let startsRound) = attach(BackEnd(domain: domain), [one, two]) else {
+      Issue.record("not published")
+      return
+    }
+    #expect(!startsRound)
+    let back = StorePath.backEnd(domain)
+    let front = StorePath.frontEnd(domain)
+    #expect(edits.contains(.makeDirectory(back, StorePermissions(owner: .zero, reader: domain))))
+    #expect(edits.contains(.makeDirectory(front, StorePermissions(owner: domain, reader: .zero))))
+    #expect(edits.contains(.write(back.child("state"), "1")))
+    #expect(edits.contains(.write(front.child("state"), "1")))
+    #expect(edits.contains(.write(back.child("num_devs"), "2")))
+    #expect(edits.contains(.write(back.child("dev-1"), two.description)))
+    #expect(edits.contains(.write(back.child("key-1"), two.description)))
+    #expect(
+      edits.contains(
+        .write(back.child("opts-1"), "msitranslate=0,power_mgmt=0,permissive=0,rdm_policy=strict")))
+    #expect(edits.contains(.write(back.child("state-1"), "1")))
+  }
+
+  @Test func `later devices are appended to what this transaction read, in one round`() {
+    guard case .publish(let edits, true) = attach(Sample.bus(domain, [one]), [two, three]) else {
+      Issue.record("no round")
+      return
+    }
+    let nodes = nodes(edits)
+    #expect(nodes["num_devs"] == "3")
+    #expect(nodes["dev-1"] == two.description)
+    #expect(nodes["dev-2"] == three.description)
+    #expect(nodes["state"] == "7")
+    #expect(nodes["dev-0"] == nil, "what stands is not written again")
+  }
+
+  @Test func `a device that is listed is not added twice`() {
+    #expect(attach(Sample.bus(domain, [one, two]), [two]) == .alreadyListed)
+  }
+
+  @Test func `an entry that a round left out gets a round of its own`() {
+    let bus = Sample.bus(domain, [one, two], states: [.initialised, .initialising])
+    guard case .publish(let edits, true) = attach(bus, [two]) else {
+      Issue.record("no round")
+      return
+    }
+    #expect(edits == [.write(StorePath.backEnd(domain).child("state"), "7")])
+  }
+
+  @Test(arguments: [XenbusState.initialising, .initWait, .initialised])
+  func `a bus whose guest is connecting takes entries without a round`(_ state: XenbusState) {
+    guard case .publish(let edits, false) = attach(Sample.bus(domain, [one], state: state, front: .initialising), [two])
+    else {
+      Issue.record("not appended quietly")
+      return
+    }
+    #expect(nodes(edits)["state"] == nil)
+    #expect(nodes(edits)["num_devs"] == "2")
+  }
+
+  @Test func `a device that pciback cannot export is not requested`() {
+    #expect(
+      attach(Sample.bus(domain, [one]), [two], exportable: [one])
+        == .refuse(
+          .notAssignable, "\(two) is not on pciback; asking for it would end the guest's PCI bus"))
+    let waiting = Sample.bus(domain, [one, three], states: [.initialised, .initialising])
+    guard case .refuse(.notAssignable, _) = attach(waiting, [two], exportable: [one, two]) else {
+      Issue.record("a foreign entry that cannot be exported was pulled into our round")
+      return
+    }
+  }
+
+  @Test(arguments: [
+    (XenbusState.reconfiguring, XenbusState.connected, BusCondition.round),
+    (.reconfigured, .reconfiguring, .round), (.connected, .initialised, .settling),
+    (.connected, .reconfiguring, .torn), (.closing, .connected, .closing), (.closed, .closed, .closing),
+    (.connected, .closing, .closing),
+  ])
+  func `a bus that is not at rest is waited for`(_ back: XenbusState, _ front: XenbusState, _ expected: BusCondition) {
+    let bus = Sample.bus(domain, [one], state: back, front: front)
+    #expect(bus.condition == expected)
+    #expect(attach(bus, [two]) == .wait(expected))
+    #expect(bus.detachDecision([one], mode: .hot, finishing: []) == .wait(expected))
+  }
+
+  @Test func `nothing is created while the kernel still has the old bus`() {
+    let bus = BackEnd(domain: domain, hasKernelObject: true)
+    #expect(attach(bus, [one]) == .wait(.vanishing))
+  }
+
+  @Test func `another program's removal is waited for, and an ended run's is finished first`() {
+    let bus = Sample.bus(domain, [one, two], states: [.closing, .initialised])
+    #expect(attach(bus, [three]) == .wait(.halfRemoved([one])))
+    guard case .publish(let edits, true) = attach(bus, [three], finishing: [one]) else {
+      Issue.record("not finished")
+      return
+    }
+    let nodes = nodes(edits)
+    #expect(nodes["dev-0"] == two.description)
+    #expect(nodes["vdev-0"] == "0000:00:01.00", "the virtual address moves with its entry")
+    #expect(nodes["dev-1"] == three.description)
+    #expect(nodes["vdev-1"] == .some(nil))
+    #expect(nodes["state-1"] == "1")
+  }
+
+  @Test func `a new entry over an orphan without a key gets a key`() {
+    var bus = Sample.bus(domain, [one])
+    var left = Sample.entry(two, 1, slot: 1)
+    left.hasKey = false
+    bus.orphans = [left]
+    guard case .publish(let edits, _) = attach(bus, [two]) else {
+      Issue.record("not published")
+      return
+    }
+    #expect(nodes(edits)["key-1"] == two.description)
+  }
+
+  @Test func `a removal marks by address and starts one round`() {
+    let bus = Sample.bus(domain, [one, two, three])
+    guard case .mark(let edits) = bus.detachDecision([one, three], mode: .hot, finishing: []) else {
+      Issue.record("not marked")
+      return
+    }
+    let back = StorePath.backEnd(domain)
+    #expect(
+      edits == [
+        .write(back.child("state-0"), "5"), .write(back.child("state-2"), "5"), .write(back.child("state"), "7"),
+      ])
+  }
+
+  @Test func `a finished removal leaves a dense array`() throws {
+    let bus = Sample.bus(domain, [one, two, three], states: [.closing, .initialised, .closing])
+    let result = try #require(bus.compaction(of: [one, three]))
+    #expect(result.kept.count == 1)
+    let nodes = nodes(result.edits)
+    #expect(nodes["num_devs"] == "1")
+    #expect(nodes["dev-0"] == two.description)
+    #expect(nodes["state-0"] == "3")
+    for index in 1...2 {
+      for name in ["dev", "key", "state", "opts", "vdev"] { #expect(nodes["\(name)-\(index)"] == .some(nil)) }
+    }
+  }
+
+  @Test func `a bus is removed by its own path, which a guest's kernel examines, before its parent`() throws {
+    let paths = Sample.bus(domain, [one]).removal().map { edit -> StorePath? in
+      if case .remove(let path) = edit { path } else { nil }
+    }
+    #expect(
+      paths == [.backEnd(domain), .backEndHome(domain), .frontEnd(domain), .frontEndHome(domain)])
+  }
+
+  @Test func `an entry that is not marked is never deleted`() throws {
+    let bus = Sample.bus(domain, [one, two])
+    #expect(try #require(bus.compaction(of: [one])).edits.isEmpty)
+  }
+
+  @Test func `the bus of a domain that never ran is removed whole, with a list of what stays`() {
+    let bus = Sample.bus(domain, [one, two], state: .initialised, front: .initialising)
+    guard case .dropBus(_, let staying) = bus.detachDecision([one], mode: .cold, finishing: []) else {
+      Issue.record("not dropped")
+      return
+    }
+    #expect(staying.compactMap(\.device) == [two])
+  }
+
+  @Test func `taking a round back restores what was marked and drops what was never exported`() {
+    var bus = Sample.bus(
+      domain, [one, two, three], state: .reconfiguring, states: [.closing, .initialised, .initialising])
+    bus.entries[0].virtualAddress = one
+    let nodes = nodes(bus.takingBack(removing: [three], restoring: [one]))
+    #expect(nodes["state-0"] == "3")
+    #expect(nodes["num_devs"] == "2")
+    #expect(nodes["state"] == "4")
+    #expect(nodes["dev-2"] == .some(nil))
+  }
+
+  @Test func `damage is named`() {
+    var hole = Sample.bus(domain, [one, two])
+    hole.entries[0].device = nil
+    var headless = Sample.bus(domain, [one])
+    headless.entries[0].hasKey = false
+    var wrongCount = Sample.bus(domain, [one])
+    wrongCount.count = .invalid("many")
+    var uncounted = Sample.bus(domain, [])
+    uncounted.count = .absent
+    let twice = Sample.bus(domain, [one, one])
+    var odd = Sample.bus(domain, [one])
+    odd.state = StateNode("kaputt")
+    for (bus, word) in [
+      (hole, "dev-0"), (headless, "key-0"), (wrongCount, "many"), (uncounted, "num_devs"), (twice, "twice"),
+      (odd, "kaputt"),
+    ] {
+      guard case .corrupt(let what) = bus.condition else {
+        Issue.record("\(word) was not found out")
+        continue
+      }
+      #expect(what.contains(word))
+      #expect(attach(bus, [three]) == .refuse(.corruptBackEnd, what))
+    }
+  }
+
+  @Test func `an entry beyond the count is overwritten, or removed if its device is listed again`() {
+    var bus = Sample.bus(domain, [one])
+    var left = Sample.entry(two, 1, slot: 1)
+    left.virtualFunctionText = "28"
+    bus.orphans = [left]
+    guard case .publish(let edits, true) = attach(bus, [three]) else {
+      Issue.record("not published")
+      return
+    }
+    let nodes = nodes(edits)
+    #expect(nodes["dev-1"] == three.description)
+    #expect(nodes["vdev-1"] == .some(nil), "another device's virtual address must not stay")
+    #expect(nodes["vdevfn-1"] == .some(nil))
+    #expect(nodes["num_devs"] == "2")
+    var again = Sample.bus(domain, [one, two])
+    again.orphans = [Sample.entry(two, 2, slot: 1)]
+    #expect(
+      again.replacingEntries(with: again.entries, startRound: false).contains(
+        .remove(StorePath.backEnd(domain).child("dev-2"))))
+  }
+
+  @Test func `marks on a bus that nobody answers are deleted only after pciback could read them`() {
+    var bus = Sample.bus(domain, [one, two])
+    bus.hasFrontEndDriver = false
+    bus.frontEndState = StateNode(.initialising)
+    bus.entries[0].state = StateNode(.closing)
+    // As another toolstack leaves the bus: pciback ignores its entries, and still holds marked devices.
+    bus.state = StateNode(.reconfiguring)
+    let settling = StoreEdit.write(StorePath.backEnd(domain).child("state"), "3")
+    #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .mark([settling]))
+    bus.state = StateNode(.initialised)
+    #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .alreadyMarked)
+  }
+}
