@@ -13,7 +13,7 @@ import Testing
     exportable: Set<PCIAddress>? = nil
   ) -> AttachDecision {
     bus.attachDecision(
-      devices.map { Wanted(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
+      devices.map { NewEntry(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
       exportable: exportable ?? [one, two, three])
   }
 

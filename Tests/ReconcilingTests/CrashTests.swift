@@ -97,7 +97,7 @@ import Testing
       let plan = try run.plan(change.troubled)
       setAnswers(!change.isSilent, of: model)
       model.kill(beforeStep: step)
-      _ = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+      _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
       let wasKilled = model.restart()
       setAnswers(true, of: model)
 
@@ -150,7 +150,7 @@ import Testing
       let plan = try run.plan(change.final)
       #expect(!unrest(plan).isEmpty, "nothing is to be mended")
       model.kill(beforeStep: step)
-      _ = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+      _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
       let wasKilled = model.restart()
       let findings =
         failures(try run.apply(change.final)) + change.disagreements(model, keys) + unrest(try run.plan(change.final))

@@ -18,7 +18,8 @@ import Testing
   }
 
   private func execute(_ plan: Plan, on model: ModelHost) -> ApplyOutcome {
-    Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(20), workers: 1)) { _ in }.apply(plan)
+    ScheduleRunner(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(20), workers: 1)) { _ in }.apply(
+      plan)
   }
 
   @Test func `a device another guest took is not stolen on the word of a dead run's intent`() throws {

@@ -13,7 +13,7 @@ struct Run {
   func apply(_ desired: DesiredState) throws -> ApplyOutcome {
     let observation = try Observer(host: model.host).observe(desired: desired)
     let plan = makePlan(desired: desired, observation: observation)
-    return Executor(host: model.host, options: options) { _ in }.apply(plan)
+    return ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan)
   }
 
   func plan(_ desired: DesiredState) throws -> Plan {
@@ -209,7 +209,7 @@ struct Run {
     let desired = Sample.desired(["net": [one, two]])
     let plan = try run.plan(desired)
     model.change(5) { $0.isPaused = true }
-    let outcome = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
     #expect(outcome.domains.first?.steps.first?.result == .unknown)
     #expect(outcome.domains.first?.steps.first?.isUndone == true)
     expectAgreement(model, key, [one])
@@ -225,7 +225,7 @@ struct Run {
     let plan = try run.plan(Sample.desired(["net": after]))
     // It may have read the round's state, and goes on from there when it wakes.
     model.change(5) { $0.answers = false }
-    let outcome = Executor(host: model.host, options: run.options) { event in
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { event in
       if case .waiting = event { model.change(5) { $0.isPaused = true } }
     }.apply(plan)
     #expect(outcome.domains.first?.steps.first?.result == .unknown)
@@ -272,7 +272,7 @@ struct Run {
     let desired = Sample.desired(["net": [one, two]])
     let plan = try Run(model: model).plan(desired)
     model.setOwner(one, 99)
-    let outcome = Executor(host: model.host, options: Run(model: model).options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: Run(model: model).options) { _ in }.apply(plan)
     #expect(
       outcome.domains.first?.steps.sorted { $0.device < $1.device }.map(\.result) == [.blocked, .done])
     #expect(model.owner(of: one) == DomainID(99))
@@ -360,12 +360,11 @@ struct Run {
     let (model, _) = makeHost()
     let other = try Run(model: model).plan(Sample.desired(["net": [two]], prune: .never))
     let own = try Run(model: model).plan(Sample.desired(["net": [one]], prune: .never))
+    let options = ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)
     model.interfere(atRequest: index) {
-      _ = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)) { _ in }.apply(
-        other)
+      _ = ScheduleRunner(host: model.host, options: options) { _ in }.apply(other)
     }
-    let outcome = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)) { _ in
-    }.apply(own)
+    let outcome = ScheduleRunner(host: model.host, options: options) { _ in }.apply(own)
     let expected: Set = model.hasInterfered ? [one, two] : [one]
     #expect(Set(model.listed(5)) == expected)
     #expect(model.exports(to: 5) == expected)
@@ -383,7 +382,7 @@ struct Run {
     model.interfere(atRequest: index, onceTrue: { $0.store["/local/domain/0/backend/pci/5/0/dev-1"] != nil }) {
       model.overwrite(domain: 5, index: 1, with: two)
     }
-    let outcome = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
     model.store.settle()
     guard model.hasInterfered else { return }
     #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.done])

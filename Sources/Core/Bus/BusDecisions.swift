@@ -25,7 +25,7 @@ package enum DetachDecision: Hashable, Sendable {
 }
 
 /// One device to attach, with its options.
-package struct Wanted: Hashable, Sendable {
+package struct NewEntry: Hashable, Sendable {
   package var device: PCIAddress
   package var options: DeviceOptions
   /// Where pciback is known to export the device to this domain already, its entry having been overwritten: the
@@ -73,7 +73,7 @@ extension BackEnd {
   ///   - finished: half-done removals that may be completed here: ours, or left for longer than any toolstack waits.
   ///   - exportable: the devices on pciback. A round that meets an entry pciback cannot export kills the whole bus.
   package func attachDecision(
-    _ wanted: [Wanted], named name: String, mode: ChangeMode, finishing finished: Set<PCIAddress>,
+    _ wanted: [NewEntry], named name: String, mode: ChangeMode, finishing finished: Set<PCIAddress>,
     exportable: Set<PCIAddress>
   ) -> AttachDecision {
     let listed = Set(entries.compactMap(\.device))

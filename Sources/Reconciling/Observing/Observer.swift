@@ -34,7 +34,7 @@ package struct Observer: Sendable {
     var addresses = pciback.union(claimed)
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
-    var look = Look(host: host, pciback: pciback, claims: Set(claimed))
+    var look = ObservationScope(host: host, pciback: pciback, claims: Set(claimed))
     try observe([.records], listed, addresses, look, store, into: &observation)
     try askDeviceModels(of: &observation.domains, declared: Set((desired?.domains ?? []).map(\.name)))
     observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
@@ -77,7 +77,8 @@ package struct Observer: Sendable {
 
   /// Looks at domains and devices side by side: while the store answers for one, sysfs and Xen can for another.
   private func observe(
-    _ others: [Look.Item], _ domains: [HypervisorDomain], _ devices: Set<PCIAddress>, _ look: Look,
+    _ others: [ObservationScope.Item], _ domains: [HypervisorDomain], _ devices: Set<PCIAddress>,
+    _ look: ObservationScope,
     _ store: any StorePort, into observation: inout Observation
   ) throws(HostError) {
     let addresses = devices.sorted()
@@ -187,7 +188,7 @@ package struct Observer: Sendable {
 }
 
 /// One look at a host: what is asked of a domain or a device, with what is known of the host as a whole.
-private struct Look: Sendable {
+private struct ObservationScope: Sendable {
   enum Item: Sendable {
     case domain(HypervisorDomain)
     case device(PCIAddress)

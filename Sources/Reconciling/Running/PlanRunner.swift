@@ -28,7 +28,7 @@ package struct AppliedPlan: Sendable {
 /// One run: it locks its domains against other runs of Berth, looks again, and does what is needed and was shown.
 ///
 /// ```
-/// lock each domain, in order of UUID ─► look, plan again ─► compare with what was shown ─► Executor
+/// lock each domain, in order of UUID ─► look, plan again ─► compare with what was shown ─► ScheduleRunner
 ///                                                                release each domain when its work is over
 /// ```
 ///
@@ -63,8 +63,8 @@ package struct PlanRunner: Sendable {
     let work = agreement.plan.restricted(to: taking.locked)
     for domain in taking.locked.subtracting(work.changedDomains.keys) { taking.locks.release(domain) }
 
-    let executor = Executor(host: host, options: options, ended: { taking.locks.release($0) }, report: report)
-    var outcome = executor.apply(work)
+    let runner = ScheduleRunner(host: host, options: options, ended: { taking.locks.release($0) }, report: report)
+    var outcome = runner.apply(work)
     outcome.domains = (outcome.domains + agreement.settled + taking.refused).mergedByDomain()
     outcome.notShown = agreement.notShown
     host.runLocks.sweep(keeping: Set(observation.domains.map(\.uuid)))

@@ -8,23 +8,23 @@ struct Sharers {
   var users: Set<PCIAddress> = []
 }
 
-extension DomainWorker {
+extension ClaimLedger {
   /// Finds who shares something with `leaving`. The stores are asked only where some device of the host does.
   ///
   /// No transaction spans hypercalls: what another toolstack claims after this look is found by `grantAgain`. libxl claims a
   /// device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
   func sharers(with leaving: [PCIAddress: DeviceGrants]) throws(HostError) -> Sharers {
     var sharers = Sharers()
-    for device in try host.tree.pcibackDevices()
+    for device in try session.host.tree.pcibackDevices()
     where leaving[device] == nil {
       let own = try grants(of: device)
       if leaving.values.contains(where: own.sharesAnything) { sharers.grants[device] = own }
     }
     guard !sharers.grants.isEmpty else { return sharers }
-    guard let view = try transact(claimsOn: sharers.grants.keys.sorted(), { ($0, []) }) else { return sharers }
+    guard let view = try session.view(claimsOn: sharers.grants.keys.sorted()) else { return sharers }
     // A claim outlives its entry for the moment between the end of a removal and the device's return to Xen.
-    let removed = finished.union(try detachedByBerth())
-    sharers.users = Set(sharers.grants.keys.filter { view.claims[$0] == key.id && !removed.contains($0) })
+    let removed = removals.mayFinish.union(try intents.detachedByOthers())
+    sharers.users = Set(sharers.grants.keys.filter { view.claims[$0] == session.key.id && !removed.contains($0) })
       .union(view.backEnd.entries.compactMap(\.device))
     return sharers
   }
@@ -44,16 +44,14 @@ extension DomainWorker {
   func users(of grants: DeviceGrants, among sharers: Sharers) throws(HostError) -> [DeviceGrants] {
     let near = sharers.grants.filter { $0.value.sharesAnything(with: grants) }
     guard !near.isEmpty else { return [] }
-    let coming = try intents().filter { intent in
-      intent.isLive && intent.domain == key && intent.operation == .attach && !ownIntents.contains(intent.identifier)
-    }
-    let users = sharers.users.union(holding).union(coming.flatMap(\.devices))
+    let coming = try intents.devices(othersNow: .attach)
+    let users = sharers.users.union(holding).union(coming)
     return near.filter { users.contains($0.key) }.map(\.value)
   }
 
   /// What a device could use; nothing where it has gone from the host.
   func grants(of device: PCIAddress) throws(HostError) -> DeviceGrants {
-    do throws(HostError) { return try host.tree.grants(for: device) } catch {
+    do throws(HostError) { return try session.host.tree.grants(for: device) } catch {
       guard error.treeCode == .missing else { throw error }
       return DeviceGrants(resources: [], interrupt: nil)
     }

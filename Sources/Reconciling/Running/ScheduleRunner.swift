@@ -22,7 +22,7 @@ package struct ApplyOptions: Sendable {
 }
 
 /// Carries out plans, under run locks that the caller holds.
-package struct Executor: Sendable {
+package struct ScheduleRunner: Sendable {
   private let host: Host
   private let options: ApplyOptions
   private let ended: @Sendable (DomainUUID) -> Void
@@ -54,7 +54,7 @@ package struct Executor: Sendable {
     // their attaches, so that each still has one round.
     let first = concurrently(schedule.domains, workers: options.workers) { work in
       defer { if !work.waitsForOthers { ended(work.target.key.uuid) } }
-      return run(work) { (worker) throws(Stop) in try worker.begin(work) }
+      return run(work) { (run) throws(EngineError) in try run.begin(work) }
     }
     let given = Set(
       first.flatMap(\.steps).filter { $0.action == .detach && $0.result == .done }.map(\.device))
@@ -64,7 +64,7 @@ package struct Executor: Sendable {
     let second = concurrently(schedule.waiting, workers: options.workers) { work in
       defer { ended(work.target.key.uuid) }
       let kept = stopped.contains(work.target.key.id) ? kept.union(work.reattachments.map(\.device)) : kept
-      return run(work) { (worker) throws(Stop) in try worker.completeMoves(work, given: given, besides: kept) }
+      return run(work) { (run) throws(EngineError) in try run.completeMoves(work, given: given, besides: kept) }
     }
     result.domains = (first + second).mergedByDomain()
     for domain in result.domains { report(.finished(domain)) }
@@ -72,25 +72,16 @@ package struct Executor: Sendable {
     return result
   }
 
-  private func run(_ work: DomainWork, _ body: (DomainWorker) throws(Stop) -> Void) -> DomainOutcome {
+  private func run(_ work: DomainWork, _ body: (DomainRun) throws(EngineError) -> Void) -> DomainOutcome {
     let target = work.target
     let store: any StorePort
     do throws(HostError) { store = try host.stores.connect() } catch {
       return DomainOutcome(
         name: target.name, id: target.key.id, uuid: target.key.uuid, failure: OutcomeDetail(error))
     }
-    let worker = DomainWorker(
-      host: host, store: store, options: options, key: target.key, name: target.name, route: target.route,
-      mode: target.mode, known: work.known, report: report)
+    let session = DomainSession(host: host, store: store, options: options, target: target)
     if work.deviceCount > 0 { report(.began(domain: target.name, devices: work.deviceCount)) }
-    do throws(Stop) {
-      try body(worker)
-      try worker.discardSettledIntents()
-    } catch {
-      worker.outcome.failure = worker.describe(error)
-      worker.outcome.isLockBusy = error.isLockBusy
-    }
-    return worker.outcome
+    return DomainRun(session, known: work.known, announce: report).outcome(of: body)
   }
 }
 
@@ -112,43 +103,5 @@ extension [DomainOutcome] {
         merged[index].longestLockMicroseconds, outcome.longestLockMicroseconds)
     }
     return merged.filter { !$0.steps.isEmpty || $0.failure != nil }
-  }
-}
-
-extension DomainWorker {
-  /// Everything but the attaches that wait for a moved device: removals, mending, then additions.
-  func begin(_ work: DomainWork) throws(Stop) {
-    try adopt(work.adoptions)
-    try repair(work.repairs)
-    let additions = work.additions + work.reattachments.map(\.addition) + work.arrivals
-    try detach(work.removals + work.reattachments.map(\.removal), keepsBus: !additions.isEmpty)
-    guard !work.waitsForOthers else { return }
-    try attach(work.additions + returned(work.reattachments.map(\.addition)))
-    try closeBusKeptInVain(work)
-  }
-
-  /// Closes a bus that was left standing, empty, for attaches which came to nothing: libxl cannot use one.
-  private func closeBusKeptInVain(_ work: DomainWork) throws(Stop) {
-    guard !work.removals.isEmpty || !work.reattachments.isEmpty else { return }
-    guard try look().backEnd.count == .number(0) else { return }
-    try closeEmptyBus()
-  }
-
-  /// Those of the devices to reattach that this run has detached: nothing is concluded of their reattaching yet. What was
-  /// mended of them before is another matter.
-  private func returned(_ steps: [Addition]) -> [Addition] {
-    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.action == step.kind } }
-  }
-
-  /// The attaches of a domain that gets a moved device.
-  func completeMoves(_ work: DomainWork, given: Set<PCIAddress>, besides kept: Set<PCIAddress>) throws(Stop) {
-    let arrived = work.arrivals.filter { given.contains($0.device) }
-    let missing = work.arrivals.filter { !given.contains($0.device) }
-    conclude(missing, .pending, "its old domain has not let go of it")
-    let listed = Set(try look().backEnd.entries.compactMap(\.device))
-    let returned = work.reattachments.map(\.addition)
-      .filter { !listed.contains($0.device) && !kept.contains($0.device) }
-    try attach(work.additions + returned + arrived)
-    try closeBusKeptInVain(work)
   }
 }

@@ -1,0 +1,172 @@
+import Core
+
+/// How publishing a batch ended.
+enum PublishResult {
+  /// In the store; `base` is the index of the first new entry.
+  case done(base: Int)
+  /// All of it was listed before.
+  case listed
+  case refused(BusRefusal, String)
+  /// libxl has no saved configuration of the domain: it is still building it.
+  case building
+  /// The bus did not come to rest in time.
+  case restless(BusCondition)
+  case interrupted
+}
+
+/// The devices are assigned to the domain, and granted.
+struct ClaimedAttach: ~Copyable {
+  private let parts: DomainParts
+  private let intent: OpenedIntent
+  let held: [ClaimedDevice]
+  /// What pciback's exports are read from; nil if the kernel's log cannot be read.
+  private let log: (any ExportLog)?
+
+  init(_ parts: DomainParts, _ intent: consuming OpenedIntent, _ held: [ClaimedDevice], _ log: (any ExportLog)?) {
+    (self.parts, self.held, self.log) = (parts, held, log)
+    self.intent = intent
+  }
+
+  /// Lists the devices. Returns nil if they are not listed; then they are Xen's again, and everything is reported.
+  ///
+  /// Throws if libxl's lock was not to be had; then, too, the devices are Xen's again.
+  consuming func publish() throws(EngineError) -> PublishedAttach? {
+    let result: PublishResult
+    do throws(EngineError) {
+      // On disk before the bus lists it: what QEMU was never asked for it is not asked to take away.
+      try parts.model.willList(held.filter(\.isAssignedHere).map(\.step.device))
+      result = try list()
+    } catch {
+      if error.isLockBusy {
+        // Nothing was written yet; the devices alone go back.
+        parts.claims.release(held)
+        try parts.records.forget(held.map(\.step))
+        try parts.claims.close(intent)
+        throw error
+      }
+      // A commit whose answer was lost may have been made: then the entries are listed, and nothing is undone.
+      undo(parts.report.describe(error), result: .failed)
+      return nil
+    }
+    switch result {
+    case .done(let base): return PublishedAttach(parts, intent, held, log, base: base)
+    case .listed: return PublishedAttach(parts, intent, held, log, base: 0)
+    case .refused(let reason, let evidence): returnToXen("\(reason.rawValue): \(evidence)", result: .blocked)
+    case .building:
+      returnToXen("libxl has no saved configuration of the domain: it is being built", result: .pending)
+    case .interrupted: returnToXen("stopped before the change", result: .interrupted)
+    case .restless(let condition):
+      returnToXen("the bus did not come to rest: \(String(describing: condition))", result: .unknown)
+    }
+    return nil
+  }
+
+  /// Writes the saved configuration and commits entries, claims and state, under libxl's lock.
+  ///
+  /// Goes back to waiting, outside the lock, as often as the bus is found busy; each wait has its own deadline.
+  private borrowing func list() throws(EngineError) -> PublishResult {
+    let session = parts.session
+    let wanted = held.map(\.wanted)
+    let devices = wanted.map(\.device)
+    var lastCondition = BusCondition.absent
+    let patience = parts.waits.deadlineForRest()
+    try parts.removals.adoptThoseOfDeadRuns()
+    for attempt in 0..<100 {
+      if session.host.isInterrupted() { return .interrupted }
+      var isAnotherWaiting = false
+      let exportable = try session.pcibackDevices()
+      let decision = try session.locked { (lock) throws(HostError) -> (AttachDecision, base: Int)? in
+        if attempt < 3, try lock.hasWaiter() {
+          // Another toolstack sleeps on this lock, with a device count it read before: let it write first.
+          isAnotherWaiting = true
+          return (.wait(.round), 0)
+        }
+        let old: SavedConfiguration
+        switch try lock.savedConfiguration() {
+        case .absent: return nil
+        case .corrupt(let what): return (.refuse(.corruptSavedConfiguration, what), 0)
+        case .present(let configuration): old = configuration
+        }
+        // The file first: libxl's rule is that what the store lists is saved, and a saved device that the store
+        // does not list is legal. A crash between the two leaves the legal state.
+        let new = try old.with(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
+        try lock.replace(old, with: new)
+        let decision = try lock.decide(claimsOn: devices) { view in
+          let decision = view.backEnd.attachDecision(
+            wanted, named: session.busName, mode: session.mode, finishing: parts.removals.mayFinish,
+            exportable: exportable)
+          guard case .publish(let edits, _) = decision else { return ((decision, base: 0), []) }
+          let unclaimed = devices.filter { view.claims[$0] != session.key.id }
+            .map { StoreEdit.write(.claim($0), session.key.id.description) }
+          return ((decision, base: view.backEnd.entries.count), edits + unclaimed)
+        }
+        switch decision?.0 {
+        case .publish(_, let startsRound): if startsRound { lock.roundStarted() }
+        case .alreadyListed: break
+        default: try lock.replace(new, with: old)
+        }
+        return decision ?? (.refuse(.domainDestroying, "the domain is going, or its stub domain is another one now"), 0)
+      }
+      switch decision {
+      case nil: return .building
+      case (.publish, let base)?: return .done(base: base)
+      case (.alreadyListed, _)?: return .listed
+      case (.refuse(let reason, let evidence), _)?: return .refused(reason, evidence)
+      case (.wait(let condition), _)?:
+        if isAnotherWaiting {
+          try parts.waits.yieldToOther()
+          continue
+        }
+        lastCondition = condition
+        guard ContinuousClock.now < patience else { return .restless(condition) }
+        switch try parts.buses.rest(from: condition, devices: Set(devices)) {
+        case .tryAgain: break
+        case .restless(let condition): return .restless(condition)
+        case .interrupted: return .interrupted
+        }
+      }
+    }
+    return .restless(lastCondition)
+  }
+
+  // MARK: Undoing
+
+  /// Returns the devices to Xen, reports `result` of each, and ends the intent.
+  consuming func returnToXen(_ detail: OutcomeDetail, result: StepResult) {
+    undo(detail, result: result)
+    do throws(EngineError) { try parts.claims.close(intent) } catch {
+      // Everything is reported. A record that cannot be removed reads as a dead run's from now on.
+    }
+  }
+
+  /// Takes the devices back from a bus that pciback has ended. What pciback exported stays listed.
+  consuming func abandon(_ bus: BackEnd) throws(EngineError) {
+    try parts.buses.dropUnexported(Set(held.map(\.step.device)))
+    let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "no text"
+    returnToXen(
+      "pciback ended the guest's PCI bus (back end \(bus.state), front end \(bus.frontEndState)): \(text)",
+      result: .failed)
+  }
+
+  /// Returns the devices to Xen, and removes this run's traces of those that the bus does not list.
+  private borrowing func undo(_ detail: OutcomeDetail, result: StepResult) {
+    do throws(EngineError) {
+      let listed = Set(try parts.session.look().backEnd.entries.compactMap(\.device))
+      let gone = held.filter { !listed.contains($0.step.device) }
+      parts.claims.release(gone)
+      try parts.claims.removeTraces(of: Set(gone.filter(\.isAssignedHere).map(\.step.device)))
+      try parts.records.forget(gone.map(\.step))
+      for held in held {
+        let isUndone = !listed.contains(held.step.device)
+        parts.report.conclude([held.step], result, detail, isUndone: isUndone)
+      }
+    } catch {
+      guard case .domainGone = error else {
+        return parts.report.conclude(
+          held.map(\.step), result, "\(detail); undoing it failed: \(parts.report.describe(error))")
+      }
+      parts.claims.release(held)
+      parts.report.conclude(held.map(\.step), result, detail, isUndone: true)
+    }
+  }
+}
