@@ -197,7 +197,7 @@ import Testing
     var bus = Sample.bus(
       domain, [one, two, three], state: .reconfiguring, states: [.closing, .initialised, .initialising])
     bus.entries[0].virtualAddress = one
-    let nodes = nodes(bus.takingBack(removing: [three], restoring: [one]))
+    let nodes = nodes(bus.cancellingRound(removing: [three], restoring: [one]))
     #expect(nodes["state-0"] == "3")
     #expect(nodes["num_devs"] == "2")
     #expect(nodes["state"] == "4")

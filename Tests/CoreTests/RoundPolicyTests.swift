@@ -46,19 +46,19 @@ import Testing
   }
 
   @Test func `A guest that did not answer is given up if nothing was to be done`() {
-    #expect(moves(.timedOut, .notMade, .notMade).last == .giveUp)
+    #expect(moves(.timedOut, .notMade, .notMade).last == .concludeTimedOut)
   }
 
   @Test func `A stuck round is completed once, and sought again if there was none`() {
     let completed = moves(.timedOut, .made, .timedOut, .notMade)
-    #expect(completed == [.completeStuckRound, .look, .replaceBus(.unnoticed), .giveUp])
+    #expect(completed == [.completeStuckRound, .look, .replaceBus(.unnoticed), .concludeTimedOut])
     let sought = moves(.timedOut, .notMade, .made, .timedOut)
     #expect(sought.last == .completeStuckRound)
   }
 
   @Test func `A bus is replaced once because nobody notices it`() {
     let moves = moves(.timedOut, .notMade, .made, .timedOut, .notMade)
-    #expect(moves.suffix(2) == [.completeStuckRound, .giveUp])
+    #expect(moves.suffix(2) == [.completeStuckRound, .concludeTimedOut])
   }
 
   @Test(arguments: [RoundReading.made, .notMade])
@@ -68,7 +68,7 @@ import Testing
   }
 
   @Test func `A person who stops the wait ends it`() {
-    #expect(moves(.interrupted) == [.giveUp])
+    #expect(moves(.interrupted) == [.concludeTimedOut])
   }
 
   @Test func `The looks are bounded, whatever is found`() {
@@ -83,7 +83,7 @@ import Testing
         move = policy.next(after: move == .prove(bus) ? .notMade : .made)
       }
       #expect(looks == RoundPolicy.mostLooks)
-      #expect(move == .giveUp)
+      #expect(move == .concludeTimedOut)
     }
   }
 }

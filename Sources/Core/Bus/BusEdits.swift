@@ -73,7 +73,7 @@ extension BackEnd {
   }
 
   /// Asks both ends to look again, with no other change.
-  package func kick() -> [StoreEdit] { [.write(stateNode, StateNode(.reconfiguring).description)] }
+  package func requestingRound() -> [StoreEdit] { [.write(stateNode, StateNode(.reconfiguring).description)] }
 
   /// Asks the guest to let the empty bus go; it answers by closing its side.
   package func closing() -> [StoreEdit] {
@@ -98,7 +98,7 @@ extension BackEnd {
   ///
   /// Only for 7 with a front end at 4, and only where the domain has been paused since before the 7 was written: a guest
   /// that ran since may have read it, and would then finish a round that is no longer there.
-  package func takingBack(
+  package func cancellingRound(
     removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>
   ) -> [StoreEdit] {
     let kept = entries.compactMap { entry -> BackEndEntry? in

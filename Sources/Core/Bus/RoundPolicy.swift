@@ -49,7 +49,7 @@ package enum RoundMove: Hashable, Sendable {
   /// Write nothing more: nothing tells whether the guest has the devices.
   case leave
   /// Report that the guest did not answer.
-  case giveUp
+  case concludeTimedOut
 }
 
 /// Why a bus is replaced.
@@ -94,7 +94,7 @@ package struct RoundPolicy: Sendable {
     // A guest that had devices on an earlier bus may close the new one once. A second time is its answer.
     case .dead(let bus): return replacements == 1 ? .replaceBus(.endedWithEarlierBus) : .abandon(bus)
     case .timedOut: return hasCompletedRound ? replacement() : .completeStuckRound
-    case .interrupted: return .giveUp
+    case .interrupted: return .concludeTimedOut
     case .made, .notMade: return afterMove(wasMade: reading == .made)
     }
   }
@@ -105,16 +105,16 @@ package struct RoundPolicy: Sendable {
       guard wasMade else { return replacement() }
       hasCompletedRound = true
     case .replaceBus(.unnoticed):
-      guard wasMade else { return .giveUp }
+      guard wasMade else { return .concludeTimedOut }
       replacements += 1
     case .replaceBus(.endedWithEarlierBus): replacements += 1
     case .readopt: guard wasMade else { return .leave }
-    case .look, .prove, .findCause, .dropDetached, .requestAnotherRound, .abandon, .leave, .giveUp: break
+    case .look, .prove, .findCause, .dropDetached, .requestAnotherRound, .abandon, .leave, .concludeTimedOut: break
     }
-    guard looks < Self.mostLooks else { return .giveUp }
+    guard looks < Self.mostLooks else { return .concludeTimedOut }
     looks += 1
     return .look
   }
 
-  private func replacement() -> RoundMove { replacements == 0 ? .replaceBus(.unnoticed) : .giveUp }
+  private func replacement() -> RoundMove { replacements == 0 ? .replaceBus(.unnoticed) : .concludeTimedOut }
 }

@@ -17,9 +17,9 @@ struct BusKeeper {
 
   // MARK: Making
 
-  /// Makes a bus that is not there, and proves that it lists `kept`, and that a guest will find it.
+  /// Creates a bus that is not there, and proves that it lists `kept`, and that a guest will find it.
   ///
-  /// Those are nobody's step: what becomes of them is told here or nowhere.
+  /// The devices of `kept` are no step of this run, so no other place reports what becomes of them.
   func createBus(of wanted: [BackEndEntry], keeping kept: [BackEndEntry]) throws(EngineError) {
     let fresh = kept.compactMap { entry in entry.device.map { BackEndEntry(wanted: $0, options: entry.options) } }
     _ = try session.locked { (lock) throws(HostError) in
@@ -35,11 +35,11 @@ struct BusKeeper {
     }
   }
 
-  /// Makes the bus anew where `isDue` says so of what the transaction that removes it reads; false where it does not.
+  /// Recreates the bus if `isDue` says so of what the transaction that removes it reads. Returns false if it does not.
   ///
-  /// For a bus that was replaced under its kernel object, which neither end notices. Both directories go, the kernel drops
-  /// its object, the guest sees its own side go, and then the whole batch is made again with what another toolstack had
-  /// listed.
+  /// This is for a bus that was replaced under its kernel object, which neither end notices. Both directories go, the
+  /// kernel drops its object, and the guest sees its own side go. Then the whole batch is listed again, with what
+  /// another toolstack had listed.
   @discardableResult
   func replaceBus(of held: [ClaimedDevice], where isDue: (BackEnd) -> Bool) throws(EngineError) -> Bool {
     let exportable = try session.pcibackDevices()
@@ -72,7 +72,7 @@ struct BusKeeper {
 
   /// Closes a bus without devices, with the guest's acknowledgement, and takes its directories away.
   ///
-  /// Not a failure where the guest does not answer: an empty bus is legal, and the next attach uses it.
+  /// It is no failure if the guest does not answer: an empty bus is legal, and the next attach uses it.
   func closeEmptyBus() throws(EngineError) {
     // Most often there are others: then neither the lock nor the whole bus is needed to see it.
     guard try session.read(.backEnd(session.busID).child("num_devs")) == "0" else { return }
@@ -100,8 +100,8 @@ struct BusKeeper {
     }
   }
 
-  /// Removes a closed bus that pciback has dropped, and that lists nothing but `devices`: an xl which had read the bus
-  /// before it closed has added them since, and nobody ever looks at them. False where that is not so.
+  /// Removes a closed bus that pciback has dropped, and that lists nothing but `devices`. An xl which had read the bus
+  /// before it closed has added them since, and nobody ever looks at them. Returns false if that is not so.
   func clearClosedBus(of devices: Set<PCIAddress>) throws(EngineError) -> Bool {
     let isCleared = try session.locked { (lock) throws(HostError) -> Bool? in
       try lock.decide { view -> (Bool, [StoreEdit]) in
@@ -117,7 +117,8 @@ struct BusKeeper {
     return true
   }
 
-  /// Removes a front end whose back end and kernel object are gone: nobody else ever would. False where that is not so.
+  /// Removes a front end whose back end and kernel object are gone: nobody else ever would. Returns false if that is
+  /// not so.
   func clearFrontEnd() throws(EngineError) -> Bool {
     let isCleared = try session.locked { (lock) throws(HostError) -> Bool? in
       try lock.decide { view -> (Bool, [StoreEdit]) in
@@ -126,7 +127,7 @@ struct BusKeeper {
       }
     }
     guard isCleared == true else { return false }
-    // It loses devices that answer it no more, which takes its time: at its end it would close the bus that is new.
+    // The guest loses devices that no longer answer it, which takes its time. At the end it would close the new bus.
     try waits.awaitGuestNotice(for: min(session.options.waitTimeout, .seconds(10)))
     return true
   }
@@ -156,7 +157,7 @@ struct BusKeeper {
     }
     switch try waits.awaitRest(from: condition) {
     case .satisfied:
-      // A bus made anew at once after the old one went is one the guest never notices.
+      // The guest never notices a bus that is created at once after the old one went.
       if condition == .vanishing || condition == .closing { try waits.awaitGuestNotice() }
       return .tryAgain
     case .interrupted: return .interrupted
@@ -180,30 +181,31 @@ struct BusKeeper {
 }
 
 extension BackEnd {
-  /// What ends the bus if it is empty, and whether its end is then to be waited for.
+  /// Returns what ends the bus if it is empty, and whether its end is then to be waited for.
   fileprivate func endIfEmpty() -> (decision: Bool, edits: [StoreEdit]) {
     guard count == .number(0) else { return (false, []) }
     switch condition {
     case .holding: return (false, removal())
     case .connected: return (true, closing())
     case .closing where online != "0":
-      // The guest closed it, or pciback ended it, before anybody asked: at 6 pciback is done, and drops it with its node.
+      // The guest closed it, or pciback ended it, before anybody asked: at 6 pciback is done, and drops it with its
+      // node.
       if state.state == .closed { return (false, removal()) }
       return state.state == .closing ? (true, closing()) : (false, [])
     default: return (isEmptyAndClosed, [])
     }
   }
 
-  /// A bus that lost its last device and was asked to close. Another toolstack may have begun a round over that, which
-  /// nobody hears once the kernel has dropped it.
+  /// Whether the bus lost its last device and was asked to close. Another toolstack may have begun a round since, which
+  /// nobody serves once the kernel has dropped the bus.
   fileprivate var isEmptyAndClosed: Bool {
     count == .number(0) && online == "0"
       && (state.state == .closing || state.state == .closed || hasKernelObject == false)
   }
 
-  /// Made anew under one that had it before, and a whole wait has passed: exported, with a guest that missed that an
-  /// earlier bus went and this one came; or made while pciback still held the earlier one, which it then goes on holding;
-  /// or made without the front end's state, which no guest notices at all.
+  /// Whether no end notices this bus, if a whole wait has passed. It was exported, and the guest missed that an earlier
+  /// bus went and this one came. Or it was created while pciback still held the earlier one, which pciback then goes on
+  /// holding. Or it was created without the front end's state, which no guest notices.
   var hasGoneUnnoticed: Bool {
     if frontEndState.isAbsent { return state.state == .initialising }
     // A guest that was at work on the bus before writes its 4 into the directory that is new.

@@ -4,7 +4,7 @@ import Core
 enum MarkResult {
   /// The round runs.
   case round
-  /// The guest has let go, or never had them.
+  /// The guest has released them, or never had them.
   case released
   case refused(BusRefusal, String)
   case restless(BusCondition)
@@ -25,7 +25,7 @@ struct EntryRemover {
     var lastCondition = BusCondition.absent
     var staying: [BackEndEntry]?
     let patience = waits.deadlineForRest()
-    try removals.adoptThoseOfDeadRuns()
+    try removals.adoptThoseOfEndedRuns()
     for _ in 0..<100 {
       if session.host.isInterrupted(), staying == nil { return .interrupted }
       if let entries = staying {
@@ -66,7 +66,7 @@ struct EntryRemover {
     return .restless(lastCondition)
   }
 
-  /// Deletes the entries whose removal both ends have finished; tells which devices are still listed.
+  /// Deletes the entries whose removal both ends have finished. Returns the devices that are still listed.
   func compact(_ devices: Set<PCIAddress>) throws(EngineError) -> Set<PCIAddress> {
     let listed = try session.locked { (lock) throws(HostError) in
       try lock.decide { view -> (Set<PCIAddress>, [StoreEdit]) in
@@ -78,7 +78,7 @@ struct EntryRemover {
     return listed
   }
 
-  /// Takes devices that no guest uses off the bus; false where that did not end. The caller gives them back.
+  /// Takes devices that no guest uses off the bus. Returns false if that did not end. The caller returns them to Xen.
   func clearBus(of devices: Set<PCIAddress>) throws(EngineError) -> Bool {
     guard !devices.isEmpty else { return true }
     switch try mark(devices) {

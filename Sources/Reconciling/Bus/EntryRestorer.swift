@@ -8,8 +8,8 @@ struct EntryRestorer {
   let exports: PriorExports
   let waits: BusWait
 
-  /// Puts the entries of devices to detach back where somebody overwrote them while the guest has the devices: without
-  /// an entry the guest cannot be asked to let go. Returns the steps that can go on.
+  /// Puts the entries of devices to detach back if somebody overwrote them and the guest still has the devices: without
+  /// an entry the guest cannot be asked to release its device. Returns the steps that can go on.
   func restoreEntries(of steps: [Removal]) throws(EngineError) -> [Removal] {
     let listed = try listedDevices()
     var ready: [Removal] = []
@@ -38,13 +38,14 @@ struct EntryRestorer {
     return ready
   }
 
-  /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, while pciback
-  /// exports them: without an entry it cannot be told to let go. False where there are none.
+  /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, while pciback still
+  /// exports them: without an entry pciback cannot be asked to release them. Returns false if there are none.
   func relistExported(_ steps: [Removal]) throws(EngineError) -> Bool {
     guard !session.route.hasFrontEndDriver else { return false }
     let view = try session.look(claimsOn: steps.map(\.device))
     var wanted: [NewEntry] = []
-    // What still has its claim nobody detached: this run has just taken its whole bus away, and pciback let go.
+    // Nobody detached a device that still has its claim: this run has just removed its whole bus, and pciback released
+    // it.
     for step in steps where view.backEnd.entry(for: step.device) == nil && view.claims[step.device] != session.key.id {
       guard case .at(let address) = try prior(step.device) else { continue }
       wanted.append(NewEntry(device: step.device, options: step.options ?? DeviceOptions(), exportedAt: address))
@@ -53,7 +54,7 @@ struct EntryRestorer {
     return try restore(wanted)
   }
 
-  /// The devices that the back end names now. One that an index passed over is looked for again, in a transaction.
+  /// Returns the devices that the back end names now. A device that is missing here is looked for in a transaction.
   private func listedDevices() throws(EngineError) -> Set<PCIAddress> {
     let back = StorePath.backEnd(session.busID)
     let count = DeviceCount(try session.read(back.child("num_devs"))).number ?? 0
@@ -70,7 +71,7 @@ struct EntryRestorer {
     do throws(HostError) { return try exports.find(device) } catch { throw .host(error) }
   }
 
-  /// Lists devices again that pciback exports; false where the bus does not come to rest.
+  /// Lists devices again that pciback exports. Returns false if the bus does not come to rest.
   private func restore(_ wanted: [NewEntry]) throws(EngineError) -> Bool {
     // Each pass but the last waits for somebody else's change.
     for _ in 0..<4 {

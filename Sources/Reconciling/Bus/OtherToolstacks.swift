@@ -14,8 +14,9 @@ struct OtherToolstacks {
 
   /// Looks for entries that another toolstack overwrote after the guest had taken them.
   ///
-  /// At once, and, where another toolstack was seen at work or the user asked for it, for as long as one may still
-  /// act on what it read before. True when all of `devices` stand; false when the bus must be followed again.
+  /// It looks at once. If another toolstack was seen at work, or the user asked for it, it looks for as long as that
+  /// toolstack may still act on what it read before. Returns true if all of `devices` stand, and false if the bus must
+  /// be followed again.
   func audit(_ devices: [PCIAddress], _ bus: BackEnd, log: (any ExportLog)?) throws(EngineError) -> Bool {
     noteForeignEntries(in: bus, besides: devices)
     if case .halfRemoved(let removed) = bus.condition, !removals.areOurs(removed) { session.noteOthers() }
@@ -33,7 +34,7 @@ struct OtherToolstacks {
     return try !mismatch(devices, log: log)
   }
 
-  /// Whether one of `devices` is not listed as the guest has it, while the bus is at rest.
+  /// Returns whether one of `devices` is not listed as the guest has it, while the bus is at rest.
   private func mismatch(_ devices: [PCIAddress], log: (any ExportLog)?) throws(EngineError) -> Bool {
     switch try waits.judge(devices, try session.look().backEnd) {
     case .taken(let bus): return try mislabelled(in: bus, log: log) != nil
@@ -42,7 +43,8 @@ struct OtherToolstacks {
     }
   }
 
-  /// An entry whose virtual address the kernel log gives to another device: its node was overwritten mid-round.
+  /// Returns an entry whose virtual address the kernel log gives to another device: its node was overwritten in a
+  /// round.
   private func mislabelled(in bus: BackEnd, log: (any ExportLog)?) throws(EngineError) -> BackEndEntry? {
     guard let exports = try exports(from: log) else { return nil }
     return bus.entries.first { entry in
@@ -56,7 +58,7 @@ struct OtherToolstacks {
     }
   }
 
-  /// The exports to this domain since the change began; nil where the kernel log cannot tell.
+  /// Returns the exports to this domain since the change began; nil if the kernel log does not show them.
   private func exports(from log: (any ExportLog)?) throws(EngineError) -> [ExportRecord]? {
     do throws(HostError) {
       return try log?.exports()?.filter { $0.domain == session.busID }
@@ -65,21 +67,21 @@ struct OtherToolstacks {
     }
   }
 
-  /// Entries that no Berth intended or recorded are another toolstack's.
+  /// Notes another toolstack if there are entries that no Berth has intended or recorded.
   private func noteForeignEntries(in bus: BackEnd, besides devices: [PCIAddress]) {
     let unknown = Set(bus.entries.compactMap(\.device)).subtracting(devices).subtracting(known)
     guard !unknown.isEmpty else { return }
     do throws(HostError) {
       if try !unknown.isSubset(of: records.devices()) { session.noteOthers() }
     } catch {
-      // Without the records nothing tells that the entries are Berth's: look again, which only takes longer.
+      // Without the records the entries may be another toolstack's: look again, which only takes longer.
       session.noteOthers()
     }
   }
 
-  /// Those of `lost` that somebody detached: unlike a device whose entry was overwritten, Xen has them back, or they
-  /// are about to be given back. libxl deassigns before it touches the entry (`do_pci_remove`, Xen 4.17), and Berth
-  /// writes down what it detaches.
+  /// Returns those of `lost` that somebody detached. Unlike a device whose entry was overwritten, such a device has
+  /// been returned to Xen, or is about to be. libxl deassigns before it touches the entry (`do_pci_remove`, Xen 4.17),
+  /// and Berth records what it detaches.
   func detachedByOthers(_ lost: Set<PCIAddress>) throws(EngineError) -> Set<PCIAddress> {
     do throws(HostError) {
       var detached = lost.intersection(try intents.detachedByOthers())
@@ -96,8 +98,8 @@ struct OtherToolstacks {
   /// Puts entries back that another toolstack overwrote.
   ///
   /// A device that pciback exported meanwhile gets its entry as it was, with the virtual address it has: an entry
-  /// of state 1 for a device that pciback holds would end the guest's bus. One that was not exported is asked for
-  /// again. Where the kernel log cannot tell, nothing is written and the answer is false.
+  /// of state 1 for a device that pciback holds would end the guest's bus. A device that was not exported is requested
+  /// again. Returns false, and writes nothing, if the kernel log does not show which is so.
   func readopt(_ lost: Set<PCIAddress>, of held: [ClaimedDevice], log: (any ExportLog)?) throws(EngineError) -> Bool {
     if try buses.replaceBus(of: held, where: { $0.condition == .connecting || $0.isGoing }) {
       report.readopted(lost)

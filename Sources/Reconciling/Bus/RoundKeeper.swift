@@ -14,15 +14,15 @@ struct RoundKeeper {
         guard view.backEnd.condition == .connected, !waiting.isEmpty, exportable.isSuperset(of: waiting) else {
           return (false, [])
         }
-        return (true, view.backEnd.kick())
+        return (true, view.backEnd.requestingRound())
       }
       if isAsked == true { lock.roundStarted() }
     }
   }
 
-  /// Takes a round back from a domain that has slept since before it began; false where that is not safe.
+  /// Cancels a round of a domain that has slept since before the round began. Returns false if that is not safe.
   ///
-  /// Nor is it where the round carries somebody else's change as well: that would be left half done.
+  /// It is not safe either if the round carries somebody else's change as well: that would be left half done.
   func cancelRound(removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>) throws(EngineError) -> Bool {
     let isTaken = try session.locked { (lock) throws(HostError) -> Bool? in
       guard try session.hasSleptThroughRound() else { return false }
@@ -31,18 +31,18 @@ struct RoundKeeper {
         guard bus.state.state == .reconfiguring, bus.frontEndState.state == .connected,
           bus.devices(in: .initialising).isSubset(of: added), bus.devices(in: .closing).isSubset(of: marked)
         else { return (false, []) }
-        return (true, bus.takingBack(removing: added, restoring: marked))
+        return (true, bus.cancellingRound(removing: added, restoring: marked))
       }
     }
     guard isTaken == true else { return false }
     do throws(HostError) { return try session.hasSleptThroughRound() } catch { throw .host(error) }
   }
 
-  /// Gets a round going again in which each end waits for the other; false where that is not so.
+  /// Completes a round in which each end waits for the other. Returns false if that is not so.
   ///
-  /// Only after a whole wait in vain: until then pciback or the guest may be about to answer. First pciback is shown
-  /// the guest's answer once more, then again past each mark; where that changes nothing, the guest is given pciback's.
-  /// Whether pciback ends that round too is for the caller to wait for: it does if it had answered, and only then.
+  /// The caller must have waited for a whole round in vain: until then pciback or the guest may be about to answer.
+  /// First pciback is shown the guest's answer once more, then again past each mark. If that changes nothing, the guest
+  /// is given pciback's answer. pciback ends that round only if it had answered, and the caller waits for that.
   func completeStuckRound() throws(EngineError) -> Bool {
     if try correct({ $0.lettingGuestConnect() }) { return true }
     if try correct({ $0.restartingAnsweredRound() }, startsRound: true) {

@@ -1,7 +1,7 @@
 import Core
 
-/// What qemu-traditional says in its `state` node (`qemu_pci_add_xenstore`, `qemu_pci_remove_xenstore`, libxl_pci.c, Xen
-/// 4.17).
+/// What qemu-traditional says in its `state` node (`qemu_pci_add_xenstore`, `qemu_pci_remove_xenstore`, libxl_pci.c,
+/// Xen 4.17).
 private enum CommandState: String {
   case running
   case inserted = "pci-inserted"
@@ -18,7 +18,7 @@ struct CommandNodeGuestModel: GuestModel {
   let records: DomainRecords
   let intents: IntentLog
 
-  /// Where qemu-traditional is talked to: three nodes, for one command at a time.
+  /// The directory of the three nodes.
   private var nodes: StorePath {
     StorePath.home(session.route.stubDomain?.id ?? .zero).child("device-model").child("\(session.key.id)")
   }
@@ -51,7 +51,7 @@ struct CommandNodeGuestModel: GuestModel {
     return shown
   }
 
-  /// Asks qemu-traditional to take devices from the guest; returns those that are gone.
+  /// Asks qemu-traditional to take devices from the guest. Returns those that are gone.
   func withdraw(_ steps: [Removal]) throws(EngineError) -> [Removal] {
     // A device is on the bus before QEMU has it, and for as long. One that QEMU does not have it never answers for.
     let listed = Set(try session.look().backEnd.entries.compactMap(\.device))
@@ -62,7 +62,7 @@ struct CommandNodeGuestModel: GuestModel {
       try readOwnAnswer()
       let known = try records.fate(of: device)?.fate
       // Only of a run that ended over it: since then another toolstack may have given it to the guest.
-      if known == .gone, try intents.devicesOfDeadRuns().contains(device) {
+      if known == .gone, try intents.devicesOfEndedRuns().contains(device) {
         gone.append(step)
         continue
       }
@@ -128,15 +128,15 @@ struct CommandNodeGuestModel: GuestModel {
     switch word {
     case .inserted: try records.note(.shown, of: device, at: text)
     case .removed: try records.note(.gone, of: device)
-    // It refuses what it has, too: a refusal tells nothing that was not known before.
+    // It also refuses what it has: a refusal adds nothing to what was known before.
     case .insertFailed, .running: try records.note(before?.fate, of: device)
     }
     try acknowledge(word)
     return .said(word, text)
   }
 
-  /// Waits until `judge` is satisfied with what the state says; throws where the domain, or the stub domain that QEMU runs
-  /// in, goes meanwhile: nobody will answer then.
+  /// Waits until `judge` is satisfied with what the state says. Throws if the domain goes meanwhile, or the stub domain
+  /// that QEMU runs in: nobody will answer then.
   private func waitForState<Value>(
     until deadline: ContinuousClock.Instant, _ judge: (String?) -> Value?
   ) throws(EngineError) -> WaitOutcome<Value> {
@@ -148,7 +148,7 @@ struct CommandNodeGuestModel: GuestModel {
     }
   }
 
-  /// Writes a command where none is under way; false where one is.
+  /// Writes a command if none is running. Returns false if one is.
   private func give(_ command: String, _ parameter: String) throws(EngineError) -> Bool {
     let nodes = nodes
     return try session.talk { (access) throws(HostError) in
@@ -164,7 +164,7 @@ struct CommandNodeGuestModel: GuestModel {
       ?? false
   }
 
-  /// The answer that stands there; nil where there is none.
+  /// Returns the answer that stands there; nil if there is none.
   private func answer() throws(EngineError) -> CommandState? {
     guard let word = try session.read(nodes.child("state")).flatMap(CommandState.init), word != .running else {
       return nil
@@ -175,14 +175,14 @@ struct CommandNodeGuestModel: GuestModel {
   /// Reads the answer to what a run of Berth asked that has ended since: nobody else waits for it.
   private func readOwnAnswer() throws(EngineError) {
     guard let word = try answer() else { return }
-    let devices = try intents.devicesOfDeadRuns().sorted()
+    let devices = try intents.devicesOfEndedRuns().sorted()
     var asked: [PCIAddress] = []
     for device in devices where try records.fate(of: device)?.fate == .asked { asked.append(device) }
     for device in devices {
       switch word {
       case .removed where try isParameter(device): try records.note(.gone, of: device)
       case .insertFailed where try isParameter(device): break
-      // Its parameter tells the place and not the device: an answer to the one question that is open, if only one is.
+      // Its parameter holds the place and not the device. It answers the one question that is open, if only one is.
       case .inserted where asked == [device]:
         try records.note(.shown, of: device, at: try session.read(nodes.child("parameter")))
       default: continue
@@ -200,7 +200,7 @@ struct CommandNodeGuestModel: GuestModel {
     }
   }
 
-  /// What a node holds, bounded: a stub domain writes it.
+  /// Returns what a node holds, bounded: a stub domain writes it.
   private func said(_ path: StorePath) throws(EngineError) -> String {
     try session.read(path).map { "\"\(String(decoding: $0.utf8.prefix(64), as: UTF8.self))\"" } ?? "absent"
   }

@@ -2,7 +2,7 @@ import Core
 
 /// What became of devices that QEMU was asked to show.
 struct DeviceModelAnswer {
-  /// Where QEMU shows each.
+  /// The place at which QEMU shows each.
   var places: [PCIAddress: EmulatedDevice] = [:]
   /// Those it refused, with its words.
   var refused: [PCIAddress: String] = [:]

@@ -2,15 +2,15 @@ import Core
 
 /// QEMU, which is talked to over QMP.
 ///
-/// The device model's lock is held for each conversation and let go between two.
+/// The device model's lock is held for each conversation, and released between two.
 struct QMPGuestModel: GuestModel {
   let session: DomainSession
   let report: RunReport
 
   /// Asks QEMU to show the guest devices that are on the bus.
   ///
-  /// In a stub domain a device is in sysfs a moment later than its pcifront is connected, so there QEMU is asked again
-  /// where it cannot open the device (`device_pci_add_stubdom_ready`, libxl_pci.c, Xen 4.17).
+  /// In a stub domain a device is in sysfs a moment later than its pcifront is connected. There QEMU is asked again if
+  /// it cannot open the device (`device_pci_add_stubdom_ready`, libxl_pci.c, Xen 4.17).
   func show(_ held: [ClaimedDevice]) throws(EngineError) -> DeviceModelAnswer {
     var shown = DeviceModelAnswer()
     var pending = held
@@ -50,7 +50,7 @@ struct QMPGuestModel: GuestModel {
     }
   }
 
-  /// Nil where QEMU has the device now; else its words.
+  /// Returns nil if QEMU has the device now; otherwise its words.
   private static func offer(
     _ held: ClaimedDevice, to qemu: borrowing any DeviceModelConversation & ~Copyable
   ) throws(HostError) -> String? {
@@ -69,14 +69,14 @@ struct QMPGuestModel: GuestModel {
     }
   }
 
-  /// Whether QEMU's words say that the stub domain's kernel does not have the device yet.
+  /// Returns whether QEMU's words say that the stub domain's kernel does not have the device yet.
   private func isLate(_ text: String) -> Bool {
     session.route.stubDomain != nil && text.contains("Could not open")
   }
 
-  /// Asks QEMU to take devices from the guest, and waits until it shows them no more.
+  /// Asks QEMU to take devices from the guest, and waits until QEMU no longer shows them.
   ///
-  /// Returns those that are gone; of the others an outcome is noted.
+  /// Returns those that are gone; of the others an outcome is reported.
   func withdraw(_ steps: [Removal]) throws(EngineError) -> [Removal] {
     let deadline = session.answerDeadline()
     // Names lack the segment: what is listed under a name is what QEMU shows under it, not a device that is not listed.
@@ -128,7 +128,7 @@ struct QMPGuestModel: GuestModel {
 
   private enum Pause { case goOn, interrupted, late }
 
-  /// Lets others talk to QEMU. It tells of its events only to who is connected, and being connected keeps others out.
+  /// Lets others talk to QEMU. It sends its events only to a client that is connected, and that keeps others out.
   private func pauseBetweenConversations(
     _ pause: Duration, until deadline: ContinuousClock.Instant
   ) throws(EngineError) -> Pause {

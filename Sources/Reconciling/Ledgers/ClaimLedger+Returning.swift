@@ -2,7 +2,7 @@ import Core
 
 /// Returning what was taken: the counterpart of `claim`, and of what another run or toolstack has granted.
 extension ClaimLedger {
-  /// Gives back what this run took, in reverse order; the first failure does not keep the rest.
+  /// Returns to Xen what this run took, in reverse order. A failure does not keep the others from being returned.
   func release(_ held: [ClaimedDevice]) {
     let taken = held.filter(\.isAssignedHere)
     remove(held.map(\.step.device))
@@ -22,13 +22,13 @@ extension ClaimLedger {
     }
   }
 
-  /// Takes a device's access away and the device from the domain, after the guest has let go of it.
+  /// Revokes the access to a device and ends its assignment, after the guest has released it.
   ///
   /// Ranges and interrupts that another of the domain's devices shares stay: revoking a shared interrupt line
   /// silences the device that still uses it. `sharers` are those of all devices that go.
   ///
-  /// Every part is tried, and the first failure thrown at the end. But a device that the domain can still reach stays
-  /// assigned to it: Xen would give it to the next guest, and nothing would tell that two have it.
+  /// Every part is tried, and the first failure is thrown at the end. A device that the domain can still reach stays
+  /// assigned to it: otherwise Xen would give it to the next guest, and no place would show that two guests have it.
   func revoke(
     _ device: PCIAddress, _ grants: DeviceGrants, besides sharers: Sharers
   ) throws(HostError) {
@@ -82,11 +82,11 @@ extension ClaimLedger {
     }
   }
 
-  /// Removes claims and saved entries of devices that the bus does not list and Xen has given back.
+  /// Removes claims and saved lines of devices that the bus does not list and that Xen has again.
   ///
-  /// Another domain's claim is never touched: what is removed was read in the same transaction. Tells of which devices
-  /// something is left: those that the bus lists, and those whose claim still names the domain, since whoever looks at a
-  /// claim alone takes it for another toolstack's that has just begun.
+  /// Another domain's claim is never touched: what is removed was read in the same transaction. Returns the devices of
+  /// which something is left: those that the bus lists, and those whose claim still names the domain. A claim alone
+  /// looks like that of another toolstack which has just begun.
   @discardableResult
   func removeTraces(of devices: Set<PCIAddress>) throws(EngineError) -> Set<PCIAddress> {
     guard !devices.isEmpty else { return [] }

@@ -1,19 +1,5 @@
 import Core
 
-/// A device this run holds for the domain, and what it did to get there.
-struct ClaimedDevice {
-  var step: Addition
-  /// Whether this run assigned it, rather than finding it assigned to this domain already.
-  var isAssignedHere: Bool
-  var grants: DeviceGrants
-  /// The address the guest sees, if pciback exported the device to it before.
-  var exportedAt: PCIAddress?
-
-  var wanted: NewEntry {
-    NewEntry(device: step.device, options: step.options, exportedAt: exportedAt)
-  }
-}
-
 /// How claiming one device ended.
 enum ClaimResult {
   case held(ClaimedDevice)
@@ -43,8 +29,8 @@ final class ClaimLedger {
     self.exports = exports
   }
 
-  /// Closes an attach's intent, unless this run could not return what it took: then nothing but the intent tells whose
-  /// it is.
+  /// Closes an attach's intent, unless this run could not return what it took. Then only the intent shows whose the
+  /// device is.
   func close(_ intent: consuming OpenedIntent) throws(EngineError) {
     if stuck.isEmpty { try intent.close() }
   }
@@ -60,7 +46,7 @@ final class ClaimLedger {
 
   // MARK: Claiming
 
-  /// Takes the device for the domain and grants what it needs; undone in reverse where a step fails.
+  /// Takes the device for the domain, and grants what it needs. If a step fails, the earlier ones are undone.
   ///
   /// The assignment comes first: it is the only atomic claim Xen has, so nothing is reset or granted before it.
   /// No lock is held: the longer libxl's lock is kept, the staler is what a waiting xl acts on.
@@ -123,7 +109,7 @@ final class ClaimLedger {
       case .busy:
         switch try holder(of: device) {
         case .here: return .already
-        case .deadRun: return try takeOver(device, relaxed: relaxed)
+        case .endedRun: return try takeOver(device, relaxed: relaxed)
         case .elsewhere: return .refused(.assignedElsewhere, "Xen says that another guest has it")
         }
       case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
@@ -137,7 +123,8 @@ final class ClaimLedger {
   private func assignProven(_ device: PCIAddress, relaxed: Bool) throws(HostError) {
     try session.host.hypervisor.assign(device, to: session.key.id, relaxed: relaxed)
     let isFree: Bool
-    // Where Xen cannot be asked its first word counts: what it has assigned must be given back if the rest fails, too.
+    // If Xen cannot be asked, its first answer counts. A device that it has assigned must be returned if the rest
+    // fails.
     do throws(HostError) { isFree = try session.host.hypervisor.probe(device, for: nil) == .free } catch {
       isFree = false
     }
@@ -147,11 +134,11 @@ final class ClaimLedger {
   /// Who has a device that Xen says some guest has.
   private enum Holder {
     case here, elsewhere
-    /// A dead run meant to take it for this domain, and may have.
-    case deadRun
+    /// An ended run meant to take it for this domain, and may have.
+    case endedRun
   }
 
-  /// Takes a device that a dead run may have assigned: only the owner can give it back, so that tells whose it is.
+  /// Takes a device that an ended run may have assigned. Only the owner can return it, so an attempt shows whose it is.
   ///
   /// The guest has not been offered it: the entry and the claim come in one commit, and neither is there.
   private func takeOver(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
@@ -165,7 +152,7 @@ final class ClaimLedger {
     }
   }
 
-  /// Whether a device that some guest has is this guest's: no call names the owner, so the stores must.
+  /// Returns who has a device that some guest has. No call names the owner, so the stores must.
   ///
   /// Another Berth at work on the same domain is waited for: its entry will show.
   private func holder(of device: PCIAddress) throws(HostError) -> Holder {
@@ -175,9 +162,9 @@ final class ClaimLedger {
     }
     if try isListedOrClaimed() { return .here }
     let intents = try self.intents.all().filter { $0.operation == .attach && $0.devices.contains(device) }
-    // This run's own intent is live as well; another's tells that it is about to publish the device.
+    // This run's own intent is live as well. Another one means that its run is about to publish the device.
     guard intents.count(where: \.isLive) > 1 else {
-      return intents.contains { !$0.isLive } ? .deadRun : .elsewhere
+      return intents.contains { !$0.isLive } ? .endedRun : .elsewhere
     }
     let deadline = session.answerDeadline()
     let outcome = try session.waitForPorts(until: deadline, watching: [.backEnd(session.busID)]) {

@@ -2,9 +2,9 @@ import Core
 
 /// An intent on disk, while its file is held.
 ///
-/// Dropping it means leaving it: the record stays for the next run, and reads as a dead run's once nobody holds the file.
-/// That is the safe end, and so the one that needs no call. The value cannot be copied, and closing it consumes it, so an
-/// intent ends once.
+/// Dropping it means leaving it: the record stays for the next run, and reads as an ended run's once nobody holds the
+/// file. That is the safe end, and so the one that needs no call. The value cannot be copied, and closing it consumes
+/// it, so an intent ends once.
 struct OpenedIntent: ~Copyable {
   private let file: any OpenIntent
 
@@ -57,7 +57,7 @@ final class IntentLog {
   }
 
   /// Returns the devices whose removal a run began that has ended since.
-  func removalsOfDeadRuns() throws(EngineError) -> Set<PCIAddress> {
+  func removalsOfEndedRuns() throws(EngineError) -> Set<PCIAddress> {
     do throws(HostError) {
       return Set(try all().filter { !$0.isLive && $0.operation == .detach }.flatMap(\.devices))
     } catch {
@@ -66,7 +66,7 @@ final class IntentLog {
   }
 
   /// Returns the devices of other runs that have ended, without those that a living run is working on.
-  func devicesOfDeadRuns() throws(EngineError) -> Set<PCIAddress> {
+  func devicesOfEndedRuns() throws(EngineError) -> Set<PCIAddress> {
     do throws(HostError) {
       let intents = try ofOthers()
       let live = Set(intents.filter(\.isLive).flatMap(\.devices))
@@ -76,9 +76,9 @@ final class IntentLog {
     }
   }
 
-  // MARK: Ending those of dead runs
+  // MARK: Discarding
 
-  /// Removes what dead runs wrote about devices whose state is known now.
+  /// Removes what ended runs wrote about devices whose state is known now.
   func discardSettled(by report: RunReport) throws(EngineError) {
     guard !report.hasFailure else { return }
     do throws(HostError) {
@@ -91,8 +91,8 @@ final class IntentLog {
     }
   }
 
-  /// Returns whether nothing of these devices is left that only an intent tells of: this run has proven what became of them, or
-  /// the bus lists them, or Xen has them back.
+  /// Returns whether no trace of these devices is left that only an intent explains. This run has proven what became of
+  /// them, or the bus lists them, or Xen has them again.
   private func areSettled(_ devices: [PCIAddress], _ results: [StepOutcome]) throws(HostError) -> Bool {
     guard results.allSatisfy({ $0.result == .done || $0.result == .unchanged }) else { return false }
     let rest = Set(devices).subtracting(results.map(\.device))

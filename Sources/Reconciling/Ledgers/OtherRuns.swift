@@ -3,9 +3,9 @@ import Core
 /// What this run does if another run of Berth is at work on the same device of the same domain.
 ///
 /// The run lock excludes it, unless one of the two is a Berth that knows no run lock. The intents then decide: each run
-/// has its own intent on disk before it looks for the other's, so at least one of two sees the other. A detach gives way
-/// at once, since the guest still has the device. An attach waits for the end of a detach, and then begins from what is
-/// so: what it would find before that is about to be taken away.
+/// has its own intent on disk before it looks for the other's, so at least one of two sees the other. A detach gives
+/// way at once, since the guest still has the device. An attach waits for the end of a detach, and then begins from
+/// what is so: what it would find before that is about to be taken away.
 struct OtherRuns {
   let session: DomainSession
   let report: RunReport
@@ -30,7 +30,7 @@ struct OtherRuns {
     var backoff = Backoff(from: .milliseconds(10), to: .milliseconds(200))
     while waited < session.options.waitTimeout {
       let pause = backoff.next()
-      // No node tells of the end of a run: its last effects are hypercalls and files.
+      // No node changes when a run ends: its last effects are hypercalls and files.
       let outcome = try session.wait(until: .now + pause, watching: [.backEnd(session.busID)]) {
         () throws(EngineError) -> Void? in
         try self.devices(beingWorkedOn: .detach).isDisjoint(with: devices) ? () : nil

@@ -7,10 +7,10 @@ import Core
 final class RemovalLedger {
   /// Why this run may finish a removal.
   enum Provenance {
-    /// This run has seen the guest let go.
+    /// This run has seen the guest release the device.
     case own
     /// A run of Berth that has ended since marked it.
-    case deadRun
+    case endedRun
     /// It was left longer than any toolstack waits.
     case overdue
   }
@@ -30,11 +30,11 @@ final class RemovalLedger {
   /// Adds removals that this run has brought to their end.
   func addOwn(_ devices: Set<PCIAddress>) { add(devices, .own) }
 
-  /// Adds the removals that dead runs of Berth marked. Nobody is waited for.
-  func adoptThoseOfDeadRuns() throws(EngineError) { add(try intents.removalsOfDeadRuns(), .deadRun) }
+  /// Adds the removals that ended runs of Berth marked. Nobody is waited for.
+  func adoptThoseOfEndedRuns() throws(EngineError) { add(try intents.removalsOfEndedRuns(), .endedRun) }
 
-  /// Adds removals that somebody left half done: the guest let these devices go when the round in which they were marked
-  /// ended.
+  /// Adds removals that somebody left half done. The guest released these devices when the round ended in which they
+  /// were marked.
   func adoptOverdue(_ devices: Set<PCIAddress>) throws(EngineError) {
     add(devices, .overdue)
     // Unless pciback was at 7, at which it reads no marks if no front end answers.

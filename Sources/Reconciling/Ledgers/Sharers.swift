@@ -2,17 +2,17 @@ import Core
 
 /// Devices that stay in a domain, or may, and use a range or an interrupt line of devices that it loses.
 struct Sharers {
-  /// What each uses, whether the domain has it or not: sysfs tells.
+  /// What each uses according to sysfs, whether the domain has it or not.
   var grants: [PCIAddress: DeviceGrants] = [:]
   /// Those that the domain lists, or that somebody has claimed for it.
   var users: Set<PCIAddress> = []
 }
 
 extension ClaimLedger {
-  /// Finds who shares something with `leaving`. The stores are asked only where some device of the host does.
+  /// Returns who shares something with `leaving`. The stores are asked only if some device of the host does.
   ///
-  /// No transaction spans hypercalls: what another toolstack claims after this look is found by `grantAgain`. libxl claims a
-  /// device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
+  /// No transaction spans hypercalls: what another toolstack claims after this look is found by `grantAgain`. libxl
+  /// claims a device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
   func sharers(with leaving: [PCIAddress: DeviceGrants]) throws(HostError) -> Sharers {
     var sharers = Sharers()
     for device in try session.host.tree.pcibackDevices()
@@ -29,9 +29,9 @@ extension ClaimLedger {
     return sharers
   }
 
-  /// Gives back what was taken with `leaving` from a device that another toolstack has claimed since `sharers` were found.
+  /// Grants again what went with `leaving` to a device that another toolstack has claimed since `sharers` were found.
   ///
-  /// One that it claims after this look it grants after it, too.
+  /// A device that it claims after this look is also granted after it.
   func grantAgain(_ leaving: [PCIAddress: DeviceGrants], _ sharers: Sharers) throws(HostError) {
     let now = try self.sharers(with: leaving)
     for device in now.users.subtracting(sharers.users).sorted() {
@@ -39,8 +39,8 @@ extension ClaimLedger {
     }
   }
 
-  /// What those use that share something with `grants`: the users that were found, and the devices that this run holds
-  /// or another Berth is about to list. Its intents come before its grants, so they are read at the last moment.
+  /// Returns what those devices use that share something with `grants`: the users that were found, and the devices that
+  /// this run holds or another Berth is about to list. Its intents come before its grants, so they are read last.
   func users(of grants: DeviceGrants, among sharers: Sharers) throws(HostError) -> [DeviceGrants] {
     let near = sharers.grants.filter { $0.value.sharesAnything(with: grants) }
     guard !near.isEmpty else { return [] }
@@ -49,7 +49,7 @@ extension ClaimLedger {
     return near.filter { users.contains($0.key) }.map(\.value)
   }
 
-  /// What a device could use; nothing where it has gone from the host.
+  /// Returns what a device could use; nothing if it has gone from the host.
   func grants(of device: PCIAddress) throws(HostError) -> DeviceGrants {
     do throws(HostError) { return try session.host.tree.grants(for: device) } catch {
       guard error.treeCode == .missing else { throw error }

@@ -8,8 +8,8 @@ import Core
 ///                              └──────── withdrawn ─────┘   returnToXen: nothing of it is left
 /// ```
 ///
-/// A phase is what exists at that moment. It can be left once, since it cannot be copied, and it has the undoing of what
-/// it holds beside the doing. Dropping a phase drops its intent, and so leaves the rest to the next run.
+/// A phase is what exists at that moment. It can be left once, since it cannot be copied, and it has the undoing of
+/// what it holds beside the doing. Dropping a phase drops its intent, and so leaves the rest to the next run.
 struct AttachPhases {
   let parts: DomainParts
 

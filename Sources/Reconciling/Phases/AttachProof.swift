@@ -4,7 +4,7 @@ import Core
 struct AttachProof {
   let parts: DomainParts
 
-  /// Of devices that the guest has.
+  /// Reports devices that the guest has.
   func concludeTaken(
     _ held: [ClaimedDevice], _ bus: BackEnd, at places: [PCIAddress: EmulatedDevice]
   ) throws(EngineError) {
@@ -21,15 +21,15 @@ struct AttachProof {
     }
   }
 
-  /// Devices that another toolstack took out of the domain while this run waited for it.
+  /// Reports devices that another toolstack detached while this run waited for the guest.
   func concludeDetached(_ held: [ClaimedDevice]) throws(EngineError) {
     parts.claims.remove(held.map(\.step.device))
     try parts.records.forget(held.map(\.step))
     parts.report.conclude(held.map(\.step), .failed, "another toolstack detached it meanwhile")
   }
 
-  /// A domain that has never run proves nothing yet but that the entries stand, on a bus that it will find; false where one
-  /// does not: then nothing but the intent tells whose the device is.
+  /// Reports devices of a domain that has never run. It proves only that the entries stand, on a bus that the guest
+  /// will find. Returns false if an entry does not: then only the intent shows whose the device is.
   func concludeCold(_ held: [ClaimedDevice]) throws(EngineError) -> Bool {
     try parts.buses.replaceBus(of: held) { $0.hasGoneUnnoticed && $0.frontEndState.isAbsent }
     let bus = try parts.session.look().backEnd
@@ -52,7 +52,7 @@ struct AttachProof {
 }
 
 extension BackEnd {
-  /// What was read back of an entry, for people and for the record.
+  /// Returns what was read back of an entry, as evidence.
   func evidence(for entry: BackEndEntry?) -> [String] {
     var lines = ["back end \(state)", "front end \(frontEndState)"]
     guard let entry else { return lines + ["no entry"] }

@@ -70,7 +70,7 @@ struct ClaimedAttach: ~Copyable {
     let devices = wanted.map(\.device)
     var lastCondition = BusCondition.absent
     let patience = parts.waits.deadlineForRest()
-    try parts.removals.adoptThoseOfDeadRuns()
+    try parts.removals.adoptThoseOfEndedRuns()
     for attempt in 0..<100 {
       if session.host.isInterrupted() { return .interrupted }
       var isAnotherWaiting = false
@@ -135,7 +135,7 @@ struct ClaimedAttach: ~Copyable {
   consuming func returnToXen(_ detail: OutcomeDetail, result: StepResult) {
     undo(detail, result: result)
     do throws(EngineError) { try parts.claims.close(intent) } catch {
-      // Everything is reported. A record that cannot be removed reads as a dead run's from now on.
+      // Everything is reported. A record that cannot be removed reads as an ended run's from now on.
     }
   }
 

@@ -1,6 +1,6 @@
 import Core
 
-/// Detaches devices in one round: the guest lets go first, then access is taken away.
+/// Detaches devices in one round: the guest releases them first, then access is revoked.
 ///
 /// ```
 /// IntendedDetach ─withdraw─► WithdrawnDetach ─release─► ReleasedDetach ─returnToXen─►
@@ -12,8 +12,8 @@ struct DetachPhases {
 
   /// Detaches the devices of `steps`, and reports an outcome for each.
   ///
-  /// `keepsBus` leaves an emptied bus standing for the attach that follows. Of devices to reattach nothing is reported if
-  /// they are gone.
+  /// `keepsBus` leaves an emptied bus standing for the attach that follows. Of devices to reattach nothing is reported
+  /// if they are gone.
   func detach(_ steps: [Removal], keepsBus: Bool) throws(EngineError) {
     guard !steps.isEmpty else { return }
     let steps = try parts.restorer.restoreEntries(of: steps)
@@ -38,7 +38,7 @@ struct IntendedDetach: ~Copyable {
 
   /// Returns nil if there is nothing left to do; then everything is reported.
   static func open(_ steps: [Removal], with parts: DomainParts) throws(EngineError) -> IntendedDetach? {
-    // On disk before the marks: it tells this half-done removal from another toolstack's.
+    // On disk before the marks: the intent sets this half-done removal apart from another toolstack's.
     let intent = try parts.intents.open(.detach, steps.map(\.device).sorted())
     let steps = try parts.otherRuns.withdrawn(steps)
     guard !steps.isEmpty else {
@@ -48,8 +48,8 @@ struct IntendedDetach: ~Copyable {
     return IntendedDetach(parts, intent, steps)
   }
 
-  /// Has QEMU take the devices from the guest, if the guest has a QEMU. Returns nil if it took none; then the reasons are
-  /// reported.
+  /// Has QEMU take the devices from the guest, if the guest has a QEMU. Returns nil if it took none; then the reasons
+  /// are reported.
   consuming func withdraw() throws(EngineError) -> WithdrawnDetach? {
     let gone = try parts.model.withdraw(steps)
     guard !gone.isEmpty else { return nil }
@@ -57,7 +57,7 @@ struct IntendedDetach: ~Copyable {
   }
 }
 
-/// QEMU shows the devices no more, if there is a QEMU.
+/// QEMU no longer shows the devices, if there is a QEMU.
 struct WithdrawnDetach: ~Copyable {
   private let parts: DomainParts
   private let intent: OpenedIntent
@@ -70,7 +70,7 @@ struct WithdrawnDetach: ~Copyable {
     self.intent = intent
   }
 
-  /// Marks the devices, and waits until the guest has let go of them. Returns nil if it has not; then the reason is
+  /// Marks the devices, and waits until the guest has released them. Returns nil if it has not; then the reason is
   /// reported.
   consuming func release() throws(EngineError) -> ReleasedDetach? {
     let devices = Set(steps.map(\.device))
@@ -112,13 +112,14 @@ struct WithdrawnDetach: ~Copyable {
     return ReleasedDetach(parts, intent, steps, isWhole: isWhole)
   }
 
-  /// Ends the intent of a detach that marked nothing. Once QEMU has let go, the guest has lost the devices, whatever
-  /// becomes of the rest: then the intent is left, since it tells of that.
+  /// Ends the intent of a detach that marked nothing. Once QEMU has released the devices, the guest has lost them,
+  /// whatever becomes of the rest: then the intent is left, since nothing else shows that.
   private consuming func end() throws(EngineError) {
     if !parts.model.showsDevices { try intent.close() }
   }
 
-  /// Waits until the guest has let the devices go; where it does not, says so and takes back what is safe.
+  /// Waits until the guest has released the devices. If it does not, that is reported, and the round is cancelled if
+  /// that is safe.
   private borrowing func awaitRemoval() throws(EngineError) -> Bool {
     let devices = Set(steps.map(\.device))
     parts.report.announceWait(devices: devices.count, until: parts.session.answerDeadline())
@@ -147,7 +148,7 @@ struct WithdrawnDetach: ~Copyable {
   }
 }
 
-/// The guest has let the devices go.
+/// The guest has released the devices.
 struct ReleasedDetach: ~Copyable {
   private let parts: DomainParts
   private let intent: OpenedIntent
@@ -169,7 +170,8 @@ struct ReleasedDetach: ~Copyable {
     if isDone, isWhole { try intent.close() }
   }
 
-  /// Takes access away, gives the devices back to Xen, and removes claim, saved entry and record.
+  /// Revokes access, returns the devices to Xen, and removes claim, saved line and record. Returns whether all of it is
+  /// done.
   private borrowing func returnDevices(listed: Set<PCIAddress>) throws(EngineError) -> Bool {
     let again = steps.filter { listed.contains($0.device) }
     parts.report.conclude(again, .unknown, "the back end lists it again; look at it with berth status")

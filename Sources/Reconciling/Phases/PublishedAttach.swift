@@ -21,8 +21,8 @@ struct PublishedAttach: ~Copyable {
     if try AttachProof(parts: parts).concludeCold(held) { try parts.claims.close(intent) }
   }
 
-  /// Waits for the guest, and repairs what another toolstack did to the entries meanwhile. `RoundPolicy` says what is done
-  /// next; each move is made here.
+  /// Waits for the guest, and repairs what another toolstack did to the entries meanwhile. `RoundPolicy` says what is
+  /// done next; each move is made here.
   ///
   /// Returns nil if no device is left of which the guest has been proven to have it; then everything is reported.
   consuming func follow() throws(EngineError) -> TakenAttach? {
@@ -55,8 +55,8 @@ struct PublishedAttach: ~Copyable {
           "another toolstack overwrote the entry, and the kernel log cannot tell whether the guest has the device; "
             + "nothing was written")
         return nil
-      case .giveUp:
-        try giveUp(held)
+      case .concludeTimedOut:
+        try concludeTimedOut(held)
         return nil
       case .look, .findCause, .readopt, .requestAnotherRound, .completeStuckRound, .replaceBus:
         reading = try make(move, of: held)
@@ -88,7 +88,7 @@ struct PublishedAttach: ~Copyable {
       } ? .made : .notMade
     case .look: return try look(for: held)
     // These end the batch, or change it: `follow` makes them.
-    case .prove, .dropDetached, .abandon, .leave, .giveUp: return .notMade
+    case .prove, .dropDetached, .abandon, .leave, .concludeTimedOut: return .notMade
     }
   }
 
@@ -109,7 +109,7 @@ struct PublishedAttach: ~Copyable {
   // MARK: Undoing
 
   /// The guest did not answer in time: the round is cancelled only if the guest is known to sleep.
-  private consuming func giveUp(_ held: [ClaimedDevice]) throws(EngineError) {
+  private consuming func concludeTimedOut(_ held: [ClaimedDevice]) throws(EngineError) {
     let devices = Set(held.map(\.step.device))
     if try parts.rounds.cancelRound(removing: devices, restoring: []) {
       return ClaimedAttach(parts, intent, held, log)

@@ -44,8 +44,8 @@ struct RepairPhase {
       return results
     }
     guard let results else { return parts.report.conclude(steps, .pending, "the domain is being built, or is going") }
-    // Saved alone, they are no longer Berth's either: another toolstack has detached them. Not while another run is about
-    // to list them: it has recorded them before it saved them.
+    // Saved alone, they are no longer Berth's either: another toolstack has detached them. Not while another run is
+    // about to list them: it has recorded them before it saved them.
     do throws(HostError) {
       for (step, result) in zip(steps, results) where step.repair == .dropSavedEntry && result == .done {
         try parts.records.forgetDetached(step.device)
@@ -54,7 +54,7 @@ struct RepairPhase {
     for (step, result) in zip(steps, results) { parts.report.conclude([step], result) }
   }
 
-  /// Writes the claims that listed devices lack: another toolstack's failing attach takes away whatever claim there is.
+  /// Writes the claims that listed devices lack: another toolstack's failing attach removes any claim on its device.
   func renewClaims(_ steps: [some DeviceWork]) throws(EngineError) {
     var unclaimed: [RepairWork] = []
     for step in steps where try parts.session.read(.claim(step.device)) == nil {

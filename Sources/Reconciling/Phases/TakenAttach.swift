@@ -55,7 +55,7 @@ struct ShownAttach: ~Copyable {
     if !isOpen { try parts.claims.close(intent) }
   }
 
-  /// Takes devices that QEMU refused off the bus again: the guest never had them. False where that did not end.
+  /// Takes devices that QEMU refused off the bus again: the guest never had them. Returns false if that did not end.
   private borrowing func takeOut(_ held: [ClaimedDevice], _ words: [PCIAddress: String]) throws(EngineError) -> Bool {
     // What was on the bus before this run stays there.
     let ours = held.filter(\.isAssignedHere)

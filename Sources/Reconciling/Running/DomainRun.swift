@@ -2,16 +2,15 @@ import Core
 
 /// The work of one run on one domain: its own connection, one thread, one step after the other.
 ///
-/// A part calls only what is to its right, and nothing calls back:
+/// A folder calls only what is to its right, and nothing calls back; `make rules` checks it:
 ///
 /// ```
-/// DomainRun ─► phases:                ─► what keeps the domain:       ─► ledgers:        ─► DomainSession ─► ports
-///              AttachPhases              OtherToolstacks                ClaimLedger          LockedDomain,
-///              DetachPhases              EntryRestorer, EntryRemover    OtherRuns            lent inside `locked`
-///              RepairPhase, AdoptPhase   BusKeeper ─► RoundKeeper       RemovalLedger
-///                                        GuestModel                     IntentLog
-///                                                                       DomainRecords
-///                                                                       BusWait, RunReport
+/// DomainRun ─► Phases ─► Bus, DeviceModels          ─► Ledgers       ─► Session       ─► ports
+///              Attach    OtherToolstacks               ClaimLedger      DomainSession
+///              Detach    EntryRestorer, EntryRemover   RemovalLedger      lends LockedDomain
+///              Repair    BusKeeper ─► RoundKeeper      IntentLog        DomainRecords
+///              Adopt     BusWait                       OtherRuns        RunReport
+///                        GuestModel                    PriorExports
 /// ```
 ///
 /// The phases read like the protocol that they carry out: claim, publish in one transaction under libxl's lock, wait
@@ -24,7 +23,7 @@ struct DomainRun {
     parts = DomainParts(session, known: known, announce: announce)
   }
 
-  /// Returns what `body` has done to the domain, and discards the intents of dead runs that it settled.
+  /// Returns what `body` has done to the domain, and discards the intents of ended runs that it settled.
   func outcome(of body: (DomainRun) throws(EngineError) -> Void) -> DomainOutcome {
     do throws(EngineError) {
       try body(self)
@@ -35,7 +34,7 @@ struct DomainRun {
     return parts.report.whole
   }
 
-  /// Everything but the attaches that wait for a moved device: removals, mending, then additions.
+  /// Makes all changes but the attaches that wait for a moved device: adoptions, repairs, removals, then additions.
   func begin(_ work: DomainWork) throws(EngineError) {
     try AdoptPhase(parts: parts).adopt(work.adoptions)
     try RepairPhase(parts: parts).repair(work.repairs)
@@ -43,20 +42,20 @@ struct DomainRun {
     try DetachPhases(parts: parts).detach(
       work.removals + work.reattachments.map(\.removal), keepsBus: !additions.isEmpty)
     guard !work.waitsForOthers else { return }
-    // Nothing is reported yet of the reattaching of devices that this run has detached. What was repaired of them before
-    // is another matter.
+    // Nothing is reported yet of the reattaching of devices that this run has detached. What was repaired of them
+    // before is another matter.
     try AttachPhases(parts: parts).attach(work.additions + parts.report.unconcluded(work.reattachments.map(\.addition)))
     try closeBusKeptInVain(work)
   }
 
-  /// Closes a bus that was left standing, empty, for attaches which came to nothing: libxl cannot use one.
+  /// Closes an empty bus that was left standing for attaches which came to nothing: libxl cannot use such a bus.
   private func closeBusKeptInVain(_ work: DomainWork) throws(EngineError) {
     guard !work.removals.isEmpty || !work.reattachments.isEmpty else { return }
     guard try parts.session.look().backEnd.count == .number(0) else { return }
     try parts.buses.closeEmptyBus()
   }
 
-  /// The attaches of a domain that gets a moved device.
+  /// Makes the attaches of a domain that gets a moved device.
   func completeMoves(_ work: DomainWork, given: Set<PCIAddress>, besides kept: Set<PCIAddress>) throws(EngineError) {
     let arrived = work.arrivals.filter { given.contains($0.device) }
     let missing = work.arrivals.filter { !given.contains($0.device) }

@@ -1,26 +1,5 @@
 package import Core
 
-/// How an apply goes about its work.
-package struct ApplyOptions: Sendable {
-  /// How long one taking of the userdata lock may last.
-  package var lockTimeout: Duration
-  /// How long a guest may take to answer one round.
-  package var waitTimeout: Duration
-  /// Look again after another toolstack's longest wait, also where none was seen at work.
-  package var audits: Bool
-  /// Domains worked on at the same time.
-  package var workers: Int
-
-  package init(
-    lockTimeout: Duration = .seconds(10), waitTimeout: Duration = .seconds(10), audits: Bool = false, workers: Int = 16
-  ) {
-    self.lockTimeout = lockTimeout
-    self.waitTimeout = waitTimeout
-    self.audits = audits
-    self.workers = workers
-  }
-}
-
 /// Carries out plans, under run locks that the caller holds.
 package struct ScheduleRunner: Sendable {
   private let host: Host
@@ -39,7 +18,7 @@ package struct ScheduleRunner: Sendable {
     self.report = report
   }
 
-  /// Carries out `plan`: domains side by side, the devices of one domain in one round.
+  /// Carries out `plan`: domains side by side, the devices of one domain in one round. Returns what became of it.
   ///
   /// Every decision is taken again on what is read inside the transaction that writes; the plan only says what to
   /// try. A refused plan is not touched.
@@ -50,7 +29,7 @@ package struct ScheduleRunner: Sendable {
     host.intents.sweep()
     var result = ApplyOutcome()
     (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(schedule)
-    // A device that moves is attached only when its old domain has let go of it: those domains come last, with all
+    // A device that moves is attached only when its old domain has released it: those domains come last, with all
     // their attaches, so that each still has one round.
     let first = concurrently(schedule.domains, workers: options.workers) { work in
       defer { if !work.waitsForOthers { ended(work.target.key.uuid) } }
@@ -58,7 +37,7 @@ package struct ScheduleRunner: Sendable {
     }
     let given = Set(
       first.flatMap(\.steps).filter { $0.action == .detach && $0.result == .done }.map(\.device))
-    // Of a device to reattach nothing is concluded where the guest has let it go.
+    // Nothing is concluded of a device to reattach if the guest has released it.
     let kept = Set(first.flatMap(\.steps).filter { $0.action == .reattach }.map(\.device))
     let stopped = Set(first.filter { $0.failure != nil }.compactMap(\.id))
     let second = concurrently(schedule.waiting, workers: options.workers) { work in

@@ -28,7 +28,7 @@ struct DomainRecords {
 
   /// Takes a device that another toolstack has detached out of the record, unless another run is about to list it.
   func forgetDetached(_ device: PCIAddress) throws(HostError) {
-    try HostRepairs(host: session.host).forget(device, of: session.key.uuid)
+    try RecordCare(host: session.host).forget(device, of: session.key.uuid)
   }
 
   /// Changes the devices on record.
@@ -59,7 +59,7 @@ struct DomainRecords {
     try own().flatMap(\.exports).last { $0.device == device && $0.domain == session.busID }
   }
 
-  /// Writes down where the guest sees its devices, for putting an entry back that somebody overwrites.
+  /// Records where the guest sees its devices. If somebody overwrites an entry, it can then be put back.
   func recordExports(_ entries: [BackEndEntry]) throws(EngineError) {
     let (uuid, domain) = (session.key.uuid, session.busID)
     let exports = entries.compactMap { entry in
@@ -79,8 +79,8 @@ struct DomainRecords {
     }
   }
 
-  /// Strikes out that the guest has these devices, before their entries go: whoever finds the entries gone and no
-  /// record of an export knows that the guest has let go.
+  /// Removes from the record that the guest has these devices. This comes before their entries go: if the entries are
+  /// gone and no export is recorded, the guest has released the devices.
   func forgetExports(_ devices: Set<PCIAddress>) throws(EngineError) {
     do throws(HostError) {
       try session.host.ownership.update(session.key.uuid) { $0?.exports.removeAll { devices.contains($0.device) } }
@@ -91,7 +91,7 @@ struct DomainRecords {
 
   // MARK: QEMU
 
-  /// Writes down where QEMU shows devices: in the saved configuration, and in the guest's own back end as libxl does.
+  /// Records where QEMU shows devices: in the saved configuration, and in the guest's own back end, as libxl does.
   func recordPlaces(_ places: [PCIAddress: EmulatedDevice], of held: [ClaimedDevice]) throws(EngineError) {
     guard !places.isEmpty else { return }
     _ = try session.locked { (lock) throws(HostError) in
@@ -121,7 +121,8 @@ struct DomainRecords {
     }
   }
 
-  /// What became of a device that QEMU was asked for; nil where another toolstack attached it, or another QEMU ran then.
+  /// Returns what became of a device that QEMU was asked for; nil if another toolstack attached it, or another QEMU ran
+  /// then.
   func fate(of device: PCIAddress) throws(EngineError) -> EmulationRecord? {
     do throws(HostError) {
       return try own().flatMap(\.emulations).last { $0.device == device && $0.domain == session.busID }
@@ -130,7 +131,7 @@ struct DomainRecords {
     }
   }
 
-  /// Writes down what became of a device; nil where nothing is known of it. `text` is what the parameter node says then.
+  /// Records what became of a device; nil if nothing is known of it. `text` is what the parameter node says then.
   func note(_ fate: EmulationRecord.Fate?, of device: PCIAddress, at text: String? = nil) throws(EngineError) {
     try note(fate, of: [device], at: text)
   }
@@ -155,7 +156,7 @@ struct DomainRecords {
 }
 
 extension EmulationRecord {
-  /// `text` is `0x20`, slot and function, in the parameter node after an insertion. Where it is not, the place is unknown.
+  /// `text` is `0x20`, slot and function, in the parameter node after an insertion. Any other text gives no place.
   init(_ device: PCIAddress, in domain: DomainID, _ fate: Fate, at text: String?) {
     let number = text.flatMap { $0.hasPrefix("0x") ? hexadecimal($0.dropFirst(2), digits: 1...2) : nil } ?? 0
     self.init(device: device, domain: domain, fate: fate, place: fate == .shown ? UInt8(number) : 0)

@@ -44,7 +44,7 @@ final class DomainSession {
 
   /// The nodes that change when the bus comes to rest.
   var busNodes: [StorePath] {
-    // If no front end answers, pciback tells of what it did in the entries alone.
+    // If no front end answers, pciback shows what it did in the entries only.
     route.hasFrontEndDriver
       ? [StorePath.backEnd(busID).child("state"), StorePath.frontEnd(busID).child("state")] : [.backEnd(busID)]
   }

@@ -64,8 +64,8 @@ struct LockedDomain: ~Copyable {
 
   /// Reads the domain in a transaction, lets `decide` choose the writes from those reads, and makes them in it.
   ///
-  /// `decide` runs again from fresh reads after each conflict. Nothing is committed if there are no edits. Returns nil if
-  /// the domain's home no longer names it.
+  /// `decide` runs again from fresh reads after each conflict. Nothing is committed if there are no edits. Returns nil
+  /// if the domain's home no longer names it.
   func decide<Decision>(
     claimsOn devices: [PCIAddress] = [], _ decide: (DomainView) -> (decision: Decision, edits: [StoreEdit])
   ) throws(HostError) -> Decision? {

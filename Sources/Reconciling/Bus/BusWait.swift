@@ -1,7 +1,8 @@
 import Core
 
-/// libxl waits this long for a back end before it gives up (`libxl__wait_for_backend`, tools/libs/light/libxl_device.c),
-/// and a little more for the work around it. After this, no toolstack acts on what it once read.
+/// libxl waits this long for a back end before it gives up (`libxl__wait_for_backend`,
+/// tools/libs/light/libxl_device.c), and a little more for the work around it. After this, no toolstack acts on what it
+/// once read.
 let longestToolstackWait = Duration.seconds(12)
 
 /// A removal that another toolstack marked is left alone this long: it continues by the index it has read.
@@ -24,7 +25,8 @@ enum RoundResult {
 
 /// Waits for a domain's bus, on watches and with a deadline.
 ///
-/// None of these writes. What a wait finds is read again in the transaction that acts on it. The caller must hold no lock.
+/// None of these writes. What a wait finds is read again in the transaction that acts on it. The caller must hold no
+/// lock.
 struct BusWait {
   let session: DomainSession
   let removals: RemovalLedger
@@ -38,7 +40,7 @@ struct BusWait {
 
   /// Waits until the guest has all of `devices`, or until that can no longer be.
   ///
-  /// `base` is where the entries were put: a hint that makes most looks cheap. What counts is found by address.
+  /// `base` is the index of the first new entry: a hint that makes most looks cheap. Entries are found by address.
   func awaitTaken(_ devices: [PCIAddress], base: Int, until deadline: ContinuousClock.Instant) throws(EngineError)
     -> WaitOutcome<RoundResult>
   {
@@ -53,7 +55,7 @@ struct BusWait {
         guard front == .connected else { return nil }
       case .initialising, .initWait,
         .initialised where session.route.hasFrontEndDriver:
-        // The guest is connecting. Only a bus that was made anew under us is of interest.
+        // The guest is connecting. Only a bus that somebody recreated meanwhile is of interest.
         if try session.read(hint).flatMap({ PCIAddress($0) }) == devices.first { return nil }
       default: break
       }
@@ -61,7 +63,7 @@ struct BusWait {
     }
   }
 
-  /// What one consistent look says of `devices`; nil where the answer is still to come.
+  /// Returns what one consistent look says of `devices`; nil if the answer is still to come.
   func judge(_ devices: [PCIAddress], _ bus: BackEnd) throws(EngineError) -> RoundResult? {
     let entries = devices.map { bus.entry(for: $0) }
     switch bus.condition {
@@ -81,7 +83,7 @@ struct BusWait {
     }
   }
 
-  /// Waits until no round is under way; what the bus is like then.
+  /// Waits until no round is running. Returns the bus as it is then.
   func awaitEndOfRound() throws(EngineError) -> WaitOutcome<BackEnd> {
     let (back, front) = (
       StorePath.backEnd(session.busID).child("state"), StorePath.frontEnd(session.busID).child("state")
@@ -111,9 +113,9 @@ struct BusWait {
 
   /// Gives pciback the time to release marked devices of a bus that nobody answers.
   ///
-  /// It does so in milliseconds and tells nobody: no node is written, and sysfs shows nothing of it (`xen_pcibk_be_watch`,
-  /// Linux drivers/xen/xen-pciback/xenbus.c). Only a bus that goes as a whole is seen to go. False where the user stopped
-  /// the wait: then nothing may be deleted yet.
+  /// pciback does so in milliseconds. It writes no node, and sysfs shows nothing of it (`xen_pcibk_be_watch`, Linux
+  /// drivers/xen/xen-pciback/xenbus.c). Only a bus that goes as a whole is seen to go. Returns false if the user
+  /// stopped the wait: then nothing may be deleted yet.
   func awaitSilentRelease() throws(EngineError) -> Bool {
     let outcome = try session.wait(until: ContinuousClock.now + .seconds(1)) { () throws(EngineError) -> Void? in
       try session.look().backEnd.isAbsent ? () : nil
@@ -124,10 +126,10 @@ struct BusWait {
 
   // MARK: Rest
 
-  /// Waits until no round, start or closing is under way; false when the deadline came first.
+  /// Waits until no round, start or closing is running.
   ///
-  /// A round may leave entries marked for removal. Whoever began it deletes them, unless it is dead: then the caller has
-  /// to, so that this is an end of the wait for the round.
+  /// A round may leave entries marked for removal, and that ends the wait for the round. Whoever began the round
+  /// deletes them. If that run has ended, the caller has to.
   func awaitRest(from condition: BusCondition) throws(EngineError) -> WaitOutcome<Void> {
     let patience: Duration
     if case .halfRemoved(let devices) = condition {
@@ -165,7 +167,7 @@ struct BusWait {
 
   /// Waits until dom0's kernel has dropped its object of the back end, or the bus is connected again.
   ///
-  /// sysfs tells nobody when an object goes, so this looks again at short, growing intervals.
+  /// sysfs reports no event when an object goes, so this looks again after short, growing pauses.
   func awaitKernelRelease(until deadline: ContinuousClock.Instant) throws(EngineError) -> WaitOutcome<Void> {
     try lookAgain(until: deadline) { () throws(EngineError) -> Void? in
       switch try session.look().backEnd.condition {
@@ -175,7 +177,7 @@ struct BusWait {
     }
   }
 
-  /// Waits until the kernel has dropped the closed bus.
+  /// Waits until the kernel has dropped the closed bus. Returns false if it has not.
   func awaitClosed(until deadline: ContinuousClock.Instant) throws(EngineError) -> Bool {
     let outcome = try lookAgain(until: deadline) { () throws(EngineError) -> Void? in
       do throws(HostError) {
@@ -188,7 +190,7 @@ struct BusWait {
     return false
   }
 
-  /// Waits for what sysfs shows: it tells nobody when an object goes, so this looks again, less and less often.
+  /// Looks again and again at what sysfs shows, after growing pauses, until the deadline.
   private func lookAgain(
     until deadline: ContinuousClock.Instant, _ condition: () throws(EngineError) -> Void?
   ) throws(EngineError) -> WaitOutcome<Void> {
@@ -201,25 +203,11 @@ struct BusWait {
     }
   }
 
-  /// Gives a running guest the time to see that its front end is gone: nothing tells when it has.
+  /// Gives a running guest the time to see that its front end is gone. No node shows when it has.
   func awaitGuestNotice(for time: Duration = .seconds(1)) throws(EngineError) {
     guard session.mode == .hot, session.route.hasFrontEndDriver else { return }
     _ = try session.wait(until: ContinuousClock.now + time, watching: [.frontEnd(session.busID)]) {
       () throws(EngineError) -> Void? in nil
     }
-  }
-}
-
-/// Pauses between two looks: each is twice as long as the one before, up to a limit.
-struct Backoff {
-  private var pause: Duration
-  private let limit: Duration
-
-  init(from first: Duration, to limit: Duration) { (pause, self.limit) = (first, limit) }
-
-  /// Returns the next pause.
-  mutating func next() -> Duration {
-    defer { pause = min(pause * 2, limit) }
-    return pause
   }
 }
