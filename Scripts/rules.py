@@ -10,7 +10,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
-from rulebook import code, english, sizes, suites, swift, targets, texts, tree  # noqa: E402
+from rulebook import code, english, layers, sizes, suites, swift, targets, texts, tree  # noqa: E402
 
 
 def main():
@@ -20,6 +20,7 @@ def main():
     sources = {path: swift.code(text) for path, text in swift_files.items()}
     targets.check(sources)
     code.check(sources)
+    layers.check(swift_files)
     largest = sizes.check(swift_files)
     suites.check(swift_files)
     texts.check(files)

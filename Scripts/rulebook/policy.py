@@ -44,6 +44,11 @@ HOST_PATH_FILES = {"Sources/LinuxAdapter/Root.swift"}
 HOST_MAKERS = {"Sandbox", "TestSupport"}
 HOST_PATH = r'"/(?!dev/null")(sys|proc|run|dev|etc|var|usr|boot)\b'
 
+# The folders of a target from top to bottom: none names a type of a folder above it. Folders of one set are side by side.
+LAYERS = {
+    "Reconciling": [{"Running"}, {"Phases"}, {"Bus", "DeviceModels"}, {"Ledgers"}, {"Session"}, {"Observing"}],
+}
+
 LONGEST_FILE = 400
 MOST_FUNCTIONS = 25
 MOST_FIELDS = 4

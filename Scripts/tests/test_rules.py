@@ -1,9 +1,30 @@
-"""What the rules on sizes, suites and targets find, and what they let pass."""
+"""What the rules on layers, sizes, suites and targets find, and what they let pass."""
 
 import unittest
 from unittest import mock
 
-from rulebook import english, policy, sizes, suites, targets
+from rulebook import english, layers, policy, sizes, suites, targets
+
+
+class Layers(unittest.TestCase):
+    LAYERS = [{"Up"}, {"Down"}]
+
+    def findings(self, **texts):
+        files = {f"Sources/T/{name}/A.swift": text for name, text in texts.items()}
+        return [text for _, text in layers.judge(files, "T", self.LAYERS)]
+
+    def test_a_lower_folder_must_not_name_what_is_above_it(self):
+        self.assertEqual(self.findings(Up="struct Run { let log: Log }", Down="final class Log {}"), [])
+        self.assertEqual(self.findings(Up="struct Run {}", Down="struct Log { let run: Run }"),
+                         ["Down must not know Run, which is in Up"])
+        self.assertEqual(len(self.findings(Up="protocol Model {}", Down="let model: any Model")), 1)
+
+    def test_comments_strings_members_and_private_types_are_no_names(self):
+        self.assertEqual(self.findings(Up="struct Run {}", Down='// Run\nlet a = "Run", b = Other.Run'), [])
+        self.assertEqual(self.findings(Up="private struct Run {}", Down="private struct Run {}\nlet run: Run"), [])
+
+    def test_a_folder_without_a_place_is_found(self):
+        self.assertEqual(len(self.findings(Side="struct Run {}")), 1)
 
 
 class Sizes(unittest.TestCase):

@@ -110,7 +110,7 @@ func apply(_ desired: [DesiredDomain], on sandbox: BenchSandbox) throws -> Count
   let (looking, changing) = (sandbox.connector, sandbox.connector)
   let state = DesiredState(domains: desired)
   let plan = makePlan(desired: state, observation: try Observer(host: sandbox.host(looking)).observe(desired: state))
-  let outcome = Executor(host: sandbox.host(changing), options: ApplyOptions()) { _ in }.apply(plan)
+  let outcome = ScheduleRunner(host: sandbox.host(changing), options: ApplyOptions()) { _ in }.apply(plan)
   let steps = outcome.domains.flatMap(\.steps)
   guard plan.refusal == nil, outcome.domains.allSatisfy({ $0.failure == nil }),
     steps.allSatisfy({ $0.result == .done }),

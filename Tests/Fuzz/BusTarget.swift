@@ -56,7 +56,7 @@ func changeBus(_ bytes: [UInt8]) {
   let everything = listed.union(wanted)
 
   let attach = bus.attachDecision(
-    wanted.map { Wanted(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
+    wanted.map { NewEntry(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
     exportable: choice & 32 == 0 ? everything : [])
   if case .publish(let edits, let startsRound) = attach {
     var after = nodes

@@ -32,7 +32,7 @@ import XenProtocol
         let plan = try run.plan(desired)
         let line = FaultLine()
         line.arm(.fails(fault), at: index)
-        let outcome = Executor(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
+        let outcome = ScheduleRunner(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
         guard let place = line.place else { break }
         tried += 1
         let isTold = outcome.domains.flatMap(\.steps).contains { $0.device == two && $0.action == .reattach }
@@ -57,7 +57,7 @@ import XenProtocol
         told.withLock { $0 = words(outcome) }
       } catch { told.withLock { $0 = ["\(error)"] } }
     }
-    let outcome = Executor(host: host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: host, options: run.options) { _ in }.apply(plan)
     #expect(told.withLock { $0 }.contains { $0.contains("pending") }, "second run \(told.withLock { $0 })")
     #expect(failures(outcome).isEmpty)
     #expect(disagreements(model, key, [one]) == [])
@@ -72,7 +72,7 @@ import XenProtocol
     host.hypervisor = Racing(model.host.hypervisor, beforeUnmap: true) {
       model.store[StorePath.claim(three).text] = key.id.description
     }
-    let outcome = Executor(host: host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: host, options: run.options) { _ in }.apply(plan)
     #expect(failures(outcome).isEmpty)
     #expect(model.claim(on: three) == key.id.description, "the other toolstack was never at work")
     #expect(model.granted.contains("5 irq 17"))
@@ -94,7 +94,7 @@ import XenProtocol
       } catch { Issue.record(error) }
     }
     model.failFrames(of: two)
-    let outcome = Executor(host: host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: host, options: run.options) { _ in }.apply(plan)
     #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.failed], "\(words(outcome))")
     #expect(model.claim(on: three) == key.id.description, "the other toolstack was never at work")
     #expect(model.owner(of: two) == nil)
@@ -133,7 +133,7 @@ import XenProtocol
         return true
       }
     }
-    let outcome = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
     model.store.react.withLock { $0 = kernels }
     model.store.settle()
     #expect(model.exports(to: 5).contains(two))

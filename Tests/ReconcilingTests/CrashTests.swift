@@ -100,7 +100,7 @@ import XenProtocol
       let plan = try run.plan(change.troubled)
       setAnswers(!change.isSilent, of: model)
       model.kill(beforeStep: step)
-      _ = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+      _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
       let wasKilled = model.restart()
       setAnswers(true, of: model)
 
@@ -153,7 +153,7 @@ import XenProtocol
       let plan = try run.plan(change.final)
       #expect(!unrest(plan).isEmpty, "nothing is to be repaired")
       model.kill(beforeStep: step)
-      _ = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+      _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
       let wasKilled = model.restart()
       let findings =
         failures(try run.apply(change.final)) + change.disagreements(model, keys) + unrest(try run.plan(change.final))

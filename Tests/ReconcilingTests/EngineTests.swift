@@ -194,7 +194,7 @@ import XenProtocol
     let desired = Sample.desired(["net": [one, two]])
     let plan = try run.plan(desired)
     model.change(5) { $0.isPaused = true }
-    let outcome = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
     #expect(outcome.domains.first?.steps.first?.result == .unknown)
     #expect(outcome.domains.first?.steps.first?.isUndone == true)
     expectAgreement(model, key, [one])
@@ -210,7 +210,7 @@ import XenProtocol
     let plan = try run.plan(Sample.desired(["net": after]))
     // The guest may have read the round's state, and continues from there when it wakes.
     model.change(5) { $0.answers = false }
-    let outcome = Executor(host: model.host, options: run.options) { event in
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { event in
       if case .waiting = event { model.change(5) { $0.isPaused = true } }
     }.apply(plan)
     #expect(outcome.domains.first?.steps.first?.result == .unknown)
@@ -257,7 +257,7 @@ import XenProtocol
     let desired = Sample.desired(["net": [one, two]])
     let plan = try Run(model: model).plan(desired)
     model.setOwner(one, 99)
-    let outcome = Executor(host: model.host, options: Run(model: model).options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: Run(model: model).options) { _ in }.apply(plan)
     #expect(
       outcome.domains.first?.steps.sorted { $0.device < $1.device }.map(\.result) == [.blocked, .done])
     #expect(model.owner(of: one) == DomainID(99))
@@ -345,12 +345,11 @@ import XenProtocol
     let (model, _) = makeHost()
     let other = try Run(model: model).plan(Sample.desired(["net": [two]], prune: .never))
     let own = try Run(model: model).plan(Sample.desired(["net": [one]], prune: .never))
+    let options = ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)
     model.interfere(atRequest: index) {
-      _ = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)) { _ in }.apply(
-        other)
+      _ = ScheduleRunner(host: model.host, options: options) { _ in }.apply(other)
     }
-    let outcome = Executor(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(100), workers: 1)) { _ in
-    }.apply(own)
+    let outcome = ScheduleRunner(host: model.host, options: options) { _ in }.apply(own)
     let expected: Set = model.hasInterfered ? [one, two] : [one]
     #expect(Set(model.listed(5)) == expected)
     #expect(model.exports(to: 5) == expected)
@@ -368,7 +367,7 @@ import XenProtocol
     model.interfere(atRequest: index, onceTrue: { $0.store["/local/domain/0/backend/pci/5/0/dev-1"] != nil }) {
       model.overwrite(domain: 5, index: 1, with: two)
     }
-    let outcome = Executor(host: model.host, options: run.options) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
     model.store.settle()
     guard model.hasInterfered else { return }
     #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.done])

@@ -96,7 +96,7 @@ final class Endings: Sendable {
       switch work {
       case .apply(let numbers):
         let plan = try run.plan(Sample.desired(["net": numbers.map(Sample.address)]))
-        return Actor(name) { _ = Executor(host: model.host, options: options) { _ in }.apply(plan) }
+        return Actor(name) { _ = ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan) }
       case .attach(let number):
         return Actor(name) { endings.put(ModelXl(model, key, Sample.address(number)).attach(), "attach \(number)") }
       case .detach(let number):

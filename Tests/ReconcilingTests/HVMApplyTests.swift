@@ -32,7 +32,7 @@ import XenProtocol
   private func apply(_ devices: [PCIAddress], wait: Duration = .milliseconds(200)) throws -> ApplyOutcome {
     var options = ApplyOptions(workers: 1)
     options.waitTimeout = wait
-    return Executor(host: model.host, options: options) { _ in }.apply(try plan(devices))
+    return ScheduleRunner(host: model.host, options: options) { _ in }.apply(try plan(devices))
   }
 
   private func results(_ outcome: ApplyOutcome) -> [StepResult] { outcome.domains.flatMap(\.steps).map(\.result) }
@@ -230,7 +230,7 @@ import XenProtocol
     let desired = DesiredState(domains: [DesiredDomain(name: "gpu-vm", devices: [DesiredDevice(address: first)])])
     let plan = makePlan(desired: desired, observation: try Observer(host: model.host).observe(desired: desired))
     model.store[StorePath.stubDomain(of: key.id).text] = "8"
-    let outcome = Executor(host: model.host, options: ApplyOptions(workers: 1)) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: model.host, options: ApplyOptions(workers: 1)) { _ in }.apply(plan)
     #expect(results(outcome) == [.blocked])
     #expect(outcome.domains.first?.steps.first?.isUndone == true)
     #expect(model.listed(stub.id.rawValue).isEmpty)
@@ -361,7 +361,7 @@ import XenProtocol
   @Test func `a device moves from a PV guest to an HVM one`() throws {
     model.addDomain(3, "pv")
     var desired = DesiredState(domains: [DesiredDomain(name: "pv", devices: [DesiredDevice(address: first)])])
-    let executor = Executor(host: model.host, options: ApplyOptions(workers: 1)) { _ in }
+    let executor = ScheduleRunner(host: model.host, options: ApplyOptions(workers: 1)) { _ in }
     _ = executor.apply(
       makePlan(desired: desired, observation: try Observer(host: model.host).observe(desired: desired)))
     desired = DesiredState(domains: [

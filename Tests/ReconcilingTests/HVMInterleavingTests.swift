@@ -31,7 +31,7 @@ import XenProtocol
   }
 
   func execute(_ plan: Plan, on model: ModelHost) -> ApplyOutcome {
-    Executor(host: model.host, options: options) { _ in }.apply(plan)
+    ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan)
   }
 
   func results(_ outcome: ApplyOutcome) -> [StepResult] { outcome.domains.flatMap(\.steps).map(\.result) }

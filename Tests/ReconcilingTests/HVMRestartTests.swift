@@ -32,7 +32,7 @@ import Testing
       let model = run.model
       let plan = try run.plan(desired(numbers))
       model.interfere(atRequest: index) { event(model, guest) }
-      _ = Executor(host: model.host, options: options) { _ in }.apply(plan)
+      _ = ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan)
       let hasMet = model.hasInterfered
       model.stopInterfering()
       guard hasMet else { return index > 30 ? [] : ["nothing was met"] }

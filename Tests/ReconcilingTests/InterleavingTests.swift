@@ -55,9 +55,9 @@ import Testing
       let final = desired(meeting.other, reattaching: meeting.isReattach)
       let other = try run.plan(final)
       model.interfere(atRequest: index) { [options] in
-        _ = Executor(host: model.host, options: options) { _ in }.apply(other)
+        _ = ScheduleRunner(host: model.host, options: options) { _ in }.apply(other)
       }
-      _ = Executor(host: model.host, options: options) { _ in }.apply(own)
+      _ = ScheduleRunner(host: model.host, options: options) { _ in }.apply(own)
       let hasMet = model.hasInterfered
       model.stopInterfering()
       for number in model.exports(to: 5) where !model.listed(5).contains(number) {
@@ -92,7 +92,7 @@ import Testing
         // Restarted: another number, the same UUID.
         if comesBack { model.addDomain(7, "net", uuid: key.uuid) }
       }
-      _ = Executor(host: model.host, options: options) { _ in }.apply(plan)
+      _ = ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan)
       let hasMet = model.hasInterfered
       model.stopInterfering()
       guard hasMet else { return }

@@ -24,7 +24,7 @@ import Testing
     let plan = try Run(model: model).plan(Sample.desired(["net": [one]]))
     let line = FaultLine()
     prepare(line)
-    let outcome = Executor(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
+    let outcome = ScheduleRunner(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
     return (line, outcome)
   }
 

@@ -58,7 +58,7 @@ import Testing
       do throws(HostError) {
         let observation = try Observer(host: host).observe(desired: desired)
         let plan = makePlan(desired: desired, observation: observation)
-        let outcome = Executor(host: host, options: .hasty) { _ in }.apply(plan)
+        let outcome = ScheduleRunner(host: host, options: .hasty) { _ in }.apply(plan)
         let left = plan.steps.filter { $0.action == .blocked || $0.action == .pending || $0.action == .drift }
         return (outcome, failures(outcome) + left.map { "\($0.action) \($0.device) \($0.kind.name)" })
       } catch {

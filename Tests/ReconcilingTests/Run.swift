@@ -13,7 +13,7 @@ struct Run {
   func apply(_ desired: DesiredState) throws -> ApplyOutcome {
     let observation = try Observer(host: model.host).observe(desired: desired)
     let plan = makePlan(desired: desired, observation: observation)
-    return Executor(host: model.host, options: options) { _ in }.apply(plan)
+    return ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan)
   }
 
   func plan(_ desired: DesiredState) throws -> Plan {

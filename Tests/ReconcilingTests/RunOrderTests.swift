@@ -74,7 +74,7 @@ import XenProtocol
   /// Makes one run of a Berth without run locks: it carries out the plan of its only look.
   static func applyWithoutRunLock(_ desired: DesiredState, to model: ModelHost) throws -> AppliedPlan {
     let plan = try Run(model: model, options: options).plan(desired)
-    return AppliedPlan(plan: plan, outcome: Executor(host: model.host, options: options) { _ in }.apply(plan))
+    return AppliedPlan(plan: plan, outcome: ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan))
   }
 
   /// Returns the world of a meeting of runs, with or without run locks.

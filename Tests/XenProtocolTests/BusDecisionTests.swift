@@ -14,7 +14,7 @@ import XenProtocol
     exportable: Set<PCIAddress>? = nil
   ) -> AttachDecision {
     bus.attachDecision(
-      devices.map { Wanted(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
+      devices.map { NewEntry(device: $0, options: DeviceOptions()) }, named: "guest", mode: mode, finishing: finished,
       exportable: exportable ?? [one, two, three])
   }
 
@@ -198,7 +198,7 @@ import XenProtocol
     var bus = Sample.bus(
       domain, [one, two, three], state: .reconfiguring, states: [.closing, .initialised, .initialising])
     bus.entries[0].virtualAddress = one
-    let nodes = nodes(bus.takingBack(removing: [three], restoring: [one]))
+    let nodes = nodes(bus.cancellingRound(removing: [three], restoring: [one]))
     #expect(nodes["state-0"] == "3")
     #expect(nodes["num_devs"] == "2")
     #expect(nodes["state"] == "4")

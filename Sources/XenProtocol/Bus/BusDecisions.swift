@@ -27,7 +27,7 @@ package enum DetachDecision: Hashable, Sendable {
 }
 
 /// One device to attach, with its options.
-package struct Wanted: Hashable, Sendable {
+package struct NewEntry: Hashable, Sendable {
   package var device: PCIAddress
   package var options: DeviceOptions
   /// The address at which the guest sees the device, if pciback already exports it to this domain and its entry was
@@ -77,7 +77,7 @@ extension BackEnd {
   ///   - exportable: the devices on pciback. If a round meets an entry that pciback cannot export, the whole bus
   ///     fails.
   package func attachDecision(
-    _ wanted: [Wanted], named name: String, mode: ChangeMode, finishing finished: Set<PCIAddress>,
+    _ wanted: [NewEntry], named name: String, mode: ChangeMode, finishing finished: Set<PCIAddress>,
     exportable: Set<PCIAddress>
   ) -> AttachDecision {
     let listed = Set(entries.compactMap(\.device))

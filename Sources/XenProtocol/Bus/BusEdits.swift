@@ -75,7 +75,7 @@ extension BackEnd {
   }
 
   /// Asks both ends to look again, without any other change.
-  package func kick() -> [StoreEdit] { [.write(stateNode, StateNode(.reconfiguring).description)] }
+  package func requestingRound() -> [StoreEdit] { [.write(stateNode, StateNode(.reconfiguring).description)] }
 
   /// Asks the guest to release the empty bus. The guest answers by closing its side.
   package func closing() -> [StoreEdit] {
@@ -100,7 +100,7 @@ extension BackEnd {
   ///
   /// Allowed only for 7 with a front end at 4, and only if the domain has been paused since before the 7 was written.
   /// A guest that ran since may have read the 7, and would then finish a round that no longer exists.
-  package func takingBack(
+  package func cancellingRound(
     removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>
   ) -> [StoreEdit] {
     let kept = entries.compactMap { entry -> BackEndEntry? in

@@ -1,0 +1,105 @@
+import Model
+import Planning
+import Ports
+import XenProtocol
+
+/// How marking a batch for removal ended.
+enum MarkResult {
+  /// The round runs.
+  case round
+  /// The guest has released them, or never had them.
+  case released
+  case refused(BusRefusal, String)
+  case restless(BusCondition)
+  case interrupted
+}
+
+/// Takes entries off the bus: marks them in one round, and deletes them when both ends have finished with them.
+struct EntryRemover {
+  let session: DomainSession
+  let records: DomainRecords
+  let removals: RemovalLedger
+  let waits: BusWait
+  let rounds: RoundKeeper
+  let buses: BusKeeper
+
+  /// Marks the devices and starts the round, in one transaction under libxl's lock.
+  func mark(_ devices: Set<PCIAddress>) throws(EngineError) -> MarkResult {
+    var lastCondition = BusCondition.absent
+    var staying: [BackEndEntry]?
+    let patience = waits.deadlineForRest()
+    try removals.adoptThoseOfEndedRuns()
+    for _ in 0..<100 {
+      if session.host.isInterrupted(), staying == nil { return .interrupted }
+      if let entries = staying {
+        return try buses.recreateEmptyBus(keeping: entries) ? .released : .restless(.vanishing)
+      }
+      let decision = try session.locked { (lock) throws(HostError) -> DetachDecision? in
+        let decision = try lock.decide { view -> (DetachDecision, [StoreEdit]) in
+          let decision = view.backEnd.detachDecision(devices, mode: session.mode, finishing: removals.mayFinish)
+          switch decision {
+          case .mark(let edits), .dropBus(let edits, _): return (decision, edits)
+          default: return (decision, [])
+          }
+        }
+        if case .mark? = decision { lock.roundStarted() }
+        return decision
+      }
+      switch decision {
+      case nil: throw .domainGone
+      case .mark?: return .round
+      case .notListed?, .alreadyMarked?: return .released
+      case .dropBus(_, let entries)?: staying = entries
+      case .refuse(let reason, let evidence)?: return .refused(reason, evidence)
+      case .wait(let condition)?:
+        lastCondition = condition
+        guard ContinuousClock.now < patience else { return .restless(condition) }
+        switch try waits.awaitRest(from: condition) {
+        case .satisfied: continue
+        case .interrupted: return .interrupted
+        case .timedOut:
+          switch condition {
+          case .halfRemoved(let left): try removals.adoptOverdue(left)
+          case .torn, .round: guard try rounds.completeStuckRound() else { return .restless(condition) }
+          default: return .restless(condition)
+          }
+        }
+      }
+    }
+    return .restless(lastCondition)
+  }
+
+  /// Deletes the entries whose removal both ends have finished. Returns the devices that are still listed.
+  func compact(_ devices: Set<PCIAddress>) throws(EngineError) -> Set<PCIAddress> {
+    let listed = try session.locked { (lock) throws(HostError) in
+      try lock.decide { view -> (Set<PCIAddress>, [StoreEdit]) in
+        let compaction = view.backEnd.compaction(of: devices)
+        return (Set((compaction?.kept ?? view.backEnd.entries).compactMap(\.device)), compaction?.edits ?? [])
+      }
+    }
+    guard let listed else { throw .domainGone }
+    return listed
+  }
+
+  /// Takes devices that no guest uses off the bus. Returns false if that did not end. The caller returns them to Xen.
+  func clearBus(of devices: Set<PCIAddress>) throws(EngineError) -> Bool {
+    guard !devices.isEmpty else { return true }
+    switch try mark(devices) {
+    case .released: break
+    case .round:
+      let isOver =
+        try session.route.hasFrontEndDriver ? isSatisfied(waits.awaitEndOfRound()) : waits.awaitSilentRelease()
+      guard isOver else { return false }
+    case .refused, .restless, .interrupted: return false
+    }
+    removals.addOwn(devices)
+    try records.forgetExports(devices)
+    let listed = try compact(devices)
+    try buses.closeEmptyBus()
+    return listed.isDisjoint(with: devices)
+  }
+
+  private func isSatisfied(_ outcome: WaitOutcome<BackEnd>) -> Bool {
+    if case .satisfied = outcome { true } else { false }
+  }
+}

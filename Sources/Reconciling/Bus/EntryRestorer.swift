@@ -1,0 +1,101 @@
+import Model
+import Planning
+import Ports
+import XenProtocol
+
+/// Lists devices again that the guest has and that the bus no longer lists.
+struct EntryRestorer {
+  let session: DomainSession
+  let report: RunReport
+  let removals: RemovalLedger
+  let exports: PriorExports
+  let waits: BusWait
+
+  /// Puts the entries of devices to detach back if somebody overwrote them and the guest still has the devices: without
+  /// an entry the guest cannot be asked to release its device. Returns the steps that can go on.
+  func restoreEntries(of steps: [Removal]) throws(EngineError) -> [Removal] {
+    let listed = try listedDevices()
+    var ready: [Removal] = []
+    var overwritten: [(step: Removal, wanted: NewEntry)] = []
+    for step in steps {
+      guard !listed.contains(step.device) else {
+        ready.append(step)
+        continue
+      }
+      switch try prior(step.device) {
+      case .none: ready.append(step)
+      case .at(let address):
+        let options = step.options ?? DeviceOptions()
+        overwritten.append((step, NewEntry(device: step.device, options: options, exportedAt: address)))
+      case .unknown:
+        report.conclude(
+          [step], .blocked,
+          "\(DriftName.overwritten.rawValue): its entry is gone, and nothing tells whether the guest still has it. "
+            + "Restarting the domain settles it")
+      }
+    }
+    guard !overwritten.isEmpty else { return ready }
+    if try restore(overwritten.map(\.wanted)) { return ready + overwritten.map(\.step) }
+    report.conclude(
+      overwritten.map(\.step), .unknown, "its entry was overwritten, and the bus did not come to rest to mend it")
+    return ready
+  }
+
+  /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, while pciback still
+  /// exports them: without an entry pciback cannot be asked to release them. Returns false if there are none.
+  func relistExported(_ steps: [Removal]) throws(EngineError) -> Bool {
+    guard !session.route.hasFrontEndDriver else { return false }
+    let view = try session.look(claimsOn: steps.map(\.device))
+    var wanted: [NewEntry] = []
+    // Nobody detached a device that still has its claim: this run has just removed its whole bus, and pciback released
+    // it.
+    for step in steps where view.backEnd.entry(for: step.device) == nil && view.claims[step.device] != session.key.id {
+      guard case .at(let address) = try prior(step.device) else { continue }
+      wanted.append(NewEntry(device: step.device, options: step.options ?? DeviceOptions(), exportedAt: address))
+    }
+    guard !wanted.isEmpty else { return false }
+    return try restore(wanted)
+  }
+
+  /// Returns the devices that the back end names now. A device that is missing here is looked for in a transaction.
+  private func listedDevices() throws(EngineError) -> Set<PCIAddress> {
+    let back = StorePath.backEnd(session.busID)
+    let count = DeviceCount(try session.read(back.child("num_devs"))).number ?? 0
+    var devices: Set<PCIAddress> = []
+    for index in 0..<count {
+      if let device = try session.read(back.child("\(EntryNode.dev.rawValue)-\(index)")).flatMap({ PCIAddress($0) }) {
+        devices.insert(device)
+      }
+    }
+    return devices
+  }
+
+  private func prior(_ device: PCIAddress) throws(EngineError) -> PriorExport {
+    do throws(HostError) { return try exports.find(device) } catch { throw .host(error) }
+  }
+
+  /// Lists devices again that pciback exports. Returns false if the bus does not come to rest.
+  private func restore(_ wanted: [NewEntry]) throws(EngineError) -> Bool {
+    // Each pass but the last waits for somebody else's change.
+    for _ in 0..<4 {
+      let exportable = try session.pcibackDevices()
+      let decision = try session.locked { (lock) throws(HostError) -> AttachDecision? in
+        let decision = try lock.decide { view -> (AttachDecision, [StoreEdit]) in
+          guard view.backEnd.condition != .connecting else { return (.wait(.connecting), []) }
+          let decision = view.backEnd.attachDecision(
+            wanted, named: session.busName, mode: session.mode, finishing: removals.mayFinish, exportable: exportable)
+          if case .publish(let edits, _) = decision { return (decision, edits) }
+          return (decision, [])
+        }
+        if case .publish(_, startsRound: true)? = decision { lock.roundStarted() }
+        return decision
+      }
+      switch decision {
+      case .publish?, .alreadyListed?: return true
+      case .wait(let condition)?: guard case .satisfied = try waits.awaitRest(from: condition) else { return false }
+      case .refuse?, nil: return false
+      }
+    }
+    return false
+  }
+}

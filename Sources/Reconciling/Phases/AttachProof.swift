@@ -1,0 +1,69 @@
+import Model
+import Planning
+import XenProtocol
+
+/// What an attach says of devices in the end, by what it has read back.
+struct AttachProof {
+  let parts: DomainParts
+
+  /// Reports devices that the guest has. Those that were `present` before, and that this run did not assign, are
+  /// reported as unchanged: nothing was done for them.
+  func concludeTaken(
+    _ held: [ClaimedDevice], _ bus: BackEnd, at places: [PCIAddress: EmulatedDevice], present: Set<PCIAddress>
+  ) throws(EngineError) {
+    try parts.records.recordExports(held.compactMap { bus.entry(for: $0.step.device) })
+    try RepairPhase(parts: parts).renewClaims(held.map(\.step))
+    for held in held {
+      let entry = bus.entry(for: held.step.device)
+      let hasOptions = entry?.options.satisfies(held.step.options) == true
+      let wasThere = present.contains(held.step.device) && !held.isAssignedHere
+      parts.report.conclude(
+        held.step, !hasOptions ? .failed : wasThere ? .unchanged : .done,
+        !hasOptions
+          ? "the guest has it, and its entry lacks the options; the next apply reattaches it"
+          : wasThere ? "already so" : nil,
+        evidence: bus.evidence(for: entry),
+        virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress)
+    }
+  }
+
+  /// Reports devices that another toolstack detached while this run waited for the guest.
+  func concludeDetached(_ held: [ClaimedDevice]) throws(EngineError) {
+    parts.claims.remove(held.map(\.step.device))
+    try parts.records.forget(held.map(\.step))
+    parts.report.conclude(held.map(\.step), .failed, "another toolstack detached it meanwhile")
+  }
+
+  /// Reports devices of a domain that has never run. It proves only that the entries stand, on a bus that the guest
+  /// will find. Returns false if an entry does not: then only the intent shows whose the device is.
+  func concludeCold(_ held: [ClaimedDevice]) throws(EngineError) -> Bool {
+    try parts.buses.replaceBus(of: held) { $0.hasGoneUnnoticed && $0.frontEndState.isAbsent }
+    let bus = try parts.session.look().backEnd
+    // One that has begun to run meanwhile goes its own way with what is listed.
+    let flaw: OutcomeDetail? =
+      switch bus.condition {
+      case .corrupt(let what): "\(what)"
+      default: bus.awaitsGuest ? nil : "the guest would not find its bus: the front end has no state"
+      }
+    for held in held {
+      let entry = bus.entry(for: held.step.device)
+      let flaw = entry == nil ? "the entry is not there" : flaw
+      parts.report.conclude(
+        held.step, flaw == nil ? .done : .failed, flaw, evidence: bus.evidence(for: entry),
+        virtualAddress: entry?.virtualAddress)
+    }
+    try RepairPhase(parts: parts).renewClaims(held.map(\.step))
+    return flaw == nil && held.allSatisfy { bus.entry(for: $0.step.device) != nil }
+  }
+}
+
+extension BackEnd {
+  /// Returns what was read back of an entry, as evidence.
+  func evidence(for entry: BackEndEntry?) -> [String] {
+    var lines = ["back end \(state)", "front end \(frontEndState)"]
+    guard let entry else { return lines + ["no entry"] }
+    lines += ["dev-\(entry.index) \(entry.device?.description ?? "missing")", "state-\(entry.index) \(entry.state)"]
+    if let address = entry.virtualAddress { lines.append("vdev-\(entry.index) \(address.virtualText)") }
+    return lines
+  }
+}

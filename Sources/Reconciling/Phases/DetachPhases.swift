@@ -1,0 +1,221 @@
+import Model
+import Planning
+import Ports
+import XenProtocol
+
+/// Detaches devices in one round: the guest releases them first, then access is revoked.
+///
+/// ```
+/// IntendedDetach ─withdraw─► WithdrawnDetach ─release─► ReleasedDetach ─returnToXen─►
+/// ```
+///
+/// As with an attach, a phase can be left once, and dropping one leaves its intent to the next run.
+struct DetachPhases {
+  let parts: DomainParts
+
+  /// Detaches the devices of `steps`, and reports an outcome for each.
+  ///
+  /// `keepsBus` leaves an emptied bus standing for the attach that follows. Of devices to reattach nothing is reported
+  /// if they are gone.
+  func detach(_ steps: [Removal], keepsBus: Bool) throws(EngineError) {
+    guard !steps.isEmpty else { return }
+    let steps = try parts.restorer.restoreEntries(of: steps)
+    guard !steps.isEmpty else { return }
+    guard let intended = try IntendedDetach.open(steps, with: parts) else { return }
+    guard let withdrawn = try intended.withdraw() else { return }
+    guard let released = try withdrawn.release() else { return }
+    try released.returnToXen(keepsBus: keepsBus)
+  }
+}
+
+/// The intent is on disk.
+struct IntendedDetach: ~Copyable {
+  private let parts: DomainParts
+  private let intent: OpenedIntent
+  private let steps: [Removal]
+
+  private init(_ parts: DomainParts, _ intent: consuming OpenedIntent, _ steps: [Removal]) {
+    (self.parts, self.steps) = (parts, steps)
+    self.intent = intent
+  }
+
+  /// Returns nil if there is nothing left to do; then everything is reported.
+  static func open(_ steps: [Removal], with parts: DomainParts) throws(EngineError) -> IntendedDetach? {
+    // On disk before the marks: the intent sets this half-done removal apart from another toolstack's.
+    let intent = try parts.intents.open(.detach, steps.map(\.device).sorted())
+    let steps = try parts.otherRuns.withdrawn(steps)
+    guard !steps.isEmpty else {
+      try intent.close()
+      return nil
+    }
+    parts.report.reached(.intended, steps)
+    return IntendedDetach(parts, intent, steps)
+  }
+
+  /// Has QEMU take the devices from the guest, if the guest has a QEMU. Returns nil if it took none; then the reasons
+  /// are reported.
+  consuming func withdraw() throws(EngineError) -> WithdrawnDetach? {
+    let gone = try parts.model.withdraw(steps)
+    guard !gone.isEmpty else { return nil }
+    if parts.model.showsDevices { parts.report.reached(.withdrawn, gone) }
+    return WithdrawnDetach(parts, intent, gone, isWhole: gone.count == steps.count)
+  }
+}
+
+/// QEMU no longer shows the devices, if there is a QEMU.
+struct WithdrawnDetach: ~Copyable {
+  private let parts: DomainParts
+  private let intent: OpenedIntent
+  private let steps: [Removal]
+  /// Whether these are all the devices of the intent.
+  private let isWhole: Bool
+
+  fileprivate init(_ parts: DomainParts, _ intent: consuming OpenedIntent, _ steps: [Removal], isWhole: Bool) {
+    (self.parts, self.steps, self.isWhole) = (parts, steps, isWhole)
+    self.intent = intent
+  }
+
+  /// Marks the devices, and waits until the guest has released them. Returns nil if it has not; then the reason is
+  /// reported.
+  consuming func release() throws(EngineError) -> ReleasedDetach? {
+    let devices = Set(steps.map(\.device))
+    var result: MarkResult
+    do throws(EngineError) {
+      result = try parts.remover.mark(devices)
+      if case .released = result, try parts.restorer.relistExported(steps) { result = try parts.remover.mark(devices) }
+    } catch {
+      // Without the lock nothing was marked; otherwise a commit may have been made whose answer was lost.
+      if error.isLockBusy { try end() }
+      throw error
+    }
+    let session = parts.session
+    switch result {
+    case .refused(let reason, let evidence):
+      parts.report.conclude(steps, .blocked, "\(reason.rawValue): \(evidence)")
+      try end()
+      return nil
+    case .restless(let condition):
+      parts.report.conclude(steps, .unknown, "the bus did not come to rest: \(String(describing: condition))")
+      try end()
+      return nil
+    case .interrupted:
+      parts.report.conclude(
+        steps, .interrupted,
+        parts.model.showsDevices ? "stopped after QEMU had taken it from the guest" : "stopped before the change")
+      try end()
+      return nil
+    case .round:
+      parts.report.reached(.marked, steps)
+      guard try session.route.hasFrontEndDriver ? awaitRemoval() : parts.waits.awaitSilentRelease() else {
+        if !session.route.hasFrontEndDriver {
+          parts.report.conclude(
+            steps, .interrupted, "stopped before pciback had released it; the next apply ends it")
+        }
+        return nil
+      }
+    case .released: break
+    }
+    parts.report.reached(.released, steps)
+    return ReleasedDetach(parts, intent, steps, isWhole: isWhole)
+  }
+
+  /// Ends the intent of a detach that marked nothing. Once QEMU has released the devices, the guest has lost them,
+  /// whatever becomes of the rest: then the intent is left, since nothing else shows that.
+  private consuming func end() throws(EngineError) {
+    if !parts.model.showsDevices { try intent.close() }
+  }
+
+  /// Waits until the guest has released the devices. If it does not, that is reported, and the round is cancelled if
+  /// that is safe.
+  private borrowing func awaitRemoval() throws(EngineError) -> Bool {
+    let devices = Set(steps.map(\.device))
+    parts.report.announceWait(steps, until: parts.session.answerDeadline())
+    var answer = try parts.waits.awaitEndOfRound()
+    if case .timedOut = answer, try parts.rounds.completeStuckRound() { answer = try parts.waits.awaitEndOfRound() }
+    if case .satisfied(let bus) = answer {
+      switch bus.condition {
+      case .connected, .halfRemoved, .absent, .vanishing: return true
+      default: break
+      }
+      let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "no text"
+      parts.report.conclude(
+        steps, .failed, "the guest's PCI bus ended (back end \(bus.state), front end \(bus.frontEndState)): \(text)")
+      return false
+    }
+    let isUndone = try parts.rounds.cancelRound(removing: [], restoring: devices)
+    let bus = try parts.session.look().backEnd
+    parts.report.conclude(
+      steps, .unknown,
+      isUndone
+        ? "the domain is paused and cannot answer; the devices stay attached"
+        : "the guest did not let go in time (back end \(bus.state), front end \(bus.frontEndState)); "
+          + "left as it is, the next apply takes it up",
+      isUndone: isUndone)
+    return false
+  }
+}
+
+/// The guest has released the devices.
+struct ReleasedDetach: ~Copyable {
+  private let parts: DomainParts
+  private let intent: OpenedIntent
+  private let steps: [Removal]
+  private let isWhole: Bool
+
+  fileprivate init(_ parts: DomainParts, _ intent: consuming OpenedIntent, _ steps: [Removal], isWhole: Bool) {
+    (self.parts, self.steps, self.isWhole) = (parts, steps, isWhole)
+    self.intent = intent
+  }
+
+  /// Deletes the entries, takes access away, and returns the devices to Xen.
+  consuming func returnToXen(keepsBus: Bool) throws(EngineError) {
+    let devices = Set(steps.map(\.device))
+    parts.removals.addOwn(devices)
+    try parts.records.forgetExports(devices)
+    let listed = try parts.remover.compact(devices)
+    parts.report.reached(.compacted, steps.filter { !listed.contains($0.device) })
+    let isDone = try returnDevices(listed: listed)
+    if !keepsBus { try parts.buses.closeEmptyBus() }
+    if isDone, isWhole { try intent.close() }
+  }
+
+  /// Revokes access, returns the devices to Xen, and removes claim, saved line and record. Returns whether all of it is
+  /// done.
+  private borrowing func returnDevices(listed: Set<PCIAddress>) throws(EngineError) -> Bool {
+    let again = steps.filter { listed.contains($0.device) }
+    parts.report.conclude(again, .unknown, "the back end lists it again; look at it with berth status")
+    var leaving: [PCIAddress: DeviceGrants] = [:]
+    var returned: [Removal] = []
+    let sharers: Sharers
+    do throws(HostError) {
+      for step in steps where !listed.contains(step.device) {
+        leaving[step.device] = try parts.claims.grants(of: step.device)
+      }
+      sharers = try parts.claims.sharers(with: leaving)
+    } catch {
+      parts.report.conclude(steps.filter { !listed.contains($0.device) }, .failed, "the guest has let go, but \(error)")
+      return false
+    }
+    for step in steps {
+      guard let grants = leaving[step.device] else { continue }
+      do throws(HostError) {
+        try parts.claims.revoke(step.device, grants, besides: sharers)
+        returned.append(step)
+      } catch {
+        parts.report.conclude([step], .failed, "the guest has let go, but \(error)")
+      }
+    }
+    do throws(HostError) { try parts.claims.grantAgain(leaving, sharers) } catch { throw .host(error) }
+    let left = try parts.claims.removeTraces(of: Set(returned.map(\.device)))
+    let undeleted = returned.filter { left.contains($0.device) }
+    parts.report.conclude(
+      undeleted, .unknown, "given back, and its entry or its claim is still there; the next apply ends it")
+    returned.removeAll { left.contains($0.device) }
+    // A device that is attached again at once stays on record.
+    try parts.records.forget(returned.filter { $0.kind != .reattach })
+    for step in returned where step.kind != .reattach {
+      parts.report.conclude([step], .done, evidence: ["no entry", "given back to Xen", "no claim"])
+    }
+    return returned.count == steps.count
+  }
+}

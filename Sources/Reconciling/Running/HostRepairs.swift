@@ -1,0 +1,60 @@
+import Model
+import Planning
+import Ports
+import XenProtocol
+
+/// Repairs what belongs to no living domain, and keeps Berth's own records.
+struct HostRepairs {
+  let host: Host
+
+  /// Does what the schedule says. Returns one line per repair that was made, and one per failure.
+  func apply(_ schedule: Schedule) -> (done: [String], failed: [OutcomeDetail]) {
+    var (done, failed): ([String], [OutcomeDetail]) = ([], [])
+    for step in schedule.hostSteps {
+      do throws(HostError) {
+        if let line = try repair(step) { done.append(line) }
+      } catch {
+        failed.append("\(step.drift.name.rawValue): \(error)")
+      }
+    }
+    for change in schedule.bookkeeping {
+      do throws(HostError) { try keep(change) } catch { failed.append("records: \(error)") }
+    }
+    return (done, failed)
+  }
+
+  /// Removes a back end or a claim, if its domain is still gone in the transaction that removes it.
+  private func repair(_ step: HostStep) throws(HostError) -> String? {
+    let domain = step.drift.domain
+    let object = try host.tree.hasBackEndObject(for: domain)
+    let store = try host.stores.connect()
+    // The home of a domain that was destroyed without its toolstack stays. Reading it here makes the commit fail where
+    // a domain of the same number is made after the hypervisor was asked.
+    return try store.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<String?> in
+      _ = try access.read(StorePath.home(domain).child("vm"))
+      guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
+      switch step.kind {
+      case .removeBackEnd:
+        guard !object else { return .abort(nil) }
+        try access.remove(.backEndHome(domain))
+        return .commit("removed the back end of domain \(domain), which is gone")
+      case .removeClaim(let device, _):
+        guard try access.read(.claim(device)) == domain.description else { return .abort(nil) }
+        try access.remove(.claim(device))
+        return .commit("removed the claim on \(device) by domain \(domain), which is gone")
+      case .drift: return .abort(nil)
+      }
+    }
+  }
+
+  private func keep(_ change: RecordChange) throws(HostError) {
+    if case .forget(let uuid, let device) = change { return try RecordCare(host: host).forget(device, of: uuid) }
+    switch change {
+    case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
+    case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
+    case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
+    case .forget: break
+    case .discard(let identifier): try host.intents.discard(identifier: identifier)
+    }
+  }
+}

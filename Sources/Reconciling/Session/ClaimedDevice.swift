@@ -1,0 +1,17 @@
+import Model
+import Planning
+import XenProtocol
+
+/// A device this run holds for the domain, and what it did to get there.
+struct ClaimedDevice {
+  var step: Addition
+  /// Whether this run assigned it, rather than finding it assigned to this domain already.
+  var isAssignedHere: Bool
+  var grants: DeviceGrants
+  /// The address the guest sees, if pciback exported the device to it before.
+  var exportedAt: PCIAddress?
+
+  var wanted: NewEntry {
+    NewEntry(device: step.device, options: step.options, exportedAt: exportedAt)
+  }
+}

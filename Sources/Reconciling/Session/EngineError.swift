@@ -1,0 +1,13 @@
+import Ports
+
+/// Why the work on a domain ends early.
+enum EngineError: Error {
+  /// The domain has gone, or is going.
+  case domainGone
+  case host(HostError)
+
+  /// Whether libxl's lock was not to be had in time.
+  var isLockBusy: Bool {
+    if case .host(.userdata(let error)) = self { error.code == .busy } else { false }
+  }
+}
