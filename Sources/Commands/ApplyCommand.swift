@@ -80,7 +80,7 @@ struct ApplyCommand: BerthCommand {
   private func showPlan(_ view: PlanView, in context: CommandContext) {
     switch global.output {
     case .table: context.standardOutput(view.text(global.style(in: context)) + "\n")
-    case .json: if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
+    case .json, .markdown: if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
     }
   }
 

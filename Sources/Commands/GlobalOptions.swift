@@ -13,7 +13,9 @@ struct GlobalOptions: ParsableArguments {
       discussion: "BERTH_SANDBOX in the environment is the default.", valueName: "dir"))
   var sandbox: String?
 
-  @Option(name: .shortAndLong, help: "How the answer is written: table (for people) or json (for programs).")
+  @Option(
+    name: .shortAndLong,
+    help: "How the answer is written: table (for people), json (for programs), or markdown (only explain --all).")
   var output: OutputFormat = .table
 
   @Flag(name: .customLong("no-color"), help: "Never use colours; NO_COLOR in the environment says the same.")

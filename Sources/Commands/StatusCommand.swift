@@ -7,10 +7,10 @@ import Rendering
 struct StatusCommand: BerthCommand {
   static let configuration = CommandConfiguration(
     commandName: "status",
-    abstract: "Show domains and their devices as found, and what is not as it should be.",
+    abstract: "Show domains and their devices as found, and which stores disagree.",
     discussion: """
-      With a manifest, also what is declared. With --drift, what each store says of each device, the names of what \
-      disagrees, and what the next apply does about it; `berth explain NAME` tells more of a name. Changes nothing.
+      With a manifest, also what is declared. With --drift, what each store says about each device, the name of each \
+      difference, and what the next apply does about it; `berth explain NAME` explains a name. Changes nothing.
       """)
 
   @OptionGroup var manifests: ManifestOptions
@@ -47,9 +47,9 @@ struct StatusCommand: BerthCommand {
 
 /// What of a status is shown.
 struct StatusOptions: ParsableArguments {
-  @Flag(help: "Show what each store says of each device, and where they disagree.")
+  @Flag(help: "Show what each store says about each device, and which stores disagree.")
   var drift = false
 
-  @Flag(name: .customLong("detailed-exitcode"), help: "With --drift: exit with 2 where stores disagree.")
+  @Flag(name: .customLong("detailed-exitcode"), help: "With --drift: exit with 2 if stores disagree.")
   var detailedExitCode = false
 }

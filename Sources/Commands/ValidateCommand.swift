@@ -6,7 +6,7 @@ import Rendering
 /// `berth validate`: checks manifests, away from any host.
 struct ValidateCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "validate", abstract: "Check manifests and tell every error in them; needs no Xen.")
+    commandName: "validate", abstract: "Check manifests and report every error; needs no Xen.")
 
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var global: GlobalOptions

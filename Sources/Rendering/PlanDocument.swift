@@ -39,12 +39,12 @@ struct RefusalDocument: Encodable, Sendable {
   let planned: Int
   /// How many the policy allows.
   let allowed: Int
-  let remedy: String
+  let remedy: String?
 
   init(_ refusal: PlanRefusal) {
     reason = refusal.name.rawValue
-    meaning = refusal.name.meaning
-    remedy = refusal.name.remedy
+    meaning = refusal.name.explanation.meaning
+    remedy = refusal.name.explanation.remedy?.text()
     switch refusal {
     case .tooManyRemovals(let planned, let allowed): (self.planned, self.allowed) = (planned, allowed)
     }
@@ -112,7 +112,7 @@ struct DomainPlanDocument: Encodable, Sendable {
     lifecycle = domain.lifecycle?.rawValue
     stubDomain = domain.stubDomain?.rawValue
     run = domain.run.map(RunDocument.init)
-    steps = domain.steps.map { StepDocument($0, in: domain.name, naming: naming) }
+    steps = domain.steps.map { StepDocument($0, in: domain.holder, naming: naming) }
   }
 }
 
@@ -167,19 +167,19 @@ struct StepDocument: Encodable, Sendable {
   let isReversible = true
   let isRequired: Bool
 
-  init(_ step: DeviceStep, in domain: String, naming: DeviceNaming) {
+  init(_ step: DeviceStep, in domain: Holder, naming: DeviceNaming) {
     device = DeviceDocument(step.device, id: step.deviceID, label: step.label, naming: naming)
     action = step.action.rawValue
     let why = step.reason
     reason = why.name
-    meaning = why.meaning
+    meaning = why.explanation.meaning
     mode = step.mode?.rawValue
     before = step.before.map(OptionsDocument.init)
     after = step.after.map(OptionsDocument.init)
     from = step.holder?.name
     evidence = step.evidence
     switch step.kind {
-    case .blocked, .pending, .drift: remedy = step.remedy ?? why.remedy(device: step.device, domain: domain)
+    case .blocked, .pending, .drift: remedy = step.nextStep(in: domain)
     case .change, .unchanged, .foreign: remedy = step.remedy
     }
     effects = step.effects

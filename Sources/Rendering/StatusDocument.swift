@@ -112,7 +112,7 @@ struct AnomalyDocument: Encodable, Sendable {
     domain = drift.domain.map(DriftView.name)
     device = drift.device?.description
     reason = drift.name.rawValue
-    meaning = drift.name.meaning
+    meaning = drift.name.explanation.meaning
     evidence = drift.evidence
     isRepaired = drift.outcome.isMended
   }

@@ -44,7 +44,7 @@ extension Planner {
     let evidence = "\(other.name) (domain \(other.id)): \(evidence(of: index.remnants[other.id]?[wanted.address]))"
     guard others.count == 1 else {
       return Need(
-        .blocked(.attachedElsewhere), evidence: evidence + "; so it is with \(others.count - 1) more",
+        .blocked(.attachedElsewhere), evidence: evidence + "; the same is true of \(others.count - 1) more domains",
         remedy: "restart these domains")
     }
     var held = heldNeed(wanted, by: other.id)
@@ -59,8 +59,8 @@ extension Planner {
     return other.map { other in
       Need(
         .blocked(.attachedElsewhere),
-        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it shows it still",
-        remedy: "apply again; where QEMU of \(other.name) is gone, restart the domain")
+        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it still shows it",
+        remedy: "apply again; if QEMU of \(other.name) is gone, restart the domain")
     }
   }
 
@@ -71,7 +71,7 @@ extension Planner {
     let rival = index.remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }
     if let rival, !mayRemove(rival, from: domain) {
       return Need(
-        .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival), by one name, \(name)",
+        .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival): both have the name \(name)",
         remedy: "restart the domain")
     }
     let reason: ReattachReason =
@@ -107,8 +107,8 @@ extension Planner {
 
   private func evidence(of remnant: Remnant?) -> String {
     remnant == .exported
-      ? "pciback holds it for the guest, and the back end does not list it"
-      : "QEMU shows it to the guest, and the back end does not list it"
+      ? "pciback holds it for the guest, but the back end does not list it"
+      : "QEMU shows it to the guest, but the back end does not list it"
   }
 }
 
