@@ -191,18 +191,34 @@ struct StepDocument: Encodable, Sendable {
 
 /// The options as the manifest spells them.
 struct OptionsDocument: Encodable, Sendable {
-  let permissive: Bool
-  let msiTranslate: Bool
-  let powerManagement: Bool
-  let rdmPolicy: String
-  let virtualSlot: UInt8?
+  /// The options that version 1 of the documents always has. Any other option is left out while it has its default, so
+  /// that a new one changes no document that does not use it.
+  private static let constant: Set = ["permissive", "msiTranslate", "powerManagement", "rdmPolicy"]
+
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  private let options: [DeviceOption]
 
   init(_ options: DeviceOptions) {
-    permissive = options.permissive
-    msiTranslate = options.msiTranslate
-    powerManagement = options.powerManagement
-    rdmPolicy = options.rdmPolicy.rawValue
-    virtualSlot = options.virtualSlot
+    let unusual = Set(options.unusual)
+    self.options = options.list.filter { Self.constant.contains($0.name) || unusual.contains($0) }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    for option in options {
+      let key = Key(stringValue: option.name)
+      switch option.value {
+      case .flag(let isSet): try container.encode(isSet, forKey: key)
+      case .word(let word): try container.encode(word, forKey: key)
+      case .slot(let slot): try container.encodeIfPresent(slot, forKey: key)
+      }
+    }
   }
 }
 

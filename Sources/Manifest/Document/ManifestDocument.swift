@@ -86,9 +86,7 @@ extension ValueType where Value == DocumentSpec {
 
 extension ValueType where Value == DeviceDefinition {
   static var definition: ValueType {
-    let options = [
-      "permissive", "rdmPolicy", "msiTranslate", "powerManagement", "virtualSlot", "required", "functions",
-    ]
+    let options = DeviceOptions().list.map(\.name) + [ManifestKeys.isRequired.name, ManifestKeys.functions.name]
     let hint = "options belong to the device in a domain's list: {device: NAME, permissive: true}"
     let whole = ValueType.object(
       "A device with a name.", keys: ManifestKeys.definitionTable,
