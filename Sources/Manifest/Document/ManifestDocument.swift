@@ -162,10 +162,7 @@ extension ValueType where Value == Assignment {
       let reference = place(&reader)
       let slot = reader.value(ManifestKeys.virtualSlot)
       var options = DeviceOptions()
-      options.permissive = reader.value(ManifestKeys.permissive) ?? options.permissive
-      options.rdmPolicy = reader.value(ManifestKeys.rdmPolicy) ?? options.rdmPolicy
-      options.msiTranslate = reader.value(ManifestKeys.msiTranslate) ?? options.msiTranslate
-      options.powerManagement = reader.value(ManifestKeys.powerManagement) ?? options.powerManagement
+      for option in ManifestKeys.options { option.read(&reader, &options) }
       options.virtualSlot = slot.map { UInt8(clamping: $0.value) }
       _ = reader.value(ManifestKeys.functions)
       let id = reader.value(ManifestKeys.identity)
