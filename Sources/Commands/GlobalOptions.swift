@@ -14,7 +14,9 @@ package struct GlobalOptions: ParsableArguments {
 
   @Option(
     name: .shortAndLong,
-    help: "The form of the answer: table (for people), json (for programs), or jsonl (one line per event).")
+    help: ArgumentHelp(
+      "The form of the answer: table (for people), json or jsonl (for programs), or markdown (only explain --all).",
+      discussion: "With jsonl, apply writes one line per event."))
   var output: OutputFormat = .table
 
   @Flag(name: .customLong("no-color"), help: "Never use colours; NO_COLOR in the environment has the same effect.")
