@@ -67,7 +67,7 @@ package func runBerth<Added: CommandSet>(
   _ arguments: [String], in context: CommandContext, adding _: Added.Type
 ) -> Int32 {
   typealias Root = RootCommand<Added>
-  // Building the parser costs more than all the rest of this answer.
+  // Building the parser costs more than the whole rest of this answer.
   if arguments == ["--version"] {
     context.standardOutput(berthVersion + "\n")
     return ExitStatus.done.rawValue

@@ -27,7 +27,7 @@ package struct GlobalOptions: ParsableArguments {
 
   package init() {}
 
-  /// The sandbox's directory; the flag goes before the environment.
+  /// Returns the sandbox's directory. The flag has precedence over the environment.
   package func sandboxDirectory(in context: CommandContext) -> String? {
     sandbox ?? context.environment["BERTH_SANDBOX"].flatMap { $0.isEmpty ? nil : $0 }
   }

@@ -54,7 +54,7 @@ import XenProtocol
     arguments: Obstacle.allCases.map(Reason.obstacle) + Wait.allCases.map(Reason.wait)
       + PlanRefusal.Name.allCases.map(Reason.refusal)
       + [DriftName.claimForeign, .duplicateEntry, .revokedButListed].map(Reason.drift))
-  func `what waits for a person says what to do`(_ reason: Reason) throws {
+  func `a step that waits for a person says what to do`(_ reason: Reason) throws {
     #expect(try #require(reason.explanation.remedy).text().count > 8)
   }
 

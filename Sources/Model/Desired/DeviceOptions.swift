@@ -3,7 +3,7 @@ package enum RDMPolicy: String, Sendable, Codable, CaseIterable {
   case strict, relaxed
 }
 
-/// The options one assignment has; the defaults are libxl's.
+/// The options of one assignment; the defaults are libxl's.
 package struct DeviceOptions: Hashable, Sendable, Codable {
   package var permissive: Bool
   package var msiTranslate: Bool
@@ -23,7 +23,8 @@ package struct DeviceOptions: Hashable, Sendable, Codable {
     self.virtualSlot = virtualSlot
   }
 
-  /// Whether these are what is asked for. Where no slot is asked for, any is: QEMU's choice is on record, too.
+  /// Whether these options are what `wanted` asks for. If it asks for no slot, any slot satisfies it: QEMU's own choice
+  /// is recorded, too.
   package func satisfies(_ wanted: DeviceOptions) -> Bool {
     var own = self
     if wanted.virtualSlot == nil { own.virtualSlot = nil }

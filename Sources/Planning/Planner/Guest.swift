@@ -76,7 +76,7 @@ final class Guest {
   var stubDomainOf: DomainID? { observed.stubDomainOf }
   var saved: SavedDevices { observed.saved }
 
-  /// The first entry for a device.
+  /// Returns the first entry of a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
 
   /// Whether QEMU shows the guest the device; nil where nobody could be asked, and for guests without QEMU.

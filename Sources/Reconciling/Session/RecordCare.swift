@@ -22,7 +22,7 @@ struct RecordCare {
       exports = record?.exports.filter { $0.device == device } ?? []
       emulations = record?.emulations.filter { $0.device == device } ?? []
       record?.devices.removeAll { $0 == device }
-      // Its place in the guest is another device's by now, or will be.
+      // Another device has the place of this one in the guest, or will get it.
       record?.exports.removeAll { $0.device == device }
       record?.emulations.removeAll { $0.device == device }
       if record?.devices.isEmpty == true, record?.emulations.isEmpty == true { record = nil }
@@ -39,7 +39,7 @@ struct RecordCare {
 
   /// Returns whether a run means to give the device to the domain, or the domain's back end lists it.
   private func isInUse(_ device: PCIAddress, by uuid: DomainUUID) throws(HostError) -> Bool {
-    // The intents first: one that has ended meanwhile left its entry.
+    // The intents are read first: an intent that has ended in the meantime left its entry.
     let intents = try host.intents.intents()
     if intents.contains(where: { $0.domain.uuid == uuid && $0.devices.contains(device) }) { return true }
     let domains = try host.hypervisor.domains()
