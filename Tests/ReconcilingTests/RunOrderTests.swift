@@ -7,16 +7,22 @@ import TestSupport
 import Testing
 import XenProtocol
 
-/// Simultaneous runs with contrary wishes, step by step: an order of the runs must explain every report.
+/// Runs that want contrary things at the same time, step by step: an order of the runs must explain every report.
 @Suite struct RunOrderTests {
-  /// The wishes of several runs at the same time, and the state before them.
+  /// What several runs want at the same time, and what holds before them.
   struct Meeting: CustomTestStringConvertible, Sendable {
     var testDescription: String
     var start: [String: [Int]]
     /// The manifests of the runs, each with the numbers of its devices. A negative number asks for other options.
     var runs: [[String: [Int]]]
     var kind = Change.Kind.pv
+    /// What xl does beside the runs, with a device that no manifest names.
+    var xl: XlWork?
   }
+
+  enum XlWork: Sendable { case attach, detach }
+  /// The device that xl works on.
+  static let xlDevice = Sample.address(4)
 
   static let meetings: [Meeting] = [
     Meeting(testDescription: "detach and attach", start: ["net": [1, 2]], runs: [["net": [1]], ["net": [1, 2]]]),
@@ -39,6 +45,15 @@ import XenProtocol
       runs: [["net": [1, 3], "other": []], ["net": [], "other": [2, 4]]]),
   ]
 
+  static let besideXl: [Meeting] = [XlWork.attach, .detach].flatMap { work in
+    [0, 1, 2].map { number in
+      var meeting = meetings[number]
+      meeting.xl = work
+      meeting.testDescription += " beside xl pci-\(work)"
+      return meeting
+    }
+  }
+
   static let kinds: [Meeting] = [Change.Kind.deviceModel, .stubDomain, .traditional].flatMap { kind in
     [0, 1, 3, 6].map { number in
       var meeting = meetings[number]
@@ -48,12 +63,12 @@ import XenProtocol
     }
   }
 
-  /// A run waits for another one without a limit: the elapsed time is not part of a schedule.
+  /// A run waits for another one for as long as it takes: how much time has passed is no part of a schedule.
   static let options = ApplyOptions(lockTimeout: .seconds(3600), waitTimeout: .milliseconds(5), workers: 1)
 
   static func desired(_ domains: [String: [Int]]) -> DesiredState {
     var desired = Sample.desired(domains.mapValues { $0.map { Sample.address(abs($0)) } })
-    // A dictionary's order differs between instances, but each replay must take the same steps.
+    // A dictionary's order differs from one instance to the next, and each replay must take the same steps.
     desired.domains.sort { $0.name < $1.name }
     for index in desired.domains.indices {
       for (place, number) in (domains[desired.domains[index].name] ?? []).enumerated() where number < 0 {
@@ -63,7 +78,7 @@ import XenProtocol
     return desired
   }
 
-  /// Makes one whole run: the look for the shown plan, and the apply.
+  /// One whole run: the look that is shown, and what is done of it.
   static func apply(_ desired: DesiredState, to model: ModelHost) throws -> AppliedPlan {
     let observation = try Observer(host: model.host).observe(desired: desired)
     let plan = makePlan(desired: desired, observation: observation)
@@ -71,21 +86,23 @@ import XenProtocol
       .apply(ShownPlan(plan: plan, desired: desired, runs: observation.runs))
   }
 
-  /// Makes one run of a Berth without run locks: it carries out the plan of its only look.
+  /// One run of a Berth that knows no run lock: it carries out the plan of its only look.
   static func applyWithoutRunLock(_ desired: DesiredState, to model: ModelHost) throws -> AppliedPlan {
     let plan = try Run(model: model, options: options).plan(desired)
     return AppliedPlan(plan: plan, outcome: ScheduleRunner(host: model.host, options: options) { _ in }.apply(plan))
   }
 
-  /// Returns the world of a meeting of runs, with or without run locks.
+  /// Returns the world of a meeting of runs that take run locks, or of runs that know none.
   static func world(_ meeting: Meeting, _ rule: ModelStore.Rule, takeLocks: Bool) throws -> World {
     let change = Change(
       testDescription: meeting.testDescription, before: [:], killed: [:], after: [:], kind: meeting.kind)
     let (model, keys) = change.makeHost(rule)
     let start = desired(meeting.start)
     _ = try apply(start, to: model)
+    let net = try #require(keys["net"])
+    if meeting.xl == .detach { try #require(ModelXl(model, net, xlDevice).attach() == .success) }
     let reports = Mutex<[Int: History.Run]>([:])
-    let actors = meeting.runs.enumerated().map { index, wanted in
+    var actors = meeting.runs.enumerated().map { index, wanted in
       let name = "run \(index + 1)"
       let desired = desired(wanted)
       return Actor(name) {
@@ -97,10 +114,21 @@ import XenProtocol
         }
       }
     }
+    switch meeting.xl {
+    case .attach?: actors.append(Actor("xl") { _ = ModelXl(model, net, xlDevice).attach() })
+    case .detach?: actors.append(Actor("xl") { _ = ModelXl(model, net, xlDevice).detach() })
+    case nil: break
+    }
     return World(model: model, actors: actors) {
+      var end = model.placements(keys, meeting.kind)
+      if meeting.xl != nil {
+        // What xl leaves of its own device, and what it overwrites after the last look of a run, is no run's report.
+        end[xlDevice] = nil
+        end = end.filter { if case .placed = $0.value { true } else { false } }
+      }
       let history = History(
         start: History.Placements(start), runs: reports.withLock { $0.sorted { $0.key < $1.key }.map(\.value) },
-        end: model.placements(keys, meeting.kind))
+        end: end)
       return history.explain() == nil ? ["no order of the runs explains\n\(history.shortest())"] : []
     }
   }
@@ -129,8 +157,15 @@ import XenProtocol
     try await explore(meeting, rule, takeLocks: true)
   }
 
-  /// Two runs without run locks may both report that they attached one device: each has seen the guest accept the
-  /// device.
+  /// What xl does to a device of its own neither makes a report false nor changes the order of the runs.
+  @Test(arguments: RunOrderTests.besideXl, ModelStore.Rule.allCases)
+  func `an order of the runs explains every report beside an xl`(
+    _ meeting: Meeting, _ rule: ModelStore.Rule
+  ) async throws {
+    try await explore(meeting, rule, takeLocks: true)
+  }
+
+  /// Two such runs may both report that they detached one device: each has seen the device go. So only two runs meet here.
   @Test(arguments: [0, 1, 2, 6], ModelStore.Rule.allCases)
   func `an order explains every report of runs that know no run lock`(
     _ number: Int, _ rule: ModelStore.Rule
@@ -153,15 +188,11 @@ extension History.Run {
     self.init(name, .zero ... .seconds(1), wants: Self.manifest(desired), status: 1, remarks: [failure])
   }
 
-  /// A run that carries out an older plan reports what it did, but not that everything is as declared.
+  /// A run that carries out an older plan says what it did, and not that all is as declared.
   fileprivate init(_ name: String, _ applied: AppliedPlan, _ desired: DesiredState, isPlanFresh: Bool) {
     let outcome = applied.outcome
     let steps = outcome.domains.flatMap { domain in
-      domain.steps.map { step in
-        // Without the lock, a plan made during another run's round asks for what is about to happen anyway.
-        let action = step.action == .attach && !isPlanFresh ? "ensure" : step.action.rawValue
-        return History.Step(domain.name, step.device, action, step.result.rawValue)
-      }
+      domain.steps.map { History.Step(domain.name, $0.device, $0.action.rawValue, $0.result.rawValue) }
     }
     let isWhole =
       isPlanFresh && failures(outcome).isEmpty && outcome.notShown.isEmpty && !outcome.wasInterrupted
@@ -180,7 +211,7 @@ extension History.Run {
 }
 
 extension ModelHost {
-  /// Returns what all stores say about the four devices together.
+  /// What all stores say of the four devices together.
   fileprivate func placements(_ keys: [String: DomainKey], _ kind: Change.Kind) -> [PCIAddress: History.Found] {
     Dictionary(
       uniqueKeysWithValues: (1...4).map(Sample.address).map { ($0, found($0, keys, kind)) })

@@ -10,8 +10,6 @@ extension History.Step {
     let isReached = place?.satisfies(goal) == true
     switch (action, result) {
     case ("attach", "done"): return place == nil ? [goal] : []
-    // An attach that may have found the device attached: it says what holds after it, and nothing of before.
-    case ("ensure", "done"): return isHere || place == nil ? [goal] : []
     case ("move", "done"): return isHere ? [] : [goal]
     case ("reattach", "done"): return !isReached && (isHere || place == nil) ? [goal] : []
     case ("detach", "done"): return isHere ? [nil] : []
