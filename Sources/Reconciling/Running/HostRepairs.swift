@@ -3,7 +3,7 @@ import Planning
 import Ports
 import XenProtocol
 
-/// Repairs what belongs to no living domain, and keeps Berth's own records.
+/// Repairs what belongs to no living domain, and maintains Berth's own records.
 struct HostRepairs {
   let host: Host
 
@@ -28,8 +28,8 @@ struct HostRepairs {
     let domain = step.drift.domain
     let object = try host.tree.hasBackEndObject(for: domain)
     let store = try host.stores.connect()
-    // The home of a domain that was destroyed without its toolstack stays. Reading it here makes the commit fail where
-    // a domain of the same number is made after the hypervisor was asked.
+    // If a domain is destroyed without its toolstack, its home stays. Reading the home here makes the commit fail if a
+    // domain of the same number was created after the hypervisor was asked.
     return try store.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<String?> in
       _ = try access.read(StorePath.home(domain).child("vm"))
       guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
