@@ -40,13 +40,13 @@ step() {
 say "A simulated host: a real xenstored, four guests, eight PCI devices. No Xen is needed."
 step 0 "is up" berth sandbox start home.yaml --sandbox host
 
-say "What would make the host as host.yaml declares it? (2 means: there is something to do.)"
+say "What must change so that the host is as host.yaml declares it? (Exit code 2: something must change.)"
 step 2 "Plan: 2 to attach, 1 to repair, 1 to adopt." berth plan host.yaml --sandbox host --detailed-exitcode
 
-say "Do it."
+say "Apply it."
 step 0 "Applied: 2 attached, 1 repaired, 1 adopted." berth apply host.yaml --sandbox host --yes
 
-say "What is so now?"
+say "What does the host have now?"
 step 0 "3 devices attached, 4 devices free to assign, no anomalies." berth status --sandbox host
 
 say "Once more: there is nothing to do."
@@ -57,8 +57,8 @@ step 2 "Plan: 1 to attach, 1 to detach, 1 to change." berth plan host-changed.ya
 step 0 "Applied: 1 attached, 1 detached, 1 changed." berth apply host-changed.yaml --sandbox host --yes
 step 0 "Nothing to do: 3 devices are as declared." berth plan host-changed.yaml --sandbox host --detailed-exitcode
 
-say "And down."
+say "Stop the sandbox."
 step 0 "" berth sandbox stop --sandbox host
 [[ ! -e host ]] || { echo 'demo: the sandbox left its directory behind' >&2; exit 1; }
 
-printf '\nThe demo went as told.\n'
+printf '\nThe demo ran as expected.\n'

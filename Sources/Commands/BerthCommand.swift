@@ -6,10 +6,23 @@ package import Rendering
 /// A command. It turns arguments into an operation, and returns a view of the answer and a status.
 package protocol BerthCommand: ParsableCommand {
   var global: GlobalOptions { get }
+  /// The forms that the answer has.
+  var formats: [OutputFormat] { get }
   func run(in context: CommandContext) throws(Failure) -> ExitStatus
 }
 
 extension BerthCommand {
+  package var formats: [OutputFormat] { [.table, .json, .jsonl] }
+
+  /// Throws a usage error if the answer does not have the form that is asked for.
+  fileprivate func checkFormat() throws(Failure) {
+    guard !formats.contains(global.output) else { return }
+    throw Failure(
+      .usage, "this answer has no form called \(global.output.rawValue)",
+      hint: "use -o \(formats.map(\.rawValue).joined(separator: " or "))"
+        + (global.output == .markdown ? "; `berth explain --all -o markdown` prints the names" : ""))
+  }
+
   /// Shows an answer on standard output.
   package func show(_ view: some View, in context: CommandContext) throws(Failure) {
     let text: String
@@ -54,7 +67,7 @@ package func runBerth<Added: CommandSet>(
   _ arguments: [String], in context: CommandContext, adding _: Added.Type
 ) -> Int32 {
   typealias Root = RootCommand<Added>
-  // Building the parser costs more than all the rest of this answer.
+  // Building the parser costs more than the whole rest of this answer.
   if arguments == ["--version"] {
     context.standardOutput(berthVersion + "\n")
     return ExitStatus.done.rawValue
@@ -66,6 +79,7 @@ package func runBerth<Added: CommandSet>(
       return 0
     }
     do throws(Failure) {
+      try command.checkFormat()
       return try command.run(in: context).rawValue
     } catch {
       context.standardError(error.text(command.global.errorStyle(in: context)))

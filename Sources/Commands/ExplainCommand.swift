@@ -6,24 +6,32 @@ import Rendering
 struct ExplainCommand: BerthCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain", abstract: "Explain what a reason or a drift means, its causes, and what to do.",
-    discussion: "Without a name, all names are listed.")
+    discussion: "Without a name, all names are listed. With --all, all names are explained.")
 
   @Argument(help: "A name from the output of plan, apply or status, such as half-removed.")
   var name: String?
+  @Flag(help: "Explain every name; with -o markdown as a page of documentation.")
+  var all = false
   @OptionGroup var global: GlobalOptions
+
+  var formats: [OutputFormat] { all ? OutputFormat.allCases : [.table, .json, .jsonl] }
+
+  func validate() throws {
+    if all, let name { throw ValidationError("give either --all or the name \(name)") }
+  }
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     guard let name else {
-      try show(ExplanationView(explanations: Explanation.all, isList: true), in: context)
+      try show(ExplanationView(entries: Catalogue.all, detail: all ? .everything : .line), in: context)
       return .done
     }
-    guard let explanation = Explanation.all.first(where: { $0.name == name }) else {
-      let near = Explanation.all.map(\.name).filter { $0.contains(name) || name.contains($0) }
+    guard let entry = Catalogue.all.first(where: { $0.name == name }) else {
+      let near = Catalogue.all.map(\.name).filter { $0.contains(name) || name.contains($0) }
       throw Failure(
         .usage, "there is no reason called \(name)",
         hint: near.isEmpty ? "`berth explain` lists all of them" : "did you mean \(near.joined(separator: " or "))?")
     }
-    try show(ExplanationView(explanations: [explanation], isList: false), in: context)
+    try show(ExplanationView(entries: [entry], detail: .everything), in: context)
     return .done
   }
 }

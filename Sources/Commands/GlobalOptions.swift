@@ -14,7 +14,9 @@ package struct GlobalOptions: ParsableArguments {
 
   @Option(
     name: .shortAndLong,
-    help: "The form of the answer: table (for people), json (for programs), or jsonl (one line per event).")
+    help: ArgumentHelp(
+      "The form of the answer: table (for people), json or jsonl (for programs), or markdown (only explain --all).",
+      discussion: "With jsonl, apply writes one line per event."))
   var output: OutputFormat = .table
 
   @Flag(name: .customLong("no-color"), help: "Never use colours; NO_COLOR in the environment has the same effect.")
@@ -25,7 +27,7 @@ package struct GlobalOptions: ParsableArguments {
 
   package init() {}
 
-  /// The sandbox's directory; the flag goes before the environment.
+  /// Returns the sandbox's directory. The flag has precedence over the environment.
   package func sandboxDirectory(in context: CommandContext) -> String? {
     sandbox ?? context.environment["BERTH_SANDBOX"].flatMap { $0.isEmpty ? nil : $0 }
   }

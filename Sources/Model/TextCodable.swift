@@ -82,3 +82,16 @@ package func jsonString(_ text: some StringProtocol) -> String {
   }
   return result + "\""
 }
+
+/// Returns a text as one word of a shell command: as it stands if no shell reads more into it, otherwise in quotes.
+package func shellWord(_ text: String) -> String {
+  let isPlain = text.utf8.allSatisfy { byte in
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "a")...UInt8(ascii: "z"):
+      true
+    default: "-_./:@%+,=".utf8.contains(byte)
+    }
+  }
+  return isPlain && !text.isEmpty ? text : "'" + text.replacing("'", with: "'\\''") + "'"
+}

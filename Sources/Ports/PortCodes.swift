@@ -1,6 +1,6 @@
 import Model
 
-/// What can go wrong with xenstore.
+/// The kinds of failures of xenstore.
 package enum StoreCode: String, PortCode, CaseIterable {
   /// No daemon answers at the socket.
   case unreachable

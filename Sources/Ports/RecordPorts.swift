@@ -1,6 +1,6 @@
 package import Model
 
-/// Berth's own memory of what it owns: one file a domain, under its state directory.
+/// Berth's own record of what it owns: one file per domain, under its state directory.
 package protocol OwnershipPort: Sendable {
   /// Returns all records, in order of UUID.
   func records() throws(HostError) -> [OwnershipRecord]

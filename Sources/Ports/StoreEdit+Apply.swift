@@ -1,7 +1,7 @@
 package import XenProtocol
 
 extension StoreEdit {
-  /// Does the write in the transaction that decided it.
+  /// Does this write in the transaction that decided it.
   package func apply(to access: borrowing any StoreAccess & ~Copyable) throws(HostError) {
     switch self {
     case .write(let path, let value): try access.write(path, value)

@@ -1,6 +1,6 @@
 package import Model
 
-/// libxl's userdata of one domain while its lock is held: the only door to writing it.
+/// libxl's userdata of one domain while its lock is held. Userdata can be written only through this protocol.
 package protocol LockedUserdata: ~Copyable {
   /// Returns the bytes of `libxl-json`; nil if there is no such file.
   borrowing func savedConfiguration() throws(HostError) -> [UInt8]?

@@ -45,7 +45,7 @@ struct UnshownChangeDocument: Encodable, Sendable {
     domain = change.domain
     uuid = change.uuid?.description
     domid = change.id?.rawValue
-    step = StepDocument(change.step, in: change.domain, naming: naming)
+    step = StepDocument(change.step, in: Holder(id: change.id, name: change.domain), naming: naming)
   }
 }
 

@@ -60,7 +60,7 @@ package struct ApplyView: View {
     }
     for device in domain.readopted {
       columns.row(
-        .differ, device.description, name(of: device), "entered again: another toolstack had overwritten its entry")
+        .differ, device.description, name(of: device), "entry added again: another toolstack had overwritten it")
     }
     if let failure = domain.failure {
       columns.row(.refuse, domain.isLockBusy ? "lock busy" : "failed", "", place.text(of: failure))
@@ -90,7 +90,7 @@ package struct ApplyView: View {
     case .interrupted: text = "\(step.action.rawValue) not begun: interrupted"
     }
     if let detail = step.detail { text += ": " + place.text(of: detail) }
-    if step.isUndone { text += " (taken back)" }
+    if step.isUndone { text += " (undone)" }
     return text
   }
 
@@ -114,7 +114,7 @@ package struct ApplyView: View {
     let good = Words.counts([
       (done(.attach), "attached"), (done(.detach), "detached"), (done(.reattach), "changed"), (done(.move), "moved"),
       (done(.repair) + outcome.hostRepairs.count, "repaired"), (done(.adopt), "adopted"),
-      (readopted, "entered again"), (count(.unchanged), "unchanged"),
+      (readopted, "added again"), (count(.unchanged), "unchanged"),
     ])
     let lockBusy = outcome.domains.count { $0.isLockBusy }
     let otherFailures = outcome.domains.count { $0.failure != nil && !$0.isLockBusy && !hasFailedStep($0) }
@@ -127,7 +127,7 @@ package struct ApplyView: View {
     ])
     let verb = outcome.wasInterrupted ? "Interrupted: " : "Applied: "
     return verb + (good.isEmpty ? "nothing" : good) + (bad.isEmpty ? "." : "; \(bad).")
-      + (count(.unknown) > 0 ? " The next apply takes up what is unknown." : "")
+      + (count(.unknown) > 0 ? " The next apply continues what is unknown." : "")
       + (outcome.notShown.isEmpty
         ? "" : " The host has changed since the plan was shown; run berth apply again to see the new plan.")
   }

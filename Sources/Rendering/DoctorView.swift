@@ -53,7 +53,7 @@ package struct DoctorView: View {
       switch result {
       case .success(let value)?: Check(name: name, isAnswered: true, answer: answer(value))
       case .failure(let error)?: Check(name: name, isAnswered: false, answer: place.failure(for: error).message)
-      case nil: Check(name: name, isAnswered: false, answer: "not looked at: a place that it needs did not answer")
+      case nil: Check(name: name, isAnswered: false, answer: "not read, because a place that it needs did not answer")
       }
     }
     return [
@@ -73,10 +73,11 @@ package struct DoctorView: View {
 
   /// The port's own hint knows the place: whether this is a sandbox, and who asks.
   private func nextStep(_ ailment: Ailment, _ failure: Failure?) -> String? {
-    switch ailment {
-    case .recordUnreadable where failure?.status != .notPermitted: ailment.nextStep
-    case .intentUnreadable where failure?.status != .notPermitted: ailment.nextStep
-    default: failure?.hint ?? ailment.nextStep
+    let remedy = ailment.explanation.remedy?.text()
+    return switch ailment {
+    case .recordUnreadable where failure?.status != .notPermitted: remedy
+    case .intentUnreadable where failure?.status != .notPermitted: remedy
+    default: failure?.hint ?? remedy
     }
   }
 
@@ -87,18 +88,17 @@ package struct DoctorView: View {
         name: drift.name.rawValue,
         subject: [finding.subject, drift.domain.map(Words.holder) ?? ""].filter { !$0.isEmpty }
           .joined(separator: ", "),
-        meaning: drift.name.meaning, evidence: drift.evidence, cause: drift.name.cause,
+        meaning: drift.name.explanation.meaning, evidence: drift.evidence, cause: drift.name.explanation.cause,
         next: drift.outcome.isMended
-          ? "`berth apply` with a manifest mends it"
-          : Reason.drift(drift.name).remedy(
-            device: drift.device?.description ?? "the device", domain: drift.domain.map(Words.holder) ?? "the domain")
-            ?? "`berth status --drift` with a manifest tells what an apply does about it",
+          ? "`berth apply` with a manifest repairs it"
+          : drift.name.explanation.remedy?.text(device: drift.device, in: drift.domain)
+            ?? "`berth status --drift` with a manifest shows what an apply does about it",
         isNote: finding.isNote)
     case .ailment(let ailment):
       let failure = finding.error.map { place.failure(for: $0) }
       return FindingDocument(
-        name: ailment.rawValue, subject: finding.subject, meaning: ailment.meaning,
-        evidence: failure?.message ?? finding.evidence, cause: ailment.cause,
+        name: ailment.rawValue, subject: finding.subject, meaning: ailment.explanation.meaning,
+        evidence: failure?.message ?? finding.evidence, cause: ailment.explanation.cause,
         next: finding.isNote && ailment != .lockHeld ? nil : nextStep(ailment, failure), isNote: finding.isNote)
     }
   }

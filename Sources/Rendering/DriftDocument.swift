@@ -103,8 +103,8 @@ struct DriftEntryDocument: Encodable, Sendable {
     name = drift.name.rawValue
     domain = drift.domain.map(HolderDocument.init)
     device = drift.device?.description
-    meaning = drift.name.meaning
-    cause = drift.name.cause
+    meaning = drift.name.explanation.meaning
+    cause = drift.name.explanation.cause
     evidence = drift.evidence
     remedy = drift.remedy
     explanation = drift.outcomeText

@@ -93,18 +93,20 @@ package struct DriftView: View {
     for drift in drifts where !names.contains(drift.name) { names.append(drift.name) }
     return style.paint("Causes", .heading) + "\n"
       + names.map { name in
-        "  \(name.rawValue): " + Words.wrapped(style.printable(name.cause), indent: 4, first: name.rawValue.count + 4)
+        "  \(name.rawValue): "
+          + Words.wrapped(
+            style.printable(name.explanation.cause), indent: 4, first: name.rawValue.count + 4)
       }.joined()
   }
 
   private var summary: String {
     let findings = matrix.findings
-    let mended = findings.count { $0.outcome.isMended }
+    let repaired = findings.count { $0.outcome.isMended }
     guard !findings.isEmpty else { return "\(Words.count(matrix.rows.count, "device")), no drift." }
     return "\(Words.count(findings.count, "drift")): "
       + Words.counts([
-        (mended, "to be mended by the next apply"),
-        (findings.count - mended, "left as found"),
+        (repaired, "to be repaired by the next apply"),
+        (findings.count - repaired, "left as found"),
       ]) + "."
   }
 }
@@ -117,23 +119,22 @@ extension Drift {
 
   var outcomeText: String {
     switch outcome {
-    case .planned(.repair), .removed: "apply: \(name.repair)"
-    case .planned(.detach): "apply: will be taken out of the domain"
-    case .planned(.reattach): "apply: will be detached and attached again"
-    case .planned(.move): "apply: will be moved to the domain it is declared for"
+    case .planned(.repair), .removed: "next apply: \(name.explanation.action ?? "repairs it")"
+    case .planned(.detach): "next apply: detaches it from the domain"
+    case .planned(.reattach): "next apply: detaches it and attaches it again"
+    case .planned(.move): "next apply: moves it to the domain for which it is declared"
     case .planned:
-      device == nil ? "apply: will be mended before the next device is attached" : "apply: will be attached"
-    case .atWork: "a run of Berth is at work"
-    case .left(.drift(name)): name.runbook.whyLeft.map { "left: \($0)" } ?? "left as found"
-    case .left(.change(.notOwned)): "left: not declared for the domain, and not Berth's"
-    case .left(let reason): "left: \(reason.meaning)"
+      device == nil ? "next apply: repairs it before it attaches the next device" : "next apply: attaches it"
+    case .atWork: "a run of Berth is at work on it"
+    case .left(.drift(name)): name.explanation.whyLeft.map { "left: \($0)" } ?? "left as found"
+    case .left(.change(.notOwned)): "left: neither declared for the domain nor attached by Berth"
+    case .left(let reason): "left: \(reason.explanation.meaning)"
     }
   }
 
-  /// What a person can do where it is left; otherwise nil.
+  /// What a person can do if it is left; otherwise nil.
   var remedy: String? {
     guard case .left(let reason) = outcome else { return nil }
-    return reason.remedy(
-      device: device?.description ?? "the device", domain: domain.map(Words.holder) ?? "the domain")
+    return reason.explanation.remedy?.text(device: device, in: domain)
   }
 }

@@ -1,66 +1,78 @@
 import Planning
+import XenProtocol
 
-/// What one of the names in Berth's answers means.
-package struct Explanation: Hashable, Sendable, Encodable {
-  package let name: String
-  package let meaning: String
-  package let cause: String
-  package let nextStep: String?
-  /// For drift: which store says what.
-  package let seen: String?
-  /// For drift: what an apply does about it.
-  package let repair: String?
-
-  package static let all: [Explanation] = (drifts + reasons + ailments).sorted { $0.name < $1.name }
-
-  private static let drifts = DriftName.allCases.map { drift in
-    Explanation(
-      name: drift.rawValue, meaning: drift.meaning, cause: drift.cause, nextStep: drift.remedy,
-      seen: drift.runbook.seen, repair: drift.runbook.repair)
+/// Names with their explanations, for people and for programs.
+package struct ExplanationView: View {
+  /// How much text people get per name.
+  package enum Detail: Sendable {
+    /// One line.
+    case line
+    /// Everything that the catalogue has.
+    case everything
   }
 
-  private static let reasons = Reason.allCases.filter { !$0.isDrift }.map { reason in
-    Explanation(
-      name: reason.name, meaning: reason.meaning, cause: reason.cause, nextStep: reason.remedy, seen: nil, repair: nil)
+  package var entries: [CatalogueEntry]
+  package var detail: Detail
+
+  package init(entries: [CatalogueEntry], detail: Detail) {
+    self.entries = entries
+    self.detail = detail
   }
 
-  private static let ailments = Ailment.allCases.map { ailment in
-    Explanation(
-      name: ailment.rawValue, meaning: ailment.meaning, cause: ailment.cause, nextStep: ailment.nextStep, seen: nil,
-      repair: nil)
+  package var document: ExplanationDocument { ExplanationDocument(entries) }
+
+  package func text(_ style: TextStyle) -> String {
+    switch detail {
+    case .line: list
+    case .everything: entries.map(Self.paragraphs).joined(separator: "\n")
+    }
+  }
+
+  /// The whole catalogue, whose families have a chapter each.
+  package var markdown: String? { Catalogue.markdown() }
+
+  private var list: String {
+    let width = entries.map(\.name.utf8.count).max() ?? 0
+    return entries.map { entry in
+      entry.name + String(repeating: " ", count: width - entry.name.utf8.count + 2) + entry.explanation.meaning + "\n"
+    }.joined()
+  }
+
+  private static func paragraphs(_ entry: CatalogueEntry) -> String {
+    let texts = entry.explanation
+    return "\(entry.name): \(texts.meaning).\n\n" + Words.wrapped(texts.cause)
+      + (texts.seen.map { "\n" + Words.wrapped("Seen: \($0).") } ?? "")
+      + (texts.seen == nil ? "" : "\n" + Words.wrapped("What Berth does: \(texts.repair ?? "Nothing")."))
+      + (texts.whyLeft.map { "\n" + Words.wrapped("Why it may be left: \($0).") } ?? "")
+      + (texts.remedy.map { "\n" + Words.wrapped("Next: \($0.text()).") } ?? "")
   }
 }
 
-/// One explanation, or a list of all names.
-package struct ExplanationView: View {
-  package var explanations: [Explanation]
-  package var isList: Bool
+/// Names with their explanations for programs: `{"formatVersion": 1, "kind": "Explanations", …}`.
+///
+/// Keys without a value are left out. docs/output.md describes each.
+package struct ExplanationDocument: VersionedDocument, Sendable {
+  package static let head = DocumentHead(kind: "Explanations", formatVersion: 1)
 
-  package init(explanations: [Explanation], isList: Bool) {
-    self.explanations = explanations
-    self.isList = isList
+  package struct Entry: Encodable, Sendable {
+    let name: String
+    let meaning: String
+    let cause: String
+    let nextStep: String?
+    /// For drift: which store says what.
+    let seen: String?
+    /// For drift: what an apply does about it, and when it does nothing.
+    let repair: String?
   }
 
-  package struct Document: VersionedDocument {
-    package static let head = DocumentHead(kind: "Explanations", formatVersion: 1)
-    let explanations: [Explanation]
-  }
+  let explanations: [Entry]
 
-  package var document: Document { Document(explanations: explanations) }
-
-  package func text(_ style: TextStyle) -> String {
-    if isList {
-      let width = explanations.map(\.name.utf8.count).max() ?? 0
-      return explanations.map { explanation in
-        explanation.name + String(repeating: " ", count: width - explanation.name.utf8.count + 2) + explanation.meaning
-          + "\n"
-      }.joined()
+  init(_ entries: [CatalogueEntry]) {
+    explanations = entries.map { entry in
+      let texts = entry.explanation
+      return Entry(
+        name: entry.name, meaning: texts.meaning, cause: texts.cause, nextStep: texts.remedy?.text(),
+        seen: texts.seen, repair: texts.conduct)
     }
-    return explanations.map { explanation in
-      "\(explanation.name): \(explanation.meaning).\n\n" + Words.wrapped(explanation.cause)
-        + (explanation.seen.map { "\n" + Words.wrapped("Seen: \($0).") } ?? "")
-        + (explanation.repair.map { "\n" + Words.wrapped("What Berth does: \($0).") } ?? "")
-        + (explanation.nextStep.map { "\nNext: \($0)\n" } ?? "")
-    }.joined(separator: "\n")
   }
 }

@@ -38,13 +38,13 @@ extension HostPlace {
       let place = error.place.map { " \($0)" } ?? ""
       return Failure(
         .lockBusy, "other programs kept changing xenstore\(place) under every attempt",
-        hint: "nothing was left half done; run again")
+        hint: "nothing is half done; run again")
     case .refused:
       return Failure(.failed, "xenstored refused: \(error.attempt)" + cause(error.errno))
     case .lost:
       return Failure(
         .unknown, "the connection to xenstored broke during \(error.attempt)" + cause(error.errno),
-        hint: "run `berth status`, then apply again: it takes up what was left")
+        hint: "run `berth status`, then apply again: the apply continues from here")
     case .other: return Failure(.failed, "xenstore: \(error.attempt) failed" + cause(error.errno))
     }
   }
@@ -61,11 +61,11 @@ extension HostPlace {
     case .noIOMMU:
       return Failure(
         .hostNotPrepared, "the host uses no IOMMU, so Xen assigns no devices (\(error.operation))",
-        hint: Obstacle.hostWithoutIOMMU.remedy)
+        hint: Obstacle.hostWithoutIOMMU.explanation.remedy?.text())
     case .busy: return Failure(.failed, "the hypervisor says a guest has the device (\(error.operation))")
     case .notOwner:
       return Failure(.failed, "the hypervisor says the domain does not have the device (\(error.operation))")
-    case .noDomain: return Failure(.failed, "the domain went away (\(error.operation))", hint: "run again")
+    case .noDomain: return Failure(.failed, "the domain is gone (\(error.operation))", hint: "run again")
     case .unproven:
       return Failure(
         .failed, "the hypervisor confirmed the assignment, but the device is still free (\(error.operation))",
@@ -83,7 +83,7 @@ extension HostPlace {
       let holder = error.holder.map { ", held by \($0)" } ?? ""
       return Failure(.lockBusy, what + holder, hint: "run again when the other toolstack is done")
     case .notPermitted: return Failure(.notPermitted, what + cause(error.errno), hint: noRights)
-    case .timedOut, .lost: return Failure(.unknown, what, hint: "run again: the next apply takes up what was left")
+    case .timedOut, .lost: return Failure(.unknown, what, hint: "run again: the next apply continues from here")
     case .malformed, .refused, .duplicate, .unknownDevice: return Failure(.failed, what)
     }
   }
@@ -96,7 +96,7 @@ extension HostPlace {
         hint: "is the pciback driver loaded? `modprobe xen-pciback`")
     case .notPermitted: return notPermitted(error)
     case .malformed:
-      return Failure(.failed, "\(error.operation): \(error.file) holds what the kernel never writes there")
+      return Failure(.failed, "\(error.operation): \(error.file) holds text that the kernel does not write there")
     case .other: return Failure(.failed, error.subject + cause(error.errno))
     }
   }
@@ -107,17 +107,17 @@ extension HostPlace {
       return Failure(
         .lockBusy,
         "libxl's lock is busy: \(error.file)" + (error.holder.map { ", held by \($0)" } ?? ", its holder is not known"),
-        hint: "wait for that program to end, or give more time with --lock-timeout")
+        hint: "wait for that program to end, or wait longer with --lock-timeout")
     case .notPermitted: return notPermitted(error)
     case .missing: return Failure(.failed, "\(error.operation): there is no \(error.file)")
     case .empty:
       return Failure(
         .failed, "\(error.operation): \(error.file) is empty, and libxl refuses an empty one",
-        hint: DriftName.corruptSavedConfiguration.remedy)
+        hint: DriftName.corruptSavedConfiguration.explanation.remedy?.text())
     case .malformed:
       return Failure(
-        .failed, "\(error.operation): \(error.file) \(error.detail ?? "holds what cannot be changed")",
-        hint: DriftName.corruptSavedConfiguration.remedy)
+        .failed, "\(error.operation): \(error.file) \(error.detail ?? "cannot be changed by Berth")",
+        hint: DriftName.corruptSavedConfiguration.explanation.remedy?.text())
     case .other: return Failure(.failed, error.subject + cause(error.errno))
     }
   }
@@ -127,9 +127,9 @@ extension HostPlace {
     case .notPermitted: return notPermitted(error)
     case .damaged:
       return Failure(
-        .failed, "\(error.operation): \(error.file) is not what Berth writes",
+        .failed, "\(error.operation): \(error.file) was not written by Berth, or is damaged",
         hint:
-          "look at the file; once it is moved away, its domain's devices count as foreign until they are adopted again")
+          "look at the file; if you move it away, its domain's devices count as foreign until they are adopted again")
     case .other:
       let holder = error.holder.map { ", held by \($0)" } ?? ""
       return Failure(.failed, error.subject + cause(error.errno) + holder)

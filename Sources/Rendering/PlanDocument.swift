@@ -40,12 +40,12 @@ struct RefusalDocument: Encodable, Sendable {
   let planned: Int
   /// How many the policy allows.
   let allowed: Int
-  let remedy: String
+  let remedy: String?
 
   init(_ refusal: PlanRefusal) {
     reason = refusal.name.rawValue
-    meaning = refusal.name.meaning
-    remedy = refusal.name.remedy
+    meaning = refusal.name.explanation.meaning
+    remedy = refusal.name.explanation.remedy?.text()
     switch refusal {
     case .tooManyRemovals(let planned, let allowed): (self.planned, self.allowed) = (planned, allowed)
     }
@@ -113,7 +113,7 @@ struct DomainPlanDocument: Encodable, Sendable {
     lifecycle = domain.lifecycle?.rawValue
     stubDomain = domain.stubDomain?.rawValue
     run = domain.run.map(RunDocument.init)
-    steps = domain.steps.map { StepDocument($0, in: domain.name, naming: naming) }
+    steps = domain.steps.map { StepDocument($0, in: domain.holder, naming: naming) }
   }
 }
 
@@ -168,19 +168,19 @@ struct StepDocument: Encodable, Sendable {
   let isReversible = true
   let isRequired: Bool
 
-  init(_ step: DeviceStep, in domain: String, naming: DeviceNaming) {
+  init(_ step: DeviceStep, in domain: Holder, naming: DeviceNaming) {
     device = DeviceDocument(step.device, id: step.deviceID, label: step.label, naming: naming)
     action = step.action.rawValue
     let why = step.reason
     reason = why.name
-    meaning = why.meaning
+    meaning = why.explanation.meaning
     mode = step.mode?.rawValue
     before = step.before.map(OptionsDocument.init)
     after = step.after.map(OptionsDocument.init)
     from = step.holder?.name
     evidence = step.evidence
     switch step.kind {
-    case .blocked, .pending, .drift: remedy = step.remedy ?? why.remedy(device: step.device, domain: domain)
+    case .blocked, .pending, .drift: remedy = step.nextStep(in: domain)
     case .change, .unchanged, .foreign: remedy = step.remedy
     }
     effects = step.effects
@@ -192,18 +192,34 @@ struct StepDocument: Encodable, Sendable {
 
 /// The options as the manifest spells them.
 struct OptionsDocument: Encodable, Sendable {
-  let permissive: Bool
-  let msiTranslate: Bool
-  let powerManagement: Bool
-  let rdmPolicy: String
-  let virtualSlot: UInt8?
+  /// The options that version 1 of the documents always has. Any other option is left out while it has its default, so
+  /// that a new one changes no document that does not use it.
+  private static let constant: Set = ["permissive", "msiTranslate", "powerManagement", "rdmPolicy"]
+
+  private struct Key: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+    init(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { nil }
+  }
+
+  private let options: [DeviceOption]
 
   init(_ options: DeviceOptions) {
-    permissive = options.permissive
-    msiTranslate = options.msiTranslate
-    powerManagement = options.powerManagement
-    rdmPolicy = options.rdmPolicy.rawValue
-    virtualSlot = options.virtualSlot
+    let unusual = Set(options.unusual)
+    self.options = options.list.filter { Self.constant.contains($0.name) || unusual.contains($0) }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    for option in options {
+      let key = Key(stringValue: option.name)
+      switch option.value {
+      case .flag(let isSet): try container.encode(isSet, forKey: key)
+      case .word(let word): try container.encode(word, forKey: key)
+      case .slot(let slot): try container.encodeIfPresent(slot, forKey: key)
+      }
+    }
   }
 }
 

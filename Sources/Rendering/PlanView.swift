@@ -38,7 +38,7 @@ package struct PlanView: View {
       domain.name,
       Words.domain(id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle, stubDomain: domain.stubDomain))
     columns.row(forRun: domain.run)
-    let notes = steps.map { Self.notes(for: $0, in: domain.name, style) }
+    let notes = steps.map { Self.notes(for: $0, in: domain.holder, style) }
     for (position, step) in steps.enumerated() {
       // What holds for several lines is said once, below the last of them.
       let isRepeated = position + 1 < steps.count && notes[position + 1] == notes[position]
@@ -49,13 +49,13 @@ package struct PlanView: View {
   }
 
   private func writeDrift(to columns: inout Columns, style: TextStyle) {
-    let drift = plan.domains.flatMap { domain in domain.steps.filter(Self.isDrift).map { (domain.name, $0) } }
+    let drift = plan.domains.flatMap { domain in domain.steps.filter(Self.isDrift).map { (domain.holder, $0) } }
     guard !drift.isEmpty || !plan.hostSteps.isEmpty else { return }
     columns.heading("Drift")
-    for (name, step) in drift {
+    for (holder, step) in drift {
       columns.row(
-        Mark(step.kind), step.device.description, name, Self.words(for: step),
-        notes: Self.notes(for: step, in: name, style))
+        Mark(step.kind), step.device.description, Words.holder(holder), Self.words(for: step),
+        notes: Self.notes(for: step, in: holder, style))
     }
     for step in plan.hostSteps {
       columns.row(
@@ -65,8 +65,9 @@ package struct PlanView: View {
 
   static func words(for step: HostStep) -> String {
     let name = step.drift.name
-    return "\(name.rawValue): \(step.evidence.isEmpty ? name.meaning : step.evidence)"
-      + (step.isChange ? "" : ", left as it is")
+    let texts = name.explanation
+    return "\(name.rawValue): \(step.evidence.isEmpty ? texts.meaning : step.evidence); "
+      + (step.isChange ? done(texts) : "left as it is")
   }
 
   /// What is as declared is shown on demand only.
@@ -86,13 +87,13 @@ package struct PlanView: View {
   /// What happens to the device and why, on one line.
   static func words(for step: DeviceStep) -> String {
     let reason = step.reason
-    let found = step.evidence ?? reason.meaning
+    let found = step.evidence ?? reason.explanation.meaning
     switch step.kind {
     case .change(let change, let target):
       return ([words(for: change, in: target, reason, step.evidence)] + step.effects).joined(separator: "; ")
-    case .drift: return "\(reason.name): \(found), left as it is"
+    case .drift: return "\(reason.name): \(found); left as it is"
     case .unchanged: return "as declared"
-    case .foreign: return "foreign: not declared and not Berth's, left alone"
+    case .foreign: return "foreign: neither declared nor attached by Berth; left alone"
     case .blocked: return "blocked: \(reason.name), \(found)" + (step.isRequired ? "" : " (optional)")
     case .pending: return "pending: \(reason.name), \(found)"
     }
@@ -102,34 +103,37 @@ package struct PlanView: View {
     for change: Change, in target: DomainTarget, _ reason: Reason, _ evidence: String?
   ) -> String {
     let mode = ", \(target.mode.rawValue)"
+    let meaning = reason.explanation.meaning
     /// What stores disagree about comes first, since it is what the change is made for.
-    func drifted(_ text: String) -> String { "\(reason.name): \(evidence ?? reason.meaning) (\(text))" }
+    func drifted(_ text: String) -> String { "\(reason.name): \(evidence ?? meaning) (\(text))" }
     switch change {
     case .attach(let options, _):
       let unusual = Words.unusualOptions(options)
       let text = "attach" + mode + (unusual.isEmpty ? "" : ", \(unusual)")
       return reason.isDrift ? drifted(text) : text
-    case .detach: return reason.isDrift ? drifted("detach") : "detach: \(reason.meaning)"
+    case .detach: return reason.isDrift ? drifted("detach") : "detach: \(meaning)"
     case .reattach(let old, let new, _):
       if reason.isDrift { return drifted("detach, attach") }
       let changes = old.map { Words.optionChanges(from: $0, to: new) } ?? ""
-      return (changes.isEmpty ? reason.meaning : changes) + " (detach, attach)"
+      return (changes.isEmpty ? meaning : changes) + " (detach, attach)"
     case .move(let source, _): return "move here from \(source.name)" + mode
     case .repair(let repair):
-      return "\(reason.name): " + (evidence ?? "\(reason.meaning), \(repair.drift.repair)")
-    case .adopt: return "adopt: attached already, only Berth's record changes"
+      return "\(reason.name): \(evidence ?? meaning); " + done(repair.drift.explanation)
+    case .adopt: return "adopt: already attached; only Berth's record changes"
     }
   }
 
-  private static func notes(for step: DeviceStep, in domain: String, _ style: TextStyle) -> [String] {
+  /// What an apply does for a line that is a repair or a removal.
+  private static func done(_ texts: Explanation) -> String { "Berth " + (texts.action ?? "repairs it") }
+
+  private static func notes(for step: DeviceStep, in domain: Holder, _ style: TextStyle) -> [String] {
     switch step.kind {
     case .change(.repair, _), .unchanged, .foreign: return []
     case .change:
       guard style.isVerbose, let evidence = step.evidence else { return [] }
       return ["seen: \(evidence)"]
     case .blocked, .pending, .drift:
-      guard let remedy = step.remedy ?? step.reason.remedy(device: step.device, domain: domain) else { return [] }
-      return ["next: \(remedy)"]
+      return step.nextStep(in: domain).map { ["next: \($0)"] } ?? []
     }
   }
 
@@ -152,6 +156,18 @@ package struct PlanView: View {
       ? ": \(Words.count(kept, "device is", "devices are")) as declared"
       : rest.isEmpty ? ": no device is declared, and Berth has attached none" : ""
     return "Nothing to do" + reason + (rest.isEmpty ? "." : "; \(rest).")
+  }
+}
+
+extension DomainPlan {
+  /// The domain's name and number.
+  var holder: Holder { Holder(id: id, name: name) }
+}
+
+extension DeviceStep {
+  /// Returns what a person can do about the step; nil if there is nothing to do.
+  func nextStep(in domain: Holder) -> String? {
+    remedy ?? reason.explanation.remedy?.text(device: device, in: domain)
   }
 }
 

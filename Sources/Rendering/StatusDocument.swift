@@ -114,7 +114,7 @@ struct AnomalyDocument: Encodable, Sendable {
     domain = drift.domain.map(Words.holder)
     device = drift.device?.description
     reason = drift.name.rawValue
-    meaning = drift.name.meaning
+    meaning = drift.name.explanation.meaning
     evidence = drift.evidence
     isRepaired = drift.outcome.isMended
   }

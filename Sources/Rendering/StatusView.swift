@@ -129,8 +129,8 @@ package struct StatusView: View {
       let domain = drift.domain.map(Words.holder) ?? ""
       columns.row(
         .differ, drift.device?.description ?? domain, drift.device == nil ? "" : domain,
-        "\(drift.name.rawValue): \(drift.name.meaning)"
-          + (drift.outcome.isMended ? ", the next apply repairs it" : ""))
+        "\(drift.name.rawValue): \(drift.name.explanation.meaning)"
+          + (drift.outcome.isMended ? "; the next apply repairs it" : ""))
     }
     for intent in live {
       let devices = intent.devices.map(\.description).joined(separator: ", ")

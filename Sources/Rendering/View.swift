@@ -8,6 +8,8 @@ package enum OutputFormat: String, Sendable, CaseIterable {
   case json
   /// Versioned documents for programs, one per line; of a command that reports as it goes, one per event.
   case jsonl
+  /// Text for a page of documentation. Only `berth explain --all` has it.
+  case markdown
 }
 
 /// An answer that can be shown in every format.
@@ -17,15 +19,27 @@ package protocol View {
   func text(_ style: TextStyle) -> String
   /// The answer for programs.
   var document: Document { get }
+  /// The answer for a page of documentation, ended by a newline; nil if it has no such form.
+  var markdown: String? { get }
 }
+
+extension View {
+  package var markdown: String? { nil }
+}
+
+/// A form that an answer does not have.
+package struct MissingForm: Error {}
 
 /// Writes an answer in one format, ended by a newline.
 ///
 /// This is the only place that tells formats apart: a new one is an error here until it is given a form.
-/// Throws what the encoder throws, for which none of the documents gives a cause.
+/// Throws `MissingForm` if the answer has no Markdown, and what the encoder throws: no document gives cause for that.
 package func render(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> String {
   switch format {
   case .table: return view.text(style)
+  case .markdown:
+    guard let markdown = view.markdown else { throw MissingForm() }
+    return markdown
   case .json, .jsonl:
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -71,32 +71,16 @@ enum Words {
 
   /// `permissive no → yes, rdmPolicy strict → relaxed`.
   static func optionChanges(from before: DeviceOptions, to after: DeviceOptions) -> String {
-    var changes: [String] = []
-    func compare(_ name: String, _ old: String, _ new: String) {
-      if old != new { changes.append("\(name) \(old) → \(new)") }
-    }
-    compare("permissive", yesNo(before.permissive), yesNo(after.permissive))
-    compare("msiTranslate", yesNo(before.msiTranslate), yesNo(after.msiTranslate))
-    compare("powerManagement", yesNo(before.powerManagement), yesNo(after.powerManagement))
-    compare("rdmPolicy", before.rdmPolicy.rawValue, after.rdmPolicy.rawValue)
-    compare("virtualSlot", slot(before.virtualSlot), slot(after.virtualSlot))
-    return changes.joined(separator: ", ")
+    zip(before.list, after.list).filter { $0 != $1 }.map { "\($0.name) \($0.value) → \($1.value)" }
+      .joined(separator: ", ")
   }
 
   /// The options that are not libxl's defaults, for an attach.
   static func unusualOptions(_ options: DeviceOptions?) -> String {
-    guard let options else { return "" }
-    var parts: [String] = []
-    if options.permissive { parts.append("permissive") }
-    if options.msiTranslate { parts.append("msiTranslate") }
-    if options.powerManagement { parts.append("powerManagement") }
-    if options.rdmPolicy != .strict { parts.append("rdmPolicy \(options.rdmPolicy.rawValue)") }
-    if let slot = options.virtualSlot { parts.append("virtualSlot \(slot)") }
-    return parts.joined(separator: ", ")
+    (options?.unusual ?? []).map(\.description).joined(separator: ", ")
   }
 
   static func yesNo(_ value: Bool) -> String { value ? "yes" : "no" }
-  private static func slot(_ value: UInt8?) -> String { value.map { String($0) } ?? "any" }
 
   /// `1 device`, `2 devices`.
   static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {

@@ -18,7 +18,7 @@ package enum SandboxCommandSet: CommandSet {
   }
 }
 
-/// `berth sandbox`: a host to play with, without Xen.
+/// `berth sandbox`: a simulated host, without Xen.
 struct SandboxCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "sandbox",

@@ -36,7 +36,7 @@ extension DomainTarget {
 }
 
 extension ApplyOutcome {
-  /// One domain with a step of each result.
+  /// Returns one domain with a step per result.
   package static func of(
     _ results: StepResult..., isUndone: Bool = false, isLockBusy: Bool = false, failure: OutcomeDetail? = nil
   )

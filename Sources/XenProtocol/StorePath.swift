@@ -1,6 +1,6 @@
 package import Model
 
-/// A path in xenstore, absolute, made only of characters xenstored accepts.
+/// An absolute path in xenstore, made only of characters that xenstored accepts.
 ///
 /// Paths are built from domain values, never read from nodes that a guest can write.
 package struct StorePath: Hashable, Sendable, CustomStringConvertible {

@@ -38,6 +38,29 @@ import Testing
     #expect(world.run("doctor", "--sandbox", "/box", given: .init(examination: sick, isSandboxDown: true)) == 69)
   }
 
+  @Test func `explain shows one name, a list, everything, or a page`() {
+    let world = FakeWorld()
+    #expect(world.run("explain", "claim-missing") == 0)
+    #expect(world.output.hasPrefix("claim-missing: attached, but not reserved for the domain.\n"))
+    #expect(world.run("explain", "--all") == 0)
+    #expect(world.output.contains("\n\nclaim-missing: ") && world.output.contains("\n\nlock-held: "))
+    #expect(world.run("explain", "--all", "-o", "markdown") == 0)
+    #expect(world.output.contains("\n## `claim-missing`\n\nattached, but not reserved for the domain.\n"))
+    #expect(world.run("explain", "claim-missing", "--all") == 64)
+  }
+
+  @Test func `an answer that has no Markdown is a usage error before anything is done`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let plan = try Plan.one(.attach())
+      for arguments in [["apply", manifest, "--yes"], ["plan", manifest], ["status"], ["doctor"], ["explain"]] {
+        #expect(world.run(arguments + ["-o", "markdown"], given: .init(plan: plan)) == 64, "\(arguments)")
+        #expect(world.messages.contains("has no form called markdown"), "\(world.messages)")
+      }
+      #expect(world.state.withLock { $0.applied.isEmpty && $0.desired.isEmpty })
+    }
+  }
+
   @Test func `a manifest is read from the environment`() throws {
     try withManifest { manifest in
       let world = FakeWorld()

@@ -124,7 +124,7 @@ struct `Every kind, interrupted` {
       }
       // Without a device model, the next request to the guest finds that it is shutting down. On a very busy machine,
       // the wait may end before the guest shuts down.
-      let isLate = applied.domains.flatMap(\.steps).contains { $0.detail?.contains("did not let go in time") == true }
+      let isLate = applied.domains.flatMap(\.steps).contains { $0.detail?.contains("not release it in time") == true }
       #expect(applied.status == 7 && (isLate || kind != .pv) || applied.status == 1 && kind == .pv, "\(applied)")
       let again = try await host.apply(after)
       #expect(again.status == 0 && again.domains.isEmpty, "\(again)")

@@ -55,7 +55,7 @@ struct `Every kind in trouble` {
       for index in faults.indices {
         let step = attach.step(Sample.address(index * 2 + 1))
         #expect(step?.result == "unknown" && step?.isUndone == false, "\(faults[index].words): \(attach)")
-        #expect(step?.detail?.contains("the next apply takes it up") == true, "\(attach)")
+        #expect(step?.detail?.contains("the next apply continues from here") == true, "\(attach)")
       }
       try await check({ [$0 * 2, $0 * 2 + 1] }, ignoring: ["in QEMU"])
       try await mend()

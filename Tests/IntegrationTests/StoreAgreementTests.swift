@@ -41,7 +41,7 @@ struct `Stores that disagree` {
         #expect(found.output.contains("\(name): "), "\(name) is missing: \(found.output)")
         #expect(try await host.berth("explain", name).status == 0)
       }
-      #expect(found.output.contains("5 drifts: 5 to be mended by the next apply."), "\(found.output)")
+      #expect(found.output.contains("5 drifts: 5 to be repaired by the next apply."), "\(found.output)")
       // Without a manifest, the same drift is shown, without any declaration.
       let bare = try await host.berth("status", "--drift")
       #expect(bare.status == 0)
@@ -74,8 +74,8 @@ struct `Stores that disagree` {
       try await host.write("\(Self.home)/num_devs", "1")
       let found = try await host.berth("status", manifest, "--drift", "--detailed-exitcode")
       #expect(found.status == 2)
-      #expect(found.output.contains("orphan-entry: dev-2 names it, and num_devs is 1"), "\(found.output)")
-      #expect(found.output.contains("2 drifts: 2 to be mended by the next apply."), "\(found.output)")
+      #expect(found.output.contains("orphan-entry: dev-2 names it, but num_devs is 1"), "\(found.output)")
+      #expect(found.output.contains("2 drifts: 2 to be repaired by the next apply."), "\(found.output)")
       let apply = try await host.berth("apply", manifest, "--yes")
       #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
       let after = try await host.berth("status", manifest, "--drift", "--detailed-exitcode")

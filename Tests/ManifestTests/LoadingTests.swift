@@ -35,6 +35,12 @@ import Testing
     #expect(loaded.desired.domains.count >= 2)
   }
 
+  @Test func `the full example sets every option to what is not its default`() throws {
+    let loaded = try loadManifests(paths: [packageRoot + "examples/full.yaml"], hostName: "host17")
+    let options = loaded.desired.domains.flatMap(\.devices).map(\.options)
+    #expect(Set(options.flatMap { $0.unusual.map(\.name) }) == Set(DeviceOptions().list.map(\.name)))
+  }
+
   @Test func `a directory's manifests are read in order of name, without subdirectories and other files`() throws {
     try folder.add("b.yml", document("domains: {web: {devices: [lan0]}}"))
     try folder.add("a.yaml", document("devices: {lan0: {address: 0000:03:00.0, id: 8086:1533}}"))

@@ -20,7 +20,7 @@ import Testing
     ([.unknown, .interrupted], .unknown), ([.blocked], .blocked), ([.done, .blocked], .blocked),
     ([.done, .pending], .done), ([.interrupted], .interrupted), ([.done, .interrupted, .blocked], .interrupted),
   ])
-  func `the worst result is told`(_ results: [StepResult], _ expected: Planning.ExitStatus) throws {
+  func `the worst result decides the status`(_ results: [StepResult], _ expected: Planning.ExitStatus) throws {
     let device = try #require(PCIAddress("0000:03:00.0"))
     // Every result also gets its own domain: the status must not depend on the grouping.
     let together = ApplyOutcome(domains: [

@@ -3,7 +3,7 @@ import Ports
 import Testing
 
 @Suite struct OutcomeDetailTests {
-  @Test func `words keep the failures that are put into them`() {
+  @Test func `words keep the failures that are interpolated into them`() {
     let error = HostError.hypervisor(HypervisorError(.unproven, operation: "xc_assign_device"))
     let inner: OutcomeDetail = "QEMU refused: \(error)"
     let outer: OutcomeDetail = "\(inner); undoing it failed: " + "\(OutcomeDetail(error)), \(3) times"

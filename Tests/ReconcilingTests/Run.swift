@@ -3,10 +3,10 @@ import Planning
 import Reconciling
 import TestSupport
 
-/// Plans and applies on a model host, and says how it went.
+/// Plans and applies on a model host, and returns the outcome.
 struct Run {
   let model: ModelHost
-  /// One worker: the model's kernels and its clock, which stands still, know of one thread at a time.
+  /// One worker: the model's kernels, and its clock, which stands still, support one thread at a time.
   var options = ApplyOptions(lockTimeout: .milliseconds(50), waitTimeout: .milliseconds(200), workers: 1)
 
   @discardableResult

@@ -58,12 +58,4 @@ import Testing
     let finding = try #require(view.document.findings.first { $0.name == "record-unreadable" })
     #expect(finding.next?.contains("sudo") == true, "\(finding)")
   }
-
-  @Test(arguments: Ailment.allCases)
-  func `every finding has its words, and so have the documents`(_ ailment: Ailment) throws {
-    #expect(ailment.meaning.count > 8 && !ailment.meaning.hasSuffix("."))
-    #expect(ailment.cause.count > 40 && ailment.cause.hasSuffix("."))
-    let row = "| `\(ailment.rawValue)` | \(ailment.meaning) | \(ailment.cause) | \(ailment.nextStep ?? "") |\n"
-    #expect(try repositoryFile("docs/doctor.md").contains(row), "docs/doctor.md lacks: \(row)")
-  }
 }

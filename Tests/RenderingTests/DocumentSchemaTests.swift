@@ -142,7 +142,7 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
   }
 
   @Test func `every explanation conforms`() throws {
-    let view = ExplanationView(explanations: Explanation.all, isList: true)
+    let view = ExplanationView(entries: Catalogue.all, detail: .line)
     #expect(try schemas.violations(of: try render(view, as: .json, style: TextStyle())) == [])
   }
 

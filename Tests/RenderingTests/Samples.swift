@@ -76,7 +76,8 @@ enum Samples {
               id: "10de:2504", label: "gpu", before: DeviceOptions(), after: permissive,
               effects: ["the guest loses the device for a moment"]),
             try step(
-              "0000:01:00.1", .blocked(.identityMismatch), id: "10de:228e", evidence: "expected 10de:228f"),
+              "0000:01:00.1", .blocked(.identityMismatch), id: "10de:228e",
+              evidence: "the manifest says 10de:228e, but the device is 10de:228f"),
             try step("0000:02:00.0", .blocked(.deviceMissing), isRequired: false),
           ]),
         DomainPlan(
@@ -98,12 +99,12 @@ enum Samples {
           steps: [
             try step("0000:09:00.0", .foreign),
             try step(
-              "0000:06:00.0", .repair(.dropSavedEntry), evidence: "left by an xl detach, will be dropped"),
+              "0000:06:00.0", .repair(.dropSavedEntry), evidence: "left by an xl pci-detach"),
             try step("0000:07:00.0", .drift(.duplicateEntry)),
           ]),
       ],
       hostSteps: [
-        HostStep(.removeBackEnd(of: DomainID(9)), evidence: "domain 9 is gone, its back end is not: removed"),
+        HostStep(.removeBackEnd(of: DomainID(9)), evidence: "domain 9 is gone, but its back end is still there"),
         HostStep(.drift(.staleClaim(try address("0a:00.0"), of: DomainID(9))), evidence: ""),
       ],
       bookkeeping: [

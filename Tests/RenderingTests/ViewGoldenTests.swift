@@ -96,9 +96,10 @@ import Testing
     #expect(try render(invalid, as: .table, style: TextStyle()) == "Not valid: 1 error, 1 warning.\n")
     try expectGolden(try render(invalid, as: .json, style: TextStyle()), "everything/validation.json")
   }
+
   @Test func `explanations as a document`() throws {
     let names = ["half-removed", "removal-limit", "xen-unreachable"]
-    let view = ExplanationView(explanations: Explanation.all.filter { names.contains($0.name) }, isList: false)
+    let view = ExplanationView(entries: Catalogue.all.filter { names.contains($0.name) }, detail: .everything)
     try expectGolden(try render(view, as: .json, style: TextStyle()), "everything/explain.json")
   }
 }

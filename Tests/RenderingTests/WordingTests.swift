@@ -4,46 +4,6 @@ import Rendering
 import Testing
 
 @Suite struct WordingTests {
-  @Test(arguments: Reason.allCases)
-  func `every reason has a sentence`(_ reason: Reason) {
-    #expect(reason.meaning.count > 8)
-    #expect(!reason.meaning.hasSuffix("."))
-  }
-
-  @Test(
-    arguments: Obstacle.allCases.map(Reason.obstacle) + Wait.allCases.map(Reason.wait)
-      + PlanRefusal.Name.allCases.map(Reason.refusal)
-      + [DriftName.claimForeign, .duplicateEntry, .revokedButListed].map(Reason.drift))
-  func `a step that waits for a person says what to do`(_ reason: Reason) throws {
-    #expect(try #require(reason.remedy).count > 8)
-  }
-
-  @Test func `every name is explained once, in whole sentences`() {
-    let names = Explanation.all.map(\.name)
-    #expect(Set(names).count == names.count)
-    #expect(Set(names) == Set(Reason.allCases.map(\.name) + Ailment.allCases.map(\.rawValue)))
-    for explanation in Explanation.all {
-      #expect(explanation.cause.hasSuffix("."), "\(explanation.name)")
-      #expect(explanation.cause.count > 40, "\(explanation.name)")
-    }
-  }
-
-  @Test func `a remedy names the device and the domain`() throws {
-    let device = try Samples.address("03:00.0")
-    #expect(
-      try #require(Reason.obstacle(.notAssignable).remedy(device: device, domain: "vm")).contains(
-        "xl pci-assignable-add 0000:03:00.0"))
-    #expect(try #require(Reason.wait(.domainPaused).remedy(device: device, domain: "vm")).contains("xl unpause vm"))
-  }
-
-  @Test func `the documents explain every reason in the same words`() throws {
-    let text = try repositoryFile("docs/output.md")
-    for reason in Reason.allCases {
-      let row = "| `\(reason.name)` | \(reason.meaning) | \(reason.remedy ?? "") |\n"
-      #expect(text.contains(row), "docs/output.md lacks: \(row)")
-    }
-  }
-
   @Test func `the documents explain every exit status`() throws {
     let text = try repositoryFile("docs/exit-codes.md")
     for status: Planning.ExitStatus in [
@@ -52,10 +12,6 @@ import Testing
     ] {
       #expect(text.contains("\n| \(status.rawValue) | "), "docs/exit-codes.md lacks \(status)")
     }
-  }
-
-  @Test func `reasons differ in their sentences`() {
-    #expect(Set(Reason.allCases.map(\.meaning)).count == Reason.allCases.count)
   }
 
   @Test func `control characters never reach a terminal`() {

@@ -86,9 +86,7 @@ extension ValueType where Value == DocumentSpec {
 
 extension ValueType where Value == DeviceDefinition {
   static var definition: ValueType {
-    let options = [
-      "permissive", "rdmPolicy", "msiTranslate", "powerManagement", "virtualSlot", "required", "functions",
-    ]
+    let options = DeviceOptions().list.map(\.name) + [ManifestKeys.isRequired.name, ManifestKeys.functions.name]
     let hint = "options belong to the device in a domain's list: {device: NAME, permissive: true}"
     let whole = ValueType.object(
       "A device with a name.", keys: ManifestKeys.definitionTable,
@@ -164,10 +162,7 @@ extension ValueType where Value == Assignment {
       let reference = place(&reader)
       let slot = reader.value(ManifestKeys.virtualSlot)
       var options = DeviceOptions()
-      options.permissive = reader.value(ManifestKeys.permissive) ?? options.permissive
-      options.rdmPolicy = reader.value(ManifestKeys.rdmPolicy) ?? options.rdmPolicy
-      options.msiTranslate = reader.value(ManifestKeys.msiTranslate) ?? options.msiTranslate
-      options.powerManagement = reader.value(ManifestKeys.powerManagement) ?? options.powerManagement
+      for option in ManifestKeys.options { option.read(&reader, &options) }
       options.virtualSlot = slot.map { UInt8(clamping: $0.value) }
       _ = reader.value(ManifestKeys.functions)
       let id = reader.value(ManifestKeys.identity)

@@ -77,30 +77,32 @@ enum ManifestKeys {
   static let functions = Key(
     "functions", ValueType<Functions>.choice(), "Which functions of the slot: all.", isSupported: false,
     instead: "list the functions one by one, each with its address")
-  static let permissive = Key(
-    "permissive", .boolean,
-    "Lets the guest write all of the device's configuration space. Some devices need it; it weakens isolation.",
-    default: DeviceOptions().permissive)
-  static let rdmPolicy = Key(
-    "rdmPolicy", ValueType<RDMPolicy>.choice(),
-    "What happens if memory reserved for the device overlaps the guest's: refuse (strict) or continue (relaxed).",
-    default: DeviceOptions().rdmPolicy)
-  static let msiTranslate = Key(
-    "msiTranslate", .boolean, "Translates message-signalled interrupts for guests that cannot use them.",
-    default: DeviceOptions().msiTranslate)
-  static let powerManagement = Key(
-    "powerManagement", .boolean, "Lets the guest change the device's power state.",
-    default: DeviceOptions().powerManagement)
+  /// The options that are read into the device's options one by one. `virtualSlot` is not among them, because its place
+  /// in the file is kept.
+  static let options = [
+    OptionKey(
+      "permissive", .boolean,
+      "Lets the guest write all of the device's configuration space. Some devices need it; it weakens isolation.",
+      \.permissive),
+    OptionKey(
+      "rdmPolicy", ValueType<RDMPolicy>.choice(),
+      "What happens if memory reserved for the device overlaps the guest's: refuse (strict) or continue (relaxed).",
+      \.rdmPolicy),
+    OptionKey(
+      "msiTranslate", .boolean, "Translates message-signalled interrupts for guests that cannot use them.",
+      \.msiTranslate),
+    OptionKey(
+      "powerManagement", .boolean, "Lets the guest change the device's power state.", \.powerManagement),
+  ]
   static let virtualSlot = Key(
     "virtualSlot", ValueType<Int>.integer(1...31).located,
     "The slot at which the guest sees the device. Without it, Xen chooses.")
   static let isRequired = Key(
     "required", .boolean, "Whether a missing device makes the run fail. If false, it is only shown.",
     default: true)
-  static let assignmentTable = [
-    reference.info, address.info, identity.info, match.info, functions.info, permissive.info, rdmPolicy.info,
-    msiTranslate.info, powerManagement.info, virtualSlot.info, isRequired.info,
-  ]
+  static let assignmentTable =
+    [reference.info, address.info, identity.info, match.info, functions.info] + options.map(\.info)
+    + [virtualSlot.info, isRequired.info]
 
   // MARK: match
 
@@ -125,3 +127,21 @@ enum DocumentKind: String, CaseIterable, Sendable { case hostAssignments = "Host
 
 /// The functions of a slot that an entry stands for.
 enum Functions: String, CaseIterable, Sendable { case all }
+
+/// A key that sets one of a device's options. Its default is libxl's.
+struct OptionKey: Sendable {
+  let info: KeyInfo
+  /// Reads the key into the options; they stay as they are if its value is not valid.
+  let read: @Sendable (inout MappingReader, inout DeviceOptions) -> Void
+
+  init<Value>(
+    _ name: String, _ type: ValueType<Value>, _ summary: String,
+    _ option: any WritableKeyPath<DeviceOptions, Value> & Sendable
+  ) {
+    let key = Key(name, type, summary, default: DeviceOptions()[keyPath: option])
+    info = key.info
+    read = { reader, options in
+      if let value = reader.value(key) { options[keyPath: option] = value }
+    }
+  }
+}

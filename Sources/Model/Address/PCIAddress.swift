@@ -67,7 +67,7 @@ package struct PCIAddress: Hashable, Sendable {
     func value(digits most: Int) -> UInt16? { (1...most).contains(count) ? number : nil }
   }
 
-  /// The number hypercalls take: segment, bus, device and function in 16, 8, 5 and 3 bits.
+  /// The number that hypercalls use: segment, bus, device and function in 16, 8, 5 and 3 bits.
   ///
   /// libxl's `pci_encode_bdf`.
   @inlinable package var sbdf: UInt32 {

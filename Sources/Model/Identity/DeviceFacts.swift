@@ -1,11 +1,11 @@
-/// What sysfs tells of a device.
+/// What sysfs reports about a device.
 package struct DeviceFacts: Hashable, Sendable, Codable {
   package var id: DeviceID?
   /// Class, subclass and programming interface, 24 bits.
   package var deviceClass: UInt32?
-  /// The bound driver's name; nil where none is bound.
+  /// The name of the bound driver; nil if no driver is bound.
   package var driver: String?
-  /// On pciback's list of devices.
+  /// Whether the device is in pciback's list.
   package var isOnPCIBack: Bool
 
   package init(id: DeviceID? = nil, deviceClass: UInt32? = nil, driver: String? = nil, isOnPCIBack: Bool = false) {
@@ -15,6 +15,6 @@ package struct DeviceFacts: Hashable, Sendable, Codable {
     self.isOnPCIBack = isOnPCIBack
   }
 
-  /// A bridge (class 06) cannot be passed through.
+  /// Whether the device is a bridge (class 06), which cannot be passed through.
   package var isBridge: Bool { (deviceClass ?? 0) >> 16 == 0x06 }
 }

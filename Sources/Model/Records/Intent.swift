@@ -1,12 +1,12 @@
-/// What a Berth process is about to do to one domain, written down before it does it.
+/// What a Berth process is about to do to one domain, written before it is done.
 package struct Intent: Hashable, Sendable, Codable {
   package enum Operation: String, Sendable, Codable { case attach, detach }
-  /// Names the file; unique on the host.
+  /// The name of the file, unique on the host.
   package var identifier: String
   package var domain: DomainKey
   package var operation: Operation
   package var devices: [PCIAddress]
-  /// Whether the process that wrote it is still at work (it holds the file's lock).
+  /// Whether the process that wrote the intent is still at work and so holds the file's lock.
   package var isLive: Bool
 
   package init(

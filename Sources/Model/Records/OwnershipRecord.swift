@@ -1,14 +1,15 @@
-/// What Berth recorded as its own in one domain, under its state directory.
+/// What Berth owns in one domain, recorded under its state directory.
 package struct OwnershipRecord: Hashable, Sendable, Codable {
   package var uuid: DomainUUID
-  /// The name the domain had; for people.
+  /// The domain's name at that time; for people.
   package var name: String
   package var devices: [PCIAddress]
-  /// What pciback was seen to export to the domain: the only way to put an entry back that was overwritten.
+  /// The exports to the domain that Berth saw in pciback's log. An overwritten entry can be written again only from
+  /// them.
   package var exports: [ExportRecord]
-  /// What qemu-traditional, which cannot be asked what it has, said of devices.
+  /// What qemu-traditional answered about devices. It cannot list its devices.
   package var emulations: [EmulationRecord]
-  /// Seconds since 1970 when the domain was first found gone; nil while it lives.
+  /// When the domain was first found to be gone, in seconds since 1970; nil while the domain exists.
   package var goneSince: Int64?
 
   package init(
@@ -24,20 +25,20 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   }
 }
 
-/// What became of a device that qemu-traditional was asked for, or not yet.
+/// The state of one request to qemu-traditional for a device.
 package struct EmulationRecord: Hashable, Sendable, Codable {
   package enum Fate: String, Sendable, Codable {
-    /// Not asked for yet, refused, or let go.
+    /// Not requested yet, refused, or released.
     case gone
-    /// Asked for, and not answered.
+    /// Requested, and not answered yet.
     case asked
     case shown
   }
   package var device: PCIAddress
-  /// The domain whose bus the device is on: with another stub domain there is another QEMU.
+  /// The domain whose bus the device is on. Another stub domain means another QEMU.
   package var domain: DomainID
   package var fate: Fate
-  /// Slot and function that the guest sees it at, as one number; 0 where it is not known.
+  /// Slot and function at which the guest sees the device, as one number; 0 if unknown.
   package var place: UInt8
   package init(device: PCIAddress, domain: DomainID, fate: Fate, place: UInt8 = 0) {
     self.device = device

@@ -1,14 +1,14 @@
-/// A lock file of libxl's, held or left over.
+/// A lock file of libxl, held or left over.
 package struct UserdataLock: Hashable, Sendable {
   package var domain: DomainKey
   /// `domain-userdata-lock`, `libxl-device-changes-lock` or `qmp-socket-lock`.
   package var name: String
   package var path: String
-  /// Whether some process holds it. A file that nobody holds does no harm: the next one takes it.
+  /// Whether a process holds the lock. A file without a holder is harmless: the next process takes it.
   package var isHeld: Bool
-  /// Who holds it, where `/proc/locks` tells: number and command line.
+  /// The holder's process number and command line, if `/proc/locks` reports it.
   package var holder: String?
-  /// When the file was made, in seconds since 1970: whoever takes the lock makes it.
+  /// When the file was created, in seconds since 1970: each taking of the lock creates it.
   package var since: Int64
 
   package init(domain: DomainKey, name: String, path: String, isHeld: Bool, holder: String? = nil, since: Int64) {

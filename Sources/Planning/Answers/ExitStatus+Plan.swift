@@ -1,6 +1,7 @@
-/// The exit status of a plan.
+/// Returns the exit status of a plan.
 ///
-/// Blocked is told whether or not changes are asked for; a pending domain only where it must run.
+/// A blocked step counts whether or not changes are asked for. A pending domain counts only if `--require-running` is
+/// given.
 package func exitStatus(of plan: Plan, isDetailed: Bool, requiresRunning: Bool) -> ExitStatus {
   if requiresRunning && plan.count(.pending) > 0 { return .failed }
   switch plan.verdict {

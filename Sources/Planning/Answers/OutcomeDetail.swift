@@ -1,6 +1,6 @@
 package import Ports
 
-/// What an outcome says for people: words, with the failures of ports among them.
+/// The text of an outcome for people: words, and failures of ports between them.
 ///
 /// A string literal makes one. Each interpolated `HostError` stays a value, because only Rendering has words for
 /// failures.

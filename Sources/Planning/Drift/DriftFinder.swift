@@ -136,6 +136,9 @@ struct DriftFinder {
 extension Guest {
   var holder: Holder { Holder(id: id, name: name) }
 
+  /// The domain as an argument of a command.
+  var argument: String { holder.argument ?? id.description }
+
   /// For evidence: `net (domain 5)`.
   var label: String { "\(name) (domain \(id))" }
 }

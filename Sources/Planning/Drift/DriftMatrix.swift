@@ -107,3 +107,15 @@ package func makeDriftMatrix(desired: DesiredState?, index: ObservationIndex, pl
   let planner = Planner(desired: desired ?? DesiredState(policy: Policy(prune: .never)), index: index)
   return DriftFinder(planner: planner, plan: plan, hasManifest: desired != nil).matrix()
 }
+
+extension Holder {
+  /// The domain as an argument of a command: its name, quoted for a shell.
+  ///
+  /// It is the number if xl would take the name for a number or an option (`libxl_domain_qualifier_to_domid`,
+  /// libxl_utils.c, Xen 4.17). Nil if neither is known.
+  package var argument: String? {
+    guard let name, !name.isEmpty else { return id?.description }
+    let isAmbiguous = name.hasPrefix("-") || name.allSatisfy { ("0"..."9").contains($0) }
+    return isAmbiguous ? id?.description ?? shellWord(name) : shellWord(name)
+  }
+}

@@ -55,7 +55,7 @@ extension DriftFinder {
       drifts.append(
         Drift(
           name: .leakedBackEnd, domain: Holder(id: backEnd.domain, name: nil),
-          evidence: "domain \(backEnd.domain) is gone, its back end is not",
+          evidence: "domain \(backEnd.domain) is gone, but its back end is still there",
           outcome: outcome(of: .leakedBackEnd(of: backEnd.domain))))
     }
     return drifts
@@ -75,14 +75,14 @@ extension DriftFinder {
       return (
         .busVanishing,
         bus.hasKernelObject == true
-          ? "no back end in xenstore, and dom0's kernel still has pci-\(bus.domain)-0"
-          : "no back end in xenstore, and the front end is still there"
+          ? "no back end in xenstore, but dom0's kernel still has pci-\(bus.domain)-0"
+          : "no back end in xenstore, but the front end is still there"
       )
     case .holding where !bus.settlingAtRest().isEmpty: return (.busUnsettled, states)
     default: break
     }
     if let stray = bus.orphans.first(where: { $0.device == nil }) {
-      return (.orphanEntry, "nodes of entry \(stray.index) are at or above num_devs, and name no device")
+      return (.orphanEntry, "the nodes of entry \(stray.index) are at or above num_devs and name no device")
     }
     return nil
   }

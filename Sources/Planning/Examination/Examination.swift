@@ -113,7 +113,7 @@ package struct Finding: Sendable {
 
 /// What is wrong with a host, the places that could not be asked first.
 ///
-/// Pure and total. Nothing is taken for declared, so what a manifest would mend is found too.
+/// Pure and total. Nothing is taken for declared, so the result includes what a manifest would repair.
 package func diagnose(_ examination: Examination) -> [Finding] {
   var findings: [Finding] = []
   func note<Value>(_ result: Result<Value, HostError>?, _ ailment: Ailment) {
@@ -130,7 +130,8 @@ package func diagnose(_ examination: Examination) -> [Finding] {
     if !hypervisor.hasIOMMU { findings.append(Finding(.noIOMMU, "", "Xen \(hypervisor.version) uses no IOMMU")) }
     findings += XenAdvisory.known.filter { $0.affects(hypervisor.version) }.map { advisory in
       Finding(
-        .xenAdvisory, advisory.name, "Xen \(hypervisor.version): \(advisory.text); mended in \(advisory.mendedText)")
+        .xenAdvisory, advisory.name,
+        "Xen \(hypervisor.version): \(advisory.text); corrected in \(advisory.correctedText)")
     }
   }
   if case .success(let pciback) = examination.pciback, !pciback.isLoaded {
@@ -156,7 +157,8 @@ private func lockFindings(_ examination: Examination) -> [Finding] {
       return Finding(.lockLeftOver, lock.path, "nobody holds it; it is \(age) s old", isNote: true)
     }
     return Finding(
-      .lockHeld, lock.path, "held by \(lock.holder ?? "a process that cannot be told") for \(age) s", isNote: age < 30)
+      .lockHeld, lock.path, "held by \(lock.holder ?? "a process that cannot be identified") for \(age) s",
+      isNote: age < 30)
   }
 }
 
@@ -175,7 +177,7 @@ private func errorFindings(_ examination: Examination) -> [Finding] {
     return Finding(
       node.isFrontEnd ? .frontEndError : .backEndError,
       domain.map { "\($0.name) (domain \(node.domain))" } ?? "domain \(node.domain)",
-      "\"\(node.text)\"" + (isOver ? "; the bus is at rest, so it is over" : ""), isNote: isOver || isUsual)
+      "\"\(node.text)\"" + (isOver ? "; the bus is at rest, so the error is over" : ""), isNote: isOver || isUsual)
   }
 }
 
@@ -184,7 +186,7 @@ struct XenAdvisory: Sendable {
   let name: String
   let text: String
   /// The first version of each release that has the correction; releases that are not named are not known to lack it.
-  let mended: [(release: (Int, Int), patch: Int)]
+  let corrected: [(release: (Int, Int), patch: Int)]
 
   /// XSA-476: the removal path cut 64-bit addresses of a device's memory to 32 bits (libxl_pci.c), corrected in
   /// 4.17.6, 4.18.6, 4.19.4 and 4.20.2.
@@ -192,17 +194,18 @@ struct XenAdvisory: Sendable {
     XenAdvisory(
       name: "XSA-476",
       text: "`xl pci-detach` leaves a PV guest the right to 64-bit memory ranges of the device",
-      mended: [((4, 17), 6), ((4, 18), 6), ((4, 19), 4), ((4, 20), 2)])
+      corrected: [((4, 17), 6), ((4, 18), 6), ((4, 19), 4), ((4, 20), 2)])
   ]
 
-  var mendedText: String { mended.map { "\($0.release.0).\($0.release.1).\($0.patch)" }.joined(separator: ", ") }
+  var correctedText: String { corrected.map { "\($0.release.0).\($0.release.1).\($0.patch)" }.joined(separator: ", ") }
 
   /// Whether a version such as `4.17.5` or `4.17.6-pre` lacks the correction.
   func affects(_ version: String) -> Bool {
     let parts = version.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
     guard parts.count == 3, let major = decimal(parts[0]), let minor = decimal(parts[1]) else { return false }
     let digits = parts[2].prefix { ("0"..."9").contains($0) }
-    guard let patch = decimal(digits), let first = mended.first(where: { $0.release == (major, minor) })?.patch else {
+    guard let patch = decimal(digits), let first = corrected.first(where: { $0.release == (major, minor) })?.patch
+    else {
       return false
     }
     // `4.17.6-pre` and `4.17.6-rc1` come before 4.17.6.

@@ -1,7 +1,7 @@
 package import Model
 package import XenProtocol
 
-/// Everything read from one host at one moment, as far as it could be read.
+/// Everything that was read from one host at one moment, as far as it was readable.
 package struct Observation: Hashable, Sendable {
   package var host: HostFacts
   /// When the observation was made, in seconds since 1970.
@@ -130,7 +130,7 @@ package struct ObservedDevice: Hashable, Sendable, Codable {
   }
 }
 
-/// What the hypervisor says of a device's owner. No call names the owner (xen/drivers/passthrough/pci.c, 4.17).
+/// What the hypervisor reports about a device's owner. No call names the owner (xen/drivers/passthrough/pci.c, 4.17).
 package enum HypervisorAssignment: String, Sendable, Codable, CaseIterable {
   /// Owned by dom0 or quarantined.
   case free

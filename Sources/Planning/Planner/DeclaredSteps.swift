@@ -47,10 +47,9 @@ struct DeclaredSteps {
       let facts = planner.index.devices[wanted.address]?.facts
       return Need(
         .blocked(.notOnPCIBack),
-        evidence: facts.map { "listed, and its driver is \($0.driver ?? "none")" }
-          ?? "listed, and the host has no such device",
-        remedy: facts == nil
-          ? "see that the device is powered, or detach it" : "xl pci-assignable-add \(wanted.address)")
+        evidence: facts.map { "the back end lists it, but its driver is \($0.driver ?? "none")" }
+          ?? "the back end lists it, but the host has no such device",
+        remedy: facts == nil ? "check that the device is powered, or detach it" : nil)
     }
     let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
@@ -68,7 +67,7 @@ struct DeclaredSteps {
     if !isTaken(entry, in: domain) {
       return Need(
         .change(.attach(wanted.options, because: .declared)),
-        evidence: "listed with state \(entry.state), back end \(domain.backEnd?.state ?? .absent), front end "
+        evidence: "its entry is at state \(entry.state), back end \(domain.backEnd?.state ?? .absent), front end "
           + "\(domain.backEnd?.frontEndState ?? .absent): the guest has not taken it yet")
     }
     if options?.satisfies(wanted.options) == false {
@@ -77,19 +76,19 @@ struct DeclaredSteps {
     if domain.isEmulated(wanted.address) == false {
       return Need(
         .change(.attach(wanted.options, because: .deviceModelLacks)),
-        evidence: "the back end lists it, and QEMU does not show it to the guest")
+        evidence: "the back end lists it, but QEMU does not show it to the guest")
     }
     if domain.route?.hasDeviceModel == true, planner.index.abandoned[domain.key]?.contains(wanted.address) == true {
       if domain.observed.emulated == nil {
         return Need(
           .change(.attach(wanted.options, because: .leftoverIntent)),
-          evidence: "a run ended before QEMU had answered, and QEMU was not asked now"
+          evidence: "a run ended before QEMU had answered; QEMU was not asked this time"
         )
       }
       if !domain.hasSavedPlace(of: wanted.address) {
         return Need(
           .change(.attach(wanted.options, because: .leftoverIntent)),
-          evidence: "a run ended before it had written down where QEMU shows it")
+          evidence: "a run ended before it had recorded where QEMU shows the device")
       }
     }
     if planner.index.owned[domain.uuid]?.contains(wanted.address) == true { return Need(.nothing) }
@@ -112,13 +111,13 @@ struct DeclaredSteps {
     guard let expected = wanted.id, let facts = planner.index.devices[wanted.address]?.facts else { return nil }
     guard let found = facts.id else {
       return Need(
-        .blocked(.identityUnknown), evidence: "expected \(expected), sysfs gives no vendor and device",
-        remedy: "see /sys/bus/pci/devices/\(wanted.address)")
+        .blocked(.identityUnknown), evidence: "the manifest says \(expected), but sysfs gives no vendor and device",
+        remedy: "see `ls /sys/bus/pci/devices/\(wanted.address)`, or remove the id from the manifest")
     }
     guard found != expected else { return nil }
     return Need(
-      .blocked(.identityMismatch), evidence: "expected \(expected), found \(found)",
-      remedy: "find the device's new address with lspci -nn -d \(expected), or correct the manifest")
+      .blocked(.identityMismatch), evidence: "the manifest says \(expected), but the device is \(found)",
+      remedy: "find the declared device with `lspci -Dnn -d \(expected)`, and correct the manifest")
   }
 
   /// A declared device that the domain's back end does not list.
@@ -126,12 +125,11 @@ struct DeclaredSteps {
     let address = wanted.address
     guard let device = planner.index.devices[address], let facts = device.facts else {
       return Need(
-        .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)",
-        remedy: "check the address with lspci -D, and that the device is powered")
+        .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)")
     }
     if facts.isBridge {
       return Need(
-        .blocked(.isBridge), evidence: "its class is a bridge", remedy: "name a device behind it")
+        .blocked(.isBridge), evidence: "the device is a bridge")
     }
     if let blocked = passthroughBlock(wanted, in: domain) ?? collisionBlock(wanted, in: domain) { return blocked }
     if let holder = planner.index.listings[address]?.first(where: { $0 != domain.id }) {
@@ -140,14 +138,14 @@ struct DeclaredSteps {
     if let leftover = planner.index.leftoverListings[address] {
       return Need(
         .blocked(.attachedElsewhere),
-        evidence: "domain \(leftover) is gone, and dom0's kernel still holds the device for it",
-        remedy: "xenstore-rm \(StorePath.backEndHome(leftover)) makes the kernel let go; see xl list first")
+        evidence: "domain \(leftover) is gone, but dom0's kernel still holds the device for it",
+        remedy: "check with `xl list` that the domain is gone; "
+          + "then `xenstore-rm \(StorePath.backEndHome(leftover))` makes the kernel release the device")
     }
     guard facts.isOnPCIBack else {
       return Need(
         .blocked(.notAssignable),
-        evidence: "its driver is \(facts.driver ?? "none"), not pciback",
-        remedy: "xl pci-assignable-add \(address)")
+        evidence: facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver")
     }
     if let remnant = remnantNeed(wanted, in: domain) { return remnant }
     if let holder = interruptedHolder(of: device, besides: domain) { return heldNeed(wanted, by: holder.id) }
@@ -155,12 +153,11 @@ struct DeclaredSteps {
     if let claim = device.claim, claim != domain.id, let claimant = planner.index.living[claim] {
       return Need(
         .blocked(.claimedElsewhere), evidence: "\(claimant.name) (domain \(claim)) has claimed it",
-        remedy: "wait for the other toolstack; if none is at work, xenstore-rm /libxl/pci/\(address.storeKey)/domid")
+        remedy: "wait for the other toolstack; if none is at work, `xenstore-rm /libxl/pci/\(address.storeKey)/domid`")
     }
     if device.assignment == .assigned, !isOurs {
       return Need(
-        .blocked(.assignedElsewhere), evidence: "Xen says that a guest has it",
-        remedy: "find the guest (xl debug-keys Q; xl dmesg) and detach it there")
+        .blocked(.assignedElsewhere), evidence: "Xen says that a guest has it")
     }
     if let remnant = ownRemnantNeed(wanted, in: domain) { return remnant }
     var attach = Need(.change(.attach(wanted.options, because: .declared)))
@@ -185,13 +182,11 @@ struct DeclaredSteps {
   private func passthroughBlock(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
     if planner.observation.host.hasIOMMU == false {
       return Need(
-        .blocked(.hostWithoutIOMMU), evidence: "Xen runs without an IOMMU",
-        remedy: "enable VT-d or AMD-Vi in the firmware, and do not boot Xen with iommu=off")
+        .blocked(.hostWithoutIOMMU), evidence: "Xen runs without an IOMMU")
     }
     if domain.hasIOMMU == false {
       return Need(
-        .blocked(.domainWithoutIOMMU), evidence: "the domain was created without passthrough",
-        remedy: "set passthrough=\"enabled\" in its configuration and create it again")
+        .blocked(.domainWithoutIOMMU), evidence: "the domain was created without passthrough")
     }
     return nil
   }
@@ -206,8 +201,7 @@ struct DeclaredSteps {
     }
     return rival.map { rival in
       Need(
-        .blocked(.nameCollision), evidence: "QEMU knows it and \(rival) by one name, \(name)",
-        remedy: "give one of the two to another domain")
+        .blocked(.nameCollision), evidence: "QEMU has one name for it and for \(rival): \(name)")
     }
   }
 
@@ -221,7 +215,7 @@ struct DeclaredSteps {
     guard planner.mayRemove(wanted.address, from: other), let source = other.target else {
       return Need(
         .blocked(.attachedElsewhere), evidence: evidence,
-        remedy: "detach it there: xl pci-detach \(other.name) \(wanted.address)")
+        remedy: "detach it there: `xl pci-detach \(other.argument) \(wanted.address)`")
     }
     if let wait = other.wait { return Need(.pending(wait), evidence: evidence, holder: source) }
     return Need(.change(.move(from: source, wanted.options)), evidence: evidence, holder: source)
@@ -229,7 +223,7 @@ struct DeclaredSteps {
 }
 
 extension Change {
-  /// What else happens to other guests.
+  /// Returns what else happens, for people.
   fileprivate var effects: [String] {
     switch self {
     case .reattach: ["the guest loses the device for a moment"]

@@ -56,7 +56,8 @@ final class Guest {
   struct Obstruction {
     let obstacle: Obstacle
     let evidence: String
-    let remedy: String
+    /// Nil if the catalogue's words for the obstacle say it.
+    let remedy: String?
   }
 
   /// Whether changes to a domain can be made now.
@@ -75,7 +76,7 @@ final class Guest {
   var stubDomainOf: DomainID? { observed.stubDomainOf }
   var saved: SavedDevices { observed.saved }
 
-  /// The first entry for a device.
+  /// Returns the first entry of a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
 
   /// Whether QEMU shows the guest the device; nil where nobody could be asked, and for guests without QEMU.
@@ -85,8 +86,8 @@ final class Guest {
     return emulated.contains { $0.name == name }
   }
 
-  /// Whether libxl's saved configuration has the device at the slot where QEMU shows it; also where one of the two says
-  /// nothing of it.
+  /// Whether libxl's saved configuration has the device at the slot where QEMU shows it; also true if
+  /// either of them does not mention the device.
   func hasSavedPlace(of device: PCIAddress) -> Bool {
     let name = DeviceModelName(device)
     guard let shown = observed.emulated?.first(where: { $0.name == name }), case .devices(let all) = saved,
@@ -104,28 +105,27 @@ final class Guest {
     let condition = backEnd?.condition
     let bus = backEnd?.domain ?? domain.id
     if case .corrupt(let what) = domain.saved {
-      return Obstruction(
-        obstacle: .corruptSavedConfiguration, evidence: what,
-        remedy: "restore the domain's libxl-json, or restart the domain")
+      return Obstruction(obstacle: .corruptSavedConfiguration, evidence: what, remedy: nil)
     }
     if case .corrupt(let what)? = condition {
       return Obstruction(
         obstacle: .corruptBackEnd, evidence: what,
-        remedy: "look at xenstore-ls \(StorePath.backEnd(bus)); detaching all devices or restarting the domain mends it"
+        remedy:
+          "look at `xenstore-ls \(StorePath.backEnd(bus))`; to repair it, detach all devices or restart the domain"
       )
     }
     if let stray {
       return Obstruction(
-        obstacle: .corruptBackEnd, evidence: "nodes of entry \(stray.index) are left at or above num_devs",
-        remedy: "look at xenstore-ls \(StorePath.backEnd(bus)); restarting the domain mends it")
+        obstacle: .corruptBackEnd, evidence: "the nodes of entry \(stray.index) are at or above num_devs",
+        remedy: "look at `xenstore-ls \(StorePath.backEnd(bus))`; to repair it, restart the domain")
     }
     // pcifront never connects again by itself, and pciback holds the devices of a bus that ended with them on it.
     if let backEnd, backEnd.hasEnded {
       return Obstruction(
         obstacle: .busClosing,
-        evidence: "the guest's PCI bus has ended with devices on it (back end \(backEnd.state), front end "
+        evidence: "the guest's PCI bus ended while it had devices (back end \(backEnd.state), front end "
           + "\(backEnd.frontEndState))",
-        remedy: "see \(StorePath.backEndError(bus)); restarting the domain mends it")
+        remedy: "see `xenstore-read \(StorePath.backEndError(bus))`; to repair it, restart the domain")
     }
     return nil
   }
@@ -164,14 +164,15 @@ extension ObservedDomain {
     let (evidence, remedy) =
       switch kind {
       case .pvh: ("the domain is PVH", "Xen 4.17 passes no PCI devices to PVH guests")
-      case .hvm: ("the domain is HVM with an unknown device model", Self.otherRemedy)
+      case .hvm: ("the domain is HVM, but its device model is not known", Self.otherRemedy)
       case .pv: ("the domain is PV", Self.otherRemedy)
-      case .unknown: ("the domain is UNKNOWN", Self.otherRemedy)
+      case .unknown: ("the kind of the domain is not known", Self.otherRemedy)
       }
     return Guest.Obstruction(obstacle: .kindNotSupported, evidence: evidence, remedy: remedy)
   }
 
-  private static let otherRemedy = "use xl for this domain, or device_model_version=\"qemu-xen\" in its configuration"
+  private static let otherRemedy =
+    "use xl for this domain, or set device_model_version=\"qemu-xen\" in its configuration"
 
   /// What changes wait for now; nil if the domain can take them.
   fileprivate func wait(through stub: ObservedDomain?) -> Wait? {

@@ -11,10 +11,10 @@ struct HostSteps {
       backEnd.hasKernelObject == false
         ? HostStep(
           .removeBackEnd(of: backEnd.domain),
-          evidence: "domain \(backEnd.domain) is gone, its back end is not: removed")
+          evidence: "domain \(backEnd.domain) is gone, but its back end is still there")
         : HostStep(
           .drift(.leakedBackEnd(of: backEnd.domain)),
-          evidence: "domain \(backEnd.domain) is gone, and dom0's kernel still holds its back end")
+          evidence: "domain \(backEnd.domain) is gone, but dom0's kernel still holds its back end")
     }
     for device in planner.observation.devices {
       guard let claim = device.claim, claim != .zero, planner.index.living[claim] == nil,
@@ -26,7 +26,7 @@ struct HostSteps {
       steps.append(
         HostStep(
           .removeClaim(device.address, of: claim),
-          evidence: "domain \(claim), which claims \(device.address), is gone: removed"))
+          evidence: "domain \(claim), which claims \(device.address), is gone"))
     }
     return steps
   }

@@ -69,13 +69,12 @@ final class Planner {
     if candidates.count > 1 {
       return Guest.Obstruction(
         obstacle: .domainAmbiguous,
-        evidence: "domains \(candidates.map(\.id.description).joined(separator: " and ")) have this name",
-        remedy: "rename one of them, or give the domain's uuid")
+        evidence: "domains \(candidates.map(\.id.description).joined(separator: " and ")) have this name", remedy: nil)
     }
     guard let uuid = wanted.uuid, uuid != found.uuid else { return nil }
     return Guest.Obstruction(
-      obstacle: .domainMismatch, evidence: "the domain's uuid is \(found.uuid), the manifest says \(uuid)",
-      remedy: "correct the uuid in the manifest, or remove it")
+      obstacle: .domainMismatch, evidence: "the domain's uuid is \(found.uuid), but the manifest says \(uuid)",
+      remedy: nil)
   }
 
   /// Returns a step for a device that is declared for the domain.

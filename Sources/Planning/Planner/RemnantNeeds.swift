@@ -12,7 +12,7 @@ extension DeclaredSteps {
       "\(other.name) (domain \(other.id)): \((planner.index.remnants[other.id]?[wanted.address] ?? .emulated).evidence)"
     guard others.count == 1 else {
       return Need(
-        .blocked(.attachedElsewhere), evidence: evidence + "; so it is with \(others.count - 1) more",
+        .blocked(.attachedElsewhere), evidence: evidence + "; the same is true of \(others.count - 1) more domains",
         remedy: "restart these domains")
     }
     var held = heldNeed(wanted, by: other.id)
@@ -27,8 +27,8 @@ extension DeclaredSteps {
     return other.map { other in
       Need(
         .blocked(.attachedElsewhere),
-        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it shows it still",
-        remedy: "apply again; where QEMU of \(other.name) is gone, restart the domain")
+        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it still shows it",
+        remedy: "apply again; if QEMU of \(other.name) is gone, restart the domain")
     }
   }
 
@@ -39,7 +39,7 @@ extension DeclaredSteps {
     let rival = planner.index.remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }
     if let rival, !planner.mayRemove(rival, from: domain) {
       return Need(
-        .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival), by one name, \(name)",
+        .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival): both have the name \(name)",
         remedy: "restart the domain")
     }
     let reason: ReattachReason =

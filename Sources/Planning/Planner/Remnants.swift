@@ -12,8 +12,8 @@ enum Remnant {
   /// What shows the remnant, in words for a person.
   var evidence: String {
     switch self {
-    case .emulated: "QEMU shows it to the guest, and the back end does not list it"
-    case .exported: "pciback holds it for the guest, and the back end does not list it"
+    case .emulated: "QEMU shows it to the guest, but the back end does not list it"
+    case .exported: "pciback holds it for the guest, but the back end does not list it"
     }
   }
 }

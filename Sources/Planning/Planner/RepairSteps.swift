@@ -14,26 +14,26 @@ struct RepairSteps {
         planner.step(wanted, .change(.repair(repair), in: target), in: .uuid(domain.uuid), evidence: evidence))
     }
     if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
-      repair(.saveEntry, "the saved configuration lacks it, and gets it")
+      repair(.saveEntry, "libxl-json does not list it")
     }
     if let bus = domain.backEnd, bus.condition == .holding, !bus.settlingAtRest().isEmpty,
       wanted.address == firstListed(in: domain), !awaitsHeld(domain)
     {
       repair(
         .settleBus,
-        "another toolstack left the back end at \(bus.state), where pciback exports nothing more: 3 is written")
+        "another toolstack left the back end at \(bus.state), at which pciback exports nothing more")
     }
     let claim = planner.index.devices[wanted.address]?.claim
     if claim == nil {
-      repair(.writeClaim(replacing: nil), "its claim is gone, and is written again")
+      repair(.writeClaim(replacing: nil), "its claim is gone")
     } else if let claim, claim != domain.id {
       if let other = planner.index.living[claim], planner.index.listings[wanted.address]?.contains(other.id) == true {
         steps.append(
           planner.step(
             wanted, .drift(.claimForeign), in: .uuid(domain.uuid),
-            evidence: "\(other.name) claims it, and its back end lists it too"))
+            evidence: "\(other.name) claims it, and the back end of \(other.name) lists it too"))
       } else {
-        repair(.writeClaim(replacing: claim), "domain \(claim) claims it without having it: corrected")
+        repair(.writeClaim(replacing: claim), "domain \(claim) claims it but does not have it")
       }
     }
     return steps

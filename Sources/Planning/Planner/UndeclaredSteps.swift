@@ -24,7 +24,7 @@ struct UndeclaredSteps {
     if entry.isMarked, !planner.isOwned(device, in: domain) {
       return planner.undeclared(
         device, .drift(.halfRemoved), in: domain, before: entry.options,
-        evidence: "another toolstack marked it for removal; it is at work, or left it")
+        evidence: "another toolstack marked it for removal, and is still at work or has stopped")
     }
     // A removal that Berth began is ended whatever the policy says by now: the guest has lost the device already.
     guard planner.mayRemove(device, from: domain) || entry.isMarked else {
@@ -65,9 +65,9 @@ struct UndeclaredSteps {
         if domain.route?.deviceModel == .upstream, domain.observed.emulated == nil {
           // The line is what tells that QEMU is to be asked about the device.
           return step(
-            .drift(.configOnly), "left by an xl detach; QEMU was not asked whether it shows the device still")
+            .drift(.configOnly), "left by an xl pci-detach; QEMU was not asked whether it still shows the device")
         }
-        return step(.change(.repair(.dropSavedEntry), in: target), "left by an xl detach, will be dropped")
+        return step(.change(.repair(.dropSavedEntry), in: target), "left by an xl pci-detach")
       }
       if planner.movesOut(device.address, of: domain) { return nil }
       // Claimed and saved, but not listed: another toolstack overwrote the entry, or a run was killed half-way.
@@ -87,7 +87,7 @@ struct UndeclaredSteps {
     return left.filter { !planner.isHeld($0) || !planner.movesOut($0, of: domain) }.sorted().map { device in
       planner.undeclared(
         device, .change(.detach(nil, because: .leftoverIntent), in: target), in: domain,
-        evidence: "a run that was killed may have left it half attached; it is given back")
+        evidence: "a run that was killed may have left it half attached; Berth returns it to Xen")
     }
   }
 

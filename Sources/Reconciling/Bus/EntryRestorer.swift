@@ -30,14 +30,14 @@ struct EntryRestorer {
       case .unknown:
         report.conclude(
           [step], .blocked,
-          "\(DriftName.overwritten.rawValue): its entry is gone, and nothing tells whether the guest still has it. "
-            + "Restarting the domain settles it")
+          "\(DriftName.overwritten.rawValue): its entry is gone, and no store says whether the guest still has it. "
+            + "A restart of the domain settles that")
       }
     }
     guard !overwritten.isEmpty else { return ready }
     if try restore(overwritten.map(\.wanted)) { return ready + overwritten.map(\.step) }
     report.conclude(
-      overwritten.map(\.step), .unknown, "its entry was overwritten, and the bus did not come to rest to mend it")
+      overwritten.map(\.step), .unknown, "its entry was overwritten, but the bus did not come to rest for a repair")
     return ready
   }
 

@@ -74,7 +74,7 @@ struct CommandNodeGuestModel: GuestModel {
       switch try command("pci-rem", "\(device)", of: device, answers: [.removed]) {
       case .said: gone.append(step)
       case .silent(let text):
-        report.conclude(Array(steps[number...]), .unknown, "\(text); the next apply takes it up")
+        report.conclude(Array(steps[number...]), .unknown, "\(text); the next apply continues from here")
         return gone
       }
     }

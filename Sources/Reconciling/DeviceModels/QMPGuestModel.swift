@@ -105,7 +105,7 @@ struct QMPGuestModel: GuestModel {
         _ = try session.look()
         let isRefused = cause.code == .refused || cause.code == .unreachable || cause.code == .notPermitted
         report.conclude(
-          left, isRefused ? .failed : .unknown, "QEMU did not take it from the guest: \(error)")
+          left, isRefused ? .failed : .unknown, "QEMU did not remove it from the guest: \(error)")
         break
       }
       guard !left.isEmpty else { break }
@@ -113,8 +113,8 @@ struct QMPGuestModel: GuestModel {
       guard case .goOn = end else {
         report.conclude(
           left, .unknown,
-          "QEMU asked the guest to let go, and it has not \(end == .late ? "in time" : "yet: interrupted"); "
-            + "the next apply takes it up", evidence: ["QEMU still shows it"])
+          "QEMU asked the guest to release it, but it has not \(end == .late ? "in time" : "yet: interrupted"); "
+            + "the next apply continues from here", evidence: ["QEMU still shows it"])
         break
       }
     }

@@ -21,7 +21,7 @@ extension ClaimLedger {
       }
     }
     do throws(HostError) { try grantAgain(leaving, sharers) } catch {
-      report.failed("granting again what others share: \(error)")
+      report.failed("granting again what other devices share: \(error)")
     }
   }
 

@@ -44,7 +44,7 @@ final class ClaimLedger {
   /// Records that a device could not be returned; the first such failure is reported.
   func noteStuck(_ device: PCIAddress, _ error: HostError) {
     stuck.insert(device)
-    report.failed("giving back \(device): \(error)")
+    report.failed("returning \(device): \(error)")
   }
 
   // MARK: Claiming
@@ -91,8 +91,8 @@ final class ClaimLedger {
       case .unknown:
         return .blocked(
           .drift(.overwritten),
-          "it was claimed for the domain and its entry is gone; nothing tells whether the guest still has it. "
-            + "Restarting the domain settles it")
+          "it is claimed for the domain, but its entry is gone; no store says whether the guest still has it. "
+            + "A restart of the domain settles that")
       }
     case .refused(let obstacle, let evidence): return .blocked(.obstacle(obstacle), evidence)
     }

@@ -13,7 +13,7 @@ struct OpenedIntent: ~Copyable {
 
   fileprivate init(_ file: any OpenIntent) { self.file = file }
 
-  /// Removes the record: the outcome is proven.
+  /// Removes the intent, because the outcome is proven.
   consuming func close() throws(EngineError) {
     do throws(HostError) { try file.close() } catch { throw .host(error) }
   }

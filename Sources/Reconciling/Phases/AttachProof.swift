@@ -20,7 +20,7 @@ struct AttachProof {
       parts.report.conclude(
         held.step, !hasOptions ? .failed : wasThere ? .unchanged : .done,
         !hasOptions
-          ? "the guest has it, and its entry lacks the options; the next apply reattaches it"
+          ? "the guest has it, but its entry lacks the options; the next apply reattaches it"
           : wasThere ? "already so" : nil,
         evidence: bus.evidence(for: entry),
         virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress)
@@ -31,7 +31,7 @@ struct AttachProof {
   func concludeDetached(_ held: [ClaimedDevice]) throws(EngineError) {
     parts.claims.remove(held.map(\.step.device))
     try parts.records.forget(held.map(\.step))
-    parts.report.conclude(held.map(\.step), .failed, "another toolstack detached it meanwhile")
+    parts.report.conclude(held.map(\.step), .failed, "another toolstack detached it at the same time")
   }
 
   /// Reports devices of a domain that has never run. It proves only that the entries stand, on a bus that the guest
@@ -47,7 +47,7 @@ struct AttachProof {
       }
     for held in held {
       let entry = bus.entry(for: held.step.device)
-      let flaw = entry == nil ? "the entry is not there" : flaw
+      let flaw = entry == nil ? "its entry is not there" : flaw
       parts.report.conclude(
         held.step, flaw == nil ? .done : .failed, flaw, evidence: bus.evidence(for: entry),
         virtualAddress: entry?.virtualAddress)

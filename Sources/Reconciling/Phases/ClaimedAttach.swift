@@ -81,10 +81,10 @@ struct ClaimedAttach: ~Copyable {
     case .listed(let present): return PublishedAttach(parts, intent, held, log, base: 0, present: present)
     case .refused(let reason, let evidence): returnToXen("\(reason.rawValue): \(evidence)", result: .blocked)
     case .building:
-      returnToXen("libxl has no saved configuration of the domain: it is being built", result: .pending)
+      returnToXen("libxl is still creating the domain: it has no saved configuration yet", result: .pending)
     case .interrupted: returnToXen("stopped before the change", result: .interrupted)
     case .restless(let condition):
-      returnToXen("the bus did not come to rest: \(String(describing: condition))", result: .unknown)
+      returnToXen("the bus did not come to rest: \(condition)", result: .unknown)
     }
     return nil
   }
@@ -137,7 +137,7 @@ struct ClaimedAttach: ~Copyable {
         }
         return decision
           ?? ListDecision(
-            .refuse(.domainDestroying, "the domain is going, or its stub domain is another one now"))
+            .refuse(.domainDestroying, "the domain or its stub domain is being destroyed"))
       }
       guard let decision else { return .building }
       switch decision.bus {
@@ -174,7 +174,7 @@ struct ClaimedAttach: ~Copyable {
   /// Takes the devices back from a bus that pciback has ended. What pciback exported stays listed.
   consuming func abandon(_ bus: BackEnd) throws(EngineError) {
     try parts.buses.dropUnexported(Set(held.map(\.step.device)))
-    let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "no text"
+    let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "(no error text from pciback)"
     returnToXen(
       "pciback ended the guest's PCI bus (back end \(bus.state), front end \(bus.frontEndState)): \(text)",
       result: .failed)

@@ -95,13 +95,13 @@ struct WithdrawnDetach: ~Copyable {
       try end()
       return nil
     case .restless(let condition):
-      parts.report.conclude(steps, .unknown, "the bus did not come to rest: \(String(describing: condition))")
+      parts.report.conclude(steps, .unknown, "the bus did not come to rest: \(condition)")
       try end()
       return nil
     case .interrupted:
       parts.report.conclude(
         steps, .interrupted,
-        parts.model.showsDevices ? "stopped after QEMU had taken it from the guest" : "stopped before the change")
+        parts.model.showsDevices ? "stopped after QEMU had removed it from the guest" : "stopped before the change")
       try end()
       return nil
     case .round:
@@ -109,7 +109,7 @@ struct WithdrawnDetach: ~Copyable {
       guard try session.route.hasFrontEndDriver ? awaitRemoval() : parts.waits.awaitSilentRelease() else {
         if !session.route.hasFrontEndDriver {
           parts.report.conclude(
-            steps, .interrupted, "stopped before pciback had released it; the next apply ends it")
+            steps, .interrupted, "stopped before pciback had released it; the next apply finishes it")
         }
         return nil
       }
@@ -137,7 +137,7 @@ struct WithdrawnDetach: ~Copyable {
       case .connected, .halfRemoved, .absent, .vanishing: return true
       default: break
       }
-      let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "no text"
+      let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "(no error text from pciback)"
       parts.report.conclude(
         steps, .failed, "the guest's PCI bus ended (back end \(bus.state), front end \(bus.frontEndState)): \(text)")
       return false
@@ -148,8 +148,8 @@ struct WithdrawnDetach: ~Copyable {
       steps, .unknown,
       isUndone
         ? "the domain is paused and cannot answer; the devices stay attached"
-        : "the guest did not let go in time (back end \(bus.state), front end \(bus.frontEndState)); "
-          + "left as it is, the next apply takes it up",
+        : "the guest did not release it in time (back end \(bus.state), front end \(bus.frontEndState)); "
+          + "left unchanged; the next apply continues from here",
       isUndone: isUndone)
     return false
   }
@@ -193,7 +193,8 @@ struct ReleasedDetach: ~Copyable {
       }
       sharers = try parts.claims.sharers(with: leaving)
     } catch {
-      parts.report.conclude(steps.filter { !listed.contains($0.device) }, .failed, "the guest has let go, but \(error)")
+      parts.report.conclude(
+        steps.filter { !listed.contains($0.device) }, .failed, "the guest has released it, but \(error)")
       return false
     }
     for step in steps {
@@ -202,19 +203,19 @@ struct ReleasedDetach: ~Copyable {
         try parts.claims.revoke(step.device, grants, besides: sharers)
         returned.append(step)
       } catch {
-        parts.report.conclude([step], .failed, "the guest has let go, but \(error)")
+        parts.report.conclude([step], .failed, "the guest has released it, but \(error)")
       }
     }
     do throws(HostError) { try parts.claims.grantAgain(leaving, sharers) } catch { throw .host(error) }
     let left = try parts.claims.removeTraces(of: Set(returned.map(\.device)))
     let undeleted = returned.filter { left.contains($0.device) }
     parts.report.conclude(
-      undeleted, .unknown, "given back, and its entry or its claim is still there; the next apply ends it")
+      undeleted, .unknown, "returned to Xen, but its entry or claim is still there; the next apply finishes it")
     returned.removeAll { left.contains($0.device) }
     // A device that is attached again at once stays on record.
     try parts.records.forget(returned.filter { $0.kind != .reattach })
     for step in returned where step.kind != .reattach {
-      parts.report.conclude([step], .done, evidence: ["no entry", "given back to Xen", "no claim"])
+      parts.report.conclude([step], .done, evidence: ["no entry", "returned to Xen", "no claim"])
     }
     return returned.count == steps.count
   }

@@ -59,7 +59,7 @@ struct PublishedAttach: ~Copyable {
       case .leave:
         parts.report.conclude(
           held.map(\.step), .unknown,
-          "another toolstack overwrote the entry, and the kernel log cannot tell whether the guest has the device; "
+          "another toolstack overwrote the entry, and the kernel log does not say whether the guest has the device; "
             + "nothing was written")
         return nil
       case .concludeTimedOut:
@@ -128,7 +128,7 @@ struct PublishedAttach: ~Copyable {
       parts.report.conclude(
         held.step, .unknown,
         "the guest did not answer in time (back end \(bus.state), front end \(bus.frontEndState)); "
-          + "left as it is, the next apply takes it up",
+          + "left unchanged; the next apply continues from here",
         evidence: bus.evidence(for: bus.entry(for: held.step.device)))
     }
   }

@@ -46,7 +46,7 @@ struct RepairPhase {
       try lock.replace(saved, with: mended)
       return results
     }
-    guard let results else { return parts.report.conclude(steps, .pending, "the domain is being built, or is going") }
+    guard let results else { return parts.report.conclude(steps, .pending, "the domain is being created or destroyed") }
     // Saved alone, they are no longer Berth's either: another toolstack has detached them. Not while another run is
     // about to list them: it has recorded them before it saved them.
     do throws(HostError) {

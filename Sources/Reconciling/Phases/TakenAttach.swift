@@ -60,7 +60,7 @@ struct ShownAttach: ~Copyable {
     let rest = held.filter { answer.refused[$0.step.device] == nil && answer.places[$0.step.device] == nil }
     parts.report.conclude(
       rest.map(\.step), .unknown,
-      "\(answer.open ?? "QEMU took it and does not show it"); left as it is, the next apply takes it up")
+      "\(answer.open ?? "QEMU accepted it but does not show it"); left unchanged; the next apply continues from here")
     var isOpen = !rest.isEmpty
     if !refused.isEmpty, try !takeOut(refused, answer.refused) { isOpen = true }
     if !isOpen { try parts.claims.close(intent) }

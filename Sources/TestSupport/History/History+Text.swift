@@ -67,8 +67,6 @@ extension History.Run {
 extension DeviceOptions {
   /// What differs from the defaults, each word after a space.
   fileprivate var difference: String {
-    (permissive ? " permissive" : "") + (msiTranslate ? " msiTranslate" : "")
-      + (powerManagement ? " powerManagement" : "") + (rdmPolicy == .relaxed ? " relaxed" : "")
-      + (virtualSlot.map { " slot \($0)" } ?? "")
+    unusual.map { " \($0)" }.joined()
   }
 }

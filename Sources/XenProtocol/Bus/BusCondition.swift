@@ -1,6 +1,6 @@
 package import Model
 
-/// What a bus can take at this moment, told from one transaction's reads.
+/// What changes a bus can take at this moment, determined from the reads of one transaction.
 package enum BusCondition: Hashable, Sendable {
   /// Nothing exists: the first devices create the bus.
   case absent
@@ -24,6 +24,26 @@ package enum BusCondition: Hashable, Sendable {
   case halfRemoved(Set<PCIAddress>)
   /// In a state that no toolstack leaves; the text says what was found.
   case corrupt(String)
+}
+
+extension BusCondition: CustomStringConvertible {
+  /// What the bus is doing, for people.
+  package var description: String {
+    switch self {
+    case .absent: "there is no bus"
+    case .vanishing: "the earlier bus has not disappeared yet"
+    case .connecting: "the guest is connecting"
+    case .holding: "pciback holds the devices"
+    case .connected: "both ends are connected"
+    case .settling: "the guest is about to be connected"
+    case .round: "a reconfiguration is running"
+    case .torn: "a reconfiguration was taken back while the guest worked on it"
+    case .closing: "the bus is closing"
+    case .halfRemoved(let devices):
+      "another toolstack is removing \(devices.sorted().map(\.description).joined(separator: ", "))"
+    case .corrupt(let what): what
+    }
+  }
 }
 
 extension BackEnd {

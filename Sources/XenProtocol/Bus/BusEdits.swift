@@ -1,6 +1,6 @@
 package import Model
 
-// The writes of each kind of change to a PV bus. All are decided from one transaction's reads and done in it.
+// The writes of each kind of change to a PV bus. One transaction's reads decide all of them, and they are made in it.
 
 extension BackEnd {
   private var path: StorePath { .backEnd(domain) }

@@ -1,8 +1,8 @@
 package import Model
 
-/// The name QEMU knows a passed-through device by: `pci-pt-03_00.0` (`PCI_PT_QDEV_ID`, libxl_pci.c, Xen 4.17).
+/// The name by which QEMU knows a passed-through device: `pci-pt-03_00.0` (`PCI_PT_QDEV_ID`, libxl_pci.c, Xen 4.17).
 ///
-/// It lacks the segment: two devices at one bus, slot and function in two segments have one name.
+/// The name lacks the segment: devices with equal bus, slot and function in two segments have the same name.
 package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvertible {
   package let description: String
 
@@ -12,14 +12,14 @@ package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvert
       + hex(UInt64(device.function), 1)
   }
 
-  /// Takes the name of any device of QEMU's.
+  /// Takes the name of any QEMU device.
   package init(text: String) { description = text }
 }
 
 /// A device as QEMU shows it to its guest.
 package struct EmulatedDevice: Hashable, Sendable, Codable {
   package var name: DeviceModelName
-  /// Where on the guest's first bus.
+  /// The slot on the guest's first bus.
   package var slot: UInt8
   package var function: UInt8
   package init(name: DeviceModelName, slot: UInt8, function: UInt8) {
@@ -28,6 +28,6 @@ package struct EmulatedDevice: Hashable, Sendable, Codable {
 }
 
 extension EmulatedDevice {
-  /// The address the guest sees, on its first bus.
+  /// The address at which the guest sees the device, on its first bus.
   package var guestAddress: PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: function) }
 }

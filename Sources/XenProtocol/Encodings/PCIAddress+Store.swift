@@ -1,7 +1,7 @@
 package import Model
 
 extension PCIAddress {
-  /// The form used inside xenstore paths, `0000-03-00-0`: `:` and `.` are illegal there.
+  /// The form used inside xenstore paths, `0000-03-00-0`, because `:` and `.` are illegal there.
   ///
   /// libxl's `PCI_BDF_XSPATH`.
   package var storeKey: String {

@@ -5,7 +5,7 @@ package enum SavedDevices: Hashable, Sendable, Codable {
   /// There is no `libxl-json` file.
   case absent
   case devices([SavedDevice])
-  /// The file is there and cannot be read as libxl would; the text says why.
+  /// The file exists, but libxl could not read it; the text says why.
   case corrupt(String)
 }
 

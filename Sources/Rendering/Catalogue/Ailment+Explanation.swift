@@ -1,0 +1,90 @@
+package import Planning
+
+extension Ailment {
+  package var explanation: Explanation {
+    switch self {
+    case .xenUnreachable:
+      Explanation(
+        meaning: "the hypervisor cannot be asked",
+        cause: "The machine was not booted with Xen, this is not dom0, or the caller is not root. Or the program was "
+          + "built for another release of Xen: libxenctrl works only with its own release. It opens /dev/xen/privcmd.",
+        remedy: "see \(.command("xl info")), and run as root in dom0")
+    case .storeUnreachable:
+      Explanation(
+        meaning: "xenstored cannot be asked",
+        cause: "xenstored is not running, this is not dom0, or the caller is not root. libxenstore tries the daemon's "
+          + "socket at /run/xenstored/socket, and then the kernel's device, /dev/xen/xenbus.",
+        remedy: "see \(.command("systemctl status xenstored")), and run as root in dom0")
+    case .sysfsUnreadable:
+      Explanation(
+        meaning: "the kernel's PCI devices cannot be read",
+        cause: "The folder /sys is not mounted, or a container or its policy hides it.",
+        remedy: "see \(.command("ls /sys/bus/pci/devices"))")
+    case .recordUnreadable:
+      Explanation(
+        meaning: "Berth's record of what it owns cannot be read",
+        cause: "A file below /var/lib/berth/domains cannot be read by this caller, or Berth did not write it, or a "
+          + "later release wrote it. Berth replaces its files as a whole, so a crash does not damage one. An editor or "
+          + "a file system repair can.",
+        remedy: "look at the file; if it is of no use, move it away and run \(.command("berth doctor")) again")
+    case .intentUnreadable:
+      Explanation(
+        meaning: "Berth's intents, which its runs write before they begin, cannot be read",
+        cause: "A file below /run/berth/intents cannot be read by this caller, or Berth did not write it, or a later "
+          + "release wrote it. Berth applies nothing until it is readable. The file may be the only trace of a device "
+          + "that was half attached.",
+        remedy: "look at the file; if it is of no use, move it away and run \(.command("berth doctor")) again")
+    case .locksUnreadable:
+      Explanation(
+        meaning: "libxl's lock files cannot be read",
+        cause: "The folder /var/lib/xen cannot be read by this caller.",
+        remedy: "run as root")
+    case .lookFailed:
+      Explanation(
+        meaning: "the host answers, but cannot be observed as a whole",
+        cause: "One of the places failed while it was read, or holds a value that no program should write there.",
+        remedy: "run \(.command("berth doctor")) again; see \(.command("xenstore-ls -f"))")
+    case .noIOMMU:
+      Explanation(
+        meaning: "Xen uses no IOMMU, so it assigns no devices",
+        cause: "VT-d or AMD-Vi is off in the firmware, missing in the processor, or turned off by iommu=0 on Xen's "
+          + "command line. Without it a device could read and write all memory.",
+        remedy: "turn on VT-d or AMD-Vi in the firmware, and boot Xen without iommu=0")
+    case .pcibackMissing:
+      Explanation(
+        meaning: "the pciback driver is not loaded",
+        cause: "The module xen-pciback is not loaded, or not built for dom0's kernel. Only devices bound to it can be "
+          + "given to guests.",
+        remedy: "\(.command("modprobe xen-pciback")), then `xl pci-assignable-add` for each device")
+    case .xenAdvisory:
+      Explanation(
+        meaning: "this version of Xen has a known weakness in PCI passthrough",
+        cause: "A later release has the correction. A distribution may include it in its package without a new version "
+          + "number. See the distribution's own list of corrected advisories.",
+        remedy: "update Xen, or check whether your distribution's package has the correction")
+    case .lockHeld:
+      Explanation(
+        meaning: "a process holds libxl's lock of a domain",
+        cause: "A toolstack is at work. xl holds the lock while xenstored answers. A process that is stopped or hangs "
+          + "holds it until it ends. Every attach and detach of the domain waits for the lock.",
+        remedy: "check what the holder does; the lock is free when the holder ends")
+    case .lockLeftOver:
+      Explanation(
+        meaning: "nobody holds this lock file of libxl's",
+        cause: "Its holder was killed before it could remove the file. The kernel released the lock with the process, "
+          + "and the next holder uses the file again.")
+    case .backEndError:
+      Explanation(
+        meaning: "pciback reported an error of a domain's bus",
+        cause: "pciback found a device that it does not have, a node that it cannot read, or a guest that misbehaves. "
+          + "The node stays after the error is over.",
+        remedy: "see \(.command("xl dmesg")) and dom0's kernel log, then \(.command("berth status --drift"))")
+    case .frontEndError:
+      Explanation(
+        meaning: "a guest's pcifront reported an error of its bus",
+        cause: "The guest's driver reported a failure. The guest writes this node, so the text is not reliable. Linux "
+          + "leaves `22 freeing event channel` at every orderly close.",
+        remedy: "see the guest's kernel log")
+    }
+  }
+}

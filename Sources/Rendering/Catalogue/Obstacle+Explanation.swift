@@ -1,0 +1,94 @@
+package import Planning
+
+extension Obstacle {
+  package var explanation: Explanation {
+    switch self {
+    case .deviceMissing:
+      Explanation(
+        meaning: "the host has no device at this address",
+        cause: "sysfs has no such function. The card was moved or is off, or its bus got another number when a card "
+          + "was added.",
+        remedy: "check the address with \(.command("lspci -D")), and that the device is powered; if cards were moved, "
+          + "correct the manifest")
+    case .notAssignable:
+      Explanation(
+        meaning: "the device is not bound to pciback",
+        cause: "Only devices that are bound to pciback can be given to a guest. If pciback is asked for another "
+          + "device, it ends the guest's whole PCI bus, so Berth does not ask.",
+        remedy: "\(.command("xl pci-assignable-add", .address)), or hide it at boot with xen-pciback.hide")
+    case .isBridge:
+      Explanation(
+        meaning: "a bridge cannot be passed through",
+        cause: "pciback passes single functions to guests. A guest cannot use a bridge.",
+        remedy: "declare the functions behind the bridge instead")
+    case .assignedElsewhere:
+      Explanation(
+        meaning: "the hypervisor has given the device to another domain",
+        cause: "Xen says that a guest has the device, but no back end lists it. Xen has no call that names the owner. "
+          + "Either an attach failed half-way, or another toolstack is at work.",
+        remedy: "find the guest with \(.command("xl debug-keys Q")) and \(.command("xl dmesg")), and detach the device "
+          + "there")
+    case .attachedElsewhere:
+      Explanation(
+        meaning: "the device is attached to another domain",
+        cause: "Another domain's back end lists the device. Neither Berth's record nor the policy allows Berth to "
+          + "remove it from there.",
+        remedy: "detach it there, or declare that domain too so that Berth moves the device")
+    case .claimedElsewhere:
+      Explanation(
+        meaning: "another domain has reserved the device",
+        cause: "The node /libxl/pci/<address>/domid names another domain, which lives but does not have the device. A "
+          + "toolstack is about to attach the device there, or failed to.",
+        remedy: "find out which toolstack uses the device; Berth removes a claim when its domain is gone")
+    case .identityMismatch:
+      Explanation(
+        meaning: "the address has a different device than the declared one",
+        cause: "The device at the address has another vendor or device number than the manifest says. Addresses change "
+          + "when a card is added. A guest that gets the wrong device could take the host's disk.",
+        remedy: "find the declared device with \(.command("lspci -Dnn")), and correct address or id in the manifest")
+    case .identityUnknown:
+      Explanation(
+        meaning: "the device's id cannot be read, so it cannot be compared with the declared one",
+        cause: "The manifest declares the device's id, but sysfs does not give the id of the device at the address.",
+        remedy: "find out why sysfs gives no vendor and device for it, or remove the id from the manifest")
+    case .hostWithoutIOMMU:
+      Explanation(
+        meaning: "the host uses no IOMMU, so Xen assigns no devices",
+        cause: "Without an IOMMU a guest's device could read and write all memory. Xen 4.17 then assigns no devices, "
+          + "even to PV guests.",
+        remedy: "turn on VT-d or AMD-Vi in the firmware, and boot Xen without iommu=0")
+    case .domainWithoutIOMMU:
+      Explanation(
+        meaning: "the domain was created without passthrough",
+        cause: "A domain can have devices if it was created with passthrough=\"enabled\" or with pci=[…]. This cannot "
+          + "be changed while the domain lives.",
+        remedy: "put `passthrough=\"enabled\"` into the domain's configuration and create it again")
+    case .kindNotSupported:
+      Explanation(
+        meaning: "devices cannot be assigned to a domain of this kind",
+        cause: "PVH guests get no devices in Xen 4.17. For HVM guests Berth supports qemu-xen and qemu-traditional, in "
+          + "dom0 or in a stub domain.",
+        remedy: "use a PV domain or an HVM domain with qemu-xen, or remove the device from this domain in the manifest")
+    case .domainMismatch:
+      Explanation(
+        meaning: "the domain of this name has another UUID than the declared one",
+        cause: "The host has a domain of the declared name, but it is another domain than the manifest means.",
+        remedy: "correct the uuid in the manifest, or remove it if any domain of this name will do")
+    case .domainAmbiguous:
+      Explanation(
+        meaning: "more than one domain has this name",
+        cause: "xl keeps names unique, but other toolstacks and renaming do not.",
+        remedy: "rename one of them with \(.command("xl rename")), or declare the uuid")
+    case .nameCollision:
+      Explanation(
+        meaning: "QEMU cannot distinguish it from another device of the domain",
+        cause: "QEMU names a device by bus, slot and function. Two devices that differ only in the segment have the "
+          + "same name.",
+        remedy: "give one of the two to another domain")
+    case .corruptBackEnd: DriftName.corruptBackEnd.explanation
+    case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
+    case .busClosing: DriftName.busClosing.explanation
+    case .notOnPCIBack: DriftName.notOnPCIBack.explanation
+    }
+  }
+}
