@@ -3,7 +3,7 @@ import Planning
 import Ports
 import XenProtocol
 
-/// Repairs what belongs to no living domain, and keeps Berth's own records.
+/// Repairs what belongs to no living domain, and maintains Berth's own records.
 struct HostRepairs {
   let host: Host
 

@@ -7,11 +7,11 @@ import XenProtocol
 struct RecordCare {
   let host: Host
 
-  /// Takes a device that the domain no longer has out of its record.
+  /// Removes a device that the domain no longer has from the domain's record.
   ///
-  /// Another run may be attaching it since this one looked. That run has its intent on disk before it touches the
-  /// record and until the entry is in the back end. So this looks for both before and after, and puts back what the run
-  /// needs.
+  /// Another run may have begun to attach the device since this run looked. The other run's intent is on disk before
+  /// the run changes the record, and until the entry is in the back end. So this function looks for both before and
+  /// after the removal, and restores what the other run relies on.
   func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
     guard try !isInUse(device, by: uuid) else { return }
     var name: String?
@@ -29,15 +29,15 @@ struct RecordCare {
     }
     guard let name, try isInUse(device, by: uuid) else { return }
     try host.ownership.update(uuid) { record in
-      var mended = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
-      mended.devices = Set(mended.devices).union([device]).sorted()
-      if !mended.exports.contains(where: { $0.device == device }) { mended.exports += exports }
-      if !mended.emulations.contains(where: { $0.device == device }) { mended.emulations += emulations }
-      record = mended
+      var restored = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
+      restored.devices = Set(restored.devices).union([device]).sorted()
+      if !restored.exports.contains(where: { $0.device == device }) { restored.exports += exports }
+      if !restored.emulations.contains(where: { $0.device == device }) { restored.emulations += emulations }
+      record = restored
     }
   }
 
-  /// Returns whether a run means to give the device to the domain, or the domain's back end lists it.
+  /// Returns whether a run intends to give the device to the domain, or the domain's back end lists it.
   private func isInUse(_ device: PCIAddress, by uuid: DomainUUID) throws(HostError) -> Bool {
     // The intents are read first: an intent that has ended in the meantime left its entry.
     let intents = try host.intents.intents()
