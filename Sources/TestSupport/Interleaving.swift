@@ -43,6 +43,7 @@ final class Interleaving: Pacer {
     case waiting(@Sendable () -> Bool, until: Duration?)
     case ended
   }
+  // Size: whose turn it is, and what each waits for.
   private struct State {
     var statuses: [Status]
     var timedOut: [Bool]
