@@ -27,7 +27,7 @@ package struct HypervisorDomain: Hashable, Sendable {
 }
 
 /// The hypervisor's answer to whether a device could be assigned.
-package enum AssignmentProbe: String, Sendable, Codable {
+package enum AssignmentProbe: String, Sendable {
   case free
   /// Owned by a guest, or unknown to Xen: Xen reports the same error for both.
   case takenOrUnknown

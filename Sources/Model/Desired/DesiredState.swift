@@ -1,5 +1,5 @@
 /// What the manifests declare, after all checks: the state that one host should have.
-package struct DesiredState: Hashable, Sendable, Codable {
+package struct DesiredState: Hashable, Sendable {
   package var policy: Policy
   /// The declared domains, in order of name.
   package var domains: [DesiredDomain]
@@ -10,9 +10,9 @@ package struct DesiredState: Hashable, Sendable, Codable {
 }
 
 /// What may be removed.
-package struct Policy: Hashable, Sendable, Codable {
+package struct Policy: Hashable, Sendable {
   /// What happens to attached devices that nobody declares.
-  package enum Prune: String, Sendable, Codable, CaseIterable {
+  package enum Prune: String, Sendable, CaseIterable {
     /// Berth never detaches a device because it is undeclared.
     case never
     /// Berth detaches undeclared devices that it attached or adopted.
@@ -31,7 +31,7 @@ package struct Policy: Hashable, Sendable, Codable {
 }
 
 /// A domain and the devices it should have.
-package struct DesiredDomain: Hashable, Sendable, Codable {
+package struct DesiredDomain: Hashable, Sendable {
   package var name: String
   /// The UUID that the domain of this name must have; nil if the manifest names none.
   package var uuid: DomainUUID?
@@ -44,7 +44,7 @@ package struct DesiredDomain: Hashable, Sendable, Codable {
 }
 
 /// A device a domain should have.
-package struct DesiredDevice: Hashable, Sendable, Codable {
+package struct DesiredDevice: Hashable, Sendable {
   package var address: PCIAddress
   /// The identity that the device must have; a mismatch blocks the assignment.
   package var id: DeviceID?

@@ -1,10 +1,10 @@
 /// How reserved device memory that conflicts with guest memory is treated at assignment.
-package enum RDMPolicy: String, Sendable, Codable, CaseIterable {
+package enum RDMPolicy: String, Sendable, CaseIterable {
   case strict, relaxed
 }
 
 /// The options of one assignment; the defaults are libxl's.
-package struct DeviceOptions: Hashable, Sendable, Codable {
+package struct DeviceOptions: Hashable, Sendable {
   package var permissive: Bool
   package var msiTranslate: Bool
   package var powerManagement: Bool

@@ -1,5 +1,5 @@
 /// What sysfs reports about a device.
-package struct DeviceFacts: Hashable, Sendable, Codable {
+package struct DeviceFacts: Hashable, Sendable {
   package var id: DeviceID?
   /// Class, subclass and programming interface, 24 bits.
   package var deviceClass: UInt32?

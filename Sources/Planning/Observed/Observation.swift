@@ -47,7 +47,7 @@ extension Observation {
 }
 
 /// Facts about the host as a whole.
-package struct HostFacts: Hashable, Sendable, Codable {
+package struct HostFacts: Hashable, Sendable {
   /// The host's name, as `uname -n` gives it.
   package var name: String
   /// `4.17.7`; nil if the hypervisor did not answer.
@@ -66,7 +66,7 @@ package struct HostFacts: Hashable, Sendable, Codable {
 }
 
 /// A domain as found.
-package struct ObservedDomain: Hashable, Sendable, Codable {
+package struct ObservedDomain: Hashable, Sendable {
   package var id: DomainID
   package var uuid: DomainUUID
   package var name: String
@@ -113,7 +113,7 @@ package struct ObservedDomain: Hashable, Sendable, Codable {
 }
 
 /// A device as found.
-package struct ObservedDevice: Hashable, Sendable, Codable {
+package struct ObservedDevice: Hashable, Sendable {
   package var address: PCIAddress
   /// What sysfs reports; nil if there is no such device.
   package var facts: DeviceFacts?
@@ -131,7 +131,7 @@ package struct ObservedDevice: Hashable, Sendable, Codable {
 }
 
 /// What the hypervisor reports about a device's owner. No call names the owner (xen/drivers/passthrough/pci.c, 4.17).
-package enum HypervisorAssignment: String, Sendable, Codable, CaseIterable {
+package enum HypervisorAssignment: String, Sendable, CaseIterable {
   /// Owned by dom0 or quarantined.
   case free
   /// Owned by some guest.

@@ -1,7 +1,7 @@
 package import Model
 
 /// The states of a xenbus device (xen/include/public/io/xenbus.h).
-package enum XenbusState: Int, Sendable, Codable, CaseIterable {
+package enum XenbusState: Int, Sendable, CaseIterable {
   case unknown = 0
   case initialising, initWait, initialised, connected, closing, closed, reconfiguring, reconfigured
 }
@@ -32,22 +32,12 @@ package struct StateNode: Hashable, Sendable {
   }
 }
 
-extension StateNode: Codable, CustomStringConvertible {
-  package init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    self.init(container.decodeNil() ? nil : try container.decode(String.self))
-  }
-
-  package func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    if let text { try container.encode(text) } else { try container.encodeNil() }
-  }
-
+extension StateNode: CustomStringConvertible {
   package var description: String { text ?? "absent" }
 }
 
 /// One entry `dev-N`, `state-N`, … of a PCI back end, as found.
-package struct BackEndEntry: Hashable, Sendable, Codable {
+package struct BackEndEntry: Hashable, Sendable {
   /// N. It changes when entries below it are deleted, so entries are found by address and never by index.
   package var index: Int
   /// `dev-N`; nil if the node is missing or not an address (a hole).
@@ -93,7 +83,7 @@ package struct BackEndEntry: Hashable, Sendable, Codable {
 }
 
 /// What `num_devs` holds. Absent and 0 differ: absent means no bus, 0 a bus that lost its last device.
-package enum DeviceCount: Hashable, Sendable, Codable {
+package enum DeviceCount: Hashable, Sendable {
   case absent
   case number(Int)
   /// Not a number, or a number that is larger than any bus.
@@ -112,7 +102,7 @@ package enum DeviceCount: Hashable, Sendable, Codable {
 }
 
 /// A domain's PCI bus in xenstore: pciback's directory and the state of the guest's own.
-package struct BackEnd: Hashable, Sendable, Codable {
+package struct BackEnd: Hashable, Sendable {
   /// The largest number of entries on a bus: 32 slots with 8 functions. A larger `num_devs` is damage.
   package static let mostDevices = 256
 

@@ -3,7 +3,7 @@ package import Model
 /// The name by which QEMU knows a passed-through device: `pci-pt-03_00.0` (`PCI_PT_QDEV_ID`, libxl_pci.c, Xen 4.17).
 ///
 /// The name lacks the segment: devices with equal bus, slot and function in two segments have the same name.
-package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvertible {
+package struct DeviceModelName: Hashable, Sendable, CustomStringConvertible {
   package let description: String
 
   package init(_ device: PCIAddress) {
@@ -17,7 +17,7 @@ package struct DeviceModelName: Hashable, Sendable, Codable, CustomStringConvert
 }
 
 /// A device as QEMU shows it to its guest.
-package struct EmulatedDevice: Hashable, Sendable, Codable {
+package struct EmulatedDevice: Hashable, Sendable {
   package var name: DeviceModelName
   /// The slot on the guest's first bus.
   package var slot: UInt8

@@ -1,7 +1,7 @@
 package import Model
 
 /// The devices in libxl's saved configuration of a domain.
-package enum SavedDevices: Hashable, Sendable, Codable {
+package enum SavedDevices: Hashable, Sendable {
   /// There is no `libxl-json` file.
   case absent
   case devices([SavedDevice])
@@ -10,7 +10,7 @@ package enum SavedDevices: Hashable, Sendable, Codable {
 }
 
 /// One element of `pcidevs` in libxl's saved configuration.
-package struct SavedDevice: Hashable, Sendable, Codable {
+package struct SavedDevice: Hashable, Sendable {
   package var address: PCIAddress
   package var options: DeviceOptions
   package init(address: PCIAddress, options: DeviceOptions) { (self.address, self.options) = (address, options) }
