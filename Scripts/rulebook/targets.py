@@ -109,6 +109,8 @@ def check_imports(sources):
             place = f"{path}:{number}"
             if target in policy.PURE and module not in policy.PURE[target]:
                 found(place, f"{target} is pure and must not import {module}")
+            if module == "Testing":
+                found(place, "a released build has no Testing, and Sources holds only what such a build compiles")
             if module == "Foundation":
                 found(place, "Foundation slows every start: FoundationEssentials, or the standard library")
             if module == "FoundationEssentials" and target not in policy.ESSENTIALS:

@@ -1,12 +1,10 @@
 import Model
 package import Planning
-import Testing
 
 extension Plan {
   /// One step in one domain.
-  package static func one(_ kind: DeviceStep.Kind, isRequired: Bool = true, refusal: PlanRefusal? = nil) throws -> Plan
-  {
-    let device = try #require(PCIAddress("0000:03:00.0"))
+  package static func one(_ kind: DeviceStep.Kind, isRequired: Bool = true, refusal: PlanRefusal? = nil) -> Plan {
+    let device = Sample.address(0)
     return Plan(
       host: HostFacts(name: "host17", xenVersion: "4.17.7"), domainCount: 1, deviceCount: 1, policy: Policy(),
       domains: [
@@ -19,19 +17,18 @@ extension Plan {
 
 extension DeviceStep.Kind {
   /// An attach or a detach that the manifest asks for.
-  package static func attach() throws -> Self {
-    .change(.attach(DeviceOptions(), because: .declared), in: try .some("sys-net"))
+  package static func attach() -> Self {
+    .change(.attach(DeviceOptions(), because: .declared), in: .some("sys-net"))
   }
-  package static func detach() throws -> Self {
-    .change(.detach(DeviceOptions(), because: .notDeclared), in: try .some("sys-net"))
+  package static func detach() -> Self {
+    .change(.detach(DeviceOptions(), because: .notDeclared), in: .some("sys-net"))
   }
 }
 
 extension DomainTarget {
   /// A running PV domain.
-  package static func some(_ name: String) throws -> DomainTarget {
-    let uuid = try #require(DomainUUID("20000000-0000-4000-8000-000000000002"))
-    return DomainTarget(key: DomainKey(id: DomainID(2), uuid: uuid), name: name, route: .frontEnd, mode: .hot)
+  package static func some(_ name: String) -> DomainTarget {
+    DomainTarget(key: DomainKey(id: DomainID(2), uuid: Sample.uuid(2)), name: name, route: .frontEnd, mode: .hot)
   }
 }
 
@@ -39,10 +36,8 @@ extension ApplyOutcome {
   /// Returns one domain with a step per result.
   package static func of(
     _ results: StepResult..., isUndone: Bool = false, isLockBusy: Bool = false, failure: OutcomeDetail? = nil
-  )
-    throws -> ApplyOutcome
-  {
-    let device = try #require(PCIAddress("0000:03:00.0"))
+  ) -> ApplyOutcome {
+    let device = Sample.address(0)
     return ApplyOutcome(domains: [
       DomainOutcome(
         name: "sys-net", id: DomainID(2),

@@ -11,7 +11,7 @@ import Testing
   @Test func `a plan changes nothing and reports what it found`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let plan = try Plan.one(.attach())
+      let plan = Plan.one(.attach())
       #expect(world.run("plan", manifest, given: .init(plan: plan)) == 0)
       #expect(world.output.contains("+ 0000:03:00.0") && world.output.contains("Plan: 1 to attach."))
       #expect(world.state.withLock { $0.applied.isEmpty })
@@ -52,7 +52,7 @@ import Testing
   @Test func `an answer that has no Markdown is a usage error before anything is done`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let plan = try Plan.one(.attach())
+      let plan = Plan.one(.attach())
       for arguments in [["apply", manifest, "--yes"], ["plan", manifest], ["status"], ["doctor"], ["explain"]] {
         #expect(world.run(arguments + ["-o", "markdown"], given: .init(plan: plan)) == 64, "\(arguments)")
         #expect(world.messages.contains("has no form called markdown"), "\(world.messages)")
@@ -120,7 +120,7 @@ import Testing
   @Test func `apply without a terminal requires yes before it observes anything`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(plan: try .one(.attach()))
+      let given = FakeWorld.Given(plan: .one(.attach()))
       #expect(world.run("apply", manifest, given: given) == 64)
       #expect(world.messages.contains("--yes"))
       #expect(world.state.withLock { $0.opened.isEmpty && $0.questions == 0 })
@@ -134,7 +134,7 @@ import Testing
       let status = world.run(
         "apply", manifest,
         given: .init(
-          isTerminal: true, plan: try .one(.attach()), outcome: try .of(.done), answers: [answer]))
+          isTerminal: true, plan: .one(.attach()), outcome: .of(.done), answers: [answer]))
       #expect(status == (isMeant ? 0 : 1))
       #expect(world.state.withLock { $0.applied.count } == (isMeant ? 1 : 0))
       #expect(world.messages.contains("[y/N]"))
@@ -145,7 +145,7 @@ import Testing
   @Test func `no answer is no`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.attach()))
+      let given = FakeWorld.Given(isTerminal: true, plan: .one(.attach()))
       #expect(world.run("apply", manifest, given: given) == 1)
       #expect(world.state.withLock { $0.applied.isEmpty })
     }
@@ -154,7 +154,7 @@ import Testing
   @Test func `a plan without changes needs no question, and the engine checks that it still holds`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(isTerminal: true, plan: try .one(.unchanged))
+      let given = FakeWorld.Given(isTerminal: true, plan: .one(.unchanged))
       #expect(world.run("apply", manifest, given: given) == 0)
       #expect(world.state.withLock { $0.applied.count == 1 && $0.questions == 0 })
       #expect(world.output.contains("Nothing to do: 1 device is as declared."))
@@ -164,7 +164,7 @@ import Testing
   @Test func `Berth's own records change without a question`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      var plan = try Plan.one(.unchanged)
+      var plan = Plan.one(.unchanged)
       plan.bookkeeping = [.discard(intent: "1-1")]
       #expect(world.run("apply", manifest, given: .init(isTerminal: true, plan: plan)) == 0)
       #expect(world.state.withLock { $0.applied.count == 1 && $0.questions == 0 })
@@ -175,8 +175,8 @@ import Testing
   @Test func `a plan that removes too much is refused as a whole`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      var plan = try Plan.one(.detach(), refusal: .tooManyRemovals(planned: 5, allowed: 4))
-      plan.domains += try Plan.one(.attach()).domains
+      var plan = Plan.one(.detach(), refusal: .tooManyRemovals(planned: 5, allowed: 4))
+      plan.domains += Plan.one(.attach()).domains
       #expect(world.run("apply", "--yes", manifest, given: .init(plan: plan)) == 3)
       #expect(world.state.withLock { $0.applied.isEmpty })
       #expect(world.output.contains("Refused: ") && world.output.contains("--allow-removals"))
@@ -186,7 +186,7 @@ import Testing
   @Test func `options of apply reach the engine`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(plan: try .one(.attach()), outcome: try .of(.done))
+      let given = FakeWorld.Given(plan: .one(.attach()), outcome: .of(.done))
       #expect(world.run("apply", "-y", manifest, given: given) == 0)
       #expect(
         world.run(
@@ -201,7 +201,7 @@ import Testing
   @Test func `the status of an apply is the outcome's`() throws {
     try withManifest { manifest in
       let world = FakeWorld()
-      let given = FakeWorld.Given(plan: try .one(.attach()), outcome: try .of(.done, .unknown))
+      let given = FakeWorld.Given(plan: .one(.attach()), outcome: .of(.done, .unknown))
       #expect(world.run("apply", "-y", manifest, given: given) == 7)
       #expect(world.output.contains("Applied: 1 attached; 1 unknown."))
     }
@@ -211,7 +211,7 @@ import Testing
     try withManifest { manifest in
       let world = FakeWorld()
       let given = FakeWorld.Given(
-        isTerminal: true, plan: try .one(.attach()), outcome: try .of(.done), answers: ["y"])
+        isTerminal: true, plan: .one(.attach()), outcome: .of(.done), answers: ["y"])
       #expect(world.run("apply", "-o", "json", manifest, given: given) == 0)
       #expect(world.output.hasPrefix("{\n") && world.output.hasSuffix("\n}\n"))
       #expect(world.messages.contains("Plan: 1 to attach."))
@@ -254,7 +254,7 @@ import Testing
         .domainEnded(domain, nil),
       ].map { RunEvent(run: RunID("00"), kind: $0) }
       let given = FakeWorld.Given(
-        isTerminal: true, plan: try .one(.attach()), outcome: ApplyOutcome(domains: [outcome]), events: events)
+        isTerminal: true, plan: .one(.attach()), outcome: ApplyOutcome(domains: [outcome]), events: events)
       let terminal = FakeWorld()
       #expect(terminal.run("apply", "-y", manifest, given: given) == 0)
       #expect(terminal.messages.contains("\rwaiting for sys-net, 1 device"))

@@ -21,7 +21,7 @@ import Testing
         .auditing(domain, until: .now), .stepEnded(domain, step, result), .domainEnded(domain, "the lock"), .runEnded,
       ].map { RunEvent(run: RunID("00"), kind: $0) }
       let given = FakeWorld.Given(
-        plan: try .one(.attach()), outcome: ApplyOutcome(domains: [DomainOutcome(name: "sys-net", steps: [result])]),
+        plan: .one(.attach()), outcome: ApplyOutcome(domains: [DomainOutcome(name: "sys-net", steps: [result])]),
         events: events)
       let world = FakeWorld()
       #expect(world.run("apply", "-y", "-o", "jsonl", manifest, given: given) == 0)

@@ -28,13 +28,13 @@ import Testing
       let words = try #require(plan.messages.split(separator: "\n").first).dropFirst("berth: error: ".count)
       #expect(!words.isEmpty && !words.contains("errno"))
 
-      var outcome = try ApplyOutcome.of(failure: "giving back 0000:03:00.0: \(error)")
+      var outcome = ApplyOutcome.of(failure: "giving back 0000:03:00.0: \(error)")
       let device = try #require(PCIAddress("0000:03:00.0"))
       outcome.domains[0].steps = [
         StepOutcome(device: device, action: .attach, result: .failed, detail: OutcomeDetail(error))
       ]
       outcome.hostFailures = ["records: \(error)"]
-      let given = FakeWorld.Given(plan: try .one(.attach()), outcome: outcome)
+      let given = FakeWorld.Given(plan: .one(.attach()), outcome: outcome)
       let expected = ["attach failed: \(words)", "giving back 0000:03:00.0: \(words)", "records: \(words)"]
       let people = FakeWorld()
       _ = people.run("apply", "-y", manifest, given: given)

@@ -39,53 +39,53 @@ import Testing
     #expect(status(ApplyOutcome(hostFailures: ["records: no space"])) == .failed)
     #expect(
       status(ApplyOutcome(hostRepairs: ["removed a claim"], hostFailures: ["records: no space"])) == .partlyApplied)
-    var undone = try ApplyOutcome.of(.failed, isUndone: true)
+    var undone = ApplyOutcome.of(.failed, isUndone: true)
     undone.hostFailures = ["records: no space"]
     #expect(status(undone) == .failed)
   }
 
   @Test func `undone changes have their own status`() throws {
-    #expect(status(try .of(.failed, isUndone: true)) == .rolledBack)
-    var mixed = try ApplyOutcome.of(.failed, isUndone: true)
-    mixed.domains += try ApplyOutcome.of(.failed).domains
+    #expect(status(.of(.failed, isUndone: true)) == .rolledBack)
+    var mixed = ApplyOutcome.of(.failed, isUndone: true)
+    mixed.domains += ApplyOutcome.of(.failed).domains
     #expect(status(mixed) == .failed)
-    mixed = try ApplyOutcome.of(.failed, isUndone: true)
-    mixed.domains += try ApplyOutcome.of(.done).domains
+    mixed = ApplyOutcome.of(.failed, isUndone: true)
+    mixed.domains += ApplyOutcome.of(.done).domains
     #expect(status(mixed) == .partlyApplied)
   }
 
   @Test func `a busy lock decides the status only if nothing is worse`() throws {
-    #expect(status(try .of(isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
-    #expect(status(try .of(.failed, isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
-    #expect(status(try .of(isLockBusy: true, failure: "held"), try .one(.blocked(.isBridge))) == .lockBusy)
-    var other = try ApplyOutcome.of(isLockBusy: true, failure: "held")
-    other.domains += try ApplyOutcome.of(.done).domains
+    #expect(status(.of(isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
+    #expect(status(.of(.failed, isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
+    #expect(status(.of(isLockBusy: true, failure: "held"), .one(.blocked(.isBridge))) == .lockBusy)
+    var other = ApplyOutcome.of(isLockBusy: true, failure: "held")
+    other.domains += ApplyOutcome.of(.done).domains
     #expect(status(other) == .lockBusy)
-    other.domains += try ApplyOutcome.of(.unknown).domains
+    other.domains += ApplyOutcome.of(.unknown).domains
     #expect(status(other) == .unknown)
-    other.domains += try ApplyOutcome.of(failure: "xenstored went away").domains
+    other.domains += ApplyOutcome.of(failure: "xenstored went away").domains
     #expect(status(other) == .partlyApplied)
   }
 
   @Test func `a domain's own failure counts without any step`() throws {
-    #expect(status(try .of(failure: "xenstored went away")) == .failed)
+    #expect(status(.of(failure: "xenstored went away")) == .failed)
   }
 
   @Test func `steps that the plan excluded count too`() throws {
-    #expect(status(try .of(.done), try .one(.blocked(.identityMismatch))) == .blocked)
-    #expect(status(try .of(.done), try .one(.blocked(.deviceMissing))) == .blocked)
-    #expect(status(try .of(.done), try .one(.blocked(.deviceMissing), isRequired: false)) == .done)
-    #expect(status(try .of(.done), try .one(.blocked(.identityMismatch), isRequired: false)) == .blocked)
-    #expect(status(ApplyOutcome(), try .one(.pending(.domainAbsent))) == .done)
-    #expect(status(ApplyOutcome(), try .one(.pending(.domainPaused))) == .unknown)
-    #expect(status(ApplyOutcome(), try .one(.foreign)) == .done)
+    #expect(status(.of(.done), .one(.blocked(.identityMismatch))) == .blocked)
+    #expect(status(.of(.done), .one(.blocked(.deviceMissing))) == .blocked)
+    #expect(status(.of(.done), .one(.blocked(.deviceMissing), isRequired: false)) == .done)
+    #expect(status(.of(.done), .one(.blocked(.identityMismatch), isRequired: false)) == .blocked)
+    #expect(status(ApplyOutcome(), .one(.pending(.domainAbsent))) == .done)
+    #expect(status(ApplyOutcome(), .one(.pending(.domainPaused))) == .unknown)
+    #expect(status(ApplyOutcome(), .one(.foreign)) == .done)
   }
 
   @Test func `with require-running a pending domain is a failure`() throws {
-    #expect(status(ApplyOutcome(), try .one(.pending(.domainAbsent)), requiresRunning: true) == .failed)
-    #expect(status(try .of(.pending), requiresRunning: true) == .failed)
-    #expect(status(try .of(.done, .failed), try .one(.pending(.domainAbsent)), requiresRunning: true) == .partlyApplied)
-    #expect(status(try .of(.done), requiresRunning: true) == .done)
+    #expect(status(ApplyOutcome(), .one(.pending(.domainAbsent)), requiresRunning: true) == .failed)
+    #expect(status(.of(.pending), requiresRunning: true) == .failed)
+    #expect(status(.of(.done, .failed), .one(.pending(.domainAbsent)), requiresRunning: true) == .partlyApplied)
+    #expect(status(.of(.done), requiresRunning: true) == .done)
   }
 
   @Test func `a plan's status`() throws {
@@ -93,18 +93,18 @@ import Testing
       exitStatus(of: plan, isDetailed: detailed, requiresRunning: running)
     }
     #expect(status(empty, detailed: true) == .done)
-    #expect(status(try .one(.attach())) == .done)
-    #expect(status(try .one(.attach()), detailed: true) == .changesPending)
-    #expect(status(try .one(.unchanged), detailed: true) == .done)
-    #expect(status(try .one(.pending(.domainAbsent)), detailed: true) == .done)
-    #expect(status(try .one(.pending(.domainAbsent)), running: true) == .failed)
-    #expect(status(try .one(.blocked(.isBridge))) == .blocked)
-    let refused = try Plan.one(.detach(), refusal: .tooManyRemovals(planned: 1, allowed: 0))
+    #expect(status(.one(.attach())) == .done)
+    #expect(status(.one(.attach()), detailed: true) == .changesPending)
+    #expect(status(.one(.unchanged), detailed: true) == .done)
+    #expect(status(.one(.pending(.domainAbsent)), detailed: true) == .done)
+    #expect(status(.one(.pending(.domainAbsent)), running: true) == .failed)
+    #expect(status(.one(.blocked(.isBridge))) == .blocked)
+    let refused = Plan.one(.detach(), refusal: .tooManyRemovals(planned: 1, allowed: 0))
     #expect(status(refused) == .blocked)
     #expect(status(refused, detailed: true) == .blocked)
     #expect(exitStatus(of: ApplyOutcome(), plan: refused, requiresRunning: false) == .blocked)
-    var both = try Plan.one(.blocked(.isBridge))
-    both.domains += try Plan.one(.attach()).domains
+    var both = Plan.one(.blocked(.isBridge))
+    both.domains += Plan.one(.attach()).domains
     #expect(status(both, detailed: true) == .blocked)
   }
 }
