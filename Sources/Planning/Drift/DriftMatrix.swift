@@ -97,7 +97,7 @@ package enum DriftOutcome: Hashable, Sendable {
 
 /// Puts every store's view of each device side by side, and names what disagrees.
 ///
-/// Pure and total. `plan` must be made from the same observation and desired state; it decides what would be mended.
+/// Pure and total. `plan` must be made from the same observation and desired state; it decides what would be repaired.
 package func makeDriftMatrix(desired: DesiredState?, observation: Observation, plan: Plan) -> DriftMatrix {
   makeDriftMatrix(desired: desired, index: ObservationIndex(observation), plan: plan)
 }

@@ -162,7 +162,7 @@ private func lockFindings(_ examination: Examination) -> [Finding] {
   }
 }
 
-/// The nodes outlive what they tell of, so the state of the bus says whether it is over.
+/// The nodes outlive the errors that they report. The state of the bus shows whether an error is over.
 private func errorFindings(_ examination: Examination) -> [Finding] {
   guard case .success(let nodes) = examination.store else { return [] }
   var domains: [DomainID: ObservedDomain] = [:]

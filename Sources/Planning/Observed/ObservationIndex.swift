@@ -26,7 +26,7 @@ package struct ObservationIndex {
   let remnants: [DomainID: [PCIAddress: Remnant]]
   /// The guests with a remnant of each device, in order.
   let remnantHolders: [PCIAddress: [DomainID]]
-  /// The guests whose saved line of a device is all that tells of it, since their QEMU could not be asked.
+  /// The guests that have a device only by their saved line, because their QEMU could not be asked.
   let unasked: [PCIAddress: [DomainID]]
 
   package init(_ observation: Observation) {

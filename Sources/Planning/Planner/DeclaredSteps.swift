@@ -53,7 +53,7 @@ struct DeclaredSteps {
     }
     let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
-    // drivers/xen/xen-pciback/xenbus.c): the other domain lets go first.
+    // drivers/xen/xen-pciback/xenbus.c): the other domain releases it first.
     if isRevoked || !isTaken(entry, in: domain),
       let holder = planner.index.listings[wanted.address]?.first(where: { $0 != domain.id })
     {

@@ -21,7 +21,7 @@ extension DeclaredSteps {
     return held
   }
 
-  /// The saved line of a device that xl detached is all that tells of it while QEMU cannot be asked.
+  /// While QEMU cannot be asked, only the saved line shows a device that xl detached.
   private func unaskedNeed(_ wanted: DesiredDevice, besides domain: Guest) -> Need? {
     let other = planner.index.unasked[wanted.address]?.first { $0 != domain.id }.flatMap { planner.index.living[$0] }
     return other.map { other in

@@ -62,7 +62,7 @@ extension Guest {
     guard route?.hasFrontEndDriver == false, case .holding? = condition else { return [] }
     let places = Set(entries.compactMap(\.virtualAddress))
     return records.filter { $0.uuid == uuid }.flatMap(\.exports).filter { export in
-      // A place that another device has now tells that the bus was made anew.
+      // If another device now has the place, the bus was recreated.
       export.domain == id && entry(for: export.device) == nil
         && export.virtualAddress.map { !places.contains($0) } == true
     }.map(\.device)

@@ -63,7 +63,7 @@ struct UndeclaredSteps {
       }
       guard planner.index.devices[device.address]?.claim == domain.id else {
         if domain.route?.deviceModel == .upstream, domain.observed.emulated == nil {
-          // The line is what tells that QEMU is to be asked about the device.
+          // The line shows that QEMU must be asked about the device.
           return step(
             .drift(.configOnly), "left by an xl pci-detach; QEMU was not asked whether it still shows the device")
         }

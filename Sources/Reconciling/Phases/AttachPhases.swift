@@ -28,7 +28,7 @@ struct AttachPhases {
       guard let taken = try published.follow() else { return }
       try taken.show().prove()
     } catch {
-      // Published: the guest may have the devices, so nothing is taken back. The next run takes it up.
+      // Published: the guest may have the devices, so nothing is undone. The next run resumes the attach.
       let open = parts.report.unconcluded(held.map(\.step))
       parts.report.conclude(open, .unknown, parts.report.describe(error))
     }

@@ -85,7 +85,7 @@ struct PublishedAttach: ~Copyable {
       return .made
     case .completeStuckRound: return try parts.rounds.completeStuckRound() ? .made : .notMade
     case .replaceBus(.endedWithEarlierBus):
-      // The guest had devices on the earlier bus. It lets go of them slowly, since they answer it no more, and closes
+      // The guest had devices on the earlier bus. It releases them slowly, because they no longer answer, and closes
       // what has its front end's path by then (`xenbus_dev_remove`, drivers/xen/xenbus/xenbus_probe.c, Linux 6.1).
       return try parts.buses.replaceBus(of: held) { $0.condition == .closing || $0.isGoing } ? .made : .notMade
     case .replaceBus(.unnoticed):

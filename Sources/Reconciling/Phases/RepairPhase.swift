@@ -20,7 +20,7 @@ struct RepairPhase {
         return (view, unclaimed.map { .write(.claim($0.device), parts.session.key.id.description) } + settling)
       }
       guard let view else { return nil }
-      var mended = saved
+      var repaired = saved
       var results: [StepResult] = []
       for step in steps {
         let entry = view.backEnd.entry(for: step.device)
@@ -30,20 +30,20 @@ struct RepairPhase {
             results.append(.unchanged)
             continue
           }
-          mended = try mended.with([SavedDevice(address: step.device, options: entry.options)])
+          repaired = try repaired.with([SavedDevice(address: step.device, options: entry.options)])
           results.append(.done)
         case .dropSavedEntry:
           guard entry == nil, view.claims[step.device] != parts.session.key.id else {
             results.append(.unchanged)
             continue
           }
-          mended = try mended.without([step.device])
+          repaired = try repaired.without([step.device])
           results.append(.done)
         case .settleBus: results.append(.done)
         case .writeClaim: results.append(step.writesClaim(of: parts.session.key.id, in: view) ? .done : .unchanged)
         }
       }
-      try lock.replace(saved, with: mended)
+      try lock.replace(saved, with: repaired)
       return results
     }
     guard let results else { return parts.report.conclude(steps, .pending, "the domain is being created or destroyed") }
