@@ -2,7 +2,7 @@ package import Model
 
 /// What is left of a plan that was shown, once the host has been looked at again under the run locks.
 ///
-/// A fresh plan decides what is done. What was shown decides what may be done: nothing that nobody has seen.
+/// The fresh plan decides what is needed. The shown plan decides what is allowed: a change that was not shown is not made.
 package struct Agreement: Hashable, Sendable {
   /// The plan that is carried out, and shown as the plan of the run: fresh for the locked domains, as it was for others.
   package var plan: Plan
@@ -12,9 +12,9 @@ package struct Agreement: Hashable, Sendable {
   package var notShown: [UnshownChange]
 }
 
-/// Returns what may be done of `fresh` in the `locked` domains, given that `shown` is what a person saw.
+/// Returns the changes of `fresh` that may be made in the `locked` domains, if `shown` is the plan that a person saw.
 ///
-/// Of the other domains the agreement keeps what was shown, and nothing of it may be done.
+/// The agreement keeps the shown plan of every other domain. The run must not carry out that part.
 package func agree(on shown: Plan, fresh: Plan, locked: Set<DomainUUID>) -> Agreement {
   var agreement = Agreement(plan: fresh, settled: [], notShown: [])
   var before: [DomainUUID: DomainPlan] = [:]
@@ -61,7 +61,7 @@ extension Agreement {
     return domain
   }
 
-  /// Notes what became of the shown changes that the fresh plan does not ask for any more.
+  /// Records a result for each shown change that the fresh plan no longer contains.
   fileprivate mutating func settle(_ shown: DomainPlan, fresh: DomainPlan?) {
     let outcomes = shown.steps.compactMap { step -> StepOutcome? in
       guard let change = step.change else { return nil }

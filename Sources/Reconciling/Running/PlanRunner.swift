@@ -2,7 +2,7 @@ package import Model
 package import Planning
 package import Ports
 
-/// A plan as a person, or a log, was shown it, with what it was made from.
+/// A plan that was shown to a person or written to a log, with its inputs.
 package struct ShownPlan: Sendable {
   package var plan: Plan
   package var desired: DesiredState
@@ -16,7 +16,7 @@ package struct ShownPlan: Sendable {
   }
 }
 
-/// What a run came to, and the plan it carried out: that of the look under its locks.
+/// The result of a run, and the plan that the run made under its locks and carried out.
 package struct AppliedPlan: Sendable {
   /// Names the run; its events have the same name.
   package var run: RunID
@@ -93,7 +93,7 @@ package struct PlanRunner: Sendable {
 }
 
 extension ShownPlan {
-  /// The living domains of which a run says what is so: the declared ones, and those it changes.
+  /// The living domains on which the run reports: the declared ones, and those that the plan changes.
   fileprivate var domains: [RunDomain] {
     let declared = Set(desired.domains.map(\.name))
     var domains = plan.changedDomains

@@ -3,7 +3,7 @@ import Planning
 import Ports
 import Synchronization
 
-/// A living domain that a run says something of.
+/// A living domain on which a run reports.
 struct RunDomain: Hashable {
   var key: DomainKey
   var name: String
@@ -18,16 +18,16 @@ final class RunLocks: Sendable {
 
   private init(_ held: [DomainUUID: any HeldRunLock]) { self.held = Mutex(held) }
 
-  /// What the attempt to lock several domains came to.
+  /// The result of an attempt to lock several domains.
   struct Taking {
     var locks: RunLocks
     var locked: Set<DomainUUID>
-    /// The domains whose locks were not to be had, with the reason.
+    /// The domains whose locks the run did not get, with the reason.
     var refused: [DomainOutcome]
     var wasInterrupted: Bool
   }
 
-  /// Locks `domains`, all of them until one deadline. A domain whose lock is not to be had is left out.
+  /// Locks `domains`, with one deadline for all of them. A domain whose lock the run does not get is in `refused`.
   static func take(
     _ domains: [RunDomain], on host: Host, until deadline: ContinuousClock.Instant,
     report: (RunEvent.Kind) -> Void
@@ -41,7 +41,7 @@ final class RunLocks: Sendable {
           DomainOutcome(name: name, id: domain.key.id, uuid: uuid, failure: failure, isLockBusy: isBusy))
       }
       do throws(HostError) {
-        // At once, so that a person who has to wait is told for whom.
+        // The first attempt does not wait, so that a person who has to wait sees for whom.
         var attempt = try host.runLocks.lock(uuid, until: .now, isInterrupted: host.isInterrupted)
         if case .busy(let holder) = attempt, .now < deadline {
           report(.waitingForRun(RunEvent.Domain(name: name, uuid: uuid), holder: holder, until: deadline))
