@@ -29,6 +29,9 @@ package final class FaultLine: Sendable {
   /// The requests since then, in order.
   package var requests: [PortRequest] { state.withLock(\.requests) }
 
+  /// Whether a request was interrupted by the user.
+  var isStopped: Bool { state.withLock(\.isStopped) }
+
   /// The fault that happened and its request, for people; nil if none has happened yet.
   package var place: String? { state.withLock(\.place) }
 
@@ -43,7 +46,7 @@ package final class FaultLine: Sendable {
     faulty.ownership = FaultyOwnership(inner: host.ownership, line: self)
     faulty.intents = FaultyIntents(inner: host.intents, line: self)
     let isInterrupted = host.isInterrupted
-    faulty.isInterrupted = { [self] in isInterrupted() || state.withLock(\.isStopped) }
+    faulty.isInterrupted = { [self] in isInterrupted() || isStopped }
     return faulty
   }
 

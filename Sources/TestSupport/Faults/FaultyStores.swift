@@ -48,7 +48,10 @@ private final class FaultyStore: StorePort {
     case .fails(let error):
       if error.storeCode == .lost { isBroken.withLock { $0 = true } }
       throw error
-    default: return try inner.wait(watching: paths, until: deadline, condition)
+    default:
+      // The signal stays: every later wait ends at once, and does not look at its condition.
+      if line.isStopped { return .interrupted }
+      return try inner.wait(watching: paths, until: deadline, condition)
     }
   }
 
