@@ -3,7 +3,8 @@
 
     Scripts/sanitize.py [ARGUMENT…]     arguments as of Scripts/test.py, for fewer tests
 
-The build is in .build-sanitize. Every report is printed; one is enough for exit code 1. The last line tells the counts.
+The build is in .build-sanitize. Every report is printed, and one is enough for exit code 1. The last line has the
+number of reports.
 """
 
 import glob
@@ -17,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, ".build-sanitize")
 PRELOADS = ["libBerthPreload.so", "libBerthCut.so"]
 # The sanitizer must be the first library of a process, and reserves more memory than a limit leaves.
-UNFIT = ["without Xen every call says so", "each call is the hypercall", "what is made to exhaust a reader"]
+UNFIT = ["every call without Xen reports that", "each call makes its hypercall", "input made to exhaust a reader"]
 
 
 def build():

@@ -49,6 +49,11 @@ LAYERS = {
     "Reconciling": [{"Running"}, {"Phases"}, {"Bus", "DeviceModels"}, {"Ledgers"}, {"Session"}, {"Observing"}],
 }
 
+# The files beside those folders. They are below all folders, so they name no type of one.
+BESIDE_LAYERS = {
+    "Sources/Reconciling/Concurrently.swift",  # Runs closures on threads, and knows nothing of the engine.
+}
+
 LONGEST_FILE = 400
 MOST_FUNCTIONS = 25
 MOST_FIELDS = 4
@@ -66,6 +71,8 @@ RATCHETS = {
     # The monitor of an exit test waits for any child, and takes the ends of those that other tests wait for.
     "exit tests": r"\bprocessExitsWith\b",
 }
+# Those that are comments.
+RATCHETS_IN_COMMENTS = {"swift-format-ignore"}
 
 # Words whose number in sources, tests and documents may only go down; Scripts/ratchets.txt holds the numbers. Plain
 # words are: "nil if", "again" or "recreate", "repair", a number, "reports". Names in code do not count.

@@ -38,7 +38,7 @@ package struct DeviceModelFault: Hashable, Sendable {
 
 /// One guest's QEMU with its QMP socket. It serves one client at a time, and the others wait, as with QEMU's own
 /// (`tcp_chr_accept`, chardev/char-socket.c, and monitor/qmp.c, QEMU 7.2).
-// Size: one simulated QEMU with its client.
+// Size 17/6: one simulated QEMU with its client.
 final class DeviceModelServer {
   final class Socket {
     let descriptor: Descriptor

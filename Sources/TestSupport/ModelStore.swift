@@ -11,7 +11,7 @@ package final class ModelStore: StoreConnector, Sendable {
   /// differ.
   package enum Rule: Sendable, CaseIterable { case c, ocaml }
 
-  // Size: one xenstore in memory.
+  // Size 5/8: one xenstore in memory.
   struct State: Sendable {
     var nodes: [String: String] = ["": ""]
     var versions: [String: Int] = [:]

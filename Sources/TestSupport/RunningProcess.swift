@@ -4,7 +4,7 @@ import Model
 /// A started program: its output so far, and the way to end it.
 ///
 /// It is used by one thread at a time. The caller that starts it must call `end`, or use `Command.run`.
-// Size: one process and its pipes.
+// Size 9/5: one process and its pipes.
 package final class RunningProcess {
   package let pid: Int32
   private var outputBytes: [UInt8] = []

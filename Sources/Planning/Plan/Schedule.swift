@@ -19,7 +19,7 @@ package struct Schedule: Hashable, Sendable {
 }
 
 /// Everything that is done to one domain.
-// Size: the lists are the parts of one domain's work, and `makeSchedule` alone fills them.
+// Size 3/7: the lists are the parts of one domain's work, and `makeSchedule` alone fills them.
 package struct DomainWork: Hashable, Sendable {
   package let target: DomainTarget
   package fileprivate(set) var adoptions: [Adoption] = []
