@@ -92,6 +92,14 @@ HOSTS = {"github.com", "json-schema.org", "www.apache.org", "www.swift.org", "sw
 PATH_ROOTS = {"sys", "proc", "run", "dev", "etc", "var", "usr", "tmp", "bin", "boot", "lib",  # a Linux host's
               "local", "libxl", "vm", "tool", "image", "backend", "device", "error"}  # xenstore's
 
+# The roots of one machine's paths, which no literal of Swift may name: the folders of users, and of what one installs.
+MACHINE_ROOTS = {"home", "root", "work", "workspace", "Users", "mnt", "media", "opt", "srv", "tmp"}
+# What literals may name all the same, each with its reason.
+MACHINE_PATHS = {
+    "/tmp/berth": "tests make folders of this name with random ends; /tmp, since the paths of sockets are bounded",
+    "/tmp/box": "the example of a sandbox's folder in messages",
+}
+
 # Absolute paths in these files are those of a machine that these files make themselves.
 OWN_MACHINE = "Tests/Lab/"
 # These hold the words that the rules look for.
