@@ -3,8 +3,8 @@
 
     Scripts/soak.py [--rounds N] [--races N] [--fuzz-seconds N]
 
-The tests are built with optimisation, into .build-soak: without it they would take a day. A soak takes more than an hour
-on two cores.
+The tests are built with optimisation, into .build-soak: without it they would take a day. A soak takes more than an
+hour on two cores.
 """
 
 import argparse
