@@ -211,7 +211,7 @@ private struct ModelConnection: StorePort {
   }
 
   func wait<Result>(
-    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant, isInterruptible: Bool,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     while true {

@@ -85,7 +85,7 @@ package final class XenStoreConnection: StorePort {
   }
 
   package func wait<Result>(
-    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant, isInterruptible: Bool,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     let kept = idleWatcher.withLock { $0.take() }
@@ -94,7 +94,8 @@ package final class XenStoreConnection: StorePort {
     // The token distinguishes this wait's events from those that an earlier wait may have left in the pipe.
     let token = watcher.nextToken()
     for path in paths { try watcher.watch(path: path.text, token: token) }
-    let outcome = try wait(with: watcher, token: token, until: deadline, condition)
+    let outcome = try wait(
+      with: watcher, token: token, until: deadline, heeding: isInterruptible ? interruptDescriptor : nil, condition)
     for path in paths { try watcher.unwatch(path: path.text, token: token) }
     idleWatcher.withLock { $0 = watcher }
     return outcome
@@ -102,6 +103,7 @@ package final class XenStoreConnection: StorePort {
 
   private func wait<Result>(
     with watcher: XenStoreWatcher, token: String, until deadline: ContinuousClock.Instant,
+    heeding interruptDescriptor: Int32?,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     // The first look follows the event that reports the registration. A change causes an equal event: if the change

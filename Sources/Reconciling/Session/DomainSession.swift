@@ -150,14 +150,17 @@ final class DomainSession {
   func answerDeadline() -> ContinuousClock.Instant { .now + options.waitTimeout }
 
   /// Waits on `paths`, or on the bus's state nodes, with a condition that may find the domain gone.
+  ///
+  /// A wait is interruptible unless the user's stop would leave the domain without what it had.
   func wait<Result>(
-    until deadline: ContinuousClock.Instant, watching paths: [StorePath]? = nil,
+    until deadline: ContinuousClock.Instant, watching paths: [StorePath]? = nil, isInterruptible: Bool = true,
     _ condition: () throws(EngineError) -> Result?
   ) throws(EngineError) -> WaitOutcome<Result> {
     var failure: EngineError?
     let outcome: WaitOutcome<Result?>
     do throws(HostError) {
-      outcome = try waitForPorts(until: deadline, watching: paths ?? busNodes) { () throws(HostError) -> Result?? in
+      outcome = try store.wait(watching: paths ?? busNodes, until: deadline, isInterruptible: isInterruptible) {
+        () throws(HostError) -> Result?? in
         do throws(EngineError) {
           guard let result = try condition() else { return nil }
           return .some(result)
@@ -181,7 +184,7 @@ final class DomainSession {
   func waitForPorts<Result>(
     until deadline: ContinuousClock.Instant, watching paths: [StorePath], _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
-    try store.wait(watching: paths, until: deadline, condition)
+    try store.wait(watching: paths, until: deadline, isInterruptible: true, condition)
   }
 
   /// Runs a transaction on the nodes of a device model, which libxl's lock does not guard.
