@@ -37,8 +37,8 @@ package final class XenStoreConnection: StorePort {
   private let handle: XenStoreHandle
   private let socket: String?
   private let interruptDescriptor: Int32?
-  /// The watcher is kept between waits. It has its own connection: the first watch starts a reader thread in the
-  /// library, and every later answer on that connection passes through it (`xs_watch`, tools/libs/store/xs.c).
+  /// The watcher is kept between waits. It has its own connection, because the first watch starts a reader thread in the
+  /// library (`xs_watch`, tools/libs/store/xs.c). Every later answer on that connection passes through the thread.
   private let idleWatcher = Mutex<XenStoreWatcher?>(nil)
 
   init(socket: String?, interruptDescriptor: Int32?, counters: StoreCounters) throws(HostError) {
@@ -123,8 +123,8 @@ package final class XenStoreConnection: StorePort {
     }
   }
 
-  /// Sleeps for a random time so that two writers separate: at most 1 ms the first time, twice as long each time, up to
-  /// 20 ms.
+  /// Sleeps for a random time, so that two writers separate. The time is at most 1 ms at first, and its limit doubles
+  /// each time, up to 20 ms.
   private func pause(_ earlierPauses: Int) {
     let longest = earlierPauses < 5 ? 1 << earlierPauses : 20
     var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: 0...longest * 1_000_000))

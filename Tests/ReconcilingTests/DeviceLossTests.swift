@@ -41,6 +41,21 @@ import XenProtocol
     #expect(model.granted.isEmpty)
   }
 
+  @Test func `a device that the kernel could not reset is attached, and the failure is its evidence`() throws {
+    let line = FaultLine()
+    func attach(_ prepare: () throws -> Void) throws -> [StepOutcome] {
+      let (model, _) = makeHost()
+      let plan = try Run(model: model).plan(Sample.desired(["net": [one]]))
+      try prepare()
+      return ScheduleRunner(host: line.host(model.host), options: .hasty) { _ in }.apply(plan).domains.flatMap(\.steps)
+    }
+    #expect(try attach { line.disarm() }.map(\.evidence).allSatisfy { !$0.contains { $0.contains("reset") } })
+    let reset = try #require(line.requests.firstIndex(of: .reset))
+    let steps = try attach { line.arm(.isLost, at: reset) }
+    #expect(steps.map(\.result) == [.done])
+    #expect(steps.first?.evidence.contains("the kernel could not reset \(one)") == true)
+  }
+
   /// The bus of a domain that never ran is removed as a whole, and recreated with the devices that stay.
   @Test func `a removal from a cold domain that the user stops loses no other device`() throws {
     let change = Change(testDescription: "", before: [:], killed: [:], after: [:], isCold: true)

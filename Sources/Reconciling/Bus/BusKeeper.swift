@@ -45,10 +45,9 @@ struct BusKeeper {
   /// another toolstack had listed.
   @discardableResult
   func replaceBus(of held: [ClaimedDevice], where isDue: (BackEnd) -> Bool) throws(EngineError) -> Bool {
-    let exportable = try session.pcibackDevices()
     let ours = Set(held.map(\.step.device))
     let others = try session.locked { (lock) throws(HostError) -> [BackEndEntry]? in
-      try lock.decide { view -> ([BackEndEntry]?, [StoreEdit]) in
+      try lock.decideExport { view, exportable -> ([BackEndEntry]?, [StoreEdit]) in
         let bus = view.backEnd
         guard isDue(bus) else { return (nil, []) }
         let others = bus.entries.filter { $0.device.map { !ours.contains($0) && exportable.contains($0) } ?? false }
@@ -144,7 +143,7 @@ struct BusKeeper {
       }
     }
     guard isCleared == true else { return false }
-    // The guest loses devices that no longer answer it, which takes its time. At the end it would close the new bus.
+    // The guest loses devices that no longer answer, which takes seconds. At the end it would close the new bus.
     try waits.awaitGuestNotice(for: min(session.options.waitTimeout, .seconds(10)))
     return true
   }

@@ -34,7 +34,7 @@ struct BusWait {
   let session: DomainSession
   let removals: RemovalLedger
 
-  /// When to give up on a bus that is never at rest, though each wait saw it move: a guest can keep it so for ever.
+  /// Returns when to give up on a bus that is never at rest. A guest can keep its bus moving for ever.
   func deadlineForRest() -> ContinuousClock.Instant {
     ContinuousClock.now.advanced(by: session.options.waitTimeout * 6).advanced(by: foreignRemovalGrace)
   }

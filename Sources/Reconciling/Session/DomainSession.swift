@@ -61,12 +61,11 @@ final class DomainSession {
     _ body: (borrowing LockedDomain) throws(HostError) -> Result
   ) throws(EngineError) -> Result {
     let deadline = ContinuousClock.now + options.lockTimeout
-    var held = Duration.zero
     let result: Result?
     do throws(HostError) {
       result = try host.userdata.withLock(of: key, until: deadline) { (userdata) throws(HostError) -> Result? in
         let start = ContinuousClock.now
-        defer { held = ContinuousClock.now - start }
+        defer { counts.longestLock = max(counts.longestLock, ContinuousClock.now - start) }
         guard try isRunnable() else { return nil }
         let result = try LockedDomain.lend(self, store, userdata, to: body)
         if userdata.hasWaiter() { noteOthers() }
@@ -75,7 +74,6 @@ final class DomainSession {
     } catch {
       throw .host(error)
     }
-    counts.longestLock = max(counts.longestLock, held)
     guard let result else { throw .domainGone }
     return result
   }
@@ -119,8 +117,8 @@ final class DomainSession {
   ///
   /// Advisory: what is read here is read again in the transaction that writes.
   func view(claimsOn devices: [PCIAddress] = []) throws(HostError) -> DomainView? {
-    let object = try host.tree.hasBackEndObject(for: busID)
-    return try store.transaction(.unlocked) { (access) throws(HostError) in
+    try store.transaction(.unlocked) { (access) throws(HostError) in
+      let object = try host.tree.hasBackEndObject(for: busID)
       let view = try DomainView(of: key, route, claimsOn: devices, kernelObject: object, in: access)
       return .abort(view.isAlive ? view : nil)
     }
@@ -137,11 +135,6 @@ final class DomainSession {
   /// Returns one node's text. Advisory, as `look`.
   func read(_ path: StorePath) throws(EngineError) -> String? {
     do throws(HostError) { return try store.read(path) } catch { throw .host(error) }
-  }
-
-  /// Returns the devices that are on pciback now.
-  func pcibackDevices() throws(EngineError) -> Set<PCIAddress> {
-    do throws(HostError) { return try host.tree.pcibackDevices() } catch { throw .host(error) }
   }
 
   // MARK: Waits
