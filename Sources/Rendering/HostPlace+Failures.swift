@@ -43,8 +43,8 @@ extension HostPlace {
       return Failure(.failed, "xenstored refused: \(error.attempt)" + cause(error.errno))
     case .lost:
       return Failure(
-        .unknown, "the connection to xenstored broke during \(error.attempt)" + cause(error.errno),
-        hint: "run `berth status`, then apply again: the apply continues from here")
+        .unreachable, "the connection to xenstored broke during \(error.attempt)" + cause(error.errno),
+        hint: "nothing was changed; run again when xenstored answers")
     case .other: return Failure(.failed, "xenstore: \(error.attempt) failed" + cause(error.errno))
     }
   }

@@ -237,6 +237,9 @@ import Testing
       let refused = HostError.hypervisor(HypervisorError(.notPermitted, operation: "xc_interface_open", errno: 13))
       #expect(world.run("status", given: .init(observeFailure: refused)) == 77)
       #expect(world.messages.contains("uid 1000"))
+      let broken = HostError.store(StoreError(.lost, operation: "read", place: "/libxl", errno: 104))
+      #expect(world.run("plan", manifest, given: .init(observeFailure: broken)) == 69)
+      #expect(world.messages.contains("nothing was changed"))
     }
   }
 
