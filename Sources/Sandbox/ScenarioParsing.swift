@@ -178,7 +178,8 @@ private struct ScenarioReader {
       let value = domain.value
       for one in [value, value.stub].compactMap({ $0 }) {
         if let first = names.updateValue(domain.mark, forKey: one.name) {
-          report.error("two domains have the name '\(one.name)'", at: domain.mark, notes: [.init("first", at: first)])
+          report.error(
+            "two domains have the name \(quoted(one.name))", at: domain.mark, notes: [.init("first", at: first)])
         }
         if let id = one.id, let first = numbers.updateValue(domain.mark, forKey: id) {
           report.error("two domains have the number \(id)", at: domain.mark, notes: [.init("first", at: first)])
@@ -186,9 +187,10 @@ private struct ScenarioReader {
       }
       for device in value.devices {
         if !assignable.contains(device.address) {
-          report.error("\(device.address) is attached to '\(value.name)' but is not on pciback", at: domain.mark)
+          report.error("\(device.address) is attached to \(quoted(value.name)) but is not on pciback", at: domain.mark)
         } else if let holder = holders.updateValue(value.name, forKey: device.address) {
-          report.error("\(device.address) is attached to '\(holder)' and to '\(value.name)'", at: domain.mark)
+          report.error(
+            "\(device.address) is attached to \(quoted(holder)) and to \(quoted(value.name))", at: domain.mark)
         }
       }
     }
@@ -239,7 +241,7 @@ private struct ScenarioReader {
     reader.finish()
     guard let name, let kind, let domain = domain(named: name, domains) else { return nil }
     guard domain.kind == .hvm else {
-      report.error("'\(name.value)' has no device model: it is not an HVM domain", at: name.mark)
+      report.error("\(quoted(name.value)) has no device model: it is not an HVM domain", at: name.mark)
       return nil
     }
     return .init(
@@ -249,7 +251,7 @@ private struct ScenarioReader {
   private func domain(named name: Located<String>, _ domains: [ScenarioDomain]) -> ScenarioDomain? {
     let all = domains + domains.compactMap(\.stub)
     if let domain = all.first(where: { $0.name == name.value }) { return domain }
-    report.error("the scenario has no domain '\(name.value)'", at: name.mark)
+    report.error("the scenario has no domain \(quoted(name.value))", at: name.mark)
     return nil
   }
 
