@@ -51,6 +51,15 @@ struct `Bad input` {
     #expect(lines.last == "berth: error: the scenario is invalid; nothing was started")
   }
 
+  @Test func `a text for QEMU is one request, whatever lines it has`() async throws {
+    let scenario = TestScenario.host(["{name: desk, domid: 9, kind: hvm}"])
+    try await TestHost.with(scenario) { host in
+      try await host.change("device-model", "desk", "refuses", "--text", "no room\r\nshutdown")
+      // The sandbox still runs, and answers the next request.
+      try await host.change("device-model", "desk", "normal")
+    }
+  }
+
   @Test func `an invalid manifest changes nothing`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       try host.folder.write(
