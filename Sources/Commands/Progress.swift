@@ -10,7 +10,7 @@ final class Progress: Sendable {
     /// Another run of Berth.
     case run
     case guest(devices: Int)
-    /// The second look after another toolstack's work.
+    /// The second look, because another toolstack may overwrite an entry.
     case audit
   }
 
@@ -56,7 +56,8 @@ final class Progress: Sendable {
         say("\(domain.name): waiting for the guest, at most \(Self.seconds(until: deadline)) s")
       case .auditing(let domain, let deadline):
         state.wait(for: domain, .audit)
-        say("\(domain.name): another toolstack was at work, looking again in \(Self.seconds(until: deadline)) s")
+        let seconds = Self.seconds(until: deadline)
+        say("\(domain.name): another toolstack may overwrite an entry, looking again in \(seconds) s")
       case .stepEnded: break
       case .domainEnded(let domain, _):
         state.endWait(for: domain)

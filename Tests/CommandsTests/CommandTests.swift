@@ -254,6 +254,7 @@ import Testing
       let step = StepID(domain: .uuid(domain.uuid), device: device, kind: .attach)
       let events = [
         RunEvent.Kind.domainBegan(domain, [step]), .waiting(domain, [step], until: .now + .seconds(10)),
+        .auditing(domain, until: .now + .seconds(12)),
         .domainEnded(domain, nil),
       ].map { RunEvent(run: RunID("00"), kind: $0) }
       let given = FakeWorld.Given(
@@ -270,6 +271,7 @@ import Testing
       let verbose = FakeWorld()
       #expect(verbose.run("apply", "-y", "-v", manifest, given: quiet) == 0)
       #expect(verbose.messages.contains("sys-net: waiting for the guest, at most "))
+      #expect(verbose.messages.contains("sys-net: another toolstack may overwrite an entry, looking again in "))
     }
   }
 }
