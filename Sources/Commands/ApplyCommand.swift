@@ -27,7 +27,7 @@ struct ApplyCommand: BerthCommand {
   @Option(
     name: .customLong("lock-timeout"),
     help: ArgumentHelp(
-      "How long to wait per domain for another run of Berth, and for libxl's lock, such as 10s or 500ms.",
+      "How long to wait in all for other runs of Berth, and each time for libxl's lock, such as 10s or 500ms.",
       valueName: "time"))
   var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
 

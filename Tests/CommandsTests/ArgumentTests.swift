@@ -111,6 +111,13 @@ import Testing
     #expect(world.messages.contains("number") || world.messages.contains("blank"), "\(world.messages)")
   }
 
+  @Test func `the help has every exit status`() {
+    let world = FakeWorld()
+    #expect(world.run("--help") == 0)
+    let words = Set(world.output.split { " \n".contains($0) }.compactMap { Int32($0) })
+    #expect(words == Set((0...255).compactMap { Planning.ExitStatus(rawValue: $0)?.rawValue }))
+  }
+
   @Test func `the simulator's own command is hidden from people`() {
     let world = FakeWorld()
     #expect(world.run("sandbox", "--help") == 0)
