@@ -69,6 +69,15 @@ import Testing
     #expect(failure.hint == "nothing was changed; run again when xenstored answers")
   }
 
+  @Test func `a missing IOMMU is the host's, or the domain's`() throws {
+    let failure = root.failure(
+      for: .hypervisor(HypervisorError(.noIOMMU, operation: "xc_assign_device", errno: 95)))
+    #expect(
+      failure.message == "Xen assigns no devices here: the host uses no IOMMU, or the domain was created without "
+        + "passthrough (xc_assign_device)")
+    #expect(failure.hint == "`berth doctor` says whether the host has an IOMMU")
+  }
+
   @Test(arguments: [
     (HypervisorCode.noIOMMU, Planning.ExitStatus.hostNotPrepared), (.busy, .failed), (.notOwner, .failed),
     (.noDomain, .failed), (.invalid, .failed), (.other, .failed),
