@@ -71,7 +71,9 @@ package struct SandboxController: Sendable {
       return try SandboxLine(paths).ask(line)
     } catch  where error.code == .notRunning {
       throw SandboxError(
-        .notRunning, "no sandbox is running in \(paths.directory): start one with berth sandbox start SCENARIO.yaml")
+        .notRunning,
+        "no sandbox is running in \(paths.directory): `berth sandbox start --sandbox \(paths.directory) SCENARIO.yaml` "
+          + "starts one")
     }
   }
 
@@ -113,8 +115,8 @@ package struct SandboxController: Sendable {
       if try holder(paths) != nil {
         throw SandboxError(
           .alreadyRunning,
-          "a sandbox is already running in \(paths.directory): stop it with berth sandbox stop, or use another directory"
-        )
+          "a sandbox is already running in \(paths.directory): `berth sandbox stop --sandbox \(paths.directory)` stops it; "
+            + "or use another directory")
       }
       try Files.removeTree(paths.directory)
     }
