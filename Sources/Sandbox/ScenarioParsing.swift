@@ -204,7 +204,7 @@ private struct ScenarioReader {
     }
     faults.failingExports = reader.optional("failingExports", .list(of: ScenarioTypes.address)) ?? []
     for lock in reader.optional("heldLocks", .list(of: ScenarioTypes.locatedText)) ?? [] {
-      if domain(named: lock, domains) != nil { faults.heldLocks.append(lock.value) }
+      if domain(named: lock, existingIn: domains) != nil { faults.heldLocks.append(lock.value) }
     }
     for fault in reader.optional("deviceModels", .list(of: .node)) ?? [] {
       if let fault = deviceModel(fault, domains) { faults.deviceModels.append(fault) }
@@ -239,7 +239,7 @@ private struct ScenarioReader {
     let text = reader.optional("text", .text)
     let times = reader.optional("times", .integer(1...1_000_000))
     reader.finish()
-    guard let name, let kind, let domain = domain(named: name, domains) else { return nil }
+    guard let name, let kind, let domain = domain(named: name, existingIn: domains) else { return nil }
     guard domain.kind == .hvm else {
       report.error("\(quoted(name.value)) has no device model: it is not an HVM domain", at: name.mark)
       return nil
@@ -253,6 +253,18 @@ private struct ScenarioReader {
     if let domain = all.first(where: { $0.name == name.value }) { return domain }
     report.error("the scenario has no domain \(quoted(name.value))", at: name.mark)
     return nil
+  }
+
+  /// Returns the domain if the host has it at the start. A domain that is created later begins without faults.
+  private func domain(named name: Located<String>, existingIn domains: [ScenarioDomain]) -> ScenarioDomain? {
+    guard let domain = domain(named: name, domains) else { return nil }
+    let guest = domains.first { $0.stub?.name == name.value } ?? domain
+    guard guest.lifecycle != .absent else {
+      report.error(
+        "\(quoted(name.value)) does not exist at the start, so it cannot have this fault", at: name.mark)
+      return nil
+    }
+    return domain
   }
 
   /// Reads a node's path and its value; null removes the node.

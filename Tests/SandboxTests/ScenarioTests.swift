@@ -146,6 +146,22 @@ struct ScenarioTests {
     ] { #expect(error.message.contains(line), "\(line) in\n\(error.message)") }
   }
 
+  @Test(arguments: [
+    "heldLocks: [later]", "heldLocks: [later-dm]", "deviceModels: [{domain: later, is: gone}]",
+  ])
+  func `a domain that does not exist at the start cannot have a fault of the start`(fault: String) throws {
+    let text = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      spec:
+        domains: [{name: later, kind: hvm, lifecycle: absent, stubDomain: {}}]
+        faults: {\(fault)}
+      """
+    let error = try #require(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
+    #expect(error.message.contains("x.yaml:5:"), "\(error.message)")
+    #expect(error.message.contains("does not exist at the start, so it cannot have this fault"), "\(error.message)")
+  }
+
   @Test(arguments: ["", "# nothing", "[", "kind: SandboxScenario", "apiVersion: berth/v1alpha1\nkind: Other\nspec: {}"])
   func `a text that is not a scenario is refused`(text: String) {
     #expect(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
