@@ -102,7 +102,7 @@ package struct SandboxController: Sendable {
     let library: String
     if let preload { library = preload } else { library = try Self.preloadLibrary() }
     let description = SandboxDescription(
-      paths: paths, store: store, isTracing: isTracing, testEagain: testEagain, preload: library)
+      store: store, isTracing: isTracing, testEagain: testEagain, preload: library)
     try paths.check()
     guard !paths.directory.contains(where: { $0 == "\n" || $0 == " " }) else {
       throw SandboxError(.inUse, "a sandbox's directory cannot have blanks in its path: \(paths.directory)")
