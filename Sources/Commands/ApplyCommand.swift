@@ -102,17 +102,12 @@ struct ApplyCommand: BerthCommand {
     let view = ApplyView(
       plan: plan, outcome: outcome, status: status, place: place(in: context), warnings: warnings, naming: naming)
     guard global.output == .jsonl else { return try show(view, in: context) }
-    try show(RunEventDocument(end: view, run: applied.run.description, at: context.wallClock()), in: context)
+    let last = RunEventDocument(end: view, run: applied.run.description, at: context.wallClock())
+    try write(in: context) { try last.line() }
   }
 
   private func place(in context: CommandContext) -> HostPlace {
     context.place(sandbox: global.sandboxDirectory(in: context))
-  }
-
-  private func show(_ line: RunEventDocument, in context: CommandContext) throws(Failure) {
-    do { context.standardOutput(try line.line()) } catch {
-      throw Failure(.failed, "the answer cannot be written as \(global.output.rawValue): \(error)")
-    }
   }
 
   private func isConfirmed(in context: CommandContext) -> Bool {

@@ -61,7 +61,7 @@ extension BerthCommand {
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
       let errors = diagnostics.count { $0.severity == .error }
-      throw Failure(.invalidManifest, "\(errors) error\(errors == 1 ? "" : "s") in the manifest; nothing was touched")
+      throw Failure(.invalidManifest, "\(Words.count(errors, "error")) in the manifest; nothing was touched")
     }
   }
 

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Model
 package import Planning
 
@@ -51,7 +50,7 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     self.steps = steps?.map(\.description)
     self.phase = phase?.rawValue
     self.holder = holder.map(RunDocument.init)
-    seconds = deadline.map { max(0, ($0 - .now + .milliseconds(500)).components.seconds) }
+    seconds = deadline.map { Words.seconds(until: $0) }
     self.result = result
     self.failure = failure
     self.outcome = outcome
@@ -85,9 +84,5 @@ package struct RunEventDocument: VersionedDocument, Sendable {
   }
 
   /// The document on one line, ended by a newline. Throws what the encoder throws.
-  package func line() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(WithHead(self)), as: UTF8.self) + "\n"
-  }
+  package func line() throws -> String { try json(self, isIndented: false) }
 }

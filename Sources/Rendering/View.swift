@@ -40,10 +40,16 @@ package func render(_ view: some View, as format: OutputFormat, style: TextStyle
   case .markdown:
     guard let markdown = view.markdown else { throw MissingForm() }
     return markdown
-  case .json, .jsonl:
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if format == .json { encoder.outputFormatting.insert(.prettyPrinted) }
-    return String(decoding: try encoder.encode(WithHead(view.document)), as: UTF8.self) + "\n"
+  case .json: return try json(view.document, isIndented: true)
+  case .jsonl: return try json(view.document, isIndented: false)
   }
+}
+
+/// Returns a document with its head, ended by a newline, on one line unless it is indented. Throws what the encoder
+/// throws.
+func json(_ document: some VersionedDocument, isIndented: Bool) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  if isIndented { encoder.outputFormatting.insert(.prettyPrinted) }
+  return String(decoding: try encoder.encode(WithHead(document)), as: UTF8.self) + "\n"
 }

@@ -2,7 +2,7 @@ import Model
 import Planning
 
 /// The words that plans, results and status share.
-enum Words {
+package enum Words {
   static func kind(_ kind: DomainKind) -> String {
     switch kind {
     case .pv: "PV"
@@ -83,8 +83,13 @@ enum Words {
   static func yesNo(_ value: Bool) -> String { value ? "yes" : "no" }
 
   /// `1 device`, `2 devices`.
-  static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
+  package static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
     "\(number) \(number == 1 ? one : many ?? one + "s")"
+  }
+
+  /// Returns the seconds from now to a deadline, rounded; 0 if it is over.
+  package static func seconds(until deadline: ContinuousClock.Instant) -> Int64 {
+    max(0, (deadline - .now + .milliseconds(500)).components.seconds)
   }
 
   /// The non-zero ones of `1 to attach, 2 to detach`.
