@@ -181,9 +181,11 @@ final class SandboxServer {
   private func end() {
     heldLocks.values.forEach { $0.release() }
     daemon.stop()
-    // The sandbox is ending. If a file cannot be removed, that changes nothing.
     let sockets = [paths.hypervisorSocket, paths.storeSocket] + deviceModels.keys.map(paths.deviceModelSocket)
-    for socket in sockets { try? Files.remove(socket) }
+    for socket in sockets {
+      // The sandbox ends even if a file remains.
+      do { try Files.remove(socket) } catch { HostEffects.note("\(error)") }
+    }
   }
 }
 
