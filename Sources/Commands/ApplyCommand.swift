@@ -36,7 +36,7 @@ struct ApplyCommand: BerthCommand {
     help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"))
   var waitTimeout = DurationArgument(ApplyOptions().waitTimeout)
 
-  @Flag(help: "Look again after another toolstack's longest wait, even if none was seen at work.")
+  @Flag(help: "Look again after libxl's longest wait, even if no other toolstack was seen at work.")
   var audit = false
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {

@@ -11,7 +11,7 @@ struct ManifestOptions: ParsableArguments {
       valueName: "manifest"))
   var paths: [String] = []
 
-  /// Returns the given paths, or the environment's. Without any, throws a usage error unless `isOptional`.
+  /// Returns the given paths, or the environment's. Without any path, it throws a usage error unless `isOptional`.
   func resolved(in context: CommandContext, isOptional: Bool = false) throws(Failure) -> [String] {
     if !paths.isEmpty { return paths }
     if let path = context.environment["BERTH_MANIFEST"], !path.isEmpty { return [path] }

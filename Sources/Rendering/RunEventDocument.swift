@@ -56,8 +56,8 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     self.outcome = outcome
   }
 
-  /// The line for an event; `place` has the words for failures. Returns nil for the end of the run: its line has the
-  /// whole result, which the event lacks.
+  /// Makes the line for an event; `place` has the words for failures. Returns nil for the end of the run, because its
+  /// line has the whole result, which the event lacks.
   package init?(_ event: RunEvent, at time: Int64, place: HostPlace) {
     let run = event.run.description
     switch event.kind {
@@ -78,11 +78,11 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     }
   }
 
-  /// The last line of a run.
+  /// Makes the last line of a run.
   package init(end view: ApplyView, run: String, at time: Int64) {
     self.init(run, at: time, .runEnded, outcome: WithHead(view.document))
   }
 
-  /// The document on one line, ended by a newline. Throws what the encoder throws.
+  /// Returns the document on one line, ended by a newline. Throws what the encoder throws.
   package func line() throws -> String { try json(self, isIndented: false) }
 }

@@ -32,8 +32,8 @@ package struct MissingForm: Error {}
 
 /// Writes an answer in one format, ended by a newline.
 ///
-/// This is the only place that tells formats apart: a new one is an error here until it is given a form.
-/// Throws `MissingForm` if the answer has no Markdown, and what the encoder throws: no document gives cause for that.
+/// Only this function distinguishes formats, so a new format is an error here until it has a form.
+/// Throws `MissingForm` if the answer has no Markdown. It also throws the encoder's errors, which no document causes.
 package func render(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> String {
   switch format {
   case .table: return view.text(style)

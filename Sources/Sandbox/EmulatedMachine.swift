@@ -74,7 +74,7 @@ struct EmulatedMachine {
   /// Whether the guest releases devices when it is asked to.
   private var guestReleases: Bool { isGuestRunning && (answers == .normal || answers == .slow) }
 
-  /// The guest processes all pending requests. What it missed while it was paused, it finds when it continues.
+  /// Lets the guest process all pending requests. When the guest continues, it finds what it missed while it was paused.
   private mutating func askGuest(at now: Instant) {
     for index in devices.indices where devices[index].isLeaving {
       devices[index].leavesAt = guestReleases ? now + delay : nil

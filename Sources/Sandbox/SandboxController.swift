@@ -62,8 +62,8 @@ package struct SandboxController: Sendable {
 
   /// Sends one control request.
   ///
-  /// It is `pause`, `unpause`, `start`, `create`, `destroy`, `lock` or `unlock` with a domain's name or number. Or it
-  /// is `answers` with a domain, one of `GuestAnswers`, and optionally a delay in milliseconds.
+  /// Most requests have one word, such as `pause` or `destroy`, and a domain's name or number. `answers` also has one of
+  /// `GuestAnswers`, and optionally a delay in milliseconds. `SandboxServer.control` has all requests.
   @discardableResult
   package func request(_ line: String, directory: String) throws(SandboxError) -> String {
     let paths = SandboxPaths(directory: directory)

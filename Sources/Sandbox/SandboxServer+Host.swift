@@ -118,7 +118,7 @@ extension SandboxServer {
     return domain.isPaused || domain.shutdownCode != nil
   }
 
-  /// The hypervisor's part of an attach except the device itself: its ranges and its interrupt.
+  /// Does the hypervisor's part of an attach except for the device itself: allows its ranges and its interrupt.
   private func grant(_ address: PCIAddress, to id: DomainID) {
     guard let device = scenario.devices.first(where: { $0.address == address }) else { return }
     for resource in device.resources {
@@ -149,7 +149,7 @@ extension SandboxServer {
     try kill(key.id)
   }
 
-  /// The hypervisor's part of a domain's end: xenstored is notified by VIRQ_DOM_EXC.
+  /// Does the hypervisor's part of a domain's end, and notifies xenstored by VIRQ_DOM_EXC.
   func kill(_ id: DomainID) throws(SandboxError) {
     do {
       try hypervisor.destroy(id)
