@@ -185,15 +185,7 @@ final class DeviceModelServer {
   }
 
   func flush(_ client: Client) {
-    while !client.pending.isEmpty {
-      let count = unsafe client.pending.withUnsafeBytes {
-        unsafe send(client.socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-      }
-      if count < 0, errno == EINTR { continue }
-      if count < 0, errno == EAGAIN { return }
-      guard count > 0 else { self.client = nil; return }
-      client.pending.removeFirst(count)
-    }
-    if client.isEnding { self.client = nil }
+    guard Sockets.flush(&client.pending, to: client.socket.number) else { self.client = nil; return }
+    if client.isEnding, client.pending.isEmpty { self.client = nil }
   }
 }
