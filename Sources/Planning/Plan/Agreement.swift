@@ -19,13 +19,21 @@ package func agree(on shown: Plan, fresh: Plan, locked: Set<DomainUUID>) -> Agre
   var agreement = Agreement(plan: fresh, settled: [], notShown: [])
   var before: [DomainUUID: DomainPlan] = [:]
   for domain in shown.domains { if let uuid = domain.uuid, domain.id != nil { before[uuid] = domain } }
+  let living = Set(fresh.domains.compactMap { $0.id == nil ? nil : $0.uuid })
   var isCovered: Set<String> = []
   agreement.plan.domains = fresh.domains.compactMap { domain in
-    isCovered.insert(domain.name)
+    let isFirst = isCovered.insert(domain.name).inserted
     // A domain that is not there has nothing to lock, and nothing to change.
     guard let uuid = domain.uuid, domain.id != nil else { return domain }
-    guard locked.contains(uuid) else { return before[uuid] ?? shown.domains.first { $0.name == domain.name } }
-    return agreement.take(domain, uuid, shown: before[uuid], locked: locked)
+    if locked.contains(uuid) { return agreement.take(domain, uuid, shown: before[uuid], locked: locked) }
+    if let same = before[uuid] { return same }
+    // Another domain had the name, or none.
+    guard let namesake = shown.domains.first(where: { $0.name == domain.name }) else { return nil }
+    if let old = namesake.uuid, namesake.id != nil {
+      if locked.contains(old) { return agreement.take(domain, uuid, shown: nil, locked: locked) }
+      if living.contains(old) { return nil }
+    }
+    return isFirst ? namesake : nil
   }
   for domain in shown.domains {
     if let uuid = domain.uuid, domain.id != nil, locked.contains(uuid) {

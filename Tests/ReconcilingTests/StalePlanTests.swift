@@ -1,0 +1,64 @@
+import Model
+import Planning
+import Reconciling
+import TestSupport
+import Testing
+import XenProtocol
+
+/// What a run makes of a shown plan whose domains have changed since.
+@Suite struct StalePlanTests {
+  private let one = Sample.address(1)
+  private let two = Sample.address(2)
+  private let three = Sample.address(3)
+
+  private func show(_ desired: DesiredState, on model: ModelHost) throws -> ShownPlan {
+    let observation = try Observer(host: model.host).observe(desired: desired)
+    return ShownPlan(
+      plan: makePlan(desired: desired, observation: observation), desired: desired, runs: observation.runs)
+  }
+
+  private func carryOut(
+    _ shown: ShownPlan, on model: ModelHost, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
+  ) throws -> AppliedPlan {
+    try PlanRunner(host: model.host, options: .hasty, report: report).apply(shown)
+  }
+
+  private func results(_ applied: AppliedPlan) -> [String] {
+    applied.outcome.domains.flatMap { domain in
+      domain.steps.map { "\(domain.name) \($0.action) \($0.device) \($0.result)" }
+    }
+  }
+
+  // MARK: A name that another domain has now
+
+  @Test func `nothing of the plan of a domain that was recreated under its name is carried out`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    model.addDomain(6, "web")
+    let shown = try show(Sample.desired(["net": [one], "web": [two]]), on: model)
+    #expect(shown.plan.count(.move) == 1)
+    model.destroy(6)
+    let new = model.addDomain(7, "web")
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == [])
+    #expect(applied.outcome.domains.isEmpty)
+    #expect(applied.outcome.notShown.map(\.uuid) == [new.uuid])
+    #expect(applied.outcome.notShown.map(\.step.action) == [.move])
+    #expect(exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: false) == .stalePlan)
+    #expect(!applied.plan.domains.contains { $0.id == DomainID(6) }, "the plan of the run is without the gone domain")
+    #expect(disagreements(model, key, [one, two]) == [])
+  }
+
+  @Test func `a plan lists a domain once if an undeclared domain gets its name`() throws {
+    let (model, _, _) = try makeAttachedHost()
+    model.addDomain(6, "web")
+    let shown = try show(Sample.desired(["web": [three]], prune: .never), on: model)
+    #expect(shown.plan.domains.map(\.name) == ["web", "net"])
+    // The new domain comes first in order of name and number.
+    let twin = model.addDomain(3, "net")
+    model.addDevice(Sample.address(4), interrupt: 17)
+    #expect(ModelXl(model, twin, Sample.address(4)).attach() == .success)
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["web attach \(three) done"])
+    #expect(applied.plan.domains.filter { $0.name == "net" }.map(\.id) == [DomainID(5)])
+  }
+}
