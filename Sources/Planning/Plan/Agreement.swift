@@ -62,7 +62,7 @@ extension Agreement {
         return true
       }
       guard case .move(let source, _) = change, !locked.contains(source.key.uuid) else { return false }
-      waiting.append(StepOutcome(step, change, .pending, "another run of Berth is at work on \(source.name)"))
+      waiting.append(StepOutcome(step, change, .pending, "the lock of \(source.name) was not taken"))
       return true
     }
     note(waiting, of: domain, uuid)
