@@ -61,4 +61,58 @@ import XenProtocol
     #expect(results(applied) == ["web attach \(three) done"])
     #expect(applied.plan.domains.filter { $0.name == "net" }.map(\.id) == [DomainID(5)])
   }
+
+  // MARK: Changes that the fresh plan does not show
+
+  @Test func `a detach is not so if the device is about to move instead`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    model.addDomain(6, "other") { $0.isPaused = true }
+    let shown = try show(Sample.desired(["net": [one], "other": [two]]), on: model)
+    #expect(shown.plan.count(.detach) == 1 && shown.plan.count(.move) == 0)
+    model.change(6) { $0.isPaused = false }
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["net detach \(two) pending"])
+    let detail = applied.outcome.domains.first?.steps.first?.detail
+    #expect(detail == "the domain still has the device, and other is to get it")
+    #expect(applied.outcome.notShown.map(\.step.action) == [.move])
+    #expect(disagreements(model, key, [one, two]) == [])
+  }
+
+  @Test func `a detach is not so if another domain is to get the device and cannot`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    model.addDomain(6, "other") { $0.isPaused = true }
+    var desired = Sample.desired(["net": [one], "other": [two]])
+    let other = try #require(desired.domains.firstIndex { $0.name == "other" })
+    desired.domains[other].devices[0].id = DeviceID(vendor: 0x1234, device: 0x5678)
+    let shown = try show(desired, on: model)
+    #expect(shown.plan.count(.detach) == 1)
+    model.change(6) { $0.isPaused = false }
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["net detach \(two) pending"])
+    #expect(applied.outcome.notShown.isEmpty)
+    #expect(disagreements(model, key, [one, two]) == [])
+  }
+
+  @Test func `a repair is not so while the domain cannot take it`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    try model.loseSavedLine(of: two, key)
+    let shown = try show(Sample.desired(["net": [one, two]]), on: model)
+    #expect(shown.plan.count(.repair) == 1)
+    model.change(5) { $0.isPaused = true }
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["net repair \(two) pending"])
+    #expect(applied.outcome.domains.first?.steps.first?.detail == "the domain cannot take the change now")
+    #expect(model.saved(key) == [one])
+  }
+
+  @Test func `a detach is not so while the domain cannot take it`() throws {
+    let (model, key, run) = try makeAttachedHost()
+    try run.apply(Sample.desired(["net": [one]]))
+    // The state after a killed run: only its intent names the device.
+    model.put(Intent(identifier: "left", domain: key, operation: .detach, devices: [two]))
+    let shown = try show(Sample.desired(["net": [one]]), on: model)
+    #expect(shown.plan.count(.detach) == 1)
+    model.change(5) { $0.isPaused = true }
+    #expect(results(try carryOut(shown, on: model)) == ["net detach \(two) pending"])
+  }
 }
