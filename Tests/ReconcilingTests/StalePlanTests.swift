@@ -1,6 +1,7 @@
 import Model
 import Planning
 import Reconciling
+import Synchronization
 import TestSupport
 import Testing
 import XenProtocol
@@ -114,5 +115,22 @@ import XenProtocol
     #expect(shown.plan.count(.detach) == 1)
     model.change(5) { $0.isPaused = true }
     #expect(results(try carryOut(shown, on: model)) == ["net detach \(two) pending"])
+  }
+
+  // MARK: Events
+
+  @Test func `each of two repairs of one device ends under its own step`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    try model.loseSavedLine(of: two, key)
+    model.store[StorePath.claim(two).text] = nil
+    let shown = try show(Sample.desired(["net": [one, two]]), on: model)
+    let ids = shown.plan.steps.filter(\.isChange).map(\.id)
+    #expect(ids.count == 2)
+    let ended = Mutex<[StepID?]>([])
+    let applied = try carryOut(shown, on: model) { event in
+      if case .stepEnded(_, let step, _) = event.kind { ended.withLock { $0.append(step) } }
+    }
+    #expect(results(applied).count == 2)
+    #expect(Set(ended.withLock { $0 }) == Set(ids))
   }
 }

@@ -109,7 +109,9 @@ extension Agreement {
 
 extension StepOutcome {
   fileprivate init(_ step: DeviceStep, _ change: Change, _ result: StepResult, _ detail: OutcomeDetail) {
-    self.init(device: step.device, action: change.kind, result: result, detail: detail, isRequired: step.isRequired)
+    self.init(
+      device: step.device, action: change.kind, identity: step.id.kind, result: result, detail: detail,
+      isRequired: step.isRequired)
   }
 
   /// The outcome of a change that a fresh plan of the guest is without. Only the plan of a guest that can take changes

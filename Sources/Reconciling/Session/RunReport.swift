@@ -33,7 +33,7 @@ final class RunReport {
 
   /// Returns those of `steps` of which nothing was concluded yet.
   func unconcluded<Work: DeviceWork>(_ steps: [Work]) -> [Work] {
-    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.action == step.kind } }
+    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.identity == step.identity } }
   }
 
   // MARK: Conclusions
@@ -53,8 +53,8 @@ final class RunReport {
   ) {
     outcome.steps.append(
       StepOutcome(
-        device: step.device, action: step.kind, result: result, detail: detail, evidence: evidence,
-        isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
+        device: step.device, action: step.kind, identity: step.identity, result: result, detail: detail,
+        evidence: evidence, isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
   }
 
   /// Records that entries which another toolstack had overwritten are back.
