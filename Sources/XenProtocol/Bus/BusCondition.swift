@@ -111,9 +111,9 @@ extension BackEnd {
   /// Whether a guest that has never run will find this bus when it starts.
   package var awaitsGuest: Bool {
     switch condition {
-    case .corrupt: false
     case .connecting: !frontEndState.isAbsent
-    default: true
+    case .holding, .connected, .settling, .round, .torn, .halfRemoved: true
+    case .absent, .vanishing, .closing, .corrupt: false
     }
   }
 
