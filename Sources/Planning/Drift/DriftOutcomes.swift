@@ -79,7 +79,7 @@ extension DriftFinder {
           : "no back end in xenstore, but the front end is still there"
       )
     case .holding where !bus.settlingAtRest().isEmpty: return (.busUnsettled, states)
-    default: break
+    case .absent, .connecting, .holding, .connected, .settling, .round, .closing, .halfRemoved, nil: break
     }
     if let stray = bus.orphans.first(where: { $0.device == nil }) {
       return (.orphanEntry, "the nodes of entry \(stray.index) are at or above num_devs and name no device")

@@ -103,7 +103,7 @@ struct DeclaredSteps {
     switch domain.condition {
     case .connected?, .halfRemoved?, .holding?: return entry.isExported
     // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
-    default: return false
+    case .absent?, .vanishing?, .connecting?, .settling?, .round?, .torn?, .closing?, .corrupt?, nil: return false
     }
   }
 
