@@ -20,7 +20,7 @@ extension DriftFinder {
       return .left(reason)
     }
     if steps.contains(where: { $0.kind == .drift(name) }) { return .left(.drift(name)) }
-    // What nobody declares and Berth does not own is another's to mend.
+    // Berth repairs only what is declared or its own.
     return .left(planner.declarations[device] == guest.name ? .drift(name) : .change(.notOwned))
   }
 
@@ -36,7 +36,7 @@ extension DriftFinder {
     plan.hostSteps.contains { $0.isChange && $0.drift == drift } ? removed() : .left(.drift(drift.name))
   }
 
-  /// Of a refused plan nothing is applied.
+  /// Returns the change as planned. Nothing of a refused plan is applied.
   private func planned(_ change: ChangeKind) -> DriftOutcome {
     plan.refusal.map { .left(.refusal($0.name)) } ?? .planned(change)
   }

@@ -19,9 +19,9 @@ package struct DeviceStatus: Sendable {
 package struct DomainStatus: Sendable {
   package var name: String
   package var uuid: DomainUUID?
-  /// Nil where the domain does not exist now.
+  /// Nil if the domain does not exist now.
   package var observed: ObservedDomain?
-  /// The bus they are on: the domain's, or its stub domain's.
+  /// The bus of its devices: the domain's own, or its stub domain's.
   package var bus: BackEnd?
   /// The run of Berth that was at work on the domain.
   package var run: RunHolder?
