@@ -116,7 +116,7 @@ struct AnomalyDocument: Encodable, Sendable {
     reason = drift.name.rawValue
     meaning = drift.name.explanation.meaning
     evidence = drift.evidence
-    isRepaired = drift.outcome.isMended
+    isRepaired = drift.outcome.isRepaired
   }
 }
 

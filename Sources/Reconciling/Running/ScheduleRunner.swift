@@ -72,7 +72,7 @@ package struct ScheduleRunner: Sendable {
     report(.domainBegan(target.eventDomain, work.steps))
     let outcome = DomainRun(session, known: work.known, announce: report).outcome(of: body)
     for step in outcome.steps {
-      report(.stepEnded(target.eventDomain, work.step(of: step.device, step.action), step))
+      report(.stepEnded(target.eventDomain, work.step(of: step), step))
     }
     return outcome
   }

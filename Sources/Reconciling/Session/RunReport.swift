@@ -34,7 +34,7 @@ final class RunReport {
 
   /// Returns those of `steps` of which nothing was concluded yet.
   func unconcluded<Work: DeviceWork>(_ steps: [Work]) -> [Work] {
-    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.action == step.kind } }
+    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.identity == step.identity } }
   }
 
   // MARK: Conclusions
@@ -55,8 +55,8 @@ final class RunReport {
     let reset = resetFailures.contains(step.device) ? ["the kernel could not reset \(step.device)"] : []
     outcome.steps.append(
       StepOutcome(
-        device: step.device, action: step.kind, result: result, detail: detail, evidence: evidence + reset,
-        isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
+        device: step.device, action: step.kind, identity: step.identity, result: result, detail: detail,
+        evidence: evidence + reset, isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
   }
 
   /// Records how a device's reset ended. A failed reset is evidence of the device's step, and no failure: libxl goes on,
