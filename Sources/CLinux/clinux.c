@@ -31,7 +31,24 @@ int berth_take_interrupts(void)
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, NULL) || sigaction(SIGTERM, &action, NULL))
         return -1;
+    struct sigaction before;
+    if (sigaction(SIGHUP, NULL, &before))
+        return -1;
+    if (before.sa_handler != SIG_IGN && sigaction(SIGHUP, &action, NULL))
+        return -1;
     return interrupt_descriptor;
+}
+
+static void quit(int number)
+{
+    _exit(128 + number);
+}
+
+void berth_end_on_quit(void)
+{
+    struct sigaction action = {.sa_handler = quit};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGQUIT, &action, NULL);
 }
 
 bool berth_is_interrupted(void)

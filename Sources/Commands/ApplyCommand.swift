@@ -28,12 +28,14 @@ struct ApplyCommand: BerthCommand {
     name: .customLong("lock-timeout"),
     help: ArgumentHelp(
       "How long to wait in all for other runs of Berth, and each time for libxl's lock, such as 10s or 500ms.",
-      valueName: "time"))
+      valueName: "time"),
+    transform: DurationArgument.parse)
   var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
 
   @Option(
     name: .customLong("wait-timeout"),
-    help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"))
+    help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"),
+    transform: DurationArgument.parse)
   var waitTimeout = DurationArgument(ApplyOptions().waitTimeout)
 
   @Flag(help: "Look again after libxl's longest wait, even if no other toolstack was seen at work.")

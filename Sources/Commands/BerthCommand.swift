@@ -15,7 +15,7 @@ extension BerthCommand {
   package var formats: [OutputFormat] { [.table, .json, .jsonl] }
 
   /// Throws a usage error if the answer does not have the form that is asked for.
-  fileprivate func checkFormat() throws(Failure) {
+  func checkFormat() throws(Failure) {
     guard !formats.contains(global.output) else { return }
     throw Failure(
       .usage, "this answer has no form called \(global.output.rawValue)",
@@ -61,39 +61,4 @@ package protocol CommandSet {
   static var commands: [any ParsableCommand.Type] { get }
   /// The last sentence of the program's help; nil if there is nothing to add.
   static var hint: String? { get }
-}
-
-/// Reads `arguments` (without the program's name), does the work, and returns the exit status.
-package func runBerth<Added: CommandSet>(
-  _ arguments: [String], in context: CommandContext, adding _: Added.Type
-) -> Int32 {
-  typealias Root = RootCommand<Added>
-  // Building the parser costs more than the whole rest of this answer.
-  if arguments == ["--version"] {
-    context.standardOutput(berthVersion + "\n")
-    return ExitStatus.done.rawValue
-  }
-  do {
-    var command = try Root.parseAsRoot(arguments)
-    guard let command = command as? any BerthCommand else {
-      try command.run()
-      return 0
-    }
-    do throws(Failure) {
-      try command.checkFormat()
-      return try command.run(in: context).rawValue
-    } catch {
-      context.standardError(error.text(command.global.errorStyle(in: context)))
-      return error.status.rawValue
-    }
-  } catch {
-    // Only the parser's own answers arrive here: help, the version, or an error in the arguments.
-    let text = Root.fullMessage(for: error)
-    guard Root.exitCode(for: error).isSuccess else {
-      context.standardError(text + "\n")
-      return ExitStatus.usage.rawValue
-    }
-    context.standardOutput(text + "\n")
-    return ExitStatus.done.rawValue
-  }
 }

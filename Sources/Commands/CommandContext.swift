@@ -4,6 +4,14 @@ package import Ports
 package import Reconciling
 package import Rendering
 
+/// Why an answer is not whole.
+package enum OutputLoss: Hashable, Sendable {
+  /// The reader ended early, or there was never one.
+  case unread
+  /// A write failed, with this cause.
+  case failed(String)
+}
+
 /// Everything a command knows of its environment. The executable fills it; tests fill in less.
 package struct CommandContext: Sendable {
   package var environment: [String: String]
@@ -29,6 +37,8 @@ package struct CommandContext: Sendable {
   package var openHost: @Sendable (_ sandbox: String?, _ name: String) -> HostSession
   /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
+  /// Returns what became of an answer that standard output did not take whole; nil if it did.
+  package var outputLoss: @Sendable () -> OutputLoss?
 
   package init(
     environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
@@ -39,7 +49,8 @@ package struct CommandContext: Sendable {
     hostName: @escaping @Sendable () -> String,
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
     openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
-    names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] }
+    names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
+    outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }
   ) {
     self.environment = environment
     self.standardOutput = standardOutput
@@ -55,6 +66,7 @@ package struct CommandContext: Sendable {
     self.sandboxHostName = sandboxHostName
     self.openHost = openHost
     self.names = names
+    self.outputLoss = outputLoss
   }
 
   /// Returns the place of a host, which has the words for failures of its ports.

@@ -22,6 +22,15 @@ package struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
     duration = .milliseconds(milliseconds)
   }
 
+  /// Reads the same. Throws what to write instead.
+  package static func parse(_ argument: String) throws -> DurationArgument {
+    if let duration = DurationArgument(argument: argument) { return duration }
+    let isNumber = !argument.isEmpty && argument.allSatisfy { ("0"..."9").contains($0) }
+    throw DurationFailure(
+      description: isNumber
+        ? "give a unit, such as \(argument)s" : "give a whole number and a unit, such as 10s or 500ms")
+  }
+
   /// The duration in whole milliseconds.
   package var milliseconds: Int64 {
     let (seconds, rest) = duration.components
@@ -31,4 +40,9 @@ package struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
   package var defaultValueDescription: String {
     milliseconds % 1000 == 0 ? "\(milliseconds / 1000)s" : "\(milliseconds)ms"
   }
+}
+
+/// Why a text is no duration.
+struct DurationFailure: Error, CustomStringConvertible {
+  var description: String
 }

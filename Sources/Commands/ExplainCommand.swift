@@ -1,4 +1,5 @@
 import ArgumentParser
+import Model
 import Planning
 import Rendering
 
@@ -26,7 +27,9 @@ struct ExplainCommand: BerthCommand {
       return .done
     }
     guard let entry = Catalogue.all.first(where: { $0.name == name }) else {
-      let near = Catalogue.all.map(\.name).filter { $0.contains(name) || name.contains($0) }
+      let names = Catalogue.all.map(\.name)
+      let part = names.filter { $0.contains(name) || name.contains($0) }
+      let near = part.isEmpty ? [closest(to: name, among: names)].compactMap(\.self) : part
       throw Failure(
         .usage, "Berth's answers have no name \(name)",
         hint: near.isEmpty ? "`berth explain` lists all of them" : "did you mean \(near.joined(separator: " or "))?")

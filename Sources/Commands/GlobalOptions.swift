@@ -13,7 +13,7 @@ package struct GlobalOptions: ParsableArguments {
   var sandbox: String?
 
   @Option(
-    name: .shortAndLong,
+    name: [.customShort("o", allowingJoined: true), .long],
     help: ArgumentHelp(
       "The form of the answer: table (for people), json or jsonl (for programs), or markdown (only explain --all).",
       discussion: "With jsonl, apply writes one line per event."))

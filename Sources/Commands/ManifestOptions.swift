@@ -13,6 +13,9 @@ struct ManifestOptions: ParsableArguments {
 
   /// Returns the given paths, or the environment's. Without any path, it throws a usage error unless `isOptional`.
   func resolved(in context: CommandContext, isOptional: Bool = false) throws(Failure) -> [String] {
+    if paths.contains("") {
+      throw Failure(.usage, "the name of a manifest is empty", hint: "is a variable of the calling script unset?")
+    }
     if !paths.isEmpty { return paths }
     if let path = context.environment["BERTH_MANIFEST"], !path.isEmpty { return [path] }
     guard !isOptional else { return [] }

@@ -32,8 +32,26 @@ extension Machine {
   }
 }
 
-/// Handles SIGINT and SIGTERM as a wish to stop: the program ends its open work, then itself. A second signal ends the
-/// program immediately.
+extension Machine {
+  /// Opens /dev/null for each standard stream that the program was started without, and returns those streams.
+  ///
+  /// To be called before anything else is opened. Otherwise the next file or socket gets the stream's number, and text
+  /// for people is written into it.
+  package static func openStandardStreams() -> Set<Int32> {
+    var closed: Set<Int32> = []
+    for stream in [STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO] where fcntl(stream, F_GETFD) < 0 {
+      // open(2) returns the lowest number that is free: this one.
+      if unsafe open("/dev/null", O_RDWR) == stream { closed.insert(stream) }
+    }
+    return closed
+  }
+
+  /// Lets SIGQUIT end the program at once, with status 131 and without a core dump.
+  package static func endOnQuit() { berth_end_on_quit() }
+}
+
+/// Handles SIGINT, SIGTERM and SIGHUP as a wish to stop: the program ends its open work, then itself. A second signal
+/// ends the program immediately. SIGHUP stays ignored if it was, as nohup(1) wants it.
 package struct InterruptSignals: Sendable {
   /// Readable from the first signal on, permanently; nil if the signals could not be handled. They then have their
   /// default effect.

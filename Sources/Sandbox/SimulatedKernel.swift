@@ -15,7 +15,7 @@ package protocol KernelEffects: AnyObject {
 /// It follows Linux 6.1's `drivers/xen/xenbus/xenbus_probe.c`, `xenbus_client.c` and
 /// `drivers/xen/xen-pciback/{xenbus,vpci,pci_stub}.c`: their checks, in their order, and their reactions if a check
 /// fails. It reads every value from the store at the time of the event, and takes none from the event.
-// Size 20/5: what pciback keeps of all devices.
+// Size 19/5: what pciback keeps of all devices.
 package final class SimulatedKernel {
   /// One back end's kernel object.
   struct BackEndObject {

@@ -1,5 +1,6 @@
 import Commands
 import Glibc
+import LinuxAdapter
 import Model
 import SandboxCommands
 import Synchronization
@@ -11,16 +12,11 @@ struct Berth {
     // A reader that ends early (`berth plan | head`) must not end an apply half-way. With SIGPIPE ignored, only the
     // write fails.
     _ = signal(SIGPIPE, SIG_IGN)
-    let output = OutputStream(STDOUT_FILENO)
-    let status = runBerth(
-      Array(CommandLine.arguments.dropFirst()), in: liveContext(output), adding: SandboxCommandSet.self)
-    if let number = output.failure {
-      // A truncated answer must not look like a complete one. A failed command keeps its own exit status.
-      let cause = ErrorNumber.text(of: number)
-      OutputStream(STDERR_FILENO).write("berth: error: cannot write to standard output: \(cause)\n")
-      exit(status == 0 ? 1 : status)
-    }
-    exit(status)
+    Machine.endOnQuit()
+    let closed = Machine.openStandardStreams()
+    let output = OutputStream(STDOUT_FILENO, isClosed: closed.contains(STDOUT_FILENO))
+    exit(
+      runBerth(Array(CommandLine.arguments.dropFirst()), in: liveContext(output), adding: SandboxCommandSet.self))
   }
 
   private static func liveContext(_ output: OutputStream) -> CommandContext {
@@ -37,7 +33,8 @@ struct Berth {
       wallClock: { machine.secondsSince1970 },
       hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
       openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
-      names: { devices in machine.names(for: devices) })
+      names: { devices in machine.names(for: devices) },
+      outputLoss: { output.loss })
   }
 
   /// Returns the variables that Berth reads. All others are ignored.
@@ -53,17 +50,21 @@ struct Berth {
   }
 }
 
-/// A destination of text. If the reader is gone, text is dropped silently, as `berth plan | head` requires.
+/// A destination of text. After the first failure, text is dropped silently, as `berth plan | head` requires.
 final class OutputStream: Sendable {
   private let descriptor: Int32
-  private let firstFailure = Mutex<Int32?>(nil)
+  private let firstLoss: Mutex<OutputLoss?>
 
-  init(_ descriptor: Int32) { self.descriptor = descriptor }
+  /// `isClosed` says that the program was started without this stream.
+  init(_ descriptor: Int32, isClosed: Bool = false) {
+    self.descriptor = descriptor
+    firstLoss = Mutex(isClosed ? .unread : nil)
+  }
 
-  /// The errno value of the first failed write; nil also if the reader is gone.
-  var failure: Int32? { firstFailure.withLock { $0 } }
+  /// Why a text was not written whole; nil if everything was written.
+  var loss: OutputLoss? { firstLoss.withLock { $0 } }
 
-  /// Writes the whole text, or records why the write failed.
+  /// Writes the whole text, or records why it could not be written.
   func write(_ text: String) {
     var rest = Array(text.utf8)[...]
     while !rest.isEmpty {
@@ -72,7 +73,7 @@ final class OutputStream: Sendable {
       if count > 0 {
         rest = rest.dropFirst(count)
       } else if number != EINTR {
-        if number != EPIPE { firstFailure.withLock { $0 = $0 ?? number } }
+        firstLoss.withLock { $0 = $0 ?? (number == EPIPE ? .unread : .failed(ErrorNumber.text(of: number))) }
         return
       }
     }

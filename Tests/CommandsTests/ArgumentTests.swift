@@ -59,7 +59,42 @@ import Testing
     #expect(world.state.withLock { $0.opened.isEmpty })
   }
 
-  @Test(arguments: [["--help"], ["plan", "--help"], ["help", "apply"], []])
+  /// Wrong words, and what the message must contain.
+  static let slips: [([String], String)] = [
+    (["pln", "m.yaml"], "did you mean 'plan'?"), (["diff", "m.yaml"], "did you mean 'plan'?"),
+    (["-v", "aply"], "did you mean 'apply'?"), (["--sandbox", "plan", "statsu"], "did you mean 'status'?"),
+    (["sandbox", "strat"], "did you mean 'sandbox start'?"), (["nothing-like-it"], "`berth --help`"),
+    (["help", "foo"], "there is no command 'foo'"), (["help", "sandbox", "foo"], "no command 'sandbox foo'"),
+    (["apply", "m.yaml", "--auto-approve"], "use --yes"), (["plan", "m.yaml", "--json"], "use -o json"),
+    (["apply", "m.yaml", "--yes", "--wait-timeout", "5"], "give a unit, such as 5s"),
+    (["apply", "m.yaml", "--yes", "--lock-timeout", "1.5s"], "give a whole number and a unit"),
+    (["explain", "half-removd"], "did you mean half-removed?"), (["explain", "removed"], "half-removed"),
+    (["plan", ""], "the name of a manifest is empty"), (["validate", "a.yaml", ""], "the name of a manifest is empty"),
+  ]
+
+  @Test(arguments: slips)
+  func `a slip is usage, and the message says what to type`(_ arguments: [String], _ words: String) {
+    let world = FakeWorld()
+    #expect(world.run(arguments) == 64, "\(world.messages)")
+    #expect(world.output.isEmpty)
+    #expect(world.messages.contains(words), "\(world.messages)")
+  }
+
+  @Test(arguments: [([], "USAGE: berth"), (["-v"], "USAGE: berth"), (["sandbox"], "USAGE: berth sandbox")])
+  func `a command that does nothing by itself is usage, with the help`(_ arguments: [String], _ usage: String) {
+    let world = FakeWorld()
+    #expect(world.run(arguments) == 64)
+    #expect(world.output.isEmpty)
+    #expect(world.messages.contains(usage), "\(world.messages)")
+  }
+
+  @Test func `the form of the answer may follow its option directly`() {
+    let world = FakeWorld()
+    #expect(world.run("explain", "half-removed", "-ojson") == 0)
+    #expect(world.output.hasPrefix("{"))
+  }
+
+  @Test(arguments: [["--help"], ["plan", "--help"], ["help", "apply"], ["help"], ["help", "sandbox", "start"]])
   func `help is an answer`(_ arguments: [String]) {
     let world = FakeWorld()
     #expect(world.run(arguments) == 0)

@@ -10,11 +10,14 @@
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
 
-/* Handles SIGINT and SIGTERM for this process. The first of them makes the returned eventfd readable for good, and sets
+/* Handles SIGINT, SIGTERM and, unless it is ignored, SIGHUP for this process. The first of them makes the returned eventfd readable for good, and sets
  * the flag below. The next one ends the program as if there was no handler. This is C because a signal handler may call
  * only functions that are safe there. Returns -1 with errno on failure. */
 int berth_take_interrupts(void);
 
-/* Returns whether SIGINT or SIGTERM has come. */
+/* Lets SIGQUIT end this process at once, without a core dump. */
+void berth_end_on_quit(void);
+
+/* Returns whether one of these signals has come. */
 bool berth_is_interrupted(void);
 #endif

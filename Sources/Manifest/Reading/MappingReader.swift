@@ -1,3 +1,5 @@
+import Model
+
 /// Reads a mapping key by key, and reports every key that no call asked for.
 ///
 /// ```

@@ -1,10 +1,3 @@
-/// Returns "did you mean 'devices'?" if one of the candidates is close to a word; otherwise nil.
-///
-/// It compares only the first 1000 candidates, so that a hostile text causes a bounded amount of work.
-package func didYouMean(_ word: String, among candidates: some Sequence<String>) -> String? {
-  closest(to: word, among: candidates).map { "did you mean \(quoted($0))?" }
-}
-
 /// Returns the candidate closest to the word, within the distance of a typing error. If several are equally close, it
 /// returns the first.
 package func closest(to word: String, among candidates: some Sequence<String>) -> String? {

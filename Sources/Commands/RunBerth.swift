@@ -1,0 +1,88 @@
+import ArgumentParser
+import Planning
+import Rendering
+
+/// Reads `arguments` (without the program's name), does the work, and returns the exit status.
+package func runBerth<Added: CommandSet>(
+  _ arguments: [String], in context: CommandContext, adding _: Added.Type
+) -> Int32 {
+  let ended = run(arguments, in: context, as: RootCommand<Added>.self)
+  guard let loss = context.outputLoss(), let text = loss.text(for: ended) else { return ended.status.rawValue }
+  // A truncated answer must not look like a complete one. A failed command keeps its own exit status.
+  let status = ended.status
+  let isAnswer = status == .done || status == .changesPending
+  context.standardError(
+    Failure(status, text, hint: isAnswer ? nil : "the exit status is the command's own").text(plainStyle))
+  return isAnswer ? ExitStatus.failed.rawValue : status.rawValue
+}
+
+/// How a command ended.
+private struct EndedCommand {
+  var status: ExitStatus
+  /// Whether the answer is for programs: a part of it is worth nothing.
+  var isDocument = false
+}
+
+extension OutputLoss {
+  /// Returns what to say of the answer that was lost; nil if nobody wants to know.
+  fileprivate func text(for ended: EndedCommand) -> String? {
+    let outcome = ended.status == .done ? "; the command itself succeeded" : ""
+    return switch self {
+    case .failed(let cause): "cannot write to standard output: \(cause)\(outcome)"
+    // A person who reads the beginning, as with `berth plan | head`, has what was wanted.
+    case .unread:
+      ended.isDocument ? "nobody read the whole of standard output\(outcome)" : nil
+    }
+  }
+}
+
+/// The style of messages before the options are known.
+private var plainStyle: TextStyle { TextStyle(usesColor: false, isASCII: true) }
+
+private func run<Root: ParsableCommand>(
+  _ arguments: [String], in context: CommandContext, as _: Root.Type
+) -> EndedCommand {
+  // Building the parser costs more than the whole rest of this answer.
+  if arguments == ["--version"] {
+    context.standardOutput(berthVersion + "\n")
+    return EndedCommand(status: .done)
+  }
+  if let failure = Misuse.failure(in: arguments, of: Root.self) {
+    context.standardError(failure.text(plainStyle))
+    if arguments.first == "help" { context.standardError("\n" + Root.helpMessage() + "\n") }
+    return EndedCommand(status: .usage)
+  }
+  do {
+    var command = try Root.parseAsRoot(arguments)
+    if let command = command as? any BerthCommand { return run(command, in: context) }
+    let type = type(of: command)
+    guard type.configuration.subcommands.isEmpty else {
+      // It does nothing by itself, and a script must notice that.
+      context.standardError(Root.helpMessage(for: type) + "\n")
+      return EndedCommand(status: .usage)
+    }
+    try command.run()
+    return EndedCommand(status: .done)
+  } catch {
+    // Only the parser's own answers arrive here: help, the version, or an error in the arguments.
+    let text = Root.fullMessage(for: error)
+    guard Root.exitCode(for: error).isSuccess else {
+      let hint = Misuse.hint(for: arguments).map { "  \($0)\n" } ?? ""
+      context.standardError(text + "\n" + hint)
+      return EndedCommand(status: .usage)
+    }
+    context.standardOutput(text + "\n")
+    return EndedCommand(status: .done)
+  }
+}
+
+private func run(_ command: some BerthCommand, in context: CommandContext) -> EndedCommand {
+  let isDocument = command.global.output != .table
+  do throws(Failure) {
+    try command.checkFormat()
+    return EndedCommand(status: try command.run(in: context), isDocument: isDocument)
+  } catch {
+    context.standardError(error.text(command.global.errorStyle(in: context)))
+    return EndedCommand(status: error.status, isDocument: isDocument)
+  }
+}
