@@ -198,7 +198,7 @@ extension History.Run {
   fileprivate init(_ name: String, _ applied: AppliedPlan, _ desired: DesiredState, isPlanFresh: Bool) {
     let outcome = applied.outcome
     let steps = outcome.domains.flatMap { domain in
-      domain.steps.map { History.Step(domain.name, $0.device, $0.action.rawValue, $0.result.rawValue) }
+      domain.steps.map { History.Step(domain.name, $0.device, $0.action, $0.result, isUndone: $0.isUndone) }
     }
     let isWhole =
       isPlanFresh && failures(outcome).isEmpty && outcome.notShown.isEmpty && !outcome.wasInterrupted
