@@ -105,6 +105,15 @@ package final class RunningProcess {
     return ended
   }
 
+  /// Waits until a signal has stopped the program. Returns false if the program has ended instead.
+  package func waitForStop() -> Bool {
+    var change = unsafe siginfo_t()
+    // The status stays available, so that `waitForExit` still finds the program.
+    let events = WSTOPPED | WEXITED | WNOWAIT
+    while unsafe waitid(P_PID, id_t(pid), &change, events) < 0, errno == EINTR {}
+    return unsafe change.si_code == CLD_STOPPED
+  }
+
   // MARK: Pieces
 
   private static func read(_ end: inout Int32, into bytes: inout [UInt8]) {

@@ -44,6 +44,7 @@ struct `A run at work` {
       try await withRun(host) { run, manifest in
         kill(run.pid, SIGSTOP)
         defer { kill(run.pid, SIGCONT) }
+        try #require(run.waitForStop())
         let second = try await host.berth("apply", manifest, "--yes", "--lock-timeout", "0s")
         #expect(second.status == 75, "\(second)")
         #expect(second.output.contains(", stopped"), "\(second.output)")
