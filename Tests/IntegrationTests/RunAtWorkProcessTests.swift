@@ -67,8 +67,9 @@ struct `A run at work` {
   }
 
   @Test func `Ctrl-C ends a wait for another run, and nothing was changed`() async throws {
-    try await TestHost.with(TestScenario.host([domain])) { host in
+    try await TestHost.with(TestScenario.host([domain]), isTracing: true) { host in
       try await withRun(host) { _, manifest in
+        let (nodes, changes) = (try await host.nodes(below: "/"), try host.storeChanges())
         let second = try Command.berth(
           ["apply", manifest, "--yes", "-v", "--lock-timeout", "100s"], environment: ["BERTH_SANDBOX": host.directory]
         ).start()
@@ -77,6 +78,8 @@ struct `A run at work` {
         #expect(isWaiting, "\(second.output)\(second.errors)")
         #expect(second.end(SIGINT, within: .seconds(60)) == 130, "\(second.output)\(second.errors)")
         #expect(second.output.contains("Interrupted: nothing"), "\(second.output)")
+        #expect(try await host.nodes(below: "/") == nodes)
+        #expect(try host.storeChanges() == changes)
       }
     }
   }
