@@ -230,7 +230,8 @@ struct `Histories of runs` {
   @Test func `a report is read from the output of apply`() throws {
     let text = """
       {"exitStatus": 4, "changed": true, "later": {}, "domains": [{"name": "net", "rounds": 1, "failure": "busy: run 17",
-      "steps": [{"device": {"address": "0000:03:00.0"}, "action": "attach", "result": "unchanged", "isUndone": false, "later": 1},
+      "steps": [{"device": {"address": "0000:03:00.0"}, "action": "attach", "result": "unchanged", "isUndone": false,
+      "later": 1},
       {"device": {"address": "0000:03:01.0"}, "action": "detach", "result": "blocked", "isUndone": true,
       "detail": "nobody was shown it"}]}]}
       """
