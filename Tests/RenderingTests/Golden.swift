@@ -1,4 +1,5 @@
 import FoundationEssentials
+import TestSupport
 import Testing
 
 /// Compares text with a file below `Fixtures`. With RECORD=1 in the environment, it writes the file instead, and the
@@ -30,24 +31,18 @@ func goldenFault(_ actual: String, _ name: String, at path: String, isRecording:
 /// Returns whether a file below `Fixtures` is in a version's folder, such as `v1`, and so is kept permanently.
 func isKeptGolden(_ name: String) -> Bool { name.prefixMatch(of: /v[0-9]+\//) != nil }
 
-/// Returns where a file or folder of this repository is.
-func repositoryPath(_ path: String, file: String = #filePath) -> String {
-  "/" + file.split(separator: "/").dropLast(3).joined(separator: "/") + "/" + path
-}
-
 /// Returns the text of a file of this repository.
-func repositoryFile(_ path: String, file: String = #filePath) throws -> String {
-  let contents = FileManager.default.contents(atPath: repositoryPath(path, file: file))
+func repositoryFile(_ path: String) throws -> String {
+  let contents = FileManager.default.contents(atPath: "\(repositoryRoot)/\(path)")
   return String(decoding: try #require(contents, "there is no \(path)"), as: UTF8.self)
 }
 
 /// Compares text with the part of a document that stands between two markers; RECORD=1 writes it there, and the run
 /// fails. A document has `<!-- recorded: NAME -->` before the part and `<!-- end: NAME -->` after it.
 func expectRecorded(
-  _ actual: String, _ name: String, in path: String, file: String = #filePath,
-  at location: SourceLocation = #_sourceLocation
+  _ actual: String, _ name: String, in path: String, at location: SourceLocation = #_sourceLocation
 ) throws {
-  let document = try repositoryFile(path, file: file)
+  let document = try repositoryFile(path)
   let (start, end) = ("<!-- recorded: \(name) -->\n\n", "\n<!-- end: \(name) -->\n")
   let first = try #require(
     document.firstRange(of: start), "\(path) has no place for \(name)", sourceLocation: location)
@@ -55,7 +50,7 @@ func expectRecorded(
     document[first.upperBound...].firstRange(of: end), "\(path) does not end \(name)", sourceLocation: location)
   if ProcessInfo.processInfo.environment["RECORD"] == "1" {
     let text = document[..<first.upperBound] + actual + document[last.lowerBound...]
-    try String(text).write(toFile: repositoryPath(path, file: file), atomically: true, encoding: .utf8)
+    try String(text).write(toFile: "\(repositoryRoot)/\(path)", atomically: true, encoding: .utf8)
     Issue.record("recorded \(name) in \(path): read it, then run without RECORD", sourceLocation: location)
     return
   }

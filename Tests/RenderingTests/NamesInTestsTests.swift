@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Planning
+import TestSupport
 import Testing
 
 /// Each name must stand in a test of the planner, the drift matrix or the doctor.
@@ -24,7 +25,7 @@ import Testing
   private static func texts() throws -> [String] {
     var paths = documents.map { "Tests/RenderingTests/Fixtures/" + $0 }
     for folder in folders {
-      let files = try FileManager.default.subpathsOfDirectory(atPath: repositoryPath(folder))
+      let files = try FileManager.default.subpathsOfDirectory(atPath: "\(repositoryRoot)/\(folder)")
       paths += files.filter { $0.hasSuffix(".swift") }.map { "\(folder)/\($0)" }
     }
     return try paths.map { try repositoryFile($0) }
