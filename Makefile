@@ -41,7 +41,7 @@ check: deps lint rules fuzz-short test ## Run everything that a change must pass
 lint: ## Check the format
 	swift format lint --strict --parallel --recursive Package.swift Sources Tests
 
-rules: ## Check the project rules; RECORD=1 writes the table of targets in docs/architecture.md
+rules: ## Check the project rules; RECORD=1 writes the table of targets, and lower numbers
 	@python3 -B -m unittest discover --quiet --start-directory Scripts/tests --top-level-directory Scripts
 	@Scripts/rules.py
 
@@ -51,7 +51,7 @@ format: ## Format the sources in place
 bench: release ## Measure; writes .build/bench.json
 	.build/release/berth-bench --json .build/bench.json
 
-soak: deps ## Run the long versions of the tests, and the fuzzers, for hours; writes .build/soak.json
+soak: deps ## Run the long versions of the tests, and the fuzzers, for more than an hour; writes .build/soak.json
 	@Scripts/soak.py $(SOAK_OPTIONS)
 
 sanitize: build ## Run the tests under the thread sanitizer

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks that what Berth is built from is here; with `lab`, also what its lab is. As root it installs what is missing,
-# else it says how. It is bash, since Python may be one of the packages it installs.
+# Checks that the packages that Berth is built from are installed; with `lab`, also those of its lab. As root it
+# installs missing packages. Otherwise it prints the command that installs them. It is bash, because it may have to
+# install Python.
 set -euo pipefail
 
 # How long to wait for another program's lock of the package database.
@@ -8,8 +9,8 @@ readonly LOCK_SECONDS=600
 
 packages=(
   libxen-dev      # libxenstore and libxenctrl
-  xen-utils-4.17  # both xenstoreds, and xl to test beside; Xen itself is not needed
-  xenstore-utils  # xenstore-ls and its like
+  xen-utils-4.17  # both xenstoreds, and xl for the tests; Xen itself is not needed
+  xenstore-utils  # xenstore-ls and others
   libyaml-dev
   qemu-system-x86 # a real device model, for the tests
   pkg-config      # SwiftPM finds the libraries with it
@@ -26,13 +27,15 @@ fail() { printf 'berth: %s\n' "$@" >&2; exit 1; }
 
 command -v swift >/dev/null ||
   fail "there is no 'swift' here. Berth needs a Swift toolchain, 6.2 or newer: see swift.org/install."
-version=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+)\.([0-9]+).*/\1 \2/p' | head -n 1)
-read -r major minor <<<"${version:-0 0}"
+# A swift that fails must get to the message below, so its exit code does not end this program.
+version=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+)\.([0-9]+).*/\1 \2/p' | head -n 1) || true
+[[ $version ]] || fail "'swift --version' prints no version. Berth needs a Swift toolchain, 6.2 or newer."
+read -r major minor <<<"$version"
 ((major > 6 || (major == 6 && minor >= 2))) ||
   fail "this is Swift ${major}.${minor}; Berth needs 6.2 or newer: see swift.org/install."
 
 command -v dpkg-query >/dev/null ||
-  fail "this is not a Debian system. Berth needs what these Debian packages hold: ${packages[*]}."
+  fail "this is not a Debian system. Berth needs the files of these Debian packages: ${packages[*]}."
 
 missing=()
 for package in "${packages[@]}"; do
@@ -46,8 +49,8 @@ if ((EUID != 0)); then
     "  sudo apt-get install --no-install-recommends ${missing[*]}"
 fi
 
-# Runs apt-get, and waits for whoever holds a lock that it needs, as unattended upgrades do on a new machine. apt-get
-# itself waits for dpkg's locks alone (DPkg::Lock::Timeout); the locks of its lists and archives it only tries.
+# Runs apt-get, and waits for the holder of a lock that it needs: on a new machine often an unattended upgrade. apt-get
+# itself waits only for dpkg's locks (DPkg::Lock::Timeout), and not for the locks of its lists and archives.
 run_apt() {
   local deadline=$((SECONDS + LOCK_SECONDS)) status errors is_waiting=
   while true; do
@@ -65,5 +68,5 @@ run_apt() {
 printf 'Installing %s\n' "${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 install=(install --yes --quiet --no-install-recommends "${missing[@]}")
-# A new machine has no package lists, an old one has lists of files that are gone.
+# A new machine has no lists of packages. An old machine may have lists of packages that the archive no longer has.
 run_apt "${install[@]}" || { run_apt update --quiet && run_apt "${install[@]}"; }

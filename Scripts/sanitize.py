@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the tests, and the programs that they start, under the thread sanitizer.
 
-    Scripts/sanitize.py [ARGUMENT…]     arguments as of Scripts/test.py, for fewer tests
+    Scripts/sanitize.py [ARGUMENT…]     the arguments are those of Scripts/test.py, for fewer tests
 
-The build is in .build-sanitize. Every report is printed; one is enough for exit code 1. The last line tells the counts.
+The build is in .build-sanitize. Every report is printed, and one is enough for exit code 1. The last line has the
+number of reports.
 """
 
 import glob
@@ -16,8 +17,9 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, ".build-sanitize")
 PRELOADS = ["libBerthPreload.so", "libBerthCut.so"]
-# The sanitizer must be the first library of a process, and reserves more memory than a limit leaves.
-UNFIT = ["without Xen every call says so", "each call is the hypercall", "what is made to exhaust a reader"]
+# Parts of the names of tests that cannot run: the sanitizer must be the first library of a process, and reserves more
+# memory than a test's limit allows.
+UNFIT = ["every call without Xen reports that", "each call makes its hypercall", "input made to exhaust a reader"]
 
 
 def build():

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Runs the long versions of what the tests try, and the fuzzers, and writes what came of them to .build/soak.json.
+"""Runs the long versions of the tests, and the fuzzers, and writes the counts to .build/soak.json.
 
     Scripts/soak.py [--rounds N] [--races N] [--fuzz-seconds N]
 
-The tests are built with optimisation, into .build-soak: what takes a day otherwise takes an hour.
+The tests are built with optimisation, into .build-soak: without it they would take a day. A soak takes more than an
+hour on two cores.
 """
 
 import argparse
@@ -20,12 +21,14 @@ BUILD = os.path.join(ROOT, ".build-soak")
 KEYS = ("races_c", "races_ox", "races_eagain", "races_beside_xl", "lost_berth", "lost_beside_xl", "readopted",
         "interleavings", "interleaving_violations", "interleaving_refusals", "cut_points", "cut_violations",
         "faults", "fault_violations", "histories", "history_violations")
-# What must have been done at all.
-COUNTS = ("interleavings", "cut_points", "faults", "histories")
+# What must not be 0.
+COUNTS = ("races_c", "races_ox", "races_eagain", "races_beside_xl", "interleavings", "cut_points", "faults",
+          "histories", "fuzz_runs")
 # What must be 0.
 FAILURES = ("lost_berth", "lost_beside_xl", "interleaving_violations", "cut_violations", "fault_violations",
             "history_violations", "fuzz_crashes")
-# At the same time: those of processes wait most of the time, those in memory never do, and would not let them begin.
+# They run at the same time. Tests of processes wait most of the time. Tests in memory never wait, and in one part with
+# those of processes they would delay them.
 PARTS = ("Races|CutTests|HistoryTests|Contrary runs",
          "ExplorerTests|CrashTests|PortFaultTests|HostileGuestTests|RunOrderTests")
 
@@ -36,7 +39,7 @@ def build():
 
 
 def end_of(parts):
-    """Waits for all; whoever stops the wait stops them, and they what they have started."""
+    """Waits for all parts and returns the worst exit code. If the wait is stopped, all parts and their programs end."""
     try:
         return max([part.wait() for part in parts])
     finally:
@@ -73,10 +76,15 @@ def run_fuzzers(arguments, figures):
     return status
 
 
+def judge(figures):
+    """Returns the names of what was not run, and of what failed."""
+    return [key for key in COUNTS if not figures.get(key)], [key for key in FAILURES if figures.get(key)]
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=100, help="how far everything goes that could go on for ever")
+    parser.add_argument("--rounds", type=int, default=100, help="bounds everything that has no end of its own")
     parser.add_argument("--races", type=int, default=1000, help="races of processes on each xenstored")
     parser.add_argument("--fuzz-seconds", type=int, default=200, help="for each target")
     arguments = parser.parse_args()
@@ -93,10 +101,9 @@ def main():
     with open(os.path.join(ROOT, ".build/soak.json"), "w", encoding="utf-8") as file:
         file.write(text + "\n")
     print(text)
-    missing = [key for key in KEYS if (key.startswith("races_") or key in COUNTS) and not figures[key]]
+    missing, wrong = judge(figures)
     if missing:
         print(f"soak: not run: {', '.join(missing)}", file=sys.stderr)
-    wrong = [key for key in FAILURES if figures.get(key)]
     if wrong:
         print(f"soak: not 0: {', '.join(wrong)}", file=sys.stderr)
     return 1 if status or missing or wrong else 0

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the built tests, as root once more as an unprivileged user, and counts what ran.
+"""Runs the built tests and counts them. If root runs it, the tests run again as an unprivileged user.
 
-Arguments are handed to the test program: `Scripts/test.py --filter SandboxTests`; `--once`, which must come first,
+Arguments are passed to the test program: `Scripts/test.py --filter SandboxTests`. `--once`, which must come first,
 leaves the second run out. A test that was skipped or cancelled fails the run unless Scripts/skipped-tests.txt names it.
-The last line gives the counts.
+The last line has the counts.
 """
 
 import contextlib
@@ -20,12 +20,12 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.environ.get("BERTH_TESTS", ".build/debug/berthPackageTests.xctest")
 UNPRIVILEGED = "nobody"
 DEADLINE_SECONDS = 60 * int(os.environ.get("BERTH_MINUTES", 25 + int(os.environ.get("BERTH_ROUNDS", "0"))))
-# In the environment of everything a run starts, also of what leaves its session.
+# In the environment of all processes of a run, also of those that leave its session.
 MARK = "BERTH_TEST_RUN"
 
 
 def excused(is_root):
-    """The tests that may be left out; a line that begins with `unprivileged:` speaks of runs without root only."""
+    """Returns the tests that may be left out. A line that begins with `unprivileged:` is only for runs without root."""
     with open(os.path.join(ROOT, "Scripts/skipped-tests.txt"), encoding="utf-8") as file:
         lines = [line.split("#")[0].strip() for line in file]
     names = {line for line in lines if line and not line.startswith("unprivileged:")}
@@ -35,7 +35,7 @@ def excused(is_root):
 
 
 def run(root, user, arguments):
-    """Runs the tests of the tree at `root`; tells (passed, failed)."""
+    """Runs the tests of the tree at `root`. Returns how many passed and how many failed."""
     who = user or pwd.getpwuid(os.getuid()).pw_name
     print(f"== Tests as {who}", flush=True)
     # Short, since the paths of sockets below it are bounded.
@@ -108,7 +108,7 @@ def judge(who, events, status):
             failures.add(names[test])
     passed = sum(1 for test, failed in ended.items() if not failed and test not in left_out)
     if not ended_well or (status != 0 and not failures):
-        print(f"The test program ended as {who} with status {status}, before it had told all.")
+        print(f"The test program ended as {who} with status {status}, before it had reported everything.")
         failures.add("the run itself")
     if not passed and not failures:
         print("No test ran.")
@@ -117,7 +117,7 @@ def judge(who, events, status):
 
 
 def left_over(mark):
-    """The processes that carry the mark in their environment."""
+    """Yields the processes that have the mark in their environment."""
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
@@ -132,7 +132,7 @@ def left_over(mark):
 
 
 def reachable(user):
-    """Whether the user can read the built tests, and start them."""
+    """Returns whether the user can read the built tests, and start them."""
     account = pwd.getpwnam(user)
     command = [os.path.join(ROOT, PROGRAM), "--testing-library", "swift-testing", "--list-tests"]
     try:
@@ -144,7 +144,10 @@ def reachable(user):
 
 
 def copy_and_build():
-    """Builds a copy of the tree where everyone can read it: the tests know their fixtures by absolute path."""
+    """Builds a copy of the tree that everyone can read, and returns its folder.
+
+    A copy of the built tests is not enough: they contain the absolute paths of their fixtures.
+    """
     tree = tempfile.mkdtemp(prefix="berth-tree-", dir="/var/tmp")
     print(f"== {UNPRIVILEGED} cannot read {ROOT}: building a copy in {tree}", flush=True)
     shutil.copytree(ROOT, tree, dirs_exist_ok=True, symlinks=True, ignore=shutil.ignore_patterns(".build*", ".git"))
@@ -154,7 +157,7 @@ def copy_and_build():
 
 
 def main():
-    # Whoever stops a run stops all that it has started.
+    # If a run is stopped, all that it has started ends, too.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     arguments = sys.argv[1:]
     once = arguments[:1] == ["--once"]

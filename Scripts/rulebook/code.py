@@ -1,55 +1,40 @@
-"""Patterns in the code: what must not be there, and what may only become less."""
-
-import re
+"""Patterns in the code: what must not be there, and the places of what may only become less."""
 
 from . import policy
-from .tree import found, lines, read, target_of
-
-NUMBERS = "Scripts/ratchets.txt"
-FILES = f"files over {policy.LONGEST_FILE} lines"
+from .tree import found, lines, target_of
 
 # A public declaration; a public import is the compiler's to find.
 PUBLIC = (r"^\s*(?:@\w+\s+)*(?:public|open)\s+(?!import)(?:\w+\s+)*"
           r"(?:func|var|let|struct|class|enum|protocol|init|actor|extension|typealias)\b")
 
 
-def count(sources):
-    """Returns how often each pattern of the ratchets is found, and where."""
-    counts = dict.fromkeys(policy.RATCHETS, 0)
-    places = {name: [] for name in policy.RATCHETS}
-    longest = []
+def judge(sources):
+    """Yields (place, text) for each public declaration and each path of a host outside its one file."""
     for path, text in sources.items():
         for number, _ in lines(text, PUBLIC):
-            found(f"{path}:{number}", "nothing is public: targets share by `package`")
+            yield f"{path}:{number}", "nothing is public: targets share by `package`"
         for number, match in lines(text, policy.HOST_PATH):
             is_allowed = path in policy.HOST_PATH_FILES or target_of(path) in policy.HOST_MAKERS
             if path.startswith("Sources/") and not is_allowed:
-                found(f"{path}:{number}", f"{match.group(0)[1:]}: a host's paths are built in one place, under a root")
+                yield f"{path}:{number}", f"{match.group(0)[1:]}: a host's paths are built in one place, under a root"
+
+
+def places(sources, whole):
+    """Returns the places of each pattern of `policy.RATCHETS`, and of files that are too long.
+
+    `sources` are without comments; `whole` are the same files with them.
+    """
+    result = {name: [] for name in policy.RATCHETS}
+    long_files = result[f"files over {policy.LONGEST_FILE} lines"] = []
+    for path, text in sources.items():
         for name, pattern in policy.RATCHETS.items():
-            whole = read(path) if name == "swift-format-ignore" else text
-            for number, _ in lines(whole, pattern):
-                counts[name] += 1
-                places[name].append(f"{path}:{number}")
-        length = text.count("\n")
-        if length > policy.LONGEST_FILE:
-            longest.append(path)
-    counts[FILES] = len(longest)
-    places[FILES] = longest
-    return counts, places
+            searched = whole[path] if name in policy.RATCHETS_IN_COMMENTS else text
+            result[name] += [f"{path}:{number}" for number, _ in lines(searched, pattern)]
+        if text.count("\n") > policy.LONGEST_FILE:
+            long_files.append(path)
+    return result
 
 
 def check(sources):
-    counts, places = count(sources)
-    allowed = {}
-    for line in read(NUMBERS).splitlines():
-        line = line.split("#")[0].strip()
-        if line and not line.startswith(("type ", "word ")):
-            number, name = line.split(None, 1)
-            allowed[name] = int(number)
-    for name in sorted(counts.keys() | allowed.keys()):
-        if name not in counts or name not in allowed:
-            found(NUMBERS, f"'{name}' is in one of policy.py and ratchets.txt only")
-        elif counts[name] > allowed[name]:
-            found(NUMBERS, f"{counts[name]} × {name}, and {allowed[name]} were allowed: {' '.join(places[name])}")
-        elif counts[name] < allowed[name]:
-            found(NUMBERS, f"only {counts[name]} × {name} are left of {allowed[name]}: write that down")
+    for place, finding in judge(sources):
+        found(place, finding)

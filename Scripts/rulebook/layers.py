@@ -14,18 +14,29 @@ def declared(text):
     return names - set(re.findall(r"\b(?:fileprivate|private)\s+(?:\w+\s+)*(?:struct|class|enum|actor)\s+(\w+)", bare))
 
 
-def judge(texts, target, layers):
-    """Yields (place, text) for each type of a higher layer that a lower one names."""
+def judge(texts, target, layers, beside=()):
+    """Yields (place, text) for each type of a higher layer that a lower one names, and each file without a place.
+
+    The files of `beside` are in no folder, and below all of them.
+    """
     levels = {folder: level for level, folders in enumerate(layers) for folder in folders}
     files = {}
     for path, text in texts.items():
         parts = path.split("/")
-        if parts[:2] != ["Sources", target] or len(parts) < 4:
+        if parts[:2] != ["Sources", target]:
             continue
-        if parts[2] in levels:
+        if path in beside:
+            files[path] = (len(layers), target, swift.bare(text))
+        elif len(parts) < 4:
+            yield path, f"the file is in no folder of {target}, and policy.py's BESIDE_LAYERS does not list it"
+        elif parts[2] in levels:
             files[path] = (levels[parts[2]], parts[2], swift.bare(text))
         else:
             yield path, f"the folder {parts[2]} of {target} has no place in policy.py's LAYERS"
+    for folder in sorted(levels.keys() - {folder for _, folder, _ in files.values()}):
+        yield "Scripts/rulebook/policy.py", f"LAYERS names {folder}, which is no folder of {target}"
+    for path in sorted(set(beside) - files.keys()):
+        yield "Scripts/rulebook/policy.py", f"BESIDE_LAYERS names {path}, which is no file of {target}"
     owners = {name: (level, folder) for level, folder, text in files.values() for name in declared(text)}
     for path, (level, folder, text) in sorted(files.items()):
         for number, line in enumerate(text.splitlines(), 1):
@@ -36,5 +47,6 @@ def judge(texts, target, layers):
 
 def check(texts):
     for target, layers in policy.LAYERS.items():
-        for place, text in judge(texts, target, layers):
+        beside = {path for path in policy.BESIDE_LAYERS if path.startswith(f"Sources/{target}/")}
+        for place, text in judge(texts, target, layers, beside):
             found(place, text)

@@ -49,6 +49,11 @@ LAYERS = {
     "Reconciling": [{"Running"}, {"Phases"}, {"Bus", "DeviceModels"}, {"Ledgers"}, {"Session"}, {"Observing"}],
 }
 
+# The files beside those folders. They are below all folders, so they name no type of one.
+BESIDE_LAYERS = {
+    "Sources/Reconciling/Concurrently.swift",  # Runs closures on threads, and knows nothing of the engine.
+}
+
 LONGEST_FILE = 400
 MOST_FUNCTIONS = 25
 MOST_FIELDS = 4
@@ -66,6 +71,8 @@ RATCHETS = {
     # The monitor of an exit test waits for any child, and takes the ends of those that other tests wait for.
     "exit tests": r"\bprocessExitsWith\b",
 }
+# Those that are comments.
+RATCHETS_IN_COMMENTS = {"swift-format-ignore"}
 
 # Words whose number in sources, tests and documents may only go down; Scripts/ratchets.txt holds the numbers. Plain
 # words are: "nil if", "again" or "recreate", "repair", a number, "reports". Names in code do not count.
@@ -84,6 +91,14 @@ HOSTS = {"github.com", "json-schema.org", "www.apache.org", "www.swift.org", "sw
          "xenbits.xen.org", "xenproject.org", "editorconfig.org", "keepachangelog.com", "semver.org", "yaml.org"}
 PATH_ROOTS = {"sys", "proc", "run", "dev", "etc", "var", "usr", "tmp", "bin", "boot", "lib",  # a Linux host's
               "local", "libxl", "vm", "tool", "image", "backend", "device", "error"}  # xenstore's
+
+# The roots of one machine's paths, which no literal of Swift may name: the folders of users, and of what one installs.
+MACHINE_ROOTS = {"home", "root", "work", "workspace", "Users", "mnt", "media", "opt", "srv", "tmp"}
+# What literals may name all the same, each with its reason.
+MACHINE_PATHS = {
+    "/tmp/berth": "tests make folders of this name with random ends; /tmp, since the paths of sockets are bounded",
+    "/tmp/box": "the example of a sandbox's folder in messages",
+}
 
 # Absolute paths in these files are those of a machine that these files make themselves.
 OWN_MACHINE = "Tests/Lab/"

@@ -1,14 +1,10 @@
 """How large types are: their functions and their mutable stored fields."""
 
 import collections
-import os
 import re
 
 from . import policy, swift
-from .tree import found, read, target_of, write
-
-RATCHETS = "Scripts/ratchets.txt"
-EXCEPTION = re.compile(r"^type (\S+) (\d+) functions (\d+) fields +# *(\S.*)$")
+from .tree import found, target_of
 
 
 def sizes(texts):
@@ -32,50 +28,28 @@ def sizes(texts):
     return dict(types)
 
 
-def exceptions(text):
-    """Returns the exceptions of the ratchets file: (functions, fields) by name."""
-    matches = (EXCEPTION.match(line) for line in text.splitlines())
-    return {match.group(1): (int(match.group(2)), int(match.group(3))) for match in matches if match}
-
-
 def is_large(count):
     return count.functions > policy.MOST_FUNCTIONS or count.fields > policy.MOST_FIELDS
 
 
-def judge(types, allowed):
-    """Yields (place, text) for each type that is larger than it may be, and each exception that is out of date."""
+def judge(types):
+    """Yields (place, text) for each type that is larger than it may be, and each comment that is out of date."""
     for name, count in sorted(types.items()):
         place, now = f"{count.path}:{count.line}", (count.functions, count.fields)
         said = f"{name} has {now[0]} functions and {now[1]} mutable fields"
-        if name not in allowed:
-            if is_large(count) and not count.reason:
+        comment = f"`// Size {now[0]}/{now[1]}: reason`"
+        if not count.has_size:
+            if is_large(count):
                 yield place, (f"{said}; at most {policy.MOST_FUNCTIONS} and {policy.MOST_FIELDS} are allowed: "
-                              "take it apart, or say `// Size: reason` above it")
-        elif now[0] > allowed[name][0] or now[1] > allowed[name][1]:
-            yield place, f"{said}; {allowed[name][0]} and {allowed[name][1]} were allowed"
+                              f"take it apart, or say {comment} above it")
+        elif not count.allowed:
+            yield place, f"{said}: its comment must have the form {comment}"
+        elif now[0] > count.allowed[0] or now[1] > count.allowed[1]:
+            yield place, f"{said}; its comment allows {count.allowed[0]} and {count.allowed[1]}"
         elif not is_large(count):
-            yield RATCHETS, f"{name} is no longer large: remove its line"
-        elif now != allowed[name]:
-            yield RATCHETS, f"{said}, of {allowed[name][0]} and {allowed[name][1]}: write that down (RECORD=1 does it)"
-    for name in sorted(allowed.keys() - types.keys()):
-        yield RATCHETS, f"{name} is no longer there: remove its line"
-
-
-def lowered(text, types):
-    """Returns the ratchets file with the present numbers of types that became smaller."""
-    result = []
-    for line in text.splitlines(keepends=True):
-        match = EXCEPTION.match(line)
-        if match and match.group(1) in types:
-            count = types[match.group(1)]
-            numbers = min(count.functions, int(match.group(2))), min(count.fields, int(match.group(3)))
-            if not is_large(count):
-                continue
-            line = f"type {match.group(1)} {numbers[0]} functions {numbers[1]} fields  # {match.group(4)}\n"
-        elif match:
-            continue
-        result.append(line)
-    return "".join(result)
+            yield place, f"{name} is no longer large: remove its comment on the size"
+        elif now != count.allowed:
+            yield place, f"{said}, less than its comment allows: write {comment}"
 
 
 def largest(types, number=5):
@@ -87,11 +61,6 @@ def largest(types, number=5):
 def check(texts):
     """Checks the types of Sources; returns the lines that name the largest."""
     types = sizes({path: text for path, text in texts.items() if path.startswith("Sources/")})
-    text = read(RATCHETS)
-    if os.environ.get("RECORD") == "1" and lowered(text, types) != text:
-        write(RATCHETS, lowered(text, types))
-        found(RATCHETS, "written by RECORD=1: read the difference before you commit it")
-        text = read(RATCHETS)
-    for place, finding in judge(types, exceptions(text)):
+    for place, finding in judge(types):
         found(place, finding)
     return largest(types)

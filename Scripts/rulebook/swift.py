@@ -25,7 +25,8 @@ class TypeCount:
     fields: int = 0
     mutates: bool = False
     has_tests: bool = False
-    reason: str = ""
+    has_size: bool = False
+    allowed: tuple = ()  # the functions and fields that a well-formed `// Size` comment allows
 
     def add(self, other):
         """Adds what another part of the same type declares."""
@@ -37,7 +38,8 @@ class TypeCount:
         self.fields += other.fields
         self.mutates |= other.mutates
         self.has_tests |= other.has_tests
-        self.reason = self.reason or other.reason
+        self.has_size |= other.has_size
+        self.allowed = self.allowed or other.allowed
 
 
 def _end_of_string(text, start, hashes):
@@ -116,6 +118,16 @@ def bare(text):
     return _blanked(text, {"comment", "string"})
 
 
+def strings(text):
+    """Yields (offset, literal) of each string literal that is in no interpolation of another one."""
+    position = 0
+    while position < len(text):
+        kind, end = _piece(text, position)
+        if kind == "string":
+            yield position, text[position:end]
+        position = end
+
+
 def types_of(text, path=""):
     """Returns a `TypeCount` for each declaration and each extension of a type in a file, by its whole name."""
     result = []
@@ -140,8 +152,8 @@ def types_of(text, path=""):
             continue
         elif word in _TYPE_WORDS and _begins_type(before, after) and None not in scopes:
             outer = scopes[-1].name + "." if scopes else ""
-            pending = TypeCount(outer + _name_at(words, index + 1), word, path, text.count("\n", 0, offset) + 1,
-                                reason=_reason(text, offset))
+            pending = TypeCount(outer + _name_at(words, index + 1), word, path, text.count("\n", 0, offset) + 1)
+            pending.has_size, pending.allowed = _size(text, offset)
             if word != "protocol":
                 result.append(pending)
             modifiers = set()
@@ -217,8 +229,8 @@ def _stored(words, index):
     return count
 
 
-def _reason(text, offset):
-    """Returns what a `// Size:` comment on the line of a declaration or directly above it says."""
+def _size(text, offset):
+    """Returns whether a `// Size` comment is on the line of a declaration or directly above it, and what it allows."""
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
     candidates = [text[start:len(text) if end < 0 else end]]
@@ -227,6 +239,6 @@ def _reason(text, offset):
             break
         candidates.append(line)
     for line in candidates:
-        if match := re.search(r"//+ Size: *(\S.*)", line):
-            return match.group(1).strip()
-    return ""
+        if match := re.search(r"//+ Size\b(?: (\d+)/(\d+): *\S)?", line):
+            return True, (int(match.group(1)), int(match.group(2))) if match.group(1) else ()
+    return False, ()

@@ -9,7 +9,7 @@ from . import policy
 from .tree import ROOT, found, line_of, lines, read, target_of, write
 
 DOCUMENT = "docs/architecture.md"
-BEGIN = "<!-- The table of targets: `make rules RECORD=1` writes it from Package.swift. -->\n"
+BEGIN = "<!-- The table of targets: `RECORD=1 make rules` writes it from Package.swift. -->\n"
 END = "<!-- End of the table of targets. -->\n"
 IMPORT = (r"^[ \t]*(?:@\w+(?:\([^)]*\))?\s+)*(?:\w+[ \t]+)?import[ \t]+"
           r"(?:(?:struct|class|enum|protocol|typealias|func|var|let)[ \t]+)?(\w+)")

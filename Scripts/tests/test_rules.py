@@ -1,16 +1,16 @@
-"""What the rules on layers, sizes, suites and targets find, and what they let pass."""
+"""What the rules on layers, sizes, numbers, names, suites and targets find, and what they let pass."""
 
 import unittest
 from unittest import mock
 
-from rulebook import english, layers, policy, sizes, suites, targets
+from rulebook import code, english, layers, names, policy, ratchets, sizes, suites, swift, targets
 
 
 class Layers(unittest.TestCase):
     LAYERS = [{"Up"}, {"Down"}]
 
     def findings(self, **texts):
-        files = {f"Sources/T/{name}/A.swift": text for name, text in texts.items()}
+        files = {f"Sources/T/{name}/A.swift": text for name, text in ({"Up": "", "Down": ""} | texts).items()}
         return [text for _, text in layers.judge(files, "T", self.LAYERS)]
 
     def test_a_lower_folder_must_not_name_what_is_above_it(self):
@@ -26,13 +26,28 @@ class Layers(unittest.TestCase):
     def test_a_folder_without_a_place_is_found(self):
         self.assertEqual(len(self.findings(Side="struct Run {}")), 1)
 
+    def test_a_folder_that_is_gone_is_found(self):
+        self.assertEqual(list(layers.judge({"Sources/T/Up/A.swift": ""}, "T", self.LAYERS)),
+                         [("Scripts/rulebook/policy.py", "LAYERS names Down, which is no folder of T")])
+
+    def test_a_file_in_no_folder_is_found_unless_it_is_listed(self):
+        files = {"Sources/T/Up/A.swift": "struct Run {}", "Sources/T/Down/A.swift": "", "Sources/T/B.swift": ""}
+        place = "Sources/T/B.swift"
+        self.assertEqual([found for found, _ in layers.judge(files, "T", self.LAYERS)], [place])
+        self.assertEqual(list(layers.judge(files, "T", self.LAYERS, {place})), [])
+        self.assertEqual([text for _, text in layers.judge(files | {place: "let run: Run"}, "T", self.LAYERS, {place})],
+                         ["T must not know Run, which is in Up"])
+        del files[place]
+        self.assertEqual([text for _, text in layers.judge(files, "T", self.LAYERS, {place})],
+                         [f"BESIDE_LAYERS names {place}, which is no file of T"])
+
 
 class Sizes(unittest.TestCase):
     def types(self, text, path="Sources/T/A.swift"):
         return sizes.sizes({path: text})
 
-    def findings(self, text, exceptions=""):
-        return [finding for _, finding in sizes.judge(self.types(text), sizes.exceptions(exceptions))]
+    def findings(self, text):
+        return [finding for _, finding in sizes.judge(self.types(text))]
 
     def large(self, functions=26, head="struct A"):
         return head + " {\n" + "".join(f"  func f{index}() {{}}\n" for index in range(functions)) + "}\n"
@@ -44,29 +59,27 @@ class Sizes(unittest.TestCase):
         self.assertEqual((types["T.A"].functions, types["U.A"].functions), (26, 13))
         self.assertEqual(types["T.A"].path, "Sources/T/A.swift")
 
-    def test_a_large_type_is_found_unless_a_reason_stands_beside_it(self):
+    def test_a_large_type_is_found(self):
         self.assertEqual(self.findings(self.large(25)), [])
-        self.assertEqual(len(self.findings(self.large(26))), 1)
-        self.assertEqual(self.findings("// Size: one per request\n" + self.large(26)), [])
+        self.assertIn("// Size 26/0: reason", self.findings(self.large(26))[0])
 
-    def test_an_exception_is_exact(self):
-        def line(functions):
-            return f"type T.A {functions} functions 0 fields  # why"
-        self.assertEqual(self.findings(self.large(30), line(30)), [])
-        self.assertIn("were allowed", self.findings(self.large(30), line(29))[0])
-        self.assertIn("write that down", self.findings(self.large(30), line(31))[0])
-        self.assertIn("no longer large", self.findings(self.large(3), line(30))[0])
-        self.assertIn("no longer there", self.findings("", line(30))[0])
+    def test_a_comment_allows_its_numbers_and_no_others(self):
+        def findings(numbers, functions):
+            return self.findings(f"// Size {numbers}: one per request\n" + self.large(functions))
+        self.assertEqual(findings("30/0", 30), [])
+        self.assertIn("its comment allows 29 and 0", findings("29/0", 30)[0])
+        self.assertIn("write `// Size 30/0: reason`", findings("31/0", 30)[0])
+        self.assertIn("write `// Size 30/0: reason`", findings("30/1", 30)[0])
+        self.assertIn("no longer large", findings("30/0", 3)[0])
 
-    def test_an_exception_needs_a_reason(self):
-        self.assertEqual(len(self.findings(self.large(30), "type T.A 30 functions 0 fields")), 1)
+    def test_a_comment_without_numbers_or_reason_is_found(self):
+        for comment in ("// Size: one per request", "// Size 30/0:", "// Size 30: one per request"):
+            self.assertIn("must have the form", self.findings(f"{comment}\n{self.large(30)}")[0], comment)
 
-    def test_recording_only_lowers(self):
-        types = self.types(self.large(28))
-        for before, after in ((30, 28), (27, 27)):
-            text = f"# Head\n3 try?\ntype T.A {before} functions 0 fields  # why\n"
-            self.assertEqual(sizes.lowered(text, types), text.replace(str(before), str(after)))
-        self.assertEqual(sizes.lowered("type T.A 30 functions 0 fields  # why\n", self.types(self.large(2))), "")
+    def test_the_comment_of_a_declaration_counts_for_its_extensions(self):
+        files = {"Sources/T/A.swift": "// Size 30/0: why\n" + self.large(13),
+                 "Sources/T/B.swift": self.large(17, "extension A")}
+        self.assertEqual(list(sizes.judge(sizes.sizes(files))), [])
 
     def test_fields_of_data_do_not_count(self):
         fields = "{ var a, b: Int\n var c: Int\n var d: Int\n var e: Int\n var f: Int\n"
@@ -82,36 +95,92 @@ class Sizes(unittest.TestCase):
                          ["  T.A: 3 functions, 0 mutable fields"])
 
 
-class English(unittest.TestCase):
-    def findings(self, text, ratchets):
-        with mock.patch.object(policy, "WORDS", {"mended": policy.WORDS["mended"]}):
-            places = english.counts({"docs/a.md": text})
-            return [finding for _, finding in english.judge(places, english.allowed(ratchets))]
+class Ratchets(unittest.TestCase):
+    def findings(self, text, places):
+        return list(ratchets.judge(places, ratchets.allowed(text)))
 
-    def test_a_word_may_only_become_rarer(self):
-        text = "It is mended.\nIt mends it, Mended.\n"
-        self.assertEqual(self.findings(text, "word 3 mended\n"), [])
-        self.assertIn("docs/a.md:1 docs/a.md:2", self.findings(text, "word 2 mended\n")[0])
-        self.assertIn("left of 4", self.findings(text, "word 4 mended\n")[0])
+    def test_what_is_counted_may_only_become_rarer(self):
+        for name in ("try?", "@unchecked Sendable", "files over 400 lines", "word nil where"):
+            def line(number):
+                return f"word {number} nil where\n" if name.startswith("word") else f"{number} {name}\n"
+            places = {name: ["a:1", "b:2"]}
+            self.assertEqual(self.findings("# Head\n\n" + line(2), places), [])
+            self.assertIn("a:1 b:2", self.findings(line(1), places)[0])
+            self.assertIn("left of 3", self.findings(line(3), places)[0])
 
-    def test_a_name_in_code_is_no_word(self):
-        text = 'case "mended": x.mended() + isMended + `mended`; let mended = 1'
-        self.assertEqual(self.findings(text, "word 0 mended\n"), [])
-
-    def test_every_word_has_a_number(self):
-        self.assertEqual(len(self.findings("", "")), 1)
-        self.assertEqual(len(self.findings("", "word 0 mended\nword 0 betwixt\n")), 1)
+    def test_each_name_has_a_number_and_each_number_a_name(self):
+        self.assertEqual(len(self.findings("", {"try?": []})), 1)
+        self.assertEqual(len(self.findings("0 try?\nword 0 betwixt\n", {"try?": []})), 1)
 
     def test_recording_only_lowers(self):
-        places = {"anew": ["a:1", "b:2"]}
+        places = {"word anew": ["a:1", "b:2"], "try?": ["a:1"]}
         for before, after in ((3, 2), (1, 1)):
-            self.assertEqual(english.lowered(f"# word\n3 try?\nword {before} anew\n", places),
-                             f"# word\n3 try?\nword {after} anew\n")
+            self.assertEqual(ratchets.lowered(f"# word\n{before} try?\nword {before} anew\n", places),
+                             f"# word\n1 try?\nword {after} anew\n")
+
+
+class English(unittest.TestCase):
+    def places(self, text):
+        return english.places({"docs/a.md": text})["word mended"]
+
+    def test_words_are_found_in_all_their_forms(self):
+        self.assertEqual(self.places("It is mended.\nIt mends it, Mended.\n"),
+                         ["docs/a.md:1", "docs/a.md:2", "docs/a.md:2"])
+
+    def test_a_name_in_code_is_no_word(self):
+        self.assertEqual(self.places('case "mended": x.mended() + isMended + `mended`; let mended = 1'), [])
 
     def test_golden_files_are_not_read(self):
         paths = ["Tests/A/Fixtures/v1/Plan.json", "Scripts/rulebook/policy.py", "Sources/A/B.swift", "docs/a.md",
                  "README.md"]
         self.assertEqual([path for path in paths if english.is_read(path)], paths[2:])
+
+
+class Code(unittest.TestCase):
+    def test_public_declarations_are_found_and_public_imports_are_not(self):
+        text = "public import A\npublic struct B {}\n  @safe open class C {}\npackage func d() {}\n"
+        self.assertEqual([place for place, _ in code.judge({"Sources/T/A.swift": text})],
+                         ["Sources/T/A.swift:2", "Sources/T/A.swift:3"])
+
+    def test_a_path_of_a_host_is_found_outside_its_file(self):
+        def places(path):
+            return [place for place, _ in code.judge({path: 'let a = "/proc"\nlet b = root + "/dev/null"\n'})]
+        self.assertEqual(places("Sources/T/A.swift"), ["Sources/T/A.swift:1"])
+        for path in (*policy.HOST_PATH_FILES, "Sources/Sandbox/A.swift", "Tests/T/A.swift"):
+            self.assertEqual(places(path), [], path)
+
+    def test_patterns_are_counted_in_code_and_some_in_comments(self):
+        whole = {"Sources/T/A.swift": "try? a()  // try?\n// swift-format-ignore\n"}
+        found = code.places({path: swift.code(text) for path, text in whole.items()}, whole)
+        self.assertEqual(found["try?"], ["Sources/T/A.swift:1"])
+        self.assertEqual(found["swift-format-ignore"], ["Sources/T/A.swift:2"])
+
+    def test_a_long_file_is_counted(self):
+        name = f"files over {policy.LONGEST_FILE} lines"
+        for length, found in ((policy.LONGEST_FILE, []), (policy.LONGEST_FILE + 1, ["Sources/T/A.swift"])):
+            files = {"Sources/T/A.swift": "\n" * length}
+            self.assertEqual(code.places(files, files)[name], found)
+
+
+class Names(unittest.TestCase):
+    TEXTS = {"Tests/T/A.swift": 'struct `Two runs` { @Test func `a name (of all)`() { run("a stale name") } }\n'
+                                "struct RaceTests { @Test func each() {} }",
+             "Sources/T/B.swift": "struct Engine {}"}
+
+    def findings(self, unfit=(), parts=(), skipped=""):
+        return list(names.judge(names.declared(self.TEXTS), unfit, parts, names.skipped(skipped)))
+
+    def test_names_of_tests_and_suites_pass(self):
+        self.assertEqual(self.findings(["a name"], ["Race|Two runs", "each"],
+                                       "# Head\n\nunprivileged: a name (of all)  # Why.\n"), [])
+
+    def test_a_stale_name_is_found_wherever_it_is(self):
+        self.assertEqual(self.findings(unfit=["a stale name"]),
+                         [("Scripts/sanitize.py", "'a stale name' is in the name of no test and no suite")])
+        self.assertEqual(self.findings(parts=["Race|Engine"]),
+                         [("Scripts/soak.py", "'Engine' is in the name of no test and no suite")])
+        self.assertEqual(self.findings(skipped="a name  # Not the whole one."),
+                         [("Scripts/skipped-tests.txt", "'a name' is the name of no test")])
 
 
 class Suites(unittest.TestCase):

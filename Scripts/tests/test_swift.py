@@ -84,15 +84,28 @@ class Fields(unittest.TestCase):
             self.assertEqual(self.fields(members), 0, members)
 
 
-class Reasons(unittest.TestCase):
-    def test_a_reason_stands_above_or_beside(self):
-        self.assertEqual(types("/// Text.\n// Size: one case per call\n@safe final class A {}")["A"].reason,
-                         "one case per call")
-        self.assertEqual(types("struct A { // Size: a table\n}")["A"].reason, "a table")
+class SizeComments(unittest.TestCase):
+    def size(self, text):
+        found = types(text)["A"]
+        return found.has_size, found.allowed
 
-    def test_an_empty_or_distant_reason_is_none(self):
-        self.assertEqual(types("// Size:\nstruct A {}")["A"].reason, "")
-        self.assertEqual(types("// Size: b\n\nstruct A {}")["A"].reason, "")
+    def test_a_comment_is_above_or_beside(self):
+        self.assertEqual(self.size("/// Text.\n// Size 46/11: one case per call\n@safe final class A {}"),
+                         (True, (46, 11)))
+        self.assertEqual(self.size("struct A { // Size 3/5: a table\n}"), (True, (3, 5)))
+
+    def test_an_incomplete_comment_allows_nothing(self):
+        for comment in ("// Size:", "// Size: reason", "// Size 3: reason", "// Size 3/5:"):
+            self.assertEqual(self.size(f"{comment}\nstruct A {{}}"), (True, ()), comment)
+
+    def test_a_distant_comment_is_none(self):
+        self.assertEqual(self.size("// Size 3/5: b\n\nstruct A {}"), (False, ()))
+
+
+class Strings(unittest.TestCase):
+    def test_literals_are_found_whole_and_comments_are_not(self):
+        text = 'let a = "b \\(c("d"))" // "e"\nlet f = #"g"#\n'
+        self.assertEqual(list(swift.strings(text)), [(8, '"b \\(c("d"))"'), (text.index("#"), '#"g"#')])
 
 
 class Suites(unittest.TestCase):

@@ -27,7 +27,7 @@ struct ApplyCommand: BerthCommand {
   @Option(
     name: .customLong("lock-timeout"),
     help: ArgumentHelp(
-      "How long to wait per domain for another run of Berth, and for libxl's lock, such as 10s or 500ms.",
+      "How long to wait in all for other runs of Berth, and each time for libxl's lock, such as 10s or 500ms.",
       valueName: "time"))
   var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
 
@@ -36,7 +36,7 @@ struct ApplyCommand: BerthCommand {
     help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"))
   var waitTimeout = DurationArgument(ApplyOptions().waitTimeout)
 
-  @Flag(help: "Look again after another toolstack's longest wait, even if none was seen at work.")
+  @Flag(help: "Look again after libxl's longest wait, even if no other toolstack was seen at work.")
   var audit = false
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
@@ -102,17 +102,12 @@ struct ApplyCommand: BerthCommand {
     let view = ApplyView(
       plan: plan, outcome: outcome, status: status, place: place(in: context), warnings: warnings, naming: naming)
     guard global.output == .jsonl else { return try show(view, in: context) }
-    try show(RunEventDocument(end: view, run: applied.run.description, at: context.wallClock()), in: context)
+    let last = RunEventDocument(end: view, run: applied.run.description, at: context.wallClock())
+    try write(in: context) { try last.line() }
   }
 
   private func place(in context: CommandContext) -> HostPlace {
     context.place(sandbox: global.sandboxDirectory(in: context))
-  }
-
-  private func show(_ line: RunEventDocument, in context: CommandContext) throws(Failure) {
-    do { context.standardOutput(try line.line()) } catch {
-      throw Failure(.failed, "the answer cannot be written as \(global.output.rawValue): \(error)")
-    }
   }
 
   private func isConfirmed(in context: CommandContext) -> Bool {

@@ -25,13 +25,14 @@ extension BerthCommand {
 
   /// Shows an answer on standard output.
   package func show(_ view: some View, in context: CommandContext) throws(Failure) {
-    let text: String
-    do {
-      text = try render(view, as: global.output, style: global.style(in: context))
-    } catch {
+    try write(in: context) { try render(view, as: global.output, style: global.style(in: context)) }
+  }
+
+  /// Writes an answer's text to standard output.
+  func write(in context: CommandContext, _ text: () throws -> String) throws(Failure) {
+    do { context.standardOutput(try text()) } catch {
       throw Failure(.failed, "the answer cannot be written as \(global.output.rawValue): \(error)")
     }
-    context.standardOutput(text)
   }
 
   /// Returns the name of the host on which this command works.

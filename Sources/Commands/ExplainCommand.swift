@@ -5,10 +5,10 @@ import Rendering
 /// `berth explain`: explains a name in Berth's answers.
 struct ExplainCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "explain", abstract: "Explain what a reason or a drift means, its causes, and what to do.",
+    commandName: "explain", abstract: "Explain a name in Berth's answers: what it means, its causes, and what to do.",
     discussion: "Without a name, all names are listed. With --all, all names are explained.")
 
-  @Argument(help: "A name from the output of plan, apply or status, such as half-removed.")
+  @Argument(help: "A name from the output of plan, apply, status or doctor, such as half-removed.")
   var name: String?
   @Flag(help: "Explain every name; with -o markdown as a page of documentation.")
   var all = false
@@ -28,7 +28,7 @@ struct ExplainCommand: BerthCommand {
     guard let entry = Catalogue.all.first(where: { $0.name == name }) else {
       let near = Catalogue.all.map(\.name).filter { $0.contains(name) || name.contains($0) }
       throw Failure(
-        .usage, "there is no reason called \(name)",
+        .usage, "Berth's answers have no name \(name)",
         hint: near.isEmpty ? "`berth explain` lists all of them" : "did you mean \(near.joined(separator: " or "))?")
     }
     try show(ExplanationView(entries: [entry], detail: .everything), in: context)

@@ -11,7 +11,7 @@ struct ManifestOptions: ParsableArguments {
       valueName: "manifest"))
   var paths: [String] = []
 
-  /// Returns the given paths, or the environment's. Without any, throws a usage error unless `isOptional`.
+  /// Returns the given paths, or the environment's. Without any path, it throws a usage error unless `isOptional`.
   func resolved(in context: CommandContext, isOptional: Bool = false) throws(Failure) -> [String] {
     if !paths.isEmpty { return paths }
     if let path = context.environment["BERTH_MANIFEST"], !path.isEmpty { return [path] }
@@ -61,7 +61,7 @@ extension BerthCommand {
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
       let errors = diagnostics.count { $0.severity == .error }
-      throw Failure(.invalidManifest, "\(errors) error\(errors == 1 ? "" : "s") in the manifest; nothing was touched")
+      throw Failure(.invalidManifest, "\(Words.count(errors, "error")) in the manifest; nothing was touched")
     }
   }
 

@@ -10,7 +10,7 @@ final class Progress: Sendable {
     /// Another run of Berth.
     case run
     case guest(devices: Int)
-    /// The second look after another toolstack's work.
+    /// The second look, because another toolstack may overwrite an entry.
     case audit
   }
 
@@ -45,18 +45,19 @@ final class Progress: Sendable {
       case .waitingForRun(let domain, let holder, let deadline):
         let run = holder.map { "run \($0)" } ?? "another run"
         state.wait(for: domain, .run)
-        say("\(domain.name): waiting for \(run) to end, at most \(Self.seconds(until: deadline)) s")
+        say("\(domain.name): waiting for \(run) to end, at most \(Words.seconds(until: deadline)) s")
       case .domainBegan(let domain, let steps):
         state.endWait(for: domain)
-        say("\(domain.name): working on \(Self.devices(steps.count))")
+        say("\(domain.name): working on \(Words.count(steps.count, "device"))")
       case .phase(let phase, let domain, let steps):
-        say("\(domain.name): \(Self.devices(steps.count)) \(phase.rawValue)")
+        say("\(domain.name): \(Words.count(steps.count, "device")) \(phase.rawValue)")
       case .waiting(let domain, let steps, let deadline):
         state.wait(for: domain, .guest(devices: steps.count))
-        say("\(domain.name): waiting for the guest, at most \(Self.seconds(until: deadline)) s")
+        say("\(domain.name): waiting for the guest, at most \(Words.seconds(until: deadline)) s")
       case .auditing(let domain, let deadline):
         state.wait(for: domain, .audit)
-        say("\(domain.name): another toolstack was at work, looking again in \(Self.seconds(until: deadline)) s")
+        let seconds = Words.seconds(until: deadline)
+        say("\(domain.name): another toolstack may overwrite an entry, looking again in \(seconds) s")
       case .stepEnded: break
       case .domainEnded(let domain, _):
         state.endWait(for: domain)
@@ -93,7 +94,7 @@ final class Progress: Sendable {
     var parts: [String] = []
     if !runs.isEmpty { parts.append("waiting for another run on \(Self.names(runs))") }
     if !guests.names.isEmpty {
-      parts.append("waiting for \(Self.names(guests.names)), \(Self.devices(guests.devices))")
+      parts.append("waiting for \(Self.names(guests.names)), \(Words.count(guests.devices, "device"))")
     }
     if !audits.isEmpty { parts.append("looking again at \(Self.names(audits))") }
     let text = parts.isEmpty ? "" : style.printable(parts.joined(separator: "; ") + " …")
@@ -102,15 +103,9 @@ final class Progress: Sendable {
     state.width = text.count
   }
 
-  private static func devices(_ count: Int) -> String { "\(count) device\(count == 1 ? "" : "s")" }
-
   /// Returns at most three names, because the line must not wrap.
   private static func names(_ names: [String]) -> String {
     names.count <= 3
       ? names.joined(separator: ", ") : names.prefix(2).joined(separator: ", ") + " and \(names.count - 2) more"
-  }
-
-  private static func seconds(until deadline: ContinuousClock.Instant) -> Int64 {
-    max(0, (deadline - .now + .milliseconds(500)).components.seconds)
   }
 }

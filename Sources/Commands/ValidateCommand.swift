@@ -34,7 +34,7 @@ struct ValidateCommand: BerthCommand {
 }
 
 extension Remark {
-  /// A diagnostic of the manifest's reader, without the excerpt of the text.
+  /// Makes a remark of a diagnostic of the manifest's reader, without the excerpt of the text.
   init(_ diagnostic: Diagnostic) {
     self.init(
       severity: diagnostic.severity == .error ? .error : .warning, file: diagnostic.mark?.source.name ?? "",

@@ -83,6 +83,10 @@ struct Descriptor: ~Copyable, Sendable {
     }
   }
 
+  /// Unlocks the file now. Closing it would not be enough while a process that was forked meanwhile still has the file
+  /// open.
+  func unlock() { _ = flock(number, LOCK_UN) }
+
   /// Returns whether the path still names this file: nobody has unlinked or replaced it.
   func isNamed(_ path: String) throws(SystemFailure) -> Bool {
     var mine = stat()

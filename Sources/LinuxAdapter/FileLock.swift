@@ -26,13 +26,17 @@ struct FileLock: ~Copyable {
   /// and `hasWaiter` can report it. The pauses grow from 0.2 to 5 ms. The file is closed during pauses, so that another
   /// process with the file open is most likely a sleeper.
   ///
-  /// `gate` is held as long as the lock: of all locks with the same gate, this process holds one at a time.
+  /// `gate` is held as long as the lock: of all locks with the same gate, this process holds one at a time. The first
+  /// attempt waits at least a second for the gate: a shorter deadline concerns other processes, and this process holds
+  /// each lock for milliseconds.
   init(path: String, until deadline: ContinuousClock.Instant, gate: DispatchSemaphore? = nil) throws(Failure) {
     var pause: Int = 200_000
+    var gateDeadline = max(deadline, .now + .seconds(1))
     while true {
-      if let gate, gate.wait(timeout: .now() + (deadline - ContinuousClock.now).dispatchInterval) == .timedOut {
+      if let gate, gate.wait(timeout: .now() + (gateDeadline - ContinuousClock.now).dispatchInterval) == .timedOut {
         throw .busy(holder: LockTable.describe(Int(getpid())))
       }
+      gateDeadline = deadline
       var isNamed = true
       do throws(Failure) {
         if let file = try Self.tryLock(path, isLast: ContinuousClock.now >= deadline) {
@@ -98,10 +102,13 @@ enum LockTable {
 
   /// Returns the number of the process that holds a flock on the file; nil if the table does not show it.
   static func holdingProcess(of file: borrowing Descriptor) -> Int? {
-    entries(for: file).first { !$0.isWaiting }?.process
+    entries(for: file)?.first { !$0.isWaiting }?.process
   }
 
-  static func hasWaiter(on file: borrowing Descriptor) -> Bool { entries(for: file).contains(where: \.isWaiting) }
+  /// Returns whether a process sleeps in flock on the file; also true if the table cannot be read.
+  static func hasWaiter(on file: borrowing Descriptor) -> Bool {
+    entries(for: file)?.contains(where: \.isWaiting) ?? true
+  }
 
   private struct Entry {
     var process: Int
@@ -111,12 +118,12 @@ enum LockTable {
 
   /// Returns the table's flocks on the file's inode. On some file systems, the table's device number differs from the
   /// one that files report; then only the inode number is compared.
-  private static func entries(for file: borrowing Descriptor) -> [Entry] {
+  /// Returns nil if the table cannot be read.
+  private static func entries(for file: borrowing Descriptor) -> [Entry]? {
     var status = stat()
     guard unsafe fstat(file.number, &status) == 0,
-      // An unreadable table shows nothing, like a table without the entry.
       let bytes = try? readFile(Root.processes + "/locks", atMost: 16 << 20)
-    else { return [] }
+    else { return nil }
     let inode = String(status.st_ino)
     let entries = String(decoding: bytes, as: UTF8.self).split(separator: "\n").compactMap { line -> Entry? in
       // `1: FLOCK  ADVISORY  WRITE 4711 fe:00:253853 0 EOF`; a waiter has `->` after the number.

@@ -9,7 +9,7 @@ import Synchronization
 /// returns EPIPE once if records were overwritten before they were read (kernel/printk/printk.c: devkmsg_read). A plain
 /// file in its place may return many lines per read, with or without that head.
 final class KernelLog: ExportLog {
-  // Size: one reader of the kernel log, and what it has read.
+  // Size 0/5: one reader of the kernel log, and what it has read.
   private struct State: ~Copyable {
     let file: Descriptor
     /// The next record must be the first of all. Otherwise, the start of the log has been overwritten.

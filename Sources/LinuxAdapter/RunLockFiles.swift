@@ -47,10 +47,23 @@ package struct RunLockFiles: RunLockPort {
         }
       } catch { throw .record(RecordError(error, path)) }
       if isInterrupted() { return .interrupted }
-      if ContinuousClock.now >= deadline { return .busy(holder(of: file)) }
+      if ContinuousClock.now >= deadline {
+        let holder = holder(of: file)
+        if try !hasOnlyReaders(file, path) { return .busy(holder) }
+      }
       pauseAtRandom(nanoseconds: pause)
       pause = min(pause * 2, 20_000_000)
     }
+  }
+
+  /// Returns whether readers alone hold the lock. A reader holds a shared lock for a moment (`mark`).
+  ///
+  /// The file is closed, so that this check does not look like a reader for longer than a reader does.
+  private func hasOnlyReaders(_ file: consuming Descriptor, _ path: String) throws(HostError) -> Bool {
+    do throws(SystemFailure) {
+      defer { file.unlock() }
+      return try file.lock(LOCK_SH)
+    } catch { throw .record(RecordError(error, path)) }
   }
 
   package func marks() throws(HostError) -> [DomainUUID: RunMark] {
@@ -65,15 +78,20 @@ package struct RunLockFiles: RunLockPort {
   }
 
   package func sweep(keeping living: Set<DomainUUID>) {
+    let locks: [(domain: DomainUUID, path: String)]
     // An unreadable folder keeps its files.
-    do throws(HostError) {
-      for (domain, path) in try locks() where !living.contains(domain) {
-        let file = try open(path, O_RDONLY)
-        do throws(SystemFailure) {
-          if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
-        } catch { continue }
-      }
-    } catch { return }
+    do throws(HostError) { locks = try self.locks() } catch { return }
+    for (domain, path) in locks where !living.contains(domain) {
+      // A file that is not Berth's stays, and does not keep the others.
+      do throws(HostError) { try removeUnheld(path) } catch { continue }
+    }
+  }
+
+  private func removeUnheld(_ path: String) throws(HostError) {
+    let file = try open(path, O_RDONLY)
+    do throws(SystemFailure) {
+      if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
+    } catch { throw .record(RecordError(error, path)) }
   }
 
   /// Returns the locks' files, by domain; none if no run was ever at work.
@@ -94,6 +112,7 @@ package struct RunLockFiles: RunLockPort {
     do throws(SystemFailure) {
       // The lock is shared, so that two readers do not take each other for a run.
       let isHeld = try !file.lock(LOCK_SH)
+      defer { file.unlock() }
       let bytes = try file.readAll(atMost: Self.longestFile)
       return RunMark(
         holder: isHeld ? holder(of: file) : nil, isHeld: isHeld, lastTaking: String(decoding: bytes, as: UTF8.self))
@@ -161,5 +180,12 @@ private final class HeldRunLockFile: HeldRunLock {
 
   init(_ file: consuming Descriptor) { self.file = Mutex(file) }
 
-  func release() { file.withLock { $0 = nil } }
+  deinit { release() }
+
+  func release() {
+    file.withLock { file in
+      guard let held = file.take() else { return }
+      held.unlock()
+    }
+  }
 }

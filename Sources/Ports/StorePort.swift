@@ -58,9 +58,10 @@ package protocol StorePort: Sendable {
 
   /// Evaluates `condition` now, after each change at or below `paths`, and once at the deadline.
   ///
-  /// The caller must hold neither a libxl lock nor a transaction.
+  /// If the wait is interruptible, it returns `interrupted` when the user stops the program, and at once in every later
+  /// call. The caller must hold neither a libxl lock nor a transaction.
   func wait<Result>(
-    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant, isInterruptible: Bool,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result>
 }

@@ -27,7 +27,7 @@ package struct ApplyView: View {
     ApplyDocument(plan: plan, outcome: outcome, status: status, place: place, warnings: warnings, naming: naming)
   }
 
-  /// The result alone: the plan was shown before it.
+  /// Returns only the result, because the plan was shown before.
   package func text(_ style: TextStyle) -> String {
     var columns = Columns(style: style)
     for domain in outcome.domains { write(domain, to: &columns, style: style) }

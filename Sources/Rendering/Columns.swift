@@ -1,6 +1,6 @@
-/// Lines of text under headings, their columns aligned from the first line to the last.
+/// Lines of text under headings, with columns that are aligned over all lines.
 struct Columns {
-  /// A line with a mark, two columns, and a text that may go on below.
+  /// A line with a mark, two columns and a text, and notes below.
   private struct Row {
     var mark: Mark
     var first: String
@@ -16,17 +16,17 @@ struct Columns {
 
   private let style: TextStyle
   private var lines: [Line] = []
-  /// A longer second column is cut: the JSON form has it whole.
+  /// The width of the widest second column. A longer text is cut; the JSON form has all of it.
   static let widestName = 44
 
   init(style: TextStyle) { self.style = style }
 
-  /// A group's name, and what is said of the group.
+  /// Adds a group's name, with a text about the group.
   mutating func heading(_ name: String, _ text: String = "") {
     lines.append(.heading(style.printable(name), style.printable(text)))
   }
 
-  /// A line of the group; `notes` go on the lines below, under the text.
+  /// Adds a line of the group. Each of `notes` has its own line below, under the second column.
   mutating func row(_ mark: Mark, _ first: String, _ second: String, _ text: String, notes: [String] = []) {
     let name = style.printable(second)
     lines.append(
@@ -38,12 +38,12 @@ struct Columns {
           text: style.printable(text), notes: notes.map(style.printable))))
   }
 
-  /// A line outside any column.
+  /// Adds a line without columns.
   mutating func text(_ text: String) { lines.append(.text(style.printable(text))) }
 
   var isEmpty: Bool { lines.isEmpty }
 
-  /// The lines, each ended; no blanks at their ends.
+  /// Returns the lines, each ended by a newline and without blanks before it.
   func rendered() -> String {
     var (nameWidth, firstWidth, secondWidth) = (0, 0, 0)
     for line in lines {

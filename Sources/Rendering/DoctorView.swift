@@ -89,7 +89,7 @@ package struct DoctorView: View {
         subject: [finding.subject, drift.domain.map(Words.holder) ?? ""].filter { !$0.isEmpty }
           .joined(separator: ", "),
         meaning: drift.name.explanation.meaning, evidence: drift.evidence, cause: drift.name.explanation.cause,
-        next: drift.outcome.isMended
+        next: drift.outcome.isRepaired
           ? "`berth apply` with a manifest repairs it"
           : drift.name.explanation.remedy?.text(device: drift.device, in: drift.domain)
             ?? "`berth status --drift` with a manifest shows what an apply does about it",

@@ -42,7 +42,7 @@ struct DriftRowDocument: Encodable, Sendable {
   }
   struct Emulation: Encodable, Sendable {
     let domain: HolderDocument
-    /// Nil where QEMU was not asked.
+    /// Nil if QEMU was not asked.
     let isShown: Bool?
     let guestAddress: String?
   }

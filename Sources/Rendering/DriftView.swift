@@ -101,7 +101,7 @@ package struct DriftView: View {
 
   private var summary: String {
     let findings = matrix.findings
-    let repaired = findings.count { $0.outcome.isMended }
+    let repaired = findings.count { $0.outcome.isRepaired }
     guard !findings.isEmpty else { return "\(Words.count(matrix.rows.count, "device")), no drift." }
     return "\(Words.count(findings.count, "drift")): "
       + Words.counts([

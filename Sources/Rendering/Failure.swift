@@ -12,7 +12,7 @@ package struct Failure: Error, Hashable, Sendable {
     self.hint = hint
   }
 
-  /// `berth: error: …`, and the hint on a second line.
+  /// Returns `berth: error: …`, with the hint on a second line.
   package func text(_ style: TextStyle) -> String {
     var text = style.paint("berth: error:", .refused) + " " + style.printable(message) + "\n"
     if let hint { text += "  " + style.printable(hint) + "\n" }

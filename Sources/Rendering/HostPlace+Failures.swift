@@ -43,8 +43,8 @@ extension HostPlace {
       return Failure(.failed, "xenstored refused: \(error.attempt)" + cause(error.errno))
     case .lost:
       return Failure(
-        .unknown, "the connection to xenstored broke during \(error.attempt)" + cause(error.errno),
-        hint: "run `berth status`, then apply again: the apply continues from here")
+        .unreachable, "the connection to xenstored broke during \(error.attempt)" + cause(error.errno),
+        hint: "nothing was changed; run again when xenstored answers")
     case .other: return Failure(.failed, "xenstore: \(error.attempt) failed" + cause(error.errno))
     }
   }
@@ -60,8 +60,10 @@ extension HostPlace {
         .notPermitted, "not permitted by the hypervisor: \(error.operation)" + cause(error.errno), hint: noRights)
     case .noIOMMU:
       return Failure(
-        .hostNotPrepared, "the host uses no IOMMU, so Xen assigns no devices (\(error.operation))",
-        hint: Obstacle.hostWithoutIOMMU.explanation.remedy?.text())
+        .hostNotPrepared,
+        "Xen assigns no devices here: the host uses no IOMMU, or the domain was created without passthrough "
+          + "(\(error.operation))",
+        hint: "`berth doctor` says whether the host has an IOMMU")
     case .busy: return Failure(.failed, "the hypervisor says a guest has the device (\(error.operation))")
     case .notOwner:
       return Failure(.failed, "the hypervisor says the domain does not have the device (\(error.operation))")

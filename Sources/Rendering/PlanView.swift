@@ -70,12 +70,12 @@ package struct PlanView: View {
       + (step.isChange ? done(texts) : "left as it is")
   }
 
-  /// What is as declared is shown on demand only.
+  /// Returns whether a step is shown. What is as declared is shown only on request.
   private static func isShown(_ step: DeviceStep, _ style: TextStyle) -> Bool {
     style.isVerbose || step.kind != .unchanged
   }
 
-  /// What follows from stores that disagree stands apart from what the manifest asks for.
+  /// Returns whether a step follows from stores that disagree. It is shown apart from what the manifest asks for.
   private static func isDrift(_ step: DeviceStep) -> Bool {
     switch step.kind {
     case .change(let change, _): change.reason.isDrift
@@ -84,7 +84,7 @@ package struct PlanView: View {
     }
   }
 
-  /// What happens to the device and why, on one line.
+  /// Returns on one line what happens to the device, and why.
   static func words(for step: DeviceStep) -> String {
     let reason = step.reason
     let found = step.evidence ?? reason.explanation.meaning
@@ -104,7 +104,7 @@ package struct PlanView: View {
   ) -> String {
     let mode = ", \(target.mode.rawValue)"
     let meaning = reason.explanation.meaning
-    /// What stores disagree about comes first, since it is what the change is made for.
+    /// Returns a text that begins with the disagreement, because the change is made for it.
     func drifted(_ text: String) -> String { "\(reason.name): \(evidence ?? meaning) (\(text))" }
     switch change {
     case .attach(let options, _):
@@ -123,7 +123,7 @@ package struct PlanView: View {
     }
   }
 
-  /// What an apply does for a line that is a repair or a removal.
+  /// Returns what an apply does for a step that is a repair or a removal.
   private static func done(_ texts: Explanation) -> String { "Berth " + (texts.action ?? "repairs it") }
 
   private static func notes(for step: DeviceStep, in domain: Holder, _ style: TextStyle) -> [String] {
@@ -137,7 +137,7 @@ package struct PlanView: View {
     }
   }
 
-  /// What the whole plan comes to, in one sentence.
+  /// Returns the result of the whole plan, in one sentence.
   var summary: String {
     let repairs = plan.count(.repair) + plan.hostSteps.count { $0.isChange }
     let changes = Words.counts([

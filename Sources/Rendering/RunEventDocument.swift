@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Model
 package import Planning
 
@@ -51,14 +50,14 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     self.steps = steps?.map(\.description)
     self.phase = phase?.rawValue
     self.holder = holder.map(RunDocument.init)
-    seconds = deadline.map { max(0, ($0 - .now + .milliseconds(500)).components.seconds) }
+    seconds = deadline.map { Words.seconds(until: $0) }
     self.result = result
     self.failure = failure
     self.outcome = outcome
   }
 
-  /// The line for an event; `place` has the words for failures. Returns nil for the end of the run: its line has the
-  /// whole result, which the event lacks.
+  /// Makes the line for an event; `place` has the words for failures. Returns nil for the end of the run, because its
+  /// line has the whole result, which the event lacks.
   package init?(_ event: RunEvent, at time: Int64, place: HostPlace) {
     let run = event.run.description
     switch event.kind {
@@ -79,15 +78,11 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     }
   }
 
-  /// The last line of a run.
+  /// Makes the last line of a run.
   package init(end view: ApplyView, run: String, at time: Int64) {
     self.init(run, at: time, .runEnded, outcome: WithHead(view.document))
   }
 
-  /// The document on one line, ended by a newline. Throws what the encoder throws.
-  package func line() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(WithHead(self)), as: UTF8.self) + "\n"
-  }
+  /// Returns the document on one line, ended by a newline. Throws what the encoder throws.
+  package func line() throws -> String { try json(self, isIndented: false) }
 }

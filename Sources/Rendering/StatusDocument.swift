@@ -36,7 +36,7 @@ struct DomainStatusDocument: Encodable, Sendable {
   let stubDomainOf: UInt32?
   let backEndState: String?
   let frontEndState: String?
-  /// `absent`, `read` or `corrupt`; nil where the domain does not exist.
+  /// `absent`, `read` or `corrupt`; nil if the domain does not exist.
   let savedConfiguration: String?
   let run: RunDocument?
   let devices: [DeviceStatusDocument]
@@ -116,7 +116,7 @@ struct AnomalyDocument: Encodable, Sendable {
     reason = drift.name.rawValue
     meaning = drift.name.explanation.meaning
     evidence = drift.evidence
-    isRepaired = drift.outcome.isMended
+    isRepaired = drift.outcome.isRepaired
   }
 }
 

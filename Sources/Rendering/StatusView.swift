@@ -130,7 +130,7 @@ package struct StatusView: View {
       columns.row(
         .differ, drift.device?.description ?? domain, drift.device == nil ? "" : domain,
         "\(drift.name.rawValue): \(drift.name.explanation.meaning)"
-          + (drift.outcome.isMended ? "; the next apply repairs it" : ""))
+          + (drift.outcome.isRepaired ? "; the next apply repairs it" : ""))
     }
     for intent in live {
       let devices = intent.devices.map(\.description).joined(separator: ", ")
@@ -142,10 +142,10 @@ package struct StatusView: View {
   }
 
   private func summary(anomalies: Int) -> String {
-    let attached = status.domains.flatMap(\.devices).count {
-      $0.attachment == .attached || $0.attachment == .exported
-    }
-    return Words.count(attached, "device") + " attached, "
+    let devices = status.domains.flatMap(\.devices)
+    let exported = devices.count { $0.attachment == .exported }
+    return Words.count(devices.count { $0.attachment == .attached }, "device") + " attached, "
+      + (exported == 0 ? "" : "\(exported) exported, ")
       + Words.count(status.free.count { $0.facts?.isOnPCIBack ?? false }, "device") + " free to assign, "
       + (anomalies == 0 ? "no anomalies." : Words.count(anomalies, "anomaly", "anomalies") + ".")
   }

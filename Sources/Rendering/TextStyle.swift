@@ -16,7 +16,7 @@ package struct TextStyle: Sendable {
     self.isVerbose = isVerbose
   }
 
-  /// What a line is about, where the terminal has colours.
+  /// The subject of a line, shown by its colour if the terminal has colours.
   enum Tone: String {
     case plain = ""
     case added = "32"
@@ -28,21 +28,21 @@ package struct TextStyle: Sendable {
     case heading = "1"
   }
 
-  /// The text between the terminal's codes for a tone, or alone where colours are off.
+  /// Returns the text between the terminal's codes for a tone, or only the text if colours are off.
   func paint(_ text: String, _ tone: Tone) -> String {
     usesColor && tone != .plain ? "\u{1B}[\(tone.rawValue)m\(text)\u{1B}[0m" : text
   }
 
-  /// The text with nothing in it that could steer a terminal, nor anything the locale cannot show.
+  /// Returns the text without anything that could steer a terminal or that the locale cannot show.
   ///
-  /// Names and node values come from guests and from files: control characters in them become `?`.
+  /// Names and node values come from guests and from files. Each control character in them becomes `?`.
   package func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
       switch scalar.value {
       case 0x20..<0x7F: result.unicodeScalars.append(scalar)
       case 0x09, 0x0A: result += " "
-      case 0..<0x20, 0x7F..<0xA0, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF: result += "?"
+      case 0..<0x20, 0x7F..<0xA0, 0x61C, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF: result += "?"
       default:
         if !isASCII {
           result.unicodeScalars.append(scalar)
@@ -54,13 +54,13 @@ package struct TextStyle: Sendable {
     return result
   }
 
-  /// What stands for the program's own signs where only ASCII can be shown.
+  /// The replacements of the program's own signs if only ASCII can be shown.
   private static let plainForms: [Unicode.Scalar: String] = [
     "·": "|", "→": "->", "…": ".", "≠": "*", "–": "-", "×": "x", "’": "'", "µ": "u",
   ]
 }
 
-/// The sign before a line: it says alone what colour repeats.
+/// The sign before a line. Colour only repeats what the sign says.
 enum Mark: String {
   case add = "+"
   case remove = "-"
@@ -117,5 +117,5 @@ enum Mark: String {
   }
 }
 
-/// A device's name for people, from the system's list of ids; nil where it has none.
+/// Returns a device's name for people from the system's list of ids; nil if the list has none.
 package typealias DeviceNaming = @Sendable (DeviceID) -> String?

@@ -3,7 +3,7 @@ package struct Remark: Sendable, Hashable, Encodable {
   package enum Severity: String, Sendable, Encodable { case error, warning }
   package var severity: Severity
   package var file: String
-  /// From 1; 0 where the remark is about the file as a whole.
+  /// From 1; 0 if the remark is about the file as a whole.
   package var line: Int
   /// From 1.
   package var column: Int
@@ -36,7 +36,7 @@ package struct ValidatedHost: Sendable, Hashable, Encodable {
 
 /// Whether manifests are valid, for people and for programs.
 package struct ValidationView: View {
-  /// What was read; empty where the manifests are not valid.
+  /// What was read; empty if the manifests are not valid.
   package var files: [String]
   package var hosts: [ValidatedHost]
   package var remarks: [Remark]

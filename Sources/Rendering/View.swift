@@ -32,18 +32,24 @@ package struct MissingForm: Error {}
 
 /// Writes an answer in one format, ended by a newline.
 ///
-/// This is the only place that tells formats apart: a new one is an error here until it is given a form.
-/// Throws `MissingForm` if the answer has no Markdown, and what the encoder throws: no document gives cause for that.
+/// Only this function distinguishes formats, so a new format is an error here until it has a form.
+/// Throws `MissingForm` if the answer has no Markdown. It also throws the encoder's errors, which no document causes.
 package func render(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> String {
   switch format {
   case .table: return view.text(style)
   case .markdown:
     guard let markdown = view.markdown else { throw MissingForm() }
     return markdown
-  case .json, .jsonl:
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if format == .json { encoder.outputFormatting.insert(.prettyPrinted) }
-    return String(decoding: try encoder.encode(WithHead(view.document)), as: UTF8.self) + "\n"
+  case .json: return try json(view.document, isIndented: true)
+  case .jsonl: return try json(view.document, isIndented: false)
   }
+}
+
+/// Returns a document with its head, ended by a newline, on one line unless it is indented. Throws what the encoder
+/// throws.
+func json(_ document: some VersionedDocument, isIndented: Bool) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  if isIndented { encoder.outputFormatting.insert(.prettyPrinted) }
+  return String(decoding: try encoder.encode(WithHead(document)), as: UTF8.self) + "\n"
 }

@@ -2,7 +2,7 @@ import Model
 import Planning
 
 /// The words that plans, results and status share.
-enum Words {
+package enum Words {
   static func kind(_ kind: DomainKind) -> String {
     switch kind {
     case .pv: "PV"
@@ -23,7 +23,7 @@ enum Words {
     }
   }
 
-  /// `domid 2, PV, running`.
+  /// Returns `domid 2, PV, running`.
   static func domain(
     id: DomainID?, kind: DomainKind?, lifecycle: DomainLifecycle?, stubDomain: DomainID?, stubDomainOf: DomainID? = nil
   ) -> String {
@@ -41,7 +41,7 @@ enum Words {
     holder.name.flatMap { $0.isEmpty ? nil : $0 } ?? holder.id.map { "domid \($0)" } ?? ""
   }
 
-  /// `Intel I210 [8086:1533]`; the id alone where it has no name, the manifest's name before either.
+  /// Returns `Intel I210 [8086:1533]`, or only the id if it has no name. The manifest's name comes first.
   ///
   /// A long name is cut before the id, so that the id is always whole.
   static func device(_ id: DeviceID?, label: String?, naming: DeviceNaming) -> String {
@@ -53,8 +53,8 @@ enum Words {
     return "\(whole.count > room ? whole.prefix(room - 1) + "…" : whole) [\(id)]"
   }
 
-  /// A device's name as people say it: the name it is sold by where the list has one in brackets, otherwise without
-  /// its vendor's legal form.
+  /// Returns the short form of a device's name. It is the product's name if the list has one in brackets, otherwise the
+  /// name without its vendor's legal form.
   static func shortened(_ name: String) -> String {
     if name.hasSuffix("]"), let start = name.lastIndex(of: "["), start != name.startIndex {
       return String(name[name.index(after: start)..<name.index(before: name.endIndex)])
@@ -69,37 +69,42 @@ enum Words {
     "Electronics", "Semiconductor",
   ]
 
-  /// `permissive no → yes, rdmPolicy strict → relaxed`.
+  /// Returns `permissive no → yes, rdmPolicy strict → relaxed`.
   static func optionChanges(from before: DeviceOptions, to after: DeviceOptions) -> String {
     zip(before.list, after.list).filter { $0 != $1 }.map { "\($0.name) \($0.value) → \($1.value)" }
       .joined(separator: ", ")
   }
 
-  /// The options that are not libxl's defaults, for an attach.
+  /// Returns the options that are not libxl's defaults.
   static func unusualOptions(_ options: DeviceOptions?) -> String {
     (options?.unusual ?? []).map(\.description).joined(separator: ", ")
   }
 
   static func yesNo(_ value: Bool) -> String { value ? "yes" : "no" }
 
-  /// `1 device`, `2 devices`.
-  static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
+  /// Returns `1 device`, `2 devices`.
+  package static func count(_ number: Int, _ one: String, _ many: String? = nil) -> String {
     "\(number) \(number == 1 ? one : many ?? one + "s")"
   }
 
-  /// The non-zero ones of `1 to attach, 2 to detach`.
+  /// Returns the seconds from now to a deadline, rounded; 0 if it is over.
+  package static func seconds(until deadline: ContinuousClock.Instant) -> Int64 {
+    max(0, (deadline - .now + .milliseconds(500)).components.seconds)
+  }
+
+  /// Returns the numbers that are not 0 with their words: `1 to attach, 2 to detach`.
   static func counts(_ pairs: [(Int, String)]) -> String {
     pairs.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
   }
 
-  /// The text in lines of at most 80 characters, each ended; all but the first are indented.
+  /// Returns the text in lines of at most 80 characters, each ended by a newline. All lines after the first are indented.
   ///
-  /// `first` is how much of the first line is written already.
+  /// `first` is the number of characters that the first line has already.
   static func wrapped(_ text: String, indent: Int = 0, first: Int = 0) -> String {
     lines(text, indent: indent, first: first).joined(separator: "\n" + String(repeating: " ", count: indent)) + "\n"
   }
 
-  /// The text in lines that leave room for an indent within 80 characters; none for an empty text.
+  /// Returns the text in lines that leave room for an indent within 80 characters; none for an empty text.
   static func lines(_ text: String, indent: Int = 0, first: Int = 0) -> [String] {
     var lines: [String] = []
     var line = ""

@@ -38,7 +38,7 @@ package struct DeviceModelFault: Hashable, Sendable {
 
 /// One guest's QEMU with its QMP socket. It serves one client at a time, and the others wait, as with QEMU's own
 /// (`tcp_chr_accept`, chardev/char-socket.c, and monitor/qmp.c, QEMU 7.2).
-// Size: one simulated QEMU with its client.
+// Size 17/6: one simulated QEMU with its client.
 final class DeviceModelServer {
   final class Socket {
     let descriptor: Descriptor
@@ -185,15 +185,7 @@ final class DeviceModelServer {
   }
 
   func flush(_ client: Client) {
-    while !client.pending.isEmpty {
-      let count = unsafe client.pending.withUnsafeBytes {
-        unsafe send(client.socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-      }
-      if count < 0, errno == EINTR { continue }
-      if count < 0, errno == EAGAIN { return }
-      guard count > 0 else { self.client = nil; return }
-      client.pending.removeFirst(count)
-    }
-    if client.isEnding { self.client = nil }
+    guard Sockets.flush(&client.pending, to: client.socket.number) else { self.client = nil; return }
+    if client.isEnding, client.pending.isEmpty { self.client = nil }
   }
 }

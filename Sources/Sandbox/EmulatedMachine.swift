@@ -71,11 +71,13 @@ struct EmulatedMachine {
     askGuest(at: now)
   }
 
-  /// The guest processes all pending requests. What it missed while it was paused, it finds when it continues.
+  /// Whether the guest releases devices when it is asked to.
+  private var guestReleases: Bool { isGuestRunning && (answers == .normal || answers == .slow) }
+
+  /// Lets the guest process all pending requests. When the guest continues, it finds what it missed while it was paused.
   private mutating func askGuest(at now: Instant) {
-    let letsGo = isGuestRunning && (answers == .normal || answers == .slow)
     for index in devices.indices where devices[index].isLeaving {
-      devices[index].leavesAt = letsGo ? now + delay : nil
+      devices[index].leavesAt = guestReleases ? now + delay : nil
     }
   }
 
@@ -171,7 +173,7 @@ struct EmulatedMachine {
     }
     devices[index].askedAt = now
     guard devices[index].leavesAt == nil else { return }
-    if isGuestRunning, answers == .normal || answers == .slow { devices[index].leavesAt = now + delay }
+    if guestReleases { devices[index].leavesAt = now + delay }
   }
 
   // MARK: Parts

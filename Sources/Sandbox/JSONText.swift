@@ -1,6 +1,6 @@
 import Model
 
-/// A JSON value as QEMU reads and writes it: members keep their order, numbers keep their text.
+/// A JSON value as QEMU and libxl write it: members keep their order, numbers keep their text.
 indirect enum JSONText: Sendable {
   case null
   case bool(Bool)

@@ -62,8 +62,8 @@ package struct SandboxController: Sendable {
 
   /// Sends one control request.
   ///
-  /// It is `pause`, `unpause`, `start`, `create`, `destroy`, `lock` or `unlock` with a domain's name or number. Or it
-  /// is `answers` with a domain, one of `GuestAnswers`, and optionally a delay in milliseconds.
+  /// Most requests have one word, such as `pause` or `destroy`, and a domain's name or number. `answers` also has one of
+  /// `GuestAnswers`, and optionally a delay in milliseconds. `SandboxServer.control` has all requests.
   @discardableResult
   package func request(_ line: String, directory: String) throws(SandboxError) -> String {
     let paths = SandboxPaths(directory: directory)
@@ -71,7 +71,9 @@ package struct SandboxController: Sendable {
       return try SandboxLine(paths).ask(line)
     } catch  where error.code == .notRunning {
       throw SandboxError(
-        .notRunning, "no sandbox is running in \(paths.directory): start one with berth sandbox start SCENARIO.yaml")
+        .notRunning,
+        "no sandbox is running in \(paths.directory): `berth sandbox start --sandbox \(paths.directory) SCENARIO.yaml` "
+          + "starts one")
     }
   }
 
@@ -100,7 +102,7 @@ package struct SandboxController: Sendable {
     let library: String
     if let preload { library = preload } else { library = try Self.preloadLibrary() }
     let description = SandboxDescription(
-      paths: paths, store: store, isTracing: isTracing, testEagain: testEagain, preload: library)
+      store: store, isTracing: isTracing, testEagain: testEagain, preload: library)
     try paths.check()
     guard !paths.directory.contains(where: { $0 == "\n" || $0 == " " }) else {
       throw SandboxError(.inUse, "a sandbox's directory cannot have blanks in its path: \(paths.directory)")
@@ -113,8 +115,8 @@ package struct SandboxController: Sendable {
       if try holder(paths) != nil {
         throw SandboxError(
           .alreadyRunning,
-          "a sandbox is already running in \(paths.directory): stop it with berth sandbox stop, or use another directory"
-        )
+          "a sandbox is already running in \(paths.directory): `berth sandbox stop --sandbox \(paths.directory)` stops it; "
+            + "or use another directory")
       }
       try Files.removeTree(paths.directory)
     }

@@ -1,4 +1,5 @@
 import Glibc
+import Manifest
 import Model
 import Ports
 import XenProtocol
@@ -21,7 +22,7 @@ extension SandboxServer {
         devices[index].options.virtualSlot = try model.machine.put(
           device.address, real: EmulatedMachine.HostDevice(device), options: devices[index].options)
       } catch {
-        throw SandboxError(.invalidScenario, "'\(domain.name)' cannot have \(device.address): \(error.text)")
+        throw SandboxError(.invalidScenario, "\(quoted(domain.name)) cannot have \(device.address): \(error.text)")
       }
     }
     return devices

@@ -22,14 +22,15 @@ extension SandboxServer {
 
   private func notice(_ path: String) throws(SandboxError) {
     let names = path.split(separator: "/").suffix(3)
-    guard names.count == 3, let text = try Files.read(path), !text.isEmpty else { return }
+    guard names.count == 3 else { return }
     let (folder, owner, name) = (names[names.startIndex], String(names[names.startIndex + 1]), names.last ?? "")
     if folder == "devices" {
-      guard name == "reset", let device = PCIAddress(owner) else { return }
+      guard name == "reset", let device = PCIAddress(owner), try Files.read(path)?.isEmpty == false else { return }
       resets[device, default: 0] += 1
       return try Files.write(path, "")
     }
-    guard let attribute = SysfsTree.Attribute(rawValue: String(name)) else { return }
+    guard let attribute = SysfsTree.Attribute(rawValue: String(name)), let text = try Files.read(path), !text.isEmpty
+    else { return }
     // An older, longer text may remain after a shorter one. A kernel only ever gets what was written.
     let word = text.split { $0 == "\n" || $0 == " " }.first ?? ""
     let device = PCIAddress(word)

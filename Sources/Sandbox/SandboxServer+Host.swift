@@ -1,4 +1,5 @@
 import Glibc
+import Manifest
 import Model
 import Ports
 import XenProtocol
@@ -27,17 +28,21 @@ extension SandboxServer {
       }
     }
     for fault in scenario.faults.deviceModels {
-      guard let domain = domains.values.first(where: { $0.scenario.name == fault.domain }) else { continue }
-      try deviceModels[domain.key.id]?.add(fault.fault)
+      guard let model = deviceModels[try domain(withFault: fault.domain).id] else {
+        throw SandboxError(.invalidScenario, "\(quoted(fault.domain)) has no device model")
+      }
+      try model.add(fault.fault)
     }
     // From here on faults and delays apply.
     hypervisor.faults = scenario.faults.failingCalls
     simulation.kernel.failingExports = Set(scenario.faults.failingExports)
     simulation.kernelDelay = scenario.host.delay
-    for name in scenario.faults.heldLocks {
-      guard let domain = domains.values.first(where: { $0.scenario.name == name }) else { continue }
-      try hold(domain.key)
-    }
+    for name in scenario.faults.heldLocks { try hold(try domain(withFault: name)) }
+  }
+
+  private func domain(withFault name: String) throws(SandboxError) -> DomainKey {
+    if let domain = domains.values.first(where: { $0.scenario.name == name }) { return domain.key }
+    throw SandboxError(.invalidScenario, "\(quoted(name)) does not exist at the start, so it cannot have this fault")
   }
 
   private func addDevice(_ device: ScenarioDevice) {
@@ -113,7 +118,7 @@ extension SandboxServer {
     return domain.isPaused || domain.shutdownCode != nil
   }
 
-  /// The hypervisor's part of an attach except the device itself: its ranges and its interrupt.
+  /// Does the hypervisor's part of an attach except for the device itself: allows its ranges and its interrupt.
   private func grant(_ address: PCIAddress, to id: DomainID) {
     guard let device = scenario.devices.first(where: { $0.address == address }) else { return }
     for resource in device.resources {
@@ -144,7 +149,7 @@ extension SandboxServer {
     try kill(key.id)
   }
 
-  /// The hypervisor's part of a domain's end: xenstored is notified by VIRQ_DOM_EXC.
+  /// Does the hypervisor's part of a domain's end, and notifies xenstored by VIRQ_DOM_EXC.
   func kill(_ id: DomainID) throws(SandboxError) {
     do {
       try hypervisor.destroy(id)

@@ -7,7 +7,7 @@ import Ports
 /// child.
 ///
 /// It has one thread and one event loop, which serves every client, watch and written file in turn.
-// Size: one event loop for all that the sandbox simulates.
+// Size 46/11: one event loop for all that the sandbox simulates.
 final class SandboxServer {
   /// A program that makes hypercalls or control requests.
   final class Client {
@@ -168,22 +168,7 @@ final class SandboxServer {
       clients[number] = nil
       return
     }
-    flush(client)
-  }
-
-  private func flush(_ client: Client) {
-    while !client.pending.isEmpty {
-      let count = unsafe client.pending.withUnsafeBytes {
-        unsafe send(client.socket.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
-      }
-      if count < 0, errno == EINTR { continue }
-      if count < 0, errno == EAGAIN { return }
-      guard count > 0 else {
-        clients[client.socket.number] = nil
-        return
-      }
-      client.pending.removeFirst(count)
-    }
+    if !Sockets.flush(&client.pending, to: number) { clients[number] = nil }
   }
 
   private func markReady() throws(SandboxError) {
@@ -196,9 +181,11 @@ final class SandboxServer {
   private func end() {
     heldLocks.values.forEach { $0.release() }
     daemon.stop()
-    // The sandbox is ending. If a file cannot be removed, that changes nothing.
     let sockets = [paths.hypervisorSocket, paths.storeSocket] + deviceModels.keys.map(paths.deviceModelSocket)
-    for socket in sockets { try? Files.remove(socket) }
+    for socket in sockets {
+      // The sandbox ends even if a file remains.
+      do { try Files.remove(socket) } catch { HostEffects.note("\(error)") }
+    }
   }
 }
 
@@ -208,9 +195,10 @@ func storeCall<Result>(_ body: () throws(StoreError) -> Result) throws(SandboxEr
     return try body()
   } catch {
     let place = error.place.map { " of \($0)" } ?? ""
-    let what = error.code == .lost || error.code == .unreachable ? "xenstored is gone" : "xenstored refused"
+    let isGone = error.code == .lost || error.code == .unreachable
+    let what = isGone ? "xenstored is gone" : "xenstored refused"
     throw SandboxError(
-      error.code == .lost || error.code == .unreachable ? .ended : .system,
-      "\(what): \(error.operation)\(place): \(ErrorNumber.text(of: error.errno))", errno: error.errno)
+      isGone ? .ended : .system, "\(what): \(error.operation)\(place): \(ErrorNumber.text(of: error.errno))",
+      errno: error.errno)
   }
 }

@@ -8,19 +8,15 @@ package struct SandboxDescription: Hashable, Sendable, Codable {
   package var testEagain: Bool
   /// The preload library's path.
   package var preload: String
-  package var storeSocket: String
-  package var hypervisorSocket: String
   /// The simulator's process; nil until it is ready.
   package var simulatorProcess: Int32?
   package var storeProcess: Int32?
 
-  init(paths: SandboxPaths, store: StoreKind, isTracing: Bool, testEagain: Bool, preload: String) {
+  init(store: StoreKind, isTracing: Bool, testEagain: Bool, preload: String) {
     self.store = store
     self.isTracing = isTracing
     self.testEagain = testEagain
     self.preload = preload
-    storeSocket = paths.storeSocket
-    hypervisorSocket = paths.hypervisorSocket
   }
 }
 

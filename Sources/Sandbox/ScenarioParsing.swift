@@ -178,7 +178,8 @@ private struct ScenarioReader {
       let value = domain.value
       for one in [value, value.stub].compactMap({ $0 }) {
         if let first = names.updateValue(domain.mark, forKey: one.name) {
-          report.error("two domains have the name '\(one.name)'", at: domain.mark, notes: [.init("first", at: first)])
+          report.error(
+            "two domains have the name \(quoted(one.name))", at: domain.mark, notes: [.init("first", at: first)])
         }
         if let id = one.id, let first = numbers.updateValue(domain.mark, forKey: id) {
           report.error("two domains have the number \(id)", at: domain.mark, notes: [.init("first", at: first)])
@@ -186,9 +187,10 @@ private struct ScenarioReader {
       }
       for device in value.devices {
         if !assignable.contains(device.address) {
-          report.error("\(device.address) is attached to '\(value.name)' but is not on pciback", at: domain.mark)
+          report.error("\(device.address) is attached to \(quoted(value.name)) but is not on pciback", at: domain.mark)
         } else if let holder = holders.updateValue(value.name, forKey: device.address) {
-          report.error("\(device.address) is attached to '\(holder)' and to '\(value.name)'", at: domain.mark)
+          report.error(
+            "\(device.address) is attached to \(quoted(holder)) and to \(quoted(value.name))", at: domain.mark)
         }
       }
     }
@@ -202,7 +204,7 @@ private struct ScenarioReader {
     }
     faults.failingExports = reader.optional("failingExports", .list(of: ScenarioTypes.address)) ?? []
     for lock in reader.optional("heldLocks", .list(of: ScenarioTypes.locatedText)) ?? [] {
-      if domain(named: lock, domains) != nil { faults.heldLocks.append(lock.value) }
+      if domain(named: lock, existingIn: domains) != nil { faults.heldLocks.append(lock.value) }
     }
     for fault in reader.optional("deviceModels", .list(of: .node)) ?? [] {
       if let fault = deviceModel(fault, domains) { faults.deviceModels.append(fault) }
@@ -237,9 +239,9 @@ private struct ScenarioReader {
     let text = reader.optional("text", .text)
     let times = reader.optional("times", .integer(1...1_000_000))
     reader.finish()
-    guard let name, let kind, let domain = domain(named: name, domains) else { return nil }
+    guard let name, let kind, let domain = domain(named: name, existingIn: domains) else { return nil }
     guard domain.kind == .hvm else {
-      report.error("'\(name.value)' has no device model: it is not an HVM domain", at: name.mark)
+      report.error("\(quoted(name.value)) has no device model: it is not an HVM domain", at: name.mark)
       return nil
     }
     return .init(
@@ -249,8 +251,20 @@ private struct ScenarioReader {
   private func domain(named name: Located<String>, _ domains: [ScenarioDomain]) -> ScenarioDomain? {
     let all = domains + domains.compactMap(\.stub)
     if let domain = all.first(where: { $0.name == name.value }) { return domain }
-    report.error("the scenario has no domain '\(name.value)'", at: name.mark)
+    report.error("the scenario has no domain \(quoted(name.value))", at: name.mark)
     return nil
+  }
+
+  /// Returns the domain if the host has it at the start. A domain that is created later begins without faults.
+  private func domain(named name: Located<String>, existingIn domains: [ScenarioDomain]) -> ScenarioDomain? {
+    guard let domain = domain(named: name, domains) else { return nil }
+    let guest = domains.first { $0.stub?.name == name.value } ?? domain
+    guard guest.lifecycle != .absent else {
+      report.error(
+        "\(quoted(name.value)) does not exist at the start, so it cannot have this fault", at: name.mark)
+      return nil
+    }
+    return domain
   }
 
   /// Reads a node's path and its value; null removes the node.

@@ -67,19 +67,19 @@ package final class SimulatedGuest {
     case .frontEndChanged:
       let isThere = try store.exists(domain.frontEnd)
       if object == nil {
-        guard isThere, try state(domain.frontEnd) == .initialising else { return nil }
+        guard isThere, try store.driverState(domain.frontEnd) == .initialising else { return nil }
         return .publish
       }
       return isThere ? nil : .drop
     case .backEndChanged:
       guard object != nil else { return nil }
-      return try reaction(to: try state(domain.backEnd))
+      return try reaction(to: try store.driverState(domain.backEnd))
     }
   }
 
   /// Returns the reaction of pcifront's `pcifront_backend_changed`, with each branch's own check.
   private func reaction(to backEnd: XenbusState?) throws(StoreError) -> Action? {
-    let own = try state(domain.frontEnd)
+    let own = try store.driverState(domain.frontEnd)
     switch backEnd {
     case .connected: return own == .initialised ? .scanAndConnect : nil
     case .reconfiguring:
@@ -156,7 +156,7 @@ package final class SimulatedGuest {
     }
     object = nil
     // A front end that was recreated since is a new device.
-    if try store.exists(domain.frontEnd), try state(domain.frontEnd) == .initialising { try publish() }
+    if try store.exists(domain.frontEnd), try store.driverState(domain.frontEnd) == .initialising { try publish() }
   }
 
   private func fail(_ error: Int, _ text: String) throws(StoreError) {
@@ -164,21 +164,10 @@ package final class SimulatedGuest {
     try switchState(to: .closing)
   }
 
-  private func state(_ directory: String) throws(StoreError) -> XenbusState? {
-    guard let number = try store.readNumber(directory + "/state") else { return .unknown }
-    return XenbusState(rawValue: number)
-  }
-
-  /// Writes a state, like the back end's `switchState`: not if the guest remembers this state already, and never if the
-  /// node is gone.
+  /// Writes the front end's state, unless the guest remembers this state already.
   private func switchState(to state: XenbusState) throws(StoreError) {
     guard let object, object.cachedState != state else { return }
-    let path = domain.frontEnd + "/state"
-    try store.transaction { (inside: any SimulatorStore) throws(StoreError) in
-      guard try inside.readNumber(path) != nil else { return false }
-      try inside.write(path, "\(state.rawValue)")
-      return true
-    }
+    try store.switchState(of: domain.frontEnd, to: state)
     self.object?.cachedState = state
   }
 }

@@ -33,7 +33,7 @@ package struct HypercallFault: Hashable, Sendable {
 }
 
 /// A domain as the hypervisor knows it.
-// Size: what Xen keeps of a domain.
+// Size 5/13: what Xen keeps of a domain.
 package struct SimulatedDomain: Hashable, Sendable {
   package var id: DomainID
   package var uuid: DomainUUID
@@ -92,7 +92,7 @@ package struct SimulatedDomain: Hashable, Sendable {
 ///
 /// The rules are those of `xen/drivers/passthrough/{pci,iommu}.c`, `xen/common/domctl.c` and `xen/arch/x86/physdev.c`
 /// at Xen 4.17.
-// Size: what Xen keeps of all domains.
+// Size 17/6: what Xen keeps of all domains.
 package struct SimulatedHypervisor: Sendable {
   /// The owner of a device.
   package enum Owner: Hashable, Sendable {

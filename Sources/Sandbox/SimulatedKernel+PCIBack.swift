@@ -6,7 +6,7 @@ import XenProtocol
 extension SimulatedKernel {
   /// Exports every device of a new back end (`xen_pcibk_setup_backend`).
   func setUp(_ domain: DomainID) throws(StoreError) {
-    guard try state(domain.backEnd) == .initWait else { return }
+    guard try store.driverState(domain.backEnd) == .initWait else { return }
     guard let count = try store.readNumber(domain.backEnd + "/num_devs") else {
       return try fail(domain, ENOENT, "Error reading number of devices")
     }
@@ -23,7 +23,8 @@ extension SimulatedKernel {
 
   /// Connects with the guest's pcifront (`xen_pcibk_attach`).
   func attach(_ domain: DomainID) throws(StoreError) {
-    guard try state(domain.backEnd) == .initialised, try state(domain.frontEnd) == .initialised else { return }
+    guard try store.driverState(domain.backEnd) == .initialised, try store.driverState(domain.frontEnd) == .initialised
+    else { return }
     guard try store.readNumber(domain.frontEnd + "/pci-op-ref") != nil,
       try store.readNumber(domain.frontEnd + "/event-channel") != nil,
       let magic = try store.read(domain.frontEnd + "/magic")
@@ -41,7 +42,7 @@ extension SimulatedKernel {
   ///
   /// If an entry asks to remove a device that pciback does not have, the function ends silently and without state 8.
   func reconfigure(_ domain: DomainID, from expected: XenbusState) throws(StoreError) {
-    guard try state(domain.backEnd) == expected else { return }
+    guard try store.driverState(domain.backEnd) == expected else { return }
     guard let count = try store.readNumber(domain.backEnd + "/num_devs") else {
       return try fail(domain, ENOENT, "Error reading number of devices")
     }

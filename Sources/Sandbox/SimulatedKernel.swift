@@ -15,7 +15,7 @@ package protocol KernelEffects: AnyObject {
 /// It follows Linux 6.1's `drivers/xen/xenbus/xenbus_probe.c`, `xenbus_client.c` and
 /// `drivers/xen/xen-pciback/{xenbus,vpci,pci_stub}.c`: their checks, in their order, and their reactions if a check
 /// fails. It reads every value from the store at the time of the event, and takes none from the event.
-// Size: what pciback keeps of all devices.
+// Size 19/5: what pciback keeps of all devices.
 package final class SimulatedKernel {
   /// One back end's kernel object.
   struct BackEndObject {
@@ -78,7 +78,7 @@ package final class SimulatedKernel {
   /// `xen_pcibk_frontend_changed`).
   package func frontEndChanged(_ domain: DomainID) throws(StoreError) {
     guard objects[domain] != nil else { return }
-    switch try state(domain.frontEnd) {
+    switch try store.driverState(domain.frontEnd) {
     case .initialised: try attach(domain)
     case .reconfiguring: try reconfigure(domain, from: .reconfiguring)
     // The guest has finished its scan of the new devices.
@@ -100,7 +100,7 @@ package final class SimulatedKernel {
   /// Makes an object for a back end, only if the back end is in state 1 when first seen and has a front end
   /// (`xenbus_probe_node`).
   private func probe(_ domain: DomainID) throws(StoreError) {
-    guard try state(domain.backEnd) == .initialising,
+    guard try store.driverState(domain.backEnd) == .initialising,
       try store.readNumber(domain.backEnd + "/frontend-id") != nil,
       let frontEnd = try store.read(domain.backEnd + "/frontend"), !frontEnd.isEmpty,
       try store.exists(domain.frontEnd)
@@ -113,7 +113,7 @@ package final class SimulatedKernel {
   }
 
   private func backEndWatch(_ domain: DomainID) throws(StoreError) {
-    switch try state(domain.backEnd) {
+    switch try store.driverState(domain.backEnd) {
     case .initWait: try setUp(domain)
     case .initialised: try reconfigure(domain, from: .initialised)
     default: return
@@ -130,23 +130,10 @@ package final class SimulatedKernel {
     effects.backEndObject(of: domain, isThere: false)
   }
 
-  /// Returns a state as `xenbus_read_driver_state` does: Unknown for a text that is no number, nil for a number that is
-  /// no state.
-  func state(_ directory: String) throws(StoreError) -> XenbusState? {
-    guard let number = try store.readNumber(directory + "/state") else { return .unknown }
-    return XenbusState(rawValue: number)
-  }
-
-  /// Writes the back end's state, unless the kernel remembers this state already. It never recreates a removed node
-  /// (`__xenbus_switch_state`).
+  /// Writes the back end's state, unless the kernel remembers this state already.
   func switchState(_ domain: DomainID, to state: XenbusState) throws(StoreError) {
     guard let object = objects[domain], object.cachedState != state else { return }
-    let path = domain.backEnd + "/state"
-    try store.transaction { (inside: any SimulatorStore) throws(StoreError) in
-      guard try inside.readNumber(path) != nil else { return false }
-      try inside.write(path, "\(state.rawValue)")
-      return true
-    }
+    try store.switchState(of: domain.backEnd, to: state)
     objects[domain]?.cachedState = state
   }
 

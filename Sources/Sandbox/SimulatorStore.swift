@@ -32,6 +32,23 @@ extension SimulatorStore {
 
   /// Returns a node's number as the kernel's `scanf("%d")` reads it; nil if that fails.
   func readNumber(_ path: String) throws(StoreError) -> Int? { scanNumber(try read(path)) }
+
+  /// Returns the state of an end of a bus as `xenbus_read_driver_state` does: Unknown for a text that is no number, nil
+  /// for a number that is no state.
+  func driverState(_ end: String) throws(StoreError) -> XenbusState? {
+    guard let number = try readNumber(end + "/state") else { return .unknown }
+    return XenbusState(rawValue: number)
+  }
+
+  /// Writes the state of an end of a bus. A node that was removed is not made again (`__xenbus_switch_state`).
+  func switchState(of end: String, to state: XenbusState) throws(StoreError) {
+    let path = end + "/state"
+    try transaction { (inside: any SimulatorStore) throws(StoreError) in
+      guard try inside.readNumber(path) != nil else { return false }
+      try inside.write(path, "\(state.rawValue)")
+      return true
+    }
+  }
 }
 
 /// Returns the leading decimal number of a text, after blanks, as `scanf("%d")` does.

@@ -52,19 +52,25 @@ enum Sockets {
 
   /// Sends all of `bytes`. Returns false if the other side is gone.
   static func send(_ bytes: some Collection<UInt8>, to socket: Int32) -> Bool {
-    let bytes = Array(bytes)
-    var done = 0
-    while done < bytes.count {
-      let count = unsafe bytes.withUnsafeBytes {
-        unsafe Glibc.send(socket, $0.baseAddress?.advanced(by: done), bytes.count - done, Int32(MSG_NOSIGNAL))
+    var pending = Array(bytes)
+    while flush(&pending, to: socket) {
+      if pending.isEmpty { return true }
+      guard waitFor(socket, Int16(POLLOUT), milliseconds: 5000) else { return false }
+    }
+    return false
+  }
+
+  /// Sends as much as the other side takes now, and leaves the rest in `pending`. Returns false if the other side is
+  /// gone.
+  static func flush(_ pending: inout [UInt8], to socket: Int32) -> Bool {
+    while !pending.isEmpty {
+      let count = unsafe pending.withUnsafeBytes {
+        unsafe Glibc.send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
       }
       if count < 0, errno == EINTR { continue }
-      if count < 0, errno == EAGAIN {
-        guard waitFor(socket, Int16(POLLOUT), milliseconds: 5000) else { return false }
-        continue
-      }
+      if count < 0, errno == EAGAIN { return true }
       guard count > 0 else { return false }
-      done += count
+      pending.removeFirst(count)
     }
     return true
   }

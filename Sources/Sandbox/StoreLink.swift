@@ -29,14 +29,11 @@ package final class StoreLink: SimulatorStore {
 
   /// Requests an event for each change at or below `path`. One event comes at once.
   package func watch(_ path: String) throws(StoreError) { _ = try wire.ask(.watch, [path, path]) }
-  package func unwatch(_ path: String) throws(StoreError) { _ = try wire.ask(.unwatch, [path, path]) }
 
   /// Introduces a domain to xenstored, as a toolstack does with `xs_introduce_domain`.
   package func introduce(_ domain: DomainID) throws(StoreError) {
     _ = try wire.ask(.introduce, ["\(domain)", "1", "\(1000 + domain.rawValue)"])
   }
-  /// Ends the introduction of a domain, as `xs_release_domain` does.
-  package func release(_ domain: DomainID) throws(StoreError) { _ = try wire.ask(.release, ["\(domain)"]) }
 
   package func read(_ path: String) throws(StoreError) -> String? {
     try ask(.read, [path]).map { String(decoding: $0, as: UTF8.self) }

@@ -9,8 +9,6 @@ package struct VirtualBus: Hashable, Sendable {
 
   package init() {}
 
-  package var isEmpty: Bool { devices.isEmpty }
-
   /// Returns the place at which the guest sees a host device.
   package func place(of device: PCIAddress) -> PCIAddress? { devices.first { $0.value == device }?.key }
 

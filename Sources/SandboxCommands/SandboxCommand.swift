@@ -57,10 +57,15 @@ struct SandboxStartCommand: BerthCommand {
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let directory = try sandbox(in: context)
     let text = try readFile(scenario)
-    _ = try asSandbox { () throws(SandboxError) in
-      try SandboxController().start(
+    do throws(SandboxError) {
+      _ = try SandboxController().start(
         scenario: text, scenarioName: scenario, directory: directory, store: store, isTracing: trace,
         testEagain: testEagain, serverCommand: [context.programPath, "sandbox", "serve"])
+    } catch {
+      guard error.code == .invalidScenario else { throw Failure(error) }
+      // The message has a line for each finding, as for a manifest.
+      context.standardError(error.message + "\n")
+      throw Failure(.invalidManifest, "the scenario is invalid; nothing was started")
     }
     context.standardError("The sandbox in \(directory) is up. Next: berth status --sandbox \(directory)\n")
     return .done
@@ -130,7 +135,11 @@ extension BerthCommand {
 
 /// Runs `body`, which asks a sandbox, and gives its failures their status.
 func asSandbox<Result>(_ body: () throws(SandboxError) -> Result) throws(Failure) -> Result {
-  do throws(SandboxError) { return try body() } catch {
+  do throws(SandboxError) { return try body() } catch { throw Failure(error) }
+}
+
+extension Failure {
+  fileprivate init(_ error: SandboxError) {
     let status: ExitStatus =
       switch error.code {
       case .notInstalled: .hostNotPrepared
@@ -139,6 +148,6 @@ func asSandbox<Result>(_ body: () throws(SandboxError) -> Result) throws(Failure
       case .invalidScenario: .invalidManifest
       case .alreadyRunning, .notFound, .timedOut, .system, .ended: .failed
       }
-    throw Failure(status, error.message)
+    self.init(status, error.message)
   }
 }

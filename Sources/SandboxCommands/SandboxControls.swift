@@ -6,14 +6,25 @@ import Sandbox
 
 /// A command that makes one request to a running sandbox.
 protocol SandboxRequest: BerthCommand {
-  /// The request in the form that the sandbox's controller reads.
-  var request: String { get }
+  /// The request's words, in the order in which the sandbox's controller reads them.
+  var words: [String] { get }
+  /// A text at the request's end, which may have any number of words.
+  var text: String? { get }
 }
 
 extension SandboxRequest {
+  var text: String? { nil }
+
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let directory = try sandbox(in: context)
-    let line = request
+    // A request is one line of words. With a blank in a word, it would be another request.
+    if let word = words.first(where: { $0.isEmpty || $0.contains(where: \.isWhitespace) }) {
+      throw Failure(
+        .usage, "'\(word)' is not one word: no part of this request can be empty or have blanks",
+        hint: "give a domain by its number if its name has blanks")
+    }
+    let ending = (text ?? "").split(whereSeparator: \.isNewline).joined(separator: " ")
+    let line = words.joined(separator: " ") + (ending.isEmpty ? "" : " " + ending)
     _ = try asSandbox { () throws(SandboxError) in
       try SandboxController().request(line, directory: directory)
     }
@@ -26,7 +37,7 @@ struct SandboxPauseCommand: SandboxRequest {
   static let configuration = CommandConfiguration(commandName: "pause", abstract: "Pause a domain: it stops answering.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "pause \(domain)" }
+  var words: [String] { ["pause", domain] }
 }
 
 /// `berth sandbox unpause DOMAIN`.
@@ -34,7 +45,7 @@ struct SandboxUnpauseCommand: SandboxRequest {
   static let configuration = CommandConfiguration(commandName: "unpause", abstract: "Let a paused domain run.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "unpause \(domain)" }
+  var words: [String] { ["unpause", domain] }
 }
 
 /// `berth sandbox shut-down DOMAIN`.
@@ -43,7 +54,7 @@ struct SandboxShutDownCommand: SandboxRequest {
     commandName: "shut-down", abstract: "Let a domain's guest shut down, without destroying the domain.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "shut-down \(domain)" }
+  var words: [String] { ["shut-down", domain] }
 }
 
 /// `berth sandbox start-domain DOMAIN`.
@@ -52,7 +63,7 @@ struct SandboxStartDomainCommand: SandboxRequest {
     commandName: "start-domain", abstract: "Create a missing domain of the scenario, and let it run.")
   @Argument(help: "The domain's name.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "start \(domain)" }
+  var words: [String] { ["start", domain] }
 }
 
 /// `berth sandbox destroy DOMAIN`.
@@ -60,7 +71,7 @@ struct SandboxDestroyCommand: SandboxRequest {
   static let configuration = CommandConfiguration(commandName: "destroy", abstract: "Destroy a domain, as xl would.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "destroy \(domain)" }
+  var words: [String] { ["destroy", domain] }
 }
 
 /// `berth sandbox answers DOMAIN HOW`.
@@ -72,9 +83,7 @@ struct SandboxAnswersCommand: SandboxRequest {
   @Option(help: ArgumentHelp("How long a slow guest takes, such as 500ms.", valueName: "time"))
   var delay: DurationArgument?
   @OptionGroup var global: GlobalOptions
-  var request: String {
-    "answers \(domain) \(how.rawValue)" + (delay.map { " \($0.milliseconds)" } ?? "")
-  }
+  var words: [String] { ["answers", domain, how.rawValue] + (delay.map { ["\($0.milliseconds)"] } ?? []) }
 }
 
 /// `berth sandbox device-model DOMAIN HOW`.
@@ -94,10 +103,7 @@ struct SandboxDeviceModelCommand: SandboxRequest {
   @Option(help: "How often it happens. The default is always.") var times: Int?
   @Option(help: "QEMU's error text for a refusal.") var text: String?
   @OptionGroup var global: GlobalOptions
-  var request: String {
-    "device-model \(domain) \(how) \(command ?? "-") \(times.map { "\($0)" } ?? "-")"
-      + (text.map { " " + $0.split(separator: "\n").joined(separator: " ") } ?? "")
-  }
+  var words: [String] { ["device-model", domain, how, command ?? "-", times.map { "\($0)" } ?? "-"] }
 }
 
 /// `berth sandbox restart-stub DOMAIN`.
@@ -107,7 +113,7 @@ struct SandboxRestartStubCommand: SandboxRequest {
     abstract: "End a domain's stub domain and start another, whose QEMU has no devices.")
   @Argument(help: "The HVM domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "restart-stub \(domain)" }
+  var words: [String] { ["restart-stub", domain] }
 }
 
 /// `berth sandbox lock DOMAIN`.
@@ -116,7 +122,7 @@ struct SandboxLockCommand: SandboxRequest {
     commandName: "lock", abstract: "Hold libxl's lock of a domain, as a busy toolstack does.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "lock \(domain)" }
+  var words: [String] { ["lock", domain] }
 }
 
 /// `berth sandbox unlock DOMAIN`.
@@ -124,7 +130,7 @@ struct SandboxUnlockCommand: SandboxRequest {
   static let configuration = CommandConfiguration(commandName: "unlock", abstract: "Release the lock.")
   @Argument(help: "The domain's name or number.") var domain: String
   @OptionGroup var global: GlobalOptions
-  var request: String { "unlock \(domain)" }
+  var words: [String] { ["unlock", domain] }
 }
 
 extension GuestAnswers: ExpressibleByArgument {}

@@ -21,7 +21,7 @@ package struct Counterexample: Sendable, CustomStringConvertible {
 }
 
 /// Tries interleavings of a world's actors. Each begins with a new world.
-// Size: the counts of a search are part of its result.
+// Size 4/8: the counts of a search are part of its result.
 package struct Explorer: Sendable {
   /// The start of a finding that is known by its name and therefore not repaired.
   package static let refused = "refused: "

@@ -43,7 +43,7 @@ final class Interleaving: Pacer {
     case waiting(@Sendable () -> Bool, until: Duration?)
     case ended
   }
-  // Size: whose turn it is, and what each waits for.
+  // Size 0/8: whose turn it is, and what each waits for.
   private struct State {
     var statuses: [Status]
     var timedOut: [Bool]

@@ -5,7 +5,7 @@ import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.
-// Size: all ports of one host, and what tests set on it.
+// Size 63/0: all ports of one host, and what tests set on it.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -19,7 +19,7 @@ package final class ModelHost: Sendable {
     package var answers = true
   }
 
-  // Size: one host in memory.
+  // Size 0/23: one host in memory.
   struct State {
     var domains: [DomainID: Domain] = [:]
     var owners: [PCIAddress: DomainID] = [:]

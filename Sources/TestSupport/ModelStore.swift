@@ -11,7 +11,7 @@ package final class ModelStore: StoreConnector, Sendable {
   /// differ.
   package enum Rule: Sendable, CaseIterable { case c, ocaml }
 
-  // Size: one xenstore in memory.
+  // Size 5/8: one xenstore in memory.
   struct State: Sendable {
     var nodes: [String: String] = ["": ""]
     var versions: [String: Int] = [:]
@@ -34,7 +34,7 @@ package final class ModelStore: StoreConnector, Sendable {
   /// Whether the process under test has been killed. Then none of its requests has an effect.
   let isCut = Mutex<(@Sendable () -> Bool)?>(nil)
   /// Called before each commit that changes something. Returns whether the process is killed before the commit.
-  let takesStep = Mutex<(@Sendable () -> Bool)?>(nil)
+  package let takesStep = Mutex<(@Sendable () -> Bool)?>(nil)
   /// Runs when a wait would time out: makes the next event elsewhere happen. Returns false if there is none.
   package let whenIdle = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
 
@@ -211,7 +211,7 @@ private struct ModelConnection: StorePort {
   }
 
   func wait<Result>(
-    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant, isInterruptible: Bool,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     while true {

@@ -4,7 +4,7 @@ import Model
 /// A started program: its output so far, and the way to end it.
 ///
 /// It is used by one thread at a time. The caller that starts it must call `end`, or use `Command.run`.
-// Size: one process and its pipes.
+// Size 9/5: one process and its pipes.
 package final class RunningProcess {
   package let pid: Int32
   private var outputBytes: [UInt8] = []
@@ -103,15 +103,6 @@ package final class RunningProcess {
     let ended = raw & 0x7f == 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
     status = ended
     return ended
-  }
-
-  /// Waits until a signal has stopped the program. Returns false if the program has ended instead.
-  package func waitForStop() -> Bool {
-    var change = unsafe siginfo_t()
-    // The status stays available, so that `waitForExit` still finds the program.
-    let events = WSTOPPED | WEXITED | WNOWAIT
-    while unsafe waitid(P_PID, id_t(pid), &change, events) < 0, errno == EINTR {}
-    return unsafe change.si_code == CLD_STOPPED
   }
 
   // MARK: Pieces

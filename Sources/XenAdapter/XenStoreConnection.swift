@@ -37,8 +37,8 @@ package final class XenStoreConnection: StorePort {
   private let handle: XenStoreHandle
   private let socket: String?
   private let interruptDescriptor: Int32?
-  /// The watcher is kept between waits. It has its own connection: the first watch starts a reader thread in the
-  /// library, and every later answer on that connection passes through it (`xs_watch`, tools/libs/store/xs.c).
+  /// The watcher is kept between waits. It has its own connection, because the first watch starts a reader thread in the
+  /// library (`xs_watch`, tools/libs/store/xs.c). Every later answer on that connection passes through the thread.
   private let idleWatcher = Mutex<XenStoreWatcher?>(nil)
 
   init(socket: String?, interruptDescriptor: Int32?, counters: StoreCounters) throws(HostError) {
@@ -85,7 +85,7 @@ package final class XenStoreConnection: StorePort {
   }
 
   package func wait<Result>(
-    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant, isInterruptible: Bool,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     let kept = idleWatcher.withLock { $0.take() }
@@ -94,7 +94,8 @@ package final class XenStoreConnection: StorePort {
     // The token distinguishes this wait's events from those that an earlier wait may have left in the pipe.
     let token = watcher.nextToken()
     for path in paths { try watcher.watch(path: path.text, token: token) }
-    let outcome = try wait(with: watcher, token: token, until: deadline, condition)
+    let outcome = try wait(
+      with: watcher, token: token, until: deadline, heeding: isInterruptible ? interruptDescriptor : nil, condition)
     for path in paths { try watcher.unwatch(path: path.text, token: token) }
     idleWatcher.withLock { $0 = watcher }
     return outcome
@@ -102,6 +103,7 @@ package final class XenStoreConnection: StorePort {
 
   private func wait<Result>(
     with watcher: XenStoreWatcher, token: String, until deadline: ContinuousClock.Instant,
+    heeding interruptDescriptor: Int32?,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     // The first look follows the event that reports the registration. A change causes an equal event: if the change
@@ -121,8 +123,8 @@ package final class XenStoreConnection: StorePort {
     }
   }
 
-  /// Sleeps for a random time so that two writers separate: at most 1 ms the first time, twice as long each time, up to
-  /// 20 ms.
+  /// Sleeps for a random time, so that two writers separate. The time is at most 1 ms at first, and its limit doubles
+  /// each time, up to 20 ms.
   private func pause(_ earlierPauses: Int) {
     let longest = earlierPauses < 5 ? 1 << earlierPauses : 20
     var time = timespec(tv_sec: 0, tv_nsec: Int.random(in: 0...longest * 1_000_000))

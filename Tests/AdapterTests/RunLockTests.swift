@@ -2,6 +2,7 @@ import Glibc
 import LinuxAdapter
 import Model
 import Ports
+import Synchronization
 import TestSupport
 import Testing
 
@@ -72,6 +73,38 @@ import Testing
     _ = try self.held(try take(locks, Sample.uuid(3)))
     locks.sweep(keeping: [Sample.uuid(3)])
     #expect(Set(try locks.marks().keys) == [domain, Sample.uuid(3)])
+  }
+
+  @Test func `a file that is not Berth's keeps no other lock from being removed`() throws {
+    let folder = try TemporaryFolder()
+    let locks = RunLockFiles(root: folder.path)
+    let domains = (1...8).map(Sample.uuid)
+    for domain in domains.suffix(4) { _ = try held(try take(locks, domain)) }
+    for domain in domains.prefix(4) { try folder.makeFolder("run/berth/locks/\(domain).lock") }
+    locks.sweep(keeping: [])
+    #expect(try locks.marks() == [:])
+  }
+
+  @Test func `a look at the locks does not look like a run`() async throws {
+    let folder = try TemporaryFolder()
+    let domain = self.domain
+    let locks = RunLockFiles(root: folder.path)
+    _ = try held(try take(locks, domain))
+    let isOver = Mutex(false)
+    try await concurrently(2) { index in
+      if index == 1 {
+        while !isOver.withLock({ $0 }) { _ = try locks.marks() }
+        return
+      }
+      defer { isOver.withLock { $0 = true } }
+      for _ in 0..<2_000 {
+        guard case .held(let lock) = try locks.lock(domain, until: .now, isInterrupted: { false }) else {
+          Issue.record("a look was taken for a run")
+          return
+        }
+        lock.release()
+      }
+    }
   }
 
   /// What may be at a lock's path in place of a file from Berth.

@@ -158,7 +158,8 @@ import XenProtocol
   /// Waits for the number before `round`, and writes `round`.
   private func step(_ connection: any StorePort, to round: Int) throws {
     let deadline = ContinuousClock.now + .seconds(20)
-    let outcome = try connection.wait(watching: [node], until: deadline) { () throws(HostError) -> Bool? in
+    let outcome = try connection.wait(watching: [node], until: deadline, isInterruptible: true) {
+      () throws(HostError) -> Bool? in
       try connection.read(node) ?? "0" == String(round - 1) ? true : nil
     }
     // After the deadline, a change would have been found without a notification.
@@ -176,7 +177,7 @@ import XenProtocol
       for _ in 0..<2 {
         let begin = ContinuousClock.now
         var lastLook = begin
-        let outcome = try connection.wait(watching: [node], until: begin + .milliseconds(60)) {
+        let outcome = try connection.wait(watching: [node], until: begin + .milliseconds(60), isInterruptible: true) {
           () throws(HostError) -> Bool? in
           lastLook = .now
           return nil
@@ -203,7 +204,7 @@ import XenProtocol
       let connection = try connector.connect()
       #expect(unsafe write(ends[1], "x", 1) == 1)
       let begin = ContinuousClock.now
-      let outcome = try connection.wait(watching: [node], until: begin + .seconds(30)) {
+      let outcome = try connection.wait(watching: [node], until: begin + .seconds(30), isInterruptible: true) {
         () throws(HostError) -> Bool? in nil
       }
       guard case .interrupted = outcome else {
@@ -248,7 +249,7 @@ import XenProtocol
           try commit(connection) { (access) throws(HostError) in try access.write(node, "x") }
         }
       } else {
-        let outcome = try connection.wait(watching: [node], until: .now + .milliseconds(80)) {
+        let outcome = try connection.wait(watching: [node], until: .now + .milliseconds(80), isInterruptible: true) {
           () throws(HostError) -> Bool? in
           _ = try connection.read(node)
           return nil

@@ -182,6 +182,22 @@ import Testing
     }
   }
 
+  @Test func `a lock that is not waited for is taken after another worker's`() async throws {
+    let (files, domain) = (self.files, self.domain)
+    let isHeld = Mutex(false)
+    try await concurrently(2) { index in
+      if index == 0 {
+        let other = DomainKey(id: DomainID(domain.id.rawValue + 1), uuid: domain.uuid)
+        return try files.withLock(of: other, until: .now + .seconds(30)) { (_) throws(HostError) in
+          isHeld.withLock { $0 = true }
+          for _ in 0..<10_000 { sched_yield() }
+        }
+      }
+      while !isHeld.withLock({ $0 }) { sched_yield() }
+      try files.withLock(of: domain, until: .now) { (_) throws(HostError) in }
+    }
+  }
+
   @Test func `a toolstack that sleeps on the lock is seen, but another Berth is not`() async throws {
     let (files, domain, path) = (self.files, self.domain, lockPath)
     let others = UserdataFiles(root: folder.path)

@@ -109,7 +109,7 @@ private struct RecordingStore: StorePort {
   }
 
   func wait<Result>(
-    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant, isInterruptible: Bool,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     throw .store(StoreError(.other, operation: "wait in a look"))

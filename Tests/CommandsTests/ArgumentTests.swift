@@ -101,6 +101,23 @@ import Testing
     #expect(world.run("sandbox", "pause", "net", "--sandbox", folder) == 69)
   }
 
+  @Test(arguments: [
+    ["pause", "web 1"], ["destroy", ""], ["pause", "a\nshutdown"], ["start-domain", "a\r\nshutdown"],
+    ["device-model", "net", "gone\nshutdown"], ["device-model", "net", "silent", "--command", "query pci"],
+  ])
+  func `a request to a sandbox names one domain, in one line`(_ words: [String]) {
+    let world = FakeWorld()
+    #expect(world.run(["sandbox"] + words + ["--sandbox", "/nowhere"]) == 64)
+    #expect(world.messages.contains("number") || world.messages.contains("blank"), "\(world.messages)")
+  }
+
+  @Test func `the help has every exit status`() {
+    let world = FakeWorld()
+    #expect(world.run("--help") == 0)
+    let words = Set(world.output.split { " \n".contains($0) }.compactMap { Int32($0) })
+    #expect(words == Set((0...255).compactMap { Planning.ExitStatus(rawValue: $0)?.rawValue }))
+  }
+
   @Test func `the simulator's own command is hidden from people`() {
     let world = FakeWorld()
     #expect(world.run("sandbox", "--help") == 0)

@@ -237,6 +237,9 @@ import Testing
       let refused = HostError.hypervisor(HypervisorError(.notPermitted, operation: "xc_interface_open", errno: 13))
       #expect(world.run("status", given: .init(observeFailure: refused)) == 77)
       #expect(world.messages.contains("uid 1000"))
+      let broken = HostError.store(StoreError(.lost, operation: "read", place: "/libxl", errno: 104))
+      #expect(world.run("plan", manifest, given: .init(observeFailure: broken)) == 69)
+      #expect(world.messages.contains("nothing was changed"))
     }
   }
 
@@ -251,6 +254,7 @@ import Testing
       let step = StepID(domain: .uuid(domain.uuid), device: device, kind: .attach)
       let events = [
         RunEvent.Kind.domainBegan(domain, [step]), .waiting(domain, [step], until: .now + .seconds(10)),
+        .auditing(domain, until: .now + .seconds(12)),
         .domainEnded(domain, nil),
       ].map { RunEvent(run: RunID("00"), kind: $0) }
       let given = FakeWorld.Given(
@@ -267,6 +271,7 @@ import Testing
       let verbose = FakeWorld()
       #expect(verbose.run("apply", "-y", "-v", manifest, given: quiet) == 0)
       #expect(verbose.messages.contains("sys-net: waiting for the guest, at most "))
+      #expect(verbose.messages.contains("sys-net: another toolstack may overwrite an entry, looking again in "))
     }
   }
 }

@@ -36,6 +36,30 @@ struct `Bad input` {
     for word in row.words { #expect(said.contains(word), "\(row.name): \(word) is not in\n\(said)") }
   }
 
+  @Test func `every error of an invalid scenario has its own lines`() async throws {
+    let folder = try TemporaryFolder()
+    try folder.write(
+      "s.yaml", "apiVersion: berth/v1alpha1\nkind: SandboxScenario\nspec:\n  domains: [{nam: a}]\n  hosd: {}\n")
+    let start = try await Command.berth(
+      ["sandbox", "start", "\(folder.path)/s.yaml", "--sandbox", "\(folder.path)/host"]
+    ).run()
+    #expect(start.status == 65, "\(start.errors)")
+    let lines = start.errors.split(separator: "\n")
+    for place in ["s.yaml:4:", "s.yaml:5:"] {
+      #expect(lines.contains { $0.hasPrefix("\(folder.path)/\(place)") }, "\(place) in\n\(start.errors)")
+    }
+    #expect(lines.last == "berth: error: the scenario is invalid; nothing was started")
+  }
+
+  @Test func `a text for QEMU is one request, whatever lines it has`() async throws {
+    let scenario = TestScenario.host(["{name: desk, domid: 9, kind: hvm}"])
+    try await TestHost.with(scenario) { host in
+      try await host.change("device-model", "desk", "refuses", "--text", "no room\r\nshutdown")
+      // The sandbox still runs, and answers the next request.
+      try await host.change("device-model", "desk", "normal")
+    }
+  }
+
   @Test func `an invalid manifest changes nothing`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       try host.folder.write(

@@ -23,6 +23,15 @@ struct `A run at work` {
     try await body(run, manifest)
   }
 
+  /// Waits until a signal has stopped the program. Returns false if the program has ended instead.
+  private static func waitForStop(of pid: Int32) -> Bool {
+    var change = unsafe siginfo_t()
+    // The status stays available, so that `RunningProcess` still finds the program.
+    let events = WSTOPPED | WEXITED | WNOWAIT
+    while unsafe waitid(P_PID, id_t(pid), &change, events) < 0, errno == EINTR {}
+    return unsafe change.si_code == CLD_STOPPED
+  }
+
   @Test func `a second run waits as long as it may, and then names the first one`() async throws {
     try await TestHost.with(TestScenario.host([domain])) { host in
       try await withRun(host) { run, manifest in
@@ -44,7 +53,7 @@ struct `A run at work` {
       try await withRun(host) { run, manifest in
         kill(run.pid, SIGSTOP)
         defer { kill(run.pid, SIGCONT) }
-        try #require(run.waitForStop())
+        try #require(Self.waitForStop(of: run.pid))
         let second = try await host.berth("apply", manifest, "--yes", "--lock-timeout", "0s")
         #expect(second.status == 75, "\(second)")
         #expect(second.output.contains(", stopped"), "\(second.output)")

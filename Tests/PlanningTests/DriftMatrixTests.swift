@@ -299,7 +299,7 @@ import XenProtocol
     let again = makeDriftMatrix(
       desired: desired, observation: after, plan: makePlan(desired: desired, observation: after))
     #expect(Set(before.rows.map(\.device)).count == before.rows.count, "one row a device")
-    let repaired = again.findings.filter(\.outcome.isMended)
+    let repaired = again.findings.filter(\.outcome.isRepaired)
     #expect(repaired.isEmpty, "seed \(seed): \(repaired)")
   }
 }

@@ -37,6 +37,20 @@ import XenProtocol
     #expect(step.mode == .cold)
   }
 
+  @Test(arguments: [XenbusState.closing, .closed])
+  func `a domain that never ran does not have what a closing bus lists`(_ state: XenbusState) throws {
+    var domain = Sample.domain(1, "net", [one], lifecycle: .cold)
+    domain.backEnd = Sample.bus(DomainID(1), [one], state: state, front: .initialising)
+    let devices = [Sample.device(one, heldBy: 1)]
+    let blocked = steps(Sample.desired(["net": [one]]), observe([domain], devices, owned: [1: [one]]))
+    #expect(blocked.map(\.kind) == [.blocked(.busClosing)])
+    // A toolstack closed it, and pciback has dropped it: an apply can replace it.
+    domain.backEnd?.online = "0"
+    domain.backEnd?.hasKernelObject = false
+    let open = steps(Sample.desired(["net": [one]]), observe([domain], devices, owned: [1: [one]]))
+    #expect(open.map(\.action) == [.attach])
+  }
+
   @Test func `attached devices are kept if recorded, and otherwise adopted`() {
     let domain = Sample.domain(1, "net", [one, two])
     let observation = observe(

@@ -41,6 +41,41 @@ import XenProtocol
     #expect(model.granted.isEmpty)
   }
 
+  @Test func `a device that the kernel could not reset is attached, and the failure is its evidence`() throws {
+    let line = FaultLine()
+    func attach(_ prepare: () throws -> Void) throws -> [StepOutcome] {
+      let (model, _) = makeHost()
+      let plan = try Run(model: model).plan(Sample.desired(["net": [one]]))
+      try prepare()
+      return ScheduleRunner(host: line.host(model.host), options: .hasty) { _ in }.apply(plan).domains.flatMap(\.steps)
+    }
+    #expect(try attach { line.disarm() }.map(\.evidence).allSatisfy { !$0.contains { $0.contains("reset") } })
+    let reset = try #require(line.requests.firstIndex(of: .reset))
+    let steps = try attach { line.arm(.isLost, at: reset) }
+    #expect(steps.map(\.result) == [.done])
+    #expect(steps.first?.evidence.contains("the kernel could not reset \(one)") == true)
+  }
+
+  /// The bus of a domain that never ran is removed as a whole, and recreated with the devices that stay.
+  @Test func `a removal from a cold domain that the user stops loses no other device`() throws {
+    let change = Change(testDescription: "", before: [:], killed: [:], after: [:], isCold: true)
+    let line = FaultLine()
+    func detach(_ prepare: () throws -> Void) throws -> ModelHost {
+      let model = change.makeHost().model
+      try Run(model: model).apply(Sample.desired(["net": [one, two]]))
+      let plan = try Run(model: model).plan(Sample.desired(["net": [two]]))
+      try prepare()
+      _ = ScheduleRunner(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
+      return model
+    }
+    #expect(try detach { line.disarm() }.listed(5) == [two])
+    let wait = try #require(line.requests.firstIndex(of: .wait))
+    let model = try detach { line.arm(.stops, at: wait) }
+    #expect(line.place != nil)
+    #expect(model.listed(5) == [two])
+    #expect(model.node(5, "num_devs") == "1")
+  }
+
   @Test func `a device that the guest still has is not returned because its entry was overwritten`() throws {
     let (model, key) = makeHost()
     let run = Run(model: model)

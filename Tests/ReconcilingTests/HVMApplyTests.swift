@@ -332,6 +332,27 @@ import XenProtocol
     #expect(model.listed(6).isEmpty)
   }
 
+  @Test func `a stub domain that never stops answering does not keep the run`() throws {
+    _ = addStub()
+    answerCommands(in: 7, "pci-inserted", "pci-removed")
+    let state = "/local/domain/7/device-model/6/state"
+    let commits = Mutex(0)
+    model.store[state] = "pci-insert-failed"
+    model.store.takesStep.withLock { hook in
+      hook = { [store = model.store] in
+        if store[state] == "running" { store[state] = "pci-insert-failed" }
+        // Without an end of its own, the run is ended here.
+        return commits.withLock { commits in
+          commits += 1
+          return commits > 200
+        }
+      }
+    }
+    #expect(results(try apply([first], wait: .milliseconds(20))) == [.unknown])
+    #expect(commits.withLock { $0 } < 50)
+    #expect(model.listed(7) == [first])
+  }
+
   @Test func `a guest that disappears while qemu-traditional is asked ends the work`() throws {
     answerCommands(in: 0, "pci-inserted", nil)
     try apply([first])

@@ -56,11 +56,26 @@ import Testing
 
   @Test(arguments: [
     (StoreCode.unreachable, Planning.ExitStatus.unreachable), (.notPermitted, .notPermitted), (.conflict, .lockBusy),
-    (.refused, .failed), (.lost, .unknown), (.other, .failed),
+    (.refused, .failed), (.lost, .unreachable), (.other, .failed),
   ])
   func `each store failure has its status`(_ code: StoreCode, _ status: Planning.ExitStatus) {
     let failure = host.failure(for: .store(StoreError(code, operation: "read", place: "/a", errno: 5)))
     #expect(failure.status == status)
+  }
+
+  @Test func `a connection that breaks during a look leaves nothing open`() throws {
+    let failure = root.failure(for: .store(StoreError(.lost, operation: "read", place: "/libxl", errno: 104)))
+    #expect(failure.message.hasPrefix("the connection to xenstored broke during read /libxl"))
+    #expect(failure.hint == "nothing was changed; run again when xenstored answers")
+  }
+
+  @Test func `a missing IOMMU is the host's, or the domain's`() throws {
+    let failure = root.failure(
+      for: .hypervisor(HypervisorError(.noIOMMU, operation: "xc_assign_device", errno: 95)))
+    #expect(
+      failure.message == "Xen assigns no devices here: the host uses no IOMMU, or the domain was created without "
+        + "passthrough (xc_assign_device)")
+    #expect(failure.hint == "`berth doctor` says whether the host has an IOMMU")
   }
 
   @Test(arguments: [

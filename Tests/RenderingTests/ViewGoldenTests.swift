@@ -65,6 +65,14 @@ import Testing
     try expectGolden(try render(try statusView(), as: .json, style: TextStyle()), "everything/status.json")
   }
 
+  @Test func `only a device that the guest has counts as attached`() throws {
+    var view = try statusView()
+    let position = try #require(view.status.domains.firstIndex { $0.name == "sys-net" })
+    view.status.domains[position].devices[0].attachment = .exported
+    #expect(
+      try render(view, as: .table, style: TextStyle()).contains("\n0 devices attached, 1 exported, 1 device free"))
+  }
+
   private func statusView() throws -> StatusView {
     let desired = DesiredState(domains: [
       DesiredDomain(

@@ -14,6 +14,7 @@ import Testing
   @Test func `control characters never reach a terminal`() {
     let style = TextStyle()
     #expect(style.printable("a\u{1B}[2Jb\u{9B}c\u{202E}d\u{7F}\u{0}") == "a?[2Jb?c?d??")
+    #expect(style.printable("a\u{61C}b") == "a?b")
     #expect(style.printable("naïve · name") == "naïve · name")
     #expect(TextStyle(isASCII: true).printable("naïve · a → b…") == "na?ve | a -> b.")
   }

@@ -79,6 +79,7 @@ struct ControllerTests {
     _ = try await start(directory)
     let second = await #expect(throws: SandboxError.self) { _ = try await start(directory) }
     #expect(second?.code == .alreadyRunning)
+    #expect(second?.message.contains("`berth sandbox stop --sandbox \(directory)`") == true)
     #expect(try SandboxController().status(directory: directory).domains.count == 1, "it still runs")
     try await stop(directory)
 
@@ -88,6 +89,8 @@ struct ControllerTests {
     #expect(third?.code == .inUse)
     let fourth = await #expect(throws: SandboxError.self) { try await stop(foreign) }
     #expect(fourth?.code == .notRunning)
+    let fifth = #expect(throws: SandboxError.self) { try SandboxController().status(directory: foreign) }
+    #expect(fifth?.message.contains("`berth sandbox start --sandbox \(foreign) SCENARIO.yaml`") == true)
     #expect(try fileText(foreign + "/letter") == "dear reader")
     unsafe unlink(foreign + "/letter")
     unsafe rmdir(foreign)

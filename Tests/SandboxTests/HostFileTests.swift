@@ -1,6 +1,8 @@
+import Glibc
 import Model
 import Ports
 import Sandbox
+import TestSupport
 import Testing
 
 /// The host's files in a sandbox.
@@ -120,5 +122,20 @@ struct HostFileTests {
       let status = try sandbox.status()
       #expect(status.domains.count == 1)
     }
+  }
+
+  @Test func `a written file is noticed even if the kernel had to drop events`() throws {
+    let folder = try TemporaryFolder()
+    let watch = try FileWatch()
+    try watch.add(folder.path)
+    let limit = try #require(
+      Int(try fileText("/proc/sys/fs/inotify/max_queued_events").filter { $0.isNumber }), "inotify(7)")
+    // Two files in turn, because equal events in a row are merged.
+    for _ in 0...limit / 2 {
+      for name in ["a", "b"] { _ = unsafe close(open(folder.path + "/" + name, O_WRONLY | O_CREAT, 0o600)) }
+    }
+    try folder.write("late", "")
+    #expect(watch.takeEvents().contains(folder.path + "/late"))
+    #expect(watch.takeEvents().isEmpty)
   }
 }

@@ -125,6 +125,44 @@ struct ScenarioTests {
     #expect(error.message.contains("driver"), "the key that was meant")
   }
 
+  @Test func `names are quoted in messages, so that they cannot steer a terminal`() throws {
+    let text = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      spec:
+        devices: [{address: 0000:03:00.0, id: 8086:1533}]
+        domains:
+          - {name: "a\u{5C}e", devices: [0000:03:00.0, 0000:04:00.0]}
+          - {name: "a\u{5C}e", devices: [0000:03:00.0]}
+        faults:
+          heldLocks: ["b\u{5C}e"]
+          deviceModels: [{domain: "a\u{5C}e", is: gone}]
+      """
+    let error = try #require(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
+    #expect(!error.message.contains("\u{1B}"))
+    for line in [
+      "two domains have the name 'a\\u{1b}'", "0000:04:00.0 is attached to 'a\\u{1b}' but is not on pciback",
+      "0000:03:00.0 is attached to 'a\\u{1b}' and to 'a\\u{1b}'", "the scenario has no domain 'b\\u{1b}'",
+      "'a\\u{1b}' has no device model",
+    ] { #expect(error.message.contains(line), "\(line) in\n\(error.message)") }
+  }
+
+  @Test(arguments: [
+    "heldLocks: [later]", "heldLocks: [later-dm]", "deviceModels: [{domain: later, is: gone}]",
+  ])
+  func `a domain that does not exist at the start cannot have a fault of the start`(fault: String) throws {
+    let text = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      spec:
+        domains: [{name: later, kind: hvm, lifecycle: absent, stubDomain: {}}]
+        faults: {\(fault)}
+      """
+    let error = try #require(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }
+    #expect(error.message.contains("x.yaml:5:"), "\(error.message)")
+    #expect(error.message.contains("does not exist at the start, so it cannot have this fault"), "\(error.message)")
+  }
+
   @Test(arguments: ["", "# nothing", "[", "kind: SandboxScenario", "apiVersion: berth/v1alpha1\nkind: Other\nspec: {}"])
   func `a text that is not a scenario is refused`(text: String) {
     #expect(throws: SandboxError.self) { try parseScenario(Array(text.utf8), name: "x.yaml") }

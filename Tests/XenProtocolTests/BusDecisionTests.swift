@@ -263,4 +263,17 @@ import XenProtocol
     bus.state = StateNode(.initialised)
     #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .alreadyMarked)
   }
+
+  @Test(arguments: [XenbusState.closing, .closed])
+  func `a bus that is closing does not await a guest that never ran`(_ state: XenbusState) {
+    let bus = Sample.bus(domain, [one], state: state, front: .initialising)
+    #expect(bus.condition == .closing && !bus.awaitsGuest)
+  }
+
+  @Test func `a bus that is not there awaits no guest`() {
+    var bus = BackEnd(domain: domain)
+    #expect(bus.condition == .absent && !bus.awaitsGuest)
+    bus.hasKernelObject = true
+    #expect(bus.condition == .vanishing && !bus.awaitsGuest)
+  }
 }

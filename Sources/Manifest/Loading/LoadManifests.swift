@@ -121,9 +121,10 @@ private struct ManifestReader {
         take(try readStandardInput(limit: YAMLLimits.standard.bytes), of: "<stdin>")
         return
       }
-      switch try readPath(path, limit: YAMLLimits.standard.bytes) {
+      let content = try readPath(path, limit: YAMLLimits.standard.bytes)
+      switch content {
       case .directory(let files): readAll(files, of: path)
-      case let content: take(content, of: path)
+      case .file, .tooLarge: take(content, of: path)
       }
     } catch {
       missing.append(error.message)

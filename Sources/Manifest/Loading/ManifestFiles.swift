@@ -18,8 +18,7 @@ enum PathContent {
 
 /// Reads a file up to a limit, or lists a directory's manifests.
 ///
-/// From a directory it returns the names that end in `.yaml` or `.yml` and do not begin with a dot, without
-/// subdirectories.
+/// The names of a directory's manifests end in `.yaml` or `.yml` and do not begin with a dot.
 func readPath(_ path: String, limit: Int) throws(FileFault) -> PathContent {
   let file = try FileHandle(opening: path, mayBlock: true)
   switch try file.kind() {

@@ -1,6 +1,6 @@
 /// An error, a warning or a note about a text.
 package struct Diagnostic: Hashable, Sendable {
-  package enum Severity: String, Sendable, Codable {
+  package enum Severity: String, Sendable {
     case error, warning, note
   }
 

@@ -1,3 +1,5 @@
+import Model
+
 /// Returns whether the bytes are text that YAML allows. If they are not, it reports one error with its location.
 ///
 /// libyaml refuses the same bytes, but without line and column (`yaml_parser_update_buffer`, 0.2.5), and it would read
@@ -22,7 +24,7 @@ func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
       length = found
     } else {
       report.error(
-        "byte 0x\(hexText(UInt32(byte), 2)) is not UTF-8", at: source.mark(atOffset: index),
+        "byte 0x\(hex(UInt64(byte), 2)) is not UTF-8", at: source.mark(atOffset: index),
         hint: "save the file as UTF-8")
       return false
     }
@@ -36,7 +38,7 @@ func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
       return false
     }
     if isControl(value) {
-      report.error("the control character U+\(hexText(value, 4)) is not allowed", at: source.mark(atOffset: index))
+      report.error("the control character U+\(hex(UInt64(value), 4)) is not allowed", at: source.mark(atOffset: index))
       return false
     }
     index += length
@@ -76,9 +78,4 @@ private func isControl(_ value: UInt32) -> Bool {
   case 0...0x1F, 0x7F...0x9F, 0xFFFE, 0xFFFF: true
   default: false
   }
-}
-
-private func hexText(_ value: UInt32, _ width: Int) -> String {
-  let digits = String(value, radix: 16)
-  return String(repeating: "0", count: max(0, width - digits.count)) + digits
 }

@@ -77,7 +77,7 @@ package enum DomainKind: String, Sendable, Codable, CaseIterable {
 }
 
 /// The phase of a domain's life, as far as dom0 can see it.
-package enum DomainLifecycle: String, Sendable, Codable, CaseIterable {
+package enum DomainLifecycle: String, Sendable, CaseIterable {
   /// libxl is still creating it: there is no saved configuration yet.
   case building
   /// Built and never started: paused, no CPU time used. Devices are attached cold.

@@ -21,6 +21,8 @@ package enum StepResult: String, Sendable, CaseIterable {
 package struct StepOutcome: Hashable, Sendable {
   package var device: PCIAddress
   package var action: ChangeKind
+  /// What tells the step apart from others on the same device; nil if that is not known.
+  package var identity: StepID.Kind?
   package var result: StepResult
   /// For people: the cause, and the present state.
   package var detail: OutcomeDetail?
@@ -33,11 +35,13 @@ package struct StepOutcome: Hashable, Sendable {
   package var isRequired: Bool
 
   package init(
-    device: PCIAddress, action: ChangeKind, result: StepResult, detail: OutcomeDetail? = nil, evidence: [String] = [],
-    isUndone: Bool = false, virtualAddress: PCIAddress? = nil, isRequired: Bool = true
+    device: PCIAddress, action: ChangeKind, identity: StepID.Kind? = nil, result: StepResult,
+    detail: OutcomeDetail? = nil, evidence: [String] = [], isUndone: Bool = false, virtualAddress: PCIAddress? = nil,
+    isRequired: Bool = true
   ) {
     self.device = device
     self.action = action
+    self.identity = identity
     self.result = result
     self.detail = detail
     self.evidence = evidence

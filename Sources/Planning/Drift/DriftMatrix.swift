@@ -30,7 +30,7 @@ package struct DriftRow: Hashable, Sendable {
   /// What one guest's QEMU says of the device.
   package struct Emulation: Hashable, Sendable {
     package var holder: Holder
-    /// Where on the guest's first bus; nil where it is not shown, or could not be asked.
+    /// The address on the guest's first bus; nil if QEMU does not show the device or could not be asked.
     package var guestAddress: PCIAddress?
     /// Whether QEMU answered.
     package var isKnown: Bool
@@ -42,21 +42,21 @@ package struct DriftRow: Hashable, Sendable {
   package var label: String?
   /// The domain it is declared for.
   package var manifest: String?
-  /// The domains in which Berth's record has it, also such as are not running.
+  /// The domains in which Berth's record has it, whether they run or not.
   package var records: [String]
   /// The domains whose saved configuration lists it.
   package var saved: [Holder]
   package var entries: [Entry]
   package var claim: Holder?
   package var assignment: HypervisorAssignment
-  /// Nil where the host has no such device.
+  /// Nil if the host has no such device.
   package var isOnPCIBack: Bool?
   package var driver: String?
   package var emulations: [Emulation]
   package var drifts: [Drift]
 }
 
-/// A domain by number, and by name where it lives.
+/// A domain by its number, and by its name if it lives.
 package struct Holder: Hashable, Sendable {
   package var id: DomainID?
   package var name: String?
@@ -66,9 +66,9 @@ package struct Holder: Hashable, Sendable {
 /// One way in which stores disagree.
 package struct Drift: Hashable, Sendable {
   package var name: DriftName
-  /// The domain it is about; for a device that no domain is known to have, nil.
+  /// The domain it is about; nil for a device that no domain is known to have.
   package var domain: Holder?
-  /// Nil where it is about the domain as a whole.
+  /// Nil if it is about the domain as a whole.
   package var device: PCIAddress?
   /// What is seen in which store.
   package var evidence: String
@@ -81,13 +81,13 @@ package enum DriftOutcome: Hashable, Sendable {
   case planned(ChangeKind)
   /// It belongs to no living domain, or to Berth's records alone, and is removed.
   case removed
-  /// A run of Berth is at it now.
+  /// A run of Berth is at work on it now.
   case atWork
-  /// Nothing, for this reason; the drift's own name where no apply ever does anything about it.
+  /// Nothing, for this reason. It is the drift's own name if no apply ever repairs the drift.
   case left(Reason)
 
-  /// Whether the next apply mends it.
-  package var isMended: Bool {
+  /// Whether the next apply repairs it.
+  package var isRepaired: Bool {
     switch self {
     case .planned, .removed: true
     case .atWork, .left: false
@@ -102,7 +102,7 @@ package func makeDriftMatrix(desired: DesiredState?, observation: Observation, p
   makeDriftMatrix(desired: desired, index: ObservationIndex(observation), plan: plan)
 }
 
-/// The same, with an index that others share.
+/// Makes the matrix from an index that others share.
 package func makeDriftMatrix(desired: DesiredState?, index: ObservationIndex, plan: Plan) -> DriftMatrix {
   let planner = Planner(desired: desired ?? DesiredState(policy: Policy(prune: .never)), index: index)
   return DriftFinder(planner: planner, plan: plan, hasManifest: desired != nil).matrix()

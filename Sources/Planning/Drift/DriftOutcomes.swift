@@ -20,7 +20,7 @@ extension DriftFinder {
       return .left(reason)
     }
     if steps.contains(where: { $0.kind == .drift(name) }) { return .left(.drift(name)) }
-    // What nobody declares and Berth does not own is another's to mend.
+    // Berth repairs only what is declared or its own.
     return .left(planner.declarations[device] == guest.name ? .drift(name) : .change(.notOwned))
   }
 
@@ -36,7 +36,7 @@ extension DriftFinder {
     plan.hostSteps.contains { $0.isChange && $0.drift == drift } ? removed() : .left(.drift(drift.name))
   }
 
-  /// Of a refused plan nothing is applied.
+  /// Returns the change as planned. Nothing of a refused plan is applied.
   private func planned(_ change: ChangeKind) -> DriftOutcome {
     plan.refusal.map { .left(.refusal($0.name)) } ?? .planned(change)
   }
@@ -79,7 +79,7 @@ extension DriftFinder {
           : "no back end in xenstore, but the front end is still there"
       )
     case .holding where !bus.settlingAtRest().isEmpty: return (.busUnsettled, states)
-    default: break
+    case .absent, .connecting, .holding, .connected, .settling, .round, .closing, .halfRemoved, nil: break
     }
     if let stray = bus.orphans.first(where: { $0.device == nil }) {
       return (.orphanEntry, "the nodes of entry \(stray.index) are at or above num_devs and name no device")

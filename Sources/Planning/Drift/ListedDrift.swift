@@ -14,7 +14,7 @@ struct ListedDevice {
 
   var state: String { "state-\(entry.index) is \(entry.state)" }
 
-  /// The rules in groups. Of each group, the first rule that holds is reported.
+  /// The rules in groups. The first rule of each group that holds is reported.
   static let rules: [[DriftRule<ListedDevice>]] = [
     [
       .drift(.duplicateEntry) { _, listed in
@@ -70,8 +70,10 @@ struct ListedDevice {
     ],
   ]
 
-  /// How far the device is on its way between host and guest. The order matters: each rule takes for granted that the
-  /// earlier ones found nothing, since an entry that is to go needs no export, and a lost device no QEMU.
+  /// How far the device is on its way between host and guest.
+  ///
+  /// The order matters, because each rule assumes that the earlier ones found nothing. An entry that is to go needs no
+  /// export, and a lost device needs no QEMU.
   private static let progress: [DriftRule<ListedDevice>] = [
     .drift(.halfRemoved) { _, listed in
       listed.entry.isMarked ? "\(listed.state), back end \(listed.guest.busText)" : nil

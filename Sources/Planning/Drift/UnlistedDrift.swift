@@ -11,8 +11,10 @@ struct UnlistedDevice {
   /// Whether the domain claims it.
   var isClaimed: Bool { device?.claim == guest.id }
 
-  /// The first rule that holds is reported. The order matters throughout: what a run is at work on is no drift, a trace
-  /// of a killed run explains all later ones, and a device that the guest still has outweighs lines in files.
+  /// The first rule that holds is reported, so the order matters.
+  ///
+  /// A device that a run is at work on is no drift. The trace of a killed run explains all later findings. A device that
+  /// the guest still has outweighs lines in files.
   static let rules: [DriftRule<UnlistedDevice>] = [
     .drift(.exportPending) { finder, device in
       guard finder.isAnnounced(device), device.isSaved || device.isClaimed else { return nil }

@@ -35,11 +35,11 @@ package struct Examination: Sendable {
   package var hypervisor: Result<Hypervisor, HostError>
   package var store: Result<[ErrorNode], HostError>
   package var pciback: Result<PCIBack, HostError>
-  /// How many records of Berth's there are.
+  /// The number of Berth's records.
   package var records: Result<Int, HostError>
   package var intents: Result<[Intent], HostError>
   package var locks: Result<[UserdataLock], HostError>
-  /// Nil where a place that it needs could not be reached.
+  /// Nil if a place that it needs could not be reached.
   package var observation: Result<Observation, HostError>?
 
   package init(

@@ -14,22 +14,33 @@ package struct Agreement: Hashable, Sendable {
 
 /// Returns the changes of `fresh` that may be made in the `locked` domains, if `shown` is the plan that a person saw.
 ///
-/// The agreement keeps the shown plan of every other domain. The run must not carry out that part.
-package func agree(on shown: Plan, fresh: Plan, locked: Set<DomainUUID>) -> Agreement {
+/// `fresh` must be made from `index`. The agreement keeps the shown plan of every other domain. The run must not carry
+/// out that part.
+package func agree(
+  on shown: Plan, fresh: Plan, index: ObservationIndex, locked: Set<DomainUUID>
+) -> Agreement {
   var agreement = Agreement(plan: fresh, settled: [], notShown: [])
   var before: [DomainUUID: DomainPlan] = [:]
   for domain in shown.domains { if let uuid = domain.uuid, domain.id != nil { before[uuid] = domain } }
+  let living = Set(fresh.domains.compactMap { $0.id == nil ? nil : $0.uuid })
   var isCovered: Set<String> = []
   agreement.plan.domains = fresh.domains.compactMap { domain in
-    isCovered.insert(domain.name)
+    let isFirst = isCovered.insert(domain.name).inserted
     // A domain that is not there has nothing to lock, and nothing to change.
     guard let uuid = domain.uuid, domain.id != nil else { return domain }
-    guard locked.contains(uuid) else { return before[uuid] ?? shown.domains.first { $0.name == domain.name } }
-    return agreement.take(domain, uuid, shown: before[uuid], locked: locked)
+    if locked.contains(uuid) { return agreement.take(domain, uuid, shown: before[uuid], locked: locked) }
+    if let same = before[uuid] { return same }
+    // Another domain had the name, or none.
+    guard let namesake = shown.domains.first(where: { $0.name == domain.name }) else { return nil }
+    if let old = namesake.uuid, namesake.id != nil {
+      if locked.contains(old) { return agreement.take(domain, uuid, shown: nil, locked: locked) }
+      if living.contains(old) { return nil }
+    }
+    return isFirst ? namesake : nil
   }
   for domain in shown.domains {
     if let uuid = domain.uuid, domain.id != nil, locked.contains(uuid) {
-      agreement.settle(domain, fresh: fresh.domains.first { $0.uuid == uuid && $0.id != nil })
+      agreement.settle(domain, uuid, fresh: fresh, guest: index.domains.first { $0.uuid == uuid })
     } else if !isCovered.contains(domain.name) {
       agreement.plan.domains.append(domain)
     }
@@ -54,34 +65,40 @@ extension Agreement {
         return true
       }
       guard case .move(let source, _) = change, !locked.contains(source.key.uuid) else { return false }
-      waiting.append(StepOutcome(step, change, .pending, "another run of Berth is at work on \(source.name)"))
+      waiting.append(StepOutcome(step, change, .pending, "the lock of \(source.name) was not taken"))
       return true
     }
     note(waiting, of: domain, uuid)
     return domain
   }
 
-  /// Records a result for each shown change that the fresh plan no longer contains.
-  fileprivate mutating func settle(_ shown: DomainPlan, fresh: DomainPlan?) {
+  /// Records a result for each shown change that the fresh plan no longer contains; `guest` is nil if it is gone.
+  fileprivate mutating func settle(_ shown: DomainPlan, _ uuid: DomainUUID, fresh: Plan, guest: Guest?) {
+    let domain = fresh.domains.first { $0.uuid == uuid && $0.id != nil }
     let outcomes = shown.steps.compactMap { step -> StepOutcome? in
       guard let change = step.change else { return nil }
-      let now = (fresh?.steps ?? []).filter { $0.device == step.device }
+      let now = (domain?.steps ?? []).filter { $0.device == step.device }
       switch change {
       case .attach, .reattach, .move:
         let isSo = now.contains { $0.kind == .unchanged || $0.change == .adopt }
         return isSo ? StepOutcome(step, change, .unchanged, "already so") : nil
       case .detach:
-        if now.isEmpty { return StepOutcome(step, change, .unchanged, "already so") }
+        if now.isEmpty {
+          if let guest, let receiver = fresh.receiver(of: step.device, from: guest) {
+            return StepOutcome(step, change, .pending, "the domain still has the device, and \(receiver) is to get it")
+          }
+          return StepOutcome(step, change, missingFrom: guest)
+        }
         let isForeign = now.contains { $0.kind == .foreign }
         return isForeign
           ? StepOutcome(step, change, .blocked, "the device is no longer Berth's in this domain") : nil
       case .repair:
         let isLeft = now.contains { $0.reason == step.reason }
-        return isLeft ? nil : StepOutcome(step, change, .unchanged, "already so")
+        return isLeft ? nil : StepOutcome(step, change, missingFrom: guest)
       case .adopt: return nil
       }
     }
-    if let uuid = shown.uuid { note(outcomes, of: fresh ?? shown, uuid) }
+    note(outcomes, of: domain ?? shown, uuid)
   }
 
   private mutating func note(_ outcomes: [StepOutcome], of domain: DomainPlan, _ uuid: DomainUUID) {
@@ -92,7 +109,36 @@ extension Agreement {
 
 extension StepOutcome {
   fileprivate init(_ step: DeviceStep, _ change: Change, _ result: StepResult, _ detail: OutcomeDetail) {
-    self.init(device: step.device, action: change.kind, result: result, detail: detail, isRequired: step.isRequired)
+    self.init(
+      device: step.device, action: change.kind, identity: step.id.kind, result: result, detail: detail,
+      isRequired: step.isRequired)
+  }
+
+  /// The outcome of a change that a fresh plan of the guest is without. Only the plan of a guest that can take changes
+  /// shows that nothing is left to do.
+  fileprivate init(_ step: DeviceStep, _ change: Change, missingFrom guest: Guest?) {
+    if let guest, !guest.isOpen {
+      self.init(step, change, .pending, "the domain cannot take the change now")
+    } else {
+      self.init(step, change, .unchanged, "already so")
+    }
+  }
+}
+
+extension Guest {
+  fileprivate var isOpen: Bool { if case .open = access { true } else { false } }
+}
+
+extension Plan {
+  /// Returns the name of the domain that is to get a device which `guest` still has; nil if there is none.
+  ///
+  /// Such a device is no step of the domain that loses it.
+  fileprivate func receiver(of device: PCIAddress, from guest: Guest) -> String? {
+    let isListed = guest.entry(for: device) != nil
+    return domains.first { domain in
+      domain.uuid != guest.uuid
+        && domain.steps.contains { $0.device == device && ($0.holder?.key == guest.key || isListed && $0.after != nil) }
+    }?.name
   }
 }
 

@@ -24,7 +24,7 @@ package struct RunEvent: Hashable, Sendable {
     case phase(Phase, Domain, [StepID])
     /// The change is made, and the guest is waited for.
     case waiting(Domain, [StepID], until: ContinuousClock.Instant)
-    /// Another toolstack was seen at work on the domain; its entries are looked at once more later.
+    /// Another toolstack may overwrite an entry of the domain, so the entries are looked at once more later.
     case auditing(Domain, until: ContinuousClock.Instant)
     /// The step's result; the id is nil for a result of no planned step, as of an entry that was put back.
     case stepEnded(Domain, StepID?, StepOutcome)

@@ -19,7 +19,7 @@ package struct Schedule: Hashable, Sendable {
 }
 
 /// Everything that is done to one domain.
-// Size: the lists are the parts of one domain's work, and `makeSchedule` alone fills them.
+// Size 3/7: the lists are the parts of one domain's work, and `makeSchedule` alone fills them.
 package struct DomainWork: Hashable, Sendable {
   package let target: DomainTarget
   package fileprivate(set) var adoptions: [Adoption] = []
@@ -47,9 +47,9 @@ extension DomainWork {
   /// The steps that the work consists of.
   package var steps: [StepID] { parts.map { StepID($0, in: target.key.uuid) } }
 
-  /// Returns the step that does this to a device; nil if there is none.
-  package func step(of device: PCIAddress, _ kind: ChangeKind) -> StepID? {
-    parts.first { $0.device == device && $0.kind == kind }.map { StepID($0, in: target.key.uuid) }
+  /// Returns the step that ended so; nil if the work has no such step.
+  package func step(of outcome: StepOutcome) -> StepID? {
+    steps.first { $0.device == outcome.device && $0.kind == outcome.identity }
   }
 }
 

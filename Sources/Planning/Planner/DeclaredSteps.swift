@@ -95,7 +95,7 @@ struct DeclaredSteps {
     return Need(.change(.adopt))
   }
 
-  /// Whether the guest has the device, or, where it never ran, will find it.
+  /// Whether the guest has the device, or will find it if it never ran.
   private func isTaken(_ entry: BackEndEntry, in domain: Guest) -> Bool {
     if domain.lifecycle == .cold, domain.route?.canBeCold == true {
       return !entry.isMarked && domain.backEnd?.awaitsGuest == true
@@ -103,7 +103,7 @@ struct DeclaredSteps {
     switch domain.condition {
     case .connected?, .halfRemoved?, .holding?: return entry.isExported
     // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
-    default: return false
+    case .absent?, .vanishing?, .connecting?, .settling?, .round?, .torn?, .closing?, .corrupt?, nil: return false
     }
   }
 

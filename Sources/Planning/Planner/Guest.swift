@@ -79,7 +79,7 @@ final class Guest {
   /// Returns the first entry of a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
 
-  /// Whether QEMU shows the guest the device; nil where nobody could be asked, and for guests without QEMU.
+  /// Whether QEMU shows the guest the device; nil if QEMU could not be asked, or the guest has none.
   func isEmulated(_ device: PCIAddress) -> Bool? {
     guard route?.hasDeviceModel == true, let emulated = observed.emulated else { return nil }
     let name = DeviceModelName(device)
@@ -141,7 +141,7 @@ extension BackEnd {
 }
 
 extension ObservedDomain {
-  /// The way the domain's devices take; nil where Berth knows none, or the stub domain it would lead through is gone.
+  /// The way that the domain's devices take; nil if Berth knows none, or the stub domain on the way is gone.
   fileprivate func route(through stub: ObservedDomain?) -> DeviceRoute? {
     guard stubDomainOf == nil else { return nil }
     switch kind {
@@ -154,7 +154,7 @@ extension ObservedDomain {
     }
   }
 
-  /// Which QEMU an HVM guest has, where Berth knows how to talk to it.
+  /// The QEMU that an HVM guest has; nil if Berth cannot talk to it.
   fileprivate var knownDeviceModel: DeviceModelVersion? {
     kind == .hvm && deviceModel != .unknown ? deviceModel : nil
   }
@@ -176,7 +176,7 @@ extension ObservedDomain {
 
   /// What changes wait for now; nil if the domain can take them.
   fileprivate func wait(through stub: ObservedDomain?) -> Wait? {
-    // A stub domain that starts, stops or sleeps takes nothing; its guest is none the worse for waiting.
+    // A stub domain that starts, stops or sleeps takes no change. Waiting does its guest no harm.
     if kind == .hvm, stubDomain != nil, stub?.lifecycle != .running, lifecycle == .running || lifecycle == .cold {
       return .stubDomainAbsent
     }

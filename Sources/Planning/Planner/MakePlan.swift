@@ -3,14 +3,14 @@ package import Model
 /// How long a domain may be gone before Berth forgets what it owned there: 30 days, in seconds.
 package let recordLifetime: Int64 = 30 * 24 * 3600
 
-/// What would turn what was observed into what is desired.
+/// Returns the changes that turn the observed state into the desired one.
 ///
 /// Pure and total: the same arguments give the same plan, and there is a plan for every observation.
 package func makePlan(desired: DesiredState, observation: Observation) -> Plan {
   makePlan(desired: desired, index: ObservationIndex(observation))
 }
 
-/// The same, with an index that others share.
+/// Makes the plan from an index that others share.
 package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
   let planner = Planner(desired: desired, index: index)
   let observation = index.observation

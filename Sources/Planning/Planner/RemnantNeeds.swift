@@ -32,7 +32,7 @@ extension DeclaredSteps {
     }
   }
 
-  /// The same in the guest that is to get the device: what is left of it goes first, since it is of no use any more.
+  /// Returns what a remnant in the receiving guest itself needs. The useless remnant goes first.
   func ownRemnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
     guard let remnant = planner.index.remnants[domain.id]?[wanted.address] else { return nil }
     let name = DeviceModelName(wanted.address)

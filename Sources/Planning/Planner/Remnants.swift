@@ -36,7 +36,7 @@ extension ObservationIndex {
       names.subtract(domain.entries.compactMap(\.device).map { DeviceModelName($0) })
       guard !names.isEmpty else { continue }
       let named = devices.filter { names.contains(DeviceModelName($0.address)) }
-      // Names lack the segment: where one fits a device that is being attached, it is that device's.
+      // Names lack the segment. A name that fits a device which is being attached belongs to that device.
       let explained = Set(named.filter { $0.claim == domain.id }.map { DeviceModelName($0.address) })
       for device in named where device.assignment != .assigned {
         guard !explained.contains(DeviceModelName(device.address)) else { continue }
@@ -56,8 +56,9 @@ extension Guest {
     return saved.map(\.address)
   }
 
-  /// Devices that Berth saw pciback export to this guest, that the bus does not list any more, and that nothing has
-  /// made pciback let go of since.
+  /// Devices that pciback still holds for this guest, though the bus does not list them any more.
+  ///
+  /// Berth saw each export, and nothing has made pciback release the device since.
   fileprivate func exportedBeyondEntries(_ records: [OwnershipRecord]) -> [PCIAddress] {
     guard route?.hasFrontEndDriver == false, case .holding? = condition else { return [] }
     let places = Set(entries.compactMap(\.virtualAddress))

@@ -26,7 +26,7 @@ struct UndeclaredSteps {
         device, .drift(.halfRemoved), in: domain, before: entry.options,
         evidence: "another toolstack marked it for removal, and is still at work or has stopped")
     }
-    // A removal that Berth began is ended whatever the policy says by now: the guest has lost the device already.
+    // Berth finishes a removal that it began, whatever the policy says now: the guest has lost the device already.
     guard planner.mayRemove(device, from: domain) || entry.isMarked else {
       return planner.undeclared(device, .foreign, in: domain, before: entry.options)
     }
@@ -54,7 +54,7 @@ struct UndeclaredSteps {
     let left = planner.leftByDeadRuns(in: domain)
     return rest.compactMap { device -> DeviceStep? in
       guard !listed.contains(device.address) else { return nil }
-      // What a killed run or a forced `xl pci-detach` left is more than a line in a file: it is given back as a whole.
+      // A killed run or a forced `xl pci-detach` leaves more than a line in a file: the whole device is returned.
       guard !left.contains(device.address), planner.index.remnants[domain.id]?[device.address] == nil else {
         return nil
       }
@@ -78,7 +78,7 @@ struct UndeclaredSteps {
     }
   }
 
-  /// Devices that a run which was killed had taken or was giving back, and that no other store tells of.
+  /// Devices that a killed run was attaching or detaching, and that no other store shows.
   private func leftoverSteps(
     in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
   ) -> [DeviceStep] {

@@ -19,9 +19,9 @@ package struct DeviceStatus: Sendable {
 package struct DomainStatus: Sendable {
   package var name: String
   package var uuid: DomainUUID?
-  /// Nil where the domain does not exist now.
+  /// Nil if the domain does not exist now.
   package var observed: ObservedDomain?
-  /// The bus they are on: the domain's, or its stub domain's.
+  /// The bus of its devices: the domain's own, or its stub domain's.
   package var bus: BackEnd?
   /// The run of Berth that was at work on the domain.
   package var run: RunHolder?
@@ -70,14 +70,27 @@ package struct HostStatus: Sendable {
       return status
     }
     // Declared or remembered domains that do not exist now, in order of name.
-    var absent: [DomainStatus] = declared.values.map { wanted in
-      let record = records.first { $0.value.name == wanted.name || $0.key == wanted.uuid }
-      if let record { records.removeValue(forKey: record.key) }
-      return Self.absentDomain(wanted.name, wanted: wanted, record: record?.value, among: devices)
+    let wantedIDs = Set(declared.values.compactMap(\.uuid))
+    var absent: [DomainStatus] = []
+    for wanted in desired?.domains ?? [] {
+      guard let wanted = declared.removeValue(forKey: wanted.name) else { continue }
+      let record = wanted.uuid.flatMap { records[$0] } ?? Self.record(named: wanted.name, in: records, not: wantedIDs)
+      if let record { records.removeValue(forKey: record.uuid) }
+      absent.append(Self.absentDomain(wanted.name, wanted: wanted, record: record, among: devices))
     }
     absent += records.values.map { Self.absentDomain($0.name, wanted: nil, record: $0, among: devices) }
     domains += absent.sorted { ($0.name, $0.uuid?.description ?? "") < ($1.name, $1.uuid?.description ?? "") }
     free = observation.devices.filter { !used.contains($0.address) && $0.facts != nil }
+  }
+
+  /// Returns the record of a name. Of several, it is the one whose domain was last there; of equals, the first by UUID.
+  private static func record(
+    named name: String, in records: [DomainUUID: OwnershipRecord], not others: Set<DomainUUID>
+  ) -> OwnershipRecord? {
+    records.values.filter { $0.name == name && !others.contains($0.uuid) }.max {
+      let (lhs, rhs) = ($0.goneSince ?? .max, $1.goneSince ?? .max)
+      return lhs == rhs ? $0.uuid.description > $1.uuid.description : lhs < rhs
+    }
   }
 
   private static func absentDomain(

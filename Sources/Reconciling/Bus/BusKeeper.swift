@@ -45,10 +45,9 @@ struct BusKeeper {
   /// another toolstack had listed.
   @discardableResult
   func replaceBus(of held: [ClaimedDevice], where isDue: (BackEnd) -> Bool) throws(EngineError) -> Bool {
-    let exportable = try session.pcibackDevices()
     let ours = Set(held.map(\.step.device))
     let others = try session.locked { (lock) throws(HostError) -> [BackEndEntry]? in
-      try lock.decide { view -> ([BackEndEntry]?, [StoreEdit]) in
+      try lock.decideExport { view, exportable -> ([BackEndEntry]?, [StoreEdit]) in
         let bus = view.backEnd
         guard isDue(bus) else { return (nil, []) }
         let others = bus.entries.filter { $0.device.map { !ours.contains($0) && exportable.contains($0) } ?? false }
@@ -56,8 +55,14 @@ struct BusKeeper {
       } ?? nil
     }
     guard let others else { return false }
-    _ = try waits.awaitKernelRelease(until: session.answerDeadline())
-    try waits.awaitGuestNotice()
+    guard try isReleased() else {
+      throw .host(
+        .tree(
+          DeviceTreeError(
+            .other, operation: "release", place: StorePath.backEnd(session.busID).text,
+            detail: "pciback still holds the bus that was removed")))
+    }
+    try waits.awaitGuestNotice(isInterruptible: false)
     let wanted = held.map { BackEndEntry(wanted: $0.step.device, options: $0.step.options) }
     try createBus(of: wanted, keeping: others)
     return true
@@ -66,9 +71,17 @@ struct BusKeeper {
   /// Creates the bus of a domain that never ran again, with the entries that stay. Returns false if the kernel did not
   /// drop the earlier one.
   func recreateEmptyBus(keeping entries: [BackEndEntry]) throws(EngineError) -> Bool {
-    guard case .satisfied = try waits.awaitKernelRelease(until: session.answerDeadline()) else { return false }
+    guard try isReleased() else { return false }
     if !entries.isEmpty { try createBus(of: [], keeping: entries) }
     return true
+  }
+
+  /// Waits for the kernel to drop the bus that this run has removed. The wait also goes on if the user stops the run:
+  /// the devices that stay are on no bus until the bus is recreated. Returns false if the kernel still has the bus.
+  private func isReleased() throws(EngineError) -> Bool {
+    let outcome = try waits.awaitKernelRelease(until: session.answerDeadline(), isInterruptible: false)
+    if case .satisfied = outcome { return true }
+    return false
   }
 
   // MARK: Ending
@@ -94,7 +107,7 @@ struct BusKeeper {
       try waits.yieldToOther()
     }
     guard isClosing == true else { return }
-    _ = try waits.awaitClosed(until: session.answerDeadline())
+    try waits.awaitClosed(until: session.answerDeadline())
     _ = try session.locked { (lock) throws(HostError) in
       try lock.decide { view in
         guard view.backEnd.isEmptyAndClosed, view.backEnd.hasKernelObject == false else { return ((), []) }
@@ -130,7 +143,7 @@ struct BusKeeper {
       }
     }
     guard isCleared == true else { return false }
-    // The guest loses devices that no longer answer it, which takes its time. At the end it would close the new bus.
+    // The guest loses devices that no longer answer, which takes seconds. At the end it would close the new bus.
     try waits.awaitGuestNotice(for: min(session.options.waitTimeout, .seconds(10)))
     return true
   }

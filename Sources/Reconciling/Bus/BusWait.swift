@@ -34,7 +34,7 @@ struct BusWait {
   let session: DomainSession
   let removals: RemovalLedger
 
-  /// When to give up on a bus that is never at rest, though each wait saw it move: a guest can keep it so for ever.
+  /// Returns when to give up on a bus that is never at rest. A guest can keep its bus moving for ever.
   func deadlineForRest() -> ContinuousClock.Instant {
     ContinuousClock.now.advanced(by: session.options.waitTimeout * 6).advanced(by: foreignRemovalGrace)
   }
@@ -95,7 +95,7 @@ struct BusWait {
       switch StateNode(try session.read(back)).state {
       case .reconfiguring, .reconfigured: return nil
       case .connected where session.route.hasFrontEndDriver:
-        // The guest's half is to come. Of a bus that has ended its state says nothing.
+        // The guest's half is to come. The state of a bus that has ended says nothing about it.
         if StateNode(try session.read(front)).state == .reconfiguring { return nil }
       default: break
       }
@@ -171,8 +171,10 @@ struct BusWait {
   /// Waits until dom0's kernel has dropped its object of the back end, or the bus is connected again.
   ///
   /// sysfs reports no event when an object goes, so this looks again after short, growing pauses.
-  func awaitKernelRelease(until deadline: ContinuousClock.Instant) throws(EngineError) -> WaitOutcome<Void> {
-    try lookAgain(until: deadline) { () throws(EngineError) -> Void? in
+  func awaitKernelRelease(
+    until deadline: ContinuousClock.Instant, isInterruptible: Bool = true
+  ) throws(EngineError) -> WaitOutcome<Void> {
+    try lookAgain(until: deadline, isInterruptible: isInterruptible) { () throws(EngineError) -> Void? in
       switch try session.look().backEnd.condition {
       case .vanishing, .closing: nil
       default: ()
@@ -180,36 +182,35 @@ struct BusWait {
     }
   }
 
-  /// Waits until the kernel has dropped the closed bus. Returns false if it has not.
-  func awaitClosed(until deadline: ContinuousClock.Instant) throws(EngineError) -> Bool {
-    let outcome = try lookAgain(until: deadline) { () throws(EngineError) -> Void? in
+  /// Waits until the kernel has dropped the closed bus, at most until the deadline.
+  func awaitClosed(until deadline: ContinuousClock.Instant) throws(EngineError) {
+    _ = try lookAgain(until: deadline, isInterruptible: true) { () throws(EngineError) -> Void? in
       do throws(HostError) {
         return try session.host.tree.hasBackEndObject(for: session.busID) ? nil : ()
       } catch {
         throw .host(error)
       }
     }
-    if case .satisfied = outcome { return true }
-    return false
   }
 
   /// Looks again and again at what sysfs shows, after growing pauses, until the deadline.
   private func lookAgain(
-    until deadline: ContinuousClock.Instant, _ condition: () throws(EngineError) -> Void?
+    until deadline: ContinuousClock.Instant, isInterruptible: Bool, _ condition: () throws(EngineError) -> Void?
   ) throws(EngineError) -> WaitOutcome<Void> {
     var backoff = Backoff(from: .milliseconds(2), to: .milliseconds(100))
     while true {
       let end = min(deadline, ContinuousClock.now + backoff.next())
-      let outcome = try session.wait(until: end, condition)
+      let outcome = try session.wait(until: end, isInterruptible: isInterruptible, condition)
       if case .timedOut = outcome, end < deadline { continue }
       return outcome
     }
   }
 
   /// Gives a running guest the time to see that its front end is gone. No node shows when it has.
-  func awaitGuestNotice(for time: Duration = .seconds(1)) throws(EngineError) {
+  func awaitGuestNotice(for time: Duration = .seconds(1), isInterruptible: Bool = true) throws(EngineError) {
     guard session.mode == .hot, session.route.hasFrontEndDriver else { return }
-    _ = try session.wait(until: ContinuousClock.now + time, watching: [.frontEnd(session.busID)]) {
+    let end = ContinuousClock.now + time
+    _ = try session.wait(until: end, watching: [.frontEnd(session.busID)], isInterruptible: isInterruptible) {
       () throws(EngineError) -> Void? in nil
     }
   }

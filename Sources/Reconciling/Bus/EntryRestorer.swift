@@ -11,8 +11,8 @@ struct EntryRestorer {
   let exports: PriorExports
   let waits: BusWait
 
-  /// Puts the entries of devices to detach back if somebody overwrote them and the guest still has the devices: without
-  /// an entry the guest cannot be asked to release its device. Returns the steps that can go on.
+  /// Puts the entries of devices to detach back if somebody overwrote them and the guest still has the devices. Without
+  /// an entry, the guest cannot be asked to release a device. Returns the steps that can go on.
   func restoreEntries(of steps: [Removal]) throws(EngineError) -> [Removal] {
     let listed = try listedDevices()
     var ready: [Removal] = []
@@ -41,8 +41,8 @@ struct EntryRestorer {
     return ready
   }
 
-  /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, while pciback still
-  /// exports them: without an entry pciback cannot be asked to release them. Returns false if there are none.
+  /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, if pciback still
+  /// exports them. Without an entry, pciback cannot be asked to release a device. Returns false if there are none.
   func relistExported(_ steps: [Removal]) throws(EngineError) -> Bool {
     guard !session.route.hasFrontEndDriver else { return false }
     let view = try session.look(claimsOn: steps.map(\.device))
@@ -78,9 +78,8 @@ struct EntryRestorer {
   private func restore(_ wanted: [NewEntry]) throws(EngineError) -> Bool {
     // Each pass but the last waits for somebody else's change.
     for _ in 0..<4 {
-      let exportable = try session.pcibackDevices()
       let decision = try session.locked { (lock) throws(HostError) -> AttachDecision? in
-        let decision = try lock.decide { view -> (AttachDecision, [StoreEdit]) in
+        let decision = try lock.decideExport { view, exportable -> (AttachDecision, [StoreEdit]) in
           guard view.backEnd.condition != .connecting else { return (.wait(.connecting), []) }
           let decision = view.backEnd.attachDecision(
             wanted, named: session.busName, mode: session.mode, finishing: removals.mayFinish, exportable: exportable)

@@ -17,9 +17,9 @@ struct OtherToolstacks {
 
   /// Looks for entries that another toolstack overwrote after the guest had taken them.
   ///
-  /// It looks at once. If another toolstack was seen at work, or the user asked for it, it looks for as long as that
-  /// toolstack may still act on what it read before. Returns true if all of `devices` stand, and false if the bus must
-  /// be followed again.
+  /// The first look is at once. If another toolstack was seen at work, or if the user asked for it, the looks go on for
+  /// as long as that toolstack may act on what it read before. Returns true if all of `devices` are listed, and false if
+  /// the bus must be followed again.
   func audit(_ devices: [PCIAddress], _ bus: BackEnd, log: (any ExportLog)?) throws(EngineError) -> Bool {
     noteForeignEntries(in: bus, besides: devices)
     if case .halfRemoved(let removed) = bus.condition, !removals.areOurs(removed) { session.noteOthers() }
@@ -100,16 +100,15 @@ struct OtherToolstacks {
 
   /// Puts entries back that another toolstack overwrote.
   ///
-  /// A device that pciback exported meanwhile gets its entry as it was, with the virtual address it has: an entry
-  /// of state 1 for a device that pciback holds would end the guest's bus. A device that was not exported is requested
-  /// again. Returns false, and writes nothing, if the kernel log does not show which is so.
+  /// A device that pciback exported meanwhile gets its entry as it was, with the device's virtual address. An entry of
+  /// state 1 for a device that pciback holds would end the guest's bus. A device that was not exported is requested
+  /// again. Returns false, and writes nothing, if the kernel log does not show whether it was exported.
   func readopt(_ lost: Set<PCIAddress>, of held: [ClaimedDevice], log: (any ExportLog)?) throws(EngineError) -> Bool {
     if try buses.replaceBus(of: held, where: { $0.condition == .connecting || $0.isGoing }) {
       report.readopted(lost)
       return true
     }
     guard let exports = try exports(from: log) else { return false }
-    let exportable = try session.pcibackDevices()
     let wanted = held.filter { lost.contains($0.step.device) }.map { held in
       var wanted = held.wanted
       wanted.exportedAt =
@@ -117,7 +116,7 @@ struct OtherToolstacks {
       return wanted
     }
     let readopted = try session.locked { (lock) throws(HostError) -> Set<PCIAddress>? in
-      try lock.decide(claimsOn: lost.sorted()) { view -> (Set<PCIAddress>, [StoreEdit]) in
+      try lock.decideExport(claimsOn: lost.sorted()) { view, exportable -> (Set<PCIAddress>, [StoreEdit]) in
         let decision = view.backEnd.attachDecision(
           wanted, named: session.busName, mode: session.mode, finishing: removals.mayFinish, exportable: exportable)
         let condition = view.backEnd.condition

@@ -3,6 +3,23 @@ import Planning
 import Ports
 import XenProtocol
 
+/// How cancelling a round ended.
+enum CancelResult {
+  /// The round was cancelled before any guest could see it.
+  case cancelled
+  /// The round was cancelled, but the domain woke at that time: it may have begun the round.
+  case woken
+  /// Cancelling was not safe, and nothing was written.
+  case left
+}
+
+extension OutcomeDetail {
+  /// What an outcome says of a round that was cancelled while the domain woke.
+  static let woken: OutcomeDetail =
+    "the domain woke while Berth cancelled the change; Berth does not know what the guest has; "
+    + "the next apply continues from here"
+}
+
 /// Keeps rounds going, and cancels those that no guest has seen.
 struct RoundKeeper {
   let session: DomainSession
@@ -10,9 +27,8 @@ struct RoundKeeper {
 
   /// Asks both ends to look again at entries that a round left out.
   func requestAnotherRound() throws(EngineError) {
-    let exportable = try session.pcibackDevices()
     _ = try session.locked { (lock) throws(HostError) in
-      let isAsked = try lock.decide { view -> (Bool, [StoreEdit]) in
+      let isAsked = try lock.decideExport { view, exportable -> (Bool, [StoreEdit]) in
         let waiting = view.backEnd.entries.filter { $0.state.state == .initialising }.compactMap(\.device)
         guard view.backEnd.condition == .connected, !waiting.isEmpty, exportable.isSuperset(of: waiting) else {
           return (false, [])
@@ -23,10 +39,12 @@ struct RoundKeeper {
     }
   }
 
-  /// Cancels a round of a domain that has slept since before the round began. Returns false if that is not safe.
+  /// Cancels a round of a domain that has slept since before the round began.
   ///
-  /// It is not safe either if the round carries somebody else's change as well: that would be left half done.
-  func cancelRound(removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>) throws(EngineError) -> Bool {
+  /// Cancelling is not safe if the round carries somebody else's change as well: that would be left half done.
+  func cancelRound(
+    removing added: Set<PCIAddress>, restoring marked: Set<PCIAddress>
+  ) throws(EngineError) -> CancelResult {
     let isTaken = try session.locked { (lock) throws(HostError) -> Bool? in
       guard try session.hasSleptThroughRound() else { return false }
       return try lock.decide { view -> (Bool, [StoreEdit]) in
@@ -37,8 +55,10 @@ struct RoundKeeper {
         return (true, bus.cancellingRound(removing: added, restoring: marked))
       }
     }
-    guard isTaken == true else { return false }
-    do throws(HostError) { return try session.hasSleptThroughRound() } catch { throw .host(error) }
+    guard isTaken == true else { return .left }
+    do throws(HostError) { return try session.hasSleptThroughRound() ? .cancelled : .woken } catch {
+      throw .host(error)
+    }
   }
 
   /// Completes a round in which each end waits for the other. Returns false if that is not so.

@@ -56,7 +56,7 @@ struct CommandNodeGuestModel: GuestModel {
 
   /// Asks qemu-traditional to take devices from the guest. Returns those that are gone.
   func withdraw(_ steps: [Removal]) throws(EngineError) -> [Removal] {
-    // A device is on the bus before QEMU has it, and for as long. One that QEMU does not have it never answers for.
+    // The bus lists a device before QEMU has it, and for as long as QEMU has it. QEMU never answers for another.
     let listed = Set(try session.look().backEnd.entries.compactMap(\.device))
     var gone = steps.filter { !listed.contains($0.device) }
     let steps = steps.filter { listed.contains($0.device) }
@@ -64,7 +64,7 @@ struct CommandNodeGuestModel: GuestModel {
       let device = step.device
       try readOwnAnswer()
       let known = try records.fate(of: device)?.fate
-      // Only of a run that ended over it: since then another toolstack may have given it to the guest.
+      // This holds only after a run that ended early: later, another toolstack may have given the device to the guest.
       if known == .gone, try intents.devicesOfEndedRuns().contains(device) {
         gone.append(step)
         continue
@@ -95,23 +95,26 @@ struct CommandNodeGuestModel: GuestModel {
     case silent(String)
   }
 
-  /// Gives one command and waits for its answer, then says that the answer was read.
+  /// Gives one command, waits for its answer, and acknowledges the answer.
   ///
-  /// libxl has no lock for these nodes. That nobody else's command is under way is read in the transaction that gives
-  /// this one, so of two toolstacks that follow this rule one waits.
+  /// libxl has no lock for these nodes. The transaction that gives the command reads that no other command is under way.
+  /// So one of two toolstacks that follow this rule waits.
   private func command(
     _ command: String, _ parameter: String, of device: PCIAddress, before: EmulationRecord? = nil,
     answers: [CommandState]
   ) throws(EngineError) -> Reply {
     let state = nodes.child("state")
     let deadline = session.answerDeadline()
+    var hasAcknowledged = false
     while try !give(command, parameter) {
       let outcome = try waitForState(until: deadline) { $0 == CommandState.running.rawValue ? () : nil }
-      if case .satisfied = outcome { continue }
+      if case .satisfied = outcome, ContinuousClock.now < deadline { continue }
       // Nobody reads an answer this long after it was given: whoever asked is gone. It may be the answer to this.
-      guard case .timedOut = outcome, let word = try answer() else {
+      // A stub domain that writes more than one such answer is not waited for.
+      guard case .timedOut = outcome, !hasAcknowledged, let word = try answer() else {
         return .silent("qemu-traditional is not ready: its state is \(try said(state))")
       }
+      hasAcknowledged = true
       guard word == .removed, answers.contains(word), try isParameter(device) else {
         try acknowledge(word)
         continue

@@ -31,7 +31,7 @@ extension ClaimLedger {
   /// silences the device that still uses it. `sharers` are those of all devices that go.
   ///
   /// Every part is tried, and the first failure is thrown at the end. A device that the domain can still reach stays
-  /// assigned to it: otherwise Xen would give it to the next guest, and no place would show that two guests have it.
+  /// assigned to the domain. Otherwise Xen would give the device to the next guest, and two guests would have it.
   func revoke(
     _ device: PCIAddress, _ grants: DeviceGrants, besides sharers: Sharers
   ) throws(HostError) {
@@ -47,7 +47,7 @@ extension ClaimLedger {
     if let failure { throw failure }
     do throws(HostError) {
       // Best effort, as at the attach; pciback has reset the device when it released it.
-      _ = try session.host.tree.reset(device)
+      report.reset(device, try session.host.tree.reset(device))
     } catch {
       failure = failure ?? error
     }

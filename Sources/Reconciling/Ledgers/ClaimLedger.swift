@@ -66,7 +66,7 @@ final class ClaimLedger {
     holding.insert(step.device)
     do throws(HostError) {
       // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
-      if held.isAssignedHere { _ = try session.host.tree.reset(step.device) }
+      if held.isAssignedHere { report.reset(step.device, try session.host.tree.reset(step.device)) }
       try grant(held.grants)
       if step.options.permissive { try session.host.tree.setPermissive(step.device) }
       return .held(held)
@@ -122,7 +122,7 @@ final class ClaimLedger {
     }
   }
 
-  /// Assigns a device, and asks Xen whether it is free still: without its owner's IOMMU context it does not work.
+  /// Assigns a device, and asks Xen whether the device is still free. If it is, Xen did not assign it.
   private func assignProven(_ device: PCIAddress, relaxed: Bool) throws(HostError) {
     try session.host.hypervisor.assign(device, to: session.key.id, relaxed: relaxed)
     let isFree: Bool

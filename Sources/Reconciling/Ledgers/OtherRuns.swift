@@ -5,10 +5,9 @@ import XenProtocol
 
 /// What this run does if another run of Berth is at work on the same device of the same domain.
 ///
-/// The run lock excludes it, unless one of the two is a Berth that knows no run lock. The intents then decide: each run
+/// The run lock excludes it, unless one of the two is a Berth that knows no run lock. The intents then decide. Each run
 /// has its own intent on disk before it looks for the other's, so at least one of two sees the other. A detach gives
-/// way at once, since the guest still has the device. An attach waits for the end of a detach, and then begins from
-/// what is so: what it would find before that is about to be taken away.
+/// way at once, because the guest still has the device. An attach waits for the end of a detach, and then looks again.
 struct OtherRuns {
   let session: DomainSession
   let report: RunReport

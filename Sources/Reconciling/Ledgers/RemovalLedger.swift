@@ -8,44 +8,28 @@ import XenProtocol
 /// An entry that is marked for removal keeps its index until whoever marked it deletes it. This run deletes one only if
 /// nobody else will.
 final class RemovalLedger {
-  /// Why this run may finish a removal.
-  enum Provenance {
-    /// This run has seen the guest release the device.
-    case own
-    /// A run of Berth that has ended since marked it.
-    case endedRun
-    /// It was left longer than any toolstack waits.
-    case overdue
-  }
-
   private let session: DomainSession
   private let intents: IntentLog
   private let records: DomainRecords
-  private var removals: [PCIAddress: Provenance] = [:]
+  /// The devices whose removal may be finished here.
+  private(set) var mayFinish: Set<PCIAddress> = []
 
   init(session: DomainSession, intents: IntentLog, records: DomainRecords) {
     (self.session, self.intents, self.records) = (session, intents, records)
   }
 
-  /// The devices whose removal may be finished here, whatever its provenance.
-  var mayFinish: Set<PCIAddress> { Set(removals.keys) }
-
-  /// Adds removals that this run has brought to their end.
-  func addOwn(_ devices: Set<PCIAddress>) { add(devices, .own) }
+  /// Adds removals of devices that this run has seen the guest release.
+  func addOwn(_ devices: Set<PCIAddress>) { mayFinish.formUnion(devices) }
 
   /// Adds the removals that ended runs of Berth marked. Nobody is waited for.
-  func adoptThoseOfEndedRuns() throws(EngineError) { add(try intents.removalsOfEndedRuns(), .endedRun) }
+  func adoptThoseOfEndedRuns() throws(EngineError) { mayFinish.formUnion(try intents.removalsOfEndedRuns()) }
 
   /// Adds removals that somebody left half done. The guest released these devices when the round ended in which they
   /// were marked.
   func adoptOverdue(_ devices: Set<PCIAddress>) throws(EngineError) {
-    add(devices, .overdue)
+    mayFinish.formUnion(devices)
     // Unless pciback was at 7, at which it reads no marks if no front end answers.
     if session.route.hasFrontEndDriver { try records.forgetExports(devices) }
-  }
-
-  private func add(_ devices: Set<PCIAddress>, _ provenance: Provenance) {
-    for device in devices where removals[device] == nil { removals[device] = provenance }
   }
 
   /// Returns whether each of `devices` is in a Berth's journal for this domain, or may be finished here.

@@ -41,8 +41,10 @@ extension ClaimLedger {
     }
   }
 
-  /// Returns what those devices use that share something with `grants`: the users that were found, and the devices that
-  /// this run holds or another Berth is about to list. Its intents come before its grants, so they are read last.
+  /// Returns the grants of the devices that share something with `grants`. These are the users that were found, and the
+  /// devices that this run holds or another Berth is about to list.
+  ///
+  /// The other Berth writes an intent before it grants, so the intents are read last.
   func users(of grants: DeviceGrants, among sharers: Sharers) throws(HostError) -> [DeviceGrants] {
     let near = sharers.grants.filter { $0.value.sharesAnything(with: grants) }
     guard !near.isEmpty else { return [] }

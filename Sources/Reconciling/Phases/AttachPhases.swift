@@ -48,8 +48,8 @@ struct IntendedAttach: ~Copyable {
 
   /// Returns nil if there is nothing left to do; then everything is reported.
   static func open(_ steps: [Addition], with parts: DomainParts) throws(EngineError) -> IntendedAttach? {
-    // The intent first: whoever finds a record of a device that is not attached must find the intent as well, or takes
-    // the record for a left-over. Recorded before it is so: the reverse is never removed again.
+    // The intent first. A record of a device that is not attached reads as a left-over, unless an intent names it.
+    // The record precedes the attach: nobody removes a device that is attached without a record.
     let intent = try parts.intents.open(.attach, steps.map(\.device))
     let steps = try parts.otherRuns.awaitDetachingRuns(steps)
     guard !steps.isEmpty else {
@@ -61,7 +61,7 @@ struct IntendedAttach: ~Copyable {
     return IntendedAttach(parts, intent, steps)
   }
 
-  /// Takes the devices for the domain. Returns nil if none was to be had; then everything is reported.
+  /// Takes the devices for the domain. Returns nil if it got none; then everything is reported.
   consuming func claim() throws(EngineError) -> ClaimedAttach? {
     var held: [ClaimedDevice] = []
     for step in steps {

@@ -43,7 +43,9 @@ struct AttachProof {
     let flaw: OutcomeDetail? =
       switch bus.condition {
       case .corrupt(let what): "\(what)"
-      default: bus.awaitsGuest ? nil : "the guest would not find its bus: the front end has no state"
+      case .absent, .vanishing, .closing: "\(bus.condition.description)"
+      case .connecting, .holding, .connected, .settling, .round, .torn, .halfRemoved:
+        bus.awaitsGuest ? nil : "the guest would not find its bus: the front end has no state"
       }
     for held in held {
       let entry = bus.entry(for: held.step.device)

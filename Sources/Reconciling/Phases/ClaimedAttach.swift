@@ -55,11 +55,11 @@ struct ClaimedAttach: ~Copyable {
 
   /// Lists the devices. Returns nil if they are not listed; then they are Xen's again, and everything is reported.
   ///
-  /// Throws if libxl's lock was not to be had; then, too, the devices are Xen's again.
+  /// Throws if Berth did not get libxl's lock in time; then, too, the devices are Xen's again.
   consuming func publish() throws(EngineError) -> PublishedAttach? {
     let result: PublishResult
     do throws(EngineError) {
-      // On disk before the bus lists it: what QEMU was never asked for it is not asked to take away.
+      // On disk before the bus lists the device: QEMU is not asked to remove a device that it was never asked to add.
       try parts.model.willList(held.filter(\.isAssignedHere).map(\.step.device))
       result = try list()
     } catch {
@@ -102,7 +102,6 @@ struct ClaimedAttach: ~Copyable {
     for attempt in 0..<100 {
       if session.host.isInterrupted() { return .interrupted }
       var isAnotherWaiting = false
-      let exportable = try session.pcibackDevices()
       let decision = try session.locked { (lock) throws(HostError) -> ListDecision? in
         if attempt < 3, try lock.hasWaiter() {
           // Another toolstack sleeps on this lock, with a device count it read before: let it write first.
@@ -119,7 +118,7 @@ struct ClaimedAttach: ~Copyable {
         // does not list is legal. A crash between the two leaves the legal state.
         let new = try old.with(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
         try lock.replace(old, with: new)
-        let decision = try lock.decide(claimsOn: devices) { view in
+        let decision = try lock.decideExport(claimsOn: devices) { view, exportable in
           let decision = view.backEnd.attachDecision(
             wanted, named: session.busName, mode: session.mode, finishing: parts.removals.mayFinish,
             exportable: exportable)
@@ -167,7 +166,8 @@ struct ClaimedAttach: ~Copyable {
   consuming func returnToXen(_ detail: OutcomeDetail, result: StepResult) {
     undo(detail, result: result)
     do throws(EngineError) { try parts.claims.close(intent) } catch {
-      // Everything is reported. A record that cannot be removed reads as an ended run's from now on.
+      // A record that cannot be removed reads as an ended run's from now on.
+      parts.report.failed(parts.report.describe(error))
     }
   }
 

@@ -119,8 +119,8 @@ struct WithdrawnDetach: ~Copyable {
     return ReleasedDetach(parts, intent, steps, isWhole: isWhole)
   }
 
-  /// Ends the intent of a detach that marked nothing. Once QEMU has released the devices, the guest has lost them,
-  /// whatever becomes of the rest: then the intent is left, since nothing else shows that.
+  /// Ends the intent of a detach that marked nothing. The intent is left if QEMU has released the devices: the guest has
+  /// lost them, and nothing else shows it.
   private consuming func end() throws(EngineError) {
     if !parts.model.showsDevices { try intent.close() }
   }
@@ -142,15 +142,18 @@ struct WithdrawnDetach: ~Copyable {
         steps, .failed, "the guest's PCI bus ended (back end \(bus.state), front end \(bus.frontEndState)): \(text)")
       return false
     }
-    let isUndone = try parts.rounds.cancelRound(removing: [], restoring: devices)
-    let bus = try parts.session.look().backEnd
-    parts.report.conclude(
-      steps, .unknown,
-      isUndone
-        ? "the domain is paused and cannot answer; the devices stay attached"
-        : "the guest did not release it in time (back end \(bus.state), front end \(bus.frontEndState)); "
-          + "left unchanged; the next apply continues from here",
-      isUndone: isUndone)
+    switch try parts.rounds.cancelRound(removing: [], restoring: devices) {
+    case .cancelled:
+      let text: OutcomeDetail = "the domain is paused and cannot answer; the devices stay attached"
+      parts.report.conclude(steps, .unknown, text, isUndone: true)
+    case .woken: parts.report.conclude(steps, .unknown, .woken)
+    case .left:
+      let bus = try parts.session.look().backEnd
+      parts.report.conclude(
+        steps, .unknown,
+        "the guest did not release it in time (back end \(bus.state), front end \(bus.frontEndState)); "
+          + "left unchanged; the next apply continues from here")
+    }
     return false
   }
 }

@@ -118,9 +118,12 @@ struct PublishedAttach: ~Copyable {
   /// The guest did not answer in time: the round is cancelled only if the guest is known to sleep.
   private consuming func concludeTimedOut(_ held: [ClaimedDevice]) throws(EngineError) {
     let devices = Set(held.map(\.step.device))
-    if try parts.rounds.cancelRound(removing: devices, restoring: []) {
+    switch try parts.rounds.cancelRound(removing: devices, restoring: []) {
+    case .cancelled:
       return ClaimedAttach(parts, intent, held, log)
         .returnToXen("the domain is paused and cannot answer", result: .unknown)
+    case .woken: return parts.report.conclude(held.map(\.step), .unknown, .woken)
+    case .left: break
     }
     let bus = try parts.session.look().backEnd
     if bus.condition == .closing { return try ClaimedAttach(parts, intent, held, log).abandon(bus) }

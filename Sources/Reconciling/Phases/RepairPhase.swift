@@ -13,13 +13,14 @@ struct RepairPhase {
     let devices = Set(steps.map(\.device)).sorted()
     let results = try parts.session.locked { (lock) throws(HostError) -> [StepResult]? in
       guard case .present(let saved) = try lock.savedConfiguration() else { return nil }
-      let view = try lock.decide(claimsOn: devices) { view -> (DomainView, [StoreEdit]) in
+      let decision = try lock.decide(claimsOn: devices) { view -> ((view: DomainView, settles: Bool), [StoreEdit]) in
         let unclaimed = steps.filter { $0.writesClaim(of: parts.session.key.id, in: view) }
         let settles = steps.contains { $0.repair == .settleBus } && view.backEnd.condition == .holding
         let settling = settles ? view.backEnd.settlingAtRest() : []
-        return (view, unclaimed.map { .write(.claim($0.device), parts.session.key.id.description) } + settling)
+        let claims = unclaimed.map { StoreEdit.write(.claim($0.device), parts.session.key.id.description) }
+        return ((view, settles), claims + settling)
       }
-      guard let view else { return nil }
+      guard let (view, settles) = decision else { return nil }
       var repaired = saved
       var results: [StepResult] = []
       for step in steps {
@@ -39,7 +40,7 @@ struct RepairPhase {
           }
           repaired = try repaired.without([step.device])
           results.append(.done)
-        case .settleBus: results.append(.done)
+        case .settleBus: results.append(settles ? .done : .unchanged)
         case .writeClaim: results.append(step.writesClaim(of: parts.session.key.id, in: view) ? .done : .unchanged)
         }
       }

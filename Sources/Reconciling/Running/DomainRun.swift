@@ -7,7 +7,7 @@ import XenProtocol
 /// A folder calls only what is to its right, and nothing calls back; `make rules` checks it:
 ///
 /// ```
-/// DomainRun ─► Phases ─► Bus, DeviceModels          ─► Ledgers       ─► Session       ─► ports
+/// Running   ─► Phases ─► Bus, DeviceModels          ─► Ledgers       ─► Session       ─► ports
 ///              Attach    OtherToolstacks               ClaimLedger      DomainSession
 ///              Detach    EntryRestorer, EntryRemover   RemovalLedger      lends LockedDomain
 ///              Repair    BusKeeper ─► RoundKeeper      IntentLog        DomainRecords

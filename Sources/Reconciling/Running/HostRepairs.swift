@@ -26,7 +26,6 @@ struct HostRepairs {
   /// Removes a back end or a claim, if its domain is still gone in the transaction that removes it.
   private func repair(_ step: HostStep) throws(HostError) -> String? {
     let domain = step.drift.domain
-    let object = try host.tree.hasBackEndObject(for: domain)
     let store = try host.stores.connect()
     // If a domain is destroyed without its toolstack, its home stays. Reading the home here makes the commit fail if a
     // domain of the same number was created after the hypervisor was asked.
@@ -35,7 +34,7 @@ struct HostRepairs {
       guard try host.hypervisor.domain(domain) == nil else { return .abort(nil) }
       switch step.kind {
       case .removeBackEnd:
-        guard !object else { return .abort(nil) }
+        guard try !host.tree.hasBackEndObject(for: domain) else { return .abort(nil) }
         try access.remove(.backEndHome(domain))
         return .commit("removed the back end of domain \(domain), which is gone")
       case .removeClaim(let device, _):

@@ -67,9 +67,10 @@ package struct PlanRunner: Sendable {
     if taking.wasInterrupted { return AppliedPlan(run: run, plan: plan, outcome: ApplyOutcome(wasInterrupted: true)) }
 
     let observation = try Observer(host: host).observe(desired: shown.desired)
-    let fresh = makePlan(desired: shown.desired, observation: observation)
+    let index = ObservationIndex(observation)
+    let fresh = makePlan(desired: shown.desired, index: index)
     guard fresh.refusal == nil else { return AppliedPlan(run: run, plan: fresh, outcome: ApplyOutcome()) }
-    let agreement = agree(on: plan, fresh: fresh, locked: taking.locked)
+    let agreement = agree(on: plan, fresh: fresh, index: index, locked: taking.locked)
     let work = agreement.plan.restricted(to: taking.locked)
     for domain in taking.locked.subtracting(work.changedDomains.keys) { taking.locks.release(domain) }
 

@@ -31,8 +31,8 @@ package struct ScheduleRunner: Sendable {
     host.intents.sweep()
     var result = ApplyOutcome()
     (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(schedule)
-    // A device that moves is attached only when its old domain has released it: those domains come last, with all
-    // their attaches, so that each still has one round.
+    // A device that moves is attached only when its old domain has released it. So the domains that receive one come
+    // last, with all their attaches: each still has one round.
     let first = concurrently(schedule.domains, workers: options.workers) { work in
       let outcome = run(work) { (run) throws(EngineError) in try run.begin(work) }
       if !work.waitsForOthers { end(work, outcome) }
@@ -72,7 +72,7 @@ package struct ScheduleRunner: Sendable {
     report(.domainBegan(target.eventDomain, work.steps))
     let outcome = DomainRun(session, known: work.known, announce: report).outcome(of: body)
     for step in outcome.steps {
-      report(.stepEnded(target.eventDomain, work.step(of: step.device, step.action), step))
+      report(.stepEnded(target.eventDomain, work.step(of: step), step))
     }
     return outcome
   }

@@ -61,12 +61,11 @@ final class DomainSession {
     _ body: (borrowing LockedDomain) throws(HostError) -> Result
   ) throws(EngineError) -> Result {
     let deadline = ContinuousClock.now + options.lockTimeout
-    var held = Duration.zero
     let result: Result?
     do throws(HostError) {
       result = try host.userdata.withLock(of: key, until: deadline) { (userdata) throws(HostError) -> Result? in
         let start = ContinuousClock.now
-        defer { held = ContinuousClock.now - start }
+        defer { counts.longestLock = max(counts.longestLock, ContinuousClock.now - start) }
         guard try isRunnable() else { return nil }
         let result = try LockedDomain.lend(self, store, userdata, to: body)
         if userdata.hasWaiter() { noteOthers() }
@@ -75,7 +74,6 @@ final class DomainSession {
     } catch {
       throw .host(error)
     }
-    counts.longestLock = max(counts.longestLock, held)
     guard let result else { throw .domainGone }
     return result
   }
@@ -119,8 +117,8 @@ final class DomainSession {
   ///
   /// Advisory: what is read here is read again in the transaction that writes.
   func view(claimsOn devices: [PCIAddress] = []) throws(HostError) -> DomainView? {
-    let object = try host.tree.hasBackEndObject(for: busID)
-    return try store.transaction(.unlocked) { (access) throws(HostError) in
+    try store.transaction(.unlocked) { (access) throws(HostError) in
+      let object = try host.tree.hasBackEndObject(for: busID)
       let view = try DomainView(of: key, route, claimsOn: devices, kernelObject: object, in: access)
       return .abort(view.isAlive ? view : nil)
     }
@@ -139,25 +137,23 @@ final class DomainSession {
     do throws(HostError) { return try store.read(path) } catch { throw .host(error) }
   }
 
-  /// Returns the devices that are on pciback now.
-  func pcibackDevices() throws(EngineError) -> Set<PCIAddress> {
-    do throws(HostError) { return try host.tree.pcibackDevices() } catch { throw .host(error) }
-  }
-
   // MARK: Waits
 
   /// When a guest that is asked now must have answered.
   func answerDeadline() -> ContinuousClock.Instant { .now + options.waitTimeout }
 
   /// Waits on `paths`, or on the bus's state nodes, with a condition that may find the domain gone.
+  ///
+  /// A wait is interruptible unless the user's stop would leave the domain without what it had.
   func wait<Result>(
-    until deadline: ContinuousClock.Instant, watching paths: [StorePath]? = nil,
+    until deadline: ContinuousClock.Instant, watching paths: [StorePath]? = nil, isInterruptible: Bool = true,
     _ condition: () throws(EngineError) -> Result?
   ) throws(EngineError) -> WaitOutcome<Result> {
     var failure: EngineError?
     let outcome: WaitOutcome<Result?>
     do throws(HostError) {
-      outcome = try waitForPorts(until: deadline, watching: paths ?? busNodes) { () throws(HostError) -> Result?? in
+      outcome = try store.wait(watching: paths ?? busNodes, until: deadline, isInterruptible: isInterruptible) {
+        () throws(HostError) -> Result?? in
         do throws(EngineError) {
           guard let result = try condition() else { return nil }
           return .some(result)
@@ -181,7 +177,7 @@ final class DomainSession {
   func waitForPorts<Result>(
     until deadline: ContinuousClock.Instant, watching paths: [StorePath], _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
-    try store.wait(watching: paths, until: deadline, condition)
+    try store.wait(watching: paths, until: deadline, isInterruptible: true, condition)
   }
 
   /// Runs a transaction on the nodes of a device model, which libxl's lock does not guard.

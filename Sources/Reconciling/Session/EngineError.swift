@@ -6,7 +6,7 @@ enum EngineError: Error {
   case domainGone
   case host(HostError)
 
-  /// Whether libxl's lock was not to be had in time.
+  /// Whether Berth did not get libxl's lock in time.
   var isLockBusy: Bool {
     if case .host(.userdata(let error)) = self { error.code == .busy } else { false }
   }

@@ -72,11 +72,27 @@ struct LockedDomain: ~Copyable {
   func decide<Decision>(
     claimsOn devices: [PCIAddress] = [], _ decide: (DomainView) -> (decision: Decision, edits: [StoreEdit])
   ) throws(HostError) -> Decision? {
-    let object = try session.host.tree.hasBackEndObject(for: session.busID)
-    return try store.transaction(.underLock) { (access) throws(HostError) in
+    try transact(claimsOn: devices) { (view) throws(HostError) in decide(view) }
+  }
+
+  /// Does the same as `decide`, and also gives `decide` the devices that are on pciback at the time of its reads.
+  func decideExport<Decision>(
+    claimsOn devices: [PCIAddress] = [],
+    _ decide: (DomainView, _ exportable: Set<PCIAddress>) -> (decision: Decision, edits: [StoreEdit])
+  ) throws(HostError) -> Decision? {
+    try transact(claimsOn: devices) { (view) throws(HostError) in
+      decide(view, try session.host.tree.pcibackDevices())
+    }
+  }
+
+  private func transact<Decision>(
+    claimsOn devices: [PCIAddress], _ decide: (DomainView) throws(HostError) -> (decision: Decision, edits: [StoreEdit])
+  ) throws(HostError) -> Decision? {
+    try store.transaction(.underLock) { (access) throws(HostError) in
+      let object = try session.host.tree.hasBackEndObject(for: session.busID)
       let view = try DomainView(of: session.key, session.route, claimsOn: devices, kernelObject: object, in: access)
       guard view.isAlive else { return .abort(nil) }
-      let (decision, edits) = decide(view)
+      let (decision, edits) = try decide(view)
       guard !edits.isEmpty else { return .abort(decision) }
       for edit in edits { try edit.apply(to: access) }
       try view.prove(edits, in: access)

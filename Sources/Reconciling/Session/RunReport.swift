@@ -8,6 +8,7 @@ final class RunReport {
   private let session: DomainSession
   private let announce: (RunEvent.Kind) -> Void
   private var outcome: DomainOutcome
+  private var resetFailures: Set<PCIAddress> = []
 
   init(session: DomainSession, announce: @escaping (RunEvent.Kind) -> Void) {
     self.session = session
@@ -33,7 +34,7 @@ final class RunReport {
 
   /// Returns those of `steps` of which nothing was concluded yet.
   func unconcluded<Work: DeviceWork>(_ steps: [Work]) -> [Work] {
-    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.action == step.kind } }
+    steps.filter { step in !outcome.steps.contains { $0.device == step.device && $0.identity == step.identity } }
   }
 
   // MARK: Conclusions
@@ -51,10 +52,17 @@ final class RunReport {
     _ step: some DeviceWork, _ result: StepResult, _ detail: OutcomeDetail? = nil, evidence: [String] = [],
     isUndone: Bool = false, virtualAddress: PCIAddress? = nil
   ) {
+    let reset = resetFailures.contains(step.device) ? ["the kernel could not reset \(step.device)"] : []
     outcome.steps.append(
       StepOutcome(
-        device: step.device, action: step.kind, result: result, detail: detail, evidence: evidence,
-        isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
+        device: step.device, action: step.kind, identity: step.identity, result: result, detail: detail,
+        evidence: evidence + reset, isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
+  }
+
+  /// Records how a device's reset ended. A failed reset is evidence of the device's step, and no failure: libxl goes on,
+  /// too (`libxl__device_pci_reset`, libxl_pci.c, Xen 4.17).
+  func reset(_ device: PCIAddress, _ result: ResetOutcome) {
+    if result == .failed { resetFailures.insert(device) }
   }
 
   /// Records that entries which another toolstack had overwritten are back.

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Counts the requests of a host's ports, and makes one of them fail.
 package final class FaultLine: Sendable {
-  // Size: the requests counted so far, and the fault to come.
+  // Size 0/5: the requests counted so far, and the fault to come.
   private struct State {
     var requests: [PortRequest] = []
     var armed: (index: Int, fault: Fault)?

@@ -39,19 +39,19 @@ private final class FaultyStore: StorePort {
   }
 
   func wait<Result>(
-    watching paths: [StorePath], until deadline: ContinuousClock.Instant,
+    watching paths: [StorePath], until deadline: ContinuousClock.Instant, isInterruptible: Bool,
     _ condition: () throws(HostError) -> Result?
   ) throws(HostError) -> WaitOutcome<Result> {
     switch line.next(.wait, paths.first?.text ?? "") {
     case .stalls: return .timedOut
-    case .stops: return .interrupted
+    case .stops where isInterruptible: return .interrupted
     case .fails(let error):
       if error.storeCode == .lost { isBroken.withLock { $0 = true } }
       throw error
     default:
       // The signal stays: every later wait ends at once, and does not look at its condition.
-      if line.isStopped { return .interrupted }
-      return try inner.wait(watching: paths, until: deadline, condition)
+      if isInterruptible, line.isStopped { return .interrupted }
+      return try inner.wait(watching: paths, until: deadline, isInterruptible: isInterruptible, condition)
     }
   }
 

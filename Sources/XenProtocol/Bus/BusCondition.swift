@@ -52,7 +52,7 @@ extension BackEnd {
     switch count {
     case .absent where !isAbsent: return "num_devs is missing, but other nodes exist"
     case .invalid(let text): return "num_devs is \"\(text)\""
-    default: break
+    case .absent, .number: break
     }
     if let hole = entries.first(where: { $0.device == nil }) {
       return "dev-\(hole.index) is missing or not an address, though num_devs is \(entries.count)"
@@ -87,7 +87,7 @@ extension BackEnd {
       case .connected: return marked.isEmpty ? .connected : .halfRemoved(marked)
       case .reconfiguring: return .torn
       case .initialising, .initWait, .initialised: return .settling
-      default: return .closing
+      case .unknown, .closing, .closed, .reconfigured, nil: return .closing
       }
     case .unknown, nil: return .corrupt("the back end's state is \(state)")
     }
@@ -111,9 +111,9 @@ extension BackEnd {
   /// Whether a guest that has never run will find this bus when it starts.
   package var awaitsGuest: Bool {
     switch condition {
-    case .corrupt: false
     case .connecting: !frontEndState.isAbsent
-    default: true
+    case .holding, .connected, .settling, .round, .torn, .halfRemoved: true
+    case .absent, .vanishing, .closing, .corrupt: false
     }
   }
 

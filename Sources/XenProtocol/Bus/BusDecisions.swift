@@ -169,7 +169,7 @@ extension BackEnd {
   package func compaction(of devices: Set<PCIAddress>) -> (edits: [StoreEdit], kept: [BackEndEntry])? {
     switch condition {
     case .connected, .holding, .halfRemoved: break
-    default: return nil
+    case .absent, .vanishing, .connecting, .settling, .round, .torn, .closing, .corrupt: return nil
     }
     let kept = entries.filter { entry in
       guard let device = entry.device, devices.contains(device) else { return true }

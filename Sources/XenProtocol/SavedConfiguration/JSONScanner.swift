@@ -1,6 +1,6 @@
 import Model
 
-/// Reads JSON text without changing it: what it finds, it tells by place.
+/// Reads JSON text without changing it, and returns the place of each thing that it finds.
 ///
 /// It accepts what yajl accepts with its default options, which libxl uses (`libxl__json_parse`,
 /// tools/libs/light/libxl_json.c, Xen 4.17): no comments, no trailing commas, valid UTF-8. Nesting is limited.

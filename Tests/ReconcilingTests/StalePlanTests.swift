@@ -1,0 +1,136 @@
+import Model
+import Planning
+import Reconciling
+import Synchronization
+import TestSupport
+import Testing
+import XenProtocol
+
+/// What a run makes of a shown plan whose domains have changed since.
+@Suite struct StalePlanTests {
+  private let one = Sample.address(1)
+  private let two = Sample.address(2)
+  private let three = Sample.address(3)
+
+  private func show(_ desired: DesiredState, on model: ModelHost) throws -> ShownPlan {
+    let observation = try Observer(host: model.host).observe(desired: desired)
+    return ShownPlan(
+      plan: makePlan(desired: desired, observation: observation), desired: desired, runs: observation.runs)
+  }
+
+  private func carryOut(
+    _ shown: ShownPlan, on model: ModelHost, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
+  ) throws -> AppliedPlan {
+    try PlanRunner(host: model.host, options: .hasty, report: report).apply(shown)
+  }
+
+  private func results(_ applied: AppliedPlan) -> [String] {
+    applied.outcome.domains.flatMap { domain in
+      domain.steps.map { "\(domain.name) \($0.action) \($0.device) \($0.result)" }
+    }
+  }
+
+  // MARK: A name that another domain has now
+
+  @Test func `nothing of the plan of a domain that was recreated under its name is carried out`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    model.addDomain(6, "web")
+    let shown = try show(Sample.desired(["net": [one], "web": [two]]), on: model)
+    #expect(shown.plan.count(.move) == 1)
+    model.destroy(6)
+    let new = model.addDomain(7, "web")
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == [])
+    #expect(applied.outcome.domains.isEmpty)
+    #expect(applied.outcome.notShown.map(\.uuid) == [new.uuid])
+    #expect(applied.outcome.notShown.map(\.step.action) == [.move])
+    #expect(exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: false) == .stalePlan)
+    #expect(!applied.plan.domains.contains { $0.id == DomainID(6) }, "the plan of the run is without the gone domain")
+    #expect(disagreements(model, key, [one, two]) == [])
+  }
+
+  @Test func `a plan lists a domain once if an undeclared domain gets its name`() throws {
+    let (model, _, _) = try makeAttachedHost()
+    model.addDomain(6, "web")
+    let shown = try show(Sample.desired(["web": [three]], prune: .never), on: model)
+    #expect(shown.plan.domains.map(\.name) == ["web", "net"])
+    // The new domain comes first in order of name and number.
+    let twin = model.addDomain(3, "net")
+    model.addDevice(Sample.address(4), interrupt: 17)
+    #expect(ModelXl(model, twin, Sample.address(4)).attach() == .success)
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["web attach \(three) done"])
+    #expect(applied.plan.domains.filter { $0.name == "net" }.map(\.id) == [DomainID(5)])
+  }
+
+  // MARK: Changes that the fresh plan does not show
+
+  @Test func `a detach is not so if the device is about to move instead`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    model.addDomain(6, "other") { $0.isPaused = true }
+    let shown = try show(Sample.desired(["net": [one], "other": [two]]), on: model)
+    #expect(shown.plan.count(.detach) == 1 && shown.plan.count(.move) == 0)
+    model.change(6) { $0.isPaused = false }
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["net detach \(two) pending"])
+    let detail = applied.outcome.domains.first?.steps.first?.detail
+    #expect(detail == "the domain still has the device, and other is to get it")
+    #expect(applied.outcome.notShown.map(\.step.action) == [.move])
+    #expect(disagreements(model, key, [one, two]) == [])
+  }
+
+  @Test func `a detach is not so if another domain is to get the device and cannot`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    model.addDomain(6, "other") { $0.isPaused = true }
+    var desired = Sample.desired(["net": [one], "other": [two]])
+    let other = try #require(desired.domains.firstIndex { $0.name == "other" })
+    desired.domains[other].devices[0].id = DeviceID(vendor: 0x1234, device: 0x5678)
+    let shown = try show(desired, on: model)
+    #expect(shown.plan.count(.detach) == 1)
+    model.change(6) { $0.isPaused = false }
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["net detach \(two) pending"])
+    #expect(applied.outcome.notShown.isEmpty)
+    #expect(disagreements(model, key, [one, two]) == [])
+  }
+
+  @Test func `a repair is not so while the domain cannot take it`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    try model.loseSavedLine(of: two, key)
+    let shown = try show(Sample.desired(["net": [one, two]]), on: model)
+    #expect(shown.plan.count(.repair) == 1)
+    model.change(5) { $0.isPaused = true }
+    let applied = try carryOut(shown, on: model)
+    #expect(results(applied) == ["net repair \(two) pending"])
+    #expect(applied.outcome.domains.first?.steps.first?.detail == "the domain cannot take the change now")
+    #expect(model.saved(key) == [one])
+  }
+
+  @Test func `a detach is not so while the domain cannot take it`() throws {
+    let (model, key, run) = try makeAttachedHost()
+    try run.apply(Sample.desired(["net": [one]]))
+    // The state after a killed run: only its intent names the device.
+    model.put(Intent(identifier: "left", domain: key, operation: .detach, devices: [two]))
+    let shown = try show(Sample.desired(["net": [one]]), on: model)
+    #expect(shown.plan.count(.detach) == 1)
+    model.change(5) { $0.isPaused = true }
+    #expect(results(try carryOut(shown, on: model)) == ["net detach \(two) pending"])
+  }
+
+  // MARK: Events
+
+  @Test func `each of two repairs of one device ends under its own step`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    try model.loseSavedLine(of: two, key)
+    model.store[StorePath.claim(two).text] = nil
+    let shown = try show(Sample.desired(["net": [one, two]]), on: model)
+    let ids = shown.plan.steps.filter(\.isChange).map(\.id)
+    #expect(ids.count == 2)
+    let ended = Mutex<[StepID?]>([])
+    let applied = try carryOut(shown, on: model) { event in
+      if case .stepEnded(_, let step, _) = event.kind { ended.withLock { $0.append(step) } }
+    }
+    #expect(results(applied).count == 2)
+    #expect(Set(ended.withLock { $0 }) == Set(ids))
+  }
+}
