@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Manifest
@@ -6,7 +7,7 @@ import Testing
 @Suite struct ManualTests {
   private let manual: String
 
-  init() throws { manual = try contents(of: packageRoot + "docs/manifest.md") }
+  init() throws { manual = try contents(of: repositoryRoot + "/docs/manifest.md") }
 
   @Test func `the manual has every key`() {
     let tables = [
