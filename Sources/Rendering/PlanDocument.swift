@@ -37,9 +37,9 @@ struct RefusalDocument: Encodable, Sendable {
   let reason: String
   let meaning: String
   /// How many devices the plan removes.
-  let planned: Int
+  let planned: Int?
   /// How many the policy allows.
-  let allowed: Int
+  let allowed: Int?
   let remedy: String?
 
   init(_ refusal: PlanRefusal) {
@@ -48,6 +48,7 @@ struct RefusalDocument: Encodable, Sendable {
     remedy = refusal.name.explanation.remedy?.text()
     switch refusal {
     case .tooManyRemovals(let planned, let allowed): (self.planned, self.allowed) = (planned, allowed)
+    case .notRunning: (planned, allowed) = (nil, nil)
     }
   }
 }
@@ -181,7 +182,7 @@ struct StepDocument: Encodable, Sendable {
     evidence = step.evidence
     switch step.kind {
     case .blocked, .pending, .drift: remedy = step.nextStep(in: domain)
-    case .change, .unchanged, .foreign: remedy = step.remedy
+    case .change, .unchanged, .kept, .foreign: remedy = step.remedy
     }
     effects = step.effects
     isChange = step.isChange

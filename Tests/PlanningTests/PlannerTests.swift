@@ -61,7 +61,7 @@ import XenProtocol
   }
 
   @Test(arguments: [
-    (Policy.Prune.never, StepAction.foreign, StepAction.foreign),
+    (Policy.Prune.never, StepAction.keep, StepAction.foreign),
     (.owned, .detach, .foreign), (.all, .detach, .detach),
   ])
   func `prune decides what happens to undeclared devices`(

@@ -21,7 +21,7 @@ extension DriftFinder {
     }
     if steps.contains(where: { $0.kind == .drift(name) }) { return .left(.drift(name)) }
     // Berth repairs only what is declared or its own.
-    return .left(planner.declarations[device] == guest.name ? .drift(name) : .change(.notOwned))
+    return .left(planner.isDeclared(device, for: guest) ? .drift(name) : .change(.notOwned))
   }
 
   private func isDiscarded(_ device: PCIAddress, of domain: DomainKey) -> Bool {
@@ -121,7 +121,7 @@ extension DeviceStep.Kind {
     switch self {
     case .blocked(let obstacle): .obstacle(obstacle)
     case .pending(let wait): .wait(wait)
-    case .change, .unchanged, .foreign, .drift: nil
+    case .change, .unchanged, .kept, .foreign, .drift: nil
     }
   }
 }

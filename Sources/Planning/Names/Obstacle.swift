@@ -15,6 +15,8 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case kindNotSupported = "kind-not-supported"
   case domainMismatch = "domain-mismatch"
   case domainAmbiguous = "domain-ambiguous"
+  case domainRenamed = "domain-renamed"
+  case domainUnknown = "domain-unknown"
   case nameCollision = "name-collision"
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
@@ -30,7 +32,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .notOnPCIBack: .notOnPCIBack
     case .deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
-      .domainAmbiguous, .nameCollision:
+      .domainAmbiguous, .domainRenamed, .domainUnknown, .nameCollision:
       nil
     }
   }

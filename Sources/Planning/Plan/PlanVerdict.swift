@@ -12,15 +12,19 @@ package enum PlanVerdict: Hashable, Sendable {
 package enum PlanRefusal: Hashable, Sendable {
   /// The plan takes more devices from domains than the policy allows.
   case tooManyRemovals(planned: Int, allowed: Int)
+  /// Declared domains cannot take this many devices now, and `--require-running` asks for all of them.
+  case notRunning(pending: Int)
 
   /// The stable words for refusals; scripts depend on them.
   package enum Name: String, Hashable, Sendable, CaseIterable {
     case removalLimit = "removal-limit"
+    case notRunning = "not-running"
   }
 
   package var name: Name {
     switch self {
     case .tooManyRemovals: .removalLimit
+    case .notRunning: .notRunning
     }
   }
 }
