@@ -46,6 +46,23 @@ struct Refusals {
     }
   }
 
+  @Test func `a domain that runs without libxl's saved configuration is named, and nothing of it is changed`()
+    async throws
+  {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5}", "{name: other, domid: 6}"])) { host in
+      let removal = Command("/bin/sh", ["-c", "rm \"$0\"/userdata-d.5.*", host.directory + "/root/var/lib/xen"])
+      #expect(try await removal.run().status == 0)
+      let manifest = try host.manifest(["net": [Sample.address(0)], "other": [Sample.address(1)]])
+      let apply = try await host.berth("apply", manifest, "--yes")
+      #expect(apply.status == 3, "\(apply)")
+      #expect(apply.output.contains("blocked: running-without-configuration"), "\(apply)")
+      #expect(try await host.status().domain("net").assigned.isEmpty)
+      #expect(try await host.disagreements(of: "other", expecting: [Sample.address(1)]) == [])
+      let doctor = try await host.berth("doctor")
+      #expect(doctor.output.contains("running-without-configuration"), "\(doctor)")
+    }
+  }
+
   @Test func `a device with another identity than declared is left unchanged`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       try host.folder.write(

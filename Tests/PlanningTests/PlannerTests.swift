@@ -92,6 +92,20 @@ import XenProtocol
     #expect(step.kind == .pending(wait))
   }
 
+  @Test func `a domain that runs without a configuration of libxl's is blocked, and is drift`() throws {
+    var domain = Sample.domain(1, "net", [two])
+    domain.saved = .absent
+    let observation = observe([domain], [Sample.device(one), Sample.device(two, heldBy: 1)], owned: [1: [two]])
+    let plan = makePlan(desired: Sample.desired(["net": [one]]), observation: observation)
+    #expect(plan.steps.map(\.kind) == Array(repeating: .blocked(.runningWithoutConfiguration), count: 2))
+    #expect(exitStatus(of: plan, isDetailed: true, requiresRunning: false) == .blocked)
+    let drifts = makeDriftMatrix(desired: nil, index: ObservationIndex(observation), plan: plan).findings
+    #expect(drifts.map(\.name).contains(.runningWithoutConfiguration))
+    domain.lifecycle = .building
+    let built = makePlan(desired: Sample.desired(["net": [one]]), observation: observe([domain], [Sample.device(one)]))
+    #expect(built.steps.first?.kind == .pending(.domainBuilding))
+  }
+
   @Test func `a domain that does not exist is pending`() throws {
     let step = try #require(steps(Sample.desired(["net": [one]]), observe([], [Sample.device(one)])).first)
     #expect(step.kind == .pending(.domainAbsent))

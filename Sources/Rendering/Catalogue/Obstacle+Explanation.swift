@@ -102,6 +102,7 @@ extension Obstacle {
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
     case .notOnPCIBack: DriftName.notOnPCIBack.explanation
+    case .runningWithoutConfiguration: DriftName.runningWithoutConfiguration.explanation
     }
   }
 }
