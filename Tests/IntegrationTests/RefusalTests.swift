@@ -50,7 +50,7 @@ struct Refusals {
     async throws
   {
     try await TestHost.with(TestScenario.host(["{name: net, domid: 5}", "{name: other, domid: 6}"])) { host in
-      let removal = Command("/bin/sh", ["-c", "rm \"$0\"/userdata-d.5.*", host.directory + "/root/var/lib/xen"])
+      let removal = Command("/bin/sh", ["-c", "rm \"$0\"/userdata-d.5.*", host.directory + "/root" + "/var/lib/xen"])
       #expect(try await removal.run().status == 0)
       let manifest = try host.manifest(["net": [Sample.address(0)], "other": [Sample.address(1)]])
       let apply = try await host.berth("apply", manifest, "--yes")
