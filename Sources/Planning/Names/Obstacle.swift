@@ -5,6 +5,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case deviceMissing = "device-missing"
   case notAssignable = "not-assignable"
   case isBridge = "is-bridge"
+  case assignRefused = "assign-refused"
   case assignedElsewhere = "assigned-elsewhere"
   case attachedElsewhere = "attached-elsewhere"
   case claimedElsewhere = "claimed-elsewhere"
@@ -32,7 +33,8 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .busClosing: .busClosing
     case .notOnPCIBack: .notOnPCIBack
     case .runningWithoutConfiguration: .runningWithoutConfiguration
-    case .deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
+    case .deviceMissing, .notAssignable, .isBridge, .assignRefused, .assignedElsewhere, .attachedElsewhere,
+      .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
       .domainAmbiguous, .domainRenamed, .domainUnknown, .nameCollision:
       nil

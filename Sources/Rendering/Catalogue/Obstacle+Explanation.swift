@@ -21,6 +21,15 @@ extension Obstacle {
         meaning: "a bridge cannot be passed through",
         cause: "pciback passes single functions to guests. A guest cannot use a bridge.",
         remedy: "declare the functions behind the bridge instead")
+    case .assignRefused:
+      Explanation(
+        meaning: "Xen does not permit that the domain gets the device",
+        cause:
+          "On Intel machines, mostly because the firmware reserves memory for the device (RMRR) that it shares with "
+          + "another device. `rdmPolicy: relaxed` does not help then. A security policy of Xen (XSM) can forbid the "
+          + "assignment, too.",
+        remedy: "see \(.command("xl dmesg")); keep the device in dom0, or turn off in the firmware what reserves the "
+          + "memory")
     case .assignedElsewhere:
       Explanation(
         meaning: "the hypervisor has given the device to another domain",
