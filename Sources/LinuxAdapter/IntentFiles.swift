@@ -21,12 +21,14 @@ package struct IntentFiles: IntentPort {
     var domain: DomainKey
     var operation: Intent.Operation
     var devices: [PCIAddress]
+    var since: Int64?
   }
 
   package func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
     let path = try self.path(intent.identifier)
     let document = Document(
-      version: Self.version, domain: intent.domain, operation: intent.operation, devices: intent.devices)
+      version: Self.version, domain: intent.domain, operation: intent.operation, devices: intent.devices,
+      since: intent.since)
     do throws(SystemFailure) {
       try makeFolders(folder)
       let file = try replaceFile(path, with: encodeRecord(document))
@@ -64,7 +66,7 @@ package struct IntentFiles: IntentPort {
       intents.append(
         Intent(
           identifier: identifier, domain: document.domain, operation: document.operation, devices: document.devices,
-          isLive: isLive))
+          since: document.since, isLive: isLive))
     }
     return intents
   }

@@ -168,7 +168,7 @@ import Testing
     let uuid = try #require(DomainUUID("10000000-0000-0000-0000-000000000001"))
     intent = Intent(
       identifier: "host17-4711-1", domain: DomainKey(id: DomainID(3), uuid: uuid), operation: .attach,
-      devices: [PCIAddress(sbdf: 0x300), PCIAddress(sbdf: 0x400)])
+      devices: [PCIAddress(sbdf: 0x300), PCIAddress(sbdf: 0x400)], since: 1_700_000_000)
   }
 
   @Test func `an intent is live until it is closed`() throws {

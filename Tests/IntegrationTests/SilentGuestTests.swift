@@ -1,3 +1,4 @@
+import Model
 import TestSupport
 import Testing
 
@@ -14,6 +15,32 @@ struct `Guests that do not answer` {
       let again = try await host.berth("apply", manifest, "--yes")
       #expect(again.status == 0, "\(again.output)\(again.errors)")
       #expect(try await host.disagreements(of: "net", expecting: [Sample.address(0), Sample.address(1)]) == [])
+    }
+  }
+
+  @Test(arguments: [
+    "{name: net, domid: 5, answers: no-driver}",
+    "{name: net, domid: 5, kind: hvm, stubDomain: {domid: 15, answers: no-driver}}",
+  ])
+  func `devices that a guest never connected to are taken back, and another guest gets them`(
+    _ domain: String
+  ) async throws {
+    try await TestHost.with(TestScenario.host([domain, "{name: spare, domid: 6}"])) { host in
+      let (first, second) = (Sample.address(0), Sample.address(1))
+      let both = try host.manifest(["net": [first, second]], name: "both.yaml")
+      let apply = try await host.berth("apply", both, "--yes", "--wait-timeout", "300ms")
+      #expect(apply.status == 7, "\(apply)")
+      let moved = try host.manifest(["net": [second], "spare": [first]], name: "moved.yaml")
+      _ = try await host.berth("apply", moved, "--yes", "--wait-timeout", "300ms")
+      #expect(try await host.disagreements(of: "spare", expecting: [first]) == [])
+      // What stays declared waits for the guest.
+      let listed = try await host.nodes(below: "/local/domain/0/backend/pci").values
+      #expect(listed.contains(second.description), "\(listed)")
+      let last = try host.manifest(["net": [], "spare": [first, second]], name: "last.yaml")
+      let done = try await host.berth("apply", last, "--yes", "--wait-timeout", "300ms")
+      #expect(done.status == 0, "\(done)")
+      #expect(try await host.disagreements(of: "spare", expecting: [first, second]) == [])
+      #expect(try await host.disagreements(of: "net", expecting: []) == [])
     }
   }
 

@@ -106,6 +106,34 @@ import XenProtocol
     #expect(built.steps.first?.kind == .pending(.domainBuilding))
   }
 
+  @Test(
+    arguments: [
+      (121, XenbusState.initialising, false, true), (120, .initialising, false, false),
+      (900, .initialised, false, false),
+      (900, .initialising, true, false),
+    ] as [(Int64, XenbusState, Bool, Bool)])
+  func `a guest that does not connect for long is named, and waited for before that`(
+    _ row: (age: Int64, front: XenbusState, isLive: Bool, isNamed: Bool)
+  ) throws {
+    var domain = Sample.domain(1, "net", [one])
+    domain.backEnd = Sample.bus(DomainID(1), [one], state: .initialised, front: row.front)
+    var observation = observe([domain], [Sample.device(one, heldBy: 1)], owned: [1: [one]])
+    observation.intents = [
+      Intent(
+        identifier: "1-attach-1", domain: domain.key, operation: .attach, devices: [one], since: 1000 - row.age,
+        isLive: row.isLive)
+    ]
+    let plan = makePlan(desired: Sample.desired(["net": [one]]), observation: observation)
+    let step = try #require(plan.steps.first)
+    #expect((step.kind == .blocked(.neverConnected)) == row.isNamed, "\(step)")
+    let names = makeDriftMatrix(desired: nil, index: ObservationIndex(observation), plan: plan).findings.map(\.name)
+    #expect(names.contains(.neverConnected) == row.isNamed, "\(names)")
+    if row.isNamed { #expect(!names.contains(.leftoverIntent)) }
+    // Given up, it is taken back.
+    let moved = makePlan(desired: Sample.desired(["net": []]), observation: observation)
+    #expect(moved.steps.map(\.action) == [.detach])
+  }
+
   @Test func `a domain that does not exist is pending`() throws {
     let step = try #require(steps(Sample.desired(["net": [one]]), observe([], [Sample.device(one)])).first)
     #expect(step.kind == .pending(.domainAbsent))

@@ -6,16 +6,20 @@ package struct Intent: Hashable, Sendable, Codable {
   package var domain: DomainKey
   package var operation: Operation
   package var devices: [PCIAddress]
+  /// When the intent was written, in seconds since 1970; nil in a file of an earlier release.
+  package var since: Int64?
   /// Whether the process that wrote the intent is still at work and so holds the file's lock.
   package var isLive: Bool
 
   package init(
-    identifier: String, domain: DomainKey, operation: Operation, devices: [PCIAddress], isLive: Bool = false
+    identifier: String, domain: DomainKey, operation: Operation, devices: [PCIAddress], since: Int64? = nil,
+    isLive: Bool = false
   ) {
     self.identifier = identifier
     self.domain = domain
     self.operation = operation
     self.devices = devices
+    self.since = since
     self.isLive = isLive
   }
 }

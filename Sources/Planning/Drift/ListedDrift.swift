@@ -25,7 +25,9 @@ struct ListedDevice {
     ],
     [
       .drift(.leftoverIntent) { finder, listed in
-        guard finder.planner.index.abandoned[listed.guest.key]?.contains(listed.address) == true else { return nil }
+        guard finder.planner.index.abandoned[listed.guest.key]?.contains(listed.address) == true,
+          finder.planner.index.unconnected[listed.guest.id] == nil
+        else { return nil }
         return "the run that was to attach or detach it is gone; \(listed.state)"
       }
     ],
@@ -75,6 +77,9 @@ struct ListedDevice {
   /// The order matters, because each rule assumes that the earlier ones found nothing. An entry that is to go needs no
   /// export, and a lost device needs no QEMU.
   private static let progress: [DriftRule<ListedDevice>] = [
+    .drift(.neverConnected) { finder, listed in
+      finder.planner.index.unconnected[listed.guest.id].map { listed.guest.unconnectedText($0) }
+    },
     .drift(.halfRemoved) { _, listed in
       listed.entry.isMarked ? "\(listed.state), back end \(listed.guest.busText)" : nil
     },

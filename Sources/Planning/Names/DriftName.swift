@@ -30,5 +30,6 @@ package enum DriftName: String, Hashable, Sendable, CaseIterable {
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
+  case neverConnected = "never-connected"
   case runningWithoutConfiguration = "running-without-configuration"
 }

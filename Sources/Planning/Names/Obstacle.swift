@@ -1,6 +1,6 @@
 /// What keeps a change from being made until a person acts. The raw values are stable: scripts depend on them.
 ///
-/// Five of them are drift, too, by the same name: see `drift`.
+/// Six of them are drift, too, by the same name: see `drift`.
 package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case deviceMissing = "device-missing"
   case notAssignable = "not-assignable"
@@ -23,6 +23,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
   case notOnPCIBack = "not-on-pciback"
+  case neverConnected = "never-connected"
   case runningWithoutConfiguration = "running-without-configuration"
 
   /// The drift of the same name, if stores that disagree are the obstacle.
@@ -32,6 +33,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .corruptSavedConfiguration: .corruptSavedConfiguration
     case .busClosing: .busClosing
     case .notOnPCIBack: .notOnPCIBack
+    case .neverConnected: .neverConnected
     case .runningWithoutConfiguration: .runningWithoutConfiguration
     case .deviceMissing, .notAssignable, .isBridge, .assignRefused, .assignedElsewhere, .attachedElsewhere,
       .claimedElsewhere,

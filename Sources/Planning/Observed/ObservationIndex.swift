@@ -26,6 +26,8 @@ package struct ObservationIndex {
   let remnants: [DomainID: [PCIAddress: Remnant]]
   /// The guests with a remnant of each device, in order.
   let remnantHolders: [PCIAddress: [DomainID]]
+  /// How many seconds an ended run's attach is old, in running guests that have never connected to their buses.
+  let unconnected: [DomainID: Int64]
   /// The guests that have a device only by their saved line, because their QEMU could not be asked.
   let unasked: [PCIAddress: [DomainID]]
 
@@ -68,6 +70,7 @@ package struct ObservationIndex {
       for device in devices { abandoners[device, default: []].append(key.id) }
     }
     self.abandoners = abandoners
+    unconnected = Self.unconnected(domains, observation)
     let remnants = Self.remnants(in: domains, among: observation.devices, observation.records)
     self.remnants = remnants
     var remnantHolders: [PCIAddress: [DomainID]] = [:]
@@ -78,5 +81,38 @@ package struct ObservationIndex {
     }
     self.remnantHolders = remnantHolders
     self.unasked = unasked
+  }
+}
+
+/// How long a bus must have waited for its guest before that is a state of its own, in seconds: much longer than any
+/// toolstack waits (10 s, `LIBXL_INIT_TIMEOUT`, tools/libs/light/libxl_internal.h, Xen 4.17), and than a kernel takes to
+/// find its buses.
+private let longestConnecting: Int64 = 120
+
+extension ObservationIndex {
+  /// Returns the guests that have not connected for long. A front end that is still at 1 shows that no driver in the
+  /// guest has ever looked at the bus.
+  fileprivate static func unconnected(_ domains: [Guest], _ observation: Observation) -> [DomainID: Int64] {
+    let attaches = observation.intents.filter { !$0.isLive && $0.operation == .attach }
+    guard !attaches.isEmpty else { return [:] }
+    var found: [DomainID: Int64] = [:]
+    for guest in domains {
+      guard guest.lifecycle == .running, guest.condition == .connecting,
+        guest.backEnd?.frontEndState.state == .initialising
+      else { continue }
+      let listed = Set(guest.entries.compactMap(\.device))
+      let ages = attaches.filter { $0.domain == guest.key && !listed.isDisjoint(with: $0.devices) }
+        .compactMap(\.since).map { observation.takenAt - $0 }
+      if let age = ages.max(), age > longestConnecting { found[guest.id] = age }
+    }
+    return found
+  }
+}
+
+extension Guest {
+  /// Returns what shows that the guest has not connected for `seconds`.
+  func unconnectedText(_ seconds: Int64) -> String {
+    let who = route?.stubDomain.map { "stub domain \($0.id)" } ?? "the guest"
+    return "\(who) has not connected to its PCI bus for \(seconds) s (back end \(busText))"
   }
 }

@@ -65,6 +65,9 @@ struct DeclaredSteps {
         evidence: "the back end lists it, but Xen has taken it from the domain")
     }
     if !isTaken(entry, in: domain) {
+      if let seconds = planner.index.unconnected[domain.id] {
+        return Need(.blocked(.neverConnected), evidence: domain.unconnectedText(seconds))
+      }
       return Need(
         .change(.attach(wanted.options, because: .declared)),
         evidence: "its entry is at state \(entry.state), back end \(domain.backEnd?.state ?? .absent), front end "

@@ -27,6 +27,8 @@ struct EntryRemover {
   func mark(_ devices: Set<PCIAddress>) throws(EngineError) -> MarkResult {
     var lastCondition = BusCondition.absent
     var staying: [BackEndEntry]?
+    // A guest that has not looked at its bus for a whole wait never had the devices: as one that has never run.
+    var mode = session.mode
     let patience = waits.deadlineForRest()
     try removals.adoptThoseOfEndedRuns()
     for _ in 0..<100 {
@@ -36,7 +38,7 @@ struct EntryRemover {
       }
       let decision = try session.locked { (lock) throws(HostError) -> DetachDecision? in
         let decision = try lock.decide { view -> (DetachDecision, [StoreEdit]) in
-          let decision = view.backEnd.detachDecision(devices, mode: session.mode, finishing: removals.mayFinish)
+          let decision = view.backEnd.detachDecision(devices, mode: mode, finishing: removals.mayFinish)
           switch decision {
           case .mark(let edits), .dropBus(let edits, _): return (decision, edits)
           default: return (decision, [])
@@ -61,6 +63,7 @@ struct EntryRemover {
           switch condition {
           case .halfRemoved(let left): try removals.adoptOverdue(left)
           case .torn, .round: guard try rounds.completeStuckRound() else { return .restless(condition) }
+          case .connecting where mode == .hot: mode = .cold
           default: return .restless(condition)
           }
         }

@@ -31,7 +31,9 @@ final class IntentLog {
   func open(_ operation: Intent.Operation, _ devices: [PCIAddress]) throws(EngineError) -> OpenedIntent {
     let key = session.key
     let identifier = "\(key.id)-\(operation.rawValue)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
-    let intent = Intent(identifier: identifier, domain: key, operation: operation, devices: devices, isLive: true)
+    let intent = Intent(
+      identifier: identifier, domain: key, operation: operation, devices: devices, since: session.host.wallClock(),
+      isLive: true)
     own.insert(identifier)
     do throws(HostError) { return OpenedIntent(try session.host.intents.open(intent)) } catch {
       throw .host(error)

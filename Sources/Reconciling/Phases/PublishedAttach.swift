@@ -130,9 +130,18 @@ struct PublishedAttach: ~Copyable {
     for held in held {
       parts.report.conclude(
         held.step, .unknown,
-        "the guest did not answer in time (back end \(bus.state), front end \(bus.frontEndState)); "
-          + "left unchanged; the next apply continues from here",
+        "\(silence(of: bus)) (back end \(bus.state), front end \(bus.frontEndState)); left unchanged; the next apply "
+          + "continues from here",
         evidence: bus.evidence(for: bus.entry(for: held.step.device)))
     }
+  }
+
+  /// Returns what a guest has not done that did not answer.
+  private borrowing func silence(of bus: BackEnd) -> OutcomeDetail {
+    guard bus.condition == .connecting, bus.frontEndState.state == .initialising else {
+      return "the guest did not answer in time"
+    }
+    let who = parts.session.route.stubDomain.map { "stub domain \($0.id)" } ?? "the guest"
+    return "\(who) has not connected to its PCI bus: it has no xen-pcifront, or has not started it"
   }
 }

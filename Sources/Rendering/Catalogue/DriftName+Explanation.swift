@@ -159,8 +159,9 @@ extension DriftName {
     case .leftoverIntent:
       Explanation(
         meaning: "an earlier run of Berth ended before it had finished",
-        cause: "A run was killed. Its intent on disk says what it was about to do. Berth reads from the stores what "
-          + "the run had done.",
+        cause:
+          "A run was killed, or its guest did not answer in time. Its intent on disk says what it was about to do. "
+          + "Berth reads from the stores what the run had done.",
         seen: "an intent below /run/berth whose writer is gone",
         repair: "Finishes what was begun or undoes it; if nothing is left to do, removes the intent",
         action: "removes the intent")
@@ -233,6 +234,18 @@ extension DriftName {
         whyLeft: "pciback and the guest may know other devices than the nodes say; until a person settles that, Berth "
           + "changes nothing in the domain",
         remedy: "shut the domain down and start it again: this makes a new back end")
+    case .neverConnected:
+      Explanation(
+        meaning: "the guest has never connected to its PCI bus",
+        cause:
+          "The front end is at 1: no driver in the guest has looked at the bus since the devices were entered. The "
+          + "guest's kernel has no xen-pcifront, or it has not started. With a stub domain, the stub domain's kernel is "
+          + "meant. The guest never had the devices.",
+        seen: "back end below 4, front end 1, and an attach of an ended run that is older than two minutes",
+        whyLeft: "only the guest can connect; Berth takes the devices back if they are no longer declared there",
+        remedy:
+          "look at the console of the guest or stub domain, and load xen-pcifront there; or declare the devices "
+          + "for another domain")
     case .runningWithoutConfiguration:
       Explanation(
         meaning: "the domain runs, and libxl has no saved configuration of it",

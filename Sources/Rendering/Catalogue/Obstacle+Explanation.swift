@@ -111,6 +111,7 @@ extension Obstacle {
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
     case .notOnPCIBack: DriftName.notOnPCIBack.explanation
+    case .neverConnected: DriftName.neverConnected.explanation
     case .runningWithoutConfiguration: DriftName.runningWithoutConfiguration.explanation
     }
   }

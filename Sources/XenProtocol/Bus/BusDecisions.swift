@@ -131,8 +131,8 @@ extension BackEnd {
     case .corrupt, .absent, .vanishing: return .notListed
     case .connecting:
       // A guest that never ran holds nothing, and an entry below state 4 cannot be acknowledged alone. So the whole
-      // bus is removed and recreated with the staying devices. A front end still at 1 proves that the guest never ran:
-      // a running guest leaves 1.
+      // bus is removed and recreated with the staying devices. A front end still at 1 proves that no driver in the
+      // guest has looked at the bus.
       return mode == .cold && frontEndState.state == .initialising
         ? .dropBus(removal(), staying: kept) : .wait(condition)
     case .holding:
