@@ -3,9 +3,14 @@ package struct DesiredState: Hashable, Sendable {
   package var policy: Policy
   /// The declared domains, in order of name.
   package var domains: [DesiredDomain]
-  package init(policy: Policy = Policy(), domains: [DesiredDomain] = []) {
+  /// Whether the manifests may lack a part by mistake: nobody has said that what they leave out is to go. A plan is then
+  /// refused if it takes every device from the host, or from a domain that no manifest names.
+  package var mayLackPart: Bool
+
+  package init(policy: Policy = Policy(), domains: [DesiredDomain] = [], mayLackPart: Bool = false) {
     self.policy = policy
     self.domains = domains
+    self.mayLackPart = mayLackPart
   }
 }
 

@@ -20,10 +20,12 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
   let declared = desired.domains.sorted { $0.name < $1.name }
   for domain in declared { plan.domains.append(planner.plan(for: domain)) }
   let names = Set(declared.map(\.name))
+  var losses = UnnamedLosses(planner: planner)
   let others = index.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
   for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
     let steps = UndeclaredSteps(planner: planner).steps(in: domain, declaring: [])
     if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
+    losses.note(domain, steps)
   }
   if !observation.runs.isEmpty {
     for index in plan.domains.indices {
@@ -33,7 +35,7 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
   let host = HostSteps(planner: planner)
   plan.hostSteps = host.steps()
   plan.bookkeeping = host.bookkeeping() + host.settledIntents(besides: plan)
-  plan.refusal = plan.excessiveRemovals
+  plan.refusal = losses.refusal ?? plan.excessiveRemovals
   return plan
 }
 

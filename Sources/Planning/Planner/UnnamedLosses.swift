@@ -1,0 +1,38 @@
+import Model
+
+/// What domains lose that no manifest names. A file that was left out, a wrong host name or a failed template looks like
+/// the wish that these domains have no devices.
+struct UnnamedLosses {
+  private let planner: Planner
+  private var names: [String] = []
+  private var count = 0
+
+  init(planner: Planner) { self.planner = planner }
+
+  /// Notes what a domain without a manifest loses of what Berth owns.
+  ///
+  /// A removal that waits for its domain counts: the refusal does not depend on when the domain can take a change.
+  mutating func note(_ domain: Guest, _ steps: [DeviceStep]) {
+    guard planner.desired.mayLackPart, planner.desired.policy.prune != .never else { return }
+    let lost = steps.count { step in
+      let isLost =
+        switch step.kind {
+        case .change(.detach(_, because: .notDeclared), _), .pending: true
+        case .change, .unchanged, .foreign, .blocked, .drift: false
+        }
+      return isLost && planner.isOwned(step.device, in: domain)
+    }
+    guard lost > 0 else { return }
+    names.append(domain.name)
+    count += lost
+  }
+
+  /// Why the plan is refused; nil if the losses are none, or are asked for.
+  ///
+  /// `maxRemovals` bounds what a slip can do while some domain is declared. Without any, everything would go.
+  var refusal: PlanRefusal? {
+    guard count > 0 else { return nil }
+    if planner.desired.domains.isEmpty { return .emptyManifest(planned: count) }
+    return planner.desired.policy.maxRemovals == nil ? .domainLeftOut(names: names, planned: count) : nil
+  }
+}
