@@ -86,6 +86,9 @@ import Testing
         + document(host: "host18", "{domains: {db: {devices: []}}}"))
     #expect(loaded.warnings.map(\.hint) == ["did you mean 'host17'?"])
     #expect(loaded.skipped.count == 2)
+    // Without a host, the two names are compared.
+    let valid = try validateManifests(paths: [folder.path + "/a.yaml"])
+    #expect(valid.warnings.map(\.message) == ["hosts 'host17' and 'host17.example.com' are perhaps one"])
   }
 
   // MARK: Nobody says what is declared

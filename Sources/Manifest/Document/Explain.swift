@@ -76,6 +76,11 @@ func explainID(_ text: String) -> (message: String, hint: String?)? {
       "give the id that lspci -n prints when the device answers; a device that is gone or off does not"
     )
   }
+  // lspci prints `[8086:1533]` with -nn, and `(rev 03)` behind an id.
+  let ids = text.split { " []()".contains($0) }.compactMap { DeviceID($0) }
+  if ids.count == 1, let id = ids.first {
+    return ("\(quoted(text)) contains more than an id", "write only \"\(id)\"")
+  }
   let bare = text.hasPrefix("0x") ? text.dropFirst(2) : text[...]
   let halves = bare.split(separator: ":", omittingEmptySubsequences: false).map {
     $0.hasPrefix("0x") ? $0.dropFirst(2) : $0

@@ -29,12 +29,10 @@ struct HostDocuments {
     let misspelt = misspelling
     let hasShared = shared.contains { !$0.spec.domains.isEmpty }
     guard !hasShared || misspelt.map({ isSameHost($0.value, host) }) == true else { return nil }
-    let names = Set(others.compactMap { $0.host?.value }).sorted()
-    var list = names.prefix(8).map(quoted).joined(separator: ", ")
-    if names.count > 8 { list += " and \(names.count - 8) more" }
+    let list = some(Set(others.compactMap { $0.host?.value }).sorted().map(quoted))
     let whose = shared.isEmpty ? "they are for \(list)" : "those that name a host are for \(list)"
     let hint = misspelt.map { "; did you mean \(quoted(host)) at \($0.mark)?" } ?? ""
-    return "no document in \(files.joined(separator: ", ")) is for this host, \(quoted(host)): \(whose)\(hint)"
+    return "no document in \(some(files)) is for this host, \(quoted(host)): \(whose)\(hint)"
   }
 
   /// The name of another host that is probably this host's name, misspelt.
@@ -72,6 +70,26 @@ func reportMissingDomains(in documents: [ManifestDocument], _ report: Diagnostic
       ? "'spec' needs the key 'domains'" : "no document\(host) has the key 'domains' in its 'spec'",
     at: place.spec.mark ?? place.mark,
     hint: "to declare that a host has no devices, name it under 'metadata' and write domains: {}")
+}
+
+/// Warns of documents that spell the name of one host in two ways. Each host uses only one of the spellings.
+func warnOfHostSpellings(in documents: [ManifestDocument], _ report: Diagnostics) {
+  var first: [String: [Located<String>]] = [:]
+  for name in documents.compactMap(\.host) {
+    let label = String(name.value.lowercased().prefix { $0 != "." })
+    if let other = first[label]?.first(where: { $0.value != name.value && isSameHost($0.value, name.value) }) {
+      report.warning(
+        "hosts \(quoted(other.value)) and \(quoted(name.value)) are perhaps one", at: name.mark,
+        notes: [.init("first named", at: other.mark)], hint: "write the name as hostname prints it on that host")
+    }
+    if first[label]?.contains(where: { $0.value == name.value }) != true { first[label, default: []].append(name) }
+  }
+}
+
+/// Returns the first eight texts, and how many more there are.
+private func some(_ texts: [String]) -> String {
+  let shown = texts.prefix(8).joined(separator: ", ")
+  return texts.count > 8 ? shown + " and \(texts.count - 8) more" : shown
 }
 
 /// Returns whether two names are spellings of one host: they differ in case, or one is the other with its domain.

@@ -75,6 +75,7 @@ package func validateManifests(paths: [String]) throws(ManifestFailure) -> Valid
       host: name, desired: Assembly.desiredState(of: set.documents(for: name), report))
   }
   for name in names where name != nil || names.count == 1 { reportMissingDomains(in: set.documents(for: name), report) }
+  warnOfHostSpellings(in: set.documents, report)
   Assembly.warnOfUnusedNames(in: set.documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
   return ValidatedManifests(hosts: hosts, warnings: report.sortedWarnings, files: set.files)

@@ -219,8 +219,10 @@ extension ValueType {
   }
 }
 
-/// Returns the hint for a text in the place of a list, if the text begins with a `-` that has no space behind it.
+/// Returns the hint for a text in the place of a list, if the text begins with a `-` that has no space behind it, or with
+/// a dash or a dot of a word processor.
 private func entryHint(_ node: YAMLNode) -> String? {
-  guard let scalar = node.scalar, scalar.isPlain, scalar.text.hasPrefix("-") else { return nil }
-  return "a space is missing after '-'"
+  guard let scalar = node.scalar, scalar.isPlain, let first = scalar.text.first else { return nil }
+  if first == "-" { return "a space is missing after '-'" }
+  return "–—−•‐‑".contains(first) ? "begin each entry with a plain '-' and a space, not with '\(first)'" : nil
 }

@@ -34,7 +34,9 @@ func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
     }
     let value = scalarValue(bytes[index..<index + length])
     if value == 0 {
-      report.error("a NUL byte: this is not a text file", at: source.mark(atOffset: index))
+      report.error(
+        "a NUL byte: this is not a text file", at: source.mark(atOffset: index), hint: "save it as UTF-8, not as UTF-16"
+      )
       return false
     }
     if value == 0xFEFF {
