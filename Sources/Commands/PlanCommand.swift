@@ -57,7 +57,7 @@ struct PolicyOptions: ParsableArguments {
     if let prune { desired.policy.prune = prune }
     if allowRemovals {
       desired.policy.maxRemovals = nil
-      desired.mayLackPart = false
+      desired.completeness = .stated
     }
     return desired
   }

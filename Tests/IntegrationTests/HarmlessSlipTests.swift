@@ -41,6 +41,11 @@ struct `Harmless slips` {
           #expect(said.contains("did you mean 'test'") == (name != "host19"), "\(said)")
         }
       }
+      // A domain that every host has does not replace what the host's own document declares.
+      let usb = "usb: {devices: [\"\(Sample.address(2))\"]}"
+      let common = Self.head + "spec: {policy: {maxRemovals: 4}, domains: {\(usb)}}\n---\n"
+      let (status, said) = try await apply(common + own("host19"), on: host)
+      #expect(status == 3 && said.contains("no manifest names net"), "\(said)")
       for name in ["\"{{ inventory_hostname }}\"", "\"${HOST}\"", "\"<%= @host %>\"", "{{ host }}", "$HOST"] {
         let (status, said) = try await apply(shared + own(name), on: host)
         #expect(status == 65 && said.contains("placeholder"), "\(name): \(said)")

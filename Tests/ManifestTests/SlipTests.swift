@@ -103,13 +103,16 @@ import Testing
   }
 
   @Test func `only a document that names the host declares that the host has nothing`() throws {
-    #expect(try load(document("{domains: {}}")).desired.mayLackPart)
-    #expect(try !load(document(host: "host17", "{domains: {}}")).desired.mayLackPart)
-    #expect(try !load(document("{policy: {}}") + document(host: "host17", "{domains: {}}")).desired.mayLackPart)
+    func completeness(_ text: String) throws -> Completeness { try load(text).desired.completeness }
+    #expect(try completeness(document("{domains: {}}")) == .assumed)
+    #expect(try completeness(document(host: "host17", "{domains: {}}")) == .stated)
+    #expect(try completeness(document("{policy: {}}") + document(host: "host17", "{domains: {}}")) == .stated)
     // If something is declared, what is left out may be a slip.
     let shared = document("{domains: {web: {devices: []}}}")
-    #expect(try load(shared + document(host: "host17", "{domains: {}}")).desired.mayLackPart)
-    #expect(try load(document(host: "host17", "{domains: {web: {devices: []}}}")).desired.mayLackPart)
+    #expect(try completeness(shared + document(host: "host17", "{domains: {}}")) == .assumed)
+    #expect(try completeness(document(host: "host17", "{domains: {web: {devices: []}}}")) == .assumed)
+    // And more so if the host is not named and others are.
+    #expect(try completeness(shared + document(host: "host18", "{domains: {}}")) == .doubtful)
   }
 
   // MARK: Entries that are not read

@@ -28,11 +28,12 @@ import Testing
   }
 
   private func refusal(
-    _ domains: [String: [PCIAddress]], prune: Policy.Prune = .owned, maxRemovals: Int? = nil, mayLackPart: Bool = true,
+    _ domains: [String: [PCIAddress]], prune: Policy.Prune = .owned, maxRemovals: Int? = nil,
+    completeness: Completeness = .assumed,
     on host: Observation
   ) -> PlanRefusal? {
     var desired = Sample.desired(domains, prune: prune, maxRemovals: maxRemovals)
-    desired.mayLackPart = mayLackPart
+    desired.completeness = completeness
     return makePlan(desired: desired, observation: host).refusal
   }
 
@@ -45,8 +46,8 @@ import Testing
   }
 
   @Test func `an empty wish that is meant is not refused`() {
-    #expect(refusal([:], mayLackPart: false, on: host()) == nil)
-    #expect(refusal([:], maxRemovals: 1, mayLackPart: false, on: host()) == .tooManyRemovals(planned: 2, allowed: 1))
+    #expect(refusal([:], completeness: .stated, on: host()) == nil)
+    #expect(refusal([:], maxRemovals: 1, completeness: .stated, on: host()) == .tooManyRemovals(planned: 2, allowed: 1))
   }
 
   @Test func `a domain that is left out is refused without a bound`() {
@@ -55,9 +56,16 @@ import Testing
     #expect(refusal(["other": []], on: host()) == .domainLeftOut(names: ["net", "usb"], planned: 2))
     #expect(refusal(["usb": [devices[1]]], maxRemovals: 1, on: host()) == nil)
     #expect(refusal(["usb": []], maxRemovals: 1, on: host()) == .tooManyRemovals(planned: 2, allowed: 1))
-    #expect(refusal(["usb": [devices[1]]], mayLackPart: false, on: host()) == nil)
+    #expect(refusal(["usb": [devices[1]]], completeness: .stated, on: host()) == nil)
     #expect(refusal(["usb": [devices[1]]], prune: .never, on: host()) == nil)
     #expect(refusal(["usb": [devices[1]]], on: host(owned: false)) == nil)
+  }
+
+  @Test func `a bound does not help a host that was perhaps renamed`() {
+    let left = PlanRefusal.domainLeftOut(names: ["net"], planned: 1)
+    #expect(refusal(["usb": [devices[1]]], maxRemovals: 4, completeness: .doubtful, on: host()) == left)
+    #expect(refusal(["usb": [], "net": []], maxRemovals: 4, completeness: .doubtful, on: host()) == nil)
+    #expect(refusal(["usb": []], prune: .never, completeness: .doubtful, on: host()) == nil)
   }
 
   @Test func `a domain that is named may lose everything, and devices may move`() {
@@ -73,7 +81,7 @@ import Testing
   @Test func `a refused plan keeps its steps and is blocked`() {
     var desired = Sample.desired(["usb": [devices[1]]])
     let free = makePlan(desired: desired, observation: host())
-    desired.mayLackPart = true
+    desired.completeness = .assumed
     let plan = makePlan(desired: desired, observation: host())
     #expect(plan.steps == free.steps && plan.hasChanges)
     #expect(exitStatus(of: plan, isDetailed: true, requiresRunning: false) == .blocked)

@@ -17,8 +17,12 @@ struct HostDocuments {
     others = documents.filter { $0.host != nil && $0.host?.value != host }
   }
 
-  /// Whether a document that names the host has the key `domains`: then an empty wish is meant.
-  var saysDomains: Bool { own.contains(where: \.spec.saysDomains) }
+  /// Returns how sure it is that `desired`, which the documents declare, is all that is declared for the host.
+  func completeness(of desired: DesiredState) -> Completeness {
+    // An empty wish is meant if a document that names the host has it.
+    if desired.domains.isEmpty, own.contains(where: \.spec.saysDomains) { return .stated }
+    return own.isEmpty && !others.isEmpty ? .doubtful : .assumed
+  }
 
   /// Returns why the documents are not for this host; nil if they are.
   ///

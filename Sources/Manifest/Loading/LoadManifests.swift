@@ -57,7 +57,7 @@ package func loadManifests(paths: [String], hostName: String) throws(ManifestFai
   reportMissingDomains(in: documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
   host.warnOfOtherSpellings(report)
-  desired.mayLackPart = !(desired.domains.isEmpty && host.saysDomains)
+  desired.completeness = host.completeness(of: desired)
   let skipped = host.others.compactMap(\.host).map {
     Diagnostic(.note, "skipped: this document is for host \(quoted($0.value))", at: $0.mark)
   }

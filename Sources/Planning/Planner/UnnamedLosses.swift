@@ -13,7 +13,7 @@ struct UnnamedLosses {
   ///
   /// A removal that waits for its domain counts: the refusal does not depend on when the domain can take a change.
   mutating func note(_ domain: Guest, _ steps: [DeviceStep]) {
-    guard planner.desired.mayLackPart, planner.desired.policy.prune != .never else { return }
+    guard planner.desired.completeness != .stated, planner.desired.policy.prune != .never else { return }
     let lost = steps.count { step in
       let isLost =
         switch step.kind {
@@ -29,10 +29,13 @@ struct UnnamedLosses {
 
   /// Why the plan is refused; nil if the losses are none, or are asked for.
   ///
-  /// `maxRemovals` bounds what a slip can do while some domain is declared. Without any, everything would go.
+  /// `maxRemovals` bounds what a slip can do if some domain is declared. Without any, everything would go; and if the host
+  /// was renamed, all that its own document declares.
   var refusal: PlanRefusal? {
     guard count > 0 else { return nil }
-    if planner.desired.domains.isEmpty { return .emptyManifest(planned: count) }
-    return planner.desired.policy.maxRemovals == nil ? .domainLeftOut(names: names, planned: count) : nil
+    let desired = planner.desired
+    if desired.domains.isEmpty { return .emptyManifest(planned: count) }
+    let isBounded = desired.policy.maxRemovals != nil && desired.completeness == .assumed
+    return isBounded ? nil : .domainLeftOut(names: names, planned: count)
   }
 }

@@ -21,7 +21,7 @@ extension PlanRefusal.Name {
         meaning: "no manifest names a domain that would lose all of Berth's devices",
         cause: "All manifests of a host count together. A domain that none of them names is more often in a file that "
           + "was not given than without devices. Nothing of such a plan is applied. If policy.maxRemovals is set, that "
-          + "limit decides instead.",
+          + "limit decides instead, unless documents name hosts and none of them names this one.",
         remedy:
           "give all manifests of this host; if these removals are intended, declare `devices: []` for the domain, "
           + "set policy.maxRemovals, or run again with --allow-removals")
