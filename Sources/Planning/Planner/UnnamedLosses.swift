@@ -17,7 +17,9 @@ struct UnnamedLosses {
     let lost = steps.count { step in
       let isLost =
         switch step.kind {
-        case .change(.detach(_, because: .notDeclared), _), .pending: true
+        case .change(.detach(_, because: .notDeclared), _): true
+        // A device that is declared for another domain may wait for that domain.
+        case .pending: planner.declarations[step.device] == nil
         case .change, .unchanged, .foreign, .blocked, .drift: false
         }
       return isLost && planner.isOwned(step.device, in: domain)
