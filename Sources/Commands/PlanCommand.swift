@@ -82,7 +82,9 @@ extension BerthCommand {
     let desired = policy.applied(to: loaded.desired)
     let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
-    let plan = session.plan(desired, ObservationIndex(observation))
+    var plan = session.plan(desired, ObservationIndex(observation))
+    let pending = plan.count(.pending)
+    if policy.requireRunning, pending > 0, plan.refusal == nil { plan.refusal = .notRunning(pending: pending) }
     let shown = ShownPlan(plan: plan, desired: desired, runs: observation.runs)
     return PreparedPlan(session: session, shown: shown, warnings: loaded.warnings.map(\.message))
   }

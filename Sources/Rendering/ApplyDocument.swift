@@ -66,7 +66,8 @@ struct DomainOutcomeDocument: Encodable, Sendable {
     name = domain.name
     uuid = domain.uuid?.description
     domid = domain.id?.rawValue
-    steps = domain.steps.map { StepOutcomeDocument($0, planned: planned[$0.device], place, naming) }
+    let holder = Holder(id: domain.id, name: domain.name)
+    steps = domain.steps.map { StepOutcomeDocument($0, planned: planned[$0.device], in: holder, place, naming) }
     failure = domain.failure.map(place.text)
     isLockBusy = domain.isLockBusy
     readopted = domain.readopted.map(\.description)
@@ -80,16 +81,20 @@ struct StepOutcomeDocument: Encodable, Sendable {
   let action: String
   let result: String
   let detail: String?
+  let remedy: String?
   let evidence: [String]
   let isUndone: Bool
   let isRequired: Bool
   let virtualAddress: String?
 
-  init(_ step: StepOutcome, planned: DeviceStep?, _ place: HostPlace, _ naming: DeviceNaming) {
+  init(
+    _ step: StepOutcome, planned: DeviceStep?, in domain: Holder, _ place: HostPlace, _ naming: DeviceNaming
+  ) {
     device = DeviceDocument(step.device, id: planned?.deviceID, label: planned?.label, naming: naming)
     action = step.action.rawValue
     result = step.result.rawValue
     detail = step.detail.map(place.text)
+    remedy = step.nextStep(in: domain)
     evidence = step.evidence
     isUndone = step.isUndone
     isRequired = step.isRequired

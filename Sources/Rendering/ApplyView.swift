@@ -54,6 +54,7 @@ package struct ApplyView: View {
     for step in domain.steps {
       var notes: [String] = []
       if style.isVerbose { notes += step.evidence.map { "proof: \($0)" } }
+      if let next = step.nextStep(in: Holder(id: domain.id, name: domain.name)) { notes.append("next: \(next)") }
       columns.row(
         Mark(step.result, of: step.action), step.device.description, name(of: step.device), words(for: step),
         notes: notes)
@@ -133,4 +134,9 @@ package struct ApplyView: View {
   }
 
   private func hasFailedStep(_ domain: DomainOutcome) -> Bool { domain.steps.contains { $0.result == .failed } }
+}
+
+extension StepOutcome {
+  /// Returns what a person can do about a refused step; nil if its reason has no name, or if nothing helps.
+  func nextStep(in domain: Holder) -> String? { reason?.explanation.remedy?.text(device: device, in: domain) }
 }

@@ -37,7 +37,7 @@ struct RefusalDocument: Encodable, Sendable {
   let reason: String
   let meaning: String
   /// How many devices the plan removes.
-  let planned: Int
+  let planned: Int?
   /// How many the policy allows; nil if the number is no reason.
   var allowed: Int?
   /// The domains that no manifest names; nil if they are no reason.
@@ -52,6 +52,7 @@ struct RefusalDocument: Encodable, Sendable {
     case .tooManyRemovals(let planned, let allowed): (self.planned, self.allowed) = (planned, allowed)
     case .emptyManifest(let planned): self.planned = planned
     case .domainLeftOut(let names, let planned): (self.planned, self.domains) = (planned, names)
+    case .notRunning: planned = nil
     }
   }
 }
@@ -185,7 +186,7 @@ struct StepDocument: Encodable, Sendable {
     evidence = step.evidence
     switch step.kind {
     case .blocked, .pending, .drift: remedy = step.nextStep(in: domain)
-    case .change, .unchanged, .foreign: remedy = step.remedy
+    case .change, .unchanged, .kept, .foreign: remedy = step.remedy
     }
     effects = step.effects
     isChange = step.isChange

@@ -80,7 +80,7 @@ package struct PlanView: View {
     switch step.kind {
     case .change(let change, _): change.reason.isDrift
     case .drift: true
-    case .unchanged, .foreign, .blocked, .pending: false
+    case .unchanged, .kept, .foreign, .blocked, .pending: false
     }
   }
 
@@ -93,6 +93,7 @@ package struct PlanView: View {
       return ([words(for: change, in: target, reason, step.evidence)] + step.effects).joined(separator: "; ")
     case .drift: return "\(reason.name): \(found); left as it is"
     case .unchanged: return "as declared"
+    case .kept: return "kept: not declared any more, but policy.prune is never"
     case .foreign: return "foreign: neither declared nor attached by Berth; left alone"
     case .blocked: return "blocked: \(reason.name), \(found)" + (step.isRequired ? "" : " (optional)")
     case .pending: return "pending: \(reason.name), \(found)"
@@ -128,7 +129,7 @@ package struct PlanView: View {
 
   private static func notes(for step: DeviceStep, in domain: Holder, _ style: TextStyle) -> [String] {
     switch step.kind {
-    case .change(.repair, _), .unchanged, .foreign: return []
+    case .change(.repair, _), .unchanged, .kept, .foreign: return []
     case .change:
       guard style.isVerbose, let evidence = step.evidence else { return [] }
       return ["seen: \(evidence)"]
@@ -146,9 +147,10 @@ package struct PlanView: View {
     ])
     let rest = Words.counts([
       (plan.count(.blocked), "blocked"), (plan.count(.pending), "pending"), (plan.count(.foreign), "foreign"),
+      (plan.steps.count { $0.kind == .kept }, "kept by policy.prune"),
       (plan.count(.drift) + plan.hostSteps.count { !$0.isChange }, "left as found"),
     ])
-    let kept = plan.count(.keep)
+    let kept = plan.count(.keep) - plan.steps.count { $0.kind == .kept }
     if let refusal = plan.refusal { return refusal.sentence }
     guard changes.isEmpty else { return "Plan: " + changes + (rest.isEmpty ? "." : "; \(rest).") }
     let reason =

@@ -70,7 +70,8 @@ package struct RunEventDocument: VersionedDocument, Sendable {
       self.init(run, at: time, .waitingForGuest, domain, steps: steps, until: deadline)
     case .auditing(let domain, let deadline): self.init(run, at: time, .auditing, domain, until: deadline)
     case .stepEnded(let domain, let id, let outcome):
-      let result = StepOutcomeDocument(outcome, planned: nil, place, { _ in nil })
+      let holder = Holder(id: nil, name: domain.name)
+      let result = StepOutcomeDocument(outcome, planned: nil, in: holder, place, { _ in nil })
       self.init(run, at: time, .stepEnded, domain, steps: id.map { [$0] }, result: result)
     case .domainEnded(let domain, let failure):
       self.init(run, at: time, .domainEnded, domain, failure: failure.map(place.text))

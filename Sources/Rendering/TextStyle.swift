@@ -89,7 +89,7 @@ enum Mark: String {
       switch step {
       case .change(let change, _): Mark(change.kind)
       case .drift: .differ
-      case .unchanged, .foreign: .same
+      case .unchanged, .kept, .foreign: .same
       case .blocked: .refuse
       case .pending: .wait
       }

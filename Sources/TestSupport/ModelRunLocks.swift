@@ -7,8 +7,10 @@ struct ModelRunLocks: RunLockPort {
   struct State {
     /// Who holds the lock of each domain, by a number for each taking.
     var holders: [DomainUUID: Int] = [:]
-    /// How often each lock was taken.
+    /// The number of the last taking of each lock.
     var takings: [DomainUUID: Int] = [:]
+    /// How many times a lock was taken. No number is used twice, also not for a lock that was removed meanwhile.
+    var count = 0
   }
 
   let model: ModelHost
@@ -39,9 +41,10 @@ struct ModelRunLocks: RunLockPort {
   private func take(_ domain: DomainUUID) -> Int? {
     model.runLocks.withLock { state in
       guard state.holders[domain] == nil else { return nil }
-      state.takings[domain, default: 0] += 1
-      state.holders[domain] = state.takings[domain]
-      return state.takings[domain]
+      state.count += 1
+      state.takings[domain] = state.count
+      state.holders[domain] = state.count
+      return state.count
     }
   }
 
@@ -50,17 +53,21 @@ struct ModelRunLocks: RunLockPort {
     model.store.turns?.note("looks at the run locks")
     return model.runLocks.withLock { state in
       Dictionary(
-        uniqueKeysWithValues: state.takings.map { domain, takings in
+        uniqueKeysWithValues: state.takings.map { domain, taking in
           let isHeld = state.holders[domain] != nil
           return (
             domain,
-            RunMark(holder: isHeld ? RunHolder(process: 1234) : nil, isHeld: isHeld, lastTaking: "\(takings)")
+            RunMark(holder: isHeld ? RunHolder(process: 1234) : nil, isHeld: isHeld, lastTaking: "\(taking)")
           )
         })
     }
   }
 
-  func sweep(keeping living: Set<DomainUUID>) {}
+  func sweep(keeping living: Set<DomainUUID>) {
+    model.runLocks.withLock { state in
+      state.takings = state.takings.filter { living.contains($0.key) || state.holders[$0.key] != nil }
+    }
+  }
 
   private final class Held: HeldRunLock {
     private let model: ModelHost

@@ -45,4 +45,12 @@ extension ApplyOutcome {
         failure: failure, isLockBusy: isLockBusy)
     ])
   }
+
+  /// Returns the same outcome with a change that nobody was shown, and that was not made.
+  package func withUnshownChange() -> ApplyOutcome {
+    let step = DeviceStep(domain: .name("sys-net"), device: Sample.address(1), kind: .attach(), isRequired: true)
+    var outcome = self
+    outcome.notShown = [UnshownChange(domain: "sys-net", uuid: Sample.uuid(2), id: DomainID(2), step: step)]
+    return outcome
+  }
 }

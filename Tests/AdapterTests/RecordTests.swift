@@ -131,10 +131,19 @@ import Testing
   @Test func `a record under another domain's name is damaged`() throws {
     try files.update(first) { $0 = record(first) }
     try folder.write("\(place)/\(second).json", try folder.read("\(place)/\(first).json"))
-    #expect(throws: HostError.self) { try files.records() }
+    func damage(_ name: String) -> HostError {
+      .record(RecordError(.damaged, operation: "read", place: "\(folder.path)/\(place)/\(name)"))
+    }
+    #expect(throws: damage("\(second).json")) { try files.records() }
+    try files.update(first) { $0 = nil }
     try folder.write("\(place)/\(second).json", "")
+    #expect(throws: damage("\(second).json")) { try files.records() }
+  }
+
+  @Test func `a record whose name is no domain's is damaged`() throws {
     try folder.write("\(place)/notes.json", "{}")
-    #expect(throws: HostError.self) { try files.records() }
+    let failure = RecordError(.damaged, operation: "read", place: "\(folder.path)/\(place)/notes.json")
+    #expect(throws: HostError.record(failure)) { try files.records() }
   }
 
   @Test func `a record of a later release is refused and kept`() throws {
@@ -168,7 +177,9 @@ import Testing
     var live = intent
     live.isLive = true
     #expect(try files.intents() == [live])
-    #expect(throws: HostError.self) { try files.discard(identifier: intent.identifier) }
+    let path = "\(folder.path)/run/berth/intents/\(intent.identifier).json"
+    let busy = RecordError(.other, operation: "discard", place: path, errno: EBUSY)
+    #expect(throws: HostError.record(busy)) { try files.discard(identifier: intent.identifier) }
     #expect(try files.intents() == [live])
     try open.close()
     #expect(try files.intents() == [])
@@ -206,7 +217,9 @@ import Testing
   func `an identifier that is not a name is refused`(identifier: String) throws {
     var wrong = intent
     wrong.identifier = identifier
-    #expect(throws: HostError.self) { try files.open(wrong) }
-    #expect(throws: HostError.self) { try files.discard(identifier: identifier) }
+    let path = "\(folder.path)/run/berth/intents/\(identifier).json"
+    let error = HostError.record(RecordError(.damaged, operation: "name", place: path))
+    #expect(throws: error) { try files.open(wrong) }
+    #expect(throws: error) { try files.discard(identifier: identifier) }
   }
 }

@@ -173,6 +173,21 @@ import Testing
     }
   }
 
+  @Test func `with require-running nothing is applied if a domain cannot take its devices`() throws {
+    var plan = Plan.one(.attach())
+    plan.domains += Plan.one(.pending(.domainAbsent)).domains
+    try withManifest { manifest in
+      let world = FakeWorld()
+      #expect(world.run("apply", "--yes", "--require-running", manifest, given: .init(plan: plan)) == 1)
+      #expect(world.state.withLock { $0.applied.isEmpty })
+      #expect(world.output.contains("Refused: 1 device is pending, and --require-running is given."))
+      #expect(world.run("plan", "--require-running", "-o", "json", manifest, given: .init(plan: plan)) == 1)
+      #expect(world.output.contains("\"reason\" : \"not-running\""))
+      #expect(world.run("apply", "--yes", manifest, given: .init(plan: plan)) == 0)
+      #expect(world.state.withLock { $0.applied.count } == 1)
+    }
+  }
+
   @Test func `a plan that removes too much is refused as a whole`() throws {
     try withManifest { manifest in
       let world = FakeWorld()

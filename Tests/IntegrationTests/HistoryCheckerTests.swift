@@ -1,4 +1,5 @@
 import Model
+import Planning
 import TestSupport
 import Testing
 
@@ -25,45 +26,72 @@ struct `Histories of runs` {
     History(
       start: [first: History.Placement("net")],
       runs: [
-        .init("A", self.time(0, 100), wants: manifest(["net": []]), [.init("net", first, "detach", "done")]),
+        .init("A", self.time(0, 100), wants: manifest(["net": []]), [.init("net", first, .detach, .done)]),
         .init("B", time, wants: manifest(["net": [first]]), [report]),
       ], end: [first: end])
   }
 
   @Test func `a removal, and then an attach`() {
-    let attached = History.Step("net", first, "attach", "done")
+    let attached = History.Step("net", first, .attach, .done)
     #expect(order(contrary(attached, .placed(.init("net")), second: time(50, 150))) == ["A", "B"])
     #expect(order(contrary(attached, .placed(.init("net")), second: time(101, 150))) == ["A", "B"])
   }
 
   @Test func `an attach that found the device attached comes before the removal`() {
-    let kept = History.Step("net", first, "attach", "unchanged")
+    let kept = History.Step("net", first, .attach, .unchanged)
     #expect(order(contrary(kept, .placed(nil), second: time(50, 150))) == ["B", "A"])
     #expect(order(contrary(kept, .placed(nil), second: time(101, 150))) == nil, "B began when A had ended")
   }
 
   @Test func `two successful attaches without the device have no order`() {
-    let attached = History.Step("net", first, "attach", "done")
+    let attached = History.Step("net", first, .attach, .done)
     #expect(order(contrary(attached, .placed(nil), second: time(50, 150))) == nil)
   }
 
   @Test func `a device about which the stores disagree has no order`() {
-    let attached = History.Step("net", first, "attach", "done")
+    let attached = History.Step("net", first, .attach, .done)
     #expect(order(contrary(attached, .torn("listed by net, assigned to nobody"), second: time(50, 150))) == nil)
   }
 
-  @Test(arguments: ["unknown", "failed"])
-  func `an unknown outcome may have happened or not`(_ result: String) {
+  @Test(arguments: [StepResult.unknown, .failed])
+  func `an unknown outcome may have happened or not`(_ result: StepResult) {
     for end in [History.Found.placed(nil), .placed(.init("net"))] {
-      var history = contrary(.init("net", first, "attach", result), end, second: time(50, 150))
+      var history = contrary(.init("net", first, .attach, result), end, second: time(50, 150))
       history.runs[1].status = 7
       #expect(order(history) != nil)
     }
   }
 
-  @Test(arguments: ["blocked", "pending", "interrupted", "a word of a later release"])
-  func `a step that was not begun has no effect`(_ result: String) {
-    var history = contrary(.init("net", first, "attach", result), .placed(nil), second: time(50, 150))
+  @Test(arguments: [StepResult.unknown, .failed])
+  func `an undone step did not have its effect`(_ result: StepResult) {
+    let undone = History.Step("net", first, .attach, result, isUndone: true)
+    var history = contrary(undone, .placed(nil), second: time(101, 150))
+    history.runs[1].status = 5
+    #expect(order(history) == ["A", "B"])
+    history.end[first] = .placed(.init("net"))
+    #expect(order(history) == nil, "A has detached it, and B says that its attach was undone")
+    history.runs[1].steps = [.init("net", first, .reattach, result, isUndone: true)]
+    #expect(order(history) == nil)
+    history.start[first] = .init("other")
+    history.runs[0].steps = []
+    history.runs[1].steps = [.init("net", first, .move, result, isUndone: true)]
+    #expect(order(history) == nil)
+    for end in [History.Found.placed(nil), .placed(.init("other"))] {
+      history.end[first] = end
+      #expect(order(history) == ["A", "B"], "the removal from the other domain may have been done")
+    }
+    history.start[first] = .init("net")
+    history.runs[1].steps = [.init("net", first, .detach, result, isUndone: true)]
+    history.end[first] = .placed(nil)
+    #expect(order(history) == nil)
+    history.end[first] = .placed(.init("net"))
+    history.runs[0].wanted = manifest(["other": []])
+    #expect(order(history) == ["A", "B"])
+  }
+
+  @Test(arguments: [StepResult.blocked, .pending, .interrupted])
+  func `a step that was not begun has no effect`(_ result: StepResult) {
+    var history = contrary(.init("net", first, .attach, result), .placed(nil), second: time(50, 150))
     history.runs[1].status = 4
     #expect(order(history) != nil)
     history.end[first] = .placed(.init("net"))
@@ -71,7 +99,7 @@ struct `Histories of runs` {
   }
 
   @Test func `exit status 0 means that everything is as declared`() {
-    var history = contrary(.init("net", first, "attach", "pending"), .placed(nil), second: time(150, 200))
+    var history = contrary(.init("net", first, .attach, .pending), .placed(nil), second: time(150, 200))
     #expect(order(history) == nil, "B says that net has the device")
     history.runs[1].status = 75
     #expect(order(history) == ["A", "B"])
@@ -85,8 +113,8 @@ struct `Histories of runs` {
   }
 
   @Test func `a move takes the device from one domain to the other, once`() {
-    let moved: [History.Step] = [.init("two", first, "move", "done"), .init("one", first, "detach", "done")]
-    let back: [History.Step] = [.init("one", first, "move", "done"), .init("two", first, "detach", "done")]
+    let moved: [History.Step] = [.init("two", first, .move, .done), .init("one", first, .detach, .done)]
+    let back: [History.Step] = [.init("one", first, .move, .done), .init("two", first, .detach, .done)]
     var history = History(
       start: [first: .init("one")],
       runs: [
@@ -103,7 +131,7 @@ struct `Histories of runs` {
   @Test func `an attach takes nothing from another domain`() {
     var history = History(
       start: [first: .init("one")],
-      runs: [.init("A", time(0, 90), wants: manifest(["two": [first]]), [.init("two", first, "attach", "done")])],
+      runs: [.init("A", time(0, 90), wants: manifest(["two": [first]]), [.init("two", first, .attach, .done)])],
       end: [first: .placed(.init("two"))])
     #expect(order(history) == nil)
     history.start = [:]
@@ -111,7 +139,7 @@ struct `Histories of runs` {
   }
 
   @Test func `options are part of what a run wants`() {
-    let reattached = History.Step("net", first, "reattach", "done")
+    let reattached = History.Step("net", first, .reattach, .done)
     var history = History(
       start: [first: .init("net")],
       runs: [
@@ -121,18 +149,18 @@ struct `Histories of runs` {
     #expect(order(history) == ["permissive", "plain"])
     history.end[first] = .placed(.init("net", permissive))
     #expect(order(history) == nil)
-    history.runs[0].steps = [.init("net", first, "reattach", "unchanged")]
+    history.runs[0].steps = [.init("net", first, .reattach, .unchanged)]
     #expect(order(history) == ["plain", "permissive"])
   }
 
   @Test func `three runs have the one order that time and reports leave`() {
-    let (attach, detach) = (History.Step("net", first, "attach", "done"), History.Step("net", first, "detach", "done"))
+    let (attach, detach) = (History.Step("net", first, .attach, .done), History.Step("net", first, .detach, .done))
     var history = History(
       start: [first: .init("net")],
       runs: [
         .init("A", time(0, 300), wants: manifest(["net": [first]]), [attach]),
         .init("B", time(10, 100), wants: manifest(["net": []]), [detach]),
-        .init("C", time(120, 200), wants: manifest(["net": []]), [.init("net", first, "detach", "unchanged")]),
+        .init("C", time(120, 200), wants: manifest(["net": []]), [.init("net", first, .detach, .unchanged)]),
       ], end: [first: .placed(.init("net"))])
     #expect(order(history) == ["B", "C", "A"])
     history.end[first] = .placed(nil)
@@ -148,8 +176,8 @@ struct `Histories of runs` {
       runs: [
         .init(
           "A", time(0, 100), wants: manifest(["one": [first], "two": [second]]),
-          [.init("one", first, "attach", "done"), .init("two", second, "attach", "done")]),
-        .init("B", time(0, 100), wants: manifest(["one": [], "two": []]), [.init("one", first, "detach", "done")]),
+          [.init("one", first, .attach, .done), .init("two", second, .attach, .done)]),
+        .init("B", time(0, 100), wants: manifest(["one": [], "two": []]), [.init("one", first, .detach, .done)]),
       ], end: [first: .placed(nil), second: .placed(.init("two"))])
   }
 
@@ -163,13 +191,13 @@ struct `Histories of runs` {
   }
 
   @Test func `the shortest history contains what the contradiction needs`() {
-    var history = contrary(.init("net", first, "attach", "done"), .placed(nil), second: time(50, 150))
+    var history = contrary(.init("net", first, .attach, .done), .placed(nil), second: time(50, 150))
     history.start[second] = .init("net")
     history.end[second] = .placed(.init("out", permissive))
     history.runs[0].wanted["net"]?[second] = DeviceOptions()
     history.runs[1].wanted["net"]?[second] = DeviceOptions()
     history.runs.append(
-      .init("C", time(200, 300), wants: manifest(["out": [second]], permissive), [.init("out", second, "move", "done")])
+      .init("C", time(200, 300), wants: manifest(["out": [second]], permissive), [.init("out", second, .move, .done)])
     )
     let least = history.shortest()
     #expect(least.runs.map(\.name) == ["A", "B"])
@@ -188,9 +216,9 @@ struct `Histories of runs` {
   }
 
   @Test func `a run that is not needed may still have acted`() {
-    var history = contrary(.init("net", first, "attach", "done"), .placed(nil), second: time(50, 150))
+    var history = contrary(.init("net", first, .attach, .done), .placed(nil), second: time(50, 150))
     history.runs.append(
-      .init("C", time(200, 300), wants: manifest(["net": []]), [.init("net", first, "detach", "done")]))
+      .init("C", time(200, 300), wants: manifest(["net": []]), [.init("net", first, .detach, .done)]))
     #expect(order(history) == ["A", "B", "C"])
     #expect(history.shortest() == history)
     history.start[first] = nil
@@ -202,16 +230,25 @@ struct `Histories of runs` {
   @Test func `a report is read from the output of apply`() throws {
     let text = """
       {"exitStatus": 4, "changed": true, "later": {}, "domains": [{"name": "net", "rounds": 1, "failure": "busy: run 17",
-      "steps": [{"device": {"address": "0000:03:00.0"}, "action": "attach", "result": "unchanged", "later": 1},
-      {"device": {"address": "0000:03:01.0"}, "action": "detach", "result": "blocked", "detail": "nobody was shown it"}]}]}
+      "steps": [{"device": {"address": "0000:03:00.0"}, "action": "attach", "result": "unchanged", "isUndone": false,
+      "later": 1},
+      {"device": {"address": "0000:03:01.0"}, "action": "detach", "result": "blocked", "isUndone": true,
+      "detail": "nobody was shown it"}]}]}
       """
     func run(_ status: Int32, _ output: String, _ errors: String = "") throws -> History.Run {
       try History.Run("A", time(0, 1), wants: [:], output: output, errors: errors, status: status)
     }
     let stale = try run(4, text)
-    #expect(stale.steps == [.init("net", first, "attach", "unchanged"), .init("net", second, "detach", "blocked")])
+    #expect(
+      stale.steps == [
+        .init("net", first, .attach, .unchanged), .init("net", second, .detach, .blocked, isUndone: true),
+      ])
     #expect(stale.remarks == ["0000:03:01.0: nobody was shown it", "net: busy: run 17"])
     #expect(throws: Command.Failure.self) { _ = try run(0, text) }
+    for (word, unknown) in [("attach", "keep"), ("unchanged", "mostly"), ("isUndone", "wasUndone")] {
+      let text = text.replacing("\"\(word)\"", with: "\"\(unknown)\"")
+      #expect(throws: Command.Failure.self, "\(unknown)") { _ = try run(4, text) }
+    }
     #expect(try run(75, "", "xenstore is busy").remarks == ["xenstore is busy"])
     #expect(throws: Command.Failure.self, "a process that was killed reports nothing") { _ = try run(137, "") }
   }

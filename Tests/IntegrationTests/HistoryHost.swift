@@ -11,6 +11,11 @@ struct HistoryHost {
     var manifest: History.Manifest
   }
 
+  /// After this number of violations, more histories would show nothing new.
+  static let mostViolations = 5
+  /// The exit statuses of runs that met others: done, blocked, stale, unknown, and a lock that was busy.
+  private static let usualStatuses: Set<Int32> = [0, 3, 4, 7, 75]
+
   let host: TestHost
   let kind: Kind
   /// The names of the sandbox's domains.
@@ -46,8 +51,8 @@ struct HistoryHost {
     return (History(start: Self.placements(start), runs: runs, end: end), findings)
   }
 
-  /// Calls `meeting`, and records an issue if the stores disagree, if no order explains the reports, or if no run
-  /// succeeded.
+  /// Calls `meeting`, and records an issue if the stores disagree, if no order explains the reports, if no run
+  /// succeeded, or if a run ended with an unusual exit status.
   ///
   /// Returns whether it recorded an issue.
   mutating func isViolated(_ what: String, from start: History.Manifest, _ wishes: [Wish]) async throws -> Bool {
@@ -56,10 +61,16 @@ struct HistoryHost {
     // The run that locks first finds the state for which it was planned. If all runs refused, any order would explain
     // them.
     let hasSuccess = history.runs.contains { $0.status == 0 }
-    guard !isExplained || !hasSuccess || !findings.isEmpty else { return false }
+    let unusual = Set(history.runs.map(\.status)).subtracting(Self.usualStatuses).sorted()
+    var faults: [String] = []
+    if !isExplained { faults.append("no order of the runs explains") }
+    if !hasSuccess { faults.append("no run succeeded") }
+    if !findings.isEmpty { faults.append("the stores disagree") }
+    if !unusual.isEmpty { faults.append("exit status \(unusual.map(String.init).joined(separator: ", "))") }
+    guard !faults.isEmpty else { return false }
     isSound = false
-    let fault = isExplained ? hasSuccess ? "the stores disagree" : "no run succeeded" : "no order of the runs explains"
-    Issue.record("\(what): \(fault):\n\(history.shortest())\nthe stores at rest: \(findings)")
+    let summary = faults.joined(separator: "; ")
+    Issue.record("\(what): \(summary):\n\(history.shortest())\nthe stores at rest: \(findings)")
     return true
   }
 

@@ -6,8 +6,6 @@ import Testing
 struct HistoryTests {
   /// The number of histories per kind of domain and xenstored.
   private static let count = SoakReport.isSoak ? SoakReport.rounds : 4
-  /// After this number of violations, more histories would show nothing new.
-  private static let mostViolations = 5
 
   @Test(arguments: [Kind.pv, .hvm, .stub], bothStores)
   func `some order of the runs explains every report and the state found`(
@@ -21,7 +19,7 @@ struct HistoryTests {
       var meetings = HistoryHost(host, kind, ["one", "two"], devices: 3)
       var (tried, violations) = (0, 0)
       let base = Self.seeds(kind, store)
-      while tried < Self.count, violations < Self.mostViolations {
+      while tried < Self.count, violations < HistoryHost.mostViolations {
         let seed = base + UInt64(tried)
         let plan = RandomMeeting(seed: seed, kind: kind)
         tried += 1

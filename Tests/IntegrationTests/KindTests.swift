@@ -103,7 +103,7 @@ struct `Every kind` {
 
   @Test(arguments: bothStores)
   func `the example of all kinds is applied, and then nothing more is written`(_ store: TestHost.Store) async throws {
-    let examples = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/examples"
+    let examples = repositoryRoot + "/examples"
     let scenario = try String(contentsOfFile: "\(examples)/sandbox/kinds.yaml", encoding: .utf8)
     // oxenstored keeps no such trace.
     try await TestHost.with(scenario, store, isTracing: store == .c) { host in

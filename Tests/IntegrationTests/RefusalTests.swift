@@ -46,6 +46,23 @@ struct Refusals {
     }
   }
 
+  @Test func `a domain that runs without libxl's saved configuration is named, and nothing of it is changed`()
+    async throws
+  {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5}", "{name: other, domid: 6}"])) { host in
+      let removal = Command("/bin/sh", ["-c", "rm \"$0\"/userdata-d.5.*", host.directory + "/root" + "/var/lib/xen"])
+      #expect(try await removal.run().status == 0)
+      let manifest = try host.manifest(["net": [Sample.address(0)], "other": [Sample.address(1)]])
+      let apply = try await host.berth("apply", manifest, "--yes")
+      #expect(apply.status == 3, "\(apply)")
+      #expect(apply.output.contains("blocked: running-without-configuration"), "\(apply)")
+      #expect(try await host.status().domain("net").assigned.isEmpty)
+      #expect(try await host.disagreements(of: "other", expecting: [Sample.address(1)]) == [])
+      let doctor = try await host.berth("doctor")
+      #expect(doctor.output.contains("running-without-configuration"), "\(doctor)")
+    }
+  }
+
   @Test func `a device with another identity than declared is left unchanged`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       try host.folder.write(
@@ -98,6 +115,41 @@ struct Refusals {
       #expect(apply.status == 77, "\(apply.output)\(apply.errors)")
       #expect(apply.errors.contains("not permitted"), "\(apply.errors)")
       #expect(try await host.status().domain("net").assigned.isEmpty)
+    }
+  }
+
+  @Test func `a device that Xen does not assign is blocked with the probable cause, and the others continue`()
+    async throws
+  {
+    let fault = "{failingCalls: [{call: assign, device: \"\(Sample.address(0))\", error: EPERM}]}"
+    try await TestHost.with(TestScenario.host(faults: fault)) { host in
+      let manifest = try host.manifest(["net": [Sample.address(0), Sample.address(1)]])
+      let apply = try await host.berth("apply", manifest, "--yes")
+      #expect(apply.status == 3, "\(apply)")
+      #expect(apply.output.contains("assign-refused: Xen does not permit the assignment (EPERM)"), "\(apply)")
+      #expect(apply.output.contains("next: see `xl dmesg`"), "\(apply)")
+      #expect(try await host.disagreements(of: "net", expecting: [Sample.address(1)]) == [])
+    }
+  }
+
+  @Test func `a guest that keeps its device is told apart from a QEMU that is gone`() async throws {
+    let device = Sample.address(0)
+    let domain = "{name: win, domid: 5, kind: hvm, answers: never, devices: [\"\(device)\"]}"
+    try await TestHost.with(TestScenario.host([domain])) { host in
+      let declared = try host.manifest(["win": [device]])
+      #expect(try await host.berth("apply", declared, "--yes").status == 0)
+      let nothing = try host.manifest(["win": []])
+      for timeout in ["300ms", "1s", "1300ms"] {
+        let kept = try await host.berth("apply", nothing, "--yes", "--wait-timeout", timeout)
+        #expect(kept.status == 7, "\(kept)")
+        #expect(kept.output.contains("QEMU asked the guest to release it, but it has not in time"), "\(kept)")
+      }
+      try await host.change("device-model", "win", "crashed")
+      let gone = try await host.berth("apply", nothing, "--yes", "--wait-timeout", "1s")
+      #expect(gone.status == 1, "\(gone)")
+      #expect(
+        gone.output.contains(
+          "QEMU of win has ended, or takes no connections, so the guest was not asked; restart the domain"), "\(gone)")
     }
   }
 

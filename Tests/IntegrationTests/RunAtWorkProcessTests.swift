@@ -23,6 +23,15 @@ struct `A run at work` {
     try await body(run, manifest)
   }
 
+  /// Waits until a signal has stopped the program. Returns false if the program has ended instead.
+  private static func waitForStop(of pid: Int32) -> Bool {
+    var change = unsafe siginfo_t()
+    // The status stays available, so that `RunningProcess` still finds the program.
+    let events = WSTOPPED | WEXITED | WNOWAIT
+    while unsafe waitid(P_PID, id_t(pid), &change, events) < 0, errno == EINTR {}
+    return unsafe change.si_code == CLD_STOPPED
+  }
+
   @Test func `a second run waits as long as it may, and then names the first one`() async throws {
     try await TestHost.with(TestScenario.host([domain])) { host in
       try await withRun(host) { run, manifest in
@@ -44,6 +53,7 @@ struct `A run at work` {
       try await withRun(host) { run, manifest in
         kill(run.pid, SIGSTOP)
         defer { kill(run.pid, SIGCONT) }
+        try #require(Self.waitForStop(of: run.pid))
         let second = try await host.berth("apply", manifest, "--yes", "--lock-timeout", "0s")
         #expect(second.status == 75, "\(second)")
         #expect(second.output.contains(", stopped"), "\(second.output)")
@@ -66,8 +76,9 @@ struct `A run at work` {
   }
 
   @Test func `Ctrl-C ends a wait for another run, and nothing was changed`() async throws {
-    try await TestHost.with(TestScenario.host([domain])) { host in
+    try await TestHost.with(TestScenario.host([domain]), isTracing: true) { host in
       try await withRun(host) { _, manifest in
+        let (nodes, changes) = (try await host.nodes(below: "/"), try host.storeChanges())
         let second = try Command.berth(
           ["apply", manifest, "--yes", "-v", "--lock-timeout", "100s"], environment: ["BERTH_SANDBOX": host.directory]
         ).start()
@@ -76,6 +87,8 @@ struct `A run at work` {
         #expect(isWaiting, "\(second.output)\(second.errors)")
         #expect(second.end(SIGINT, within: .seconds(60)) == 130, "\(second.output)\(second.errors)")
         #expect(second.output.contains("Interrupted: nothing"), "\(second.output)")
+        #expect(try await host.nodes(below: "/") == nodes)
+        #expect(try host.storeChanges() == changes)
       }
     }
   }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Manifest
@@ -32,7 +33,6 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
 
 private let tests = String(#filePath.prefix(upTo: #filePath.lastIndex(of: "/") ?? #filePath.endIndex))
 let fixtures = tests + "/Fixtures/"
-let packageRoot = tests + "/../../"
 
 /// Returns a file's text.
 func contents(of path: String) throws -> String {
@@ -58,21 +58,11 @@ func write(_ bytes: [UInt8], to path: String) throws {
   }
 }
 
-/// A temporary folder, removed with its contents when the object goes.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/berth-manifest.XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw FileFault(message: "cannot make a folder") }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
+extension TemporaryFolder {
+  /// Writes a file in the folder. Returns its path.
   @discardableResult
   func add(_ name: String, _ text: String) throws -> String {
-    try write(text, to: path + "/" + name)
+    try write(name, text)
     return path + "/" + name
   }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import Model
+import TestSupport
 import Testing
 
 @testable import Manifest
@@ -29,14 +30,14 @@ import Testing
 
   @Test(arguments: ["host.yaml", "host-changed.yaml", "full.yaml", "kinds.yaml"])
   func `an example is valid and causes no warning`(name: String) throws {
-    let loaded = try loadManifests(paths: [packageRoot + "examples/" + name], hostName: "host17")
+    let loaded = try loadManifests(paths: [repositoryRoot + "/examples/" + name], hostName: "host17")
     #expect(loaded.warnings.isEmpty)
     #expect(loaded.skipped.isEmpty)
     #expect(loaded.desired.domains.count >= 2)
   }
 
   @Test func `the full example sets every option to what is not its default`() throws {
-    let loaded = try loadManifests(paths: [packageRoot + "examples/full.yaml"], hostName: "host17")
+    let loaded = try loadManifests(paths: [repositoryRoot + "/examples/full.yaml"], hostName: "host17")
     let options = loaded.desired.domains.flatMap(\.devices).map(\.options)
     #expect(Set(options.flatMap { $0.unusual.map(\.name) }) == Set(DeviceOptions().list.map(\.name)))
   }

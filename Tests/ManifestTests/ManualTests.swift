@@ -1,4 +1,5 @@
 import Model
+import TestSupport
 import Testing
 
 @testable import Manifest
@@ -7,7 +8,7 @@ import Testing
 @Suite struct ManualTests {
   private let manual: String
 
-  init() throws { manual = try contents(of: packageRoot + "docs/manifest.md") }
+  init() throws { manual = try contents(of: repositoryRoot + "/docs/manifest.md") }
 
   @Test func `the manual has every key`() {
     let tables = [
@@ -50,7 +51,7 @@ import Testing
   }
 
   @Test func `notations of other tools get the hint that the page about them has`() throws {
-    let page = try contents(of: packageRoot + "docs/coming-from.md")
+    let page = try contents(of: repositoryRoot + "/docs/coming-from.md")
     let row = try #require(page.split(separator: "\n").first { $0.contains("`dom0:03_00.0`") })
     let cells = row.split(separator: "|")
     let notations = cells[0].split(separator: "`").filter { $0.contains("03") }

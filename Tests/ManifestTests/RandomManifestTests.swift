@@ -23,7 +23,7 @@ import Testing
   @Test(arguments: 0..<300 as Range<UInt64>)
   func `a manifest with damaged bytes is read or refused`(seed: UInt64) throws {
     var random = SeededGenerator(seed: seed)
-    var bytes = Array(try contents(of: packageRoot + "examples/full.yaml").utf8)
+    var bytes = Array(try contents(of: repositoryRoot + "/examples/full.yaml").utf8)
     for _ in 0..<Int.random(in: 1...8, using: &random) {
       let place = Int.random(in: 0..<bytes.count, using: &random)
       switch Int.random(in: 0..<4, using: &random) {
@@ -46,7 +46,7 @@ import Testing
       if let document = ValueType<ManifestDocument>.document.read(node, as: "the document", report) {
         documents.append(document)
       } else {
-        #expect(report.errorCount > before || report.errorCount > 0)
+        #expect(report.errorCount > before)
       }
     }
     let desired = Assembly.desiredState(of: documents, report)

@@ -73,9 +73,9 @@ import XenProtocol
     ("4.18.5", true), ("4.18.6", false), ("4.19.3", true), ("4.19.4", false), ("4.20.1", true), ("4.20.2", false),
     ("4.21.0", false), ("4.16.5", false), ("4.17", false), ("4.17-unstable", false), ("", false), ("x.y.z", false),
   ])
-  func `an advisory is reported for versions known to lack its correction`(_ version: String, _ isTold: Bool) {
+  func `an advisory is reported for versions known to lack its correction`(_ version: String, _ isReported: Bool) {
     let found = names { $0.hypervisor = .success(.init(version: version, hasIOMMU: true)) }
-    #expect(found == (isTold ? ["xen-advisory"] : []))
+    #expect(found == (isReported ? ["xen-advisory"] : []))
   }
 
   @Test func `a lock is a problem once it is held for longer than any toolstack needs`() {

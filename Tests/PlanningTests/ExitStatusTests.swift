@@ -81,6 +81,18 @@ import Testing
     #expect(status(ApplyOutcome(), .one(.foreign)) == .done)
   }
 
+  @Test func `a change that nobody was shown makes the plan stale, unless something is worse`() throws {
+    #expect(status(ApplyOutcome().withUnshownChange()) == .stalePlan)
+    #expect(status(.of(.done).withUnshownChange()) == .stalePlan)
+    #expect(status(.of(.done).withUnshownChange(), .one(.blocked(.isBridge))) == .stalePlan)
+    #expect(status(.of(.blocked).withUnshownChange()) == .stalePlan)
+    #expect(status(ApplyOutcome(wasInterrupted: true).withUnshownChange()) == .interrupted)
+    #expect(status(.of(isLockBusy: true, failure: "held by 1 (xl)").withUnshownChange()) == .lockBusy)
+    #expect(status(.of(.unknown).withUnshownChange()) == .unknown)
+    #expect(status(.of(.failed).withUnshownChange()) == .failed)
+    #expect(status(.of(.done, .failed).withUnshownChange()) == .partlyApplied)
+  }
+
   @Test func `with require-running a pending domain is a failure`() throws {
     #expect(status(ApplyOutcome(), .one(.pending(.domainAbsent)), requiresRunning: true) == .failed)
     #expect(status(.of(.pending), requiresRunning: true) == .failed)
@@ -93,6 +105,7 @@ import Testing
       exitStatus(of: plan, isDetailed: detailed, requiresRunning: running)
     }
     #expect(status(empty, detailed: true) == .done)
+    #expect(status(.one(.pending(.domainAbsent), refusal: .notRunning(pending: 1)), running: true) == .failed)
     #expect(status(.one(.attach())) == .done)
     #expect(status(.one(.attach()), detailed: true) == .changesPending)
     #expect(status(.one(.unchanged), detailed: true) == .done)

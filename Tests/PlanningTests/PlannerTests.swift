@@ -61,7 +61,7 @@ import XenProtocol
   }
 
   @Test(arguments: [
-    (Policy.Prune.never, StepAction.foreign, StepAction.foreign),
+    (Policy.Prune.never, StepAction.keep, StepAction.foreign),
     (.owned, .detach, .foreign), (.all, .detach, .detach),
   ])
   func `prune decides what happens to undeclared devices`(
@@ -90,6 +90,20 @@ import XenProtocol
     let observation = observe([Sample.domain(1, "net", lifecycle: lifecycle)], [Sample.device(one)])
     let step = try #require(steps(Sample.desired(["net": [one]]), observation).first)
     #expect(step.kind == .pending(wait))
+  }
+
+  @Test func `a domain that runs without a configuration of libxl's is blocked, and is drift`() throws {
+    var domain = Sample.domain(1, "net", [two])
+    domain.saved = .absent
+    let observation = observe([domain], [Sample.device(one), Sample.device(two, heldBy: 1)], owned: [1: [two]])
+    let plan = makePlan(desired: Sample.desired(["net": [one]]), observation: observation)
+    #expect(plan.steps.map(\.kind) == Array(repeating: .blocked(.runningWithoutConfiguration), count: 2))
+    #expect(exitStatus(of: plan, isDetailed: true, requiresRunning: false) == .blocked)
+    let drifts = makeDriftMatrix(desired: nil, index: ObservationIndex(observation), plan: plan).findings
+    #expect(drifts.map(\.name).contains(.runningWithoutConfiguration))
+    domain.lifecycle = .building
+    let built = makePlan(desired: Sample.desired(["net": [one]]), observation: observe([domain], [Sample.device(one)]))
+    #expect(built.steps.first?.kind == .pending(.domainBuilding))
   }
 
   @Test func `a domain that does not exist is pending`() throws {

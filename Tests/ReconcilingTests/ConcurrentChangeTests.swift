@@ -19,7 +19,7 @@ import XenProtocol
 
   @Test func `an attach that fails after a repair of its device is reported`() throws {
     var tried = 0
-    var untold: [String] = []
+    var unreported: [String] = []
     let faults: [HostError] = [
       .store(StoreError(.other, operation: "test")), .record(RecordError(.other, operation: "test", place: "record")),
     ]
@@ -35,30 +35,30 @@ import XenProtocol
         let outcome = ScheduleRunner(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
         guard let place = line.place else { break }
         tried += 1
-        let isTold = outcome.domains.flatMap(\.steps).contains { $0.device == two && $0.action == .reattach }
-        if failures(outcome).isEmpty, !isTold {
-          untold.append("\(place): \(words(outcome)), \(model.openIntents.count) intents")
+        let isReported = outcome.domains.flatMap(\.steps).contains { $0.device == two && $0.action == .reattach }
+        if failures(outcome).isEmpty, !isReported {
+          unreported.append("\(place): \(words(outcome)), \(model.openIntents.count) intents")
         }
       }
     }
     #expect(tried > 100, "of some 200 requests")
-    #expect(untold.isEmpty, "\(untold.count): \(untold.joined(separator: "\n"))")
+    #expect(unreported.isEmpty, "\(unreported.count): \(unreported.joined(separator: "\n"))")
   }
 
   @Test func `a run that wants a device during another run's detach does not report it as attached`() throws {
     let (model, key, run) = try makeAttachedHost()
     let plan = try run.plan(Sample.desired(["net": [one]]))
     var host = model.host
-    let told = Mutex<[String]>([])
+    let reported = Mutex<[String]>([])
     let (one, two) = (one, two)
     host.hypervisor = Racing(model.host.hypervisor) {
       do {
         let outcome = try Run(model: model).apply(Sample.desired(["net": [one, two]]))
-        told.withLock { $0 = words(outcome) }
-      } catch { told.withLock { $0 = ["\(error)"] } }
+        reported.withLock { $0 = words(outcome) }
+      } catch { reported.withLock { $0 = ["\(error)"] } }
     }
     let outcome = ScheduleRunner(host: host, options: run.options) { _ in }.apply(plan)
-    #expect(told.withLock { $0 }.contains { $0.contains("pending") }, "second run \(told.withLock { $0 })")
+    #expect(reported.withLock { $0 }.contains { $0.contains("pending") }, "second run \(reported.withLock { $0 })")
     #expect(failures(outcome).isEmpty)
     #expect(disagreements(model, key, [one]) == [])
   }

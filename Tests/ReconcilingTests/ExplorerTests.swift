@@ -205,8 +205,7 @@ final class Endings: Sendable {
   }
 }
 
-private func protocolText(file: String = #filePath) throws -> String {
-  let root = file.split(separator: "/").dropLast(3).joined(separator: "/")
-  return String(
-    decoding: try #require(FileManager.default.contents(atPath: "/\(root)/docs/protocol.md")), as: UTF8.self)
+private func protocolText() throws -> String {
+  let text = FileManager.default.contents(atPath: repositoryRoot + "/docs/protocol.md")
+  return String(decoding: try #require(text), as: UTF8.self)
 }

@@ -57,14 +57,13 @@ import Testing
   }
 
   @Test func `other options than those that were shown are no consent`() throws {
-    let (model, key, run) = try makeAttachedHost()
+    let (model, key, _) = try makeAttachedHost()
     var shown = try show(Sample.desired(["net": [one, two, three]]), on: model)
     shown.desired.domains[0].devices[2].options.permissive = true
     let applied = try carryOut(shown, on: model.host)
     #expect(results(applied) == [])
     #expect(applied.outcome.notShown.map(\.step.device) == [three])
     #expect(disagreements(model, key, [one, two]) == [])
-    _ = run
   }
 
   @Test func `a device that xl has attached meanwhile is adopted, since it was to be attached`() throws {
@@ -79,7 +78,7 @@ import Testing
   }
 
   @Test func `a domain that another run is at work on is left out, and the others are done`() throws {
-    let (model, key, run) = try makeAttachedHost()
+    let (model, key, _) = try makeAttachedHost()
     model.addDomain(6, "other")
     let shown = try show(Sample.desired(["net": [one], "other": [three]]), on: model)
     let busy = try model.host.runLocks.lock(key.uuid, until: .now, isInterrupted: { false })
@@ -96,7 +95,6 @@ import Testing
     #expect(model.listed(5) == [one, two])
     if case .held(let lock) = busy { lock.release() }
     #expect(results(try carryOut(shown, on: model.host)).contains("net detach \(two) done"))
-    _ = run
   }
 
   @Test func `a device does not move away from a domain that another run is at work on`() throws {
@@ -126,6 +124,20 @@ import Testing
         }
       }
     }
+  }
+
+  @Test func `the locks of domains that are gone are removed, unless a run holds them`() throws {
+    let (model, key, _) = try makeAttachedHost()
+    let gone = model.addDomain(6, "gone")
+    let held = model.addDomain(7, "held")
+    _ = try carryOut(try show(Sample.desired(["gone": [three]]), on: model), on: model.host)
+    let busy = try model.host.runLocks.lock(held.uuid, until: .now, isInterrupted: { false })
+    #expect(Set(try model.host.runLocks.marks().keys) == [key.uuid, gone.uuid, held.uuid])
+    model.destroy(6)
+    model.destroy(7)
+    _ = try carryOut(try show(Sample.desired(["net": [one]]), on: model), on: model.host)
+    #expect(Set(try model.host.runLocks.marks().keys) == [key.uuid, held.uuid])
+    if case .held(let lock) = busy { lock.release() }
   }
 
   // MARK: Plans without changes

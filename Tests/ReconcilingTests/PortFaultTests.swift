@@ -113,15 +113,15 @@ import Testing
     if failures.isEmpty, !isGivenUp, Self.provable.contains(request) {
       findings += seen.plan.map { "success, and then: \($0)" }
     }
-    var told: [String] = []
+    var reported: [String] = []
     for attempt in 1...3 {
-      told = trial.apply(trial.change.final).failures
+      reported = trial.apply(trial.change.final).failures
       let left = try trial.findings()
-      if (left.state + left.plan + told).isEmpty {
+      if (left.state + left.plan + reported).isEmpty {
         if attempt > 1 { findings.append("it takes \(attempt) applies") }
         break
       }
-      if attempt == 3 { findings += left.state.map { "left: \($0)" } + left.plan + told.map { "told: \($0)" } }
+      if attempt == 3 { findings += left.state.map { "left: \($0)" } + left.plan + reported.map { "reported: \($0)" } }
     }
     findings = trial.change.avoidable(findings, request, fault)
     return findings.isEmpty ? [] : ["\(place): \(findings)"]
@@ -170,7 +170,7 @@ extension Change {
     case .ports, .frames, .map, .unmap, .interrupt: return without(" granted: ", " interrupt: ")
     // If a node is missing or left over, plans block the domain: only a restart repairs its bus.
     case .write, .remove:
-      let words = ["again blocked ", "told: blocked "]
+      let words = ["again blocked ", "reported: blocked "]
       let named = findings.filter { $0.hasSuffix(" corrupt-back-end") && words.contains(where: $0.hasPrefix) }
       guard !named.isEmpty else { return findings }
       return findings.filter { !named.contains($0) && !$0.hasPrefix("left: ") }

@@ -125,17 +125,47 @@ import XenProtocol
     }
     return World(model: model, actors: actors) {
       var end = model.placements(keys, meeting.kind)
-      if meeting.xl != nil {
-        // What xl leaves of its own device, and what it overwrites after the last look of a run, is no run's report.
-        end[xlDevice] = nil
-        end = end.filter { if case .placed = $0.value { true } else { false } }
-      }
+      // What xl leaves of its own device, and what it overwrites after the last look of a run, is no run's report.
+      if meeting.xl != nil { end[xlDevice] = nil }
+      let torn = meeting.xl == nil ? [] : end.filter { $0.value.isTorn }.map(\.key)
+      for device in torn { end[device] = nil }
       let runs = reports.withLock { $0.sorted { $0.key < $1.key }.map(\.value) }
       let history = History(start: History.Placements(start), runs: runs, end: end)
-      if history.explain() == nil { return ["no order of the runs explains\n\(history.shortest())"] }
-      return oneSucceeds && !runs.contains { $0.status == 0 } ? ["no run succeeded\n\(history.shortest())"] : []
+      guard let order = history.explain() else { return ["no order of the runs explains\n\(history.shortest())"] }
+      if oneSucceeds, !runs.contains(where: { $0.status == 0 }) {
+        return ["no run succeeded\n\(history.shortest())"]
+      }
+      guard !torn.isEmpty, let last = order.last.flatMap({ runs.firstIndex(of: $0) }) else { return [] }
+      return unsettled(desired(meeting.runs[last]), model, keys, meeting)
     }
   }
+
+  /// Returns what is not as declared after one more run has repaired what xl overwrote.
+  ///
+  /// An xl pci-detach may mark an entry at an index that it has read before: pciback then releases another device. No
+  /// store shows that, so a run lists the device again as if the guest still had it. Such a finding has a name.
+  private static func unsettled(
+    _ desired: DesiredState, _ model: ModelHost, _ keys: [String: DomainKey], _ meeting: Meeting
+  ) -> [String] {
+    do {
+      let outcome = try apply(desired, to: model).outcome
+      let wanted = History.Placements(desired)
+      let left = model.placements(keys, meeting.kind).filter {
+        $0.key != xlDevice && $0.value != .placed(wanted[$0.key])
+      }
+      return failures(outcome)
+        + left.sorted { $0.key < $1.key }.map { device, found in
+          let isReleased = meeting.xl == .detach && found == .torn(releasedOnly)
+          return "\(isReleased ? Explorer.refused : "")one more run leaves \(device) \(found)"
+        }
+    } catch {
+      return ["\(error)"]
+    }
+  }
+
+  /// What is said of a device that every place has except pciback.
+  private static let releasedOnly =
+    "net, net assigned, net claimed, net not exported, net listed, net recorded, net saved, net taken"
 
   private func explore(_ meeting: Meeting, _ rule: ModelStore.Rule, takeLocks: Bool) async throws {
     for kernelsSettle in [true, false] {
@@ -154,6 +184,7 @@ import XenProtocol
       try SoakReport.add([
         "interleavings": explorer.schedules, "interleaving_violations": explorer.violations,
       ])
+      #expect(explorer.refusals * 20 <= explorer.schedules, "\(explorer.refusals) of \(explorer.schedules)")
       if let example = explorer.shortest { Issue.record("\(explorer.violations) of \(explorer.schedules)\n\(example)") }
     }
   }
@@ -180,6 +211,10 @@ import XenProtocol
   }
 }
 
+extension History.Found {
+  fileprivate var isTorn: Bool { if case .torn = self { true } else { false } }
+}
+
 extension History.Placements {
   fileprivate init(_ desired: DesiredState) {
     self = [:]
@@ -198,7 +233,7 @@ extension History.Run {
   fileprivate init(_ name: String, _ applied: AppliedPlan, _ desired: DesiredState, isPlanFresh: Bool) {
     let outcome = applied.outcome
     let steps = outcome.domains.flatMap { domain in
-      domain.steps.map { History.Step(domain.name, $0.device, $0.action.rawValue, $0.result.rawValue) }
+      domain.steps.map { History.Step(domain.name, $0.device, $0.action, $0.result, isUndone: $0.isUndone) }
     }
     let isWhole =
       isPlanFresh && failures(outcome).isEmpty && outcome.notShown.isEmpty && !outcome.wasInterrupted

@@ -40,6 +40,14 @@ import XenProtocol
     #expect(text.contains("Seen: ") && text.contains("What Berth does: "), "\(text)")
   }
 
+  @Test func `only drift says how it is seen and what Berth does about it`() {
+    let others = Catalogue.all.map(\.name).filter { name in !Catalogue.drifts.contains { $0.name == name } }
+    #expect(others.count > 40)
+    for entry in Catalogue.all where others.contains(entry.name) {
+      #expect(entry.explanation.seen == nil && entry.explanation.conduct == nil, "\(entry.name)")
+    }
+  }
+
   @Test func `what an apply writes or removes has words for a line of a plan`() throws {
     let repairs: [Repair] = [
       .saveEntry, .dropSavedEntry, .writeClaim(replacing: nil), .writeClaim(replacing: DomainID(7)), .settleBus,

@@ -6,10 +6,7 @@ import Testing
 @Suite struct WordingTests {
   @Test func `the documents explain every exit status`() throws {
     let text = try repositoryFile("docs/exit-codes.md")
-    for status: Planning.ExitStatus in [
-      .done, .failed, .changesPending, .blocked, .rolledBack, .partlyApplied, .unknown, .usage, .invalidManifest,
-      .noManifest, .unreachable, .lockBusy, .notPermitted, .hostNotPrepared, .interrupted,
-    ] {
+    for status in Planning.ExitStatus.allCases {
       #expect(text.contains("\n| \(status.rawValue) | "), "docs/exit-codes.md lacks \(status)")
     }
   }

@@ -71,7 +71,7 @@ struct CaptureTests {
     try fileText(fixture("\(name).txt")).split(separator: "\n").map(String.init).sorted()
   }
 
-  private func fixture(_ name: String) -> String { LiveSandbox.packageFolder + "/Tests/SandboxTests/Fixtures/" + name }
+  private func fixture(_ name: String) -> String { repositoryRoot + "/Tests/SandboxTests/Fixtures/" + name }
 
   /// Returns the bytes from `pcidevs` on, with the NUL at the end.
   private func deviceList(_ bytes: [UInt8]) -> [UInt8] {

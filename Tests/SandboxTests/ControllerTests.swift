@@ -47,7 +47,7 @@ struct ControllerTests {
     func run(_ arguments: String...) async throws -> Command.Result {
       try await Command(berth, ["sandbox"] + arguments + ["--sandbox", directory]).run()
     }
-    let started = try await run("start", LiveSandbox.packageFolder + "/examples/sandbox/kinds.yaml")
+    let started = try await run("start", repositoryRoot + "/examples/sandbox/kinds.yaml")
     #expect(started.status == 0, "\(started.errors)")
     for words in [["desktop", "silent"], ["vault", "refuses", "--times", "2", "--text", "no room left"]] {
       let result = try await Command(berth, ["sandbox", "device-model"] + words + ["--sandbox", directory]).run()

@@ -59,8 +59,6 @@ struct LiveSandbox: Sendable {
     if directory != top { unsafe rmdir(top) }
   }
 
-  static let packageFolder = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
-
   static func temporaryDirectory() throws -> String {
     var template = Array("/tmp/berth-XXXXXX".utf8CString)
     guard unsafe mkdtemp(&template) != nil else { throw TestFailure("mkdtemp: \(errno)") }

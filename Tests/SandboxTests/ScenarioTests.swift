@@ -1,12 +1,13 @@
 import Model
 import Sandbox
+import TestSupport
 import Testing
 import XenProtocol
 
 /// Reading scenarios.
 struct ScenarioTests {
   @Test func `the examples are scenarios`() throws {
-    let folder = LiveSandbox.packageFolder + "/examples/sandbox"
+    let folder = repositoryRoot + "/examples/sandbox"
     let names = try fileNames(folder).filter { $0.hasSuffix(".yaml") }
     #expect(names.contains("home.yaml"))
     for name in names {

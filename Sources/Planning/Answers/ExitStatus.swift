@@ -1,5 +1,5 @@
 /// The program's answer to its caller.
-package enum ExitStatus: Int32, Sendable {
+package enum ExitStatus: Int32, CaseIterable, Sendable {
   case done = 0
   case failed = 1
   /// `plan --detailed-exitcode` found changes.

@@ -26,6 +26,8 @@ package struct StepOutcome: Hashable, Sendable {
   package var result: StepResult
   /// For people: the cause, and the present state.
   package var detail: OutcomeDetail?
+  /// What the change was refused for, if that has a name.
+  package var reason: Reason?
   /// What was read back: `dev-1 0000:03:00.0`, `state-1 3`, `back end 4`, …
   package var evidence: [String]
   /// Whether this run undid what it had done for the step.
@@ -36,14 +38,15 @@ package struct StepOutcome: Hashable, Sendable {
 
   package init(
     device: PCIAddress, action: ChangeKind, identity: StepID.Kind? = nil, result: StepResult,
-    detail: OutcomeDetail? = nil, evidence: [String] = [], isUndone: Bool = false, virtualAddress: PCIAddress? = nil,
-    isRequired: Bool = true
+    detail: OutcomeDetail? = nil, reason: Reason? = nil, evidence: [String] = [], isUndone: Bool = false,
+    virtualAddress: PCIAddress? = nil, isRequired: Bool = true
   ) {
     self.device = device
     self.action = action
     self.identity = identity
     self.result = result
     self.detail = detail
+    self.reason = reason
     self.evidence = evidence
     self.isUndone = isUndone
     self.virtualAddress = virtualAddress

@@ -21,7 +21,7 @@ extension DriftFinder {
     }
     if steps.contains(where: { $0.kind == .drift(name) }) { return .left(.drift(name)) }
     // Berth repairs only what is declared or its own.
-    return .left(planner.declarations[device] == guest.name ? .drift(name) : .change(.notOwned))
+    return .left(planner.isDeclared(device, for: guest) ? .drift(name) : .change(.notOwned))
   }
 
   private func isDiscarded(_ device: PCIAddress, of domain: DomainKey) -> Bool {
@@ -48,6 +48,9 @@ extension DriftFinder {
     var drifts: [Drift] = []
     for guest in guests {
       if case .corrupt(let what) = guest.saved { drifts.append(drift(.corruptSavedConfiguration, in: guest, what)) }
+      if guest.observed.runsWithoutConfiguration {
+        drifts.append(drift(.runningWithoutConfiguration, in: guest, ObservedDomain.noConfiguration))
+      }
       if let (name, evidence) = busDrift(of: guest) { drifts.append(drift(name, in: guest, evidence)) }
     }
     for backEnd in planner.observation.leftoverBackEnds
@@ -92,7 +95,9 @@ extension DriftFinder {
   }
 
   private func domainOutcome(of name: DriftName, in guest: Guest) -> DriftOutcome {
-    if name == .corruptBackEnd || name == .corruptSavedConfiguration { return .left(.drift(name)) }
+    if [.corruptBackEnd, .corruptSavedConfiguration, .runningWithoutConfiguration].contains(name) {
+      return .left(.drift(name))
+    }
     if planner.index.announced[guest.key] != nil { return .atWork }
     // What is damaged stays so when the domain can take changes again.
     if let reason = guest.obstruction.map({ .obstacle($0.obstacle) }) ?? guest.wait.map(Reason.wait) {
@@ -121,7 +126,7 @@ extension DeviceStep.Kind {
     switch self {
     case .blocked(let obstacle): .obstacle(obstacle)
     case .pending(let wait): .wait(wait)
-    case .change, .unchanged, .foreign, .drift: nil
+    case .change, .unchanged, .kept, .foreign, .drift: nil
     }
   }
 }

@@ -7,4 +7,5 @@ package enum ChangeReason: String, Hashable, Sendable, CaseIterable {
   case alreadyAttached = "already-attached"
   case inSync = "in-sync"
   case notOwned = "not-owned"
+  case pruneNever = "prune-never"
 }

@@ -30,4 +30,5 @@ package enum DriftName: String, Hashable, Sendable, CaseIterable {
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
+  case runningWithoutConfiguration = "running-without-configuration"
 }

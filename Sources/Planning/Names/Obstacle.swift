@@ -1,10 +1,11 @@
 /// What keeps a change from being made until a person acts. The raw values are stable: scripts depend on them.
 ///
-/// Four of them are drift, too, by the same name: see `drift`.
+/// Five of them are drift, too, by the same name: see `drift`.
 package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case deviceMissing = "device-missing"
   case notAssignable = "not-assignable"
   case isBridge = "is-bridge"
+  case assignRefused = "assign-refused"
   case assignedElsewhere = "assigned-elsewhere"
   case attachedElsewhere = "attached-elsewhere"
   case claimedElsewhere = "claimed-elsewhere"
@@ -15,11 +16,14 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case kindNotSupported = "kind-not-supported"
   case domainMismatch = "domain-mismatch"
   case domainAmbiguous = "domain-ambiguous"
+  case domainRenamed = "domain-renamed"
+  case domainUnknown = "domain-unknown"
   case nameCollision = "name-collision"
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
   case notOnPCIBack = "not-on-pciback"
+  case runningWithoutConfiguration = "running-without-configuration"
 
   /// The drift of the same name, if stores that disagree are the obstacle.
   package var drift: DriftName? {
@@ -28,9 +32,11 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .corruptSavedConfiguration: .corruptSavedConfiguration
     case .busClosing: .busClosing
     case .notOnPCIBack: .notOnPCIBack
-    case .deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
+    case .runningWithoutConfiguration: .runningWithoutConfiguration
+    case .deviceMissing, .notAssignable, .isBridge, .assignRefused, .assignedElsewhere, .attachedElsewhere,
+      .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
-      .domainAmbiguous, .nameCollision:
+      .domainAmbiguous, .domainRenamed, .domainUnknown, .nameCollision:
       nil
     }
   }

@@ -29,6 +29,11 @@ package struct ObservationIndex {
   /// The guests that have a device only by their saved line, because their QEMU could not be asked.
   let unasked: [PCIAddress: [DomainID]]
 
+  /// Whether Berth attached or adopted the device in this domain, or said it was about to.
+  func isOwned(_ device: PCIAddress, in domain: Guest) -> Bool {
+    owned[domain.uuid]?.contains(device) == true || intended[domain.key]?.contains(device) == true
+  }
+
   package init(_ observation: Observation) {
     self.observation = observation
     // Built in loops, with room for all from the start: these grow with the host.

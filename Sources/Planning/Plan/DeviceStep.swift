@@ -7,6 +7,8 @@ package struct DeviceStep: Hashable, Sendable {
     case change(Change, in: DomainTarget)
     /// As declared.
     case unchanged
+    /// Attached by Berth, not declared, and kept because the policy removes nothing.
+    case kept
     /// Attached, neither declared nor Berth's: shown, left alone.
     case foreign
     /// Cannot be done before a person acts.
@@ -83,7 +85,7 @@ extension DeviceStep {
     switch kind {
     case .blocked(.deviceMissing): isRequired
     case .blocked: true
-    case .change, .unchanged, .foreign, .pending, .drift: false
+    case .change, .unchanged, .kept, .foreign, .pending, .drift: false
     }
   }
 
@@ -95,7 +97,7 @@ extension DeviceStep.Kind {
   package var action: StepAction {
     switch self {
     case .change(let change, _): StepAction(change.kind)
-    case .unchanged: .keep
+    case .unchanged, .kept: .keep
     case .foreign: .foreign
     case .blocked: .blocked
     case .pending: .pending
@@ -108,6 +110,7 @@ extension DeviceStep.Kind {
     switch self {
     case .change(let change, _): change.reason
     case .unchanged: .change(.inSync)
+    case .kept: .change(.pruneNever)
     case .foreign: .change(.notOwned)
     case .blocked(let obstacle): .obstacle(obstacle)
     case .pending(let wait): .wait(wait)
@@ -127,6 +130,7 @@ extension DeviceStep.Kind {
     case .change(.repair(let repair), _): .repair(repair.drift)
     case .change(.adopt, _): .adopt
     case .unchanged: .unchanged
+    case .kept: .kept
     case .foreign: .foreign
     case .blocked: .blocked
     case .pending: .pending

@@ -11,7 +11,7 @@ package struct StepID: Hashable, Sendable {
   package enum Kind: Hashable, Sendable {
     case attach, detach, reattach, move, adopt
     case repair(DriftName)
-    case unchanged, foreign, blocked, pending
+    case unchanged, kept, foreign, blocked, pending
     case drift(DriftName)
   }
 
@@ -54,6 +54,7 @@ extension StepID.Kind {
     case .adopt: "adopt"
     case .repair(let name): "repair-\(name.rawValue)"
     case .unchanged: "keep"
+    case .kept: "keep-undeclared"
     case .foreign: "foreign"
     case .blocked: "blocked"
     case .pending: "pending"

@@ -102,6 +102,10 @@ final class Guest {
     of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
   ) -> Obstruction? {
     if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil { return domain.unsupported }
+    if domain.runsWithoutConfiguration {
+      return Obstruction(
+        obstacle: .runningWithoutConfiguration, evidence: ObservedDomain.noConfiguration, remedy: nil)
+    }
     let condition = backEnd?.condition
     let bus = backEnd?.domain ?? domain.id
     if case .corrupt(let what) = domain.saved {
@@ -158,6 +162,11 @@ extension ObservedDomain {
   fileprivate var knownDeviceModel: DeviceModelVersion? {
     kind == .hvm && deviceModel != .unknown ? deviceModel : nil
   }
+
+  /// Whether it runs, and libxl has no saved configuration of it. A stub domain never has one.
+  var runsWithoutConfiguration: Bool { lifecycle == .running && saved == .absent && stubDomainOf == nil }
+
+  static let noConfiguration = "the domain runs, but libxl has no saved configuration of it"
 
   /// Says that Berth knows no way for devices to a domain of this kind.
   var unsupported: Guest.Obstruction {

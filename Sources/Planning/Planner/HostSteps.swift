@@ -38,7 +38,7 @@ struct HostSteps {
     for domain in plan.domains {
       for step in domain.steps {
         switch step.kind {
-        case .unchanged, .foreign, .change(.adopt, _): continue
+        case .unchanged, .kept, .foreign, .change(.adopt, _): continue
         case .change, .blocked, .pending, .drift:
           for id in [domain.id, step.holder?.key.id].compactMap(\.self) { open[id, default: []].insert(step.device) }
         }
@@ -70,7 +70,8 @@ struct HostSteps {
         guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
         lazy var known = Set(saved.map(\.address)).union(domain.entries.compactMap(\.device))
         for device in record.devices
-        where planner.declarations[device] != domain.name && !known.contains(device)
+        where !planner.isDeclared(device, for: domain) && !planner.matches.doubtful.contains(domain.key)
+          && !known.contains(device)
           && planner.index.intended[domain.key]?.contains(device) != true
           && planner.index.devices[device]?.claim != domain.id
           && planner.index.remnants[domain.id]?[device] == nil

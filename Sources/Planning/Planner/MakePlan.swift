@@ -18,10 +18,9 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
     host: observation.host, domainCount: observation.domains.count, deviceCount: observation.devices.count,
     policy: desired.policy)
   let declared = desired.domains.sorted { $0.name < $1.name }
-  for domain in declared { plan.domains.append(planner.plan(for: domain)) }
-  let names = Set(declared.map(\.name))
+  for domain in declared { plan.domains += planner.plans(for: domain) }
   var losses = UnnamedLosses(planner: planner)
-  let others = index.domains.filter { !names.contains($0.name) && $0.stubDomainOf == nil }
+  let others = index.domains.filter { !planner.matches.covered.contains($0.key) && $0.stubDomainOf == nil }
   for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
     let steps = UndeclaredSteps(planner: planner).steps(in: domain, declaring: [])
     if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }

@@ -12,6 +12,8 @@ final class Planner {
   let declarations: [PCIAddress: String]
   /// What is declared for each domain.
   let declaredDevices: [String: [PCIAddress]]
+  /// Which living domain each declaration means.
+  let matches: DomainMatches
 
   init(desired: DesiredState, index: ObservationIndex) {
     self.desired = desired
@@ -25,38 +27,56 @@ final class Planner {
     self.declarations = declarations
     declaredDevices = Dictionary(
       desired.domains.map { ($0.name, $0.devices.map(\.address)) }, uniquingKeysWith: { $0 + $1 })
+    matches = DomainMatches(desired, index) { Self.mayRemove($0, from: $1, desired.policy, index) }
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
-  func isOwned(_ device: PCIAddress, in domain: Guest) -> Bool {
-    index.owned[domain.uuid]?.contains(device) == true || index.intended[domain.key]?.contains(device) == true
+  func isOwned(_ device: PCIAddress, in domain: Guest) -> Bool { index.isOwned(device, in: domain) }
+
+  /// Whether the device may be taken out of this domain: the policy allows it, and the domain is no other one than meant.
+  func mayRemove(_ device: PCIAddress, from domain: Guest) -> Bool {
+    !matches.doubtful.contains(domain.key) && Self.mayRemove(device, from: domain, desired.policy, index)
   }
 
-  /// Whether the policy lets the device be taken out of this domain.
-  func mayRemove(_ device: PCIAddress, from domain: Guest) -> Bool {
-    switch desired.policy.prune {
+  private static func mayRemove(
+    _ device: PCIAddress, from domain: Guest, _ policy: Policy, _ index: ObservationIndex
+  ) -> Bool {
+    switch policy.prune {
     case .never: false
-    case .owned: isOwned(device, in: domain)
+    case .owned: index.isOwned(device, in: domain)
     case .all: true
     }
   }
 
-  func plan(for wanted: DesiredDomain) -> DomainPlan {
-    let candidates = index.guests[wanted.name] ?? []
-    guard let domain = candidates.first else {
-      let id = wanted.uuid.map(StepID.Domain.uuid) ?? .name(wanted.name)
-      return DomainPlan(
-        name: wanted.name, uuid: wanted.uuid,
-        steps: wanted.devices.map { step($0, .pending(.domainAbsent), in: id) }.sorted { $0.device < $1.device })
+  /// Whether the device is declared for this very domain.
+  func isDeclared(_ device: PCIAddress, for domain: Guest) -> Bool {
+    declarations[device].flatMap { matches.guest($0) }?.key == domain.key
+  }
+
+  /// Whether the device is declared, but not for this domain.
+  func isDeclaredElsewhere(_ device: PCIAddress, than domain: Guest) -> Bool {
+    declarations[device] != nil && !isDeclared(device, for: domain)
+  }
+
+  /// Returns the plan of each domain that a declaration means, or may mean; of the declaration itself if there is none.
+  func plans(for wanted: DesiredDomain) -> [DomainPlan] {
+    switch matches[wanted.name] {
+    case .guest(let domain): [plan(for: wanted, in: domain)]
+    case .absent: [absentPlan(for: wanted, nil)]
+    case .doubtful(let guests, let doubt): doubtfulPlans(for: wanted, guests, doubt)
     }
-    if let doubt = doubt(about: wanted, candidates, domain) {
-      return DomainPlan(
-        domain,
-        steps: wanted.devices.map {
-          step(
-            $0, .blocked(doubt.obstacle), in: .uuid(domain.uuid), evidence: doubt.evidence, remedy: doubt.remedy)
-        })
-    }
+  }
+
+  private func doubtfulPlans(
+    for wanted: DesiredDomain, _ guests: [Guest], _ doubt: Guest.Obstruction
+  ) -> [DomainPlan] {
+    // A domain that another declaration means without a doubt has its plan already.
+    let free = guests.filter { matches.doubtful.contains($0.key) }
+    if free.isEmpty { return [absentPlan(for: wanted, doubt)] }
+    return free.enumerated().map { number, guest in doubtfulPlan(for: wanted, guest, doubt, isFirst: number == 0) }
+  }
+
+  private func plan(for wanted: DesiredDomain, in domain: Guest) -> DomainPlan {
     let declared = wanted.devices.map { DeclaredSteps(planner: self).step(for: $0, in: domain) }
     let repairs = wanted.devices.flatMap { RepairSteps(planner: self).steps(for: $0, in: domain) }
     let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
@@ -64,17 +84,42 @@ final class Planner {
     return DomainPlan(domain, steps: steps)
   }
 
-  /// Returns why the domain found may not be the one that is meant; nil if it is.
-  private func doubt(about wanted: DesiredDomain, _ candidates: [Guest], _ found: Guest) -> Guest.Obstruction? {
-    if candidates.count > 1 {
-      return Guest.Obstruction(
-        obstacle: .domainAmbiguous,
-        evidence: "domains \(candidates.map(\.id.description).joined(separator: " and ")) have this name", remedy: nil)
+  /// The plan of a domain that does not exist now. Whoever has one of its devices keeps the device until it does.
+  private func absentPlan(for wanted: DesiredDomain, _ doubt: Guest.Obstruction?) -> DomainPlan {
+    let id = wanted.uuid.map(StepID.Domain.uuid) ?? .name(wanted.name)
+    let steps = wanted.devices.map { device -> DeviceStep in
+      if let doubt {
+        return step(device, .blocked(doubt.obstacle), in: id, evidence: doubt.evidence, remedy: doubt.remedy)
+      }
+      let holder = index.listings[device.address]?.first.flatMap { index.living[$0] }
+      return step(
+        device, .pending(.domainAbsent), in: id,
+        evidence: holder.map { "the domain does not exist now; \($0.label) has the device until then" })
     }
-    guard let uuid = wanted.uuid, uuid != found.uuid else { return nil }
-    return Guest.Obstruction(
-      obstacle: .domainMismatch, evidence: "the domain's uuid is \(found.uuid), but the manifest says \(uuid)",
-      remedy: nil)
+    return DomainPlan(name: wanted.name, uuid: wanted.uuid, steps: steps.sorted { $0.device < $1.device })
+  }
+
+  /// The plan of a domain that may be the declared one. Its devices stay as they are: the declared ones, and those that
+  /// are Berth's. The first of such domains gets what none of them has.
+  private func doubtfulPlan(
+    for wanted: DesiredDomain, _ guest: Guest, _ doubt: Guest.Obstruction, isFirst: Bool
+  ) -> DomainPlan {
+    let declared = wanted.devices.filter { device in
+      let holders = (index.listings[device.address] ?? []).compactMap { index.living[$0]?.key }
+      return holders.contains(guest.key) || isFirst && matches.doubtful.isDisjoint(with: holders)
+    }
+    var steps = declared.map {
+      step($0, .blocked(doubt.obstacle), in: .uuid(guest.uuid), evidence: doubt.evidence, remedy: doubt.remedy)
+    }
+    let shown = Set(declared.map(\.address))
+    for entry in guest.entries {
+      guard let device = entry.device, !shown.contains(device), isOwned(device, in: guest) else { continue }
+      steps.append(
+        undeclared(
+          device, .blocked(doubt.obstacle), in: guest, before: entry.options,
+          evidence: "the device is Berth's in \(guest.label); \(doubt.evidence)", remedy: doubt.remedy))
+    }
+    return DomainPlan(guest, steps: steps.sorted { $0.device < $1.device })
   }
 
   /// Returns a step for a device that is declared for the domain.
@@ -113,8 +158,8 @@ final class Planner {
 
   /// Whether the device is shown once, as the move it is, in the domain that gets it.
   func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
-    guard let target = declarations[device], target != domain.name, mayRemove(device, from: domain),
-      let receiver = index.guests[target]?.first
+    guard let target = declarations[device], mayRemove(device, from: domain), let receiver = matches.guest(target),
+      receiver.key != domain.key
     else { return false }
     return receiver.wait == nil && domain.wait == nil
   }

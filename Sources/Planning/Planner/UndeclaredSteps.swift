@@ -28,13 +28,18 @@ struct UndeclaredSteps {
     }
     // Berth finishes a removal that it began, whatever the policy says now: the guest has lost the device already.
     guard planner.mayRemove(device, from: domain) || entry.isMarked else {
-      return planner.undeclared(device, .foreign, in: domain, before: entry.options)
+      let isOwned = planner.isOwned(device, in: domain)
+      return planner.undeclared(device, isOwned ? .kept : .foreign, in: domain, before: entry.options)
     }
+    // The step of the domain that is to get the device says why the device stays here.
+    let isElsewhere = planner.isDeclaredElsewhere(device, than: domain)
+    if isElsewhere, !entry.isMarked { return nil }
     let effects = ["the guest loses the device"]
     return switch domain.access {
     case .open(let target):
       planner.undeclared(
-        device, .change(.detach(entry.options, because: .notDeclared), in: target), in: domain, before: entry.options,
+        device, .change(.detach(entry.options, because: isElsewhere ? .halfRemoved : .notDeclared), in: target),
+        in: domain, before: entry.options,
         effects: effects)
     case .waiting(let wait):
       planner.undeclared(device, .pending(wait), in: domain, before: entry.options, effects: effects)
@@ -72,7 +77,7 @@ struct UndeclaredSteps {
       if planner.movesOut(device.address, of: domain) { return nil }
       // Claimed and saved, but not listed: another toolstack overwrote the entry, or a run was killed half-way.
       return step(
-        planner.mayRemove(device.address, from: domain)
+        planner.mayRemove(device.address, from: domain) && !planner.isDeclaredElsewhere(device.address, than: domain)
           ? .change(.detach(device.options, because: .overwritten), in: target) : .drift(.overwritten),
         "claimed and saved for the domain, but its back end does not list it")
     }

@@ -11,7 +11,8 @@ struct UnnamedLosses {
 
   /// Notes what a domain without a manifest loses of what Berth owns.
   ///
-  /// A removal that waits for its domain counts: the refusal does not depend on when the domain can take a change.
+  /// A removal that waits for its domain, or for a person, counts: whether a plan is refused does not depend on when the
+  /// domain can take a change.
   mutating func note(_ domain: Guest, _ steps: [DeviceStep]) {
     guard planner.desired.completeness != .stated, planner.desired.policy.prune != .never else { return }
     let lost = steps.count { step in
@@ -19,8 +20,8 @@ struct UnnamedLosses {
         switch step.kind {
         case .change(.detach(_, because: .notDeclared), _): true
         // A device that is declared for another domain may wait for that domain.
-        case .pending: planner.declarations[step.device] == nil
-        case .change, .unchanged, .foreign, .blocked, .drift: false
+        case .pending, .blocked: planner.declarations[step.device] == nil
+        case .change, .unchanged, .kept, .foreign, .drift: false
         }
       return isLost && planner.isOwned(step.device, in: domain)
     }

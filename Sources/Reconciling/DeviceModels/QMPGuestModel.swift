@@ -103,22 +103,43 @@ struct QMPGuestModel: GuestModel {
       } catch {
         guard case .deviceModel(let cause) = error else { throw .host(error) }
         _ = try session.look()
-        let isRefused = cause.code == .refused || cause.code == .unreachable || cause.code == .notPermitted
-        report.conclude(
-          left, isRefused ? .failed : .unknown, "QEMU did not remove it from the guest: \(error)")
+        // The last look began too late to be answered. What was seen before it counts.
+        if isAsked, cause.code == .timedOut || cause.code == .busy, ContinuousClock.now >= deadline {
+          concludeKept(left, .late)
+        } else {
+          conclude(left, cause, error, isAsked: isAsked)
+        }
         break
       }
       guard !left.isEmpty else { break }
       let end = try pauseBetweenConversations(backoff.next(), until: deadline)
       guard case .goOn = end else {
-        report.conclude(
-          left, .unknown,
-          "QEMU asked the guest to release it, but it has not \(end == .late ? "in time" : "yet: interrupted"); "
-            + "the next apply continues from here", evidence: ["QEMU still shows it"])
+        concludeKept(left, end)
         break
       }
     }
     return steps.filter { step in !left.contains { $0.device == step.device } }
+  }
+
+  /// QEMU has asked the guest, and the guest keeps the devices.
+  private func concludeKept(_ left: [Removal], _ end: Pause) {
+    report.conclude(
+      left, .unknown,
+      "QEMU asked the guest to release it, but it has not \(end == .late ? "in time" : "yet: interrupted"); "
+        + "the next apply continues from here", evidence: ["QEMU still showed it at the last look"])
+  }
+
+  private func conclude(_ left: [Removal], _ cause: DeviceModelError, _ error: HostError, isAsked: Bool) {
+    let guest = isAsked ? "" : ", so the guest was not asked"
+    switch cause.code {
+    case .unreachable:
+      report.conclude(
+        left, .failed, "QEMU of \(session.name) has ended, or takes no connections\(guest); restart the domain",
+        evidence: ["\(error)"])
+    case .refused, .notPermitted: report.conclude(left, .failed, "QEMU did not remove it from the guest: \(error)")
+    case .duplicate, .unknownDevice, .busy, .timedOut, .lost, .malformed:
+      report.conclude(left, .unknown, "QEMU did not remove it from the guest: \(error)")
+    }
   }
 
   private static func askBack(

@@ -117,6 +117,7 @@ final class ClaimLedger {
         }
       case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
       case .notOwner: return .refused(.deviceMissing, "Xen does not know the device")
+      case .notPermitted: return .refused(.assignRefused, "Xen does not permit the assignment (EPERM)")
       default: throw error
       }
     }

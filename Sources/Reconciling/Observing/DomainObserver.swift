@@ -22,7 +22,7 @@ struct DomainObserver {
     } else {
       observed.stubDomainOf = try number(at: home.child("target"))
     }
-    observed.lifecycle = lifecycle(
+    observed.lifecycle = try lifecycle(
       of: domain, hasHome: vm != nil, isBuilt: saved != .absent || observed.stubDomainOf != nil)
     observed.backEnd = try backEnd(of: domain.id, hasFrontEndDriver: !domain.isHardwareVirtualised)
     if kind == .hvm { observed.deviceModel = try deviceModel(of: domain.id) }
@@ -49,12 +49,17 @@ struct DomainObserver {
 
   private func lifecycle(
     of domain: HypervisorDomain, hasHome: Bool, isBuilt: Bool
-  ) -> DomainLifecycle {
+  ) throws(HostError) -> DomainLifecycle {
     if domain.isDying || !hasHome { return .destroying }
     if domain.isShutDown { return .shutdown }
     // libxl stores the configuration last of all, after the devices and before the first unpause (`domcreate_complete`,
     // tools/libs/light/libxl_create.c, Xen 4.17). A stub domain never has one.
-    if !isBuilt { return .building }
+    if !isBuilt {
+      if domain.isPaused || domain.cpuTime == 0 { return .building }
+      // It runs without a configuration, or it was destroyed after Xen was asked for it.
+      let now = try host.hypervisor.domain(domain.id)
+      return now?.uuid == domain.uuid && now?.isDying == false ? .running : .destroying
+    }
     if domain.isPaused { return domain.cpuTime == 0 ? .cold : .paused }
     return .running
   }

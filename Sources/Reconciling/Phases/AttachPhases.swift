@@ -67,7 +67,8 @@ struct IntendedAttach: ~Copyable {
     for step in steps {
       switch parts.claims.claim(step) {
       case .held(let device): held.append(device)
-      case .blocked(let reason, let evidence): parts.report.conclude([step], .blocked, "\(reason.name): \(evidence)")
+      case .blocked(let reason, let evidence):
+        parts.report.conclude(step, .blocked, "\(reason.name): \(evidence)", reason: reason)
       case .failed(let error): parts.report.conclude([step], .failed, OutcomeDetail(error))
       }
     }

@@ -49,13 +49,13 @@ final class RunReport {
 
   /// Concludes one step; `virtualAddress` is where the guest sees the device.
   func conclude(
-    _ step: some DeviceWork, _ result: StepResult, _ detail: OutcomeDetail? = nil, evidence: [String] = [],
-    isUndone: Bool = false, virtualAddress: PCIAddress? = nil
+    _ step: some DeviceWork, _ result: StepResult, _ detail: OutcomeDetail? = nil, reason: Reason? = nil,
+    evidence: [String] = [], isUndone: Bool = false, virtualAddress: PCIAddress? = nil
   ) {
     let reset = resetFailures.contains(step.device) ? ["the kernel could not reset \(step.device)"] : []
     outcome.steps.append(
       StepOutcome(
-        device: step.device, action: step.kind, identity: step.identity, result: result, detail: detail,
+        device: step.device, action: step.kind, identity: step.identity, result: result, detail: detail, reason: reason,
         evidence: evidence + reset, isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
   }
 

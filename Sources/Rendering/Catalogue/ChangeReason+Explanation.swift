@@ -36,6 +36,12 @@ extension ChangeReason {
       Explanation(
         meaning: "as declared",
         cause: "The device is attached as declared, and all stores agree.")
+    case .pruneNever:
+      Explanation(
+        meaning: "attached by Berth and no longer declared; kept, because policy.prune is `never`",
+        cause: "Berth attached or adopted the device, and the manifest does not declare it any more. With "
+          + "`policy.prune: never`, Berth detaches nothing that is not declared.",
+        remedy: "declare it; `policy.prune: owned` lets Berth remove it")
     case .notOwned:
       Explanation(
         meaning: "attached, but neither declared nor attached by Berth",

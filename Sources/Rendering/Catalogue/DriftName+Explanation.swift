@@ -233,6 +233,14 @@ extension DriftName {
         whyLeft: "pciback and the guest may know other devices than the nodes say; until a person settles that, Berth "
           + "changes nothing in the domain",
         remedy: "shut the domain down and start it again: this makes a new back end")
+    case .runningWithoutConfiguration:
+      Explanation(
+        meaning: "the domain runs, and libxl has no saved configuration of it",
+        cause: "libxl writes the saved configuration before it lets a new domain run. So another toolstack, such as "
+          + "XAPI, created this domain, or the file below /var/lib/xen was lost.",
+        seen: "the domain has used processor time, and libxl-json is missing",
+        whyLeft: "what Berth attaches could not be saved, and another toolstack may own the domain",
+        remedy: "use the toolstack that created the domain; if the file was lost, restart the domain")
     case .corruptSavedConfiguration:
       Explanation(
         meaning: "libxl's saved configuration of the domain cannot be read",

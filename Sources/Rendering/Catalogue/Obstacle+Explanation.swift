@@ -21,6 +21,15 @@ extension Obstacle {
         meaning: "a bridge cannot be passed through",
         cause: "pciback passes single functions to guests. A guest cannot use a bridge.",
         remedy: "declare the functions behind the bridge instead")
+    case .assignRefused:
+      Explanation(
+        meaning: "Xen does not permit that the domain gets the device",
+        cause:
+          "On Intel machines, mostly because the firmware reserves memory for the device (RMRR) that it shares with "
+          + "another device. `rdmPolicy: relaxed` does not help then. A security policy of Xen (XSM) can forbid the "
+          + "assignment, too.",
+        remedy: "see \(.command("xl dmesg")); keep the device in dom0, or turn off in the firmware what reserves the "
+          + "memory")
     case .assignedElsewhere:
       Explanation(
         meaning: "the hypervisor has given the device to another domain",
@@ -79,6 +88,19 @@ extension Obstacle {
         meaning: "more than one domain has this name",
         cause: "xl keeps names unique, but other toolstacks and renaming do not.",
         remedy: "rename one of them with \(.command("xl rename")), or declare the uuid")
+    case .domainRenamed:
+      Explanation(
+        meaning: "the declared domain has another name now",
+        cause:
+          "A domain has the declared UUID, or Berth attached devices to it under the declared name. It has another "
+          + "name now. Nothing is detached from it while the manifest and the host disagree about the name.",
+        remedy: "correct the name in the manifest, or rename the domain back with \(.command("xl rename"))")
+    case .domainUnknown:
+      Explanation(
+        meaning: "no domain has this name, and the name is probably wrong",
+        cause: "The name is the number of a domain, or a domain with a similar name has the device. The device stays "
+          + "there: a misspelt name must not take a device from a running guest.",
+        remedy: "correct the name in the manifest; if the name is right, start the domain, then run again")
     case .nameCollision:
       Explanation(
         meaning: "QEMU cannot distinguish it from another device of the domain",
@@ -89,6 +111,7 @@ extension Obstacle {
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
     case .notOnPCIBack: DriftName.notOnPCIBack.explanation
+    case .runningWithoutConfiguration: DriftName.runningWithoutConfiguration.explanation
     }
   }
 }

@@ -25,6 +25,13 @@ extension PlanRefusal.Name {
         remedy:
           "give all manifests of this host; if these removals are intended, declare `devices: []` for the domain, "
           + "set policy.maxRemovals, or run again with --allow-removals")
+    case .notRunning:
+      Explanation(
+        meaning: "a declared domain cannot take its devices now, and --require-running is given",
+        cause:
+          "With --require-running, an apply that leaves a device pending has failed. That is known before anything "
+          + "is changed, so nothing is.",
+        remedy: "start the domains, or run again without --require-running")
     }
   }
 }
@@ -43,6 +50,9 @@ extension PlanRefusal {
       "Refused: no manifest names \(Self.list(names)), and the plan removes the \(Words.count(planned, "device")) that "
         + "Berth has there. Nothing is applied: give all manifests of this host, declare `devices: []`, or run again "
         + "with --allow-removals."
+    case .notRunning(let pending):
+      "Refused: \(Words.count(pending, "device is", "devices are")) pending, and --require-running is given. "
+        + "Nothing is applied: start the domains, or run again without --require-running."
     }
   }
 

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Model
+import Planning
 
 extension History.Run {
   /// The part of an ApplyResult document that makes claims about devices. Other keys are for people.
@@ -14,7 +15,15 @@ extension History.Run {
       var device: Device
       var action: String
       var result: String
+      var isUndone: Bool
       var detail: String?
+
+      func step(in domain: String) throws -> History.Step {
+        guard let action = ChangeKind(rawValue: action), let result = StepResult(rawValue: result) else {
+          throw Command.Failure(description: "no words of an ApplyResult document: \(action) \(result)")
+        }
+        return History.Step(domain, device.address, action, result, isUndone: isUndone)
+      }
     }
     var exitStatus: Int32
     var domains: [Domain]
@@ -22,7 +31,8 @@ extension History.Run {
 
   /// Reads what a run reported. A run that cannot read xenstore (69, 75) writes no document, and reports nothing.
   ///
-  /// Throws if the output is no ApplyResult document, or if the document names another exit status.
+  /// Throws if the output is no ApplyResult document, or if the document has an unknown word or names another exit
+  /// status.
   package init(
     _ name: String, _ time: ClosedRange<Duration>, wants wanted: History.Manifest, output: String, errors: String,
     status: Int32
@@ -43,8 +53,10 @@ extension History.Run {
     }
     for domain in document.domains {
       for step in domain.steps {
-        steps.append(History.Step(domain.name, step.device.address, step.action, step.result))
-        if step.result != "done", let detail = step.detail { remarks.append("\(step.device.address): \(detail)") }
+        steps.append(try step.step(in: domain.name))
+        if step.result != StepResult.done.rawValue, let detail = step.detail {
+          remarks.append("\(step.device.address): \(detail)")
+        }
       }
       if let failure = domain.failure { remarks.append("\(domain.name): \(failure)") }
     }

@@ -1,4 +1,5 @@
 import Model
+import Planning
 
 extension History.Step {
   /// Returns where the device may be after the step if it was at `place` before.
@@ -8,38 +9,50 @@ extension History.Step {
     let goal = History.Placement(domain, options)
     let isHere = place?.domain == domain
     let isReached = place?.satisfies(goal) == true
-    switch (action, result) {
-    case ("attach", "done"): return place == nil ? [goal] : []
-    case ("move", "done"): return isHere ? [] : [goal]
-    case ("reattach", "done"): return !isReached && (isHere || place == nil) ? [goal] : []
-    case ("detach", "done"): return isHere ? [nil] : []
-    case ("adopt", "done"), ("keep", _), ("attach", "unchanged"), ("move", "unchanged"), ("reattach", "unchanged"),
-      ("adopt", "unchanged"):
-      return isReached ? [place] : []
-    case ("detach", "unchanged"): return isHere ? [] : [place]
-    case (_, "failed"), (_, "unknown"): return effects(on: place, goal)
-    // Blocked, pending, interrupted, not shown: nothing was done, and nothing is claimed.
-    default: return [place]
+    switch result {
+    case .done:
+      switch action {
+      case .attach: return place == nil ? [goal] : []
+      case .move: return isHere ? [] : [goal]
+      case .reattach: return !isReached && (isHere || place == nil) ? [goal] : []
+      case .detach: return isHere ? [nil] : []
+      case .adopt: return isReached ? [place] : []
+      // A repair changes the stores, and not the device's place.
+      case .repair: return [place]
+      }
+    case .unchanged:
+      switch action {
+      case .attach, .move, .reattach, .adopt: return isReached ? [place] : []
+      case .detach: return isHere ? [] : [place]
+      case .repair: return [place]
+      }
+    case .failed, .unknown: return effects(on: place, goal)
+    // Nothing was done, and nothing is claimed.
+    case .blocked, .pending, .interrupted: return [place]
     }
   }
 
   /// Returns where the device may be if the step had its effect, a part of its effect, or none.
+  ///
+  /// An undone step did not have its effect. The first half of a move or a reattach may remain.
   private func effects(on place: History.Placement?, _ goal: History.Placement) -> Set<History.Placement?> {
     let isHere = place?.domain == domain
     switch action {
-    case "attach": return place == nil ? [nil, goal] : [place]
-    case "move": return [place, nil, goal]
-    case "reattach": return isHere || place == nil ? [place, nil, goal] : [place]
-    case "detach": return isHere ? [place, nil] : [place]
-    default: return [place]
+    case .attach: return place == nil ? isUndone ? [nil] : [nil, goal] : [place]
+    case .move: return isUndone ? [place, nil] : [place, nil, goal]
+    case .reattach: return isHere || place == nil ? isUndone ? [place, nil] : [place, nil, goal] : [place]
+    case .detach: return isHere && !isUndone ? [place, nil] : [place]
+    case .adopt, .repair: return [place]
     }
   }
 
   /// Returns the same step with a claim of nothing; nil if the step cannot have had an effect.
   var excused: History.Step? {
-    let mayHaveActed = ["done", "failed", "unknown"].contains(result)
-    guard mayHaveActed, ["attach", "move", "reattach", "detach"].contains(action) else { return nil }
-    return History.Step(domain, device, action, "unknown")
+    switch (action, result) {
+    case (.adopt, _), (.repair, _): nil
+    case (_, .unchanged), (_, .blocked), (_, .pending), (_, .interrupted): nil
+    case (.attach, _), (.move, _), (.reattach, _), (.detach, _): History.Step(domain, device, action, .unknown)
+    }
   }
 }
 
@@ -47,7 +60,7 @@ extension History.Run {
   /// The steps that are judged, those that take a device away first: a move is reported by both domains.
   private var judged: [History.Step] {
     let steps = isExcused ? steps.compactMap(\.excused) : steps
-    return steps.filter { $0.action == "detach" } + steps.filter { $0.action != "detach" }
+    return steps.filter { $0.action == .detach } + steps.filter { $0.action != .detach }
   }
 
   /// Whether the run can have changed anything.

@@ -59,7 +59,7 @@ extension History.Run {
   }
 
   fileprivate var report: [String] {
-    steps.map { "\($0.domain): \($0.action) \($0.device) \($0.result)" } + remarks
+    steps.map { "\($0.domain): \($0.action) \($0.device) \($0.result)\($0.isUndone ? ", undone" : "")" } + remarks
       + (isExcused ? ["(not needed for the contradiction)"] : [])
   }
 }

@@ -1,4 +1,5 @@
 package import Model
+package import Planning
 
 /// Concurrent runs of `berth apply`: what held before them, what each wanted and reported, and what held afterwards.
 ///
@@ -29,15 +30,20 @@ package struct History: Hashable, Sendable {
     case torn(String)
   }
 
-  /// What one run reports of one device in one domain, in the words of the ApplyResult document.
+  /// What one run reports of one device in one domain, as the ApplyResult document does.
   package struct Step: Hashable, Sendable {
     package var domain: String
     package var device: PCIAddress
-    package var action: String
-    package var result: String
+    package var action: ChangeKind
+    package var result: StepResult
+    /// Whether the run reports that it undid what it had done.
+    package var isUndone: Bool
 
-    package init(_ domain: String, _ device: PCIAddress, _ action: String, _ result: String) {
+    package init(
+      _ domain: String, _ device: PCIAddress, _ action: ChangeKind, _ result: StepResult, isUndone: Bool = false
+    ) {
       (self.domain, self.device, self.action, self.result) = (domain, device, action, result)
+      self.isUndone = isUndone
     }
   }
 
