@@ -63,7 +63,7 @@ extension BerthCommand {
     case .valid(let value): return value
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
-      let errors = diagnostics.count { $0.severity == .error }
+      let errors = diagnostics.reduce(0) { $0 + ($1.severity == .error ? $1.count : 0) }
       throw Failure(.invalidManifest, "\(Words.count(errors, "error")) in the manifest; nothing was touched")
     }
   }

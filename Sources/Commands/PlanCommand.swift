@@ -43,7 +43,9 @@ struct PolicyOptions: ParsableArguments {
     help: "What happens to undeclared devices, in place of the manifest's policy: never, owned, all.")
   var prune: Policy.Prune?
 
-  @Flag(name: .customLong("allow-removals"), help: "Detach more devices than policy.maxRemovals allows.")
+  @Flag(
+    name: .customLong("allow-removals"),
+    help: "Detach more devices than policy.maxRemovals allows, or all devices of what no manifest names.")
   var allowRemovals = false
 
   @Flag(name: .customLong("require-running"), help: "Fail if a declared domain cannot take its devices now.")
@@ -53,7 +55,10 @@ struct PolicyOptions: ParsableArguments {
   func applied(to desired: DesiredState) -> DesiredState {
     var desired = desired
     if let prune { desired.policy.prune = prune }
-    if allowRemovals { desired.policy.maxRemovals = nil }
+    if allowRemovals {
+      desired.policy.maxRemovals = nil
+      desired.completeness = .stated
+    }
     return desired
   }
 }

@@ -40,5 +40,6 @@ extension Remark {
       severity: diagnostic.severity == .error ? .error : .warning, file: diagnostic.mark?.source.name ?? "",
       line: diagnostic.mark?.line ?? 0, column: diagnostic.mark?.column ?? 0, message: diagnostic.message,
       hint: diagnostic.hint)
+    count = diagnostic.count
   }
 }

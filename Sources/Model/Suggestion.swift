@@ -34,3 +34,10 @@ private func editDistance(_ left: [Unicode.Scalar], _ right: [Unicode.Scalar]) -
   }
   return previous[right.count]
 }
+
+/// Returns whether two words differ only in their digits, as `lan1` and `lan2` do. Such words are more often names of two
+/// things than one name and its misspelling.
+package func differsInDigitsOnly(_ left: String, _ right: String) -> Bool {
+  func letters(_ word: String) -> String { word.lowercased().filter { !("0"..."9").contains($0) } }
+  return left != right && letters(left) == letters(right)
+}

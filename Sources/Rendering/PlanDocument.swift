@@ -38,8 +38,10 @@ struct RefusalDocument: Encodable, Sendable {
   let meaning: String
   /// How many devices the plan removes.
   let planned: Int?
-  /// How many the policy allows.
-  let allowed: Int?
+  /// How many the policy allows; nil if the number is no reason.
+  var allowed: Int?
+  /// The domains that no manifest names; nil if they are no reason.
+  var domains: [String]?
   let remedy: String?
 
   init(_ refusal: PlanRefusal) {
@@ -48,7 +50,9 @@ struct RefusalDocument: Encodable, Sendable {
     remedy = refusal.name.explanation.remedy?.text()
     switch refusal {
     case .tooManyRemovals(let planned, let allowed): (self.planned, self.allowed) = (planned, allowed)
-    case .notRunning: (planned, allowed) = (nil, nil)
+    case .emptyManifest(let planned): self.planned = planned
+    case .domainLeftOut(let names, let planned): (self.planned, self.domains) = (planned, names)
+    case .notRunning: planned = nil
     }
   }
 }

@@ -9,6 +9,10 @@ package struct Remark: Sendable, Hashable, Encodable {
   package var column: Int
   package var message: String
   package var hint: String?
+  /// How many remarks this one stands for.
+  package var count = 1
+
+  private enum CodingKeys: CodingKey { case severity, file, line, column, message, hint }
 
   package init(severity: Severity, file: String, line: Int, column: Int, message: String, hint: String? = nil) {
     self.severity = severity
@@ -48,7 +52,7 @@ package struct ValidationView: View {
   }
 
   package var isValid: Bool { errors == 0 }
-  private var errors: Int { remarks.count { $0.severity == .error } }
+  private var errors: Int { remarks.reduce(0) { $0 + ($1.severity == .error ? $1.count : 0) } }
 
   package var document: ValidationDocument {
     ValidationDocument(isValid: isValid, files: files, hosts: hosts, remarks: remarks)
@@ -56,7 +60,7 @@ package struct ValidationView: View {
 
   /// The verdict; the remarks themselves are messages and go elsewhere.
   package func text(_ style: TextStyle) -> String {
-    let warnings = remarks.count - errors
+    let warnings = remarks.reduce(0) { $0 + $1.count } - errors
     let tail = warnings == 0 ? "" : ", " + Words.count(warnings, "warning")
     guard isValid else { return "Not valid: \(Words.count(errors, "error"))\(tail).\n" }
     let contents = hosts.map { host in

@@ -77,6 +77,7 @@ import Testing
       #expect(world.run("plan", manifest, "--prune", "all", "--allow-removals") == 0)
       let desired = world.state.withLock { $0.desired.compactMap(\.self) }
       #expect(desired.map(\.policy) == [Policy(maxRemovals: 4), Policy(prune: .all, maxRemovals: nil)])
+      #expect(desired.map(\.completeness) == [.assumed, .stated])
     }
   }
 

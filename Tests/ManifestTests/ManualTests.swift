@@ -1,3 +1,4 @@
+import Model
 import TestSupport
 import Testing
 
@@ -47,6 +48,21 @@ import Testing
       _ = ValueType<ManifestDocument>.document.read(node, as: "the document", report)
     }
     #expect(report.sorted.map(\.description) == [sample])
+  }
+
+  @Test func `notations of other tools get the hint that the page about them has`() throws {
+    let page = try contents(of: repositoryRoot + "/docs/coming-from.md")
+    let row = try #require(page.split(separator: "\n").first { $0.contains("`dom0:03_00.0`") })
+    let cells = row.split(separator: "|")
+    let notations = cells[0].split(separator: "`").filter { $0.contains("03") }
+    #expect(notations.count == 6 && cells[1].contains("`\"0000:03:00.0\"`"))
+    for notation in notations {
+      #expect(explainAddress(String(notation))?.hint == "did you mean 0000:03:00.0?", "\(notation)")
+    }
+    // The XML sample: its bus is decimal, and its slot in the guest has no effect.
+    #expect(page.contains("bus=\"21\"") && page.contains("{address: \"0000:\(hex(21, 2)):00.4\", "))
+    #expect(page.contains("`'03:00.0@10'`, `vslot=10` | `virtualSlot: 16`"))
+    #expect(explainAddress("03:00.0@10")?.hint?.contains("virtualSlot: 16") == true)
   }
 
   /// Returns the manual's blocks of a language, without their fences.

@@ -32,6 +32,18 @@ import Testing
     try expectGolden(try render(view, as: .json, style: TextStyle()), "refused/plan.json")
   }
 
+  @Test(arguments: [
+    PlanRefusal.emptyManifest(planned: 3), .domainLeftOut(names: ["a", "b", "c", "d", "e"], planned: 6),
+  ])
+  func `a plan that may follow from a slip says what to check`(_ refusal: PlanRefusal) throws {
+    var plan = try Samples.everything()
+    plan.refusal = refusal
+    let view = PlanView(plan: plan, naming: Samples.naming)
+    let text = try render(view, as: .table, style: TextStyle())
+    try expectGolden(String(text.split(separator: "\n").last ?? ""), "refused/\(refusal.name.rawValue).txt")
+    try expectGolden(try render(view, as: .json, style: TextStyle()), "refused/\(refusal.name.rawValue).json")
+  }
+
   @Test func `a plan with nothing to do`() throws {
     let view = PlanView(plan: try Samples.inSync(), naming: Samples.naming)
     try expectGolden(try render(view, as: .table, style: TextStyle()), "in-sync/plan.txt")

@@ -128,7 +128,8 @@ struct Assembly {
         guard !hasUnreadDefinitions else { return nil }
         report.error(
           "no device is named \(quoted(name))", at: assignment.mark,
-          hint: didYouMean(name, among: definitions.keys.sorted()) ?? explainAddress(name)?.hint
+          hint: didYouMean(name, among: definitions.keys.filter { !differsInDigitsOnly($0, name) }.sorted())
+            ?? explainAddress(name)?.hint
             ?? "name it under 'spec.devices'")
         return nil
       }
@@ -162,16 +163,21 @@ struct Assembly {
     return false
   }
 
-  /// Reports devices of one domain that share a virtual slot, unless they are functions of one physical slot.
+  /// Reports devices of one domain that share a virtual slot.
+  ///
+  /// Functions of one physical slot cannot share one either: each gets function 0 of its slot in the guest, and QEMU
+  /// refuses the second.
   private func reportSharedSlots(of domain: String, _ devices: [Located<DesiredDevice>]) {
     var first: [UInt8: Located<DesiredDevice>] = [:]
     for device in devices {
       guard let slot = device.value.options.virtualSlot else { continue }
       guard let earlier = first[slot] else { first[slot] = device; continue }
-      guard earlier.value.address.sbdf >> 3 != device.value.address.sbdf >> 3 else { continue }
+      let isOneDevice = earlier.value.address.sbdf >> 3 == device.value.address.sbdf >> 3
       report.error(
         "virtual slot \(slot) of \(quoted(domain)) is given to both \(earlier.value.address) and "
-          + "\(device.value.address)", at: device.mark, notes: [.init("first given", at: earlier.mark)])
+          + "\(device.value.address)" + (isOneDevice ? ", but each function becomes function 0 of its slot" : ""),
+        at: device.mark, notes: [.init("first given", at: earlier.mark)],
+        hint: isOneDevice ? "give the functions different slots, or none" : nil)
     }
   }
 }

@@ -10,33 +10,52 @@ func explainAddress(_ text: String) -> (message: String, hint: String?)? {
         ?? "put addresses in quotes if that tool reads them"
     )
   }
-  if text.hasSuffix(".*") {
-    return ("\(quoted(text)) names all functions, which is not supported yet", "list them one by one, .0 to .7")
-  }
   if DeviceID(text) != nil {
     return ("\(quoted(text)) is a device's id, not its address", "give the address, and the id under 'id'")
   }
-  if let end = text.firstIndex(where: { $0 == "," || $0 == "@" || $0 == "=" }) {
-    guard PCIAddress(text[..<end]) != nil else { return nil }
+  guard let written = WrittenDevice(text) else { return nil }
+  switch written.functions {
+  case .tooLarge(let what, let hint):
+    return ("\(what) \(quoted(text)) is above \(limit(of: what))", hint)
+  case .path:
+    return (
+      "\(quoted(text)) is Qubes' path through bridges, which is not supported yet",
+      "give the address that lspci -D prints"
+    )
+  case .all(let first, let isStar):
+    let slot = written.shown(first).dropLast(2)
+    let entry = written.entry(of: written.shown(first))
+    let hasKeys = entry.hasPrefix("{")
+    let more = !hasKeys ? "" : written.slot == nil ? ", each as \(entry)" : "; only one can have the slot: \(entry)"
+    return (
+      "\(quoted(text)) \(isStar ? "names all functions, which is not supported yet" : "is a slot, and lacks the function")",
+      "list \(isStar ? "them one by one, .0 to .7" : "its functions one by one, as lspci -s \(slot) prints them")"
+        + more + written.remark
+    )
+  case .several(let functions):
+    let list = written.entries(of: functions)
+    let head = list.dropLast().joined(separator: ", ")
+    return (
+      "\(quoted(text)) names several functions, which is not supported yet",
+      "list \(head.isEmpty ? "" : head + " and ")\(list.last ?? "")\(written.remark)"
+    )
+  case .one(let address):
+    let isExact = PCIAddress(written.core) != nil
+    let entry = written.entry(of: isExact ? written.core : "\(address)")
+    guard written.hasMore else {
+      return ("\(quoted(text)) is not written as a PCI address", "did you mean \(address)?")
+    }
     return (
       "\(quoted(text)) contains more than an address",
-      "options are keys of their own: {address: \(text[..<end]), virtualSlot: 5, permissive: true}"
+      (entry.hasPrefix("{") ? "options are keys of their own: \(entry)" : "write only \(entry)") + written.remark
     )
   }
-  let parts = text.split { ":._-".contains($0) }.filter { $0 != "pci" }
-  guard parts.count == 3 || parts.count == 4, parts.allSatisfy({ hexadecimal($0, digits: 1...4) != nil }) else {
-    return nil
-  }
-  if let slot = hexadecimal(parts[parts.count - 2], digits: 1...2), slot > 31 {
-    return ("the device number \(parts[parts.count - 2]) of \(quoted(text)) is above 1f", nil)
-  }
-  if let function = hexadecimal(parts[parts.count - 1], digits: 1...2), function > 7 {
-    return ("the function number \(parts[parts.count - 1]) of \(quoted(text)) is above 7", nil)
-  }
-  guard let meant = PCIAddress(parts.dropLast().joined(separator: ":") + "." + parts[parts.count - 1]) else {
-    return nil
-  }
-  return ("\(quoted(text)) is not written as a PCI address", "did you mean \(meant)?")
+}
+
+/// Returns the largest value of a part of an address.
+private func limit(of part: String) -> String {
+  if part.contains("segment") { return "ffff" }
+  return part.contains("device") ? "1f" : "7"
 }
 
 /// Returns why a text is not a device id; nil if there is no more to say than that.
@@ -51,6 +70,17 @@ func explainID(_ text: String) -> (message: String, hint: String?)? {
   if PCIAddress(text) != nil {
     return ("\(quoted(text)) is a device's address, not its id", "an id is vendor and device, such as 8086:1533")
   }
+  if let id = DeviceID(text), id.isNoAnswer {
+    return (
+      "\(quoted(text)) is what a device that does not answer reads as, not an id",
+      "give the id that lspci -n prints when the device answers; a device that is gone or off does not"
+    )
+  }
+  // lspci prints `[8086:1533]` with -nn, and `(rev 03)` behind an id.
+  let ids = text.split { " []()".contains($0) }.compactMap { DeviceID($0) }
+  if ids.count == 1, let id = ids.first {
+    return ("\(quoted(text)) contains more than an id", "write only \"\(id)\"")
+  }
   let bare = text.hasPrefix("0x") ? text.dropFirst(2) : text[...]
   let halves = bare.split(separator: ":", omittingEmptySubsequences: false).map {
     $0.hasPrefix("0x") ? $0.dropFirst(2) : $0
@@ -60,4 +90,10 @@ func explainID(_ text: String) -> (message: String, hint: String?)? {
   return DeviceID(padded).map {
     ("\(quoted(text)) must have four hexadecimal digits on each side", "did you mean \($0)?")
   }
+}
+
+extension DeviceID {
+  /// Whether these are the numbers that are read if no device answers. Linux takes none of them for a device
+  /// (`pci_bus_generic_read_dev_vendor_id`, drivers/pci/probe.c, 6.1).
+  var isNoAnswer: Bool { [vendor, device].allSatisfy { $0 == 0 || $0 == 0xFFFF } }
 }

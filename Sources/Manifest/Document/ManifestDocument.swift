@@ -10,11 +10,15 @@ struct ManifestDocument: Sendable {
 
 /// The contents of a document's `spec`.
 struct DocumentSpec: Sendable {
+  /// The location of the `spec` key's value; nil if it could not be read.
+  var mark: SourceMark?
   var policy: DocumentPolicy?
   var definitions: [Named<DeviceDefinition>]
   /// Whether a definition could not be read. Then no name can be reported as missing.
   var hasUnreadDefinitions = false
   var domains: [Named<DomainDeclaration>]
+  /// Whether the key `domains` is there. Without it, nothing says that a host has no devices.
+  var saysDomains = false
 }
 
 /// The policy keys that one document gives.
@@ -77,9 +81,9 @@ extension ValueType where Value == DocumentSpec {
       let policy = reader.value(ManifestKeys.policy)
       let definitions = reader.value(ManifestKeys.definitions)
       return DocumentSpec(
-        policy: policy, definitions: definitions ?? [],
+        mark: reader.node.mark, policy: policy, definitions: definitions ?? [],
         hasUnreadDefinitions: definitions == nil && reader.has(ManifestKeys.definitions.name),
-        domains: reader.value(ManifestKeys.domains) ?? [])
+        domains: reader.value(ManifestKeys.domains) ?? [], saysDomains: reader.has(ManifestKeys.domains.name))
     }
   }
 }
@@ -155,7 +159,8 @@ extension ValueType where Value == Assignment {
       "A device with options.", keys: ManifestKeys.assignmentTable,
       hints: [
         "serial": "it belongs in 'match'", "mac": "it belongs in 'match'", "name": "use 'device'",
-        "vslot": "use 'virtualSlot'", "power_mgmt": "use 'powerManagement'",
+        "bdf": "use 'address'", "vslot": "use 'virtualSlot', in decimal: xl's vslot is hexadecimal",
+        "msitranslate": "use 'msiTranslate'", "rdm_policy": "use 'rdmPolicy'", "power_mgmt": "use 'powerManagement'",
       ],
       also: ["oneOf": one]
     ) { reader in

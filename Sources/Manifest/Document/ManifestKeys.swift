@@ -95,8 +95,8 @@ enum ManifestKeys {
       "powerManagement", .boolean, "Lets the guest change the device's power state.", \.powerManagement),
   ]
   static let virtualSlot = Key(
-    "virtualSlot", ValueType<Int>.integer(1...31).located,
-    "The slot at which the guest sees the device. Without it, Xen chooses.")
+    "virtualSlot", ValueType<Int>.integer(1...31, hint: slotHint).located,
+    "The slot at which the guest sees the device, in decimal; xl's slots are hexadecimal. Without it, Xen chooses.")
   static let isRequired = Key(
     "required", .boolean, "Whether a missing device makes the run fail. If false, it is only shown.",
     default: true)
@@ -144,4 +144,10 @@ struct OptionKey: Sendable {
       if let value = reader.value(key) { options[keyPath: option] = value }
     }
   }
+}
+
+/// Returns the decimal form of a slot that has hexadecimal letters, as in xl's `@1b`.
+private func slotHint(_ text: String) -> String? {
+  guard Int(text) == nil, let slot = hexadecimal(text, digits: 1...2), (1...31).contains(slot) else { return nil }
+  return "write \(slot): xl's slots are hexadecimal, and a manifest has them in decimal"
 }

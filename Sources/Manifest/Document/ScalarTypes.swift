@@ -15,11 +15,12 @@ extension ValueType where Value == DeviceID {
   package static var deviceID: ValueType {
     let schema: JSONValue = .members([
       "type": .string("string"), "pattern": .string("^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$"),
+      "not": .members(["pattern": .string("^([fF]{4}|0{4}):([fF]{4}|0{4})$")]),
     ])
     return .parsed(
       expected: "a vendor and device id such as 8086:1533", schema: schema, encode: { .string($0.description) },
       explain: explainID
-    ) { DeviceID($0) }
+    ) { DeviceID($0).flatMap { $0.isNoAnswer ? nil : $0 } }
   }
 }
 
@@ -60,9 +61,16 @@ extension ValueType where Value == String {
       "type": .string("string"), "minLength": .number(1), "maxLength": .number(255),
       "pattern": .string("^\\S(.*\\S)?$"),
     ])
-    return .parsed(expected: "a host's name", schema: schema, encode: JSONValue.string) {
-      isPrintable($0, atMost: 255) ? $0 : nil
-    }
+    return .parsed(
+      expected: "a host's name", schema: schema, encode: JSONValue.string,
+      explain: { text in
+        hasTemplateMark(text)
+          ? (
+            "\(quoted(text)) is a placeholder that no tool has filled in",
+            "give Berth the text that the template makes, not the template"
+          ) : nil
+      }
+    ) { isPrintable($0, atMost: 255) && !hasTemplateMark($0) ? $0 : nil }
   }
 
   /// A name that the manifest gives to a device. It cannot be confused with an address, which begins with a digit or
@@ -100,6 +108,10 @@ extension ValueType where Value == DeviceReference {
     }
   }
 }
+
+/// Returns whether a host's name has a character that marks a template's variable, such as `$HOST`, `%HOST%` or `<host>`.
+/// No host's name has any of them (hostname(7)).
+private func hasTemplateMark(_ text: String) -> Bool { text.contains { "$%<>{}@".contains($0) } }
 
 /// The pattern of the texts that `PCIAddress.init(_:)` accepts.
 private let addressSchema: JSONValue = .members([

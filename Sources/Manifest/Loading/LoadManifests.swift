@@ -31,7 +31,8 @@ package struct ValidatedManifests: Sendable {
 
 /// The reason why there is no usable manifest.
 package enum ManifestFailure: Error, Sendable {
-  /// Every manifest is missing, unreadable, empty, or for another host. The message has one line per path.
+  /// Every manifest is missing, unreadable, empty, or for another host. The message has one line per path. Documents for
+  /// every host do not count beside documents for other hosts, unless they declare a domain.
   case notFound(message: String)
   /// All errors and warnings, in the order of the texts.
   case invalid([Diagnostic])
@@ -47,17 +48,17 @@ package enum ManifestFailure: Error, Sendable {
 package func loadManifests(paths: [String], hostName: String) throws(ManifestFailure) -> LoadedManifests {
   let report = Diagnostics()
   let set = try readManifests(paths, report)
-  let others = set.documents.filter { $0.host != nil && $0.host?.value != hostName }
-  let desired = Assembly.desiredState(of: set.documents(for: hostName), report)
+  let host = HostDocuments(set.documents, for: hostName)
+  let documents = set.documents(for: hostName)
+  var desired = Assembly.desiredState(of: documents, report)
   Assembly.warnOfUnusedNames(in: set.documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
-  guard others.count < set.documents.count else {
-    let names = Set(others.compactMap { $0.host?.value }).sorted().prefix(8).map(quoted)
-    throw .notFound(
-      message: "no document in \(set.files.joined(separator: ", ")) is for this host, \(quoted(hostName)): "
-        + "they are for \(names.joined(separator: ", "))")
-  }
-  let skipped = others.compactMap(\.host).map {
+  if let absence = host.absence(from: set.files) { throw .notFound(message: absence) }
+  reportMissingDomains(in: documents, report)
+  guard !report.hasErrors else { throw .invalid(report.sorted) }
+  host.warnOfOtherSpellings(report)
+  desired.completeness = host.completeness(of: desired)
+  let skipped = host.others.compactMap(\.host).map {
     Diagnostic(.note, "skipped: this document is for host \(quoted($0.value))", at: $0.mark)
   }
   return LoadedManifests(desired: desired, warnings: report.sortedWarnings, skipped: skipped, files: set.files)
@@ -73,6 +74,8 @@ package func validateManifests(paths: [String]) throws(ManifestFailure) -> Valid
     ValidatedManifests.HostState(
       host: name, desired: Assembly.desiredState(of: set.documents(for: name), report))
   }
+  for name in names where name != nil || names.count == 1 { reportMissingDomains(in: set.documents(for: name), report) }
+  warnOfHostSpellings(in: set.documents, report)
   Assembly.warnOfUnusedNames(in: set.documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
   return ValidatedManifests(hosts: hosts, warnings: report.sortedWarnings, files: set.files)
@@ -136,6 +139,7 @@ private struct ManifestReader {
       report.error("\(directory) has more than \(Self.mostFiles) manifests", at: nil)
       return
     }
+    let unread = unread(in: directory)
     var found = 0
     for file in files {
       do throws(FileFault) {
@@ -147,7 +151,29 @@ private struct ManifestReader {
         missing.append(error.message)
       }
     }
-    if found == 0 { missing.append("the directory \(directory) has no manifest: there is no *.yaml or *.yml") }
+    if found == 0 {
+      let rest = unread.map { "; \($0.names) \($0.count == 1 ? "is" : "are") not read" } ?? ""
+      missing.append("the directory \(directory) has no manifest: there is no *.yaml or *.yml\(rest)")
+    } else if let unread {
+      report.warning(
+        "of the directory \(directory), \(unread.count == 1 ? "this is" : "these are") not read: \(unread.names)",
+        at: nil,
+        hint: "a directory stands for its files *.yaml and *.yml; give others by their paths")
+    }
+  }
+
+  /// Returns how many of a directory's entries a person may have meant as manifests, and the names of the first eight.
+  /// Returns nil if there are none.
+  private mutating func unread(in directory: String) -> (count: Int, names: String)? {
+    do throws(FileFault) {
+      let names = try unreadEntries(of: directory)
+      guard !names.isEmpty else { return nil }
+      let more = names.count > 8 ? " and \(names.count - 8) more" : ""
+      return (names.count, names.prefix(8).map(quoted).joined(separator: ", ") + more)
+    } catch {
+      missing.append(error.message)
+      return nil
+    }
   }
 
   private mutating func take(_ content: PathContent, of path: String) {

@@ -46,9 +46,42 @@ func readStandardInput(limit: Int) throws(FileFault) -> PathContent {
 }
 
 private func manifests(in directory: String) throws(FileFault) -> [String] {
+  try entries(of: directory).map(\.name).filter(isManifestName).map { path(of: $0, in: directory) }
+}
+
+/// Returns the entries of a directory that look like manifests and are not read, in order of name: files with another
+/// suffix of YAML or JSON, and directories, which end in `/`. Hidden entries are left out.
+func unreadEntries(of directory: String) throws(FileFault) -> [String] {
+  try entries(of: directory).compactMap { name, type in
+    if isDirectory(path(of: name, in: directory), type) { return name + "/" }
+    let lower = name.lowercased()
+    let isMeant = [".yaml", ".yml", ".json"].contains { lower.hasSuffix($0) }
+    return isMeant && !isManifestName(name) ? name : nil
+  }
+}
+
+private func isManifestName(_ name: String) -> Bool { name.hasSuffix(".yaml") || name.hasSuffix(".yml") }
+
+private func path(of name: String, in directory: String) -> String {
+  directory.hasSuffix("/") ? directory + name : directory + "/" + name
+}
+
+/// Returns whether an entry is a directory. If the listing does not say so, or the entry is a link, the path decides.
+private func isDirectory(_ path: String, _ type: Int) -> Bool {
+  switch type {
+  case Int(DT_DIR): return true
+  case Int(DT_UNKNOWN), Int(DT_LNK):
+    var status = stat()
+    return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+  default: return false
+  }
+}
+
+/// Returns a directory's entries that are not hidden, in order of name, with their types (readdir(3)).
+private func entries(of directory: String) throws(FileFault) -> [(name: String, type: Int)] {
   guard let stream = unsafe opendir(directory) else { throw FileFault(.list, directory, errno) }
   defer { unsafe closedir(stream) }
-  var names: [String] = []
+  var found: [(name: String, type: Int)] = []
   while true {
     errno = 0
     guard let entry = unsafe readdir(stream) else { break }
@@ -57,11 +90,11 @@ private func manifests(in directory: String) throws(FileFault) -> [String] {
         unsafe String(cString: $0)
       }
     }
-    if !name.hasPrefix("."), name.hasSuffix(".yaml") || name.hasSuffix(".yml") { names.append(name) }
+    if !name.hasPrefix(".") { found.append((name, unsafe Int(entry.pointee.d_type))) }
   }
   let error = errno
   guard error == 0 else { throw FileFault(.list, directory, error) }
-  return names.sorted().map { directory.hasSuffix("/") ? directory + $0 : directory + "/" + $0 }
+  return found.sorted { $0.name < $1.name }
 }
 
 /// An open file; closed when the value is destroyed.
@@ -124,7 +157,12 @@ extension FileFault {
   fileprivate enum Attempt: String { case read, list }
 
   fileprivate init(_ attempt: Attempt, _ path: String, _ error: CInt) {
-    let cause = ErrorNumber.text(of: error)
-    self.init(message: error == ENOENT ? "there is no \(path)" : "cannot \(attempt.rawValue) \(path): \(cause)")
+    guard error == ENOENT else {
+      self.init(message: "cannot \(attempt.rawValue) \(path): \(ErrorNumber.text(of: error))")
+      return
+    }
+    var status = stat()
+    let isLink = unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    self.init(message: isLink ? "\(path) is a link to a file that is not there" : "there is no \(path)")
   }
 }

@@ -113,6 +113,7 @@ package struct MappingEntry: Sendable {
 package func mappingEntries(
   _ node: YAMLNode, _ name: String, _ report: Diagnostics, hint: String? = nil
 ) -> [MappingEntry]? {
+  if reportTemplate(node, name, report) { return nil }
   guard case .mapping(let pairs) = node.content else {
     report.error(
       "\(name) must be a mapping of keys to values, not \(node.kind)", at: node.mark,
@@ -124,9 +125,11 @@ package func mappingEntries(
   entries.reserveCapacity(pairs.count)
   for pair in pairs {
     guard let scalar = pair.key.scalar, !scalar.text.isEmpty else {
+      if reportTemplate(pair.key, "a key of \(name)", report) { continue }
       report.error("a key of \(name) must be a text, not \(pair.key.kind)", at: pair.key.mark)
       continue
     }
+    if reportTypographicQuotes(scalar, "a key of \(name)", at: pair.key.mark, report) { continue }
     if let earlier = first[scalar.text] {
       report.error(
         "\(name) has the key \(quoted(scalar.text)) twice", at: pair.key.mark, notes: [.init("first", at: earlier)])

@@ -80,10 +80,12 @@ extension ValueType {
 
   /// Returns the scalar of a node; nil after an error if the node is no scalar or has no value.
   static func scalar(_ node: YAMLNode, _ name: String, expected: String, _ report: Diagnostics) -> YAMLScalar? {
+    if reportTemplate(node, name, report) { return nil }
     guard let scalar = node.scalar, !scalar.isNull else {
       report.error("\(name) must be \(expected), not \(node.kind)", at: node.mark)
       return nil
     }
+    if reportTypographicQuotes(scalar, name, at: node.mark, report) { return nil }
     return scalar
   }
 }
@@ -122,7 +124,11 @@ extension ValueType where Value == Bool {
 extension ValueType where Value == Int {
   /// Returns the type of a decimal number in a range, unquoted and without prefixes: no octal, no hexadecimal, no
   /// `1_000`.
-  package static func integer(_ range: ClosedRange<Int>) -> ValueType {
+  ///
+  /// - Parameter hint: what to write for a refused text, if there is more to say than about any number.
+  package static func integer(
+    _ range: ClosedRange<Int>, hint: @escaping @Sendable (String) -> String? = { _ in nil }
+  ) -> ValueType {
     let schema: JSONValue = .members([
       "type": .string("integer"), "minimum": .number(range.lowerBound), "maximum": .number(range.upperBound),
     ])
@@ -134,10 +140,30 @@ extension ValueType where Value == Int {
       let isQuoted = !scalar.isPlain && number != nil
       report.error(
         "\(name) must be \(expected), not \(isQuoted ? "the text " : "")\(node.kind)", at: node.mark,
-        hint: isQuoted ? "write it without quotes" : nil)
+        hint: isQuoted ? "write it without quotes" : hint(scalar.text) ?? numberHint(scalar.text, range))
       return nil
     }
   }
+}
+
+/// Returns what to write for a number in another notation: `0x10`, `0o20`, `5.0`, `+5`; nil if the notation has more than
+/// one meaning, or the number is not in the range.
+private func numberHint(_ text: String, _ range: ClosedRange<Int>) -> String? {
+  let lower = text.lowercased()
+  let number: Int? =
+    if lower.hasPrefix("0x") {
+      Int(lower.dropFirst(2), radix: 16)
+    } else if lower.hasPrefix("0o") {
+      Int(lower.dropFirst(2), radix: 8)
+    } else if lower.hasSuffix(".0") {
+      Int(lower.dropLast(2))
+    } else if !lower.hasPrefix("0") {
+      // A leading 0 is octal in YAML 1.1, and decimal in YAML 1.2.
+      Int(lower)
+    } else {
+      nil
+    }
+  return number.flatMap { range.contains($0) ? "write \($0)" : nil }
 }
 
 extension ValueType where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
@@ -182,12 +208,21 @@ extension ValueType {
   where Value == [Element] {
     ValueType(schema: .members(["type": .string("array"), "items": element.schema])) { node, name, report in
       guard case .sequence(let nodes) = node.content else {
+        if reportTemplate(node, name, report) { return nil }
         report.error(
           "\(name) must be a list, not \(node.kind)", at: node.mark,
-          hint: node.isNull ? "write [] for an empty list" : nil)
+          hint: node.isNull ? "write [] for an empty list" : entryHint(node))
         return nil
       }
       return nodes.compactMap { element.read($0, as: "an entry of \(name)", report) }
     }
   }
+}
+
+/// Returns the hint for a text in the place of a list, if the text begins with a `-` that has no space behind it, or with
+/// a dash or a dot of a word processor.
+private func entryHint(_ node: YAMLNode) -> String? {
+  guard let scalar = node.scalar, scalar.isPlain, let first = scalar.text.first else { return nil }
+  if first == "-" { return "a space is missing after '-'" }
+  return "–—−•‐‑".contains(first) ? "begin each entry with a plain '-' and a space, not with '\(first)'" : nil
 }

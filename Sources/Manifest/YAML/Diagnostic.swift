@@ -23,6 +23,8 @@ package struct Diagnostic: Hashable, Sendable {
   package var notes: [Note]
   /// The next step for the user.
   package var hint: String?
+  /// How many diagnostics this one stands for.
+  package var count = 1
 
   package init(
     _ severity: Severity, _ message: String, at mark: SourceMark?, notes: [Note] = [], hint: String? = nil
@@ -79,10 +81,10 @@ package final class Diagnostics {
       }
     }.map(\.element)
     if errors > limit {
-      result.append(Diagnostic(.error, "\(errors - limit) more errors are not shown", at: nil))
+      result.append(rest(.error, errors - limit))
     }
     if warnings > limit {
-      result.append(Diagnostic(.warning, "\(warnings - limit) more warnings are not shown", at: nil))
+      result.append(rest(.warning, warnings - limit))
     }
     return result
   }
@@ -91,6 +93,15 @@ package final class Diagnostics {
   package var sortedErrors: [Diagnostic] { sorted.filter { $0.severity == .error } }
   /// Only the warnings.
   package var sortedWarnings: [Diagnostic] { sorted.filter { $0.severity == .warning } }
+
+  /// Returns what stands for those that are not kept.
+  private func rest(_ severity: Diagnostic.Severity, _ count: Int) -> Diagnostic {
+    let verb = count == 1 ? "is" : "are"
+    var rest = Diagnostic(
+      severity, "\(count) more \(severity.rawValue)\(count == 1 ? "" : "s") \(verb) not shown", at: nil)
+    rest.count = count
+    return rest
+  }
 
   private func keep(_ diagnostic: Diagnostic) -> Bool {
     guard seen.insert(diagnostic).inserted else { return false }

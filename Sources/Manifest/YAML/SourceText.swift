@@ -55,6 +55,20 @@ package final class SourceText: Sendable {
     return nil
   }
 
+  /// Returns the rest of a line from a location on, at most this many bytes of it.
+  func text(from mark: SourceMark, atMost limit: Int) -> String {
+    var column = 0
+    let line = line(mark.line)
+    let start = line.indices.first { index in
+      if !isUTF8Continuation(line[index]) { column += 1 }
+      return column == mark.column
+    }
+    return start.map { String(decoding: line[$0...].prefix(limit), as: UTF8.self) } ?? ""
+  }
+
+  /// The number of lines, an empty one after the last line's end included.
+  var lineCount: Int { lineStarts.count }
+
   /// Returns where lines start after libyaml's line ends: CR LF, CR, LF, NEL, LS and PS (`IS_BREAK`, libyaml 0.2.5
   /// `src/yaml_private.h`).
   private static func starts(of bytes: [UInt8]) -> [Int] {

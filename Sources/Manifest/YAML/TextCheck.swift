@@ -6,6 +6,10 @@ import Model
 /// UTF-16.
 func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
   let bytes = source.bytes
+  if bytes.starts(with: [0xFF, 0xFE, 0, 0]) || bytes.starts(with: [0, 0, 0xFE, 0xFF]) {
+    report.error("the text is UTF-32", at: source.mark(atOffset: 0), hint: "save it as UTF-8")
+    return false
+  }
   if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
     report.error("the text is UTF-16", at: source.mark(atOffset: 0), hint: "save it as UTF-8")
     return false
@@ -30,7 +34,9 @@ func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
     }
     let value = scalarValue(bytes[index..<index + length])
     if value == 0 {
-      report.error("a NUL byte: this is not a text file", at: source.mark(atOffset: index))
+      report.error(
+        "a NUL byte: this is not a text file", at: source.mark(atOffset: index), hint: "save it as UTF-8, not as UTF-16"
+      )
       return false
     }
     if value == 0xFEFF {
@@ -43,7 +49,72 @@ func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
     }
     index += length
   }
-  return true
+  return !hasConflict(source, report) && !hasOddBlank(source, report)
+}
+
+/// Reports the first line that git leaves for a conflict; returns whether there is one.
+private func hasConflict(_ source: SourceText, _ report: Diagnostics) -> Bool {
+  for number in 1...source.lineCount {
+    let line = source.line(number)
+    guard let first = line.first, [0x3C, 0x3D, 0x3E, 0x7C].contains(first), line.prefix(7).count == 7,
+      line.prefix(7).allSatisfy({ $0 == first }), line.count == 7 || line[line.startIndex + 7] == 0x20
+    else { continue }
+    report.error(
+      "a merge conflict is left in the text", at: SourceMark(source: source, line: number, column: 1),
+      hint: "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>")
+    return true
+  }
+  return false
+}
+
+/// Reports the first blank that YAML does not take for one, outside quotes and comments; returns whether there is one.
+///
+/// Such blanks come from web pages and word processors. They look like spaces, and belong to the text beside them.
+private func hasOddBlank(_ source: SourceText, _ report: Diagnostics) -> Bool {
+  // Most texts have only ASCII.
+  guard source.bytes.contains(where: { $0 >= 0x80 }) else { return false }
+  for number in 1...source.lineCount {
+    let line = String(decoding: source.line(number), as: UTF8.self).unicodeScalars
+    var quote: Unicode.Scalar?
+    var isStart = true
+    var isIndentation = true
+    for (offset, scalar) in line.enumerated() {
+      if let open = quote {
+        if scalar == open { quote = nil }
+        continue
+      }
+      if isStart, scalar == "#" { break }
+      if scalar.value >= 0x80, scalar.properties.generalCategory == .spaceSeparator {
+        let name = scalar.value == 0xA0 || scalar.value == 0x202F ? "no-break space" : "blank"
+        report.error(
+          "the \(name) U+\(hex(UInt64(scalar.value), 4).uppercased()) \(isIndentation ? "is used for indentation" : "is no space to YAML")",
+          at: SourceMark(source: source, line: number, column: offset + 1),
+          hint: "write a plain space; a name that contains this character needs quotes")
+        return true
+      }
+      if isStart, scalar == "'" || scalar == "\"" { quote = scalar }
+      isStart = " \t,[{:-".unicodeScalars.contains(scalar)
+      if scalar != " " { isIndentation = false }
+    }
+  }
+  return false
+}
+
+/// Returns the text with spaces in place of tabs in lines that have only blanks, or a comment after them. YAML allows
+/// tabs there (1.2.2, rule 78, `l-comment`); libyaml does not.
+func withoutBlankTabs(_ bytes: [UInt8]) -> [UInt8] {
+  guard bytes.contains(0x09) else { return bytes }
+  var result = bytes
+  var start = 0
+  while start < result.count {
+    let end = result[start...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? result.count
+    let text = result[start..<end].firstIndex { $0 != 0x20 && $0 != 0x09 } ?? end
+    if text == end || result[text] == 0x23 {
+      for index in start..<text where result[index] == 0x09 { result[index] = 0x20 }
+    }
+    start = end + 1
+  }
+  return result
 }
 
 /// Returns the length of the well-formed multi-byte character at an index (Unicode 15, table 3-7); nil if there is

@@ -15,7 +15,8 @@ package func parseYAML(
   }
   guard isYAMLText(source, report) else { return [] }
   var builder = YAMLBuilder(source: source, limits: limits, report: report)
-  if let fault = forEachYAMLEvent(in: source.bytes, { builder.take($0, at: $1, anchor: $2, tag: $3) }) {
+  if let fault = forEachYAMLEvent(in: withoutBlankTabs(source.bytes), { builder.take($0, at: $1, anchor: $2, tag: $3) })
+  {
     builder.tell(fault)
   }
   return builder.documents.filter { !$0.isNull }
@@ -58,7 +59,7 @@ private struct YAMLBuilder {
   /// Processes an event; returns whether to continue.
   mutating func take(_ event: YAMLEvent, at place: YAMLPlace, anchor: String?, tag: String?) -> Bool {
     let mark = SourceMark(place, in: source)
-    checkTag(tag, at: mark)
+    let event = tagged(event, tag, at: mark)
     switch event {
     case .documentStart:
       anchors.removeAll()
@@ -128,14 +129,32 @@ private struct YAMLBuilder {
     return .mapping(pairs)
   }
 
-  /// Refuses tags, except those that name a node's own kind. With other tags `!!str 5` and `5` would differ, and no
-  /// code here reads them.
-  private func checkTag(_ tag: String?, at mark: SourceMark) {
-    guard let tag, tag != "!" else { return }
+  /// Returns the event as its tag has it: `!!str true` is a text, and `!!int "4"` is not. Reports other tags, and tags of
+  /// another kind of node; no code here reads them.
+  private func tagged(_ event: YAMLEvent, _ tag: String?, at mark: SourceMark) -> YAMLEvent {
+    guard let tag else { return event }
     let prefix = "tag:yaml.org,2002:"
-    let known = ["str", "int", "bool", "float", "null", "seq", "map"]
-    if tag.hasPrefix(prefix), known.contains(String(tag.dropFirst(prefix.count))) { return }
-    report.error("the tag \(quoted(tag)) is not supported", at: mark, hint: "delete it")
+    switch (event, tag.hasPrefix(prefix) ? String(tag.dropFirst(prefix.count)) : tag) {
+    case (.scalar(var scalar), "str"), (.scalar(var scalar), "!"):
+      if scalar.isPlain { scalar.style = .doubleQuoted }
+      return .scalar(scalar)
+    case (.scalar(var scalar), "int"), (.scalar(var scalar), "bool"), (.scalar(var scalar), "float"),
+      (.scalar(var scalar), "null"):
+      scalar.style = .plain
+      return .scalar(scalar)
+    case (.sequenceStart, "seq"), (.sequenceStart, "!"), (.mappingStart, "map"), (.mappingStart, "!"): return event
+    case (_, "str"), (_, "int"), (_, "bool"), (_, "float"), (_, "null"), (_, "seq"), (_, "map"):
+      report.error("the tag \(quoted(tag)) does not fit the value", at: mark, hint: "delete it")
+    case (_, let name):
+      let words = name.lowercased()
+      let isSecret = ["vault", "crypt", "secret", "sops", "gpg"].contains { words.contains($0) }
+      report.error(
+        "the tag \(quoted(tag)) is not supported", at: mark,
+        hint: isSecret
+          ? "decrypt the value before Berth reads it; without the tag, the cipher text is left"
+          : "write the value that the tag stands for")
+    }
+    return event
   }
 
   private mutating func count(_ more: Int, at mark: SourceMark) -> Bool {
@@ -162,6 +181,10 @@ private struct YAMLBuilder {
       notes.append(.init(context, at: SourceMark(fault.contextPlace, in: source)))
     }
     let character = source.character(at: mark)
+    if let told = Slip(fault.problem, at: mark, context: SourceMark(fault.contextPlace, in: source)) {
+      report.error(told.message, at: told.mark, hint: told.hint)
+      return
+    }
     switch fault.problem {
     case _ where character == "\t" && (fault.problem.contains("tab") || fault.problem.contains("cannot start")):
       report.error("a tab is used for indentation", at: mark, hint: "YAML allows only spaces here")
@@ -174,7 +197,7 @@ private struct YAMLBuilder {
         "a key and its value are not allowed here", at: mark, notes: notes,
         hint: "check the indentation; a text that contains ': ' needs quotes")
     case "could not find expected ':'":
-      report.error("a ':' is missing after a key", at: mark, notes: notes)
+      report.error("a ':' is missing after this key", at: SourceMark(fault.contextPlace, in: source))
     case "did not find expected key", "did not find expected '-' indicator":
       report.error(
         "\(fault.problem)", at: mark, notes: notes, hint: "check the indentation, and brackets or quotes left open")

@@ -3,10 +3,23 @@ package struct DesiredState: Hashable, Sendable {
   package var policy: Policy
   /// The declared domains, in order of name.
   package var domains: [DesiredDomain]
-  package init(policy: Policy = Policy(), domains: [DesiredDomain] = []) {
+  package var completeness: Completeness
+
+  package init(policy: Policy = Policy(), domains: [DesiredDomain] = [], completeness: Completeness = .stated) {
     self.policy = policy
     self.domains = domains
+    self.completeness = completeness
   }
+}
+
+/// How sure it is that the manifests that were read are all that is declared for a host.
+package enum Completeness: Hashable, Sendable {
+  /// A person said so: by `--allow-removals`, or by an empty `domains` in a document that names the host.
+  case stated
+  /// Nothing speaks against it. A file may have been left out all the same.
+  case assumed
+  /// Documents name other hosts, and none names this one: perhaps the host was renamed.
+  case doubtful
 }
 
 /// What may be removed.

@@ -12,18 +12,26 @@ package enum PlanVerdict: Hashable, Sendable {
 package enum PlanRefusal: Hashable, Sendable {
   /// The plan takes more devices from domains than the policy allows.
   case tooManyRemovals(planned: Int, allowed: Int)
+  /// The manifests declare no domain, and the plan takes this many devices of Berth's from the host's domains.
+  case emptyManifest(planned: Int)
+  /// No manifest names these domains, and the plan takes from them this many devices: all that are Berth's there.
+  case domainLeftOut(names: [String], planned: Int)
   /// Declared domains cannot take this many devices now, and `--require-running` asks for all of them.
   case notRunning(pending: Int)
 
   /// The stable words for refusals; scripts depend on them.
   package enum Name: String, Hashable, Sendable, CaseIterable {
     case removalLimit = "removal-limit"
+    case emptyManifest = "empty-manifest"
+    case domainLeftOut = "domain-left-out"
     case notRunning = "not-running"
   }
 
   package var name: Name {
     switch self {
     case .tooManyRemovals: .removalLimit
+    case .emptyManifest: .emptyManifest
+    case .domainLeftOut: .domainLeftOut
     case .notRunning: .notRunning
     }
   }

@@ -19,10 +19,12 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
     policy: desired.policy)
   let declared = desired.domains.sorted { $0.name < $1.name }
   for domain in declared { plan.domains += planner.plans(for: domain) }
+  var losses = UnnamedLosses(planner: planner)
   let others = index.domains.filter { !planner.matches.covered.contains($0.key) && $0.stubDomainOf == nil }
   for domain in others.sorted(by: { ($0.name, $0.id) < ($1.name, $1.id) }) {
     let steps = UndeclaredSteps(planner: planner).steps(in: domain, declaring: [])
     if !steps.isEmpty { plan.domains.append(DomainPlan(domain, steps: steps)) }
+    losses.note(domain, steps)
   }
   if !observation.runs.isEmpty {
     for index in plan.domains.indices {
@@ -32,7 +34,7 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
   let host = HostSteps(planner: planner)
   plan.hostSteps = host.steps()
   plan.bookkeeping = host.bookkeeping() + host.settledIntents(besides: plan)
-  plan.refusal = plan.excessiveRemovals
+  plan.refusal = losses.refusal ?? plan.excessiveRemovals
   return plan
 }
 

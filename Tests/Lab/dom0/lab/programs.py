@@ -125,7 +125,8 @@ def berth(command, assignments, *options, prune=None):
 
 
 def apply_arguments(path, *options, timeout=GUEST_TIMEOUT):
-    return ["berth", "apply", path, "--output", "json", "--yes", "--wait-timeout", timeout, *options]
+    # A scenario names the guest that it works on; what it leaves out is meant to go.
+    return ["berth", "apply", path, "--output", "json", "--yes", "--allow-removals", "--wait-timeout", timeout, *options]
 
 
 def apply(assignments, *options, timeout=GUEST_TIMEOUT, prune=None):

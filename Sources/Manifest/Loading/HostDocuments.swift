@@ -1,0 +1,104 @@
+import Model
+
+/// The documents of one run, sorted by what they are for one host.
+struct HostDocuments {
+  let host: String
+  /// Those that name the host.
+  private let own: [ManifestDocument]
+  /// Those that name no host, and so are for every host.
+  private let shared: [ManifestDocument]
+  /// Those that name another host.
+  let others: [ManifestDocument]
+
+  init(_ documents: [ManifestDocument], for host: String) {
+    self.host = host
+    own = documents.filter { $0.host?.value == host }
+    shared = documents.filter { $0.host == nil }
+    others = documents.filter { $0.host != nil && $0.host?.value != host }
+  }
+
+  /// Returns how sure it is that `desired`, which the documents declare, is all that is declared for the host.
+  func completeness(of desired: DesiredState) -> Completeness {
+    // An empty wish is meant if a document that names the host has it.
+    if desired.domains.isEmpty, own.contains(where: \.spec.saysDomains) { return .stated }
+    return own.isEmpty && !others.isEmpty ? .doubtful : .assumed
+  }
+
+  /// Returns why the documents are not for this host; nil if they are.
+  ///
+  /// If documents name hosts and none of them names this one, the host was perhaps renamed. Documents for every host do
+  /// not replace the missing one, unless they declare a domain and no name is this host's in another spelling.
+  func absence(from files: [String]) -> String? {
+    guard own.isEmpty, !others.isEmpty else { return nil }
+    let misspelt = misspelling
+    let hasShared = shared.contains { !$0.spec.domains.isEmpty }
+    guard !hasShared || misspelt.map({ isSameHost($0.value, host) }) == true else { return nil }
+    let list = some(Set(others.compactMap { $0.host?.value }).sorted().map(quoted))
+    let whose = shared.isEmpty ? "they are for \(list)" : "those that name a host are for \(list)"
+    let hint = misspelt.map { "; did you mean \(quoted(host)) at \($0.mark)?" } ?? ""
+    return "no document in \(some(files)) is for this host, \(quoted(host)): \(whose)\(hint)"
+  }
+
+  /// The name of another host that is probably this host's name, misspelt.
+  ///
+  /// The hosts of a fleet often differ in a digit only, so such a name is a slip only if no other host is named.
+  private var misspelling: Located<String>? {
+    let named = others.compactMap(\.host)
+    if let same = named.first(where: { isSameHost($0.value, host) }) { return same }
+    let names = Set(named.map(\.value)).sorted()
+    guard let near = closest(to: host, among: names), names.count == 1 || !differsInDigitsOnly(near, host) else {
+      return nil
+    }
+    return named.first { $0.value == near }
+  }
+
+  /// Warns of documents that are skipped because they spell this host's name in another way.
+  func warnOfOtherSpellings(_ report: Diagnostics) {
+    for name in others.compactMap(\.host) where isSameHost(name.value, host) {
+      report.warning(
+        "this document is skipped: it is for host \(quoted(name.value)), and this host is \(quoted(host))",
+        at: name.mark,
+        hint: "did you mean \(quoted(host))?")
+    }
+  }
+}
+
+/// Reports that no document of a host has the key `domains`. `documents` are those for the host.
+func reportMissingDomains(in documents: [ManifestDocument], _ report: Diagnostics) {
+  guard !report.hasErrors, !documents.contains(where: \.spec.saysDomains),
+    let place = documents.first(where: { $0.host != nil }) ?? documents.first
+  else { return }
+  let host = place.host.map { " for host \(quoted($0.value))" } ?? ""
+  report.error(
+    documents.count == 1
+      ? "'spec' needs the key 'domains'" : "no document\(host) has the key 'domains' in its 'spec'",
+    at: place.spec.mark ?? place.mark,
+    hint: "to declare that a host has no devices, name it under 'metadata' and write domains: {}")
+}
+
+/// Warns of documents that spell the name of one host in two ways. Each host uses only one of the spellings.
+func warnOfHostSpellings(in documents: [ManifestDocument], _ report: Diagnostics) {
+  var first: [String: [Located<String>]] = [:]
+  for name in documents.compactMap(\.host) {
+    let label = String(name.value.lowercased().prefix { $0 != "." })
+    if let other = first[label]?.first(where: { $0.value != name.value && isSameHost($0.value, name.value) }) {
+      report.warning(
+        "hosts \(quoted(other.value)) and \(quoted(name.value)) are perhaps one", at: name.mark,
+        notes: [.init("first named", at: other.mark)], hint: "write the name as hostname prints it on that host")
+    }
+    if first[label]?.contains(where: { $0.value == name.value }) != true { first[label, default: []].append(name) }
+  }
+}
+
+/// Returns the first eight texts, and how many more there are.
+private func some(_ texts: [String]) -> String {
+  let shown = texts.prefix(8).joined(separator: ", ")
+  return texts.count > 8 ? shown + " and \(texts.count - 8) more" : shown
+}
+
+/// Returns whether two names are spellings of one host: they differ in case, or one is the other with its domain.
+private func isSameHost(_ left: String, _ right: String) -> Bool {
+  func labels(_ name: String) -> [Substring] { name.lowercased().split(separator: ".") }
+  let (one, two) = (labels(left), labels(right))
+  return one == two || (one.count == 1 || two.count == 1) && one.first != nil && one.first == two.first
+}
