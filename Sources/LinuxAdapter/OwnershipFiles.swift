@@ -22,7 +22,8 @@ package struct OwnershipFiles: OwnershipPort {
     var uuid: DomainUUID
     var name: String
     var devices: [PCIAddress]
-    /// This key and the next are absent in files that hold none.
+    /// This key and the following ones are absent in files that hold none.
+    var sets: [DeviceSet]?
     var exports: [ExportRecord]?
     var emulations: [EmulationRecord]?
     var goneSince: Int64?
@@ -100,7 +101,8 @@ package struct OwnershipFiles: OwnershipPort {
     let document: Document = try decodeRecord(bytes, version: Self.version, path)
     guard document.uuid == domain else { throw .record(RecordError(.damaged, operation: "read", place: path)) }
     return OwnershipRecord(
-      uuid: document.uuid, name: document.name, devices: document.devices, exports: document.exports ?? [],
+      uuid: document.uuid, name: document.name, devices: document.devices, sets: document.sets ?? [],
+      exports: document.exports ?? [],
       emulations: document.emulations ?? [], goneSince: document.goneSince)
   }
 
@@ -108,6 +110,7 @@ package struct OwnershipFiles: OwnershipPort {
     try encodeRecord(
       Document(
         version: Self.version, uuid: record.uuid, name: record.name, devices: record.devices,
+        sets: record.sets.isEmpty ? nil : record.sets,
         exports: record.exports.isEmpty ? nil : record.exports,
         emulations: record.emulations.isEmpty ? nil : record.emulations, goneSince: record.goneSince))
   }

@@ -11,6 +11,8 @@ package struct PlanDocument: VersionedDocument, Sendable {
   /// Whether nothing of it may be applied; `refusal` says why.
   let isRefused: Bool
   let refusal: RefusalDocument?
+  let set: String
+  let otherSets: [String]
   let policy: PolicyDocument
   let summary: SummaryDocument
   let domains: [DomainPlanDocument]
@@ -23,6 +25,8 @@ package struct PlanDocument: VersionedDocument, Sendable {
     hasChanges = plan.hasChanges
     isRefused = plan.refusal != nil
     refusal = plan.refusal.map(RefusalDocument.init)
+    set = plan.set
+    otherSets = plan.otherSets
     policy = PolicyDocument(prune: plan.policy.prune.rawValue, maxRemovals: plan.policy.maxRemovals)
     summary = SummaryDocument(plan)
     domains = plan.domains.map { DomainPlanDocument($0, naming: naming) }

@@ -21,7 +21,12 @@ package struct PlanView: View {
     for domain in plan.domains { write(domain, to: &columns, style: style) }
     writeDrift(to: &columns, style: style)
 
-    var result = style.printable(header) + "\n\n"
+    var result = style.printable(header) + "\n"
+    if !plan.otherSets.isEmpty {
+      let others = plan.otherSets.joined(separator: ", ")
+      result += style.printable("Set \(plan.set). Other sets own devices here, and keep them: \(others).") + "\n"
+    }
+    result += "\n"
     if !columns.isEmpty { result += columns.rendered() + "\n" }
     return result + style.printable(summary) + "\n"
   }
@@ -72,7 +77,7 @@ package struct PlanView: View {
 
   /// Returns whether a step is shown. What is as declared is shown only on request.
   private static func isShown(_ step: DeviceStep, _ style: TextStyle) -> Bool {
-    style.isVerbose || step.kind != .unchanged
+    style.isVerbose || step.kind != .unchanged && step.kind != .kept(.otherSet)
   }
 
   /// Returns whether a step follows from stores that disagree. It is shown apart from what the manifest asks for.
@@ -93,7 +98,8 @@ package struct PlanView: View {
       return ([words(for: change, in: target, reason, step.evidence)] + step.effects).joined(separator: "; ")
     case .drift: return "\(reason.name): \(found); left as it is"
     case .unchanged: return "as declared"
-    case .kept: return "kept: not declared any more, but policy.prune is never"
+    case .kept(.pruneNever): return "kept: not declared any more, but policy.prune is never"
+    case .kept(.otherSet): return "kept: \(found)"
     case .foreign: return "foreign: neither declared nor attached by Berth; left alone"
     case .blocked: return "blocked: \(reason.name), \(found)" + (step.isRequired ? "" : " (optional)")
     case .pending: return "pending: \(reason.name), \(found)"
@@ -147,10 +153,10 @@ package struct PlanView: View {
     ])
     let rest = Words.counts([
       (plan.count(.blocked), "blocked"), (plan.count(.pending), "pending"), (plan.count(.foreign), "foreign"),
-      (plan.steps.count { $0.kind == .kept }, "kept by policy.prune"),
+      (plan.steps.count { $0.kind == .kept(.pruneNever) }, "kept by policy.prune"),
       (plan.count(.drift) + plan.hostSteps.count { !$0.isChange }, "left as found"),
     ])
-    let kept = plan.count(.keep) - plan.steps.count { $0.kind == .kept }
+    let kept = plan.count(.keep) - plan.steps.count { $0.kind.isKept }
     if let refusal = plan.refusal { return refusal.sentence }
     guard changes.isEmpty else { return "Plan: " + changes + (rest.isEmpty ? "." : "; \(rest).") }
     let reason =

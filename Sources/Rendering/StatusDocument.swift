@@ -70,6 +70,7 @@ struct DeviceStatusDocument: Encodable, Sendable {
   let options: OptionsDocument?
   let isDeclared: Bool
   let isOwned: Bool
+  let set: String?
   let isSaved: Bool
   /// The domain number in the claim.
   let claim: UInt32?
@@ -81,6 +82,7 @@ struct DeviceStatusDocument: Encodable, Sendable {
     options = status.options.map(OptionsDocument.init)
     isDeclared = status.isDeclared
     isOwned = status.isOwned
+    set = status.set
     isSaved = status.isSaved
     claim = status.claim?.rawValue
   }

@@ -90,10 +90,11 @@ package struct StatusView: View {
     case .unclear: parts.append("state unclear")
     }
     if let address = device.virtualAddress { parts.append("the guest sees \(address)") }
+    let owner = device.set.flatMap { $0 == DesiredState.defaultSet ? nil : "Berth's in set \($0)" } ?? "Berth's"
     switch (device.isDeclared, device.isOwned) {
-    case (true, true): parts.append("declared, Berth's")
+    case (true, true): parts.append("declared, \(owner)")
     case (true, false): parts.append("declared")
-    case (false, true): parts.append("Berth's")
+    case (false, true): parts.append(owner)
     case (false, false): parts.append("foreign")
     }
     let options = Words.unusualOptions(device.options)

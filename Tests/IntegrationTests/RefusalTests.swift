@@ -63,6 +63,51 @@ struct Refusals {
     }
   }
 
+  @Test func `a device that ends the guest's bus is reported with those that were on the bus`() async throws {
+    let (kept, bad) = (Sample.address(0), Sample.address(1))
+    let domain = "{name: net, domid: 5, devices: [\"\(kept)\"]}"
+    try await TestHost.with(TestScenario.host([domain], faults: "{failingExports: [\"\(bad)\"]}")) { host in
+      let apply = try await host.berth("apply", try host.manifest(["net": [kept, bad]]), "--yes")
+      #expect(apply.status == 6 || apply.status == 1, "\(apply)")
+      #expect(apply.output.contains("the guest's PCI bus ended with \(kept) on it; restart the domain"), "\(apply)")
+      #expect(try await host.status().domain("net").assigned == [kept])
+    }
+  }
+
+  @Test func `two sets on one host leave each other's devices alone`() async throws {
+    let (one, two) = (Sample.address(0), Sample.address(1))
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5}", "{name: disk, domid: 6}"])) { host in
+      func manifest(_ set: String, _ domain: String, _ devices: [PCIAddress]) throws -> String {
+        let list = devices.map { "\"\($0)\"" }.joined(separator: ", ")
+        try host.folder.write(
+          "\(set).yaml",
+          """
+          apiVersion: berth/v1alpha1
+          kind: HostAssignments
+          metadata: {set: \(set)}
+          spec: {domains: {\(domain): {devices: [\(list)]}}}
+
+          """)
+        return "\(host.folder.path)/\(set).yaml"
+      }
+      #expect(try await host.berth("apply", try manifest("network", "net", [one]), "--yes").status == 0)
+      let storage = try await host.berth("apply", try manifest("storage", "disk", [two]), "--yes")
+      #expect(storage.status == 0, "\(storage)")
+      #expect(storage.output.contains("Set storage. Other sets own devices here, and keep them: network."))
+      #expect(try await host.disagreements(of: "net", expecting: [one]) == [])
+      #expect(try await host.disagreements(of: "disk", expecting: [two]) == [])
+      let status = try await host.berth("status")
+      #expect(status.output.contains("Berth's in set network"), "\(status)")
+      let both = try await host.berth("apply", try manifest("storage", "disk", [one, two]), "--yes")
+      #expect(both.status == 3, "\(both)")
+      #expect(both.output.contains("blocked: other-set, set 'network' owns it in net (domain 5)"), "\(both)")
+      let none = try await host.berth("apply", try manifest("storage", "disk", []), "--yes")
+      #expect(none.status == 0, "\(none)")
+      #expect(try await host.disagreements(of: "net", expecting: [one]) == [])
+      #expect(try await host.disagreements(of: "disk", expecting: []) == [])
+    }
+  }
+
   @Test func `a device with another identity than declared is left unchanged`() async throws {
     try await TestHost.with(TestScenario.host()) { host in
       try host.folder.write(

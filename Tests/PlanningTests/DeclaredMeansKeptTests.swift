@@ -157,7 +157,7 @@ import XenProtocol
 
   @Test func `a device that only prune never keeps is not foreign`() {
     let plan = makePlan(desired: desired(("net", nil, [one]), prune: .never), observation: host(1, called: "net"))
-    #expect(plan.steps.map(\.kind) == [.unchanged, .kept])
+    #expect(plan.steps.map(\.kind) == [.unchanged, .kept(.pruneNever)])
     #expect(plan.steps.map(\.action) == [.keep, .keep])
     #expect(plan.steps.last?.reason == .change(.pruneNever))
   }

@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test func `the step of a claim that fails carries the port's failure`() throws {
-    let error = HostError.hypervisor(HypervisorError(.notPermitted, operation: "xc_assign_device", errno: 13))
+    let error = HostError.hypervisor(HypervisorError(.other, operation: "xc_assign_device", errno: 5))
     #expect(try detail(.assign, .fails(error)) == OutcomeDetail(error))
     let reset = HostError.tree(DeviceTreeError(.other, operation: "reset", place: "reset", errno: 5))
     #expect(try detail(.reset, .fails(reset)) == OutcomeDetail(reset))

@@ -15,7 +15,8 @@ struct Assembly {
     assembly.hasUnreadDefinitions = documents.contains(where: \.spec.hasUnreadDefinitions)
     assembly.define(documents.flatMap(\.spec.definitions))
     let domains = assembly.domains(documents.flatMap(\.spec.domains))
-    return DesiredState(policy: policy, domains: domains)
+    let set = assembly.agreed(documents.compactMap(\.set), on: "set")
+    return DesiredState(set: set ?? DesiredState.defaultSet, policy: policy, domains: domains)
   }
 
   private init(report: Diagnostics) { self.report = report }

@@ -5,6 +5,8 @@ struct ManifestDocument: Sendable {
   var mark: SourceMark
   /// The host that the document is for; nil means every host.
   var host: Located<String>?
+  /// The set that the document names.
+  var set: Located<String>?
   var spec: DocumentSpec
 }
 
@@ -55,11 +57,16 @@ struct Assignment: Sendable {
   var isRequired = true
 }
 
-extension ValueType where Value == Located<String>? {
-  /// The type of `metadata`; its value is the host's name.
+/// What a document says of itself.
+struct DocumentMetadata: Sendable {
+  var host: Located<String>?
+  var set: Located<String>?
+}
+
+extension ValueType where Value == DocumentMetadata {
   static var metadata: ValueType {
-    .object("The host that the document applies to.", keys: ManifestKeys.metadataTable) {
-      .some($0.value(ManifestKeys.hostName))
+    .object("The host that the document applies to, and its set.", keys: ManifestKeys.metadataTable) {
+      DocumentMetadata(host: $0.value(ManifestKeys.hostName), set: $0.value(ManifestKeys.setName))
     }
   }
 }
@@ -215,10 +222,10 @@ extension ValueType where Value == ManifestDocument {
     ) { reader in
       _ = reader.value(ManifestKeys.apiVersion)
       _ = reader.value(ManifestKeys.kind)
-      let host = reader.value(ManifestKeys.metadata)
+      let metadata = reader.value(ManifestKeys.metadata)
       let spec = reader.value(ManifestKeys.spec)
       return ManifestDocument(
-        mark: reader.node.mark, host: host.flatMap { $0 },
+        mark: reader.node.mark, host: metadata?.host, set: metadata?.set,
         spec: spec ?? DocumentSpec(definitions: [], domains: []))
     }
     return ValueType(schema: whole.schema) { node, name, report in

@@ -7,7 +7,7 @@ enum ManifestKeys {
   static let apiVersion = Key(
     "apiVersion", ValueType<APIVersion>.choice(), "The version of this format.", isRequired: true)
   static let kind = Key("kind", ValueType<DocumentKind>.choice(), "What the document declares.", isRequired: true)
-  static let metadata = Key("metadata", .metadata, "The host that the document applies to.")
+  static let metadata = Key("metadata", .metadata, "The host that the document applies to, and its set.")
   static let spec = Key("spec", .spec, "What is declared.", isRequired: true)
   static let document = [apiVersion.info, kind.info, metadata.info, spec.info]
 
@@ -16,7 +16,10 @@ enum ManifestKeys {
   static let hostName = Key(
     "name", ValueType<String>.hostName.located,
     "The host that the document is for; without it, the document is for every host.")
-  static let metadataTable = [hostName.info]
+  static let setName = Key(
+    "set", ValueType<String>.deviceName.located,
+    "The set of manifests that the document belongs to. Berth removes only what the set owns.")
+  static let metadataTable = [hostName.info, setName.info(default: .string(DesiredState.defaultSet))]
 
   // MARK: spec
 

@@ -1,11 +1,20 @@
 /// What the manifests declare, after all checks: the state that one host should have.
 package struct DesiredState: Hashable, Sendable {
+  /// The set of manifests that this is the whole of. Berth removes only what the set owns.
+  package var set: String
   package var policy: Policy
   /// The declared domains, in order of name.
   package var domains: [DesiredDomain]
   package var completeness: Completeness
 
-  package init(policy: Policy = Policy(), domains: [DesiredDomain] = [], completeness: Completeness = .stated) {
+  /// The set of manifests that name none.
+  package static let defaultSet = "default"
+
+  package init(
+    set: String = defaultSet, policy: Policy = Policy(), domains: [DesiredDomain] = [],
+    completeness: Completeness = .stated
+  ) {
+    self.set = set
     self.policy = policy
     self.domains = domains
     self.completeness = completeness

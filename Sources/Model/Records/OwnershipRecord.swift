@@ -4,6 +4,9 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   /// The domain's name at that time; for people.
   package var name: String
   package var devices: [PCIAddress]
+  /// The set of manifests that owns each device. A device that an earlier release recorded has none: it belongs to the
+  /// first set that declares it, and until then to the default set.
+  package var sets: [DeviceSet]
   /// The exports to the domain that Berth saw in pciback's log. An overwritten entry can be written again only from
   /// them.
   package var exports: [ExportRecord]
@@ -13,7 +16,7 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   package var goneSince: Int64?
 
   package init(
-    uuid: DomainUUID, name: String, devices: [PCIAddress], exports: [ExportRecord] = [],
+    uuid: DomainUUID, name: String, devices: [PCIAddress], sets: [DeviceSet] = [], exports: [ExportRecord] = [],
     emulations: [EmulationRecord] = [], goneSince: Int64? = nil
   ) {
     self.exports = exports
@@ -21,7 +24,18 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
     self.uuid = uuid
     self.name = name
     self.devices = devices
+    self.sets = sets
     self.goneSince = goneSince
+  }
+}
+
+/// The set of manifests that owns a device.
+package struct DeviceSet: Hashable, Sendable, Codable {
+  package var device: PCIAddress
+  package var set: String
+  package init(device: PCIAddress, set: String) {
+    self.device = device
+    self.set = set
   }
 }
 

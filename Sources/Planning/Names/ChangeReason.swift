@@ -8,4 +8,5 @@ package enum ChangeReason: String, Hashable, Sendable, CaseIterable {
   case inSync = "in-sync"
   case notOwned = "not-owned"
   case pruneNever = "prune-never"
+  case ownedByOtherSet = "owned-by-other-set"
 }

@@ -18,6 +18,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case domainAmbiguous = "domain-ambiguous"
   case domainRenamed = "domain-renamed"
   case domainUnknown = "domain-unknown"
+  case otherSet = "other-set"
   case nameCollision = "name-collision"
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
@@ -38,7 +39,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .deviceMissing, .notAssignable, .isBridge, .assignRefused, .assignedElsewhere, .attachedElsewhere,
       .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
-      .domainAmbiguous, .domainRenamed, .domainUnknown, .nameCollision:
+      .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision:
       nil
     }
   }

@@ -15,6 +15,10 @@ package struct ObservationIndex {
   /// Who lists each device in a back end that outlived its domain, and that the kernel still serves.
   let leftoverListings: [PCIAddress: DomainID]
   let owned: [DomainUUID: Set<PCIAddress>]
+  /// The set that owns each device, for devices that are recorded with one.
+  let sets: [DomainUUID: [PCIAddress: String]]
+  /// The living domains in which a set owns each device.
+  let setHolders: [PCIAddress: [(guest: Guest, set: String)]]
   let intended: [DomainKey: Set<PCIAddress>]
   /// The part of `intended` that runs still at work have announced.
   let announced: [DomainKey: Set<PCIAddress>]
@@ -59,6 +63,18 @@ package struct ObservationIndex {
       }, uniquingKeysWith: { first, _ in first })
     owned = Dictionary(
       observation.records.map { ($0.uuid, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
+    let sets = Dictionary(
+      observation.records.map { record in
+        (record.uuid, Dictionary(record.sets.map { ($0.device, $0.set) }, uniquingKeysWith: { first, _ in first }))
+      }, uniquingKeysWith: { first, _ in first })
+    self.sets = sets
+    var setHolders: [PCIAddress: [(guest: Guest, set: String)]] = [:]
+    if !sets.isEmpty {
+      for guest in domains where guest.stubDomainOf == nil {
+        for (device, set) in sets[guest.uuid] ?? [:] { setHolders[device, default: []].append((guest, set)) }
+      }
+    }
+    self.setHolders = setHolders
     func byDomain(_ intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
       Dictionary(intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
     }

@@ -89,7 +89,7 @@ extension Agreement {
           }
           return StepOutcome(step, change, missingFrom: guest)
         }
-        let isForeign = now.contains { $0.kind == .foreign || $0.kind == .kept }
+        let isForeign = now.contains { $0.kind == .foreign || $0.kind.isKept }
         return isForeign
           ? StepOutcome(step, change, .blocked, "the device is no longer Berth's in this domain") : nil
       case .repair:

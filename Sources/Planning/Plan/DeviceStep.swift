@@ -7,8 +7,8 @@ package struct DeviceStep: Hashable, Sendable {
     case change(Change, in: DomainTarget)
     /// As declared.
     case unchanged
-    /// Attached by Berth, not declared, and kept because the policy removes nothing.
-    case kept
+    /// Attached by Berth, not declared, and kept.
+    case kept(KeptBecause)
     /// Attached, neither declared nor Berth's: shown, left alone.
     case foreign
     /// Cannot be done before a person acts.
@@ -110,7 +110,8 @@ extension DeviceStep.Kind {
     switch self {
     case .change(let change, _): change.reason
     case .unchanged: .change(.inSync)
-    case .kept: .change(.pruneNever)
+    case .kept(.pruneNever): .change(.pruneNever)
+    case .kept(.otherSet): .change(.ownedByOtherSet)
     case .foreign: .change(.notOwned)
     case .blocked(let obstacle): .obstacle(obstacle)
     case .pending(let wait): .wait(wait)
@@ -154,4 +155,16 @@ package enum StepAction: String, Hashable, Sendable, CaseIterable {
     case .adopt: self = .adopt
     }
   }
+}
+
+/// Why a device of Berth's is kept though it is not declared.
+package enum KeptBecause: Hashable, Sendable, CaseIterable {
+  /// The policy removes nothing.
+  case pruneNever
+  /// Another set of manifests owns it.
+  case otherSet
+}
+
+extension DeviceStep.Kind {
+  package var isKept: Bool { if case .kept = self { true } else { false } }
 }

@@ -6,6 +6,10 @@ package struct Plan: Hashable, Sendable {
   package var domainCount: Int
   package var deviceCount: Int
   package var policy: Policy
+  /// The set of manifests that the plan is for.
+  package var set = DesiredState.defaultSet
+  /// The other sets that own devices of living domains, in order of name.
+  package var otherSets: [String] = []
   /// Domains with something to show, declared ones first, each group in order of name.
   package var domains: [DomainPlan]
   /// What belongs to no living domain: back ends and claims of domains that are gone.

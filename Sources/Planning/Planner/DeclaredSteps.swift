@@ -40,6 +40,7 @@ struct DeclaredSteps {
   private func need(
     of wanted: DesiredDevice, entry: BackEndEntry?, options: DeviceOptions?, in domain: Guest
   ) -> Need {
+    if let block = setBlock(wanted) { return block }
     if let mismatch = identityBlock(wanted) { return mismatch }
     guard let entry else { return absentNeed(wanted, in: domain) }
     // The entry may stay as it was: the store does not tell that the guest has lost the device.
@@ -94,8 +95,10 @@ struct DeclaredSteps {
           evidence: "a run ended before it had recorded where QEMU shows the device")
       }
     }
-    if planner.index.owned[domain.uuid]?.contains(wanted.address) == true { return Need(.nothing) }
-    return Need(.change(.adopt))
+    guard planner.index.owned[domain.uuid]?.contains(wanted.address) == true else { return Need(.change(.adopt)) }
+    // A named set adopts what an earlier release recorded without one.
+    let isInSet = planner.index.sets[domain.uuid]?[wanted.address] != nil
+    return Need(isInSet || planner.desired.set == DesiredState.defaultSet ? .nothing : .change(.adopt))
   }
 
   /// Whether the guest has the device, or will find it if it never ran.
@@ -108,6 +111,14 @@ struct DeclaredSteps {
     // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
     case .absent?, .vanishing?, .connecting?, .settling?, .round?, .torn?, .closing?, .corrupt?, nil: return false
     }
+  }
+
+  /// A device that another set owns in a living domain.
+  private func setBlock(_ wanted: DesiredDevice) -> Need? {
+    guard let holders = planner.index.setHolders[wanted.address],
+      let holder = holders.first(where: { $0.set != planner.desired.set })
+    else { return nil }
+    return Need(.blocked(.otherSet), evidence: "set '\(holder.set)' owns it in \(holder.guest.label)")
   }
 
   private func identityBlock(_ wanted: DesiredDevice) -> Need? {

@@ -17,6 +17,8 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
   var plan = Plan(
     host: observation.host, domainCount: observation.domains.count, deviceCount: observation.devices.count,
     policy: desired.policy)
+  plan.set = desired.set
+  plan.otherSets = Set(index.setHolders.values.joined().map(\.set)).subtracting([desired.set]).sorted()
   let declared = desired.domains.sorted { $0.name < $1.name }
   for domain in declared { plan.domains += planner.plans(for: domain) }
   var losses = UnnamedLosses(planner: planner)

@@ -27,7 +27,7 @@ final class Planner {
     self.declarations = declarations
     declaredDevices = Dictionary(
       desired.domains.map { ($0.name, $0.devices.map(\.address)) }, uniquingKeysWith: { $0 + $1 })
-    matches = DomainMatches(desired, index) { Self.mayRemove($0, from: $1, desired.policy, index) }
+    matches = DomainMatches(desired, index) { Self.mayRemove($0, from: $1, desired, index) }
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
@@ -35,17 +35,31 @@ final class Planner {
 
   /// Whether the device may be taken out of this domain: the policy allows it, and the domain is no other one than meant.
   func mayRemove(_ device: PCIAddress, from domain: Guest) -> Bool {
-    !matches.doubtful.contains(domain.key) && Self.mayRemove(device, from: domain, desired.policy, index)
+    !matches.doubtful.contains(domain.key) && Self.mayRemove(device, from: domain, desired, index)
   }
 
   private static func mayRemove(
-    _ device: PCIAddress, from domain: Guest, _ policy: Policy, _ index: ObservationIndex
+    _ device: PCIAddress, from domain: Guest, _ desired: DesiredState, _ index: ObservationIndex
   ) -> Bool {
-    switch policy.prune {
+    guard otherSet(of: device, in: domain, desired, index) == nil else { return false }
+    return switch desired.policy.prune {
     case .never: false
     case .owned: index.isOwned(device, in: domain)
     case .all: true
     }
+  }
+
+  /// Returns the set that owns the device in the domain, if that is not the set which is planned for.
+  func otherSet(of device: PCIAddress, in domain: Guest) -> String? {
+    Self.otherSet(of: device, in: domain, desired, index)
+  }
+
+  private static func otherSet(
+    of device: PCIAddress, in domain: Guest, _ desired: DesiredState, _ index: ObservationIndex
+  ) -> String? {
+    guard index.owned[domain.uuid]?.contains(device) == true else { return nil }
+    let set = index.sets[domain.uuid]?[device] ?? DesiredState.defaultSet
+    return set == desired.set ? nil : set
   }
 
   /// Whether the device is declared for this very domain.

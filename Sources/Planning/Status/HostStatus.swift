@@ -11,6 +11,8 @@ package struct DeviceStatus: Sendable {
   package var options: DeviceOptions?
   package var isDeclared: Bool
   package var isOwned: Bool
+  /// The set that owns it; nil if it is not owned, or recorded without a set.
+  package var set: String?
   package var isSaved: Bool
   package var claim: DomainID?
 }
@@ -103,7 +105,8 @@ package struct HostStatus: Sendable {
         let declared = wanted?.devices.first { $0.address == address }
         return DeviceStatus(
           address: address, id: devices[address]?.facts?.id, label: declared?.label, attachment: .absent,
-          isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false, isSaved: false,
+          isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false,
+          set: record?.sets.first { $0.device == address }?.set, isSaved: false,
           claim: devices[address]?.claim)
       })
   }
@@ -132,7 +135,8 @@ package struct HostStatus: Sendable {
         virtualAddress: domain.kind == .hvm ? place?.guestAddress : entry?.virtualAddress,
         options: entry?.options ?? saved[address]?.options,
         isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false,
-        isSaved: saved[address] != nil, claim: devices[address]?.claim)
+        set: record?.sets.first { $0.device == address }?.set, isSaved: saved[address] != nil,
+        claim: devices[address]?.claim)
     }
   }
 

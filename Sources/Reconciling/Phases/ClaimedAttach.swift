@@ -175,6 +175,13 @@ struct ClaimedAttach: ~Copyable {
   consuming func abandon(_ bus: BackEnd) throws(EngineError) {
     try parts.buses.dropUnexported(Set(held.map(\.step.device)))
     let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "(no error text from pciback)"
+    let ours = Set(held.map(\.step.device))
+    let others = bus.entries.compactMap(\.device).filter { !ours.contains($0) }.map(\.description)
+    if !others.isEmpty {
+      parts.report.failed(
+        "the guest's PCI bus ended with \(others.joined(separator: ", ")) on it; restart the domain, so that the guest "
+          + "gets a new bus")
+    }
     returnToXen(
       "pciback ended the guest's PCI bus (back end \(bus.state), front end \(bus.frontEndState)): \(text)",
       result: .failed)

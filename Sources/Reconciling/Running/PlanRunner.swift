@@ -74,6 +74,8 @@ package struct PlanRunner: Sendable {
     let work = agreement.plan.restricted(to: taking.locked)
     for domain in taking.locked.subtracting(work.changedDomains.keys) { taking.locks.release(domain) }
 
+    var options = options
+    options.set = shown.desired.set
     let runner = ScheduleRunner(host: host, options: options, ended: { taking.locks.release($0) }, report: report)
     report(.runBegan(work.steps.filter(\.isChange).map(\.id)))
     var outcome = runner.apply(work)

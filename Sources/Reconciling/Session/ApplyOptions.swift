@@ -1,3 +1,5 @@
+import Model
+
 /// How an apply goes about its work.
 package struct ApplyOptions: Sendable {
   /// How long one taking of the userdata lock may last.
@@ -6,6 +8,8 @@ package struct ApplyOptions: Sendable {
   package var waitTimeout: Duration
   /// Whether to look again after another toolstack's longest wait even if none was seen at work.
   package var audits: Bool
+  /// The set of manifests for which devices are recorded.
+  package var set = DesiredState.defaultSet
   /// Domains worked on at the same time.
   package var workers: Int
 

@@ -17,8 +17,10 @@ struct DomainRecords {
   /// Returns the devices on record.
   func devices() throws(HostError) -> [PCIAddress] { try own().flatMap(\.devices) }
 
-  /// Records devices as Berth's.
-  func add(_ devices: [PCIAddress]) throws(EngineError) { try update { $0.formUnion(devices) } }
+  /// Records devices as Berth's, and as owned by the run's set.
+  func add(_ devices: [PCIAddress]) throws(EngineError) {
+    try update(owning: Set(devices)) { $0.formUnion(devices) }
+  }
 
   /// Takes devices that are not attached out of Berth's record.
   func forget(_ steps: [some DeviceWork]) throws(EngineError) {
@@ -34,9 +36,11 @@ struct DomainRecords {
     try RecordCare(host: session.host).forget(device, of: session.key.uuid)
   }
 
-  /// Changes the devices on record.
-  private func update(_ change: (inout Set<PCIAddress>) -> Void) throws(EngineError) {
-    let (uuid, name) = (session.key.uuid, session.name)
+  /// Changes the devices on record. The run's set owns those of `owned` from then on.
+  private func update(
+    owning owned: Set<PCIAddress> = [], _ change: (inout Set<PCIAddress>) -> Void
+  ) throws(EngineError) {
+    let (uuid, name, set) = (session.key.uuid, session.name, session.options.set)
     do throws(HostError) {
       try session.host.ownership.update(uuid) { record in
         var devices = Set(record?.devices ?? [])
@@ -48,6 +52,9 @@ struct DomainRecords {
         var changed = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
         changed.devices = devices.sorted()
         changed.exports.removeAll { !devices.contains($0.device) }
+        changed.sets.removeAll { !devices.contains($0.device) || owned.contains($0.device) }
+        changed.sets += owned.map { DeviceSet(device: $0, set: set) }
+        changed.sets.sort { $0.device < $1.device }
         record = changed
       }
     } catch {

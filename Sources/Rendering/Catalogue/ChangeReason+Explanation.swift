@@ -42,6 +42,11 @@ extension ChangeReason {
         cause: "Berth attached or adopted the device, and the manifest does not declare it any more. With "
           + "`policy.prune: never`, Berth detaches nothing that is not declared.",
         remedy: "declare it; `policy.prune: owned` lets Berth remove it")
+    case .ownedByOtherSet:
+      Explanation(
+        meaning: "attached by Berth for another set of manifests, and kept",
+        cause: "Another set (`metadata.set`) declares the device, or declared it. A set removes only what the set owns."
+      )
     case .notOwned:
       Explanation(
         meaning: "attached, but neither declared nor attached by Berth",

@@ -101,6 +101,13 @@ extension Obstacle {
         cause: "The name is the number of a domain, or a domain with a similar name has the device. The device stays "
           + "there: a misspelt name must not take a device from a running guest.",
         remedy: "correct the name in the manifest; if the name is right, start the domain, then run again")
+    case .otherSet:
+      Explanation(
+        meaning: "another set of manifests owns the device",
+        cause: "Berth recorded the device for the set that first declared it (`metadata.set`). Two sets that declare "
+          + "one device would take it from each other at every apply.",
+        remedy: "declare the device in one set only; to hand it over, remove it from the other set and apply that first"
+      )
     case .nameCollision:
       Explanation(
         meaning: "QEMU cannot distinguish it from another device of the domain",
