@@ -97,7 +97,8 @@ let package = Package(
         "TestSupport",
       ]),
     .testTarget(
-      name: "SandboxCommandsTests", dependencies: ["Model", "Rendering", "Sandbox", "SandboxCommands", "TestSupport"],
+      name: "SandboxCommandsTests",
+      dependencies: ["Model", "Planning", "Rendering", "Sandbox", "SandboxCommands", "TestSupport"],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "ReconcilingTests",

@@ -77,7 +77,9 @@ struct ApplyCommand: BerthCommand {
       }
     }
     progress.end()
-    let status = exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: policy.requireRunning)
+    let status = place(in: context).exitStatus(
+      of: applied.outcome,
+      exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: policy.requireRunning))
     try showResult(of: applied, prepared.warnings, status: status, naming: naming, in: context)
     return status
   }

@@ -34,7 +34,9 @@ package struct ApplyView: View {
     if !outcome.hostRepairs.isEmpty || !outcome.hostFailures.isEmpty {
       columns.heading("Host")
       for repair in outcome.hostRepairs { columns.row(.differ, "done", "", repair) }
-      for failure in outcome.hostFailures { columns.row(.refuse, "failed", "", place.text(of: failure)) }
+      for failure in outcome.hostFailures {
+        columns.row(.refuse, "failed", "", place.text(of: failure), notes: notes(for: failure))
+      }
     }
     if !outcome.notShown.isEmpty {
       columns.heading("Not shown before, so not done")
@@ -64,12 +66,18 @@ package struct ApplyView: View {
         .differ, device.description, name(of: device), "entry added again: another toolstack had overwritten it")
     }
     if let failure = domain.failure {
-      columns.row(.refuse, domain.isLockBusy ? "lock busy" : "failed", "", place.text(of: failure))
+      columns.row(
+        .refuse, domain.isLockBusy ? "lock busy" : "failed", "", place.text(of: failure),
+        notes: notes(for: failure))
     }
     if style.isVerbose {
       columns.row(
         .none, "rounds \(domain.rounds)", "", "userdata lock held for at most \(domain.longestLockMicroseconds) µs")
     }
+  }
+
+  private func notes(for failure: OutcomeDetail) -> [String] {
+    place.nextStep(for: failure).map { ["next: \($0)"] } ?? []
   }
 
   private func name(of device: PCIAddress) -> String {

@@ -120,7 +120,7 @@ extension HostPlace {
       return Failure(
         .failed, "\(error.operation): \(error.file) \(error.detail ?? "cannot be changed by Berth")",
         hint: DriftName.corruptSavedConfiguration.explanation.remedy?.text())
-    case .other: return Failure(.failed, error.subject + cause(error.errno))
+    case .other: return fileSystemFailure(error) ?? Failure(.failed, error.subject + cause(error.errno))
     }
   }
 
@@ -134,13 +134,58 @@ extension HostPlace {
           "look at the file; if you move it away, its domain's devices count as foreign until they are adopted again")
     case .other:
       let holder = error.holder.map { ", held by \($0)" } ?? ""
-      return Failure(.failed, error.subject + cause(error.errno) + holder)
+      return fileSystemFailure(error) ?? Failure(.failed, error.subject + cause(error.errno) + holder)
     }
   }
 
   private func notPermitted<Code>(_ error: PortError<Code>) -> Failure {
-    Failure(
-      .notPermitted, "\(error.operation): not permitted: \(error.file)" + cause(error.errno), hint: noRights)
+    fileSystemFailure(error)
+      ?? Failure(
+        .notPermitted, "\(error.operation): not permitted: \(error.file)" + cause(error.errno), hint: noRights)
+  }
+}
+
+/// What a file system refuses whoever asks.
+extension HostPlace {
+  /// Returns what to say if a file system is full or read-only; nil for every other cause.
+  private func fileSystemFailure<Code>(_ error: PortError<Code>) -> Failure? {
+    let file = error.place ?? "its files"
+    switch ErrorNumber(rawValue: error.errno) {
+    case .noSpace, .overQuota:
+      return Failure(
+        .hostNotPrepared, error.subject + cause(error.errno),
+        hint: "make room on the file system of \(file), then run again"
+      )
+    case .readOnly:
+      return Failure(
+        .notPermitted, error.subject + cause(error.errno),
+        hint: "make the file system of \(file) writable, then run again")
+    default: return nil
+    }
+  }
+
+  /// Returns what a person can do about an outcome's detail that is a file system's failure; nil for other details.
+  func nextStep(for detail: OutcomeDetail) -> String? {
+    guard detail.parts.count == 1, case .failure(let error)? = detail.parts.first else { return nil }
+    return switch error {
+    case .userdata(let error): fileSystemFailure(error)?.hint
+    case .record(let error): fileSystemFailure(error)?.hint
+    case .store, .hypervisor, .tree, .deviceModel: nil
+    }
+  }
+
+  /// Returns the exit status of an apply: 77 or 78 in place of 1, if nothing but such a cause ended the work.
+  package func exitStatus(of outcome: ApplyOutcome, _ status: ExitStatus) -> ExitStatus {
+    guard status == .failed else { return status }
+    let details = outcome.domains.compactMap(\.failure) + outcome.hostFailures
+    let isStepFailed = outcome.domains.contains { $0.failure == nil && $0.steps.contains { $0.result == .failed } }
+    let statuses = Set(
+      details.map { detail -> ExitStatus in
+        guard detail.parts.count == 1, case .failure(let error)? = detail.parts.first else { return .failed }
+        return failure(for: error).status
+      })
+    guard statuses.count == 1, let only = statuses.first, !isStepFailed else { return status }
+    return [.notPermitted, .hostNotPrepared].contains(only) ? only : status
   }
 }
 

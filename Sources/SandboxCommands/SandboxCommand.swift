@@ -146,8 +146,14 @@ extension Failure {
       case .inUse, .pathTooLong: .usage
       case .notRunning: .unreachable
       case .invalidScenario: .invalidManifest
-      case .alreadyRunning, .notFound, .timedOut, .system, .ended: .failed
+      case .system: error.isRefusal ? .notPermitted : .failed
+      case .alreadyRunning, .notFound, .timedOut, .ended: .failed
       }
-    self.init(status, error.message)
+    self.init(status, error.message, hint: error.isRefusal ? "run as the user to whom it belongs" : nil)
   }
+}
+
+extension SandboxError {
+  /// Whether the kernel did not permit a system call (EPERM, EACCES), as with a sandbox that another user has started.
+  fileprivate var isRefusal: Bool { code == .system && [1, 13].contains(errno) }
 }

@@ -223,6 +223,16 @@ import Testing
     }
   }
 
+  @Test func `a full file system is the status of an apply, and its line says what to do`() throws {
+    try withManifest { manifest in
+      let world = FakeWorld()
+      let error = HostError.record(RecordError(errno: 28, operation: "write", place: "/var/lib/berth/x"))
+      let outcome = ApplyOutcome(domains: [DomainOutcome(name: "sys-net", steps: [], failure: OutcomeDetail(error))])
+      #expect(world.run("apply", "-y", manifest, given: .init(plan: .one(.attach()), outcome: outcome)) == 78)
+      #expect(world.output.contains("no space left (ENOSPC)") && world.output.contains("next: make room on"))
+    }
+  }
+
   @Test func `a document is all there is on standard output`() throws {
     try withManifest { manifest in
       let world = FakeWorld()

@@ -86,7 +86,8 @@ struct HistoryHost {
       }
     }
     try host.folder.write(name, text)
-    let words = ["apply", "\(host.folder.path)/\(name)", "--yes", "-o", "json"]
+    // A domain that a wish leaves out is to lose its devices.
+    let words = ["apply", "\(host.folder.path)/\(name)", "--yes", "--allow-removals", "-o", "json"]
     return try Command.berth(
       words + ["--wait-timeout", "20s", "--lock-timeout", "60s"], environment: ["BERTH_SANDBOX": host.directory])
   }

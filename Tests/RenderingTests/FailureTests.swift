@@ -1,6 +1,7 @@
 import Planning
 import Ports
 import Rendering
+import TestSupport
 import Testing
 
 @Suite struct FailureTests {
@@ -84,6 +85,37 @@ import Testing
   ])
   func `each hypervisor failure has its status`(_ code: HypervisorCode, _ status: Planning.ExitStatus) {
     #expect(host.failure(for: .hypervisor(HypervisorError(code, operation: "xc_x", errno: 22))).status == status)
+  }
+
+  @Test(
+    arguments: [
+      (28, Planning.ExitStatus.hostNotPrepared, "no space left (ENOSPC)", "make room"),
+      (122, .hostNotPrepared, "disk quota exceeded (EDQUOT)", "make room"),
+      (30, .notPermitted, "read-only file system (EROFS)", "writable"),
+    ] as [(Int32, Planning.ExitStatus, String, String)])
+  func `a file system that takes nothing is named`(
+    _ number: Int32, _ status: Planning.ExitStatus, _ cause: String, _ next: String
+  ) throws {
+    let path = "/var/lib/berth/domains/x.json"
+    let errors: [HostError] = [
+      .record(RecordError(errno: number, operation: "write", place: path)),
+      .userdata(UserdataError(errno: number, operation: "write", place: path)),
+    ]
+    for error in errors {
+      let failure = root.failure(for: error)
+      #expect(failure.status == status)
+      #expect(failure.message == "write: \(path): \(cause)")
+      #expect(try #require(failure.hint).contains(next) && failure.hint?.contains(path) == true)
+      let domain = DomainOutcome(name: "net", steps: [], failure: OutcomeDetail(error))
+      #expect(root.exitStatus(of: ApplyOutcome(domains: [domain, domain]), .failed) == status)
+      #expect(root.exitStatus(of: ApplyOutcome(hostFailures: [OutcomeDetail(error)]), .failed) == status)
+      #expect(root.exitStatus(of: ApplyOutcome(domains: [domain]), .partlyApplied) == .partlyApplied)
+      // Another failure beside it, with or without an error of a port.
+      let other = DomainOutcome(name: "vm", steps: [], failure: "something else")
+      #expect(root.exitStatus(of: ApplyOutcome(domains: [domain, other]), .failed) == .failed)
+      #expect(
+        root.exitStatus(of: ApplyOutcome(domains: ApplyOutcome.of(.failed).domains + [domain]), .failed) == .failed)
+    }
   }
 
   @Test func `a failure is one message and one hint`() {

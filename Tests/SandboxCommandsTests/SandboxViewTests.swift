@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Planning
 import Rendering
 import Sandbox
 import TestSupport
@@ -17,6 +18,15 @@ import Testing
     let text = try golden()
     let view = SandboxView(status: try JSONDecoder().decode(SandboxStatus.self, from: Data(text.utf8)))
     #expect(try render(view, as: .json, style: TextStyle()) == text)
+  }
+
+  @Test(arguments: [(13, 77), (1, 77), (28, 1)] as [(Int32, Int32)])
+  func `what the kernel does not permit in a sandbox is 77`(_ number: Int32, _ status: Int32) {
+    let failure = #expect(throws: Failure.self) {
+      try asSandbox { () throws(SandboxError) in throw SandboxError(.system, "connecting to /box", errno: number) }
+    }
+    #expect(failure?.status.rawValue == status)
+    #expect((failure?.hint != nil) == (status == 77))
   }
 
   @Test func `the document's schema knows the words of the sandbox`() throws {

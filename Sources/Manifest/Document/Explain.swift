@@ -13,6 +13,25 @@ func explainAddress(_ text: String) -> (message: String, hint: String?)? {
   if DeviceID(text) != nil {
     return ("\(quoted(text)) is a device's id, not its address", "give the address, and the id under 'id'")
   }
+  if text.hasPrefix("name=") {
+    return (
+      "\(quoted(text)) is a name that xl gave to a device, not its address",
+      "give the address that xl pci-assignable-list -n shows for it"
+    )
+  }
+  let words = text.split { ",; ".contains($0) }
+  let addresses = words.filter { PCIAddress($0) != nil }
+  if addresses.count > 1, addresses.count == words.count {
+    let list = addresses.prefix(8)
+    return (
+      "\(quoted(text)) contains several addresses",
+      "make an entry of each: \(list.joined(separator: ", "))\(list.count < addresses.count ? ", …" : "")"
+    )
+  }
+  // lspci prints the address first, and then what the device is.
+  if text.contains(" "), addresses.count == 1, let first = words.first, first == addresses[0], words.count > 1 {
+    return ("\(quoted(text)) contains more than an address", "write only \(first)")
+  }
   guard let written = WrittenDevice(text) else { return nil }
   switch written.functions {
   case .tooLarge(let what, let hint):

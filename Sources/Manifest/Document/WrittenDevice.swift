@@ -119,8 +119,10 @@ struct WrittenDevice {
     return rest
   }
 
-  private static func withoutPrefix(_ text: Substring) -> String {
-    String(text.hasPrefix("0x") ? text.dropFirst(2) : text)
+  /// Returns a slot without `0x`; nil if it is empty, which xl takes for none.
+  private static func withoutPrefix(_ text: Substring) -> String? {
+    let digits = text.hasPrefix("0x") ? text.dropFirst(2) : text
+    return digits.isEmpty ? nil : String(digits)
   }
 
   private static func truth(_ value: String) -> String {
