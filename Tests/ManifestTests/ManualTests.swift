@@ -22,7 +22,7 @@ import Testing
 
   @Test func `the manual's manifests are valid`() {
     let manifests = blocks("yaml").filter { $0.contains("\nspec:") }
-    #expect(manifests.count == 2)
+    #expect(manifests.count == 3)
     for text in manifests {
       let report = Diagnostics()
       let nodes = parseYAML(SourceText(name: "manual", text: text), report: report)
