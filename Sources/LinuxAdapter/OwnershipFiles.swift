@@ -22,9 +22,10 @@ package struct OwnershipFiles: OwnershipPort {
     var uuid: DomainUUID
     var name: String
     var devices: [PCIAddress]
-    /// This key and the next are absent in files that hold none.
+    /// This key and the next two are absent in files that hold none.
     var exports: [ExportRecord]?
     var emulations: [EmulationRecord]?
+    var grants: [GrantRecord]?
     var goneSince: Int64?
   }
 
@@ -101,7 +102,7 @@ package struct OwnershipFiles: OwnershipPort {
     guard document.uuid == domain else { throw .record(RecordError(.damaged, operation: "read", place: path)) }
     return OwnershipRecord(
       uuid: document.uuid, name: document.name, devices: document.devices, exports: document.exports ?? [],
-      emulations: document.emulations ?? [], goneSince: document.goneSince)
+      emulations: document.emulations ?? [], grants: document.grants ?? [], goneSince: document.goneSince)
   }
 
   private func encode(_ record: OwnershipRecord) throws(SystemFailure) -> [UInt8] {
@@ -109,6 +110,7 @@ package struct OwnershipFiles: OwnershipPort {
       Document(
         version: Self.version, uuid: record.uuid, name: record.name, devices: record.devices,
         exports: record.exports.isEmpty ? nil : record.exports,
-        emulations: record.emulations.isEmpty ? nil : record.emulations, goneSince: record.goneSince))
+        emulations: record.emulations.isEmpty ? nil : record.emulations,
+        grants: record.grants.isEmpty ? nil : record.grants, goneSince: record.goneSince))
   }
 }

@@ -15,6 +15,10 @@ package struct ObservationIndex {
   /// Who lists each device in a back end that outlived its domain, and that the kernel still serves.
   let leftoverListings: [PCIAddress: DomainID]
   let owned: [DomainUUID: Set<PCIAddress>]
+  /// What Berth recorded that domains were granted, and of which cards.
+  let grants: [DomainUUID: [GrantRecord]]
+  /// The living domains that were granted something of each device, in order.
+  let grantees: [PCIAddress: [DomainID]]
   let intended: [DomainKey: Set<PCIAddress>]
   /// The part of `intended` that runs still at work have announced.
   let announced: [DomainKey: Set<PCIAddress>]
@@ -52,6 +56,8 @@ package struct ObservationIndex {
       }, uniquingKeysWith: { first, _ in first })
     owned = Dictionary(
       observation.records.map { ($0.uuid, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
+    grants = Dictionary(
+      observation.records.filter { !$0.grants.isEmpty }.map { ($0.uuid, $0.grants) }, uniquingKeysWith: { $0 + $1 })
     func byDomain(_ intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
       Dictionary(intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
     }
@@ -67,11 +73,15 @@ package struct ObservationIndex {
     self.remnants = remnants
     var remnantHolders: [PCIAddress: [DomainID]] = [:]
     var unasked: [PCIAddress: [DomainID]] = [:]
+    var grantees: [PCIAddress: [DomainID]] = [:]
     for domain in domains {
       for device in (remnants[domain.id] ?? [:]).keys { remnantHolders[device, default: []].append(domain.id) }
+      let granted = (grants[domain.uuid] ?? []).filter { $0.domain == domain.id }.map(\.device)
+      for device in Set(granted) { grantees[device, default: []].append(domain.id) }
       for device in domain.savedUnasked { unasked[device, default: []].append(domain.id) }
     }
     self.remnantHolders = remnantHolders
     self.unasked = unasked
+    self.grantees = grantees
   }
 }
