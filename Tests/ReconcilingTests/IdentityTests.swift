@@ -174,7 +174,6 @@ import XenProtocol
   @Test func `a record without these facts still does`() throws {
     let (model, key, run) = try makeHost()
     try model.host.ownership.update(key.uuid) { $0?.grants = [] }
-    #expect(unrest(try run.plan(Sample.desired(["net": [one]]))).isEmpty)
     #expect(failures(try run.apply(nothing)).isEmpty)
     #expect(model.resets == [one, one])
     #expect(disagreements(model, key, [], among: [one]).isEmpty)
@@ -258,6 +257,25 @@ import XenProtocol
       if !wasKilled { return }
     }
     Issue.record("it never ends")
+  }
+
+  @Test(arguments: [nil, DomainID(4)])
+  func `what is missing on record is added while the card is there`(_ earlier: DomainID?) throws {
+    let (model, key, run) = try makeHost()
+    let desired = Sample.desired(["net": [one]])
+    // The record of a Berth that kept none, or of the domain's earlier life.
+    try model.host.ownership.update(key.uuid) { record in
+      if let earlier { record?.grants[0].domain = earlier } else { record?.grants = [] }
+    }
+    let plan = try run.plan(desired)
+    #expect(!plan.hasChanges && plan.bookkeeping == [.granted(key.uuid, one)])
+    try run.apply(desired)
+    #expect(disagreements(model, key, [one], among: [one]).isEmpty)
+    #expect(model.grantRecords(key).map(\.domain) == [key.id])
+    #expect(unrest(try run.plan(desired)).isEmpty)
+    model.pull(one)
+    #expect(failures(try run.apply(nothing)).isEmpty)
+    #expect(grants(of: model).isEmpty)
   }
 
   @Test func `what an earlier life of the domain was granted says nothing of another card`() throws {

@@ -78,6 +78,9 @@ struct HostSteps {
         {
           changes.append(.forget(record.uuid, device))
         }
+        for device in record.devices where planner.lacksGrant(of: device, in: domain) {
+          changes.append(.granted(record.uuid, device))
+        }
         // The rights of an earlier life of the domain ended with it.
         for device in Set(record.grants.filter { $0.domain != domain.id }.map(\.device)).sorted()
         where !record.devices.contains(device) {

@@ -41,6 +41,15 @@ extension Planner {
     return "\(identity.id) was attached, but the device there is \(facts.id?.description ?? "unknown") now"
   }
 
+  /// Whether a domain has a device, and nobody recorded what it was granted in this life. libxl attached the device when
+  /// the domain started again, or a Berth that kept no such record did. While the device is in its place, sysfs says it.
+  func lacksGrant(of device: PCIAddress, in domain: Guest) -> Bool {
+    guard let found = index.devices[device], found.facts?.isOnPCIBack == true, found.facts?.id != nil,
+      found.claim == domain.id, found.assignment == .assigned, index.intended[domain.key]?.contains(device) != true
+    else { return false }
+    return domain.entry(for: device)?.isExported == true && grants(of: device, in: domain).isEmpty
+  }
+
   /// Returns the rights that a domain has to devices that neither its bus lists nor a run or a claim explains.
   ///
   /// A device in Berth's record that is still in its place is none: its rights went with it when another toolstack

@@ -105,7 +105,7 @@ final class ClaimLedger {
 
   /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.
   private func take(_ step: Addition) throws(HostError) -> ClaimResult {
-    guard let card = try hardware.card(at: step.device) else {
+    guard let card = try Card(at: step.device, on: session.host) else {
       return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)")
     }
     guard card.facts.isOnPCIBack else {

@@ -2,13 +2,6 @@ import Model
 import Ports
 import XenProtocol
 
-/// A device as sysfs shows it at one moment.
-struct Card {
-  var facts: DeviceFacts
-  /// Nil if sysfs does not show what the device is.
-  var identity: DeviceIdentity?
-}
-
 /// What is done to a device itself, and only to the device that is meant.
 ///
 /// The address alone does not say which device that is. A card may have been pulled, replaced, or given to a driver of
@@ -16,18 +9,10 @@ struct Card {
 struct Hardware {
   let session: DomainSession
 
-  /// Returns the device that is at the address now; nil if there is none.
-  func card(at device: PCIAddress) throws(HostError) -> Card? {
-    guard let facts = try session.host.tree.facts(of: device) else { return nil }
-    guard let id = facts.id else { return Card(facts: facts, identity: nil) }
-    let serial = try session.host.tree.serial(of: device)
-    return Card(facts: facts, identity: DeviceIdentity(id: id, subsystem: facts.subsystem, serial: serial))
-  }
-
   /// Returns whether the device at the address is on pciback and is `recorded`. If nobody recorded what the device was,
   /// any device of pciback's counts.
   func isMeant(_ device: PCIAddress, _ recorded: DeviceIdentity?) throws(HostError) -> Bool {
-    guard let card = try card(at: device), card.facts.isOnPCIBack else { return false }
+    guard let card = try Card(at: device, on: session.host), card.facts.isOnPCIBack else { return false }
     return recorded == nil || card.identity == recorded
   }
 

@@ -24,7 +24,7 @@ struct AdoptPhase {
     do throws(HostError) {
       var grants: [GrantRecord] = []
       for device in steps.map(\.device) {
-        guard let card = try parts.claims.hardware.card(at: device), card.facts.isOnPCIBack,
+        guard let card = try Card(at: device, on: session.host), card.facts.isOnPCIBack,
           let shown = try parts.claims.hardware.grants(of: device)
         else { continue }
         grants.append(

@@ -47,6 +47,28 @@ struct RecordCare {
     }
   }
 
+  /// Records what sysfs shows of a device as granted to the domain that has it, if nothing is on record.
+  ///
+  /// The domain has the device: its back end lists the device as exported, and Xen says that a guest has it. Xen and
+  /// pciback drop a card that is pulled, so no other card is in its place.
+  func recordGrant(of device: PCIAddress, to uuid: DomainUUID) throws(HostError) {
+    guard let domain = try number(of: uuid), let card = try Card(at: device, on: host), card.facts.isOnPCIBack,
+      let entry = try entry(of: device, in: domain), entry.isExported,
+      try host.hypervisor.probe(device, for: nil) == .takenOrUnknown
+    else { return }
+    let grant = GrantRecord(
+      device: device, domain: domain, identity: card.identity, grants: try host.tree.grants(for: device),
+      options: entry.options)
+    try host.ownership.update(uuid) { record in
+      // Another run may have detached the device in the meantime.
+      guard record?.devices.contains(device) == true,
+        record?.grants.contains(where: { $0.device == device && $0.domain == domain }) == false
+      else { return }
+      record?.grants.removeAll { $0.device == device }
+      record?.grants.append(grant)
+    }
+  }
+
   /// Returns the domain's number; nil if there is no such domain.
   private func number(of uuid: DomainUUID) throws(HostError) -> DomainID? {
     try host.hypervisor.domains().first { $0.uuid == uuid }?.id
@@ -58,14 +80,19 @@ struct RecordCare {
     let intents = try host.intents.intents()
     if intents.contains(where: { $0.domain.uuid == uuid && $0.devices.contains(device) }) { return true }
     guard let domain = try number(of: uuid) else { return false }
-    return try host.stores.connect().transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<Bool> in
+    return try entry(of: device, in: domain) != nil
+  }
+
+  /// Returns the device's entry on the domain's bus; nil if there is none.
+  private func entry(of device: PCIAddress, in domain: DomainID) throws(HostError) -> BackEndEntry? {
+    try host.stores.connect().transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<BackEndEntry?> in
       // An HVM guest's devices may be on its stub domain's bus.
       let stub = try access.read(.stubDomain(of: domain)).flatMap { decimal($0) }.map { DomainID(UInt32($0)) }
       for domain in [domain, stub].compactMap(\.self) where domain != .zero {
         let bus = try BusReader(domain: domain).read { (path) throws(HostError) in try access.read(path) }
-        if bus.entry(for: device) != nil { return .abort(true) }
+        if let entry = bus.entry(for: device) { return .abort(entry) }
       }
-      return .abort(false)
+      return .abort(nil)
     }
   }
 }
