@@ -50,12 +50,13 @@ import XenProtocol
       ModelCard(subsystem: DeviceID(vendor: 0x1028, device: 2), serial: "1", memory: 0xB100_0000),
       ModelCard(subsystem: DeviceID(vendor: 0x1028, device: 1), serial: "2", memory: 0xB100_0000),
       ModelCard(subsystem: DeviceID(vendor: 0x1028, device: 1), serial: nil, memory: 0xB100_0000),
-    ], [true, false])
-  func `another card at the address is not touched`(_ other: ModelCard, _ isOnPCIBack: Bool) throws {
+    ], ["pciback's", "pciback's, and Xen was not informed", "a driver's"])
+  func `another card at the address is not touched`(_ other: ModelCard, _ place: String) throws {
     let (model, key, run) = try makeHost(
       ModelCard(subsystem: DeviceID(vendor: 0x1028, device: 1), serial: "1"))
     model.pull(one)
-    model.plug(other, at: one, onPCIBack: isOnPCIBack)
+    model.plug(other, at: one, onPCIBack: place != "a driver's")
+    if place.contains("not informed") { model.setOwner(one, 5) }
     let step = try #require(try run.plan(nothing).steps.first)
     #expect(step.deviceID == DeviceID(vendor: 0x8086, device: 0x1533), "the step names the card that was attached")
     #expect(failures(try run.apply(nothing)).isEmpty)
