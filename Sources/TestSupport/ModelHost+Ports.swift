@@ -46,6 +46,10 @@ struct ModelHypervisor: HypervisorPort {
       return nil
     }
     if let code { throw .hypervisor(HypervisorError(code, operation: "assign")) }
+    model.afterAssign.withLock { hook in
+      hook?()
+      hook = nil
+    }
   }
 
   func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {

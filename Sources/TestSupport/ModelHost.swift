@@ -5,7 +5,7 @@ import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.
-// Size 67/0: all ports of one host, and what tests set on it.
+// Size 68/0: all ports of one host, and what tests set on it.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -59,6 +59,8 @@ package final class ModelHost: Sendable {
   let state = Mutex(State())
   let runLocks = Mutex(ModelRunLocks.State())
   package let store: ModelStore
+  /// What happens once, when Xen has assigned a device.
+  let afterAssign = Mutex<(@Sendable () -> Void)?>(nil)
 
   package init(rule: ModelStore.Rule = .c) {
     store = ModelStore(rule: rule)
@@ -139,6 +141,8 @@ package final class ModelHost: Sendable {
       if onPCIBack { state.pciback.insert(address) }
     }
   }
+  /// Does something once, when Xen has assigned a device.
+  package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.withLock { $0 = action } }
   /// Whether resets reach the whole bus.
   package func setResetsSlots(_ resets: Bool) { state.withLock { $0.resetsSlots = resets } }
   package func setOwner(_ address: PCIAddress, _ domain: UInt32) {

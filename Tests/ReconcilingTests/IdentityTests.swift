@@ -102,6 +102,25 @@ import XenProtocol
     #expect(replaced.first?.detail?.plain.hasPrefix("identity-mismatch: ") == true)
   }
 
+  @Test func `a card that is replaced after Xen has assigned it is granted nothing`() throws {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    model.addDevice(one, interrupt: 17)
+    let run = Run(model: model)
+    let desired = Sample.desired(["net": [one]])
+    let plan = try run.plan(desired)
+    model.afterAssign { [model, one, disk] in
+      model.pull(one)
+      model.plug(disk, at: one, onPCIBack: true)
+      model.setOwner(one, 5)
+    }
+    let outcome = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
+    #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.failed])
+    #expect(failures(outcome).contains { $0.contains("another device is at the address") }, "\(failures(outcome))")
+    #expect(model.resets.isEmpty && model.granted.isEmpty && model.listed(5).isEmpty && model.owner(of: one) == nil)
+    #expect(model.recorded(key).isEmpty && model.grantRecords(key).isEmpty && model.openIntents.isEmpty)
+  }
+
   // MARK: What was granted
 
   @Test func `the rights to a card that was pulled are revoked from the record`() throws {

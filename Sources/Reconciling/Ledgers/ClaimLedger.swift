@@ -73,34 +73,38 @@ final class ClaimLedger {
   ///
   /// What is granted, and what each device is, is on disk before the first grant: a card that is pulled takes both from
   /// sysfs with it.
-  func grant(_ held: [ClaimedDevice]) -> [PCIAddress: HostError] {
+  func grant(_ held: [ClaimedDevice]) -> [PCIAddress: OutcomeDetail] {
     guard !held.isEmpty else { return [:] }
-    var failures: [PCIAddress: HostError] = [:]
+    var failures: [PCIAddress: OutcomeDetail] = [:]
     do throws(HostError) {
       let earlier = try records.grants()
       try records.addGrants(held.map { $0.grantRecord(for: session.key.id) })
       for device in held {
-        do throws(HostError) { try grant(device, after: earlier) } catch {
-          release([device])
-          failures[device.step.device] = error
-        }
+        var failure: OutcomeDetail?
+        do throws(HostError) {
+          if try !grant(device, after: earlier) { failure = "another device is at the address now, or none" }
+        } catch { failure = OutcomeDetail(error) }
+        guard let failure else { continue }
+        release([device])
+        failures[device.step.device] = failure
       }
     } catch {
       release(held)
-      for device in held { failures[device.step.device] = error }
+      for device in held { failures[device.step.device] = OutcomeDetail(error) }
     }
     return failures
   }
 
-  private func grant(_ held: ClaimedDevice, after earlier: [GrantRecord]) throws(HostError) {
+  /// Returns false, and grants nothing, if what is at the address now is not the device that was taken.
+  private func grant(_ held: ClaimedDevice, after earlier: [GrantRecord]) throws(HostError) -> Bool {
     let device = held.step.device
+    guard try hardware.isMeant(device, held.identity) else { return false }
     try revokeEarlier(earlier.filter { $0.device == device && $0.domain == session.key.id }, than: held)
     // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
-    if held.isAssignedHere, try hardware.isMeant(device, held.identity) {
-      report.reset(device, try hardware.reset(device))
-    }
+    if held.isAssignedHere { report.reset(device, try hardware.reset(device)) }
     try grant(held.grants)
     if held.step.options.permissive { try session.host.tree.setPermissive(device) }
+    return true
   }
 
   /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.

@@ -73,9 +73,7 @@ struct IntendedAttach: ~Copyable {
     }
     let failures = parts.claims.grant(held)
     for device in held {
-      if let error = failures[device.step.device] {
-        parts.report.conclude([device.step], .failed, OutcomeDetail(error))
-      }
+      if let failure = failures[device.step.device] { parts.report.conclude([device.step], .failed, failure) }
     }
     held.removeAll { failures[$0.step.device] != nil }
     let refused = steps.filter { step in !held.contains { $0.step.device == step.device } }
