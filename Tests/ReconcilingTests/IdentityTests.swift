@@ -162,6 +162,16 @@ import XenProtocol
     #expect(grants(of: model).contains { $0.contains("frames \(base >> 12)") })
   }
 
+  @Test func `a card in the place of one that nobody recorded is no proof`() throws {
+    let (model, key, run) = try makeHost()
+    try model.host.ownership.update(key.uuid) { $0?.grants = [] }
+    model.pull(one)
+    model.plug(disk, at: one, onPCIBack: false)
+    #expect(failures(try run.apply(nothing)).contains { $0.contains("rights-left") })
+    #expect(model.resets == [one] && !grants(of: model).isEmpty)
+    #expect(model.grantRecords(key).map(\.grants) == [nil])
+  }
+
   @Test func `rights that nobody recorded are named until the domain ends`() throws {
     let (model, key, run) = try makeHost()
     // The record of a Berth that kept none.

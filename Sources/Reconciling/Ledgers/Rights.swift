@@ -11,7 +11,7 @@ struct Rights {
   var isKnown = true
 
   /// All of it, for people.
-  var text: String { isKnown ? grants.map(\.description).joined(separator: ", ") : "what its device had" }
+  var text: String { grants.map(\.description).joined(separator: ", ") }
 }
 
 /// How the revocation of a device's rights ended.
@@ -32,13 +32,21 @@ extension Hardware {
     let own = records.filter { $0.device == device && $0.domain == session.key.id && $0.grants != nil }
     var rights = Rights(grants: own.compactMap(\.grants), identity: own.last?.identity)
     if own.isEmpty {
-      if let shown = try grants(of: device) { rights.grants.append(shown) } else { rights.isKnown = !wasListed }
+      if let shown = try grants(of: device) { rights.grants.append(shown) }
+      if wasListed { rights.isKnown = try rights.grants.isEmpty ? false : !wasReplaced(device) }
     } else if try isMeant(device, rights.identity), let shown = try grants(of: device),
       !rights.grants.contains(shown)
     {
       rights.grants.append(shown)
     }
     return rights
+  }
+
+  /// Returns whether the device at the address cannot be the one that the domain had: pciback does not have it, and Xen
+  /// has taken it from the domain. A driver of the host that takes a device from pciback leaves it to the domain in Xen.
+  private func wasReplaced(_ device: PCIAddress) throws(HostError) -> Bool {
+    guard try !isMeant(device, nil) else { return false }
+    return try session.host.hypervisor.probe(device, for: nil) == .free
   }
 
   /// Returns what a device could use; nil if it has gone from the host.

@@ -211,8 +211,8 @@ struct ReleasedDetach: ~Copyable {
       do throws(HostError) {
         switch try parts.claims.revoke(step.device, rights, besides: sharers) {
         case .revoked(let byRun) where rights.isKnown: if !byRun { wereTaken.insert(step.device) }
-        case .revoked: left[step.device] = "no record says which memory and interrupt its device had"
-        case .rightsLeft(let error): left[step.device] = "\(rights.text): \(error)"
+        case .revoked: left[step.device] = "no record says what it was granted with the card, which is gone"
+        case .rightsLeft(let error): left[step.device] = "it may still reach \(rights.text): \(error)"
         }
         returned.append(step)
       } catch {
@@ -234,7 +234,7 @@ struct ReleasedDetach: ~Copyable {
     for step in returned {
       if let left = left[step.device] {
         parts.report.conclude(
-          [step], .failed, "rights-left: the guest has released it, but may still reach \(left)",
+          [step], .failed, "rights-left: the guest has released it, but \(left)",
           evidence: ["no entry", "no claim"])
       } else if step.kind != .reattach {
         let returned = wereTaken.contains(step.device) ? "access revoked" : "returned to Xen"
@@ -252,8 +252,8 @@ struct ReleasedDetach: ~Copyable {
     var grants: [GrantRecord] = []
     for device in left.keys.sorted() {
       guard let rights = leaving[device] else { continue }
-      let known = rights.grants.map(Optional.some) + (rights.isKnown ? [] : [nil])
-      grants += known.map {
+      let recorded: [DeviceGrants?] = rights.isKnown ? rights.grants : [nil]
+      grants += recorded.map {
         GrantRecord(device: device, domain: parts.session.key.id, identity: rights.identity, grants: $0)
       }
     }
