@@ -26,6 +26,7 @@ package struct OwnershipFiles: OwnershipPort {
     var sets: [DeviceSet]?
     var exports: [ExportRecord]?
     var emulations: [EmulationRecord]?
+    var grants: [GrantRecord]?
     var goneSince: Int64?
   }
 
@@ -102,8 +103,8 @@ package struct OwnershipFiles: OwnershipPort {
     guard document.uuid == domain else { throw .record(RecordError(.damaged, operation: "read", place: path)) }
     return OwnershipRecord(
       uuid: document.uuid, name: document.name, devices: document.devices, sets: document.sets ?? [],
-      exports: document.exports ?? [],
-      emulations: document.emulations ?? [], goneSince: document.goneSince)
+      exports: document.exports ?? [], emulations: document.emulations ?? [], grants: document.grants ?? [],
+      goneSince: document.goneSince)
   }
 
   private func encode(_ record: OwnershipRecord) throws(SystemFailure) -> [UInt8] {
@@ -112,6 +113,7 @@ package struct OwnershipFiles: OwnershipPort {
         version: Self.version, uuid: record.uuid, name: record.name, devices: record.devices,
         sets: record.sets.isEmpty ? nil : record.sets,
         exports: record.exports.isEmpty ? nil : record.exports,
-        emulations: record.emulations.isEmpty ? nil : record.emulations, goneSince: record.goneSince))
+        emulations: record.emulations.isEmpty ? nil : record.emulations,
+        grants: record.grants.isEmpty ? nil : record.grants, goneSince: record.goneSince))
   }
 }

@@ -32,7 +32,7 @@ package struct SysfsTree: DeviceTreePort {
     var facts = DeviceFacts()
     if let text = try content(alias) {
       guard let names = ModuleAlias(text) else { throw malformed(alias) }
-      (facts.id, facts.deviceClass) = (names.id, names.deviceClass)
+      (facts.id, facts.subsystem, facts.deviceClass) = (names.id, names.subsystem, names.deviceClass)
     } else if try !isThere(folder) {
       return nil
     }
@@ -61,9 +61,35 @@ package struct SysfsTree: DeviceTreePort {
     return DeviceGrants(resources: resources, interrupt: try interrupt(of: device))
   }
 
-  package func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome {
-    // Kernels with this file reset the whole slot if they must (libxl__device_pci_reset, libxl_pci.c, Xen 4.17).
-    if let outcome = try write("\(device)", toResetFile: root.pciback + "/do_flr") { return outcome }
+  package func serial(of device: PCIAddress) throws(HostError) -> String? {
+    let path = folder(of: device) + "/config"
+    do throws(SystemFailure) {
+      return ConfigurationSpace(bytes: try readFile(path, atMost: ConfigurationSpace.size)).serial
+    } catch {
+      if error.errno == ENOENT { return nil }
+      throw .tree(DeviceTreeError(error, path))
+    }
+  }
+
+  package func neighbours(of device: PCIAddress) throws(HostError) -> Set<PCIAddress> {
+    guard try isThere(slotReset) else { return [] }
+    do throws(SystemFailure) {
+      // A reset of the slot's bus reaches every function on it (`pci_reset_bus`, Linux drivers/pci/pci.c).
+      return Set(
+        try listFolder(root.pciDevices).compactMap { PCIAddress($0) }.filter {
+          $0 != device && $0.segment == device.segment && $0.bus == device.bus
+        })
+    } catch { throw .tree(DeviceTreeError(error, root.pciDevices)) }
+  }
+
+  /// The file by which some kernels reset a device, and its whole slot if they must (`libxl__device_pci_reset`,
+  /// libxl_pci.c, Xen 4.17). Linux itself does not have it.
+  private var slotReset: String { root.pciback + "/do_flr" }
+
+  package func reset(_ device: PCIAddress, alone: Bool) throws(HostError) -> ResetOutcome {
+    // Linux's own `reset` uses no method that reaches another function (`pci_parent_bus_reset` and
+    // `pci_dev_reset_slot_function`, drivers/pci/pci.c, 6.1).
+    if !alone, let outcome = try write("\(device)", toResetFile: slotReset) { return outcome }
     return try write("1", toResetFile: folder(of: device) + "/reset") ?? .unsupported
   }
 
@@ -138,10 +164,43 @@ package struct SysfsTree: DeviceTreePort {
   }
 }
 
+/// A device's configuration space, as `config` shows it. Without CAP_SYS_ADMIN only 64 bytes are readable
+/// (`pci_read_config`, Linux drivers/pci/pci-sysfs.c).
+private struct ConfigurationSpace {
+  static let size = 4096
+  let bytes: [UInt8]
+
+  private func word(at offset: Int) -> UInt32? {
+    guard offset + 4 <= bytes.count else { return nil }
+    return (0..<4).reduce(0) { $0 | UInt32(bytes[offset + $1]) << (8 * $1) }
+  }
+
+  /// The serial number (`PCI_EXT_CAP_ID_DSN`, linux/pci_regs.h): two words, the lower first. Nil if there is none.
+  var serial: String? {
+    var offset = 0x100
+    // Each capability has at least a header of four bytes, so a longer chain is a loop.
+    for _ in 0..<Self.size / 4 {
+      guard let header = word(at: offset), header != 0, header != .max else { return nil }
+      if header & 0xFFFF == 0x0003 {
+        guard let low = word(at: offset + 4), let high = word(at: offset + 8) else { return nil }
+        let value = UInt64(high) << 32 | UInt64(low)
+        // What is the same on every card identifies none.
+        if value == 0 || value == .max { return nil }
+        return (0..<8).map { hex(value >> (56 - 8 * UInt64($0)) & 0xFF, 2) }.joined(separator: "-")
+      }
+      offset = Int(header >> 20 & 0xFFC)
+      guard offset >= 0x100 else { return nil }
+    }
+    return nil
+  }
+}
+
 /// The content of `modalias` for a device: `pci:v00008086d00001533sv00008086sd00000000bc02sc00i00`, upper-case
 /// hexadecimal (`modalias_show`, Linux drivers/pci/pci-sysfs.c).
 private struct ModuleAlias {
   let id: DeviceID
+  /// Nil if the card has none: bridges have none, and PCI_SUBSYSTEM_VENDOR_ID may be 0.
+  let subsystem: DeviceID?
   let deviceClass: UInt32
 
   init?(_ text: String) {
@@ -154,10 +213,13 @@ private struct ModuleAlias {
       return hexadecimal(Substring(rest.prefix(digits)), digits: digits...digits)
     }
     guard let vendor = take("pci:v", 8).flatMap({ UInt16(exactly: $0) }),
-      let device = take("d", 8).flatMap({ UInt16(exactly: $0) }), take("sv", 8) != nil, take("sd", 8) != nil,
+      let device = take("d", 8).flatMap({ UInt16(exactly: $0) }),
+      let cardVendor = take("sv", 8).flatMap({ UInt16(exactly: $0) }),
+      let card = take("sd", 8).flatMap({ UInt16(exactly: $0) }),
       let base = take("bc", 2), let sub = take("sc", 2), let interface = take("i", 2), rest.isEmpty
     else { return nil }
     id = DeviceID(vendor: vendor, device: device)
+    subsystem = cardVendor == 0 && card == 0 ? nil : DeviceID(vendor: cardVendor, device: card)
     deviceClass = UInt32(base << 16 | sub << 8 | interface)
   }
 }

@@ -28,8 +28,14 @@ package protocol DeviceTreePort: Sendable {
   func facts(of device: PCIAddress) throws(HostError) -> DeviceFacts?
   /// Returns what must be granted with the device: its ranges and its interrupt.
   func grants(for device: PCIAddress) throws(HostError) -> DeviceGrants
-  /// Resets the device. The caller must have claimed the device.
-  func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome
+  /// Returns the device's serial number of PCI Express, `a0-36-9f-ff-ff-12-34-56`; nil if none can be read.
+  func serial(of device: PCIAddress) throws(HostError) -> String?
+  /// Returns the other devices that a reset may reset too; none if the kernel resets single functions only.
+  func neighbours(of device: PCIAddress) throws(HostError) -> Set<PCIAddress>
+  /// Resets the device. The caller must have claimed the device, and know that it is the one that is meant.
+  ///
+  /// `alone` leaves out the methods that may reset its neighbours.
+  func reset(_ device: PCIAddress, alone: Bool) throws(HostError) -> ResetOutcome
   /// Lets the guest write the device's whole configuration space. pciback keeps this permission until the device is
   /// unbound.
   func setPermissive(_ device: PCIAddress) throws(HostError)

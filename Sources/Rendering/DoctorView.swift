@@ -91,7 +91,7 @@ package struct DoctorView: View {
         meaning: drift.name.explanation.meaning, evidence: drift.evidence, cause: drift.name.explanation.cause,
         next: drift.outcome.isRepaired
           ? "`berth apply` with a manifest repairs it"
-          : drift.name.explanation.remedy?.text(device: drift.device, in: drift.domain)
+          : drift.remedy ?? drift.name.explanation.remedy?.text(device: drift.device, in: drift.domain)
             ?? "`berth status --drift` with a manifest shows what an apply does about it",
         isNote: finding.isNote)
     case .ailment(let ailment):

@@ -106,7 +106,7 @@ struct DriftEntryDocument: Encodable, Sendable {
     meaning = drift.name.explanation.meaning
     cause = drift.name.explanation.cause
     evidence = drift.evidence
-    remedy = drift.remedy
+    remedy = drift.nextStep
     explanation = drift.outcomeText
     switch drift.outcome {
     case .planned(let action): (outcome, self.action, reason) = ("mended", action.rawValue, nil)

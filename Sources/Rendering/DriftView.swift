@@ -114,7 +114,7 @@ package struct DriftView: View {
 extension Drift {
   /// What becomes of it, and what a person can do.
   var notes: [String] {
-    [outcomeText] + (remedy.map { ["next: \($0)"] } ?? [])
+    [outcomeText] + (nextStep.map { ["next: \($0)"] } ?? [])
   }
 
   var outcomeText: String {
@@ -133,8 +133,8 @@ extension Drift {
   }
 
   /// What a person can do if it is left; otherwise nil.
-  var remedy: String? {
+  var nextStep: String? {
     guard case .left(let reason) = outcome else { return nil }
-    return reason.explanation.remedy?.text(device: device, in: domain)
+    return remedy ?? reason.explanation.remedy?.text(device: device, in: domain)
   }
 }

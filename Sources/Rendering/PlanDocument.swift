@@ -250,7 +250,7 @@ struct HostDriftDocument: Encodable, Sendable {
 
 /// A change to Berth's own records.
 struct RecordChangeDocument: Encodable, Sendable {
-  /// `gone`, `returned`, `collect`, `forget` or `discard`.
+  /// `gone`, `returned`, `collect`, `forget`, `granted` or `discard`.
   let change: String
   let uuid: String?
   let device: String?
@@ -262,6 +262,7 @@ struct RecordChangeDocument: Encodable, Sendable {
     case .returned(let uuid): self.init("returned", uuid)
     case .collect(let uuid): self.init("collect", uuid)
     case .forget(let uuid, let device): self.init("forget", uuid, device: device)
+    case .granted(let uuid, let device): self.init("granted", uuid, device: device)
     case .discard(let intent): self.init("discard", nil, intent: intent)
     }
   }

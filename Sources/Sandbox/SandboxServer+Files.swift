@@ -25,7 +25,9 @@ extension SandboxServer {
     guard names.count == 3 else { return }
     let (folder, owner, name) = (names[names.startIndex], String(names[names.startIndex + 1]), names.last ?? "")
     if folder == "devices" {
-      guard name == "reset", let device = PCIAddress(owner), try Files.read(path)?.isEmpty == false else { return }
+      guard let device = PCIAddress(owner), try Files.read(path)?.isEmpty == false else { return }
+      if name == "remove" { return try remove(device) }
+      guard name == "reset" else { return }
       resets[device, default: 0] += 1
       return try Files.write(path, "")
     }
@@ -68,6 +70,15 @@ extension SandboxServer {
     }
     drivers[device] = nil
     try sysfs.unbind(device, from: driver)
+  }
+
+  /// Takes a card out of the host, as its removal from the slot does (`remove_store`, Linux drivers/pci/pci-sysfs.c). Its
+  /// driver releases it, even if a guest has it, and Xen drops it (`pci_remove_device`, xen/drivers/passthrough/pci.c,
+  /// 4.17). What a domain was granted with it stays granted.
+  private func remove(_ device: PCIAddress) throws(SandboxError) {
+    if let driver = drivers[device] { try unbind(device, from: driver) }
+    hypervisor.owners[device] = nil
+    try sysfs.remove(device)
   }
 
   private var permissiveText: String { permissive.sorted().map { "\($0)\n" }.joined() }

@@ -148,7 +148,8 @@ extension SandboxServer {
       switch hypervisor.owners[device.address] {
       case .guest(let id): "\(id)"
       case .quarantine: "quarantine"
-      case .dom0, nil: "dom0"
+      case .dom0: "dom0"
+      case nil: "none"
       }
     return SandboxStatus.Device(
       address: device.address, id: device.id, driver: drivers[device.address], owner: owner,

@@ -7,7 +7,7 @@ import Ports
 /// child.
 ///
 /// It has one thread and one event loop, which serves every client, watch and written file in turn.
-// Size 46/11: one event loop for all that the sandbox simulates.
+// Size 47/11: one event loop for all that the sandbox simulates.
 final class SandboxServer {
   /// A program that makes hypercalls or control requests.
   final class Client {

@@ -50,6 +50,7 @@ struct SysfsTree {
       "resource": Self.resourceText(device.resources),
     ]
     for (name, text) in values { try Files.write(path + "/" + name, text + "\n") }
+    try Files.write(path + "/remove", "", mode: 0o600)
     if device.canReset { try Files.write(path + "/reset", "", mode: 0o600) }
     if let driver = device.driver { try bind(device.address, to: driver) }
   }
@@ -87,6 +88,9 @@ struct SysfsTree {
     try Files.remove(self.device(device) + "/driver")
     try Files.remove(driver(name) + "/\(device)")
   }
+
+  /// Removes what the kernel shows of a device that is gone.
+  func remove(_ device: PCIAddress) throws(SandboxError) { try Files.removeTree(self.device(device)) }
 
   func writeSlots(_ devices: [PCIAddress]) throws(SandboxError) {
     try Files.write(driver(ScenarioDevice.pciback) + "/slots", devices.sorted().map { "\($0)\n" }.joined())

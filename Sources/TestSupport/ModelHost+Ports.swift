@@ -46,6 +46,10 @@ struct ModelHypervisor: HypervisorPort {
       return nil
     }
     if let code { throw .hypervisor(HypervisorError(code, operation: "assign")) }
+    model.afterAssign.withLock { hook in
+      hook?()
+      hook = nil
+    }
   }
 
   func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
@@ -97,23 +101,36 @@ struct ModelTree: DeviceTreePort {
   func facts(of device: PCIAddress) -> DeviceFacts? {
     model.state.withLock { state in
       guard state.present.contains(device) else { return nil }
+      let card = state.cards[device] ?? ModelCard()
       return DeviceFacts(
-        id: DeviceID(vendor: 0x8086, device: 0x1533), deviceClass: 0x020000,
+        id: card.id, subsystem: card.subsystem, deviceClass: 0x020000,
         driver: state.pciback.contains(device) ? "pciback" : "e1000e", isOnPCIBack: state.pciback.contains(device))
     }
   }
   func memory(of device: PCIAddress) -> DeviceResource {
-    let base = UInt64(0xF000_0000) + UInt64(device.sbdf) << 12
+    let base =
+      model.state.withLock { $0.cards[device]?.memory } ?? UInt64(0xF000_0000) + UInt64(device.sbdf) << 12
     return DeviceResource(space: .memory, range: base...base + 0xFFF)
   }
-  func grants(for device: PCIAddress) -> DeviceGrants {
-    DeviceGrants(resources: [memory(of: device)], interrupt: model.state.withLock { $0.interrupts[device] })
+  func grants(for device: PCIAddress) throws(HostError) -> DeviceGrants {
+    guard model.state.withLock({ $0.present.contains(device) }) else {
+      throw .tree(DeviceTreeError(.missing, operation: "read", place: "\(device)/resource"))
+    }
+    return DeviceGrants(resources: [memory(of: device)], interrupt: model.state.withLock { $0.interrupts[device] })
   }
-  func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome {
+  func serial(of device: PCIAddress) -> String? { model.state.withLock { $0.cards[device]?.serial } }
+  func neighbours(of device: PCIAddress) -> Set<PCIAddress> {
+    model.state.withLock { state in
+      guard state.resetsSlots else { return [] }
+      return state.present.filter { $0 != device && $0.segment == device.segment && $0.bus == device.bus }
+    }
+  }
+  func reset(_ device: PCIAddress, alone: Bool) throws(HostError) -> ResetOutcome {
     model.store.turns?.turn(.file)
     model.store.turns?.note("resets \(device)")
     if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "reset", place: "\(device)")) }
-    model.state.withLock { $0.resetOrder.append(device) }
+    let reached = alone ? [device] : [device] + neighbours(of: device).sorted()
+    model.state.withLock { $0.resetOrder += reached }
     return .done
   }
   func setPermissive(_ device: PCIAddress) throws(HostError) {

@@ -5,7 +5,7 @@ import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.
-// Size 63/0: all ports of one host, and what tests set on it.
+// Size 68/0: all ports of one host, and what tests set on it.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -19,13 +19,17 @@ package final class ModelHost: Sendable {
     package var answers = true
   }
 
-  // Size 0/23: one host in memory.
+  // Size 0/25: one host in memory.
   struct State {
     var domains: [DomainID: Domain] = [:]
     var owners: [PCIAddress: DomainID] = [:]
     var pciback: Set<PCIAddress> = []
     var present: Set<PCIAddress> = []
     var interrupts: [PCIAddress: UInt32] = [:]
+    /// Cards that are not the usual one.
+    var cards: [PCIAddress: ModelCard] = [:]
+    /// Whether a reset reaches every device of the bus, as with kernels that have `do_flr`.
+    var resetsSlots = false
     var mapped: Set<String> = []
     var exports: [DomainID: [PCIAddress: UInt8]] = [:]
     var objects: Set<DomainID> = []
@@ -55,6 +59,8 @@ package final class ModelHost: Sendable {
   let state = Mutex(State())
   let runLocks = Mutex(ModelRunLocks.State())
   package let store: ModelStore
+  /// What happens once, when Xen has assigned a device.
+  let afterAssign = Mutex<(@Sendable () -> Void)?>(nil)
 
   package init(rule: ModelStore.Rule = .c) {
     store = ModelStore(rule: rule)
@@ -118,6 +124,27 @@ package final class ModelHost: Sendable {
       for domain in Array(state.exports.keys) { state.exports[domain]?[address] = nil }
     }
   }
+  /// Pulls a card out of the host: sysfs no longer shows it, Xen and pciback have dropped it (`pci_remove_device`,
+  /// xen/drivers/passthrough/pci.c, Xen 4.17; `pcistub_remove`). The domain's rights stay.
+  package func pull(_ address: PCIAddress) {
+    removeFromPCIBack(address)
+    state.withLock { state in
+      state.present.remove(address)
+      state.owners[address] = nil
+    }
+  }
+  /// Puts another card in the place of a pulled one.
+  package func plug(_ card: ModelCard, at address: PCIAddress, onPCIBack: Bool) {
+    state.withLock { state in
+      state.present.insert(address)
+      state.cards[address] = card
+      if onPCIBack { state.pciback.insert(address) }
+    }
+  }
+  /// Does something once, when Xen has assigned a device.
+  package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.withLock { $0 = action } }
+  /// Whether resets reach the whole bus.
+  package func setResetsSlots(_ resets: Bool) { state.withLock { $0.resetsSlots = resets } }
   package func setOwner(_ address: PCIAddress, _ domain: UInt32) {
     state.withLock { $0.owners[address] = DomainID(domain) }
   }
@@ -131,6 +158,10 @@ package final class ModelHost: Sendable {
   // MARK: Looking
 
   package func owner(of address: PCIAddress) -> DomainID? { state.withLock { $0.owners[address] } }
+  package var resets: [PCIAddress] { state.withLock(\.resetOrder) }
+  package func grantRecords(_ key: DomainKey) -> [GrantRecord] {
+    state.withLock { $0.records[key.uuid]?.grants ?? [] }
+  }
   package func claim(on address: PCIAddress) -> String? { store[StorePath.claim(address).text] }
   package func exports(to number: UInt32) -> Set<PCIAddress> {
     state.withLock { Set(($0.exports[DomainID(number)] ?? [:]).keys) }
@@ -150,6 +181,24 @@ package final class ModelHost: Sendable {
   package func listed(_ number: UInt32) -> [PCIAddress] {
     let count = node(number, "num_devs").flatMap { Int($0) } ?? 0
     return (0..<count).compactMap { node(number, "dev-\($0)").flatMap { PCIAddress($0) } }
+  }
+}
+
+/// A card as sysfs shows it.
+package struct ModelCard: Sendable {
+  package var id = DeviceID(vendor: 0x8086, device: 0x1533)
+  package var subsystem: DeviceID?
+  package var serial: String?
+  /// The first byte of its memory; nil for the one that follows from its address.
+  package var memory: UInt64?
+  package init(
+    id: DeviceID = DeviceID(vendor: 0x8086, device: 0x1533), subsystem: DeviceID? = nil, serial: String? = nil,
+    memory: UInt64? = nil
+  ) {
+    self.id = id
+    self.subsystem = subsystem
+    self.serial = serial
+    self.memory = memory
   }
 }
 

@@ -14,7 +14,9 @@ extension ModelXl {
     }
     guard isListed else { return .failure("not attached to this domain") }
     do throws(HostError) { try grant(false) } catch { store.turns?.note("\(error)") }
-    do throws(HostError) { _ = try ModelTree(model: model).reset(device) } catch { store.turns?.note("\(error)") }
+    do throws(HostError) { _ = try ModelTree(model: model).reset(device, alone: false) } catch {
+      store.turns?.note("\(error)")
+    }
     do throws(HostError) { try ModelHypervisor(model: model).deassign(device, from: domain.id) } catch {
       store.turns?.note("\(error)")
     }

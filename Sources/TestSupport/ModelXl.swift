@@ -47,7 +47,7 @@ package struct ModelXl: Sendable {
     write(claim, domain.id.description)
     do throws(HostError) {
       let tree = ModelTree(model: model)
-      _ = try tree.reset(device)
+      _ = try tree.reset(device, alone: false)
       try grant(true)
       try ModelHypervisor(model: model).assign(device, to: domain.id, relaxed: false)
     } catch {
@@ -150,7 +150,7 @@ package struct ModelXl: Sendable {
 
   func grant(_ allowed: Bool) throws(HostError) {
     let hypervisor = ModelHypervisor(model: model)
-    let grants = ModelTree(model: model).grants(for: device)
+    let grants = try ModelTree(model: model).grants(for: device)
     var failure: HostError?
     func call(_ body: () throws(HostError) -> Void) {
       do throws(HostError) { try body() } catch { failure = error }

@@ -64,6 +64,43 @@ import Testing
     #expect(try files.records() == [record(first, ["0000:03:00.0"])])
   }
 
+  @Test func `what a domain was granted is kept, and a file without it is readable`() throws {
+    let device = try #require(PCIAddress("0000:03:00.0"))
+    let grants = DeviceGrants(
+      resources: [
+        DeviceResource(space: .memory, range: 0xA100_0000...0xFFFF_FFFF_FFFF_FFFF),
+        DeviceResource(space: .ports, range: 0xE000...0xE01F),
+      ], interrupt: 17)
+    let identity = DeviceIdentity(
+      id: DeviceID(vendor: 0x8086, device: 0x1533), subsystem: DeviceID(vendor: 0x1AF4, device: 1),
+      serial: "a0-36-9f-ff-ff-12-34-56")
+    var with = record(first)
+    with.grants = [
+      GrantRecord(
+        device: device, domain: DomainID(7), identity: identity, grants: grants,
+        options: DeviceOptions(permissive: true, rdmPolicy: .relaxed, virtualSlot: 5)),
+      GrantRecord(device: device, domain: DomainID(7), identity: nil, grants: nil),
+    ]
+    try files.update(first) { [with] in $0 = with }
+    #expect(try files.records() == [with])
+    let text = String(decoding: try folder.read("\(place)/\(first).json"), as: UTF8.self)
+    #expect(text.contains("\"memory 0xa1000000-0xffffffffffffffff\"") && text.contains("\"permissive\" : true"))
+    try files.update(first) { $0?.grants = [] }
+    #expect(try files.records() == [record(first)])
+  }
+
+  @Test(arguments: ["memory 0x2-0x1", "memory 0x1", "rom 0x0-0x1", "memory 0x1-0x2 ", "memory 1-2", ""])
+  func `a range that is none damages the record`(range: String) throws {
+    try folder.write(
+      "\(place)/\(first).json",
+      """
+      {"version": 1, "uuid": "\(first)", "name": "web", "devices": [],
+       "grants": [{"device": "0000:03:00.0", "domain": 3, "resources": ["\(range)"]}]}
+      """)
+    let failure = RecordError(.damaged, operation: "read", place: "\(folder.path)/\(place)/\(first).json")
+    #expect(throws: HostError.record(failure)) { try files.records() }
+  }
+
   @Test func `nothing is written if nothing changed`() throws {
     try files.update(first) { _ in }
     #expect(throws: (any Error).self) { try folder.names(in: "var") }

@@ -40,7 +40,9 @@ import Testing
     try folder.write("\(place)/modalias", "pci:v00008086d00001533sv00001AF4sd00001100bc02sc00i00\n")
     #expect(
       try tree.facts(of: device)
-        == DeviceFacts(id: DeviceID(vendor: 0x8086, device: 0x1533), deviceClass: 0x020000))
+        == DeviceFacts(
+          id: DeviceID(vendor: 0x8086, device: 0x1533), subsystem: DeviceID(vendor: 0x1AF4, device: 0x1100),
+          deviceClass: 0x020000))
     try folder.link("\(place)/driver", to: "../../../bus/pci/drivers/igb")
     #expect(try tree.facts(of: device)?.driver == "igb")
     #expect(try tree.facts(of: device)?.isOnPCIBack == false)
@@ -117,15 +119,67 @@ import Testing
     }
   }
 
+  // MARK: Identity
+
+  /// Returns a configuration space with these words.
+  private func configuration(_ words: [Int: UInt32], size: Int = 4096) -> String {
+    var bytes = [UInt8](repeating: 0, count: size)
+    for (offset, word) in words { for byte in 0..<4 { bytes[offset + byte] = UInt8(word >> (8 * byte) & 0xFF) } }
+    return String(bytes.map { Character(Unicode.Scalar($0 & 0x7F)) })
+  }
+
+  @Test func `the serial number is found in the chain of capabilities`() throws {
+    let words: [Int: UInt32] = [
+      // Advanced error reporting, then the serial number; no byte above 7f, so that the file is text here.
+      0x100: 0x1401_0001, 0x140: 0x0001_0003, 0x144: 0x1234_5678, 0x148: 0x2036_1F7F,
+    ]
+    try folder.write("\(place)/config", configuration(words))
+    #expect(try tree.serial(of: device) == "20-36-1f-7f-12-34-56-78")
+    // What a reader without CAP_SYS_ADMIN gets.
+    try folder.write("\(place)/config", configuration([:], size: 64))
+    #expect(try tree.serial(of: device) == nil)
+  }
+
+  @Test(
+    arguments: [
+      [:], [0x100: 0x0001_0003], [0x100: 0x1001_0001], [0x100: 0x7FC1_0003, 0x104: 0], [0x100: 0x0401_0001],
+    ] as [[Int: UInt32]])
+  func `a chain without a serial number ends`(words: [Int: UInt32]) throws {
+    try folder.write("\(place)/config", configuration(words))
+    #expect(try tree.serial(of: device) == nil)
+  }
+
+  @Test func `a serial number at the end of the file is not read beyond it`() throws {
+    try folder.write("\(place)/config", configuration([0x100: 0x7F81_0001, 0x7F8: 0x0001_0003], size: 0x7FC))
+    #expect(try tree.serial(of: device) == nil)
+  }
+
+  @Test func `neighbours are the other functions of the bus, if the kernel can reset them`() throws {
+    for name in ["0000:03:00.0", "0000:03:00.1", "0000:03:1f.0", "0000:04:00.0", "0001:03:00.1"] {
+      try folder.makeFolder("sys/bus/pci/devices/\(name)")
+    }
+    #expect(try tree.neighbours(of: device) == [])
+    try folder.write("\(driver)/do_flr", "")
+    #expect(try tree.neighbours(of: device).map(\.description).sorted() == ["0000:03:00.1", "0000:03:1f.0"])
+  }
+
+  @Test func `a device that is reset alone is not reset by its slot`() throws {
+    try folder.write("\(driver)/do_flr", "")
+    #expect(try tree.reset(device, alone: true) == .unsupported)
+    try folder.write("\(place)/reset", "")
+    #expect(try tree.reset(device, alone: true) == .done)
+    #expect(try folder.read("\(driver)/do_flr").isEmpty)
+  }
+
   // MARK: Writes
 
   @Test func `reset tries the slot first, then the device, then nothing`() throws {
-    #expect(try tree.reset(device) == .unsupported)
+    #expect(try tree.reset(device, alone: false) == .unsupported)
     try folder.write("\(place)/reset", "")
-    #expect(try tree.reset(device) == .done)
+    #expect(try tree.reset(device, alone: false) == .done)
     #expect(try folder.read("\(place)/reset") == Array("1".utf8))
     try folder.write("\(driver)/do_flr", "")
-    #expect(try tree.reset(device) == .done)
+    #expect(try tree.reset(device, alone: false) == .done)
     #expect(try folder.read("\(driver)/do_flr") == Array("0000:03:00.0".utf8))
   }
 
@@ -133,7 +187,7 @@ import Testing
     // Every write to this path fails.
     try folder.makeFolder(place)
     try folder.link("\(place)/reset", to: "/dev/full")
-    #expect(try tree.reset(device) == .failed)
+    #expect(try tree.reset(device, alone: false) == .failed)
   }
 
   @Test func `permissive access is requested from the driver`() throws {

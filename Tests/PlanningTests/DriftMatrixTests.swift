@@ -145,6 +145,72 @@ import XenProtocol
         ])
   }
 
+  private static let card = DeviceIdentity(id: DeviceID(vendor: 0x8086, device: 0x1533))
+  private static let grants = DeviceGrants(
+    resources: [DeviceResource(space: .memory, range: 0xA100_0000...0xA101_FFFF)], interrupt: 17)
+
+  private func grant(_ grants: DeviceGrants? = grants, in domain: UInt32 = 1) -> GrantRecord {
+    GrantRecord(device: one, domain: DomainID(domain), identity: grants.map { _ in Self.card }, grants: grants)
+  }
+
+  @Test func `rights to a card that was pulled or replaced are drift while its domain lives`() {
+    #expect(names { _, _, observation in observation.records[0].grants = [grant()] }.isEmpty)
+    // Listed, and pulled or replaced.
+    #expect(
+      names { _, device, observation in
+        observation.records[0].grants = [grant()]
+        device.facts = nil
+      } == ["not-on-pciback left: not-on-pciback", "rights-left left: not-on-pciback"])
+    #expect(
+      names(declaring: []) { _, device, observation in
+        observation.records[0].grants = [grant()]
+        device.facts?.id = DeviceID(vendor: 0x144D, device: 0xA80A)
+      } == ["rights-left detach"])
+    // Detached by a toolstack that found nothing to revoke.
+    func detached(_ domain: inout ObservedDomain, _ device: inout ObservedDevice) {
+      (domain.backEnd, domain.saved) = (nil, .devices([]))
+      (device.claim, device.assignment, device.facts) = (nil, .unknown, nil)
+    }
+    #expect(
+      names(declaring: []) { domain, device, observation in
+        detached(&domain, &device)
+        observation.records[0].grants = [grant()]
+      } == ["rights-left detach"])
+    #expect(
+      names(declaring: []) { domain, device, observation in
+        detached(&domain, &device)
+        observation.records[0] = OwnershipRecord(
+          uuid: domain.uuid, name: "net", devices: [], grants: [grant(nil)])
+      } == ["rights-left left: rights-left"])
+    // A domain that has started again has another number, and none of the old rights.
+    #expect(
+      names(declaring: []) { domain, device, observation in
+        detached(&domain, &device)
+        observation.records[0].grants = [grant(in: 99)]
+      } == ["record-only removed"])
+  }
+
+  @Test func `a device in its place that another toolstack detached has no rights left`() {
+    #expect(
+      names(declaring: []) { domain, device, observation in
+        (domain.backEnd, domain.saved) = (nil, .devices([]))
+        (device.claim, device.assignment) = (nil, .free)
+        observation.records[0].grants = [grant()]
+      } == ["record-only removed"])
+  }
+
+  @Test func `no command is offered that takes a device from the host`() throws {
+    func remedies(_ facts: DeviceFacts?) -> [String?] {
+      matrix(host { _, device, _ in device.facts = facts }, Sample.desired(["net": [one]])).findings.map(\.remedy)
+    }
+    #expect(remedies(DeviceFacts(driver: nil)) == [nil])
+    for driver in ["ahci", "nvme", "igb"] {
+      let remedy = try #require(remedies(DeviceFacts(driver: driver)).first ?? nil)
+      #expect(remedy.hasPrefix("\(driver) drives it now") && !remedy.contains("xl "))
+    }
+    #expect(try #require(remedies(nil).first ?? nil) == "check that the device is powered, or detach it from net")
+  }
+
   @Test func `entries that name another device than the guest has`() {
     #expect(
       names(declaring: [one, two]) { domain, _, observation in

@@ -47,6 +47,7 @@ func disagreements(
   expect("exported", model.exports(to: number).sorted(), devices.sorted())
   expect("saved", model.saved(key).sorted(), devices.sorted())
   expect("recorded", model.recorded(key).sorted(), devices.sorted())
+  expect("granted on record", Set(model.grantRecords(key).map(\.device)).sorted(), devices.sorted())
   expect("assigned", all.filter { model.owner(of: $0) == key.id }, devices.sorted())
   expect("claimed", all.filter { model.claim(on: $0) == key.id.description }, devices.sorted())
   expect(

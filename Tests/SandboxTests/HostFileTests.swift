@@ -51,6 +51,19 @@ struct HostFileTests {
     }
   }
 
+  @Test func `a card that is pulled takes everything with it but the guest's rights`() async throws {
+    try await LiveSandbox.run(Scenarios.laboratory(domain: "devices: [0000:00:05.0]")) { sandbox in
+      let folder = sandbox.paths.pciDevices + "/0000:00:05.0"
+      #expect(try sandbox.status().domains.contains { $0.exported.values.contains(device) && $0.grantedRanges == 2 })
+      try writeFile(folder + "/remove", "1")
+      let status = try sandbox.status()
+      #expect(status.devices.first { $0.address == device }.map { [$0.driver, $0.owner] } == [nil, "none"])
+      #expect(!fileExists(folder) && !fileExists(sandbox.paths.pciDrivers + "/pciback/0000:00:05.0"))
+      #expect(status.domains.allSatisfy { $0.exported.isEmpty && $0.assigned.isEmpty })
+      #expect(status.domains.contains { $0.grantedRanges == 2 && $0.mappedInterrupts == [21] })
+    }
+  }
+
   @Test func `the kernel's log has every export`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory(domain: "devices: [0000:00:05.0]")) { sandbox in
       let log = try fileText(sandbox.paths.kernelLog)

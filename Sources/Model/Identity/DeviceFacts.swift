@@ -1,6 +1,8 @@
 /// What sysfs reports about a device.
 package struct DeviceFacts: Hashable, Sendable {
   package var id: DeviceID?
+  /// The card's own vendor and device numbers.
+  package var subsystem: DeviceID?
   /// Class, subclass and programming interface, 24 bits.
   package var deviceClass: UInt32?
   /// The name of the bound driver; nil if no driver is bound.
@@ -8,8 +10,12 @@ package struct DeviceFacts: Hashable, Sendable {
   /// Whether the device is in pciback's list.
   package var isOnPCIBack: Bool
 
-  package init(id: DeviceID? = nil, deviceClass: UInt32? = nil, driver: String? = nil, isOnPCIBack: Bool = false) {
+  package init(
+    id: DeviceID? = nil, subsystem: DeviceID? = nil, deviceClass: UInt32? = nil, driver: String? = nil,
+    isOnPCIBack: Bool = false
+  ) {
     self.id = id
+    self.subsystem = subsystem
     self.deviceClass = deviceClass
     self.driver = driver
     self.isOnPCIBack = isOnPCIBack

@@ -10,6 +10,28 @@ package struct DeviceResource: Hashable, Sendable {
   package var frames: ClosedRange<UInt64> { range.lowerBound >> 12...range.upperBound >> 12 }
 }
 
+extension DeviceResource: CustomStringConvertible {
+  /// `memory 0xa1000000-0xa101ffff`.
+  package var description: String {
+    "\(space.rawValue) 0x\(hex(range.lowerBound, 1))-0x\(hex(range.upperBound, 1))"
+  }
+}
+
+extension DeviceResource: TextCodable {
+  package init?(text: String) {
+    let words = text.split(separator: " ", omittingEmptySubsequences: false)
+    guard words.count == 2, let space = Space(rawValue: String(words[0])) else { return nil }
+    let ends = words[1].split(separator: "-", omittingEmptySubsequences: false)
+    guard ends.count == 2, ends.allSatisfy({ $0.hasPrefix("0x") }),
+      let first = hexadecimal(ends[0].dropFirst(2), digits: 1...16),
+      let last = hexadecimal(ends[1].dropFirst(2), digits: 1...16), first <= last
+    else { return nil }
+    self.init(space: space, range: first...last)
+  }
+
+  package var text: String { description }
+}
+
 /// What must be granted to a domain for the use of a device.
 package struct DeviceGrants: Hashable, Sendable {
   package var resources: [DeviceResource]
@@ -18,5 +40,13 @@ package struct DeviceGrants: Hashable, Sendable {
   package init(resources: [DeviceResource], interrupt: UInt32?) {
     self.resources = resources
     self.interrupt = interrupt
+  }
+}
+
+extension DeviceGrants: CustomStringConvertible {
+  /// `memory 0xa1000000-0xa101ffff, interrupt 17`.
+  package var description: String {
+    let parts = resources.map(\.description) + (interrupt.map { ["interrupt \($0)"] } ?? [])
+    return parts.isEmpty ? "nothing" : parts.joined(separator: ", ")
   }
 }

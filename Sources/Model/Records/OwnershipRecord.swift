@@ -12,13 +12,16 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   package var exports: [ExportRecord]
   /// What qemu-traditional answered about devices. It cannot list its devices.
   package var emulations: [EmulationRecord]
+  /// What the domain was granted with devices. A device that is no longer in `devices` has rights left there.
+  package var grants: [GrantRecord]
   /// When the domain was first found to be gone, in seconds since 1970; nil while the domain exists.
   package var goneSince: Int64?
 
   package init(
     uuid: DomainUUID, name: String, devices: [PCIAddress], sets: [DeviceSet] = [], exports: [ExportRecord] = [],
-    emulations: [EmulationRecord] = [], goneSince: Int64? = nil
+    emulations: [EmulationRecord] = [], grants: [GrantRecord] = [], goneSince: Int64? = nil
   ) {
+    self.grants = grants
     self.exports = exports
     self.emulations = emulations
     self.uuid = uuid
@@ -37,6 +40,11 @@ package struct DeviceSet: Hashable, Sendable, Codable {
     self.device = device
     self.set = set
   }
+}
+
+extension OwnershipRecord {
+  /// Whether nothing is recorded, so that no file is needed.
+  package var isEmpty: Bool { devices.isEmpty && emulations.isEmpty && grants.isEmpty }
 }
 
 /// The state of one request to qemu-traditional for a device.

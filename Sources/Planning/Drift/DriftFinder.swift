@@ -77,6 +77,7 @@ struct DriftFinder {
     addresses.formUnion(savers.keys)
     addresses.formUnion(leftovers.keys)
     addresses.formUnion(recorders.keys)
+    addresses.formUnion(planner.index.grantees.keys)
     addresses.formUnion(planner.observation.intents.flatMap(\.devices))
     return DriftMatrix(
       host: planner.observation.host, domainCount: planner.observation.domains.count, hasManifest: hasManifest,
@@ -122,6 +123,7 @@ struct DriftFinder {
     var ids = Set((listings[address] ?? []).map(\.guest.id))
     ids.formUnion((savers[address] ?? []).map(\.id))
     ids.formUnion(planner.index.remnantHolders[address] ?? [])
+    ids.formUnion(planner.index.grantees[address] ?? [])
     ids.formUnion(planner.observation.intents.filter { $0.devices.contains(address) }.map(\.domain.id))
     if let claim = planner.index.devices[address]?.claim { ids.insert(claim) }
     for record in recorders[address] ?? [] {

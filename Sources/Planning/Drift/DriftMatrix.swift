@@ -73,6 +73,8 @@ package struct Drift: Hashable, Sendable {
   /// What is seen in which store.
   package var evidence: String
   package var outcome: DriftOutcome
+  /// What a person can do, if that depends on what was seen.
+  package var remedy: String? = nil
 }
 
 /// What the next apply does about a difference.

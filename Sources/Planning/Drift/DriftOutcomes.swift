@@ -3,9 +3,16 @@ import XenProtocol
 
 extension DriftFinder {
   func drift(_ name: DriftName, _ device: PCIAddress, in guest: Guest, _ evidence: String) -> Drift {
-    Drift(
-      name: name, domain: guest.holder, device: device, evidence: evidence,
-      outcome: outcome(of: name, device, in: guest))
+    let outcome = outcome(of: name, device, in: guest)
+    let remedy: String? =
+      switch outcome {
+      case .left(.obstacle(.notOnPCIBack)), .left(.drift(.notOnPCIBack)):
+        planner.remedy(forTaking: device, orDetachingFrom: guest.name)
+      case .left(.obstacle(.notAssignable)): planner.remedy(forTaking: device)
+      case .left, .planned, .removed, .atWork: nil
+      }
+    return Drift(
+      name: name, domain: guest.holder, device: device, evidence: evidence, outcome: outcome, remedy: remedy)
   }
 
   /// What the plan does about a device's drift in a domain, or what keeps it from doing anything.

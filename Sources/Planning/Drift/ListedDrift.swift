@@ -38,6 +38,14 @@ struct ListedDevice {
     ],
     progress,
     [
+      .drift(.rightsLeft) { finder, listed in
+        guard let replacement = finder.planner.replacement(of: listed.address, in: listed.guest) else { return nil }
+        let grants = finder.planner.grants(of: listed.address, in: listed.guest)
+        guard !grants.isEmpty else { return nil }
+        return "\(replacement); \(LeftRights(records: grants).evidence)"
+      }
+    ],
+    [
       .drift(.sharedGuestAddress) { _, listed in
         guard let place = listed.exportedPlace else { return nil }
         return listed.guest.entries.first {

@@ -40,6 +40,10 @@ struct UnlistedDevice {
     },
     // A device that libxl saved for a domain it is still building is on its way.
     .inOrder { _, device in device.guest.lifecycle == .building || device.guest.lifecycle == .destroying },
+    // Before the line in a file that names the device, too.
+    .drift(.rightsLeft) { finder, device in
+      finder.planner.rightsLeft(in: device.guest)[device.address]?.evidence
+    },
     // Before the two rules that ask for the saved line or the claim alone.
     .drift(.overwritten) { _, device in
       guard device.isSaved, device.isClaimed else { return nil }

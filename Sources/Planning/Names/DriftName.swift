@@ -18,6 +18,7 @@ package enum DriftName: String, Hashable, Sendable, CaseIterable {
   case duplicateEntry = "duplicate-entry"
   case mislabelled = "mislabelled"
   case sharedGuestAddress = "shared-guest-address"
+  case rightsLeft = "rights-left"
   case leftoverIntent = "leftover-intent"
   case deviceModelLacks = "device-model-lacks"
   case deviceModelOnly = "device-model-only"

@@ -19,6 +19,10 @@ package struct ObservationIndex {
   let sets: [DomainUUID: [PCIAddress: String]]
   /// The living domains in which a set owns each device.
   let setHolders: [PCIAddress: [(guest: Guest, set: String)]]
+  /// What Berth recorded that domains were granted, and of which cards.
+  let grants: [DomainUUID: [GrantRecord]]
+  /// The living domains that were granted something of each device, in order.
+  let grantees: [PCIAddress: [DomainID]]
   let intended: [DomainKey: Set<PCIAddress>]
   /// The part of `intended` that runs still at work have announced.
   let announced: [DomainKey: Set<PCIAddress>]
@@ -75,6 +79,8 @@ package struct ObservationIndex {
       }
     }
     self.setHolders = setHolders
+    grants = Dictionary(
+      observation.records.filter { !$0.grants.isEmpty }.map { ($0.uuid, $0.grants) }, uniquingKeysWith: { $0 + $1 })
     func byDomain(_ intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
       Dictionary(intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
     }
@@ -91,12 +97,16 @@ package struct ObservationIndex {
     self.remnants = remnants
     var remnantHolders: [PCIAddress: [DomainID]] = [:]
     var unasked: [PCIAddress: [DomainID]] = [:]
+    var grantees: [PCIAddress: [DomainID]] = [:]
     for domain in domains {
       for device in (remnants[domain.id] ?? [:]).keys { remnantHolders[device, default: []].append(domain.id) }
+      let granted = (grants[domain.uuid] ?? []).filter { $0.domain == domain.id }.map(\.device)
+      for device in Set(granted) { grantees[device, default: []].append(domain.id) }
       for device in domain.savedUnasked { unasked[device, default: []].append(domain.id) }
     }
     self.remnantHolders = remnantHolders
     self.unasked = unasked
+    self.grantees = grantees
   }
 }
 

@@ -53,10 +53,11 @@ package enum AttachReason: Hashable, Sendable, CaseIterable {
 
 /// Why a device is detached.
 package enum DetachReason: Hashable, Sendable, CaseIterable {
-  case notDeclared, overwritten, leftoverIntent, deviceModelOnly, halfRemoved
+  case notDeclared, overwritten, leftoverIntent, deviceModelOnly, halfRemoved, rightsLeft
 
   package var reason: Reason {
     switch self {
+    case .rightsLeft: .drift(.rightsLeft)
     case .notDeclared: .change(.notDeclared)
     case .overwritten: .drift(.overwritten)
     case .leftoverIntent: .drift(.leftoverIntent)

@@ -33,6 +33,8 @@ package struct DeviceStep: Hashable, Sendable {
   /// The domain that has the device, if a step gives it to another one, or will.
   package let holder: DomainTarget?
   package let isRequired: Bool
+  /// Whether the step is blocked because the host lacks the device.
+  package let isMissing: Bool
   /// What was found that leads to this step, for people.
   package let evidence: String?
   /// How a person can get a blocked step unblocked.
@@ -43,7 +45,7 @@ package struct DeviceStep: Hashable, Sendable {
   package init(
     domain: StepID.Domain, device: PCIAddress, deviceID: DeviceID? = nil, label: String? = nil, kind: Kind,
     before: DeviceOptions? = nil, after: DeviceOptions? = nil, holder: DomainTarget? = nil, isRequired: Bool = true,
-    evidence: String? = nil, remedy: String? = nil, effects: [String] = []
+    isMissing: Bool = false, evidence: String? = nil, remedy: String? = nil, effects: [String] = []
   ) {
     self.domain = domain
     self.device = device
@@ -54,6 +56,7 @@ package struct DeviceStep: Hashable, Sendable {
     self.after = after
     self.holder = holder
     self.isRequired = isRequired
+    self.isMissing = isMissing
     self.evidence = evidence
     self.remedy = remedy
     self.effects = effects
@@ -83,8 +86,7 @@ extension DeviceStep {
   /// Whether it makes the run's exit status "blocked": a missing device that is optional does not.
   package var countsAsBlocked: Bool {
     switch kind {
-    case .blocked(.deviceMissing): isRequired
-    case .blocked: true
+    case .blocked(let obstacle): isRequired || !(isMissing || obstacle == .deviceMissing)
     case .change, .unchanged, .kept, .foreign, .pending, .drift: false
     }
   }

@@ -98,6 +98,8 @@ package enum RecordChange: Hashable, Sendable {
   case collect(DomainUUID)
   /// The device is neither attached nor declared any more.
   case forget(DomainUUID, PCIAddress)
+  /// The domain has the device, and what it was granted with it in this life is not on record yet.
+  case granted(DomainUUID, PCIAddress)
   /// The intent's domain is gone, and with it everything it could have left.
   case discard(intent: String)
 }

@@ -71,10 +71,15 @@ package struct Addition: DeviceWork {
   package let device: PCIAddress
   package let way: Way
   package let options: DeviceOptions
+  /// What the plan took the device for; nil if sysfs did not show it.
+  package let id: DeviceID?
   package let isRequired: Bool
 
-  package init(device: PCIAddress, kind way: Way = .attach, options: DeviceOptions, isRequired: Bool = true) {
+  package init(
+    device: PCIAddress, kind way: Way = .attach, options: DeviceOptions, id: DeviceID? = nil, isRequired: Bool = true
+  ) {
     self.device = device
+    self.id = id
     self.way = way
     self.options = options
     self.isRequired = isRequired
@@ -202,16 +207,17 @@ extension DomainWork {
     let (device, isRequired) = (step.device, step.isRequired)
     switch change {
     case .attach(let options, _):
-      additions.append(Addition(device: device, options: options, isRequired: isRequired))
+      additions.append(Addition(device: device, options: options, id: step.deviceID, isRequired: isRequired))
     case .detach(let options, _):
       removals.append(Removal(device: device, options: options, isRequired: isRequired))
     case .reattach(let old, let new, _):
       reattachments.append(
         Reattachment(
           removal: Removal(device: device, kind: .reattach, options: old, isRequired: isRequired),
-          addition: Addition(device: device, kind: .reattach, options: new, isRequired: isRequired)))
+          addition: Addition(device: device, kind: .reattach, options: new, id: step.deviceID, isRequired: isRequired)))
     case .move(_, let options):
-      arrivals.append(Addition(device: device, kind: .move, options: options, isRequired: isRequired))
+      arrivals.append(
+        Addition(device: device, kind: .move, options: options, id: step.deviceID, isRequired: isRequired))
     case .repair(let repair):
       repairs.append(RepairWork(device: device, repair: repair, isRequired: isRequired))
     case .adopt: adoptions.append(Adoption(device: device, isRequired: isRequired))

@@ -33,8 +33,8 @@ struct DeclaredSteps {
       }
     }
     return planner.step(
-      wanted, kind, in: .uuid(domain.uuid), before: options, holder: need.holder, evidence: need.evidence,
-      remedy: need.remedy, effects: effects)
+      wanted, kind, in: .uuid(domain.uuid), before: options, holder: need.holder, isMissing: need.isMissing,
+      evidence: need.evidence, remedy: need.remedy, effects: effects)
   }
 
   private func need(
@@ -50,7 +50,7 @@ struct DeclaredSteps {
         .blocked(.notOnPCIBack),
         evidence: facts.map { "the back end lists it, but its driver is \($0.driver ?? "none")" }
           ?? "the back end lists it, but the host has no such device",
-        remedy: facts == nil ? "check that the device is powered, or detach it" : nil)
+        remedy: planner.remedy(forTaking: wanted.address, orDetachingFrom: domain.name), isMissing: facts == nil)
     }
     let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
@@ -139,7 +139,7 @@ struct DeclaredSteps {
     let address = wanted.address
     guard let device = planner.index.devices[address], let facts = device.facts else {
       return Need(
-        .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)")
+        .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)", isMissing: true)
     }
     if facts.isBridge {
       return Need(
@@ -159,7 +159,8 @@ struct DeclaredSteps {
     guard facts.isOnPCIBack else {
       return Need(
         .blocked(.notAssignable),
-        evidence: facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver")
+        evidence: facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver",
+        remedy: planner.remedy(forTaking: address))
     }
     if let remnant = remnantNeed(wanted, in: domain) { return remnant }
     if let holder = interruptedHolder(of: device, besides: domain) { return heldNeed(wanted, by: holder.id) }

@@ -68,14 +68,23 @@ struct HostSteps {
         }
         var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
         guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
+        let left = planner.rightsLeft(in: domain)
         lazy var known = Set(saved.map(\.address)).union(domain.entries.compactMap(\.device))
         for device in record.devices
         where !planner.isDeclared(device, for: domain) && !planner.matches.doubtful.contains(domain.key)
           && !known.contains(device)
           && planner.index.intended[domain.key]?.contains(device) != true
           && planner.index.devices[device]?.claim != domain.id
-          && planner.index.remnants[domain.id]?[device] == nil
+          && planner.index.remnants[domain.id]?[device] == nil && left[device] == nil
         {
+          changes.append(.forget(record.uuid, device))
+        }
+        for device in record.devices where planner.lacksGrant(of: device, in: domain) {
+          changes.append(.granted(record.uuid, device))
+        }
+        // The rights of an earlier life of the domain ended with it.
+        for device in Set(record.grants.filter { $0.domain != domain.id }.map(\.device)).sorted()
+        where !record.devices.contains(device) {
           changes.append(.forget(record.uuid, device))
         }
         return changes

@@ -11,8 +11,13 @@ struct Need {
   var remedy: String?
   /// The domain that has the device and can lose it.
   var holder: DomainTarget?
+  /// Whether the host lacks the device.
+  var isMissing: Bool
 
-  init(_ kind: Kind, evidence: String? = nil, remedy: String? = nil, holder: DomainTarget? = nil) {
+  init(
+    _ kind: Kind, evidence: String? = nil, remedy: String? = nil, holder: DomainTarget? = nil, isMissing: Bool = false
+  ) {
+    self.isMissing = isMissing
     self.kind = kind
     self.evidence = evidence
     self.remedy = remedy

@@ -139,12 +139,13 @@ final class Planner {
   /// Returns a step for a device that is declared for the domain.
   func step(
     _ wanted: DesiredDevice, _ kind: DeviceStep.Kind, in domain: StepID.Domain, before: DeviceOptions? = nil,
-    holder: DomainTarget? = nil, evidence: String? = nil, remedy: String? = nil, effects: [String] = []
+    holder: DomainTarget? = nil, isMissing: Bool = false, evidence: String? = nil, remedy: String? = nil,
+    effects: [String] = []
   ) -> DeviceStep {
     DeviceStep(
       domain: domain, device: wanted.address, deviceID: index.devices[wanted.address]?.facts?.id ?? wanted.id,
       label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
-      isRequired: wanted.isRequired, evidence: evidence, remedy: remedy, effects: effects)
+      isRequired: wanted.isRequired, isMissing: isMissing, evidence: evidence, remedy: remedy, effects: effects)
   }
 
   /// Returns a step for a device that is not declared for the domain.
@@ -153,9 +154,9 @@ final class Planner {
     evidence: String? = nil, remedy: String? = nil, effects: [String] = []
   ) -> DeviceStep {
     DeviceStep(
-      domain: .uuid(domain.uuid), device: device, deviceID: index.devices[device]?.facts?.id, kind: kind,
-      before: before,
-      evidence: evidence, remedy: remedy, effects: effects)
+      domain: .uuid(domain.uuid), device: device,
+      deviceID: recordedIdentity(of: device, in: domain)?.id ?? index.devices[device]?.facts?.id, kind: kind,
+      before: before, evidence: evidence, remedy: remedy, effects: effects)
   }
 
   /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.

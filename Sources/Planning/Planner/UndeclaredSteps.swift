@@ -11,7 +11,8 @@ struct UndeclaredSteps {
       guard let device = entry.device, !declared.contains(device) else { return nil }
       return undeclaredStep(device, entry, in: domain)
     }
-    steps += savedOnlySteps(in: domain, declaring: declared)
+    steps += rightsSteps(in: domain, declaring: declared)
+    steps += savedOnlySteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
     steps += leftoverSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
     steps += remnantSteps(in: domain, declaring: declared, besides: Set(steps.map(\.device)))
     return steps.sorted { $0.device < $1.device }
@@ -43,8 +44,7 @@ struct UndeclaredSteps {
     case .open(let target):
       planner.undeclared(
         device, .change(.detach(entry.options, because: isElsewhere ? .halfRemoved : .notDeclared), in: target),
-        in: domain, before: entry.options,
-        effects: effects)
+        in: domain, before: entry.options, evidence: absence(of: device, in: domain), effects: effects)
     case .waiting(let wait):
       planner.undeclared(device, .pending(wait), in: domain, before: entry.options, effects: effects)
     case .closed(let obstruction):
@@ -54,10 +54,31 @@ struct UndeclaredSteps {
     }
   }
 
+  /// What is at a listed device's address instead of the device on pciback; nil if the device is there.
+  private func absence(of device: PCIAddress, in domain: Guest) -> String? {
+    guard let found = planner.index.devices[device] else { return nil }
+    guard let facts = found.facts else { return "the host has no such device" }
+    if let replacement = planner.replacement(of: device, in: domain) { return "\(replacement); it is left alone" }
+    return facts.isOnPCIBack ? nil : "its driver is \(facts.driver ?? "none"), so the device itself is left alone"
+  }
+
+  /// Rights to devices that the domain no longer has. Berth granted them and revokes them, whatever the policy says.
+  private func rightsSteps(in domain: Guest, declaring declared: Set<PCIAddress>) -> [DeviceStep] {
+    guard case .open(let target) = domain.access else { return [] }
+    return planner.rightsLeft(in: domain).filter { !declared.contains($0.key) }.map { device, left in
+      planner.undeclared(
+        device, left.isKnown ? .change(.detach(nil, because: .rightsLeft), in: target) : .drift(.rightsLeft),
+        in: domain,
+        evidence: left.evidence)
+    }
+  }
+
   /// Devices that only the saved configuration still has.
-  private func savedOnlySteps(in domain: Guest, declaring declared: Set<PCIAddress>) -> [DeviceStep] {
+  private func savedOnlySteps(
+    in domain: Guest, declaring declared: Set<PCIAddress>, besides shown: Set<PCIAddress>
+  ) -> [DeviceStep] {
     guard case .devices(let saved) = domain.saved, case .open(let target) = domain.access else { return [] }
-    let rest = saved.filter { !declared.contains($0.address) }
+    let rest = saved.filter { !declared.contains($0.address) && !shown.contains($0.address) }
     guard !rest.isEmpty else { return [] }
     let listed = Set(domain.entries.compactMap(\.device))
     let left = planner.leftByDeadRuns(in: domain)

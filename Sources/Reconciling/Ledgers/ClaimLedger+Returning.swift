@@ -10,19 +10,50 @@ extension ClaimLedger {
     let taken = held.filter(\.isAssignedHere)
     remove(held.map(\.step.device))
     guard !taken.isEmpty else { return }
-    let leaving = taken.reduce(into: [:]) { $0[$1.step.device] = $1.grants }
+    let leaving = taken.reduce(into: [:]) { $0[$1.step.device] = [$1.grants] }
     let sharers: Sharers
     do throws(HostError) { sharers = try self.sharers(with: leaving) } catch {
       return taken.forEach { noteStuck($0.step.device, error) }
     }
+    var revoked: [GrantRecord] = []
     for held in taken.reversed() {
-      do throws(HostError) { try revoke(held.step.device, held.grants, besides: sharers) } catch {
+      do throws(HostError) {
+        let rights = Rights(grants: [held.grants], identity: held.identity)
+        switch try revoke(held.step.device, rights, besides: sharers) {
+        case .revoked: revoked.append(held.grantRecord(for: session.key.id))
+        case .rightsLeft(let error): throw error
+        }
+      } catch {
         noteStuck(held.step.device, error)
       }
     }
-    do throws(HostError) { try grantAgain(leaving, sharers) } catch {
+    do throws(HostError) {
+      try grantAgain(leaving, sharers)
+      try records.removeGrants { grant in revoked.contains { grant.hasSameRights(as: $0) } }
+    } catch {
       report.failed("granting again what other devices share: \(error)")
     }
+  }
+
+  /// Revokes what the domain was granted with other cards at the device's address, or with the same card when it had
+  /// other ranges. It ends what Berth has on record about them.
+  func revokeEarlier(_ earlier: [GrantRecord], than held: ClaimedDevice) throws(HostError) {
+    let present = held.grantRecord(for: session.key.id)
+    let old = earlier.filter { !$0.hasSameRights(as: present) }
+    let rights = old.compactMap(\.grants)
+    guard !rights.isEmpty else { return }
+    let sharers = try self.sharers(with: [held.step.device: rights])
+    for grants in rights {
+      let others = try users(of: grants, among: sharers)
+      for domain in grantees.reversed() {
+        var failure: HostError?
+        revokeAccess(grants, of: domain, besides: others) { body in
+          do throws(HostError) { try body() } catch { failure = failure ?? error }
+        }
+        if let failure { throw failure }
+      }
+    }
+    try records.removeGrants { grant in grant.grants != nil && old.contains { grant.hasSameRights(as: $0) } }
   }
 
   /// Revokes the access to a device and ends its assignment, after the guest has released it.
@@ -32,10 +63,12 @@ extension ClaimLedger {
   ///
   /// Every part is tried, and the first failure is thrown at the end. A device that the domain can still reach stays
   /// assigned to the domain. Otherwise Xen would give the device to the next guest, and two guests would have it.
+  ///
+  /// What is at the address now is left alone unless it is the device that was granted, and pciback's. Then a right that
+  /// cannot be revoked keeps nobody from it: the failure is the answer.
   func revoke(
-    _ device: PCIAddress, _ grants: DeviceGrants, besides sharers: Sharers
-  ) throws(HostError) {
-    let others = try users(of: grants, among: sharers)
+    _ device: PCIAddress, _ rights: Rights, besides sharers: Sharers
+  ) throws(HostError) -> Revocation {
     var failure: HostError?
     func attempt(_ body: () throws(HostError) -> Void) {
       do throws(HostError) { try body() } catch {
@@ -43,21 +76,29 @@ extension ClaimLedger {
         if error.hypervisorCode != .noDomain { failure = failure ?? error }
       }
     }
-    for domain in grantees.reversed() { revokeAccess(grants, of: domain, besides: others, attempt) }
-    if let failure { throw failure }
+    for grants in rights.grants {
+      let others = try users(of: grants, among: sharers)
+      for domain in grantees.reversed() { revokeAccess(grants, of: domain, besides: others, attempt) }
+    }
+    if let failure, try hardware.isMeant(device, rights.identity) { throw failure }
+    let left = failure
+    failure = nil
+    var wasAssigned = true
     do throws(HostError) {
       // Best effort, as at the attach; pciback has reset the device when it released it.
-      report.reset(device, try session.host.tree.reset(device))
+      if try hardware.mayResetLost(device, rights.identity) { report.reset(device, try hardware.reset(device)) }
     } catch {
-      failure = failure ?? error
+      failure = error
     }
     attempt { () throws(HostError) in
       do throws(HostError) { try session.host.hypervisor.deassign(device, from: session.key.id) } catch {
         // ENODEV: the domain does not own it, which is what was wanted.
         guard error.hypervisorCode == .notOwner else { throw error }
+        wasAssigned = false
       }
     }
     if let failure { throw failure }
+    return left.map { .rightsLeft($0) } ?? .revoked(byRun: wasAssigned)
   }
 
   private func revokeAccess(

@@ -16,6 +16,8 @@ final class ClaimLedger {
   let report: RunReport
   let intents: IntentLog
   let removals: RemovalLedger
+  let records: DomainRecords
+  let hardware: Hardware
   private let exports: PriorExports
   /// Devices this run has assigned or granted to the domain, whether or not the bus lists them yet.
   private(set) var holding: Set<PCIAddress> = []
@@ -23,12 +25,15 @@ final class ClaimLedger {
   private var stuck: Set<PCIAddress> = []
 
   init(
-    session: DomainSession, report: RunReport, intents: IntentLog, removals: RemovalLedger, exports: PriorExports
+    session: DomainSession, report: RunReport, intents: IntentLog, removals: RemovalLedger, records: DomainRecords,
+    exports: PriorExports
   ) {
     self.session = session
     self.report = report
     self.intents = intents
     self.removals = removals
+    self.records = records
+    hardware = Hardware(session: session)
     self.exports = exports
   }
 
@@ -49,45 +54,82 @@ final class ClaimLedger {
 
   // MARK: Claiming
 
-  /// Takes the device for the domain, and grants what it needs. If a step fails, the earlier ones are undone.
+  /// Takes the device for the domain. Nothing is reset or granted yet.
   ///
-  /// The assignment comes first: it is the only atomic claim Xen has, so nothing is reset or granted before it.
+  /// The assignment comes first: it is the only atomic claim Xen has.
   /// No lock is held: the longer libxl's lock is kept, the staler is what a waiting xl acts on.
   func claim(_ step: Addition) -> ClaimResult {
-    let held: ClaimedDevice
     do throws(HostError) {
-      switch try take(step) {
-      case .held(let device): held = device
-      case let refusal: return refusal
-      }
+      let result = try take(step)
+      if case .held = result { holding.insert(step.device) }
+      return result
     } catch {
-      return .failed(error)
-    }
-    holding.insert(step.device)
-    do throws(HostError) {
-      // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
-      if held.isAssignedHere { report.reset(step.device, try session.host.tree.reset(step.device)) }
-      try grant(held.grants)
-      if step.options.permissive { try session.host.tree.setPermissive(step.device) }
-      return .held(held)
-    } catch {
-      release([held])
       return .failed(error)
     }
   }
 
+  /// Grants the domain what devices that it holds need. Returns why it was not granted some of them; those are Xen's
+  /// again.
+  ///
+  /// What is granted, and what each device is, is on disk before the first grant: a card that is pulled takes both from
+  /// sysfs with it.
+  func grant(_ held: [ClaimedDevice]) -> [PCIAddress: OutcomeDetail] {
+    guard !held.isEmpty else { return [:] }
+    var failures: [PCIAddress: OutcomeDetail] = [:]
+    do throws(HostError) {
+      let earlier = try records.grants()
+      try records.addGrants(held.map { $0.grantRecord(for: session.key.id) })
+      for device in held {
+        var failure: OutcomeDetail?
+        do throws(HostError) {
+          if try !grant(device, after: earlier) { failure = "another device is at the address now, or none" }
+        } catch { failure = OutcomeDetail(error) }
+        guard let failure else { continue }
+        release([device])
+        failures[device.step.device] = failure
+      }
+    } catch {
+      release(held)
+      for device in held { failures[device.step.device] = OutcomeDetail(error) }
+    }
+    return failures
+  }
+
+  /// Returns false, and grants nothing, if what is at the address now is not the device that was taken.
+  private func grant(_ held: ClaimedDevice, after earlier: [GrantRecord]) throws(HostError) -> Bool {
+    let device = held.step.device
+    guard try hardware.isMeant(device, held.identity) else { return false }
+    try revokeEarlier(earlier.filter { $0.device == device && $0.domain == session.key.id }, than: held)
+    // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
+    if held.isAssignedHere { report.reset(device, try hardware.reset(device)) }
+    try grant(held.grants)
+    if held.step.options.permissive { try session.host.tree.setPermissive(device) }
+    return true
+  }
+
   /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.
   private func take(_ step: Addition) throws(HostError) -> ClaimResult {
-    let facts = try session.host.tree.facts(of: step.device)
-    guard facts != nil else { return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)") }
-    let grants = try session.host.tree.grants(for: step.device)
+    guard let card = try Card(at: step.device, on: session.host) else {
+      return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)")
+    }
+    guard card.facts.isOnPCIBack else {
+      return .blocked(.obstacle(.notAssignable), "its driver is \(card.facts.driver ?? "none"), not pciback")
+    }
+    if let planned = step.id, let found = card.identity?.id, planned != found {
+      return .blocked(.obstacle(.identityMismatch), "\(planned) was planned, but the device is \(found) now")
+    }
+    var held = ClaimedDevice(
+      step: step, isAssignedHere: true, grants: try session.host.tree.grants(for: step.device),
+      identity: card.identity)
     switch try assign(step.device, relaxed: step.options.rdmPolicy == .relaxed) {
-    case .assigned: return .held(ClaimedDevice(step: step, isAssignedHere: true, grants: grants))
+    case .assigned: return .held(held)
     case .already:
+      held.isAssignedHere = false
       switch try exports.find(step.device) {
-      case .none: return .held(ClaimedDevice(step: step, isAssignedHere: false, grants: grants))
+      case .none: return .held(held)
       case .at(let address):
-        return .held(ClaimedDevice(step: step, isAssignedHere: false, grants: grants, exportedAt: address))
+        held.exportedAt = address
+        return .held(held)
       case .unknown:
         return .blocked(
           .drift(.overwritten),

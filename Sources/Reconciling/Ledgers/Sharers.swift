@@ -15,12 +15,12 @@ extension ClaimLedger {
   ///
   /// No transaction spans hypercalls: what another toolstack claims after this look is found by `grantAgain`. libxl
   /// claims a device before it grants anything, and lists it last (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
-  func sharers(with leaving: [PCIAddress: DeviceGrants]) throws(HostError) -> Sharers {
+  func sharers(with leaving: [PCIAddress: [DeviceGrants]]) throws(HostError) -> Sharers {
     var sharers = Sharers()
     for device in try session.host.tree.pcibackDevices()
     where leaving[device] == nil {
-      let own = try grants(of: device)
-      if leaving.values.contains(where: own.sharesAnything) { sharers.grants[device] = own }
+      guard let own = try hardware.grants(of: device) else { continue }
+      if leaving.values.joined().contains(where: own.sharesAnything) { sharers.grants[device] = own }
     }
     guard !sharers.grants.isEmpty else { return sharers }
     guard let view = try session.view(claimsOn: sharers.grants.keys.sorted()) else { return sharers }
@@ -34,7 +34,7 @@ extension ClaimLedger {
   /// Grants again what went with `leaving` to a device that another toolstack has claimed since `sharers` were found.
   ///
   /// A device that it claims after this look is also granted after it.
-  func grantAgain(_ leaving: [PCIAddress: DeviceGrants], _ sharers: Sharers) throws(HostError) {
+  func grantAgain(_ leaving: [PCIAddress: [DeviceGrants]], _ sharers: Sharers) throws(HostError) {
     let now = try self.sharers(with: leaving)
     for device in now.users.subtracting(sharers.users).sorted() {
       if let own = now.grants[device] { try grant(own) }
@@ -51,14 +51,6 @@ extension ClaimLedger {
     let coming = try intents.devices(othersNow: .attach)
     let users = sharers.users.union(holding).union(coming)
     return near.filter { users.contains($0.key) }.map(\.value)
-  }
-
-  /// Returns what a device could use; nothing if it has gone from the host.
-  func grants(of device: PCIAddress) throws(HostError) -> DeviceGrants {
-    do throws(HostError) { return try session.host.tree.grants(for: device) } catch {
-      guard error.treeCode == .missing else { throw error }
-      return DeviceGrants(resources: [], interrupt: nil)
-    }
   }
 }
 

@@ -51,6 +51,7 @@ package struct Observer: Sendable {
       try observe([], [], unclaimed, look, store, into: &observation)
       observation.devices.sort { $0.address < $1.address }
     }
+    try lookForRecordedCards(&observation)
     try askForAssignments(&observation.devices, hasIOMMU: hasIOMMU)
     try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
     return observation
@@ -102,6 +103,23 @@ package struct Observer: Sendable {
       case .records(let records): observation.records = records
       }
     }
+  }
+
+  /// Adds the devices that Berth granted, if they are neither on pciback nor at their address any more.
+  private func lookForRecordedCards(_ observation: inout Observation) throws(HostError) {
+    let living = Dictionary(observation.domains.map { ($0.uuid, $0.id) }, uniquingKeysWith: { first, _ in first })
+    let granted = observation.records.flatMap { record in record.grants.filter { $0.domain == living[record.uuid] } }
+    guard !granted.isEmpty else { return }
+    let seen = Set(observation.devices.map(\.address))
+    var missing: [ObservedDevice] = []
+    for device in Set(granted.map(\.device)).subtracting(seen).sorted() {
+      let facts = try host.tree.facts(of: device)
+      let identity = granted.last { $0.device == device && $0.grants != nil }?.identity
+      if let facts, identity.map({ $0.fits(facts) }) != false { continue }
+      missing.append(ObservedDevice(address: device, facts: facts))
+    }
+    guard !missing.isEmpty else { return }
+    observation.devices = (observation.devices + missing).sorted { $0.address < $1.address }
   }
 
   /// Asks for each existing device whether a domain has it, in one question for all.

@@ -72,6 +72,11 @@ struct IntendedAttach: ~Copyable {
       case .failed(let error): parts.report.conclude([step], .failed, OutcomeDetail(error))
       }
     }
+    let failures = parts.claims.grant(held)
+    for device in held {
+      if let failure = failures[device.step.device] { parts.report.conclude([device.step], .failed, failure) }
+    }
+    held.removeAll { failures[$0.step.device] != nil }
     let refused = steps.filter { step in !held.contains { $0.step.device == step.device } }
     if !refused.isEmpty {
       let listed = Set(try parts.session.look().backEnd.entries.compactMap(\.device))

@@ -187,39 +187,76 @@ struct ReleasedDetach: ~Copyable {
   private borrowing func returnDevices(listed: Set<PCIAddress>) throws(EngineError) -> Bool {
     let again = steps.filter { listed.contains($0.device) }
     parts.report.conclude(again, .unknown, "the back end lists it again; look at it with berth status")
-    var leaving: [PCIAddress: DeviceGrants] = [:]
+    var leaving: [PCIAddress: Rights] = [:]
     var returned: [Removal] = []
+    // The devices that Xen had taken from the guest before.
+    var wereTaken: Set<PCIAddress> = []
+    // What the guest may still reach, though its device is gone.
+    var left: [PCIAddress: OutcomeDetail] = [:]
     let sharers: Sharers
     do throws(HostError) {
+      let records = try parts.records.grants()
       for step in steps where !listed.contains(step.device) {
-        leaving[step.device] = try parts.claims.grants(of: step.device)
+        leaving[step.device] = try parts.claims.hardware.rights(
+          to: step.device, records, wasListed: step.options != nil)
       }
-      sharers = try parts.claims.sharers(with: leaving)
+      sharers = try parts.claims.sharers(with: leaving.mapValues(\.grants))
     } catch {
       parts.report.conclude(
         steps.filter { !listed.contains($0.device) }, .failed, "the guest has released it, but \(error)")
       return false
     }
     for step in steps {
-      guard let grants = leaving[step.device] else { continue }
+      guard let rights = leaving[step.device] else { continue }
       do throws(HostError) {
-        try parts.claims.revoke(step.device, grants, besides: sharers)
+        switch try parts.claims.revoke(step.device, rights, besides: sharers) {
+        case .revoked(let byRun) where rights.isKnown: if !byRun { wereTaken.insert(step.device) }
+        case .revoked: left[step.device] = "no record says what it was granted with the card, which is gone"
+        case .rightsLeft(let error): left[step.device] = "it may still reach \(rights.text): \(error)"
+        }
         returned.append(step)
       } catch {
         parts.report.conclude([step], .failed, "the guest has released it, but \(error)")
       }
     }
-    do throws(HostError) { try parts.claims.grantAgain(leaving, sharers) } catch { throw .host(error) }
-    let left = try parts.claims.removeTraces(of: Set(returned.map(\.device)))
-    let undeleted = returned.filter { left.contains($0.device) }
+    do throws(HostError) {
+      try parts.claims.grantAgain(leaving.mapValues(\.grants), sharers)
+      try record(left, of: leaving)
+    } catch { throw .host(error) }
+    let traces = try parts.claims.removeTraces(of: Set(returned.map(\.device)))
+    let undeleted = returned.filter { traces.contains($0.device) }
     parts.report.conclude(
       undeleted, .unknown, "returned to Xen, but its entry or claim is still there; the next apply finishes it")
-    returned.removeAll { left.contains($0.device) }
+    returned.removeAll { traces.contains($0.device) }
     // A device that is attached again at once stays on record.
-    try parts.records.forget(returned.filter { $0.kind != .reattach })
-    for step in returned where step.kind != .reattach {
-      parts.report.conclude([step], .done, evidence: ["no entry", "returned to Xen", "no claim"])
+    try parts.records.forget(
+      returned.filter { $0.kind != .reattach }, revoked: Set(returned.map(\.device)).subtracting(left.keys))
+    for step in returned {
+      if let left = left[step.device] {
+        parts.report.conclude(
+          [step], .failed, "rights-left: the guest has released it, but \(left)",
+          evidence: ["no entry", "no claim"])
+      } else if step.kind != .reattach {
+        let returned = wereTaken.contains(step.device) ? "access revoked" : "returned to Xen"
+        parts.report.conclude([step], .done, evidence: ["no entry", returned, "no claim"])
+      }
     }
     return returned.count == steps.count
+  }
+
+  /// Records what is left to the domain. It stays on record until it is revoked, or the domain ends.
+  private borrowing func record(
+    _ left: [PCIAddress: OutcomeDetail], of leaving: [PCIAddress: Rights]
+  ) throws(HostError) {
+    guard !left.isEmpty else { return }
+    var grants: [GrantRecord] = []
+    for device in left.keys.sorted() {
+      guard let rights = leaving[device] else { continue }
+      let recorded: [DeviceGrants?] = rights.isKnown ? rights.grants : [nil]
+      grants += recorded.map {
+        GrantRecord(device: device, domain: parts.session.key.id, identity: rights.identity, grants: $0)
+      }
+    }
+    try parts.records.addGrants(grants)
   }
 }

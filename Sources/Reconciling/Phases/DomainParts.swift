@@ -27,7 +27,7 @@ struct DomainParts {
     removals = RemovalLedger(session: session, intents: intents, records: records)
     let exports = PriorExports(session: session, records: records, intents: intents, removals: removals)
     claims = ClaimLedger(
-      session: session, report: report, intents: intents, removals: removals, exports: exports)
+      session: session, report: report, intents: intents, removals: removals, records: records, exports: exports)
     otherRuns = OtherRuns(session: session, report: report, intents: intents)
     waits = BusWait(session: session, removals: removals)
     rounds = RoundKeeper(session: session, waits: waits)

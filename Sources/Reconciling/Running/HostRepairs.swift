@@ -47,12 +47,13 @@ struct HostRepairs {
   }
 
   private func keep(_ change: RecordChange) throws(HostError) {
-    if case .forget(let uuid, let device) = change { return try RecordCare(host: host).forget(device, of: uuid) }
+    let care = RecordCare(host: host)
     switch change {
+    case .forget(let uuid, let device): try care.forget(device, of: uuid)
+    case .granted(let uuid, let device): try care.recordGrant(of: device, to: uuid)
     case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
     case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
     case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
-    case .forget: break
     case .discard(let identifier): try host.intents.discard(identifier: identifier)
     }
   }

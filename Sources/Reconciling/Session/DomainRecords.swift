@@ -8,7 +8,7 @@ struct DomainRecords {
   let session: DomainSession
 
   /// Returns the records of this domain; there is one at most.
-  private func own() throws(HostError) -> [OwnershipRecord] {
+  func own() throws(HostError) -> [OwnershipRecord] {
     try session.host.ownership.records().filter { $0.uuid == session.key.uuid }
   }
 
@@ -22,11 +22,13 @@ struct DomainRecords {
     try update(owning: Set(devices)) { $0.formUnion(devices) }
   }
 
-  /// Takes devices that are not attached out of Berth's record.
-  func forget(_ steps: [some DeviceWork]) throws(EngineError) {
-    guard !steps.isEmpty else { return }
+  /// Takes devices that are not attached out of Berth's record, and grants of devices that are `revoked`.
+  ///
+  /// A grant that nobody recorded in time stays on record: it can never be revoked.
+  func forget(_ steps: [some DeviceWork], revoked: Set<PCIAddress> = []) throws(EngineError) {
+    guard !steps.isEmpty || !revoked.isEmpty else { return }
     let devices = Set(steps.map(\.device))
-    try update { $0.subtract(devices) }
+    try update(revoked: revoked) { $0.subtract(devices) }
     // Nobody can ask qemu-traditional again, so what it said is on record.
     if session.route.deviceModel == .traditional { try note(nil, of: devices.sorted()) }
   }
@@ -38,24 +40,22 @@ struct DomainRecords {
 
   /// Changes the devices on record. The run's set owns those of `owned` from then on.
   private func update(
-    owning owned: Set<PCIAddress> = [], _ change: (inout Set<PCIAddress>) -> Void
+    owning owned: Set<PCIAddress> = [], revoked: Set<PCIAddress> = [], _ change: (inout Set<PCIAddress>) -> Void
   ) throws(EngineError) {
     let (uuid, name, set) = (session.key.uuid, session.name, session.options.set)
     do throws(HostError) {
       try session.host.ownership.update(uuid) { record in
         var devices = Set(record?.devices ?? [])
         change(&devices)
-        guard !devices.isEmpty else {
-          record = nil
-          return
-        }
+        if record == nil, devices.isEmpty { return }
         var changed = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
         changed.devices = devices.sorted()
         changed.exports.removeAll { !devices.contains($0.device) }
         changed.sets.removeAll { !devices.contains($0.device) || owned.contains($0.device) }
         changed.sets += owned.map { DeviceSet(device: $0, set: set) }
         changed.sets.sort { $0.device < $1.device }
-        record = changed
+        changed.grants.removeAll { revoked.contains($0.device) && $0.grants != nil }
+        record = changed.devices.isEmpty && changed.grants.isEmpty ? nil : changed
       }
     } catch {
       throw .host(error)
@@ -157,7 +157,7 @@ struct DomainRecords {
         changed.emulations.removeAll { devices.contains($0.device) }
         changed.emulations += fates
         changed.emulations.sort { $0.device < $1.device }
-        record = changed.devices.isEmpty && changed.emulations.isEmpty ? nil : changed
+        record = changed.isEmpty ? nil : changed
       }
     } catch {
       throw .host(error)

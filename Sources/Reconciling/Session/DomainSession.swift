@@ -137,6 +137,9 @@ final class DomainSession {
     do throws(HostError) { return try store.read(path) } catch { throw .host(error) }
   }
 
+  /// Returns the text of the claim on a device. Advisory, as `look`.
+  func claim(on device: PCIAddress) throws(HostError) -> String? { try store.read(.claim(device)) }
+
   // MARK: Waits
 
   /// When a guest that is asked now must have answered.

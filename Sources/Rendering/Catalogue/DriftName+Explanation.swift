@@ -95,7 +95,8 @@ extension DriftName {
         seen: "back end entry; the device is not bound to pciback, or is gone",
         repair: "Removes the entry if the device is no longer declared",
         whyLeft: "a round that includes it would end the guest's bus",
-        remedy: "\(.command("xl pci-assignable-add", .address)), then run again; or detach it from \(.domain)")
+        remedy: "if the host can do without the device, \(.command("xl pci-assignable-add", .address)) and run again; "
+          + "or detach it from \(.domain)")
     case .halfRemoved:
       Explanation(
         meaning: "a removal was begun but not finished",
@@ -156,6 +157,15 @@ extension DriftName {
         seen: "two entries at state 3 with one vdev",
         whyLeft: "the guest has lost one of them, and only a new bus brings it back",
         remedy: "run `lspci` in \(.domain) to see which devices it has; a restart of the domain gives it all of them")
+    case .rightsLeft:
+      Explanation(
+        meaning: "the guest still has rights to memory or an interrupt of a device that it no longer has",
+        cause: "The card was pulled, or another one is at its address now. Neither Linux nor Xen then revokes what the "
+          + "guest was granted. What gets that memory next can be read and written by the guest.",
+        seen: "Berth's record of what was granted; the back end lists no such device, or another card is there",
+        repair: "Revokes what is on record",
+        whyLeft: "nobody recorded what the guest was granted, and the rights end only with the domain",
+        remedy: "shut the domain down and start it again: a new domain has no old rights")
     case .leftoverIntent:
       Explanation(
         meaning: "an earlier run of Berth ended before it had finished",

@@ -15,7 +15,9 @@ extension Obstacle {
         meaning: "the device is not bound to pciback",
         cause: "Only devices that are bound to pciback can be given to a guest. If pciback is asked for another "
           + "device, it ends the guest's whole PCI bus, so Berth does not ask.",
-        remedy: "\(.command("xl pci-assignable-add", .address)), or hide it at boot with xen-pciback.hide")
+        remedy:
+          "check that the host can do without the device; then \(.command("xl pci-assignable-add", .address)), or "
+          + "hide it at boot with xen-pciback.hide")
     case .isBridge:
       Explanation(
         meaning: "a bridge cannot be passed through",

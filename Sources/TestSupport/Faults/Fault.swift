@@ -7,7 +7,7 @@ package enum PortRequest: String, Sendable, CaseIterable {
   // The hypervisor.
   case domains, hostFacts, probe, assign, deassign, ports, frames, map, unmap, interrupt
   // sysfs and the kernel log.
-  case hasPCIBack, pciback, facts, grants, reset, permissive, object, listen, exports
+  case hasPCIBack, pciback, facts, grants, serial, neighbours, reset, permissive, object, listen, exports
   // libxl's userdata.
   case lock, saved, save, waiter
   // Berth's own files.

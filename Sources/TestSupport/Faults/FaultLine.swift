@@ -103,7 +103,8 @@ extension PortRequest {
     switch self {
     case .connect, .read, .list, .begin, .write, .makeDirectory, .remove, .commit, .wait: 0
     case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt: 1
-    case .hasPCIBack, .pciback, .facts, .grants, .reset, .permissive, .object, .listen, .exports: 2
+    case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports:
+      2
     case .lock, .saved, .save, .waiter: 3
     case .records, .record, .openIntent, .intents, .closeIntent, .discardIntent: 4
     case .conversation, .devices, .addDevice, .removeDevice: 5

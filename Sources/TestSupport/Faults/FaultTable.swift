@@ -28,7 +28,7 @@ extension PortRequest {
     case .ports, .frames, .map, .interrupt:
       calls([.unreachable, .notPermitted, .invalid, .other]) + [.isLost, outage]
     case .hasPCIBack, .pciback, .object, .exports: trees([.notPermitted, .malformed, .other]) + [outage]
-    case .facts, .grants: trees([.notPermitted, .malformed, .other]) + [outage]
+    case .facts, .grants, .serial, .neighbours: trees([.notPermitted, .malformed, .other]) + [outage]
     case .reset: trees([.notPermitted, .other]) + [.isLost, outage]
     case .permissive: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
     case .listen: [.isLost]
@@ -65,7 +65,7 @@ extension PortRequest {
       .outage(.store(StoreError(.unreachable, operation: rawValue, errno: ECONNREFUSED)))
     case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt:
       .outage(.hypervisor(HypervisorError(.notPermitted, operation: rawValue, errno: EACCES)))
-    case .hasPCIBack, .pciback, .facts, .grants, .reset, .permissive, .object, .listen, .exports:
+    case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports:
       .outage(.tree(DeviceTreeError(.other, operation: rawValue, place: "sysfs", errno: EIO)))
     case .lock, .saved, .save, .waiter:
       .outage(.userdata(UserdataError(.other, operation: rawValue, place: "userdata", errno: ENOSPC)))

@@ -23,8 +23,14 @@ struct FaultyTree: DeviceTreePort {
   func grants(for device: PCIAddress) throws(HostError) -> DeviceGrants {
     try ask(.grants, "\(device)") { () throws(HostError) in try inner.grants(for: device) }
   }
-  func reset(_ device: PCIAddress) throws(HostError) -> ResetOutcome {
-    try ask(.reset, "\(device)", lost: .failed) { () throws(HostError) in try inner.reset(device) }
+  func serial(of device: PCIAddress) throws(HostError) -> String? {
+    try ask(.serial, "\(device)") { () throws(HostError) in try inner.serial(of: device) }
+  }
+  func neighbours(of device: PCIAddress) throws(HostError) -> Set<PCIAddress> {
+    try ask(.neighbours, "\(device)") { () throws(HostError) in try inner.neighbours(of: device) }
+  }
+  func reset(_ device: PCIAddress, alone: Bool) throws(HostError) -> ResetOutcome {
+    try ask(.reset, "\(device)", lost: .failed) { () throws(HostError) in try inner.reset(device, alone: alone) }
   }
   func setPermissive(_ device: PCIAddress) throws(HostError) {
     try ask(.permissive, "\(device)", lost: ()) { () throws(HostError) in try inner.setPermissive(device) }

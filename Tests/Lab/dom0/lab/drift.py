@@ -20,6 +20,7 @@ WHERE = {
 }
 # Drifts that an apply repairs but no scenario makes, with the reason.
 NOT_LEFT = {
+    "rights-left": "it takes a card that is pulled while a guest has it, and has in-memory tests",
     "round-unheard": "the guests' Linux takes up a round that it sees before it has connected (`pcifront_detach_devices`)",
     "attached-twice": "it takes an xl detach that a PV guest slept through and a bus of an HVM guest that xl left at 7, and has "
                       "an in-memory test",
