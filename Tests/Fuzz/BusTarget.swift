@@ -69,7 +69,7 @@ func changeBus(_ bytes: [UInt8]) {
   }
 
   let leaving = Set(bus.entries.prefix(Int(choice >> 6)).compactMap(\.device))
-  switch bus.detachDecision(leaving, mode: mode, finishing: finished) {
+  switch bus.detachDecision(leaving, mode: mode, finishing: finished, exportable: everything) {
   case .mark(let edits):
     var after = nodes
     after.apply(edits)

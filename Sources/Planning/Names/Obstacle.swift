@@ -1,6 +1,6 @@
 /// What keeps a change from being made until a person acts. The raw values are stable: scripts depend on them.
 ///
-/// Four of them are drift, too, by the same name: see `drift`.
+/// Five of them are drift, too, by the same name: see `drift`.
 package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case deviceMissing = "device-missing"
   case notAssignable = "not-assignable"
@@ -20,6 +20,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
   case notOnPCIBack = "not-on-pciback"
+  case busUnsettled = "bus-unsettled"
 
   /// The drift of the same name, if stores that disagree are the obstacle.
   package var drift: DriftName? {
@@ -28,6 +29,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .corruptSavedConfiguration: .corruptSavedConfiguration
     case .busClosing: .busClosing
     case .notOnPCIBack: .notOnPCIBack
+    case .busUnsettled: .busUnsettled
     case .deviceMissing, .notAssignable, .isBridge, .assignedElsewhere, .attachedElsewhere, .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
       .domainAmbiguous, .nameCollision:

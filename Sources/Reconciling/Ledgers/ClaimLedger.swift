@@ -82,7 +82,13 @@ final class ClaimLedger {
     guard facts != nil else { return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)") }
     let grants = try session.host.tree.grants(for: step.device)
     switch try assign(step.device, relaxed: step.options.rdmPolicy == .relaxed) {
-    case .assigned: return .held(ClaimedDevice(step: step, isAssignedHere: true, grants: grants))
+    case .assigned:
+      var held = ClaimedDevice(step: step, isAssignedHere: true, grants: grants)
+      // libxl's removal does not make pciback release an HVM guest's device. Requested again, it would end the bus.
+      if !session.route.hasFrontEndDriver, case .at(let address) = try exports.find(step.device) {
+        held.exportedAt = address
+      }
+      return .held(held)
     case .already:
       switch try exports.find(step.device) {
       case .none: return .held(ClaimedDevice(step: step, isAssignedHere: false, grants: grants))

@@ -51,6 +51,7 @@ package struct Observer: Sendable {
       try observe([], [], unclaimed, look, store, into: &observation)
       observation.devices.sort { $0.address < $1.address }
     }
+    try readExports(into: &observation)
     try askForAssignments(&observation.devices, hasIOMMU: hasIOMMU)
     try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
     return observation
@@ -101,6 +102,17 @@ package struct Observer: Sendable {
       case .device(let device): observation.devices.append(device)
       case .records(let records): observation.records = records
       }
+    }
+  }
+
+  /// Reads pciback's exports from the kernel log, if some bus leaves open what pciback holds.
+  private func readExports(into observation: inout Observation) throws(HostError) {
+    guard observation.leavesHoldsOpen, let log = try host.tree.listenForExports(sinceBoot: true)?.exports() else {
+      return
+    }
+    observation.exported = ExportHistory.last(of: log)
+    for domain in Set(log.map(\.domain)) where try !host.tree.hasBackEndObject(for: domain) {
+      observation.endedBuses.insert(domain)
     }
   }
 

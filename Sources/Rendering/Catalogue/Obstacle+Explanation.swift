@@ -89,6 +89,7 @@ extension Obstacle {
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
     case .notOnPCIBack: DriftName.notOnPCIBack.explanation
+    case .busUnsettled: DriftName.busUnsettled.explanation
     }
   }
 }
