@@ -81,14 +81,13 @@ final class ClaimLedger {
     let facts = try session.host.tree.facts(of: step.device)
     guard facts != nil else { return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)") }
     let grants = try session.host.tree.grants(for: step.device)
+    // libxl's removal does not make pciback release an HVM guest's device. Requested again, it would end the bus.
+    // Asked before the assignment: if this fails, there is nothing to undo.
+    var address: PCIAddress?
+    if !session.route.hasFrontEndDriver, case .at(let place) = try exports.find(step.device) { address = place }
     switch try assign(step.device, relaxed: step.options.rdmPolicy == .relaxed) {
     case .assigned:
-      var held = ClaimedDevice(step: step, isAssignedHere: true, grants: grants)
-      // libxl's removal does not make pciback release an HVM guest's device. Requested again, it would end the bus.
-      if !session.route.hasFrontEndDriver, case .at(let address) = try exports.find(step.device) {
-        held.exportedAt = address
-      }
-      return .held(held)
+      return .held(ClaimedDevice(step: step, isAssignedHere: true, grants: grants, exportedAt: address))
     case .already:
       switch try exports.find(step.device) {
       case .none: return .held(ClaimedDevice(step: step, isAssignedHere: false, grants: grants))

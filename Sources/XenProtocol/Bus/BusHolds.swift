@@ -144,15 +144,13 @@ package struct BusHolds {
     return .entries(rested)
   }
 
-  /// Returns the first device that becomes a request in `wanted` although pciback may hold it. On a bus with a round, a
-  /// request is made again only for a device whose own entry was overwritten.
+  /// Returns the first device whose exported entry becomes a request in `wanted` although pciback may hold the device.
   func doubtfulAgain(in wanted: [BackEndEntry]) -> PCIAddress? {
     guard !bus.hasFrontEndDriver else { return nil }
-    let waiting = Set(bus.resumedEntries.filter { $0.state.state == .initialising }.compactMap(\.device))
-    let listed = Set(bus.entries.compactMap(\.device))
+    let exported = Set(bus.entries.filter(\.isExported).compactMap(\.device))
     return wanted.first { entry in
-      guard let device = entry.device, entry.state.state == .initialising, listed.contains(device) else { return false }
-      return !waiting.contains(device) && hold(ofWaiting: device) != .none
+      guard let device = entry.device, entry.state.state == .initialising else { return false }
+      return exported.contains(device) && hold(ofWaiting: device) != .none
     }?.device
   }
 }
