@@ -67,12 +67,16 @@ extension SimulatedKernel {
   }
 
   /// Exports a device to the guest; returns false after a fatal failure (`xen_pcibk_export_device`).
+  ///
+  /// The device is taken before it gets its place. Without a place, it stays taken, and no bus releases it
+  /// (`pcistub_get_pci_dev_by_slot`).
   private func export(_ device: PCIAddress, to domain: DomainID, _ index: Int) throws(StoreError) -> Bool {
     // Both a device that pciback does not have and one that it has already exported are "not located".
     guard case .some(.none) = stubs[device], !failingExports.contains(device) else {
       try fail(domain, EINVAL, "Couldn't locate PCI device (\(device))! perhaps already in-use?")
       return false
     }
+    stubs.updateValue(domain, forKey: device)
     guard !bridges.contains(device) else {
       try fail(domain, EFAULT, "Can't export bridges on the virtual PCI bus")
       return false
@@ -88,7 +92,6 @@ extension SimulatedKernel {
       "xen_pciback: vpci: assign to virtual slot \(place.device)" + (isBeside ? " func \(place.function)" : ""),
       device: device)
     try store.write(domain.backEnd + "/vdev-\(index)", place.virtualText)
-    stubs[device] = .some(domain)
     effects.kernelLog(priority: 6, "registering for \(domain)", device: device)
     return true
   }

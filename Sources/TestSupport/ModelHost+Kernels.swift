@@ -51,7 +51,9 @@ extension ModelHost {
     }
     switch (backState, frontState) {
     case (2, _):
-      guard exportAll(domain, store, onlyWanted: false) else { return true }
+      for index in 0..<count(domain, store) {
+        guard export(index, of: domain, store) else { return end(domain, store) }
+      }
       store[back.child("state").text] = "3"
       return true
     case (3, 3?):
@@ -60,15 +62,11 @@ extension ModelHost {
       store[back.child("state").text] = isDriver ? "4" : "5"
       return true
     case (3, let front) where front != 5 && front != 6:
-      // Without a front end: marked entries are released, and no state is written.
-      if state.withLock({ $0.domains[domain]?.isHardwareVirtualised == true }), holdsMarked(domain, store) {
-        return removeMarked(domain, store).isSome
-      }
-      return hasWanted(domain, store) && exportAll(domain, store, onlyWanted: true)
+      // No state is written.
+      return reconfigure(domain, store).hasActed
     case (7, 7?):
-      let removed = removeMarked(domain, store)
-      guard removed.isWhole else { return removed.isSome }
-      guard exportAll(domain, store, onlyWanted: true) else { return true }
+      let pass = reconfigure(domain, store)
+      guard pass.isWhole else { return pass.hasActed }
       store[back.child("state").text] = "8"
       state.withLock { _ = $0.answered.insert(domain) }
       return true
@@ -120,71 +118,73 @@ extension ModelHost {
     number(store, StorePath.backEnd(domain).child("num_devs")) ?? 0
   }
 
-  private func hasWanted(_ domain: DomainID, _ store: ModelStore) -> Bool {
+  /// Exports and releases what the entries ask for, in their order (`xen_pcibk_reconfigure`). Returns whether pciback
+  /// came to the end, and whether it did anything.
+  ///
+  /// It stops at a mark whose device it does not hold, and the round stays as it is. It ends the bus over a mark without
+  /// an address, and over a device that it cannot export.
+  private func reconfigure(_ domain: DomainID, _ store: ModelStore) -> (isWhole: Bool, hasActed: Bool) {
     let back = StorePath.backEnd(domain)
-    return (0..<count(domain, store)).contains { store[back.child("state-\($0)").text] == "1" }
+    var hasActed = false
+    for index in 0..<count(domain, store) {
+      switch store[back.child("state-\(index)").text] {
+      case "1":
+        guard export(index, of: domain, store) else { return (false, end(domain, store)) }
+      case "5":
+        guard state.withLock({ $0.domains[domain]?.isMarkRead }) != false else { return (false, hasActed) }
+        guard let place = store[back.child("vdev-\(index)").text].flatMap({ PCIAddress($0) }) else {
+          return (false, end(domain, store))
+        }
+        guard release(place, of: domain) else { return (false, hasActed) }
+      default: continue
+      }
+      hasActed = true
+    }
+    return (true, hasActed)
   }
 
-  /// Exports wanted entries. Returns false if one cannot be exported, which ends the bus.
-  private func exportAll(_ domain: DomainID, _ store: ModelStore, onlyWanted: Bool) -> Bool {
-    let back = StorePath.backEnd(domain)
-    for index in 0..<count(domain, store) {
-      if onlyWanted, store[back.child("state-\(index)").text] != "1" { continue }
-      let device = store[back.child("dev-\(index)").text].flatMap { PCIAddress($0) }
-      let slot = state.withLock { state -> UInt8? in
-        guard let device, state.pciback.contains(device), !state.exports.values.contains(where: { $0[device] != nil })
-        else { return nil }
-        let own = state.exports[domain] ?? [:]
-        let taken = Set(own.values)
-        // Functions of one slot share a virtual slot.
-        guard
-          let slot = own.first(where: { $0.key.sbdf >> 3 == device.sbdf >> 3 })?.value
-            ?? (UInt8(0)..<32).first(where: { !taken.contains($0) })
-        else { return nil }
-        state.exports[domain, default: [:]][device] = slot
-        state.log.append(ExportRecord(device: device, domain: domain, slot: slot))
-        return slot
-      }
-      guard let slot, let device else {
-        store[StorePath.backEndError(domain).text] = "22 Couldn't locate PCI device! perhaps already in-use?"
-        store[back.child("state").text] = "5"
-        return false
-      }
-      let address = PCIAddress(segment: 0, bus: 0, device: slot, function: device.function)
-      store[back.child("vdev-\(index)").text] = address?.virtualText
-      store[back.child("state-\(index)").text] = "3"
-    }
+  /// Ends the bus (`xenbus_dev_fatal`). Returns true.
+  private func end(_ domain: DomainID, _ store: ModelStore) -> Bool {
+    store[StorePath.backEndError(domain).text] = "22 Couldn't locate PCI device! perhaps already in-use?"
+    store[StorePath.backEnd(domain).child("state").text] = "5"
     return true
   }
 
-  /// Returns whether a marked entry's device is still exported.
-  private func holdsMarked(_ domain: DomainID, _ store: ModelStore) -> Bool {
+  /// Exports the device of one entry. Returns false if pciback has not got it, or holds it already.
+  private func export(_ index: Int, of domain: DomainID, _ store: ModelStore) -> Bool {
     let back = StorePath.backEnd(domain)
-    return (0..<count(domain, store)).contains { index in
-      guard store[back.child("state-\(index)").text] == "5",
-        let device = store[back.child("dev-\(index)").text].flatMap({ PCIAddress($0) })
-      else { return false }
-      return state.withLock { $0.exports[domain]?[device] != nil }
+    guard let device = store[back.child("dev-\(index)").text].flatMap({ PCIAddress($0) }) else { return false }
+    let slot = state.withLock { state -> UInt8? in
+      guard state.pciback.contains(device), !state.exports.values.contains(where: { $0[device] != nil }) else {
+        return nil
+      }
+      let own = state.exports[domain] ?? [:]
+      let taken = Set(own.values)
+      // Functions of one slot share a virtual slot.
+      guard
+        let slot = own.first(where: { $0.key.sbdf >> 3 == device.sbdf >> 3 })?.value
+          ?? (UInt8(0)..<32).first(where: { !taken.contains($0) })
+      else { return nil }
+      state.exports[domain, default: [:]][device] = slot
+      state.log.append(ExportRecord(device: device, domain: domain, slot: slot))
+      return slot
     }
+    guard let slot else { return false }
+    let address = PCIAddress(segment: 0, bus: 0, device: slot, function: device.function)
+    store[back.child("vdev-\(index)").text] = address?.virtualText
+    store[back.child("state-\(index)").text] = "3"
+    return true
   }
 
-  /// Releases marked entries, up to the first one whose device pciback does not hold. It stops there, and the round
-  /// stays as it is (`xen_pcibk_reconfigure`). Returns whether it came to the end, and whether it released any.
-  private func removeMarked(_ domain: DomainID, _ store: ModelStore) -> (isWhole: Bool, isSome: Bool) {
-    let back = StorePath.backEnd(domain)
-    var isSome = false
-    for index in 0..<count(domain, store) where store[back.child("state-\(index)").text] == "5" {
-      let place = store[back.child("vdev-\(index)").text].flatMap { PCIAddress($0) }
-      let isHeld = state.withLock { state in
-        let exports = state.exports[domain] ?? [:]
-        guard let held = exports.first(where: { $0.value == place?.device && $0.key.function == place?.function })
-        else { return false }
-        state.exports[domain]?[held.key] = nil
-        return true
+  /// Releases the device at an address of the guest. Returns false if there is none.
+  private func release(_ place: PCIAddress, of domain: DomainID) -> Bool {
+    state.withLock { state in
+      let exports = state.exports[domain] ?? [:]
+      guard let held = exports.first(where: { $0.value == place.device && $0.key.function == place.function }) else {
+        return false
       }
-      guard isHeld else { return (false, isSome) }
-      isSome = true
+      state.exports[domain]?[held.key] = nil
+      return true
     }
-    return (true, isSome)
   }
 }

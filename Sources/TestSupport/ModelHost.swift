@@ -17,6 +17,8 @@ package final class ModelHost: Sendable {
     package var isShutDown = false
     /// Whether the guest answers. A paused guest does not, and neither does one without pcifront.
     package var answers = true
+    /// Whether pciback reads this domain's marks: dom0's kernel may be busy with other watches.
+    package var isMarkRead = true
   }
 
   // Size 0/25: one host in memory.

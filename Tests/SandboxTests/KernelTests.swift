@@ -332,4 +332,57 @@ struct KernelTests {
     #expect(bench.states == "6/6", "the guest follows the back end's end")
     #expect(bench.objects == [bench.domain], "the ended bus still holds its devices")
   }
+
+  @Test func `a device for which there was no room stays taken`() throws {
+    let bench = KernelBench()
+    let many = try (0..<33).map { try #require(PCIAddress(segment: 1, bus: UInt8($0), device: 0, function: 0)) }
+    for device in many { bench.simulation.kernel.bind(device) }
+    bench.create(many)
+    try bench.settle()
+    bench.store.remove(bench.back)
+    bench.store.remove(bench.front)
+    try bench.settle()
+    #expect(bench.objects.isEmpty)
+    // pcistub_get_pci_dev_by_slot took it, and no bus has it to release.
+    #expect(bench.simulation.kernel.stubs[many[31]] == .some(nil))
+    #expect(bench.simulation.kernel.stubs[many[32]] == .some(bench.domain))
+  }
+
+  @Test func `a virtual function keeps its number, and only the one at function 0 stays alone`() throws {
+    let bench = KernelBench()
+    let functions = try ["0000:07:10.0", "0000:07:10.1", "0000:07:10.3"].map { try #require(PCIAddress($0)) }
+    for device in functions { bench.simulation.kernel.bind(device) }
+    bench.simulation.kernel.virtualFunctions = Set(functions)
+    try bench.connect(functions)
+    #expect((0..<3).map(bench.place) == ["0000:00:00.00", "0000:00:01.01", "0000:00:01.03"])
+    // Each leaves by the address that the guest sees.
+    for index in 0..<3 { bench.store.write(bench.back + "/state-\(index)", "5") }
+    bench.store.write(bench.back + "/state", "7")
+    try bench.settle()
+    #expect(bench.states == "4/4")
+    #expect(bench.guestDevices.isEmpty)
+  }
+
+  @Test func `at 3 a request beside a removal is released over it`() throws {
+    let bench = KernelBench(answers: .never)
+    try bench.connect([devices[0], devices[1]])
+    #expect(bench.states == "3/1")
+    bench.store.write(bench.back + "/state-1", "5")
+    bench.append([devices[2]], state: nil)
+    try bench.settle()
+    #expect(bench.entry(2) == "3", "pciback exported it at the address that it had just freed")
+    #expect(bench.place(2) == "0000:00:01.00")
+    #expect(bench.simulation.kernel.stubs[devices[2]] == .some(nil), "and released it in its next reading")
+  }
+
+  @Test func `a removal without an address ends the bus`() throws {
+    let bench = KernelBench(answers: .never)
+    try bench.connect([devices[0]])
+    bench.append([devices[1]], state: "7")
+    bench.store.write(bench.back + "/state-1", "5")
+    bench.store.write(bench.back + "/state", "3")
+    try bench.settle()
+    #expect(bench.states == "5/1")
+    #expect(bench.error == "22 Error reading device configuration")
+  }
 }

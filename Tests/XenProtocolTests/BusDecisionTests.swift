@@ -111,7 +111,7 @@ import XenProtocol
     let bus = Sample.bus(domain, [one], state: back, front: front)
     #expect(bus.condition == expected)
     #expect(attach(bus, [two]) == .wait(expected))
-    #expect(bus.detachDecision([one], mode: .hot, finishing: []) == .wait(expected))
+    #expect(bus.detachDecision([one], mode: .hot, finishing: [], exportable: [one]) == .wait(expected))
   }
 
   @Test func `nothing is created while the kernel still has the old bus`() {
@@ -148,7 +148,10 @@ import XenProtocol
 
   @Test func `a removal marks by address and starts one round`() {
     let bus = Sample.bus(domain, [one, two, three])
-    guard case .mark(let edits) = bus.detachDecision([one, three], mode: .hot, finishing: []) else {
+    guard
+      case .mark(let edits) = bus.detachDecision(
+        [one, three], mode: .hot, finishing: [], exportable: [one, two, three])
+    else {
       Issue.record("not marked")
       return
     }
@@ -187,7 +190,10 @@ import XenProtocol
 
   @Test func `the bus of a domain that never ran is removed whole, with a list of what stays`() {
     let bus = Sample.bus(domain, [one, two], state: .initialised, front: .initialising)
-    guard case .dropBus(_, let staying) = bus.detachDecision([one], mode: .cold, finishing: []) else {
+    guard
+      case .dropBus(_, let staying) = bus.detachDecision(
+        [one], mode: .cold, finishing: [], exportable: [one, two, three])
+    else {
       Issue.record("not dropped")
       return
     }
@@ -259,9 +265,9 @@ import XenProtocol
     // As another toolstack leaves the bus: pciback ignores its entries, and still holds marked devices.
     bus.state = StateNode(.reconfiguring)
     let settling = StoreEdit.write(StorePath.backEnd(domain).child("state"), "3")
-    #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .mark([settling]))
+    #expect(bus.detachDecision([one], mode: .hot, finishing: [one], exportable: [one]) == .mark([settling]))
     bus.state = StateNode(.initialised)
-    #expect(bus.detachDecision([one], mode: .hot, finishing: [one]) == .alreadyMarked)
+    #expect(bus.detachDecision([one], mode: .hot, finishing: [one], exportable: [one]) == .alreadyMarked)
   }
 
   @Test(arguments: [XenbusState.closing, .closed])
@@ -275,5 +281,115 @@ import XenProtocol
     #expect(bus.condition == .absent && !bus.awaitsGuest)
     bus.hasKernelObject = true
     #expect(bus.condition == .vanishing && !bus.awaitsGuest)
+  }
+
+  // MARK: What pciback holds and no node shows
+
+  /// Returns an HVM guest's bus as libxl leaves it: at 7, with one exported device and one that waits.
+  private func left(_ state: XenbusState = .reconfiguring) -> BackEnd {
+    var bus = Sample.bus(
+      domain, [one, two], state: state, front: .initialising, states: [.initialised, .initialising])
+    bus.hasFrontEndDriver = false
+    return bus
+  }
+
+  private func address(_ slot: UInt8) -> PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: 0) }
+
+  private func export(_ device: PCIAddress, to domain: UInt32, slot: UInt8) -> [PCIAddress: ExportRecord] {
+    [device: ExportRecord(device: device, domain: DomainID(domain), slot: slot)]
+  }
+
+  @Test func `whether pciback holds a device is read from records, the log, and other entries' addresses`() throws {
+    let bus = left()
+    let five = try #require(address(5))
+    #expect(BusHolds(bus, .unknown).hold(of: two) == .unknown)
+    #expect(BusHolds(bus, ExportHistory(logged: [:])).hold(of: two) == .none)
+    #expect(BusHolds(bus, ExportHistory(recorded: [two: five])).hold(of: two) == .at(five))
+    // Another entry has the address since: the bus was created again.
+    #expect(BusHolds(bus, ExportHistory(recorded: [two: try #require(address(0))])).hold(of: two) == .unknown)
+    #expect(BusHolds(bus, ExportHistory(logged: export(two, to: 5, slot: 5))).hold(of: two) == .unknown)
+    #expect(BusHolds(bus, ExportHistory(logged: export(two, to: 5, slot: 0))).hold(of: two) == .none)
+    // Another domain had it last: this one released it, and whether the other one did is another question.
+    let elsewhere = ExportHistory(logged: export(two, to: 9, slot: 5))
+    #expect(BusHolds(bus, elsewhere).hold(of: two) == .none)
+    #expect(BusHolds(bus, elsewhere).hold(ofWaiting: two) == .unknown)
+    #expect(BusHolds(bus, ExportHistory(logged: elsewhere.logged, released: [two])).hold(ofWaiting: two) == .none)
+  }
+
+  @Test func `3 is not written over a request that pciback may hold`() throws {
+    let bus = left()
+    let all: Set = [one, two, three]
+    #expect(BusHolds(bus, .unknown).settling(exportable: all) == nil)
+    #expect(BusHolds(bus, .unknown).doubtfulRequest() == two)
+    #expect(attach(bus, [three]) == .refuse(.unsettledBus, two.doubt))
+    #expect(
+      bus.detachDecision([one], mode: .hot, finishing: [], exportable: all) == .refuse(.unsettledBus, two.doubt))
+    let never = ExportHistory(logged: [:])
+    #expect(
+      BusHolds(bus, never).settling(exportable: all) == [.write(StorePath.backEnd(domain).child("state"), "3")])
+    #expect(BusHolds(bus, never).settling(exportable: [one]) == nil, "it is not on pciback any more")
+    #expect(BusHolds(left(.initialised), never).settling(exportable: all) == nil, "it is settled")
+  }
+
+  @Test func `a device that pciback holds is listed as it holds it`() throws {
+    let place = try #require(address(5))
+    let edits = BusHolds(left(), ExportHistory(recorded: [two: place])).settling(exportable: [one, two])
+    let nodes = nodes(try #require(edits))
+    #expect(nodes == ["state-1": "3", "vdev-1": "0000:00:05.00", "state": "3"])
+  }
+
+  @Test func `removals that pciback has not read are shown to it, and no request with them`() throws {
+    var bus = Sample.bus(
+      domain, [one, two, three], state: .reconfiguring, front: .initialising,
+      states: [.initialised, .closing, .initialising])
+    bus.hasFrontEndDriver = false
+    let never = ExportHistory(logged: [:])
+    let decision = bus.attachDecision(
+      [NewEntry(device: Sample.address(4), options: DeviceOptions())], named: "guest", mode: .hot, finishing: [two],
+      exportable: [one, two, three, Sample.address(4)], knowing: never)
+    guard case .showMarks(let edits) = decision else {
+      Issue.record("\(decision)")
+      return
+    }
+    // pciback would export the one at the address that it has just freed, and release it over the same removal.
+    #expect(nodes(edits) == ["state-2": "2", "state": "3"])
+    #expect(bus.compaction(of: [two]) == nil, "pciback has not read the removal")
+    bus.state = StateNode(.initialised)
+    bus.entries[2].state = StateNode(.initWait)
+    let compacted = nodes(try #require(bus.compaction(of: [two])).edits)
+    #expect(compacted["dev-1"] == three.description)
+    #expect(compacted["state-1"] == "1")
+    #expect(compacted["num_devs"] == "2")
+  }
+
+  @Test(arguments: [true, false])
+  func `an entry that was never exported is deleted, since a mark on it would end the bus`(_ isPV: Bool) throws {
+    var bus = Sample.bus(
+      domain, [one, two], state: isPV ? .connected : .initialised, front: isPV ? .connected : .initialising,
+      states: [.initialised, .initialising])
+    bus.hasFrontEndDriver = isPV
+    guard case .mark(let edits) = bus.detachDecision([two], mode: .hot, finishing: [], exportable: [one, two]) else {
+      Issue.record("not removed")
+      return
+    }
+    let nodes = nodes(edits)
+    #expect(nodes["num_devs"] == "1")
+    #expect(nodes["state-1"] == .some(nil))
+    #expect(nodes["state"] == nil, "nobody is asked")
+  }
+
+  @Test func `no round is begun over a request that pciback cannot grant`() {
+    let bus = Sample.bus(domain, [one, two, three], states: [.initialised, .initialised, .initialising])
+    guard
+      case .refuse(.notAssignable, _) = bus.detachDecision([one], mode: .hot, finishing: [], exportable: [one, two])
+    else {
+      Issue.record("begun")
+      return
+    }
+    #expect(bus.entries.hazard(exportable: [one, two]) != nil)
+    #expect(bus.entries.hazard(exportable: [three]) == nil)
+    var marked = Sample.bus(domain, [one], states: [.closing])
+    marked.entries[0].virtualAddress = nil
+    #expect(marked.entries.hazard(exportable: [one]) != nil)
   }
 }

@@ -88,7 +88,7 @@ extension DriftFinder {
           ? "no back end in xenstore, but dom0's kernel still has pci-\(bus.domain)-0"
           : "no back end in xenstore, but the front end is still there"
       )
-    case .holding where !bus.settlingAtRest().isEmpty: return (.busUnsettled, states)
+    case .holding where bus.isUnsettled: return (.busUnsettled, states)
     case .absent, .connecting, .holding, .connected, .settling, .round, .closing, .halfRemoved, nil: break
     }
     if let stray = bus.orphans.first(where: { $0.device == nil }) {

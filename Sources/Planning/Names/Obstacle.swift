@@ -1,6 +1,6 @@
 /// What keeps a change from being made until a person acts. The raw values are stable: scripts depend on them.
 ///
-/// Six of them are drift, too, by the same name: see `drift`.
+/// Seven of them are drift, too, by the same name: see `drift`.
 package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case deviceMissing = "device-missing"
   case notAssignable = "not-assignable"
@@ -26,6 +26,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case notOnPCIBack = "not-on-pciback"
   case neverConnected = "never-connected"
   case runningWithoutConfiguration = "running-without-configuration"
+  case busUnsettled = "bus-unsettled"
 
   /// The drift of the same name, if stores that disagree are the obstacle.
   package var drift: DriftName? {
@@ -36,6 +37,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .notOnPCIBack: .notOnPCIBack
     case .neverConnected: .neverConnected
     case .runningWithoutConfiguration: .runningWithoutConfiguration
+    case .busUnsettled: .busUnsettled
     case .deviceMissing, .notAssignable, .isBridge, .assignRefused, .assignedElsewhere, .attachedElsewhere,
       .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,

@@ -16,6 +16,11 @@ package struct Observation: Hashable, Sendable {
   package var records: [OwnershipRecord]
   /// What a Berth process, ended or still at work, announced that it was about to do.
   package var intents: [Intent]
+  /// The last export of each device since the host started, by the kernel log; nil if that was not read, or if the log
+  /// does not show all of them.
+  package var exported: [PCIAddress: ExportRecord]?
+  /// The domains in `exported` whose bus dom0's kernel no longer has.
+  package var endedBuses: Set<DomainID> = []
   /// The marks of the run locks, read before anything else.
   package var runs: [DomainUUID: RunMark] = [:]
 
@@ -34,6 +39,28 @@ package struct Observation: Hashable, Sendable {
 }
 
 extension Observation {
+  /// The devices in `exported` that the domain of their last export does not keep from another one: it has released
+  /// the device, or shows it, and then releases it first.
+  package var released: Set<PCIAddress> {
+    guard let exported else { return [] }
+    let living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    return Set(
+      exported.values.filter { export in
+        if endedBuses.contains(export.domain) { return true }
+        guard let domain = living[export.domain] else { return false }
+        return domain.kind == .pv || domain.backEnd?.entry(for: export.device)?.isExported == true
+      }.map(\.device))
+  }
+
+  /// Whether some HVM guest's bus leaves open what pciback holds, so that the kernel log is to be read.
+  package var leavesHoldsOpen: Bool {
+    domains.contains { domain in
+      guard domain.kind == .hvm, domain.stubDomain == nil, let bus = domain.backEnd, !bus.isGoing else { return false }
+      guard !bus.isUnsettled, case .devices(let saved) = domain.saved else { return bus.isUnsettled }
+      return saved.contains { bus.entry(for: $0.address) == nil }
+    }
+  }
+
   /// Returns the stub domain of each guest that has one. Each of the two must name the other: a number alone may
   /// belong to another domain by now.
   package var stubDomains: [DomainID: ObservedDomain] {

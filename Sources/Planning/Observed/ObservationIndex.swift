@@ -51,7 +51,10 @@ package struct ObservationIndex {
     for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
     self.devices = devices
     let stubs = observation.stubDomains
-    domains = observation.domains.map { domain in Guest(domain, stub: stubs[domain.id]) { devices[$0]?.claim } }
+    let histories = Self.histories(observation)
+    domains = observation.domains.map { domain in
+      Guest(domain, stub: stubs[domain.id], history: histories[domain.id] ?? .unknown) { devices[$0]?.claim }
+    }
     guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
@@ -93,7 +96,7 @@ package struct ObservationIndex {
     }
     self.abandoners = abandoners
     unconnected = Self.unconnected(domains, observation)
-    let remnants = Self.remnants(in: domains, among: observation.devices, observation.records)
+    let remnants = Self.remnants(in: domains, among: observation.devices, observation.records, besides: intended)
     self.remnants = remnants
     var remnantHolders: [PCIAddress: [DomainID]] = [:]
     var unasked: [PCIAddress: [DomainID]] = [:]
@@ -107,6 +110,23 @@ package struct ObservationIndex {
     self.remnantHolders = remnantHolders
     self.unasked = unasked
     self.grantees = grantees
+  }
+}
+
+extension ObservationIndex {
+  /// Returns what is known of exports to the buses of HVM guests, besides the buses' entries.
+  private static func histories(_ observation: Observation) -> [DomainID: ExportHistory] {
+    guard observation.leavesHoldsOpen else { return [:] }
+    let released = observation.released
+    let records = Dictionary(
+      observation.records.map { ($0.uuid, $0.exports) }, uniquingKeysWith: { $0 + $1 })
+    var histories: [DomainID: ExportHistory] = [:]
+    for domain in observation.domains where domain.kind == .hvm {
+      histories[domain.id] = ExportHistory(
+        recorded: ExportHistory.places(of: records[domain.uuid] ?? [], on: domain.id), logged: observation.exported,
+        released: released)
+    }
+    return histories
   }
 }
 

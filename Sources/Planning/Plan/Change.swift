@@ -40,13 +40,14 @@ package enum Repair: Hashable, Sendable {
 
 /// Why a device is attached.
 package enum AttachReason: Hashable, Sendable, CaseIterable {
-  case declared, leftoverIntent, deviceModelLacks
+  case declared, leftoverIntent, deviceModelLacks, halfRemoved
 
   package var reason: Reason {
     switch self {
     case .declared: .change(.declared)
     case .leftoverIntent: .drift(.leftoverIntent)
     case .deviceModelLacks: .drift(.deviceModelLacks)
+    case .halfRemoved: .drift(.halfRemoved)
     }
   }
 }
@@ -69,14 +70,13 @@ package enum DetachReason: Hashable, Sendable, CaseIterable {
 
 /// Why a device is detached and attached again.
 package enum ReattachReason: Hashable, Sendable, CaseIterable {
-  case optionsDiffer, revokedButListed, deviceModelOnly, halfRemoved
+  case optionsDiffer, revokedButListed, deviceModelOnly
 
   package var reason: Reason {
     switch self {
     case .optionsDiffer: .change(.optionsDiffer)
     case .revokedButListed: .drift(.revokedButListed)
     case .deviceModelOnly: .drift(.deviceModelOnly)
-    case .halfRemoved: .drift(.halfRemoved)
     }
   }
 }

@@ -107,7 +107,7 @@ struct DeclaredSteps {
       return !entry.isMarked && domain.backEnd?.awaitsGuest == true
     }
     switch domain.condition {
-    case .connected?, .halfRemoved?, .holding?: return entry.isExported
+    case .connected?, .halfRemoved?, .holding?: return domain.isExported(entry)
     // A round or a start is under way, or the bus is dead: what becomes of this entry is not settled.
     case .absent?, .vanishing?, .connecting?, .settling?, .round?, .torn?, .closing?, .corrupt?, nil: return false
     }

@@ -21,10 +21,16 @@ final class Guest {
   let obstruction: Obstruction?
   /// Whether changes can be made now.
   let access: Access
+  /// What is known of exports to its bus, besides the bus's entries; read only if some bus leaves that open.
+  let history: ExportHistory
 
   /// `stub` is the domain's stub domain, if it has one that is there; `claimant` tells which domain claims a device.
-  init(_ domain: ObservedDomain, stub: ObservedDomain?, claimant: (PCIAddress) -> DomainID?) {
+  init(
+    _ domain: ObservedDomain, stub: ObservedDomain?, history: ExportHistory = .unknown,
+    claimant: (PCIAddress) -> DomainID?
+  ) {
     observed = domain
+    self.history = history
     key = domain.key
     route = domain.route(through: stub)
     target = route.map {
@@ -39,7 +45,7 @@ final class Guest {
       guard let device = orphan.device else { return true }
       return backEnd?.entry(for: device) == nil && claimant(device) != domain.id
     }
-    obstruction = Self.obstruction(of: domain, route, backEnd, stray)
+    obstruction = Self.obstruction(of: domain, route, backEnd, stray) ?? backEnd.flatMap { $0.doubt(by: history) }
     access =
       if let wait {
         .waiting(wait)
@@ -78,6 +84,15 @@ final class Guest {
 
   /// Returns the first entry of a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
+
+  /// Whether the guest's bus shows that pciback exports a device, or Berth's record shows it of a request that pciback
+  /// has not read.
+  func isExported(_ entry: BackEndEntry) -> Bool {
+    guard !entry.isExported, entry.state.state == .initialising, let backEnd, backEnd.isUnsettled,
+      let device = entry.device, case .at = BusHolds(backEnd, history).hold(ofWaiting: device)
+    else { return entry.isExported }
+    return true
+  }
 
   /// Whether QEMU shows the guest the device; nil if QEMU could not be asked, or the guest has none.
   func isEmulated(_ device: PCIAddress) -> Bool? {
@@ -136,6 +151,14 @@ final class Guest {
 }
 
 extension BackEnd {
+  /// Says why an HVM guest's bus takes no change: the change would make pciback end it, if pciback holds what is
+  /// requested already.
+  fileprivate func doubt(by history: ExportHistory) -> Guest.Obstruction? {
+    guard condition == .holding, let device = BusHolds(self, history).doubtfulRequest() else { return nil }
+    return Guest.Obstruction(
+      obstacle: .busUnsettled, evidence: "the back end is at \(state); \(device.doubt)", remedy: nil)
+  }
+
   /// Whether it is at 5 or 6 with devices on it. One that a toolstack closed, and that pciback has dropped, is another
   /// matter: an apply can take it away.
   fileprivate var hasEnded: Bool {

@@ -15,6 +15,10 @@ extension DeclaredSteps {
         .blocked(.attachedElsewhere), evidence: evidence + "; the same is true of \(others.count - 1) more domains",
         remedy: "restart these domains")
     }
+    if planner.index.remnants[other.id]?[wanted.address] == .doubtful {
+      return Need(
+        .blocked(.attachedElsewhere), evidence: evidence, remedy: "restart \(other.name): pciback then releases it")
+    }
     var held = heldNeed(wanted, by: other.id)
     held.evidence = evidence
     if case .blocked = held.kind { held.remedy = "restart \(other.name), or let Berth remove the device from it" }
@@ -42,12 +46,17 @@ extension DeclaredSteps {
         .blocked(.nameCollision), evidence: "QEMU shows the guest it or \(rival): both have the name \(name)",
         remedy: "restart the domain")
     }
-    let reason: ReattachReason =
-      switch remnant {
-      case .emulated: .deviceModelOnly
-      case .exported: .halfRemoved
-      }
-    return Need(
-      .change(.reattach(from: nil, to: wanted.options, because: reason)), evidence: remnant.evidence)
+    switch remnant {
+    case .emulated:
+      return Need(
+        .change(.reattach(from: nil, to: wanted.options, because: .deviceModelOnly)), evidence: remnant.evidence)
+    case .exported:
+      // It is listed as pciback holds it: nothing is requested, and pciback need not release it first.
+      return Need(.change(.attach(wanted.options, because: .halfRemoved)), evidence: remnant.evidence)
+    case .doubtful:
+      return Need(
+        .blocked(.busUnsettled),
+        evidence: remnant.evidence + "; if so, pciback would end the guest's PCI bus over another request")
+    }
   }
 }

@@ -8,12 +8,16 @@ enum Remnant {
   /// pciback exports it: libxl's removal leaves the bus of an HVM guest at 7, where pciback acts on nothing
   /// (`libxl__device_pci_remove_xenstore`, Xen 4.17; `xen_pcibk_be_watch`, Linux drivers/xen/xen-pciback/xenbus.c).
   case exported
+  /// libxl's removal left the saved line, and nothing shows whether pciback still exports the device.
+  case doubtful
 
   /// What shows the remnant, in words for a person.
   var evidence: String {
     switch self {
     case .emulated: "QEMU shows it to the guest, but the back end does not list it"
     case .exported: "pciback holds it for the guest, but the back end does not list it"
+    case .doubtful:
+      "libxl-json lists it, and the back end does not; nothing shows whether pciback still holds it for the guest"
     }
   }
 }
@@ -21,7 +25,8 @@ enum Remnant {
 extension ObservationIndex {
   /// The remnants in each HVM guest. A device that Xen or a claim gives to the guest is none: it is being attached.
   static func remnants(
-    in domains: [Guest], among devices: [ObservedDevice], _ records: [OwnershipRecord]
+    in domains: [Guest], among devices: [ObservedDevice], _ records: [OwnershipRecord],
+    besides busy: [DomainKey: Set<PCIAddress>]
   ) -> [DomainID: [PCIAddress: Remnant]] {
     var found: [DomainID: [PCIAddress: Remnant]] = [:]
     lazy var byAddress = Dictionary(devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
@@ -32,6 +37,12 @@ extension ObservationIndex {
         }
         found[domain.id, default: [:]][address] = .exported
       }
+      for address in domain.doubtfulHolds(besides: busy[domain.key] ?? []) {
+        guard let device = byAddress[address], device.facts?.isOnPCIBack == true, device.claim != domain.id,
+          !domains.contains(where: { $0.entry(for: address)?.isExported == true })
+        else { continue }
+        found[domain.id, default: [:]][address] = .doubtful
+      }
       var names = Set((domain.observed.emulated ?? []).map(\.name))
       names.subtract(domain.entries.compactMap(\.device).map { DeviceModelName($0) })
       guard !names.isEmpty else { continue }
@@ -39,7 +50,9 @@ extension ObservationIndex {
       // Names lack the segment. A name that fits a device which is being attached belongs to that device.
       let explained = Set(named.filter { $0.claim == domain.id }.map { DeviceModelName($0.address) })
       for device in named where device.assignment != .assigned {
-        guard !explained.contains(DeviceModelName(device.address)) else { continue }
+        guard !explained.contains(DeviceModelName(device.address)),
+          found[domain.id]?[device.address] != .doubtful
+        else { continue }
         found[domain.id, default: [:]][device.address] = .emulated
       }
     }
@@ -54,6 +67,19 @@ extension Guest {
       case .devices(let saved) = saved
     else { return [] }
     return saved.map(\.address)
+  }
+
+  /// The devices of which only the saved line is left, if pciback may still hold them.
+  ///
+  /// `xl pci-detach` leaves the line, and pciback at 7, where pciback releases nothing. What pciback does at 3 later
+  /// releases nothing either, since the entry is gone.
+  fileprivate func doubtfulHolds(besides busy: Set<PCIAddress>) -> [PCIAddress] {
+    guard route?.hasFrontEndDriver == false, let backEnd, !backEnd.isGoing, case .devices(let saved) = saved else {
+      return []
+    }
+    return saved.map(\.address).filter { address in
+      entry(for: address) == nil && !busy.contains(address) && BusHolds(backEnd, history).hold(of: address) == .unknown
+    }
   }
 
   /// Devices that pciback still holds for this guest, though the bus does not list them any more.

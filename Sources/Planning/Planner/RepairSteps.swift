@@ -7,7 +7,8 @@ struct RepairSteps {
 
   /// Stores that disagree about a declared device which the domain has.
   func steps(for wanted: DesiredDevice, in domain: Guest) -> [DeviceStep] {
-    guard case .open(let target) = domain.access, domain.entry(for: wanted.address) != nil else { return [] }
+    guard domain.entry(for: wanted.address) != nil else { return [] }
+    guard case .open(let target) = domain.access else { return doubts(about: wanted, in: domain) }
     var steps: [DeviceStep] = []
     func repair(_ repair: Repair, _ evidence: String) {
       steps.append(
@@ -16,7 +17,7 @@ struct RepairSteps {
     if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
       repair(.saveEntry, "libxl-json does not list it")
     }
-    if let bus = domain.backEnd, bus.condition == .holding, !bus.settlingAtRest().isEmpty,
+    if let bus = domain.backEnd, bus.condition == .holding, bus.isUnsettled,
       wanted.address == firstListed(in: domain), !awaitsHeld(domain)
     {
       repair(
@@ -37,6 +38,16 @@ struct RepairSteps {
       }
     }
     return steps
+  }
+
+  /// Names the bus that is left as it is because a repair might end it.
+  private func doubts(about wanted: DesiredDevice, in domain: Guest) -> [DeviceStep] {
+    guard case .closed(let obstruction) = domain.access, obstruction.obstacle == .busUnsettled,
+      wanted.address == firstListed(in: domain)
+    else { return [] }
+    return [
+      planner.step(wanted, .drift(.busUnsettled), in: .uuid(domain.uuid), evidence: obstruction.evidence)
+    ]
   }
 
   /// Whether an entry waits whose device another bus lists too: pciback would end this one as soon as it looked at it.

@@ -130,12 +130,14 @@ struct UndeclaredSteps {
     return remnants.sorted { $0.key < $1.key }.compactMap { device, remnant in
       guard !shown.contains(device), !declared.contains(device) else { return nil }
       if remnant == .emulated, explained.contains(DeviceModelName(device)) { return nil }
-      if planner.movesOut(device, of: domain) { return nil }
-      let isRemoved = planner.mayRemove(device, from: domain) && planner.index.listings[device] == nil
+      if remnant != .doubtful, planner.movesOut(device, of: domain) { return nil }
+      let isRemoved =
+        remnant != .doubtful && planner.mayRemove(device, from: domain) && planner.index.listings[device] == nil
       let (because, name): (DetachReason, DriftName) =
         switch remnant {
         case .emulated: (.deviceModelOnly, .deviceModelOnly)
         case .exported: (.halfRemoved, .halfRemoved)
+        case .doubtful: (.halfRemoved, .configOnly)
         }
       return planner.undeclared(
         device, isRemoved ? .change(.detach(nil, because: because), in: target) : .drift(name), in: domain,

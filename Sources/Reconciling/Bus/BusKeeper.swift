@@ -47,10 +47,12 @@ struct BusKeeper {
   func replaceBus(of held: [ClaimedDevice], where isDue: (BackEnd) -> Bool) throws(EngineError) -> Bool {
     let ours = Set(held.map(\.step.device))
     let others = try session.locked { (lock) throws(HostError) -> [BackEndEntry]? in
-      try lock.decideExport { view, exportable -> ([BackEndEntry]?, [StoreEdit]) in
+      try lock.decideExport { view, pciback -> ([BackEndEntry]?, [StoreEdit]) in
         let bus = view.backEnd
         guard isDue(bus) else { return (nil, []) }
-        let others = bus.entries.filter { $0.device.map { !ours.contains($0) && exportable.contains($0) } ?? false }
+        let others = bus.entries.filter {
+          $0.device.map { !ours.contains($0) && pciback.exportable.contains($0) } ?? false
+        }
         return (others, bus.isAbsent ? [] : bus.removal())
       } ?? nil
     }

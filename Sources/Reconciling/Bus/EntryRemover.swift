@@ -37,8 +37,10 @@ struct EntryRemover {
         return try buses.recreateEmptyBus(keeping: entries) ? .released : .restless(.vanishing)
       }
       let decision = try session.locked { (lock) throws(HostError) -> DetachDecision? in
-        let decision = try lock.decide { view -> (DetachDecision, [StoreEdit]) in
-          let decision = view.backEnd.detachDecision(devices, mode: mode, finishing: removals.mayFinish)
+        let decision = try lock.decideExport { view, pciback -> (DetachDecision, [StoreEdit]) in
+          let decision = view.backEnd.detachDecision(
+            devices, mode: mode, finishing: removals.mayFinish, exportable: pciback.exportable,
+            knowing: pciback.history)
           switch decision {
           case .mark(let edits), .dropBus(let edits, _): return (decision, edits)
           default: return (decision, [])
@@ -84,6 +86,20 @@ struct EntryRemover {
     return listed
   }
 
+  /// Gives pciback the time to release marked devices of a bus that nobody answers. Returns false if the user stopped
+  /// the wait.
+  ///
+  /// If another toolstack wrote 7 meanwhile, pciback may not have read the marks: they are shown again.
+  func awaitSilentRelease(of devices: Set<PCIAddress>) throws(EngineError) -> Bool {
+    removals.addOwn(devices)
+    for _ in 0..<3 {
+      guard try waits.awaitSilentRelease() else { return false }
+      let bus = try session.look().backEnd
+      guard bus.isUnsettled, case .halfRemoved = bus.condition, case .round = try mark(devices) else { break }
+    }
+    return true
+  }
+
   /// Takes devices that no guest uses off the bus. Returns false if that did not end. The caller returns them to Xen.
   func clearBus(of devices: Set<PCIAddress>) throws(EngineError) -> Bool {
     guard !devices.isEmpty else { return true }
@@ -91,7 +107,7 @@ struct EntryRemover {
     case .released: break
     case .round:
       let isOver =
-        try session.route.hasFrontEndDriver ? isSatisfied(waits.awaitEndOfRound()) : waits.awaitSilentRelease()
+        try session.route.hasFrontEndDriver ? isSatisfied(waits.awaitEndOfRound()) : awaitSilentRelease(of: devices)
       guard isOver else { return false }
     case .refused, .restless, .interrupted: return false
     }

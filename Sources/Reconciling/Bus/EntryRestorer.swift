@@ -79,18 +79,20 @@ struct EntryRestorer {
     // Each pass but the last waits for somebody else's change.
     for _ in 0..<4 {
       let decision = try session.locked { (lock) throws(HostError) -> AttachDecision? in
-        let decision = try lock.decideExport { view, exportable -> (AttachDecision, [StoreEdit]) in
+        let asked = session.route.hasFrontEndDriver ? [] : wanted.map(\.device)
+        let decision = try lock.decideExport(asking: asked) { view, pciback -> (AttachDecision, [StoreEdit]) in
           guard view.backEnd.condition != .connecting else { return (.wait(.connecting), []) }
           let decision = view.backEnd.attachDecision(
-            wanted, named: session.busName, mode: session.mode, finishing: removals.mayFinish, exportable: exportable)
-          if case .publish(let edits, _) = decision { return (decision, edits) }
-          return (decision, [])
+            wanted, named: session.busName, mode: session.mode, finishing: removals.mayFinish,
+            exportable: pciback.exportable, knowing: pciback.history)
+          return (decision, decision.edits)
         }
         if case .publish(_, startsRound: true)? = decision { lock.roundStarted() }
         return decision
       }
       switch decision {
       case .publish?, .alreadyListed?: return true
+      case .showMarks?: guard try waits.awaitSilentRelease() else { return false }
       case .wait(let condition)?: guard case .satisfied = try waits.awaitRest(from: condition) else { return false }
       case .refuse?, nil: return false
       }

@@ -116,9 +116,11 @@ struct OtherToolstacks {
       return wanted
     }
     let readopted = try session.locked { (lock) throws(HostError) -> Set<PCIAddress>? in
-      try lock.decideExport(claimsOn: lost.sorted()) { view, exportable -> (Set<PCIAddress>, [StoreEdit]) in
+      try lock.decideExport(claimsOn: lost.sorted(), asking: session.route.hasFrontEndDriver ? [] : lost.sorted()) {
+        view, pciback -> (Set<PCIAddress>, [StoreEdit]) in
         let decision = view.backEnd.attachDecision(
-          wanted, named: session.busName, mode: session.mode, finishing: removals.mayFinish, exportable: exportable)
+          wanted, named: session.busName, mode: session.mode, finishing: removals.mayFinish,
+          exportable: pciback.exportable, knowing: pciback.history)
         let condition = view.backEnd.condition
         guard condition == .connected || condition == .holding, case .publish(let edits, _) = decision else {
           return ([], [])

@@ -28,9 +28,9 @@ struct RoundKeeper {
   /// Asks both ends to look again at entries that a round left out.
   func requestAnotherRound() throws(EngineError) {
     _ = try session.locked { (lock) throws(HostError) in
-      let isAsked = try lock.decideExport { view, exportable -> (Bool, [StoreEdit]) in
-        let waiting = view.backEnd.entries.filter { $0.state.state == .initialising }.compactMap(\.device)
-        guard view.backEnd.condition == .connected, !waiting.isEmpty, exportable.isSuperset(of: waiting) else {
+      let isAsked = try lock.decideExport { view, pciback -> (Bool, [StoreEdit]) in
+        let waiting = view.backEnd.devices(in: .initialising)
+        guard view.backEnd.condition == .connected, !waiting.isEmpty, pciback.exportable.isSuperset(of: waiting) else {
           return (false, [])
         }
         return (true, view.backEnd.requestingRound())

@@ -121,8 +121,14 @@ final class ClaimLedger {
     var held = ClaimedDevice(
       step: step, isAssignedHere: true, grants: try session.host.tree.grants(for: step.device),
       identity: card.identity)
+    // libxl's removal does not make pciback release an HVM guest's device. Requested again, it would end the bus.
+    // Asked before the assignment: if this fails, there is nothing to undo.
+    var address: PCIAddress?
+    if !session.route.hasFrontEndDriver, case .at(let place) = try exports.find(step.device) { address = place }
     switch try assign(step.device, relaxed: step.options.rdmPolicy == .relaxed) {
-    case .assigned: return .held(held)
+    case .assigned:
+      held.exportedAt = address
+      return .held(held)
     case .already:
       held.isAssignedHere = false
       switch try exports.find(step.device) {

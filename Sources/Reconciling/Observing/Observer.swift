@@ -52,6 +52,7 @@ package struct Observer: Sendable {
       observation.devices.sort { $0.address < $1.address }
     }
     try lookForRecordedCards(&observation)
+    try readExports(into: &observation)
     try askForAssignments(&observation.devices, hasIOMMU: hasIOMMU)
     try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
     return observation
@@ -120,6 +121,17 @@ package struct Observer: Sendable {
     }
     guard !missing.isEmpty else { return }
     observation.devices = (observation.devices + missing).sorted { $0.address < $1.address }
+  }
+
+  /// Reads pciback's exports from the kernel log, if some bus leaves open what pciback holds.
+  private func readExports(into observation: inout Observation) throws(HostError) {
+    guard observation.leavesHoldsOpen, let log = try host.tree.listenForExports(sinceBoot: true)?.exports() else {
+      return
+    }
+    observation.exported = ExportHistory.last(of: log)
+    for domain in Set(log.map(\.domain)) where try !host.tree.hasBackEndObject(for: domain) {
+      observation.endedBuses.insert(domain)
+    }
   }
 
   /// Asks for each existing device whether a domain has it, in one question for all.

@@ -96,6 +96,7 @@ struct ClaimedAttach: ~Copyable {
     let session = parts.session
     let wanted = held.map(\.wanted)
     let devices = wanted.map(\.device)
+    let relisted = session.route.hasFrontEndDriver ? [] : wanted.filter { $0.exportedAt != nil }.map(\.device)
     var lastCondition = BusCondition.absent
     let patience = parts.waits.deadlineForRest()
     try parts.removals.adoptThoseOfEndedRuns()
@@ -118,12 +119,14 @@ struct ClaimedAttach: ~Copyable {
         // does not list is legal. A crash between the two leaves the legal state.
         let new = try old.with(wanted.map { SavedDevice(address: $0.device, options: $0.options) })
         try lock.replace(old, with: new)
-        let decision = try lock.decideExport(claimsOn: devices) { view, exportable in
+        let decision = try lock.decideExport(claimsOn: devices, asking: relisted) { view, pciback in
           let decision = view.backEnd.attachDecision(
             wanted, named: session.busName, mode: session.mode, finishing: parts.removals.mayFinish,
-            exportable: exportable)
+            exportable: pciback.exportable, knowing: pciback.history)
           let present = view.backEnd.present(among: devices)
-          guard case .publish(let edits, _) = decision else { return (ListDecision(decision, present: present), []) }
+          guard case .publish(let edits, _) = decision else {
+            return (ListDecision(decision, present: present), decision.edits)
+          }
           let unclaimed = devices.filter { view.claims[$0] != session.key.id }
             .map { StoreEdit.write(.claim($0), session.key.id.description) }
           let base = view.backEnd.entries.count
@@ -143,6 +146,7 @@ struct ClaimedAttach: ~Copyable {
       case .publish: return .done(base: decision.base, present: decision.present)
       case .alreadyListed: return .listed(present: decision.present)
       case .refuse(let reason, let evidence): return .refused(reason, evidence)
+      case .showMarks: guard try parts.waits.awaitSilentRelease() else { return .interrupted }
       case .wait(let condition):
         if isAnotherWaiting {
           try parts.waits.yieldToOther()

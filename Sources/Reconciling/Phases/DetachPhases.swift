@@ -106,7 +106,7 @@ struct WithdrawnDetach: ~Copyable {
       return nil
     case .round:
       parts.report.reached(.marked, steps)
-      guard try session.route.hasFrontEndDriver ? awaitRemoval() : parts.waits.awaitSilentRelease() else {
+      guard try session.route.hasFrontEndDriver ? awaitRemoval() : parts.remover.awaitSilentRelease(of: devices) else {
         if !session.route.hasFrontEndDriver {
           parts.report.conclude(
             steps, .interrupted, "stopped before pciback had released it; the next apply finishes it")

@@ -13,14 +13,19 @@ struct RepairPhase {
     let devices = Set(steps.map(\.device)).sorted()
     let results = try parts.session.locked { (lock) throws(HostError) -> [StepResult]? in
       guard case .present(let saved) = try lock.savedConfiguration() else { return nil }
-      let decision = try lock.decide(claimsOn: devices) { view -> ((view: DomainView, settles: Bool), [StoreEdit]) in
+      let dropped = steps.filter { $0.repair == .dropSavedEntry && !parts.session.route.hasFrontEndDriver }
+      let decision = try lock.decideExport(claimsOn: devices, asking: dropped.map(\.device)) {
+        view, pciback -> (Found, [StoreEdit]) in
         let unclaimed = steps.filter { $0.writesClaim(of: parts.session.key.id, in: view) }
-        let settles = steps.contains { $0.repair == .settleBus } && view.backEnd.condition == .holding
-        let settling = settles ? view.backEnd.settlingAtRest() : []
+        let isDue = steps.contains { $0.repair == .settleBus } && view.backEnd.condition == .holding
+        let settling =
+          isDue ? BusHolds(view.backEnd, pciback.history).settling(exportable: pciback.exportable) : nil
         let claims = unclaimed.map { StoreEdit.write(.claim($0.device), parts.session.key.id.description) }
-        return ((view, settles), claims + settling)
+        let found = Found(view: view, history: pciback.history, isSettled: settling != nil)
+        return (found, claims + (settling ?? []))
       }
-      guard let (view, settles) = decision else { return nil }
+      guard let found = decision else { return nil }
+      let view = found.view
       var repaired = saved
       var results: [StepResult] = []
       for step in steps {
@@ -38,9 +43,13 @@ struct RepairPhase {
             results.append(.unchanged)
             continue
           }
+          guard !found.mayBeHeld(step.device) else {
+            results.append(.blocked)
+            continue
+          }
           repaired = try repaired.without([step.device])
           results.append(.done)
-        case .settleBus: results.append(settles ? .done : .unchanged)
+        case .settleBus: results.append(found.isSettled ? .done : view.backEnd.isUnsettled ? .blocked : .unchanged)
         case .writeClaim: results.append(step.writesClaim(of: parts.session.key.id, in: view) ? .done : .unchanged)
         }
       }
@@ -55,7 +64,11 @@ struct RepairPhase {
         try parts.records.forgetDetached(step.device)
       }
     } catch { throw .host(error) }
-    for (step, result) in zip(steps, results) { parts.report.conclude([step], result) }
+    for (step, result) in zip(steps, results) {
+      let detail: OutcomeDetail? =
+        result == .blocked ? "\(DriftName.busUnsettled.rawValue): pciback may hold a device that no node shows" : nil
+      parts.report.conclude([step], result, detail)
+    }
   }
 
   /// Writes the claims that listed devices lack: another toolstack's failing attach removes any claim on its device.
@@ -66,6 +79,20 @@ struct RepairPhase {
         RepairWork(device: step.device, repair: .writeClaim(replacing: nil), isRequired: step.isRequired))
     }
     try repair(unclaimed)
+  }
+}
+
+/// What a repair's transaction found and wrote.
+private struct Found {
+  let view: DomainView
+  let history: ExportHistory
+  /// Whether it wrote that pciback acts on the bus again.
+  let isSettled: Bool
+
+  /// Whether pciback may hold a device that the bus does not list. Then the saved line is the only trace of it.
+  func mayBeHeld(_ device: PCIAddress) -> Bool {
+    guard !view.backEnd.hasFrontEndDriver, !view.backEnd.isGoing else { return false }
+    return BusHolds(view.backEnd, history).hold(of: device) != .none
   }
 }
 

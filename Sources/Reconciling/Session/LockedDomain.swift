@@ -72,27 +72,39 @@ struct LockedDomain: ~Copyable {
   func decide<Decision>(
     claimsOn devices: [PCIAddress] = [], _ decide: (DomainView) -> (decision: Decision, edits: [StoreEdit])
   ) throws(HostError) -> Decision? {
-    try transact(claimsOn: devices) { (view) throws(HostError) in decide(view) }
+    try transact(claimsOn: devices) { (view, _) throws(HostError) in decide(view) }
   }
 
-  /// Does the same as `decide`, and also gives `decide` the devices that are on pciback at the time of its reads.
+  /// Does the same as `decide`, and also gives `decide` what is found of pciback at the time of its reads.
+  ///
+  /// The history of exports is read if the bus is unsettled, or if `asked` are of interest: that may mean to read a long
+  /// log.
   func decideExport<Decision>(
-    claimsOn devices: [PCIAddress] = [],
-    _ decide: (DomainView, _ exportable: Set<PCIAddress>) -> (decision: Decision, edits: [StoreEdit])
+    claimsOn devices: [PCIAddress] = [], asking asked: [PCIAddress] = [],
+    _ decide: (DomainView, PCIBackFacts) -> (decision: Decision, edits: [StoreEdit])
   ) throws(HostError) -> Decision? {
-    try transact(claimsOn: devices) { (view) throws(HostError) in
-      decide(view, try session.host.tree.pcibackDevices())
+    try transact(claimsOn: devices) { (view, access) throws(HostError) in
+      let isAsked = !asked.isEmpty || view.backEnd.isUnsettled
+      let history =
+        isAsked
+        ? try ExportHistory(
+          of: session.key.uuid, on: session.busID, asking: asked + view.backEnd.unsettledRequests, host: session.host,
+          in: access) : .unknown
+      return decide(view, PCIBackFacts(exportable: try session.host.tree.pcibackDevices(), history: history))
     }
   }
 
   private func transact<Decision>(
-    claimsOn devices: [PCIAddress], _ decide: (DomainView) throws(HostError) -> (decision: Decision, edits: [StoreEdit])
+    claimsOn devices: [PCIAddress],
+    _ decide: (DomainView, borrowing any StoreAccess & ~Copyable) throws(HostError) -> (
+      decision: Decision, edits: [StoreEdit]
+    )
   ) throws(HostError) -> Decision? {
     try store.transaction(.underLock) { (access) throws(HostError) in
       let object = try session.host.tree.hasBackEndObject(for: session.busID)
       let view = try DomainView(of: session.key, session.route, claimsOn: devices, kernelObject: object, in: access)
       guard view.isAlive else { return .abort(nil) }
-      let (decision, edits) = try decide(view)
+      let (decision, edits) = try decide(view, access)
       guard !edits.isEmpty else { return .abort(decision) }
       for edit in edits { try edit.apply(to: access) }
       try view.prove(edits, in: access)
@@ -100,10 +112,13 @@ struct LockedDomain: ~Copyable {
     }
   }
 
-  /// Makes the edits that `edits` returns for the bus as one transaction reads it. Returns false if it returns nil.
+  /// Makes the edits that `edits` returns for the bus as one transaction reads it. Returns false if it returns nil, or
+  /// if pciback might end the bus when it acts on the entries.
   func correct(_ edits: (BackEnd) -> [StoreEdit]?) throws(HostError) -> Bool {
-    let isCorrected = try decide { view -> (Bool, [StoreEdit]) in
-      guard let edits = edits(view.backEnd) else { return (false, []) }
+    let isCorrected = try decideExport { view, pciback -> (Bool, [StoreEdit]) in
+      guard let edits = edits(view.backEnd), view.backEnd.entries.hazard(exportable: pciback.exportable) == nil else {
+        return (false, [])
+      }
       return (true, edits)
     }
     return isCorrected == true

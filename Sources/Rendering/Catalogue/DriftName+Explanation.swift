@@ -194,10 +194,14 @@ extension DriftName {
       Explanation(
         meaning: "pciback waits in a state in which it exports nothing",
         cause: "libxl requests a round on every bus. On an HVM guest's bus nobody answers, so the back end stays at 7. "
-          + "Then pciback exports and releases nothing more.",
+          + "Then pciback exports and releases nothing more. A device that `xl pci-detach` removed there is still "
+          + "pciback's, and no node shows it. If such a device is requested again, pciback ends the bus.",
         seen: "an HVM guest's back end is not at 3",
-        repair: "Writes 3 if a declared device is on the bus",
-        action: "sets the back end to 3")
+        repair: "Writes 3 if a declared device is on the bus, and Berth's record or the kernel log shows what pciback "
+          + "holds",
+        action: "sets the back end to 3",
+        whyLeft: "nothing shows whether pciback already holds a device that waits on the bus, and then 3 would end it",
+        remedy: "restart \(.domain) to settle its bus; until then, the guest keeps the devices that it has")
     case .busTorn:
       Explanation(
         meaning: "a round was cancelled while the guest worked on it",

@@ -122,6 +122,7 @@ extension Obstacle {
     case .notOnPCIBack: DriftName.notOnPCIBack.explanation
     case .neverConnected: DriftName.neverConnected.explanation
     case .runningWithoutConfiguration: DriftName.runningWithoutConfiguration.explanation
+    case .busUnsettled: DriftName.busUnsettled.explanation
     }
   }
 }

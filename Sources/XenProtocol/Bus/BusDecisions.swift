@@ -6,9 +6,19 @@ package enum AttachDecision: Hashable, Sendable {
   case publish([StoreEdit], startsRound: Bool)
   /// All of the devices are already listed.
   case alreadyListed
+  /// These writes show pciback removals that it has not read. The caller gives it the time, and decides again.
+  case showMarks([StoreEdit])
   /// The domain cannot take a change now. The caller looks again after the bus has changed.
   case wait(BusCondition)
   case refuse(BusRefusal, String)
+
+  /// The writes of this decision.
+  package var edits: [StoreEdit] {
+    switch self {
+    case .publish(let edits, _), .showMarks(let edits): edits
+    case .alreadyListed, .wait, .refuse: []
+    }
+  }
 }
 
 /// What one transaction may do to detach devices from a bus.
@@ -64,6 +74,20 @@ extension [BackEndEntry] {
       return entry
     } + added
   }
+
+  /// Returns these entries with `devices` marked for removal.
+  ///
+  /// An entry without a virtual address was not exported. It is left out, since a mark on it would end the bus
+  /// (`xen_pcibk_reconfigure`, Linux drivers/xen/xen-pciback/xenbus.c, 6.1).
+  fileprivate func marking(_ devices: Set<PCIAddress>) -> [BackEndEntry] {
+    compactMap { entry in
+      guard let device = entry.device, devices.contains(device) else { return entry }
+      guard entry.virtualAddress != nil else { return nil }
+      var entry = entry
+      entry.state = StateNode(.closing)
+      return entry
+    }
+  }
 }
 
 extension BackEnd {
@@ -76,9 +100,11 @@ extension BackEnd {
   ///     toolstack waits.
   ///   - exportable: the devices on pciback. If a round meets an entry that pciback cannot export, the whole bus
   ///     fails.
+  ///   - history: what is known of pciback's exports besides this bus's entries. It matters only if the bus is
+  ///     unsettled.
   package func attachDecision(
     _ wanted: [NewEntry], named name: String, mode: ChangeMode, finishing finished: Set<PCIAddress>,
-    exportable: Set<PCIAddress>
+    exportable: Set<PCIAddress>, knowing history: ExportHistory = .unknown
   ) -> AttachDecision {
     let listed = Set(entries.compactMap(\.device))
     let missing = wanted.filter { !listed.contains($0.device) }
@@ -98,8 +124,17 @@ extension BackEnd {
       if missing.isEmpty { return .alreadyListed }
       return .publish(replacingEntries(with: merged, startRound: false), startsRound: false)
     case .holding:
-      let edits = replacingEntries(with: merged, startRound: false) + settlingAtRest()
-      return edits.isEmpty ? .alreadyListed : .publish(edits, startsRound: false)
+      switch BusHolds(self, history).resting() {
+      case .unsafe(let device): return .refuse(.unsettledBus, device.doubt)
+      case .entries(let rested):
+        let result = rested.merging(added)
+        if let device = BusHolds(self, history).doubtfulAgain(in: result) {
+          return .refuse(.unsettledBus, device.doubt)
+        }
+        if let hazard = result.hazard(exportable: exportable) { return .refuse(.notAssignable, hazard) }
+        let edits = replacingEntries(with: result, startRound: false) + settlingAtRest()
+        return edits.isEmpty ? .alreadyListed : .publish(edits, startsRound: false)
+      }
     case .connected:
       let needsRound = merged.contains { $0.state.state == .initialising }
       if missing.isEmpty && !needsRound { return .alreadyListed }
@@ -108,65 +143,79 @@ extension BackEnd {
     case .halfRemoved(let devices):
       // If a round started over a half-done removal, it would remove whatever took the virtual slot since.
       guard devices.isSubset(of: finished) else { return .wait(condition) }
-      let kept = entries.filter { entry in entry.device.map { !devices.contains($0) } ?? true }
+      if isUnsettled {
+        // pciback has not read the marks: without them, it would keep the devices.
+        switch BusHolds(self, history).resting(finishing: finished) {
+        case .unsafe(let device): return .refuse(.unsettledBus, device.doubt)
+        case .entries(let rested):
+          return .showMarks(replacingEntries(with: rested.withoutRequests, startRound: false) + settlingAtRest())
+        }
+      }
+      let kept = resumedEntries.filter { entry in entry.device.map { !devices.contains($0) } ?? true }
       let again = wanted.filter { wanted in !kept.contains { $0.device == wanted.device } }
       let result = kept.merging(again.map(\.entry))
+      if let device = BusHolds(self, history).doubtfulAgain(in: result) { return .refuse(.unsettledBus, device.doubt) }
+      if let hazard = result.hazard(exportable: exportable) { return .refuse(.notAssignable, hazard) }
       let startRound = hasFrontEndDriver && mode == .hot && result.contains { $0.state.state == .initialising }
-      return .publish(
-        replacingEntries(with: result, startRound: startRound) + settlingAtRest(), startsRound: startRound)
+      return .publish(replacingEntries(with: result, startRound: startRound), startsRound: startRound)
     case .vanishing, .settling, .round, .torn, .closing: return .wait(condition)
     }
   }
 
   /// Decides how to detach `devices` from this transaction's reads.
+  ///
+  /// `exportable` and `history` are those of `attachDecision`. A round over other devices also reads the requests that
+  /// wait on the bus.
   package func detachDecision(
-    _ devices: Set<PCIAddress>, mode: ChangeMode, finishing finished: Set<PCIAddress>
+    _ devices: Set<PCIAddress>, mode: ChangeMode, finishing finished: Set<PCIAddress>, exportable: Set<PCIAddress>,
+    knowing history: ExportHistory = .unknown
   ) -> DetachDecision {
     let condition = condition
     if case .corrupt(let what) = condition { return .refuse(.corruptBackEnd, what) }
     let ours = entries.filter { entry in entry.device.map(devices.contains) ?? false }
     if ours.isEmpty { return .notListed }
     let kept = entries.filter { entry in entry.device.map { !devices.contains($0) } ?? true }
+    func mark(_ leaving: Set<PCIAddress>, dropping dropped: Set<PCIAddress> = []) -> DetachDecision {
+      switch BusHolds(self, history).resting(finishing: finished) {
+      case .unsafe(let device): return .refuse(.unsettledBus, device.doubt)
+      case .entries(let rested):
+        let all = rested.filter { entry in entry.device.map { !dropped.contains($0) } ?? true }.marking(leaving)
+        let marked = hasFrontEndDriver ? all : all.withoutRequests
+        if let hazard = marked.hazard(exportable: exportable) { return .refuse(.notAssignable, hazard) }
+        let startRound = hasFrontEndDriver && marked.contains { $0.state.state == .closing }
+        return .mark(replacingEntries(with: marked, startRound: startRound) + settlingAtRest())
+      }
+    }
     switch condition {
     case .corrupt, .absent, .vanishing: return .notListed
     case .connecting:
       // A guest that never ran holds nothing, and an entry below state 4 cannot be acknowledged alone. So the whole
       // bus is removed and recreated with the staying devices. A front end still at 1 proves that no driver in the
       // guest has looked at the bus.
-      return mode == .cold && frontEndState.state == .initialising
-        ? .dropBus(removal(), staying: kept) : .wait(condition)
+      guard mode == .cold, frontEndState.state == .initialising else { return .wait(condition) }
+      if let device = kept.compactMap(\.device).first(where: { !exportable.contains($0) }) {
+        return .refuse(.notAssignable, "\(device) is not on pciback; it would end the bus that is created again")
+      }
+      return .dropBus(removal(), staying: kept)
     case .holding:
       // Nobody acknowledges, so a bus that would stay empty is removed at once: the kernel object shows when pciback
       // has released it.
-      return kept.isEmpty ? .dropBus(removal(), staying: []) : .mark(marking(devices))
-    case .connected:
-      return .mark(marking(devices))
+      return kept.isEmpty ? .dropBus(removal(), staying: []) : mark(devices)
+    case .connected: return mark(devices)
     case .halfRemoved(let removed):
-      let mine = Set(ours.compactMap(\.device))
-      if removed == mine, removed.isSubset(of: finished) {
-        // pciback reads marks only if it is at rest; otherwise it keeps the devices.
-        let settling = settlingAtRest()
-        return settling.isEmpty ? .alreadyMarked : .mark(settling)
-      }
-      return removed.isSubset(of: finished) ? .mark(markingAfter(dropping: removed, devices)) : .wait(condition)
+      guard removed.isSubset(of: finished) else { return .wait(condition) }
+      // pciback reads marks only if it is at rest; otherwise it keeps the devices. So no unread mark is deleted.
+      if isUnsettled { return mark(devices) }
+      return removed == Set(ours.compactMap(\.device)) ? .alreadyMarked : mark(devices, dropping: removed)
     case .settling, .round, .torn, .closing: return .wait(condition)
     }
   }
 
-  /// Deletes finished removals and marks the rest, in one transaction.
-  private func markingAfter(dropping removed: Set<PCIAddress>, _ devices: Set<PCIAddress>) -> [StoreEdit] {
-    let kept = entries.compactMap { entry -> BackEndEntry? in
-      guard let device = entry.device else { return entry }
-      if removed.contains(device) { return nil }
-      var entry = entry
-      if devices.contains(device) { entry.state = StateNode(.closing) }
-      return entry
-    }
-    return replacingEntries(with: kept, startRound: hasFrontEndDriver) + settlingAtRest()
-  }
-
   /// Deletes those of `devices` whose removal both ends have finished; returns nil while the bus is not at rest.
+  ///
+  /// Nor is an HVM guest's bus at rest if another toolstack has made it unsettled: pciback may not have read the marks.
   package func compaction(of devices: Set<PCIAddress>) -> (edits: [StoreEdit], kept: [BackEndEntry])? {
+    if isUnsettled { return nil }
     switch condition {
     case .connected, .holding, .halfRemoved: break
     case .absent, .vanishing, .connecting, .settling, .round, .torn, .closing, .corrupt: return nil
@@ -175,6 +224,8 @@ extension BackEnd {
       guard let device = entry.device, devices.contains(device) else { return true }
       return !entry.isMarked
     }
-    return (replacingEntries(with: kept, startRound: false), kept)
+    // Another device's removal may not have been read yet.
+    let shown = kept.contains { $0.state.state == .closing } || hasFrontEndDriver ? kept : kept.resumed
+    return (replacingEntries(with: shown, startRound: false), kept)
   }
 }

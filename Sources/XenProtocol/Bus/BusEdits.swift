@@ -57,20 +57,10 @@ extension BackEnd {
     return edits
   }
 
-  /// Marks these devices for removal and starts the round.
-  package func marking(_ devices: Set<PCIAddress>) -> [StoreEdit] {
-    let marked = entries.map { entry in
-      var entry = entry
-      if let device = entry.device, devices.contains(device) { entry.state = StateNode(.closing) }
-      return entry
-    }
-    return replacingEntries(with: marked, startRound: hasFrontEndDriver) + settlingAtRest()
-  }
-
-  /// Returns an HVM guest's bus to the state in which pciback acts on its entries. Returns no edits if the bus is
-  /// already there, or has a front end.
-  package func settlingAtRest() -> [StoreEdit] {
-    guard !hasFrontEndDriver, state.state != .initialised else { return [] }
+  /// Returns an HVM guest's bus to the state in which pciback acts on its entries. Returns no edits if the bus is not
+  /// unsettled. The entries must be those of `resting`.
+  func settlingAtRest() -> [StoreEdit] {
+    guard isUnsettled else { return [] }
     return [.write(stateNode, StateNode(.initialised).description)]
   }
 

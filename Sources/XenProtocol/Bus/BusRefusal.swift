@@ -4,4 +4,5 @@ package enum BusRefusal: String, Hashable, Sendable, CaseIterable {
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case domainDestroying = "domain-destroying"
+  case unsettledBus = "bus-unsettled"
 }
