@@ -57,6 +57,15 @@ step 2 "Plan: 1 to attach, 1 to detach, 1 to change." berth plan host-changed.ya
 step 0 "Applied: 1 attached, 1 detached, 1 changed." berth apply host-changed.yaml --sandbox host --yes
 step 0 "Nothing to do: 3 devices are as declared." berth plan host-changed.yaml --sandbox host --detailed-exitcode
 
+say "Somebody misspells a domain. Its device stays where it is, and the plan says what was probably meant. (3: blocked.)"
+sed 's/^    sys-net:/    sys-nett:/' host-changed.yaml > misspelt.yaml
+step 3 "did you mean 'sys-net'?" berth apply misspelt.yaml --sandbox host --yes
+step 0 "Nothing to do: 3 devices are as declared." berth plan host-changed.yaml --sandbox host --detailed-exitcode
+
+say "A template was not filled in. That is no wish to detach everything. (65: the manifest is not valid.)"
+sed 's/^    sys-net:/    "{{ net_domain }}":/' host-changed.yaml > template.yaml
+step 65 "net_domain" berth apply template.yaml --sandbox host --yes
+
 say "Stop the sandbox."
 step 0 "" berth sandbox stop --sandbox host
 [[ ! -e host ]] || { echo 'demo: the sandbox left its directory behind' >&2; exit 1; }
