@@ -27,11 +27,11 @@ struct FileLock: ~Copyable {
   /// process with the file open is most likely a sleeper.
   ///
   /// `gate` is held as long as the lock: of all locks with the same gate, this process holds one at a time. The first
-  /// attempt waits at least a second for the gate: a shorter deadline concerns other processes, and this process holds
+  /// attempt waits at least three seconds for the gate: a shorter deadline concerns other processes, and this process holds
   /// each lock for milliseconds.
   init(path: String, until deadline: ContinuousClock.Instant, gate: DispatchSemaphore? = nil) throws(Failure) {
     var pause: Int = 200_000
-    var gateDeadline = max(deadline, .now + .seconds(1))
+    var gateDeadline = max(deadline, .now + .seconds(3))
     while true {
       if let gate, gate.wait(timeout: .now() + (gateDeadline - ContinuousClock.now).dispatchInterval) == .timedOut {
         throw .busy(holder: LockTable.describe(Int(getpid())))

@@ -190,7 +190,7 @@ import Testing
         let other = DomainKey(id: DomainID(domain.id.rawValue + 1), uuid: domain.uuid)
         return try files.withLock(of: other, until: .now + .seconds(30)) { (_) throws(HostError) in
           isHeld.withLock { $0 = true }
-          for _ in 0..<20 { sched_yield() }
+          sched_yield()
         }
       }
       while !isHeld.withLock({ $0 }) { sched_yield() }
