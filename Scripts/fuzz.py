@@ -113,9 +113,10 @@ def main():
         with open(arguments.json, "w", encoding="utf-8") as file:
             file.write(text + "\n")
     print(text)
-    for failure in failures(results):
+    wrong = failures(results)
+    for failure in wrong:
         print(f"fuzz: {failure}", file=sys.stderr)
-    return 1 if failures(results) else 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

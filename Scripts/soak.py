@@ -39,9 +39,9 @@ def build():
 
 
 def end_of(parts):
-    """Waits for all parts and returns the worst exit code. If the wait is stopped, all parts and their programs end."""
+    """Waits for all parts and returns the worst exit code, or a signal's number. If the wait is stopped, all parts and their programs end."""
     try:
-        return max([part.wait() for part in parts])
+        return max([abs(part.wait()) for part in parts])
     finally:
         for part in parts:
             part.terminate()

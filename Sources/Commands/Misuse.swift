@@ -51,7 +51,7 @@ enum Misuse {
     return nil
   }
 
-  /// Returns the arguments that are neither options of every command nor their values, up to the first other option.
+  /// Returns the arguments up to `--` that are neither options nor the values of the options that every command has.
   private static func words(of arguments: [String]) -> [String] {
     var words: [String] = []
     var rest = arguments[...]

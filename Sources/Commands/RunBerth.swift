@@ -26,7 +26,7 @@ private struct EndedCommand {
 extension OutputLoss {
   /// Returns what to say of the answer that was lost; nil if nobody wants to know.
   fileprivate func text(for ended: EndedCommand) -> String? {
-    let outcome = ended.status == .done ? "; the command itself succeeded" : ""
+    let outcome = [.done, .changesPending].contains(ended.status) ? "; the command itself succeeded" : ""
     return switch self {
     case .failed(let cause): "cannot write to standard output: \(cause)\(outcome)"
     // A person who reads the beginning, as with `berth plan | head`, has what was wanted.

@@ -116,9 +116,8 @@ enum LockTable {
     var isWaiting: Bool
   }
 
-  /// Returns the table's flocks on the file's inode. On some file systems, the table's device number differs from the
-  /// one that files report; then only the inode number is compared.
-  /// Returns nil if the table cannot be read.
+  /// Returns the table's flocks on the file's inode; nil if the table cannot be read. On some file systems, the table's
+  /// device number differs from the one that files report. Then only the inode number is compared.
   private static func entries(for file: borrowing Descriptor) -> [Entry]? {
     var status = stat()
     guard unsafe fstat(file.number, &status) == 0,

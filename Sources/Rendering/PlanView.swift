@@ -162,7 +162,10 @@ package struct PlanView: View {
     let reason =
       kept > 0
       ? ": \(Words.count(kept, "device is", "devices are")) as declared"
-      : rest.isEmpty ? ": no device is declared, and Berth has attached none" : ""
+      : !rest.isEmpty
+        ? ""
+        : plan.otherSets.isEmpty
+          ? ": no device is declared, and Berth has attached none" : ": no device is declared, and this set owns none"
     return "Nothing to do" + reason + (rest.isEmpty ? "." : "; \(rest).")
   }
 }

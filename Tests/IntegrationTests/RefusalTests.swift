@@ -171,7 +171,9 @@ struct Refusals {
       let manifest = try host.manifest(["net": [Sample.address(0), Sample.address(1)]])
       let apply = try await host.berth("apply", manifest, "--yes")
       #expect(apply.status == 3, "\(apply)")
-      #expect(apply.output.contains("assign-refused: Xen does not permit the assignment (EPERM)"), "\(apply)")
+      #expect(
+        apply.output.contains("assign-refused: Xen does not permit the assignment: operation not permitted (EPERM)"),
+        "\(apply)")
       #expect(apply.output.contains("next: see `xl dmesg`"), "\(apply)")
       #expect(try await host.disagreements(of: "net", expecting: [Sample.address(1)]) == [])
     }

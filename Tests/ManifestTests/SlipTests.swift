@@ -28,7 +28,10 @@ import Testing
       _ = try load(text, host: host)
       return nil
     } catch {
-      guard case .notFound(let message) = error else { return nil }
+      guard case .notFound(let message) = error else {
+        Issue.record("\(error)")
+        return nil
+      }
       return message
     }
   }
@@ -39,7 +42,10 @@ import Testing
       _ = try load(text, host: host)
       return nil
     } catch {
-      guard case .invalid(let diagnostics) = error else { return nil }
+      guard case .invalid(let diagnostics) = error else {
+        Issue.record("\(error)")
+        return nil
+      }
       return diagnostics.map(\.description).joined(separator: "\n")
     }
   }
@@ -128,7 +134,7 @@ import Testing
     let loaded = try loadManifests(paths: [folder.path], hostName: "host17")
     #expect(
       loaded.warnings.map(\.message) == [
-        "of the directory \(folder.path), these are not read: 'b.YAML', 'c.Yml', 'd.json', 'j.yaml/', 'k/', 'm/'"
+        "these entries of the directory \(folder.path) are not read: 'b.YAML', 'c.Yml', 'd.json', 'j.yaml/', 'k/', 'm/'"
       ])
     #expect(loaded.warnings.first?.hint?.contains("*.yaml and *.yml") == true)
     #expect(try validateManifests(paths: [folder.path]).warnings.count == 1)

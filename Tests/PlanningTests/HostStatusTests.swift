@@ -45,6 +45,19 @@ import Testing
     #expect(found == ["a no uuid", "b \(Sample.uuid(1)) \(one)"])
   }
 
+  @Test func `a declaration with a uuid means no other domain of its name`() {
+    var desired = Sample.desired(["net": [one]])
+    desired.domains[0].uuid = Sample.uuid(2)
+    let observation = Observation(
+      host: HostFacts(name: "host"), domains: [Sample.domain(1, "net"), Sample.domain(2, "net")],
+      devices: [Sample.device(one)])
+    let status = HostStatus(
+      index: ObservationIndex(observation), desired: desired,
+      plan: makePlan(desired: desired, observation: observation))
+    let declaring = status.domains.filter { $0.devices.contains(where: \.isDeclared) }
+    #expect(declaring.map(\.uuid) == [Sample.uuid(2)])
+  }
+
   @Test func `of several records with the domain's name, the one last seen to live is its`() {
     let times: [Int64?] = [40, 70, nil, 60, nil, 50]
     let records = times.enumerated().map { index, time in

@@ -60,6 +60,18 @@ import XenProtocol
     #expect(plan("network", ["net": [one]], host([one: "network"])).steps.map(\.action) == [.keep, .keep])
   }
 
+  @Test func `a record of an earlier release is moved by the first set that declares the device elsewhere`() {
+    let plan = plan("network", ["spare": [one]], host([:]))
+    #expect(plan.steps.map(\.action) == [.move, .keep])
+    #expect(plan.steps.first?.device == one)
+  }
+
+  @Test func `the set of a device that nobody owns any more blocks no other set`() {
+    let plan = plan("network", ["net": [two]], host([one: "storage", two: "storage"], owned: [one]))
+    #expect(plan.steps.map(\.action) == [.keep, .adopt])
+    #expect(plan.otherSets == ["storage"])
+  }
+
   @Test func `the default set is a set, too`() {
     let plan = plan("network", ["net": [one]], host([one: "default", two: "default"]))
     #expect(plan.steps.map(\.kind) == [.blocked(.otherSet), .kept(.otherSet)])

@@ -152,3 +152,24 @@ struct Change: CustomTestStringConvertible, Sendable {
     }
   }
 }
+
+/// Returns the plan that a person is shown of the host as it is now.
+func show(_ desired: DesiredState, on model: ModelHost) throws -> ShownPlan {
+  let observation = try Observer(host: model.host).observe(desired: desired)
+  return ShownPlan(
+    plan: makePlan(desired: desired, observation: observation), desired: desired, runs: observation.runs)
+}
+
+/// Carries out a plan that was shown before, with short waits.
+func carryOut(
+  _ shown: ShownPlan, on host: Host, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
+) throws -> AppliedPlan {
+  try PlanRunner(host: host, options: .hasty, report: report).apply(shown)
+}
+
+/// Returns what became of each step, in one line per step.
+func results(_ applied: AppliedPlan) -> [String] {
+  applied.outcome.domains.flatMap { domain in
+    domain.steps.map { "\(domain.name) \($0.action) \($0.device) \($0.result)" }
+  }
+}

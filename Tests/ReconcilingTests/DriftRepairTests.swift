@@ -9,6 +9,19 @@ import XenProtocol
 
 /// Repairs that had no effect on a real Xen.
 @Suite struct DriftRepairTests {
+  @Test func `a device that xl has taken leaves the record together with its set`() throws {
+    let (model, key, run) = try makeAttachedHost()
+    let device = Sample.address(1)
+    try model.host.ownership.update(key.uuid) { $0?.sets = [DeviceSet(device: device, set: "storage")] }
+    #expect(ModelXl(model, key, device).detach() == .success)
+    var desired = Sample.desired(["net": [Sample.address(2)]])
+    desired.set = "storage"
+    try run.apply(desired)
+    let record = try #require(try model.host.ownership.records().first { $0.uuid == key.uuid })
+    #expect(!record.devices.contains(device))
+    #expect(record.sets.map(\.device) == [Sample.address(2)])
+  }
+
   private let one = Sample.address(1)
   private let two = Sample.address(2)
 

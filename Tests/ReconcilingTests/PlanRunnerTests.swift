@@ -12,24 +12,6 @@ import Testing
   private let two = Sample.address(2)
   private let three = Sample.address(3)
 
-  private func show(_ desired: DesiredState, on model: ModelHost) throws -> ShownPlan {
-    let observation = try Observer(host: model.host).observe(desired: desired)
-    return ShownPlan(
-      plan: makePlan(desired: desired, observation: observation), desired: desired, runs: observation.runs)
-  }
-
-  private func carryOut(
-    _ shown: ShownPlan, on host: Host, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
-  ) throws -> AppliedPlan {
-    try PlanRunner(host: host, options: .hasty, report: report).apply(shown)
-  }
-
-  private func results(_ applied: AppliedPlan) -> [String] {
-    applied.outcome.domains.flatMap { domain in
-      domain.steps.map { "\(domain.name) \($0.action) \($0.device) \($0.result)" }
-    }
-  }
-
   @Test func `a change that another run has made meanwhile is reported as already so`() throws {
     let (model, key, run) = try makeAttachedHost()
     let attach = try show(Sample.desired(["net": [one, two, three]]), on: model)
@@ -182,7 +164,7 @@ import Testing
     var host = model.host
     let error = HostError.record(RecordError(.damaged, operation: "read", place: "records"))
     host.ownership = BrokenRecords(inner: host.ownership, error: error)
-    #expect(throws: error) { try self.carryOut(shown, on: host) }
+    #expect(throws: error) { try carryOut(shown, on: host) }
     #expect(disagreements(model, key, [one, two]) == [])
   }
 

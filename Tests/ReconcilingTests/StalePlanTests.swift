@@ -12,24 +12,6 @@ import XenProtocol
   private let two = Sample.address(2)
   private let three = Sample.address(3)
 
-  private func show(_ desired: DesiredState, on model: ModelHost) throws -> ShownPlan {
-    let observation = try Observer(host: model.host).observe(desired: desired)
-    return ShownPlan(
-      plan: makePlan(desired: desired, observation: observation), desired: desired, runs: observation.runs)
-  }
-
-  private func carryOut(
-    _ shown: ShownPlan, on model: ModelHost, report: @escaping @Sendable (RunEvent) -> Void = { _ in }
-  ) throws -> AppliedPlan {
-    try PlanRunner(host: model.host, options: .hasty, report: report).apply(shown)
-  }
-
-  private func results(_ applied: AppliedPlan) -> [String] {
-    applied.outcome.domains.flatMap { domain in
-      domain.steps.map { "\(domain.name) \($0.action) \($0.device) \($0.result)" }
-    }
-  }
-
   // MARK: A name that another domain has now
 
   @Test func `nothing of the plan of a domain that was recreated under its name is carried out`() throws {
@@ -39,7 +21,7 @@ import XenProtocol
     #expect(shown.plan.count(.move) == 1)
     model.destroy(6)
     let new = model.addDomain(7, "web")
-    let applied = try carryOut(shown, on: model)
+    let applied = try carryOut(shown, on: model.host)
     #expect(results(applied) == [])
     #expect(applied.outcome.domains.isEmpty)
     #expect(applied.outcome.notShown.map(\.uuid) == [new.uuid])
@@ -58,7 +40,7 @@ import XenProtocol
     let twin = model.addDomain(3, "net")
     model.addDevice(Sample.address(4), interrupt: 17)
     #expect(ModelXl(model, twin, Sample.address(4)).attach() == .success)
-    let applied = try carryOut(shown, on: model)
+    let applied = try carryOut(shown, on: model.host)
     #expect(results(applied) == ["web attach \(three) done"])
     #expect(applied.plan.domains.filter { $0.name == "net" }.map(\.id) == [DomainID(5)])
   }
@@ -71,7 +53,7 @@ import XenProtocol
     let shown = try show(Sample.desired(["net": [one], "other": [two]]), on: model)
     #expect(!shown.plan.hasChanges)
     model.change(6) { $0.isPaused = false }
-    let applied = try carryOut(shown, on: model)
+    let applied = try carryOut(shown, on: model.host)
     #expect(results(applied).isEmpty)
     #expect(applied.outcome.domains.flatMap(\.steps).isEmpty)
     #expect(disagreements(model, key, [one, two]) == [])
@@ -83,7 +65,7 @@ import XenProtocol
     let shown = try show(Sample.desired(["net": [one, two]]), on: model)
     #expect(shown.plan.count(.repair) == 1)
     model.change(5) { $0.isPaused = true }
-    let applied = try carryOut(shown, on: model)
+    let applied = try carryOut(shown, on: model.host)
     #expect(results(applied) == ["net repair \(two) pending"])
     #expect(applied.outcome.domains.first?.steps.first?.detail == "the domain cannot take the change now")
     #expect(model.saved(key) == [one])
@@ -97,7 +79,7 @@ import XenProtocol
     let shown = try show(Sample.desired(["net": [one]]), on: model)
     #expect(shown.plan.count(.detach) == 1)
     model.change(5) { $0.isPaused = true }
-    #expect(results(try carryOut(shown, on: model)) == ["net detach \(two) pending"])
+    #expect(results(try carryOut(shown, on: model.host)) == ["net detach \(two) pending"])
   }
 
   // MARK: Events
@@ -110,7 +92,7 @@ import XenProtocol
     let ids = shown.plan.steps.filter(\.isChange).map(\.id)
     #expect(ids.count == 2)
     let ended = Mutex<[StepID?]>([])
-    let applied = try carryOut(shown, on: model) { event in
+    let applied = try carryOut(shown, on: model.host) { event in
       if case .stepEnded(_, let step, _) = event.kind { ended.withLock { $0.append(step) } }
     }
     #expect(results(applied).count == 2)

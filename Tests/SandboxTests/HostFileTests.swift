@@ -145,7 +145,11 @@ struct HostFileTests {
       Int(try fileText("/proc/sys/fs/inotify/max_queued_events").filter { $0.isNumber }), "inotify(7)")
     // Two files in turn, because equal events in a row are merged.
     for _ in 0...limit / 2 {
-      for name in ["a", "b"] { _ = unsafe close(open(folder.path + "/" + name, O_WRONLY | O_CREAT, 0o600)) }
+      for name in ["a", "b"] {
+        let file = unsafe open(folder.path + "/" + name, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+        try #require(file >= 0)
+        close(file)
+      }
     }
     try folder.write("late", "")
     #expect(watch.takeEvents().contains(folder.path + "/late"))

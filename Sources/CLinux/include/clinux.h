@@ -10,9 +10,9 @@
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
 
-/* Handles SIGINT, SIGTERM and, unless it is ignored, SIGHUP for this process. The first of them makes the returned eventfd readable for good, and sets
- * the flag below. The next one ends the program as if there was no handler. This is C because a signal handler may call
- * only functions that are safe there. Returns -1 with errno on failure. */
+/* Handles SIGINT, SIGTERM and, unless it is ignored, SIGHUP for this process. The first of them makes the returned
+ * eventfd readable for good, and sets the flag below. The next one ends the program as if there was no handler. This is
+ * C because a signal handler may call only functions that are safe there. Returns -1 with errno on failure. */
 int berth_take_interrupts(void);
 
 /* Lets SIGQUIT end this process at once, without a core dump. */

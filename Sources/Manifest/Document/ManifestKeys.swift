@@ -18,7 +18,7 @@ enum ManifestKeys {
     "The host that the document is for; without it, the document is for every host.")
   static let setName = Key(
     "set", ValueType<String>.deviceName.located,
-    "The set of manifests that the document belongs to. Berth removes only what the set owns.")
+    "The set of manifests that the document belongs to. Berth does not remove what another set owns.")
   static let metadataTable = [hostName.info, setName.info(default: .string(DesiredState.defaultSet))]
 
   // MARK: spec
@@ -40,7 +40,8 @@ enum ManifestKeys {
       + "are detached (owned), or all are (all).")
   static let maxRemovals = Key(
     "maxRemovals", ValueType<Int>.integer(0...100_000).located,
-    "A plan that detaches more devices than this is refused. Without it there is no bound.")
+    "A plan that detaches or moves more devices than this is refused. Without it, a plan is refused that takes all of "
+      + "Berth's devices from a domain that no manifest names.")
   static let policyTable = [
     prune.info(default: .string(Policy().prune.rawValue)), maxRemovals.info,
   ]
@@ -65,7 +66,8 @@ enum ManifestKeys {
 
   static let uuid = Key(
     "uuid", ValueType<DomainUUID>.uuid.located,
-    "The domain's UUID. If given, the domain of this name must have it; otherwise nothing is changed.")
+    "The domain's UUID, which decides which domain is meant. If that domain has another name, or another domain has "
+      + "the name, nothing is changed in either.")
   static let domainDevices = Key(
     "devices", .list(of: .assignment), "The devices the domain should have; [] for none.", isRequired: true)
   static let domainTable = [uuid.info, domainDevices.info]

@@ -65,10 +65,7 @@ extension ValueType where Value == String {
       expected: "a host's name", schema: schema, encode: JSONValue.string,
       explain: { text in
         hasTemplateMark(text)
-          ? (
-            "\(quoted(text)) is a placeholder that no tool has filled in",
-            "give Berth the text that the template makes, not the template"
-          ) : nil
+          ? ("\(quoted(text)) is a placeholder that no tool has filled in", Template.hint) : nil
       }
     ) { isPrintable($0, atMost: 255) && !hasTemplateMark($0) ? $0 : nil }
   }

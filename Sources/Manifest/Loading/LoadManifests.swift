@@ -156,7 +156,8 @@ private struct ManifestReader {
       missing.append("the directory \(directory) has no manifest: there is no *.yaml or *.yml\(rest)")
     } else if let unread {
       report.warning(
-        "of the directory \(directory), \(unread.count == 1 ? "this is" : "these are") not read: \(unread.names)",
+        "\(unread.count == 1 ? "this entry" : "these entries") of the directory \(directory) "
+          + "\(unread.count == 1 ? "is" : "are") not read: \(unread.names)",
         at: nil,
         hint: "a directory stands for its files *.yaml and *.yml; give others by their paths")
     }

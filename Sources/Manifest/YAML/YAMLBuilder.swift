@@ -17,7 +17,7 @@ package func parseYAML(
   var builder = YAMLBuilder(source: source, limits: limits, report: report)
   if let fault = forEachYAMLEvent(in: withoutBlankTabs(source.bytes), { builder.take($0, at: $1, anchor: $2, tag: $3) })
   {
-    builder.tell(fault)
+    builder.note(fault)
   }
   return builder.documents.filter { !$0.isNull }
 }
@@ -174,15 +174,15 @@ private struct YAMLBuilder {
   }
 
   /// Reports libyaml's error, in words that lead to the cause.
-  func tell(_ fault: YAMLSyntaxError) {
+  func note(_ fault: YAMLSyntaxError) {
     let mark = SourceMark(fault.place, in: source)
     var notes: [Diagnostic.Note] = []
     if let context = fault.context, fault.contextPlace.line != fault.place.line {
       notes.append(.init(context, at: SourceMark(fault.contextPlace, in: source)))
     }
     let character = source.character(at: mark)
-    if let told = Slip(fault.problem, at: mark, context: SourceMark(fault.contextPlace, in: source)) {
-      report.error(told.message, at: told.mark, hint: told.hint)
+    if let slip = Slip(fault.problem, at: mark, context: SourceMark(fault.contextPlace, in: source)) {
+      report.error(slip.message, at: slip.mark, hint: slip.hint)
       return
     }
     switch fault.problem {

@@ -55,7 +55,7 @@ package struct Policy: Hashable, Sendable {
 /// A domain and the devices it should have.
 package struct DesiredDomain: Hashable, Sendable {
   package var name: String
-  /// The UUID that the domain of this name must have; nil if the manifest names none.
+  /// The UUID of the domain that is meant; nil if the name decides.
   package var uuid: DomainUUID?
   package var devices: [DesiredDevice]
   package init(name: String, uuid: DomainUUID? = nil, devices: [DesiredDevice]) {

@@ -2,7 +2,7 @@
 package enum ExitStatus: Int32, CaseIterable, Sendable {
   case done = 0
   case failed = 1
-  /// `plan --detailed-exitcode` found changes.
+  /// With `--detailed-exitcode`, a plan has changes, stores disagree, or `doctor` has found a problem.
   case changesPending = 2
   case blocked = 3
   /// What a fresh look asks for is not what was shown.
@@ -17,6 +17,6 @@ package enum ExitStatus: Int32, CaseIterable, Sendable {
   case lockBusy = 75
   case notPermitted = 77
   case hostNotPrepared = 78
-  /// Stopped by Ctrl-C before anything was left open.
+  /// Stopped by a signal. Nothing new was begun after the signal, but a detach may be unfinished.
   case interrupted = 130
 }

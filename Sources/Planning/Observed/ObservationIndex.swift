@@ -78,7 +78,9 @@ package struct ObservationIndex {
     var setHolders: [PCIAddress: [(guest: Guest, set: String)]] = [:]
     if !sets.isEmpty {
       for guest in domains where guest.stubDomainOf == nil {
-        for (device, set) in sets[guest.uuid] ?? [:] { setHolders[device, default: []].append((guest, set)) }
+        for (device, set) in sets[guest.uuid] ?? [:] where owned[guest.uuid]?.contains(device) == true {
+          setHolders[device, default: []].append((guest, set))
+        }
       }
     }
     self.setHolders = setHolders

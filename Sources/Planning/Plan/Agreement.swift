@@ -89,6 +89,9 @@ extension Agreement {
           }
           return StepOutcome(step, change, missingFrom: guest)
         }
+        if now.contains(where: { $0.kind == .kept(.otherSet) }) {
+          return StepOutcome(step, change, .blocked, "another set of manifests owns the device now")
+        }
         let isForeign = now.contains { $0.kind == .foreign || $0.kind.isKept }
         return isForeign
           ? StepOutcome(step, change, .blocked, "the device is no longer Berth's in this domain") : nil

@@ -11,8 +11,8 @@ enum DomainMatch {
 
 /// The declarations of a manifest, and the domains that they mean.
 ///
-/// The UUID decides if the manifest gives one: between domains of one name, and through a rename. Otherwise the name
-/// does.
+/// If the manifest gives a UUID, the UUID decides between domains of one name, and finds a renamed domain. Otherwise the
+/// name decides.
 struct DomainMatches {
   private let byName: [String: DomainMatch]
   /// The living domains that some declaration means, or may mean.
@@ -20,13 +20,13 @@ struct DomainMatches {
   /// The part of `covered` of which nothing is certain. Nothing is taken from them.
   let doubtful: Set<DomainKey>
 
-  init(_ desired: DesiredState, _ index: ObservationIndex, mayRemove: (PCIAddress, Guest) -> Bool) {
-    let finder = MatchFinder(desired, index)
+  init(_ desired: DesiredState, _ index: ObservationIndex, _ removals: RemovalRules) {
+    let finder = MatchFinder(desired, index, removals)
     var byName: [String: DomainMatch] = [:]
     var covered: Set<DomainKey> = []
     var doubtful: Set<DomainKey> = []
     for wanted in desired.domains {
-      let match = finder.match(wanted, mayRemove: mayRemove)
+      let match = finder.match(wanted)
       byName[wanted.name] = match
       switch match {
       case .guest(let guest): covered.insert(guest.key)
@@ -52,33 +52,33 @@ struct DomainMatches {
 
 /// Compares declarations with living domains.
 private struct MatchFinder {
-  private let desired: DesiredState
   private let index: ObservationIndex
+  private let removals: RemovalRules
   private let byUUID: [DomainUUID: [Guest]]
   private let declaredNames: Set<String>
 
-  init(_ desired: DesiredState, _ index: ObservationIndex) {
-    self.desired = desired
+  init(_ desired: DesiredState, _ index: ObservationIndex, _ removals: RemovalRules) {
     self.index = index
+    self.removals = removals
     let wanted = Set(desired.domains.compactMap(\.uuid))
     byUUID = Dictionary(
       grouping: index.domains.filter { $0.stubDomainOf == nil && wanted.contains($0.uuid) }, by: \.uuid)
     declaredNames = Set(desired.domains.map(\.name))
   }
 
-  func match(_ wanted: DesiredDomain, mayRemove: (PCIAddress, Guest) -> Bool) -> DomainMatch {
+  func match(_ wanted: DesiredDomain) -> DomainMatch {
     let named = living(index.guests[wanted.name] ?? [])
     if let uuid = wanted.uuid {
       let same = living(byUUID[uuid] ?? [])
       if let found = same.first { return match(wanted, same, found) }
-      guard let found = named.first else { return slip(wanted, mayRemove) ?? .absent }
+      guard let found = named.first else { return slip(wanted) ?? .absent }
       return .doubtful(
         named,
         Guest.Obstruction(
           obstacle: .domainMismatch, evidence: "the domain's uuid is \(found.uuid), but the manifest says \(uuid)",
           remedy: nil))
     }
-    guard let found = named.first else { return slip(wanted, mayRemove) ?? .absent }
+    guard let found = named.first else { return slip(wanted) ?? .absent }
     guard named.count == 1 else {
       return .doubtful(
         named,
@@ -118,7 +118,7 @@ private struct MatchFinder {
   // MARK: Wrong names
 
   /// Returns the domain that a wrong name probably means; nil if nothing says so.
-  private func slip(_ wanted: DesiredDomain, _ mayRemove: (PCIAddress, Guest) -> Bool) -> DomainMatch? {
+  private func slip(_ wanted: DesiredDomain) -> DomainMatch? {
     if let number = UInt32(wanted.name), let guest = index.living[DomainID(number)], guest.stubDomainOf == nil {
       let evidence = "no domain has the name '\(wanted.name)'; domain \(guest.id) is called '\(guest.name)'"
       return .doubtful(
@@ -130,7 +130,7 @@ private struct MatchFinder {
     // Only a domain that has one of the devices as Berth's own can be the one that is meant.
     let holders = wanted.devices.flatMap { device in
       (index.listings[device.address] ?? []).compactMap { index.living[$0] }
-        .filter { !declaredNames.contains($0.name) && mayRemove(device.address, $0) }
+        .filter { !declaredNames.contains($0.name) && removals.permit(device.address, from: $0) }
     }
     if let renamed = holders.first(where: { recordedName(of: $0) == wanted.name }) {
       let evidence = "domain \(renamed.id) was called '\(wanted.name)', and is called '\(renamed.name)' now"

@@ -69,10 +69,10 @@ struct HostSteps {
         var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
         guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
         let left = planner.rightsLeft(in: domain)
-        lazy var known = Set(saved.map(\.address)).union(domain.entries.compactMap(\.device))
+        let isDoubtful = planner.matches.doubtful.contains(domain.key)
         for device in record.devices
-        where !planner.isDeclared(device, for: domain) && !planner.matches.doubtful.contains(domain.key)
-          && !known.contains(device)
+        where !isDoubtful && domain.entry(for: device) == nil && !saved.contains(where: { $0.address == device })
+          && !planner.isDeclared(device, for: domain)
           && planner.index.intended[domain.key]?.contains(device) != true
           && planner.index.devices[device]?.claim != domain.id
           && planner.index.remnants[domain.id]?[device] == nil && left[device] == nil

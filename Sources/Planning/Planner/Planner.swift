@@ -12,6 +12,8 @@ final class Planner {
   let declarations: [PCIAddress: String]
   /// What is declared for each domain.
   let declaredDevices: [String: [PCIAddress]]
+  /// What the policy and the sets permit to remove.
+  let removals: RemovalRules
   /// Which living domain each declaration means.
   let matches: DomainMatches
 
@@ -27,39 +29,17 @@ final class Planner {
     self.declarations = declarations
     declaredDevices = Dictionary(
       desired.domains.map { ($0.name, $0.devices.map(\.address)) }, uniquingKeysWith: { $0 + $1 })
-    matches = DomainMatches(desired, index) { Self.mayRemove($0, from: $1, desired, index) }
+    removals = RemovalRules(desired: desired, index: index, declared: Set(declarations.keys))
+    matches = DomainMatches(desired, index, removals)
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
   func isOwned(_ device: PCIAddress, in domain: Guest) -> Bool { index.isOwned(device, in: domain) }
 
-  /// Whether the device may be taken out of this domain: the policy allows it, and the domain is no other one than meant.
+  /// Returns whether the device may be taken out of this domain. The rules must permit it, and the domain must be known
+  /// to be the one that is meant.
   func mayRemove(_ device: PCIAddress, from domain: Guest) -> Bool {
-    !matches.doubtful.contains(domain.key) && Self.mayRemove(device, from: domain, desired, index)
-  }
-
-  private static func mayRemove(
-    _ device: PCIAddress, from domain: Guest, _ desired: DesiredState, _ index: ObservationIndex
-  ) -> Bool {
-    guard otherSet(of: device, in: domain, desired, index) == nil else { return false }
-    return switch desired.policy.prune {
-    case .never: false
-    case .owned: index.isOwned(device, in: domain)
-    case .all: true
-    }
-  }
-
-  /// Returns the set that owns the device in the domain, if that is not the set which is planned for.
-  func otherSet(of device: PCIAddress, in domain: Guest) -> String? {
-    Self.otherSet(of: device, in: domain, desired, index)
-  }
-
-  private static func otherSet(
-    of device: PCIAddress, in domain: Guest, _ desired: DesiredState, _ index: ObservationIndex
-  ) -> String? {
-    guard index.owned[domain.uuid]?.contains(device) == true else { return nil }
-    let set = index.sets[domain.uuid]?[device] ?? DesiredState.defaultSet
-    return set == desired.set ? nil : set
+    !matches.doubtful.contains(domain.key) && removals.permit(device, from: domain)
   }
 
   /// Whether the device is declared for this very domain.

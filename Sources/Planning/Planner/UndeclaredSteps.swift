@@ -29,14 +29,14 @@ struct UndeclaredSteps {
     }
     // Berth finishes a removal that it began, whatever the policy says now: the guest has lost the device already.
     guard planner.mayRemove(device, from: domain) || entry.isMarked else {
-      if let set = planner.otherSet(of: device, in: domain) {
+      if let set = planner.removals.otherSet(of: device, in: domain) {
         return planner.undeclared(
           device, .kept(.otherSet), in: domain, before: entry.options, evidence: "set '\(set)' owns it")
       }
       let isOwned = planner.isOwned(device, in: domain)
       return planner.undeclared(device, isOwned ? .kept(.pruneNever) : .foreign, in: domain, before: entry.options)
     }
-    // The step of the domain that is to get the device says why the device stays here.
+    // The step of the domain that is to get the device shows why the device stays here.
     let isElsewhere = planner.isDeclaredElsewhere(device, than: domain)
     if isElsewhere, !entry.isMarked { return nil }
     let effects = ["the guest loses the device"]

@@ -32,8 +32,8 @@ struct UnnamedLosses {
 
   /// Why the plan is refused; nil if the losses are none, or are asked for.
   ///
-  /// `maxRemovals` bounds what a slip can do if some domain is declared. Without any, everything would go; and if the host
-  /// was renamed, all that its own document declares.
+  /// `maxRemovals` permits the losses only if some domain is declared, and no document is left out by a wrong host name.
+  /// Otherwise the plan could take all devices of the host.
   var refusal: PlanRefusal? {
     guard count > 0 else { return nil }
     let desired = planner.desired

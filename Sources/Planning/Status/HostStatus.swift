@@ -57,13 +57,18 @@ package struct HostStatus: Sendable {
     let devices = Dictionary(observation.devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
     var declared = Dictionary(
       (desired?.domains ?? []).map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+    let byUUID = Dictionary(
+      (desired?.domains ?? []).compactMap { domain in domain.uuid.map { ($0, domain.name) } },
+      uniquingKeysWith: { first, _ in first })
     var records = Dictionary(observation.records.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
     var used: Set<PCIAddress> = []
 
     let stubs = observation.stubDomains
     domains = observation.domains.map { domain in
       let bus = domain.bus(through: stubs[domain.id])
-      let wanted = declared.removeValue(forKey: domain.name)
+      // A declaration with a UUID does not mean another domain of its name.
+      let name = byUUID[domain.uuid] ?? (declared[domain.name]?.uuid == nil ? domain.name : nil)
+      let wanted = name.flatMap { declared.removeValue(forKey: $0) }
       let record = records.removeValue(forKey: domain.uuid)
       let status = DomainStatus(
         name: domain.name, uuid: domain.uuid, observed: domain, bus: bus, run: observation.runs[domain.uuid]?.holder,

@@ -95,7 +95,7 @@ struct BusWait {
       switch StateNode(try session.read(back)).state {
       case .reconfiguring, .reconfigured: return nil
       case .connected where session.route.hasFrontEndDriver:
-        // The guest's half is to come. The state of a bus that has ended says nothing about it.
+        // The guest's half is to come. The state of a bus that has ended shows nothing of that half.
         if StateNode(try session.read(front)).state == .reconfiguring { return nil }
       default: break
       }

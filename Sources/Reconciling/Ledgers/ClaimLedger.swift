@@ -165,7 +165,10 @@ final class ClaimLedger {
         }
       case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
       case .notOwner: return .refused(.deviceMissing, "Xen does not know the device")
-      case .notPermitted: return .refused(.assignRefused, "Xen does not permit the assignment (EPERM)")
+      case .notPermitted:
+        guard case .hypervisor(let refusal) = error else { throw error }
+        let cause = ErrorNumber.text(of: refusal.errno)
+        return .refused(.assignRefused, "Xen does not permit the assignment: \(cause)")
       default: throw error
       }
     }

@@ -18,12 +18,14 @@ struct RecordCare {
     var name: String?
     var exports: [ExportRecord] = []
     var emulations: [EmulationRecord] = []
-    var grants: [GrantRecord] = []
+    var (grants, sets): ([GrantRecord], [DeviceSet]) = ([], [])
     try host.ownership.update(uuid) { record in
       name = record?.name
       exports = record?.exports.filter { $0.device == device } ?? []
       emulations = record?.emulations.filter { $0.device == device } ?? []
+      sets = record?.sets.filter { $0.device == device } ?? []
       record?.devices.removeAll { $0 == device }
+      record?.sets.removeAll { $0.device == device }
       // Another device has the place of this one in the guest, or will get it.
       record?.exports.removeAll { $0.device == device }
       record?.emulations.removeAll { $0.device == device }
@@ -42,6 +44,7 @@ struct RecordCare {
       restored.devices = Set(restored.devices).union([device]).sorted()
       if !restored.exports.contains(where: { $0.device == device }) { restored.exports += exports }
       if !restored.emulations.contains(where: { $0.device == device }) { restored.emulations += emulations }
+      if !restored.sets.contains(where: { $0.device == device }) { restored.sets += sets }
       for grant in grants where !restored.grants.contains(grant) { restored.grants.append(grant) }
       record = restored
     }
