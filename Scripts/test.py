@@ -25,12 +25,15 @@ MARK = "BERTH_TEST_RUN"
 
 
 def excused(is_root):
-    """Returns the tests that may be left out. A line that begins with `unprivileged:` is only for runs without root."""
+    """Returns the tests that may be left out. A line that begins with `root:` or `unprivileged:` is for such runs only."""
     with open(os.path.join(ROOT, "Scripts/skipped-tests.txt"), encoding="utf-8") as file:
         lines = [line.split("#")[0].strip() for line in file]
-    names = {line for line in lines if line and not line.startswith("unprivileged:")}
-    if not is_root:
-        names |= {line.split(":", 1)[1].strip() for line in lines if line.startswith("unprivileged:")}
+    kinds = {"root:": is_root, "unprivileged:": not is_root}
+    names = set()
+    for line in filter(None, lines):
+        kind = next((kind for kind in kinds if line.startswith(kind)), "")
+        if kinds.get(kind, True):
+            names.add(line.removeprefix(kind).strip())
     return names
 
 

@@ -21,7 +21,7 @@ def declared(texts):
 
 def skipped(text):
     """Returns the names that a list of skipped tests has."""
-    lines = (line.split("#")[0].strip().removeprefix("unprivileged:").strip() for line in text.splitlines())
+    lines = (line.split("#")[0].strip().removeprefix("unprivileged:").removeprefix("root:").strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 

@@ -42,6 +42,11 @@ class Soak(unittest.TestCase):
         self.assertEqual(soak.judge(figures | dict.fromkeys(soak.COUNTS, 1)), ([], []))
         self.assertEqual(soak.judge(dict.fromkeys(soak.KEYS, 1))[0], ["fuzz_runs"])
 
+    def test_a_part_that_a_signal_ends_is_a_failure(self):
+        for codes, worst in [((0, 0), 0), ((0, 1), 1), ((-9, 0), 9)]:
+            parts = [mock.Mock(**{"wait.return_value": code}) for code in codes]
+            self.assertEqual(soak.end_of(parts), worst)
+
     def test_every_kind_of_race_is_needed(self):
         self.assertLessEqual({key for key in soak.KEYS if key.startswith("races_")}, set(soak.COUNTS))
 

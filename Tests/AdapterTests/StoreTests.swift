@@ -212,6 +212,14 @@ import XenProtocol
         return
       }
       #expect(ContinuousClock.now - begin < .seconds(20))
+      // A wait that must reach its own end does not heed the same descriptor.
+      let whole = try connection.wait(
+        watching: [node], until: .now + .milliseconds(60), isInterruptible: false
+      ) { () throws(HostError) -> Bool? in nil }
+      guard case .timedOut = whole else {
+        Issue.record("\(whole)")
+        return
+      }
     }
   }
 

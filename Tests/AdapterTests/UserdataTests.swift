@@ -184,16 +184,19 @@ import Testing
 
   @Test func `a lock that is not waited for is taken after another worker's`() async throws {
     let (files, domain) = (self.files, self.domain)
-    let isHeld = Mutex(false)
+    let state = Mutex((isHeld: false, isAsking: false, isOver: false))
     try await concurrently(2) { index in
       if index == 0 {
+        defer { state.withLock { $0.isOver = true } }
         let other = DomainKey(id: DomainID(domain.id.rawValue + 1), uuid: domain.uuid)
         return try files.withLock(of: other, until: .now + .seconds(30)) { (_) throws(HostError) in
-          isHeld.withLock { $0 = true }
-          sched_yield()
+          state.withLock { $0.isHeld = true }
+          while !state.withLock({ $0.isAsking }) { sched_yield() }
+          for _ in 0..<1_000 { sched_yield() }
         }
       }
-      while !isHeld.withLock({ $0 }) { sched_yield() }
+      while !state.withLock({ $0.isHeld || $0.isOver }) { sched_yield() }
+      state.withLock { $0.isAsking = true }
       try files.withLock(of: domain, until: .now) { (_) throws(HostError) in }
     }
   }

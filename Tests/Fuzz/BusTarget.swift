@@ -80,9 +80,10 @@ func changeBus(_ bytes: [UInt8]) {
       guard let device = entry.device else { continue }
       let kept = result.entry(for: device)
       must(kept?.virtualAddress == entry.virtualAddress, "another device's address has changed")
-      // Where no round is, requests are out of pciback's sight while a mark is to be read.
-      let isRequest = isHeld && (entry.state.state == .initialising || entry.state.state == .initWait)
-      must(kept?.state == entry.state || isRequest && kept?.isMarked == false, "another device was marked")
+      // If no round is under way, requests are hidden from pciback until it has read a mark.
+      let requests: [XenbusState?] = isHeld ? [.initialising, .initWait] : []
+      let isStillRequest = requests.contains(entry.state.state) && requests.contains(kept?.state.state)
+      must(kept?.state == entry.state || isStillRequest, "another device was marked")
     }
   case .dropBus(let edits, _):
     var after = nodes

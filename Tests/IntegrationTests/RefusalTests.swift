@@ -68,7 +68,7 @@ struct Refusals {
     let domain = "{name: net, domid: 5, devices: [\"\(kept)\"]}"
     try await TestHost.with(TestScenario.host([domain], faults: "{failingExports: [\"\(bad)\"]}")) { host in
       let apply = try await host.berth("apply", try host.manifest(["net": [kept, bad]]), "--yes")
-      #expect(apply.status == 6 || apply.status == 1, "\(apply)")
+      #expect(apply.status == 6, "\(apply)")
       #expect(apply.output.contains("the guest's PCI bus ended with \(kept) on it; restart the domain"), "\(apply)")
       #expect(try await host.status().domain("net").assigned == [kept])
     }
@@ -186,7 +186,7 @@ struct Refusals {
       let declared = try host.manifest(["win": [device]])
       #expect(try await host.berth("apply", declared, "--yes").status == 0)
       let nothing = try host.manifest(["win": []])
-      for timeout in ["300ms", "1s", "1300ms"] {
+      for timeout in ["2s", "2300ms", "3s"] {
         let kept = try await host.berth("apply", nothing, "--yes", "--wait-timeout", timeout)
         #expect(kept.status == 7, "\(kept)")
         #expect(kept.output.contains("QEMU asked the guest to release it, but it has not in time"), "\(kept)")

@@ -31,13 +31,14 @@ struct `Guests that do not answer` {
       let apply = try await host.berth("apply", both, "--yes", "--wait-timeout", "300ms")
       #expect(apply.status == 7, "\(apply)")
       let moved = try host.manifest(["net": [second], "spare": [first]], name: "moved.yaml")
-      _ = try await host.berth("apply", moved, "--yes", "--wait-timeout", "300ms")
+      let apart = try await host.berth("apply", moved, "--yes", "--wait-timeout", "2s")
+      #expect(apart.status == 7, "\(apart)")
       #expect(try await host.disagreements(of: "spare", expecting: [first]) == [])
       // What stays declared waits for the guest.
       let listed = try await host.nodes(below: "/local/domain/0/backend/pci").values
       #expect(listed.contains(second.description), "\(listed)")
       let last = try host.manifest(["net": [], "spare": [first, second]], name: "last.yaml")
-      let done = try await host.berth("apply", last, "--yes", "--wait-timeout", "300ms")
+      let done = try await host.berth("apply", last, "--yes", "--wait-timeout", "2s")
       #expect(done.status == 0, "\(done)")
       #expect(try await host.disagreements(of: "spare", expecting: [first, second]) == [])
       #expect(try await host.disagreements(of: "net", expecting: []) == [])

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 import XenProtocol
 
-/// A set of manifests removes only what it owns.
+/// A set of manifests does not remove what another set owns.
 @Suite struct SetTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
@@ -29,7 +29,7 @@ import XenProtocol
   }
 
   @Test(arguments: [Policy.Prune.owned, .all])
-  func `a set removes only what it owns`(_ prune: Policy.Prune) {
+  func `a set does not remove what another set owns`(_ prune: Policy.Prune) {
     let plan = plan("network", ["net": []], host([one: "network", two: "storage"]), prune: prune)
     #expect(plan.steps.map(\.action) == [.detach, .keep])
     #expect(plan.steps.last?.kind == .kept(.otherSet))

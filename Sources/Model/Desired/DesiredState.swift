@@ -1,6 +1,6 @@
 /// What the manifests declare, after all checks: the state that one host should have.
 package struct DesiredState: Hashable, Sendable {
-  /// The set of manifests that this is the whole of. Berth removes only what the set owns.
+  /// The set of manifests that this is the whole of. Berth does not remove what another set owns.
   package var set: String
   package var policy: Policy
   /// The declared domains, in order of name.

@@ -45,7 +45,7 @@ extension ChangeReason {
     case .ownedByOtherSet:
       Explanation(
         meaning: "attached by Berth for another set of manifests, and kept",
-        cause: "Another set (`metadata.set`) declares the device, or declared it. A set removes only what the set owns."
+        cause: "Another set (`metadata.set`) declares the device, or declared it. No set removes what another set owns."
       )
     case .notOwned:
       Explanation(
