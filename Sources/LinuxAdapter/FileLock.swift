@@ -26,9 +26,9 @@ struct FileLock: ~Copyable {
   /// and `hasWaiter` can report it. The pauses grow from 0.2 to 5 ms. The file is closed during pauses, so that another
   /// process with the file open is most likely a sleeper.
   ///
-  /// `gate` is held as long as the lock: of all locks with the same gate, this process holds one at a time. The first
-  /// attempt waits at least three seconds for the gate: a shorter deadline concerns other processes, and this process holds
-  /// each lock for milliseconds.
+  /// `gate` is held as long as the lock. Of all locks with the same gate, this process holds one at a time. The first
+  /// attempt waits at least three seconds for the gate. A shorter deadline concerns other processes, and this process
+  /// holds each lock for milliseconds.
   init(path: String, until deadline: ContinuousClock.Instant, gate: DispatchSemaphore? = nil) throws(Failure) {
     var pause: Int = 200_000
     var gateDeadline = max(deadline, .now + .seconds(3))

@@ -183,21 +183,23 @@ import Testing
   }
 
   @Test func `a lock that is not waited for is taken after another worker's`() async throws {
-    let (files, domain) = (self.files, self.domain)
-    let state = Mutex((isHeld: false, isAsking: false, isOver: false))
+    let (files, domain, folder) = (self.files, self.domain, self.folder)
+    try folder.link("proc", to: "/proc")
+    let state = Mutex((isHeld: false, isOver: false, asking: String?.none))
     try await concurrently(2) { index in
-      if index == 0 {
-        defer { state.withLock { $0.isOver = true } }
-        let other = DomainKey(id: DomainID(domain.id.rawValue + 1), uuid: domain.uuid)
-        return try files.withLock(of: other, until: .now + .seconds(30)) { (_) throws(HostError) in
-          state.withLock { $0.isHeld = true }
-          while !state.withLock({ $0.isAsking }) { sched_yield() }
-          for _ in 0..<1_000 { sched_yield() }
-        }
+      defer { state.withLock { $0.isOver = true } }
+      guard index == 0 else {
+        while !state.withLock({ $0.isHeld || $0.isOver }) { sched_yield() }
+        let thread = linkTarget("/proc/thread-self")
+        state.withLock { $0.asking = thread }
+        return try files.withLock(of: domain, until: .now) { (_) throws(HostError) in }
       }
-      while !state.withLock({ $0.isHeld || $0.isOver }) { sched_yield() }
-      state.withLock { $0.isAsking = true }
-      try files.withLock(of: domain, until: .now) { (_) throws(HostError) in }
+      let other = DomainKey(id: DomainID(domain.id.rawValue + 1), uuid: domain.uuid)
+      try files.withLock(of: other, until: .now + .seconds(30)) { (_) throws(HostError) in
+        state.withLock { $0.isHeld = true }
+        // The lock is released when the other worker sleeps, or has given up.
+        while !state.withLock({ $0.isOver || $0.asking.map { folder.isAsleep(thread: $0) } == true }) { sched_yield() }
+      }
     }
   }
 
@@ -253,4 +255,20 @@ private func increment(_ path: String) throws {
   guard unsafe pwrite(number, text, text.count, 0) == text.count else {
     throw HostError.userdata(UserdataError(.other, operation: "test", place: path, errno: errno))
   }
+}
+
+extension TemporaryFolder {
+  /// Returns whether a thread, given as below /proc, sleeps. `proc` in the folder must be a link to /proc.
+  fileprivate func isAsleep(thread: String) -> Bool {
+    guard let line = try? read("proc/\(thread)/stat") else { return false }
+    // The state follows the name, which is in parentheses (proc(5)).
+    return String(decoding: line, as: UTF8.self).split(separator: ")").last?.hasPrefix(" S") == true
+  }
+}
+
+/// Returns the target of a symbolic link; empty if it cannot be read.
+private func linkTarget(_ path: String) -> String {
+  var bytes = [CChar](repeating: 0, count: 256)
+  let count = unsafe readlink(path, &bytes, bytes.count)
+  return String(decoding: bytes.prefix(max(count, 0)).map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
