@@ -258,11 +258,16 @@ private func increment(_ path: String) throws {
 }
 
 extension TemporaryFolder {
-  /// Returns whether a thread, given as below /proc, sleeps. `proc` in the folder must be a link to /proc.
+  /// Returns whether a thread, given as below /proc, sleeps; false if it has ended. `proc` in the folder must be a link
+  /// to /proc.
   fileprivate func isAsleep(thread: String) -> Bool {
-    guard let line = try? read("proc/\(thread)/stat") else { return false }
-    // The state follows the name, which is in parentheses (proc(5)).
-    return String(decoding: line, as: UTF8.self).split(separator: ")").last?.hasPrefix(" S") == true
+    do {
+      // The state follows the name, which is in parentheses (proc(5)).
+      let fields = String(decoding: try read("proc/\(thread)/stat"), as: UTF8.self).split(separator: ")")
+      return fields.last?.hasPrefix(" S") == true
+    } catch {
+      return false
+    }
   }
 }
 
