@@ -47,6 +47,8 @@ package struct OwnershipFiles: OwnershipPort {
     return records.sorted { $0.uuid < $1.uuid }
   }
 
+  package func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? { try read(domain) }
+
   /// `change` may run twice: first on what is read without the lock, to find out whether a write is necessary.
   package func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     let found = try read(domain)

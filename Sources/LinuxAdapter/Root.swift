@@ -29,6 +29,8 @@ struct Root: Sendable {
   var pciDevices: String { prefix + "/sys/bus/pci/devices" }
   /// The driver; its module is called xen-pciback (`SYSFS_PCIBACK_DRIVER`, libxl_osdeps.h).
   var pciback: String { prefix + "/sys/bus/pci/drivers/" + Self.pcibackDriver }
+  /// The module's parameter `permissive` (`xen_pcibk_permissive`, Linux drivers/xen/xen-pciback/conf_space.c, 6.1).
+  var pcibackPermissive: String { prefix + "/sys/module/xen_pciback/parameters/permissive" }
   /// The kernel's objects for back ends in xenstore.
   var backEndObjects: String { prefix + "/sys/bus/xen-backend/devices" }
   /// The kernel's log.

@@ -8,6 +8,9 @@ package struct SysfsTree: DeviceTreePort {
   /// libxl_pci.c).
   private static let resourceLines = 7
 
+  /// The most that the kernel shows of an attribute (PAGE_SIZE).
+  private static let page = 4096
+
   private let root: Root
 
   /// `root` is `/`, or the folder that replaces it for a sandbox.
@@ -93,11 +96,26 @@ package struct SysfsTree: DeviceTreePort {
     return try write("1", toResetFile: folder(of: device) + "/reset") ?? .unsupported
   }
 
-  package func setPermissive(_ device: PCIAddress) throws(HostError) {
+  package func setPermissive(_ device: PCIAddress) throws(HostError) { try write(device, to: "permissive") }
+
+  package func permissiveDevices() throws(HostError) -> Set<PCIAddress>? {
     let path = root.pciback + "/permissive"
-    do throws(SystemFailure) {
-      try Descriptor(opening: path, O_WRONLY).writeAll(Array("\(device)".utf8))
-    } catch { throw .tree(DeviceTreeError(error, path)) }
+    guard let text = try content(path) else { return [] }
+    // One line per device, until the page is full (`permissive_show`, Linux drivers/xen/xen-pciback/pci_stub.c, 6.1).
+    guard text.utf8.count + "0000:00:00.0\n".utf8.count < Self.page else { return nil }
+    return Set(text.split(separator: "\n").compactMap { PCIAddress($0) })
+  }
+
+  package func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {
+    try isThere(folder(of: device) + "/virtfn0")
+  }
+
+  package func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) { try write(device, to: "unbind") }
+
+  package func bindToPCIBack(_ device: PCIAddress) throws(HostError) { try write(device, to: "bind") }
+
+  package func isPermissiveForAll() throws(HostError) -> Bool {
+    try content(root.pcibackPermissive)?.hasPrefix("Y") == true
   }
 
   package func hasBackEndObject(for domain: DomainID) throws(HostError) -> Bool {
@@ -150,6 +168,14 @@ package struct SysfsTree: DeviceTreePort {
     }
     let target = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     return target.split(separator: "/").last.map(String.init)
+  }
+
+  /// Writes a device's address to one of pciback's attributes.
+  private func write(_ device: PCIAddress, to attribute: String) throws(HostError) {
+    let path = "\(root.pciback)/\(attribute)"
+    do throws(SystemFailure) {
+      try Descriptor(opening: path, O_WRONLY).writeAll(Array("\(device)".utf8))
+    } catch { throw .tree(DeviceTreeError(error, path)) }
   }
 
   /// Writes to a file that resets a device; returns nil if there is no such file.

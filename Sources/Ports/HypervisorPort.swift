@@ -8,19 +8,22 @@ package struct HypervisorDomain: Hashable, Sendable {
   package var isHardwareVirtualised: Bool
   package var isPaused: Bool
   package var isShutDown: Bool
+  /// Why it shut down (`SHUTDOWN_*`, xen/include/public/sched.h); nil while it has not, or if unknown.
+  package var shutdownCode: UInt8?
   package var isDying: Bool
   /// CPU time used so far, in nanoseconds.
   package var cpuTime: UInt64
 
   package init(
     id: DomainID, uuid: DomainUUID, isHardwareVirtualised: Bool = false, isPaused: Bool = false,
-    isShutDown: Bool = false, isDying: Bool = false, cpuTime: UInt64 = 1
+    isShutDown: Bool = false, shutdownCode: UInt8? = nil, isDying: Bool = false, cpuTime: UInt64 = 1
   ) {
     self.id = id
     self.uuid = uuid
     self.isHardwareVirtualised = isHardwareVirtualised
     self.isPaused = isPaused
     self.isShutDown = isShutDown
+    self.shutdownCode = shutdownCode
     self.isDying = isDying
     self.cpuTime = cpuTime
   }

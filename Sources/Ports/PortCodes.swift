@@ -83,6 +83,8 @@ package enum UserdataCode: String, PortCode, CaseIterable {
   case empty
   /// The content of the file cannot be edited; the detail says why.
   case malformed
+  /// The file does not hold what was written.
+  case unproven
   case other
 
   package init(errno: Int32) {
@@ -99,6 +101,8 @@ package enum RecordCode: String, PortCode, CaseIterable {
   case notPermitted
   /// The file exists, but does not have the form that Berth writes.
   case damaged
+  /// The file does not hold what was written.
+  case unproven
   case other
 
   package init(errno: Int32) {

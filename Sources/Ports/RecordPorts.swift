@@ -4,6 +4,8 @@ package import Model
 package protocol OwnershipPort: Sendable {
   /// Returns all records, in order of UUID.
   func records() throws(HostError) -> [OwnershipRecord]
+  /// Returns the record of one domain; nil if there is none.
+  func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord?
   /// Reads, changes and replaces one record under its own lock. The file is on disk when the call returns.
   ///
   /// `change` gets nil if there is no record, and leaves nil to remove the record. If nothing changes, nothing is

@@ -120,6 +120,7 @@ extension HostPlace {
       return Failure(
         .failed, "\(error.operation): \(error.file) \(error.detail ?? "cannot be changed by Berth")",
         hint: DriftName.corruptSavedConfiguration.explanation.remedy?.text())
+    case .unproven: return unproven(error)
     case .other: return fileSystemFailure(error) ?? Failure(.failed, error.subject + cause(error.errno))
     }
   }
@@ -132,10 +133,17 @@ extension HostPlace {
         .failed, "\(error.operation): \(error.file) was not written by Berth, or is damaged",
         hint:
           "look at the file; if you move it away, its domain's devices count as foreign until they are adopted again")
+    case .unproven: return unproven(error)
     case .other:
       let holder = error.holder.map { ", held by \($0)" } ?? ""
       return fileSystemFailure(error) ?? Failure(.failed, error.subject + cause(error.errno) + holder)
     }
+  }
+
+  private func unproven<Code>(_ error: PortError<Code>) -> Failure {
+    Failure(
+      .failed, "\(error.operation): \(error.file) was written, but does not hold what was written",
+      hint: "look at the file system's state with `dmesg`, and run again")
   }
 
   private func notPermitted<Code>(_ error: PortError<Code>) -> Failure {

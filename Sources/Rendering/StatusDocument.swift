@@ -38,6 +38,8 @@ struct DomainStatusDocument: Encodable, Sendable {
   let frontEndState: String?
   /// `absent`, `read` or `corrupt`; nil if the domain does not exist.
   let savedConfiguration: String?
+  /// The lines of the saved configuration that Berth leaves alone; nil if there are none.
+  let otherSavedLines: [String]?
   let run: RunDocument?
   let devices: [DeviceStatusDocument]
 
@@ -58,6 +60,8 @@ struct DomainStatusDocument: Encodable, Sendable {
       case .corrupt: "corrupt"
       }
     }
+    let lines = domain.observed?.otherSavedLines.map(\.text) ?? []
+    otherSavedLines = lines.isEmpty ? nil : lines
     run = domain.run.map(RunDocument.init)
     devices = domain.devices.map { DeviceStatusDocument($0, naming: naming) }
   }

@@ -47,6 +47,9 @@ package struct StatusView: View {
         Self.mark(device), device.address.description, Words.device(device.id, label: device.label, naming: naming),
         Self.words(for: device, in: domain.observed, style))
     }
+    for line in domain.observed?.otherSavedLines ?? [] {
+      columns.row(.none, "saved", "", "\(line.text), left alone: \(Self.words(for: line.oddity))")
+    }
   }
 
   private static func mark(_ device: DeviceStatus) -> Mark {
@@ -107,6 +110,15 @@ package struct StatusView: View {
     }
     if isThere && !device.isSaved { parts.append("not in the saved configuration") }
     return parts.joined(separator: ", ")
+  }
+
+  private static func words(for oddity: OtherSavedLine.Oddity) -> String {
+    switch oddity {
+    case .name: "it names a device by name"
+    case .wholeSlot: "it means a whole slot"
+    case .mask: "it has a mask that xl does not write"
+    case .unknownKey(let key): "Berth does not know its key \(key)"
+    }
   }
 
   private static func words(forFree device: ObservedDevice) -> String {

@@ -18,7 +18,7 @@ package enum Words {
     case .cold: "built, not started"
     case .running: "running"
     case .paused: "paused"
-    case .shutdown: "shutting down"
+    case .shutdown: "shut down"
     case .destroying: "being destroyed"
     }
   }

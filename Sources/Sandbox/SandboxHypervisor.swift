@@ -101,7 +101,9 @@ package final class SandboxHypervisor: HypervisorPort {
       domains.append(
         HypervisorDomain(
           id: domain.id, uuid: uuid, isHardwareVirtualised: domain.isHardwareVirtualised, isPaused: domain.isPaused,
-          isShutDown: domain.shutdownCode != nil, isDying: domain.isDying, cpuTime: time))
+          isShutDown: domain.shutdownCode != nil,
+          shutdownCode: domain.shutdownCode.map { UInt8(truncatingIfNeeded: $0) },
+          isDying: domain.isDying, cpuTime: time))
     }
     return domains
   }

@@ -41,7 +41,10 @@ enum SavedConfigurationText {
       ),
     ]
     if !devices.isEmpty { top.append(("pcidevs", .array(devices.map(element)))) }
-    top += [("on_reboot", .text("restart")), ("on_soft_reset", .text("soft_reset"))]
+    top += [("on_reboot", .text("restart"))]
+    // A crashed domain stays only if its configuration says so.
+    if domain.lifecycle == .crashed { top += [("on_crash", .text("preserve"))] }
+    top += [("on_soft_reset", .text("soft_reset"))]
     return .object(top)
   }
 

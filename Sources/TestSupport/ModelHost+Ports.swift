@@ -20,7 +20,7 @@ struct ModelHypervisor: HypervisorPort {
         HypervisorDomain(
           id: domain.key.id, uuid: domain.key.uuid, isHardwareVirtualised: domain.isHardwareVirtualised,
           isPaused: domain.isPaused, isShutDown: domain.isShutDown,
-          cpuTime: domain.cpuTime)
+          shutdownCode: domain.isShutDown ? 3 : nil, cpuTime: domain.cpuTime)
       }
     }
   }
@@ -104,7 +104,8 @@ struct ModelTree: DeviceTreePort {
       let card = state.cards[device] ?? ModelCard()
       return DeviceFacts(
         id: card.id, subsystem: card.subsystem, deviceClass: 0x020000,
-        driver: state.pciback.contains(device) ? "pciback" : "e1000e", isOnPCIBack: state.pciback.contains(device))
+        driver: state.pciback.contains(device) ? "pciback" : state.driverless.contains(device) ? nil : "e1000e",
+        isOnPCIBack: state.pciback.contains(device))
     }
   }
   func memory(of device: PCIAddress) -> DeviceResource {
@@ -137,7 +138,28 @@ struct ModelTree: DeviceTreePort {
     model.store.turns?.turn(.file)
     model.store.turns?.note("sets \(device) permissive")
     if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "permissive", place: "\(device)")) }
+    model.state.withLock { state in
+      if state.pciback.contains(device) { state.permissive.insert(device) }
+    }
   }
+  func permissiveDevices() -> Set<PCIAddress>? { model.state.withLock(\.permissive) }
+  func hasVirtualFunctions(_ device: PCIAddress) -> Bool { model.state.withLock { $0.physical.contains(device) } }
+  func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) {
+    model.store.turns?.turn(.file)
+    model.store.turns?.note("unbinds \(device)")
+    if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "unbind", place: "\(device)")) }
+    model.removeFromPCIBack(device)
+    model.state.withLock { _ = $0.driverless.insert(device) }
+  }
+  func bindToPCIBack(_ device: PCIAddress) throws(HostError) {
+    model.store.turns?.turn(.file)
+    model.store.turns?.note("binds \(device)")
+    if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "bind", place: "\(device)")) }
+    model.state.withLock { state in
+      if state.driverless.remove(device) != nil { state.pciback.insert(device) }
+    }
+  }
+  func isPermissiveForAll() -> Bool { false }
   func hasBackEndObject(for domain: DomainID) -> Bool { model.state.withLock { $0.objects.contains(domain) } }
   func listenForExports(sinceBoot: Bool) -> (any ExportLog)? {
     ModelLog(model: model, start: sinceBoot ? 0 : model.state.withLock { $0.log.count })
@@ -194,6 +216,11 @@ struct ModelOwnership: OwnershipPort {
     model.store.turns?.turn(.record)
     model.store.turns?.note("reads Berth's records")
     return model.state.withLock { $0.records.values.sorted { $0.uuid < $1.uuid } }
+  }
+  func record(of domain: DomainUUID) -> OwnershipRecord? {
+    model.store.turns?.turn(.record)
+    model.store.turns?.note("reads Berth's record of one domain")
+    return model.state.withLock { $0.records[domain] }
   }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     model.store.turns?.turn(.record)

@@ -5,7 +5,7 @@ import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.
-// Size 68/0: all ports of one host, and what tests set on it.
+// Size 69/0: all ports of one host, and what tests set on it.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -21,11 +21,17 @@ package final class ModelHost: Sendable {
     package var isMarkRead = true
   }
 
-  // Size 0/25: one host in memory.
+  // Size 0/28: one host in memory.
   struct State {
     var domains: [DomainID: Domain] = [:]
     var owners: [PCIAddress: DomainID] = [:]
     var pciback: Set<PCIAddress> = []
+    /// The devices that are bound to no driver.
+    var driverless: Set<PCIAddress> = []
+    /// What pciback's `permissive` lists.
+    var permissive: Set<PCIAddress> = []
+    /// The devices that have virtual functions.
+    var physical: Set<PCIAddress> = []
     var present: Set<PCIAddress> = []
     var interrupts: [PCIAddress: UInt32] = [:]
     /// Cards that are not the usual one.
@@ -123,6 +129,7 @@ package final class ModelHost: Sendable {
   package func removeFromPCIBack(_ address: PCIAddress) {
     state.withLock { state in
       state.pciback.remove(address)
+      state.permissive.remove(address)
       for domain in Array(state.exports.keys) { state.exports[domain]?[address] = nil }
     }
   }
@@ -143,6 +150,12 @@ package final class ModelHost: Sendable {
       if onPCIBack { state.pciback.insert(address) }
     }
   }
+  /// Whether a device has virtual functions.
+  package func setVirtualFunctions(_ has: Bool, of address: PCIAddress) {
+    state.withLock { state in
+      if has { state.physical.insert(address) } else { state.physical.remove(address) }
+    }
+  }
   /// Does something once, when Xen has assigned a device.
   package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.withLock { $0 = action } }
   /// Whether resets reach the whole bus.
@@ -160,6 +173,8 @@ package final class ModelHost: Sendable {
   // MARK: Looking
 
   package func owner(of address: PCIAddress) -> DomainID? { state.withLock { $0.owners[address] } }
+  /// What pciback's `permissive` lists.
+  package var permissive: Set<PCIAddress> { state.withLock(\.permissive) }
   package var resets: [PCIAddress] { state.withLock(\.resetOrder) }
   package func grantRecords(_ key: DomainKey) -> [GrantRecord] {
     state.withLock { $0.records[key.uuid]?.grants ?? [] }

@@ -130,14 +130,22 @@ package struct TestHost: Sendable {
     guard result.status == 0 else { throw Command.Failure(description: "xenstore-write: \(result.errors)") }
   }
 
-  /// Checks a node again and again, until it has a value.
-  ///
-  /// The limit is long, because other tests may delay this one.
-  package func wait(for path: String, toBe value: String, within limit: Duration = .seconds(120)) async throws {
-    let deadline = ContinuousClock.now + limit
+  /// Waits until a node has a value.
+  package func wait(for path: String, toBe value: String) async throws {
+    try await wait(for: path, "become \(value)") { $0 == value }
+  }
+
+  /// Waits until a node has a number that is large enough. A smaller one may be gone before anybody has seen it.
+  package func wait(for path: String, toReach least: Int) async throws {
+    try await wait(for: path, "reach \(least)") { (Int($0) ?? 0) >= least }
+  }
+
+  /// Checks a node again and again. The limit is long, because other tests may delay this one.
+  private func wait(for path: String, _ what: String, until isReached: (String) -> Bool) async throws {
+    let deadline = ContinuousClock.now + .seconds(120)
     let read = try stock("/usr/bin/xenstore-read", [path])
-    while try await read.run().output != value + "\n" {
-      guard .now < deadline else { throw Command.Failure(description: "\(path) did not become \(value)") }
+    while try await !isReached(String(read.run().output.dropLast())) {
+      guard .now < deadline else { throw Command.Failure(description: "\(path) did not \(what)") }
     }
   }
 

@@ -158,7 +158,10 @@ extension HypervisorDomain {
     func has(_ bit: Int32) -> Bool { info.flags & (1 << UInt32(bit)) != 0 }
     self.init(
       id: DomainID(UInt32(info.domain)), uuid: uuid, isHardwareVirtualised: has(_XEN_DOMINF_hvm_guest),
-      isPaused: has(_XEN_DOMINF_paused), isShutDown: has(_XEN_DOMINF_shutdown), isDying: has(_XEN_DOMINF_dying),
+      isPaused: has(_XEN_DOMINF_paused), isShutDown: has(_XEN_DOMINF_shutdown),
+      shutdownCode: has(_XEN_DOMINF_shutdown)
+        ? UInt8(truncatingIfNeeded: info.flags >> UInt32(XEN_DOMINF_shutdownshift)) : nil,
+      isDying: has(_XEN_DOMINF_dying),
       cpuTime: info.cpu_time)
   }
 }

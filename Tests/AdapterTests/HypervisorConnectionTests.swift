@@ -78,7 +78,8 @@ import XenAdapter
       try hypervisor.domains() == [
         HypervisorDomain(id: DomainID(2), uuid: uuid, isPaused: true, cpuTime: 0),
         HypervisorDomain(
-          id: guest, uuid: uuid, isHardwareVirtualised: true, isShutDown: true, isDying: true, cpuTime: 12_345_678_901),
+          id: guest, uuid: uuid, isHardwareVirtualised: true, isShutDown: true, shutdownCode: 0,
+          isDying: true, cpuTime: 12_345_678_901),
       ])
     #expect(try hypervisor.domain(guest)?.id == guest)
     #expect(try hypervisor.domain(DomainID(3)) == nil)

@@ -200,6 +200,35 @@ import Testing
     #expect(try folder.read("\(driver)/permissive") == Array("0000:03:00.0".utf8))
   }
 
+  @Test func `permissive devices are those that the driver lists`() throws {
+    #expect(try tree.permissiveDevices() == [])
+    try folder.write("\(driver)/permissive", "0000:03:00.0\n10000:01:00.0\n0000:03:00.1\n")
+    #expect(try tree.permissiveDevices()?.map(\.description).sorted() == ["0000:03:00.0", "0000:03:00.1"])
+    // As much as fits into a page: the kernel leaves out the rest.
+    try folder.write("\(driver)/permissive", String(repeating: "0000:03:00.0\n", count: 314))
+    #expect(try tree.permissiveDevices() != nil)
+    try folder.write("\(driver)/permissive", String(repeating: "0000:03:00.0\n", count: 315))
+    #expect(try tree.permissiveDevices() == nil)
+  }
+
+  @Test func `a device is unbound from the driver and bound to it`() throws {
+    for name in ["unbind", "bind"] { try folder.write("\(driver)/\(name)", "") }
+    try tree.unbindFromPCIBack(device)
+    #expect(try folder.read("\(driver)/unbind") == Array("0000:03:00.0".utf8))
+    try tree.bindToPCIBack(device)
+    #expect(try folder.read("\(driver)/bind") == Array("0000:03:00.0".utf8))
+  }
+
+  @Test func `virtual functions and the driver's parameter are found`() throws {
+    #expect(try !tree.hasVirtualFunctions(device) && !tree.isPermissiveForAll())
+    try folder.write("sys/bus/pci/devices/0000:03:00.0/virtfn0", "")
+    #expect(try tree.hasVirtualFunctions(device))
+    for (text, isSet) in [("N\n", false), ("Y\n", true)] {
+      try folder.write("sys/module/xen_pciback/parameters/permissive", text)
+      #expect(try tree.isPermissiveForAll() == isSet)
+    }
+  }
+
   @Test func `the kernel's back-end object is found by the domain's number`() throws {
     try folder.makeFolder("sys/bus/xen-backend/devices")
     try folder.link("sys/bus/xen-backend/devices/pci-3-0", to: "../../../devices/pci-3-0")

@@ -66,13 +66,13 @@ struct Races {
         let results = try await Self.all(
           [
             {
-              try await host.wait(for: count, toBe: "2")
+              try await host.wait(for: count, toReach: 2)
               return try await xl.run()
             }
           ]
             + manifests[1...].enumerated().map { number, manifest in
               {
-                if number > 0 { try await host.wait(for: count, toBe: "2") }
+                if number > 0 { try await host.wait(for: count, toReach: 2) }
                 return try await host.berth("apply", manifest, "--yes", "-o", "json")
               }
             })

@@ -66,6 +66,10 @@ import XenProtocol
   @Test func `a host that is not prepared has problems`() {
     #expect(names { $0.hypervisor = .success(.init(version: "4.17.7", hasIOMMU: false)) } == ["no-iommu"])
     #expect(names { $0.pciback = .success(.init(isLoaded: false, deviceCount: 0)) } == ["pciback-missing"])
+    #expect(
+      names { $0.pciback = .success(.init(isLoaded: true, deviceCount: 1, isPermissiveForAll: true)) } == [
+        "pciback-permissive"
+      ])
   }
 
   @Test(arguments: [

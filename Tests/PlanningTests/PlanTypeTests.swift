@@ -101,7 +101,7 @@ import XenProtocol
     for obstacle in Obstacle.allCases {
       #expect(obstacle.drift?.rawValue == DriftName(rawValue: obstacle.rawValue)?.rawValue, "\(obstacle)")
     }
-    #expect(Obstacle.allCases.filter { $0.drift != nil }.count == 7)
+    #expect(Obstacle.allCases.filter { $0.drift != nil }.count == 8)
     for refusal in BusRefusal.allCases { #expect(names.contains(refusal.rawValue), "\(refusal) is not explained") }
     #expect(Set(ChangeKind.allCases.map(\.rawValue)).isSubset(of: StepAction.allCases.map(\.rawValue)))
     for kind in ChangeKind.allCases { #expect(StepAction(kind).rawValue == kind.rawValue) }

@@ -106,6 +106,18 @@ import XenProtocol
     #expect(built.steps.first?.kind == .pending(.domainBuilding))
   }
 
+  @Test func `a domain that its configuration keeps after a crash is blocked, and is drift`() throws {
+    var domain = Sample.domain(1, "net", [two], lifecycle: .shutdown)
+    domain.kept = KeptDomain(event: "on_crash")
+    let observation = observe([domain], [Sample.device(one), Sample.device(two, heldBy: 1)], owned: [1: [two]])
+    let plan = makePlan(desired: Sample.desired(["net": [one]]), observation: observation)
+    #expect(plan.steps.map(\.kind) == Array(repeating: .blocked(.crashedAndKept), count: 2))
+    #expect(plan.steps.first?.evidence?.contains("on_crash") == true)
+    #expect(exitStatus(of: plan, isDetailed: true, requiresRunning: false) == .blocked)
+    let drifts = makeDriftMatrix(desired: nil, index: ObservationIndex(observation), plan: plan).findings
+    #expect(drifts.map(\.name).contains(.crashedAndKept))
+  }
+
   @Test(
     arguments: [
       (121, XenbusState.initialising, false, true), (120, .initialising, false, false),

@@ -99,6 +99,8 @@ struct Change: CustomTestStringConvertible, Sendable {
   var killed: [String: [PCIAddress]]
   var after: [String: [PCIAddress]]
   var isReattach = false
+  /// Whether the first device is permissive at first, and no longer so for the interrupted run.
+  var isPermissive = false
   var isCold = false
   var isSilent = false
   var kind = Kind.pv
@@ -135,6 +137,13 @@ struct Change: CustomTestStringConvertible, Sendable {
       desired.domains[0].devices[0].options.msiTranslate = true
       desired.domains[0].devices[0].options.permissive = true
     }
+    return desired
+  }
+
+  /// The declaration before the interrupted run.
+  var initial: DesiredState {
+    var desired = desired(before)
+    if isPermissive { desired.domains[0].devices[0].options.permissive = true }
     return desired
   }
 

@@ -38,6 +38,9 @@ import XenProtocol
         testDescription: "reattach, then gone", before: ["net": [one, two]], killed: ["net": [one, two]],
         after: ["net": [two]], isReattach: true),
       Change(
+        testDescription: "permissive ends", before: ["net": [one, two]], killed: ["net": [one, two]],
+        after: ["net": [one, two]], isPermissive: true),
+      Change(
         testDescription: "exchange", before: ["net": [one, two]], killed: ["net": [two, three]],
         after: ["net": [two, three]]),
       Change(
@@ -96,7 +99,7 @@ import XenProtocol
     for step in 1..<2000 {
       let (model, keys) = change.makeHost()
       let run = Run(model: model, options: .hasty)
-      try run.apply(change.desired(change.before))
+      try run.apply(change.initial)
       let plan = try run.plan(change.troubled)
       setAnswers(!change.isSilent, of: model)
       model.kill(beforeStep: step)

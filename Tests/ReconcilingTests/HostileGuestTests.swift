@@ -25,7 +25,7 @@ import Testing
       model.addDevice(Sample.address(9), interrupt: 17)
       run = Run(model: model, options: .hasty)
       try run.apply(Sample.desired(["bystander": [Sample.address(9)]]))
-      try run.apply(desired(change.desired(change.before)))
+      try run.apply(desired(change.initial))
     }
 
     func desired(_ own: DesiredState) -> DesiredState {

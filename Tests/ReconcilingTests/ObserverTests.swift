@@ -40,4 +40,18 @@ struct ObserverTests {
     let observation = try Observer(host: host).observe(desired: desired)
     #expect(observation.domains.allSatisfy { $0.emulated != nil })
   }
+
+  @Test(
+    arguments: [
+      ("on_crash", "preserve", "on_crash"), ("on_crash", "PRESERVE", "on_crash"), ("on_crash", "restart", nil),
+      ("on_poweroff", "preserve", nil), ("pcidevs", "preserve", nil),
+    ] as [(String, String, String?)])
+  func `a crashed domain is kept if its configuration says so`(_ key: String, _ action: String, _ event: String?) throws
+  {
+    let model = ModelHost()
+    let domain = model.addDomain(5, "net") { $0.isShutDown = true }
+    model.setSaved(domain, Array("{\"\(key)\": \(key == "pcidevs" ? "[]" : "\"\(action)\"")}\n".utf8) + [0])
+    let observed = try #require(try Observer(host: model.host).observe(desired: nil).domains.first)
+    #expect(observed.lifecycle == .shutdown && observed.kept?.event == event)
+  }
 }

@@ -200,6 +200,7 @@ private struct BrokenRecords: OwnershipPort {
   let inner: any OwnershipPort
   let error: HostError
   func records() throws(HostError) -> [OwnershipRecord] { throw error }
+  func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? { throw error }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     try inner.update(domain, change)
   }

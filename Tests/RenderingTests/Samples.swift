@@ -170,7 +170,7 @@ enum Samples {
     let attached = try address("0000:03:00.0")
     let waiting = try address("0000:05:00.0")
     let saved = try address("0000:06:00.0")
-    return Observation(
+    var observation = Observation(
       host: host,
       domains: [
         ObservedDomain(
@@ -221,5 +221,10 @@ enum Samples {
           identifier: "a", domain: DomainKey(id: DomainID(2), uuid: try uuid("2")), operation: .attach,
           devices: [waiting])
       ])
+    observation.domains[0].otherSavedLines = [
+      OtherSavedLine(oddity: .name("nic0"), text: #"{ "name": "nic0" }"#, address: nil),
+      OtherSavedLine(oddity: .wholeSlot, text: #"{ "bus": 7, "vfunc_mask": 4294967295 }"#, address: nil),
+    ]
+    return observation
   }
 }

@@ -55,6 +55,7 @@ extension DriftFinder {
     var drifts: [Drift] = []
     for guest in guests {
       if case .corrupt(let what) = guest.saved { drifts.append(drift(.corruptSavedConfiguration, in: guest, what)) }
+      if let evidence = guest.observed.keptText { drifts.append(drift(.crashedAndKept, in: guest, evidence)) }
       if guest.observed.runsWithoutConfiguration {
         drifts.append(drift(.runningWithoutConfiguration, in: guest, ObservedDomain.noConfiguration))
       }
@@ -102,7 +103,7 @@ extension DriftFinder {
   }
 
   private func domainOutcome(of name: DriftName, in guest: Guest) -> DriftOutcome {
-    if [.corruptBackEnd, .corruptSavedConfiguration, .runningWithoutConfiguration].contains(name) {
+    if [.corruptBackEnd, .corruptSavedConfiguration, .crashedAndKept, .runningWithoutConfiguration].contains(name) {
       return .left(.drift(name))
     }
     if planner.index.announced[guest.key] != nil { return .atWork }

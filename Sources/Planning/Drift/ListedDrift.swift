@@ -46,6 +46,14 @@ struct ListedDevice {
       }
     ],
     [
+      .drift(.permissiveLeft) { finder, listed in
+        guard listed.guest.isGuardedByPCIBack, listed.device?.isPermissive == true, !listed.entry.options.permissive,
+          finder.declared[listed.address]?.options.permissive != true
+        else { return nil }
+        return "pciback's `permissive` lists it, but opts-\(listed.entry.index) says permissive=0"
+      }
+    ],
+    [
       .drift(.sharedGuestAddress) { _, listed in
         guard let place = listed.exportedPlace else { return nil }
         return listed.guest.entries.first {
@@ -63,10 +71,7 @@ struct ListedDevice {
     ],
     [
       .drift(.storeOnly) { _, listed in
-        guard case .devices(let saved) = listed.guest.saved,
-          !saved.contains(where: { $0.address == listed.address })
-        else { return nil }
-        return "libxl-json does not list it"
+        listed.guest.isSaved(listed.address) == false ? "libxl-json does not list it" : nil
       }
     ],
     [

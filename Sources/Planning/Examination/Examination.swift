@@ -14,7 +14,13 @@ package struct Examination: Sendable {
   package struct PCIBack: Hashable, Sendable {
     package var isLoaded: Bool
     package var deviceCount: Int
-    package init(isLoaded: Bool, deviceCount: Int) { (self.isLoaded, self.deviceCount) = (isLoaded, deviceCount) }
+    /// Whether the module's parameter makes every device permissive.
+    package var isPermissiveForAll: Bool
+    package init(isLoaded: Bool, deviceCount: Int, isPermissiveForAll: Bool = false) {
+      self.isLoaded = isLoaded
+      self.deviceCount = deviceCount
+      self.isPermissiveForAll = isPermissiveForAll
+    }
   }
   /// What one end of a bus complained of.
   package struct ErrorNode: Hashable, Sendable {
@@ -71,6 +77,7 @@ package enum Ailment: String, Hashable, Sendable, CaseIterable {
   case lookFailed = "look-failed"
   case noIOMMU = "no-iommu"
   case pcibackMissing = "pciback-missing"
+  case pcibackPermissive = "pciback-permissive"
   case xenAdvisory = "xen-advisory"
   case lockHeld = "lock-held"
   case lockLeftOver = "lock-left-over"
@@ -136,6 +143,9 @@ package func diagnose(_ examination: Examination) -> [Finding] {
   }
   if case .success(let pciback) = examination.pciback, !pciback.isLoaded {
     findings.append(Finding(.pcibackMissing, "", "the driver is not in sysfs"))
+  }
+  if case .success(let pciback) = examination.pciback, pciback.isPermissiveForAll {
+    findings.append(Finding(.pcibackPermissive, "", "xen-pciback's parameter `permissive` is Y"))
   }
   findings += lockFindings(examination)
   findings += errorFindings(examination)

@@ -19,6 +19,7 @@ package enum DriftName: String, Hashable, Sendable, CaseIterable {
   case mislabelled = "mislabelled"
   case sharedGuestAddress = "shared-guest-address"
   case rightsLeft = "rights-left"
+  case permissiveLeft = "permissive-left"
   case leftoverIntent = "leftover-intent"
   case deviceModelLacks = "device-model-lacks"
   case deviceModelOnly = "device-model-only"
@@ -32,5 +33,6 @@ package enum DriftName: String, Hashable, Sendable, CaseIterable {
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
   case neverConnected = "never-connected"
+  case crashedAndKept = "crashed-and-kept"
   case runningWithoutConfiguration = "running-without-configuration"
 }

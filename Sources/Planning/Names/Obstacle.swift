@@ -1,6 +1,6 @@
 /// What keeps a change from being made until a person acts. The raw values are stable: scripts depend on them.
 ///
-/// Seven of them are drift, too, by the same name: see `drift`.
+/// Eight of them are drift, too, by the same name: see `drift`.
 package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case deviceMissing = "device-missing"
   case notAssignable = "not-assignable"
@@ -20,6 +20,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case domainUnknown = "domain-unknown"
   case otherSet = "other-set"
   case nameCollision = "name-collision"
+  case permissiveStays = "permissive-stays"
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
@@ -27,6 +28,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case neverConnected = "never-connected"
   case runningWithoutConfiguration = "running-without-configuration"
   case busUnsettled = "bus-unsettled"
+  case crashedAndKept = "crashed-and-kept"
 
   /// The drift of the same name, if stores that disagree are the obstacle.
   package var drift: DriftName? {
@@ -38,10 +40,11 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .neverConnected: .neverConnected
     case .runningWithoutConfiguration: .runningWithoutConfiguration
     case .busUnsettled: .busUnsettled
+    case .crashedAndKept: .crashedAndKept
     case .deviceMissing, .notAssignable, .isBridge, .assignRefused, .assignedElsewhere, .attachedElsewhere,
       .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
-      .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision:
+      .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays:
       nil
     }
   }

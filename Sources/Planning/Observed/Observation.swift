@@ -111,6 +111,10 @@ package struct ObservedDomain: Hashable, Sendable {
   package var emulated: [EmulatedDevice]?
   package var backEnd: BackEnd?
   package var saved: SavedDevices
+  /// The lines of the saved configuration that Berth does not understand, and leaves alone.
+  package var otherSavedLines: [OtherSavedLine] = []
+  /// Why it stays after it has shut down; nil if it has not, or if its toolstack is to end it.
+  package var kept: KeptDomain?
 
   package init(
     id: DomainID, uuid: DomainUUID, name: String, kind: DomainKind, lifecycle: DomainLifecycle,
@@ -139,6 +143,13 @@ package struct ObservedDomain: Hashable, Sendable {
   }
 }
 
+/// A domain that has shut down, and that its configuration keeps.
+package struct KeptDomain: Hashable, Sendable {
+  /// The key of xl's configuration that says so: `on_crash`, for example.
+  package var event: String
+  package init(event: String) { self.event = event }
+}
+
 /// A device as found.
 package struct ObservedDevice: Hashable, Sendable {
   package var address: PCIAddress
@@ -147,6 +158,11 @@ package struct ObservedDevice: Hashable, Sendable {
   /// The domain number in `/libxl/pci/<address>/domid`.
   package var claim: DomainID?
   package var assignment: HypervisorAssignment
+  /// Whether pciback lets its guest write the whole configuration space; nil if unknown.
+  package var isPermissive: Bool?
+  /// Whether it has virtual functions; read only of permissive devices.
+  package var hasVirtualFunctions = false
+
   package init(
     address: PCIAddress, facts: DeviceFacts?, claim: DomainID? = nil, assignment: HypervisorAssignment = .unknown
   ) {

@@ -8,10 +8,12 @@ struct DeclaredSteps {
   /// Returns the one step that brings a declared device to its living domain.
   func step(for wanted: DesiredDevice, in domain: Guest) -> DeviceStep {
     let entry = domain.entry(for: wanted.address)
-    let options = entry?.options
+    let options = entry.map { self.options(of: $0, wanted.address, in: domain) }
     var need = need(of: wanted, entry: entry, options: options, in: domain)
     let kind: DeviceStep.Kind
     var effects: [String] = []
+    let endsPermissive = need.kind.isPut && mustEndPermissive(wanted, entry, options, in: domain)
+    if endsPermissive, let stay = permissionBlock(wanted) { need = stay }
     switch need.kind {
     case .nothing: kind = .unchanged
     case .blocked(let obstacle): kind = .blocked(obstacle)
@@ -30,11 +32,40 @@ struct DeclaredSteps {
       case .open(let target):
         kind = .change(change, in: target)
         effects = change.effects
+        if endsPermissive {
+          effects.append("pciback releases the device and takes it again, so that `permissive` ends")
+        }
       }
     }
     return planner.step(
       wanted, kind, in: .uuid(domain.uuid), before: options, holder: need.holder, isMissing: need.isMissing,
       evidence: need.evidence, remedy: need.remedy, effects: effects)
+  }
+
+  /// Returns the options that a device has in fact. pciback's own list decides on `permissive` if pciback guards the
+  /// configuration space.
+  private func options(of entry: BackEndEntry, _ device: PCIAddress, in domain: Guest) -> DeviceOptions {
+    var options = entry.options
+    if domain.isGuardedByPCIBack, let isPermissive = planner.index.devices[device]?.isPermissive {
+      options.permissive = isPermissive
+    }
+    return options
+  }
+
+  /// Whether a change has to end the permission that pciback keeps from an earlier attach.
+  private func mustEndPermissive(
+    _ wanted: DesiredDevice, _ entry: BackEndEntry?, _ options: DeviceOptions?, in domain: Guest
+  ) -> Bool {
+    !wanted.options.permissive && domain.isGuardedByPCIBack
+      && planner.index.devices[wanted.address]?.isPermissive == true
+      && (entry == nil || options?.satisfies(wanted.options) == false)
+  }
+
+  private func permissionBlock(_ wanted: DesiredDevice) -> Need? {
+    guard planner.index.devices[wanted.address]?.hasVirtualFunctions == true else { return nil }
+    return Need(
+      .blocked(.permissiveStays),
+      evidence: "pciback's `permissive` lists the device, and the device has virtual functions")
   }
 
   private func need(
@@ -68,6 +99,10 @@ struct DeclaredSteps {
     if !isTaken(entry, in: domain) {
       if let seconds = planner.index.unconnected[domain.id] {
         return Need(.blocked(.neverConnected), evidence: domain.unconnectedText(seconds))
+      }
+      if options?.permissive == true, !wanted.options.permissive {
+        // pciback is unbound from a device only if no entry lists the device.
+        return Need(.change(.reattach(from: options, to: wanted.options, because: .optionsDiffer)))
       }
       return Need(
         .change(.attach(wanted.options, because: .declared)),
@@ -156,7 +191,7 @@ struct DeclaredSteps {
         remedy: "check with `xl list` that the domain is gone; "
           + "then `xenstore-rm \(StorePath.backEndHome(leftover))` makes the kernel release the device")
     }
-    guard facts.isOnPCIBack else {
+    guard facts.isOnPCIBack || isLeftUnbound(address, facts, in: domain) else {
       return Need(
         .blocked(.notAssignable),
         evidence: facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver",
@@ -178,6 +213,14 @@ struct DeclaredSteps {
     var attach = Need(.change(.attach(wanted.options, because: .declared)))
     if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
     return attach
+  }
+
+  /// Whether an ended run had the device for this domain, and had pciback release it to end `permissive`.
+  private func isLeftUnbound(_ device: PCIAddress, _ facts: DeviceFacts, in domain: Guest) -> Bool {
+    facts.driver == nil
+      && planner.observation.intents.contains {
+        !$0.isLive && $0.operation == .attach && $0.domain == domain.key && $0.devices.contains(device)
+      }
   }
 
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.

@@ -82,6 +82,16 @@ final class Guest {
   var stubDomainOf: DomainID? { observed.stubDomainOf }
   var saved: SavedDevices { observed.saved }
 
+  /// Whether pciback decides what of a device's configuration space the guest can write. If not, QEMU does.
+  var isGuardedByPCIBack: Bool { route?.hasFrontEndDriver == true }
+
+  /// Whether libxl's saved configuration makes libxl attach the device; nil if the configuration is not there or cannot
+  /// be read.
+  func isSaved(_ device: PCIAddress) -> Bool? {
+    guard case .devices(let saved) = saved else { return nil }
+    return saved.contains { $0.address == device } || observed.otherSavedLines.contains { $0.covers(device) }
+  }
+
   /// Returns the first entry of a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
 
@@ -117,6 +127,9 @@ final class Guest {
     of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
   ) -> Obstruction? {
     if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil { return domain.unsupported }
+    if let evidence = domain.keptText {
+      return Obstruction(obstacle: .crashedAndKept, evidence: evidence, remedy: nil)
+    }
     if domain.runsWithoutConfiguration {
       return Obstruction(
         obstacle: .runningWithoutConfiguration, evidence: ObservedDomain.noConfiguration, remedy: nil)
@@ -189,6 +202,11 @@ extension ObservedDomain {
   /// Whether it runs, and libxl has no saved configuration of it. A stub domain never has one.
   var runsWithoutConfiguration: Bool { lifecycle == .running && saved == .absent && stubDomainOf == nil }
 
+  /// Why the domain stays although it has shut down; nil if it does not.
+  var keptText: String? {
+    kept.map { "the domain has shut down, and `\($0.event) = \"preserve\"` in its configuration keeps it" }
+  }
+
   static let noConfiguration = "the domain runs, but libxl has no saved configuration of it"
 
   /// Says that Berth knows no way for devices to a domain of this kind.
@@ -216,7 +234,8 @@ extension ObservedDomain {
     case .running, .cold: nil
     case .building: .domainBuilding
     case .paused: .domainPaused
-    case .shutdown: .domainShuttingDown
+    // A domain that is kept does not go away, so nothing is to be waited for.
+    case .shutdown: kept == nil ? .domainShuttingDown : nil
     case .destroying: .domainDestroying
     }
   }

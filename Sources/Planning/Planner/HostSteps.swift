@@ -67,11 +67,11 @@ struct HostSteps {
           return planner.observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
         }
         var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
-        guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
+        guard domain.wait == nil, case .devices = domain.saved else { return changes }
         let left = planner.rightsLeft(in: domain)
         let isDoubtful = planner.matches.doubtful.contains(domain.key)
         for device in record.devices
-        where !isDoubtful && domain.entry(for: device) == nil && !saved.contains(where: { $0.address == device })
+        where !isDoubtful && domain.entry(for: device) == nil && domain.isSaved(device) == false
           && !planner.isDeclared(device, for: domain)
           && planner.index.intended[domain.key]?.contains(device) != true
           && planner.index.devices[device]?.claim != domain.id

@@ -5,6 +5,14 @@ struct Need {
     case change(Change)
     case blocked(Obstacle)
     case pending(Wait)
+
+    /// Whether the device is put into the domain.
+    var isPut: Bool {
+      switch self {
+      case .change(.attach), .change(.reattach), .change(.move): true
+      case .change(.detach), .change(.repair), .change(.adopt), .nothing, .blocked, .pending: false
+      }
+    }
   }
   let kind: Kind
   var evidence: String?

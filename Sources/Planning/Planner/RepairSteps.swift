@@ -14,7 +14,7 @@ struct RepairSteps {
       steps.append(
         planner.step(wanted, .change(.repair(repair), in: target), in: .uuid(domain.uuid), evidence: evidence))
     }
-    if case .devices(let saved) = domain.saved, !saved.contains(where: { $0.address == wanted.address }) {
+    if domain.isSaved(wanted.address) == false {
       repair(.saveEntry, "libxl-json does not list it")
     }
     if let bus = domain.backEnd, bus.condition == .holding, bus.isUnsettled,

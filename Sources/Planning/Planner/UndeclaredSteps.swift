@@ -97,6 +97,10 @@ struct UndeclaredSteps {
           return step(
             .drift(.configOnly), "left by an xl pci-detach; QEMU was not asked whether it still shows the device")
         }
+        // A domain that the manifest does not mention is not edited, except for what Berth left there.
+        guard planner.matches.covered.contains(domain.key) || planner.mayRemove(device.address, from: domain) else {
+          return nil
+        }
         return step(.change(.repair(.dropSavedEntry), in: target), "left by an xl pci-detach")
       }
       if planner.movesOut(device.address, of: domain) { return nil }

@@ -131,7 +131,8 @@ package struct HostStatus: Sendable {
       let entry = entries[address]
       let declared = wanted?.devices.first { $0.address == address }
       let place = domain.emulated?.first { $0.name == DeviceModelName(address) }
-      var attachment = attachment(entry, of: bus, isSaved: saved[address] != nil)
+      let isSaved = saved[address] != nil || domain.otherSavedLines.contains { $0.covers(address) }
+      var attachment = attachment(entry, of: bus, isSaved: isSaved)
       if domain.kind == .hvm, attachment == .attached || attachment == .exported {
         attachment = domain.emulated == nil ? .exported : place == nil ? .held : .attached
       }
@@ -140,7 +141,7 @@ package struct HostStatus: Sendable {
         virtualAddress: domain.kind == .hvm ? place?.guestAddress : entry?.virtualAddress,
         options: entry?.options ?? saved[address]?.options,
         isDeclared: declared != nil, isOwned: record?.devices.contains(address) ?? false,
-        set: record?.sets.first { $0.device == address }?.set, isSaved: saved[address] != nil,
+        set: record?.sets.first { $0.device == address }?.set, isSaved: isSaved,
         claim: devices[address]?.claim)
     }
   }

@@ -81,9 +81,7 @@ final class ClaimLedger {
       try records.addGrants(held.map { $0.grantRecord(for: session.key.id) })
       for device in held {
         var failure: OutcomeDetail?
-        do throws(HostError) {
-          if try !grant(device, after: earlier) { failure = "another device is at the address now, or none" }
-        } catch { failure = OutcomeDetail(error) }
+        do throws(HostError) { failure = try grant(device, after: earlier) } catch { failure = OutcomeDetail(error) }
         guard let failure else { continue }
         release([device])
         failures[device.step.device] = failure
@@ -95,16 +93,29 @@ final class ClaimLedger {
     return failures
   }
 
-  /// Returns false, and grants nothing, if what is at the address now is not the device that was taken.
-  private func grant(_ held: ClaimedDevice, after earlier: [GrantRecord]) throws(HostError) -> Bool {
+  /// Grants the domain what one device needs. Returns why nothing was granted; nil if everything was.
+  private func grant(_ held: ClaimedDevice, after earlier: [GrantRecord]) throws(HostError) -> OutcomeDetail? {
     let device = held.step.device
-    guard try hardware.isMeant(device, held.identity) else { return false }
+    if held.isUnbound, try !hardware.bind(device) { return noteUnbound(device) }
+    guard try hardware.isMeant(device, held.identity) else { return "another device is at the address now, or none" }
+    switch try hardware.endPermissive(device, wanted: held.step.options.permissive) {
+    case .settled: break
+    case .stays(let why): return why
+    case .unbound: return noteUnbound(device)
+    }
     try revokeEarlier(earlier.filter { $0.device == device && $0.domain == session.key.id }, than: held)
     // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
     if held.isAssignedHere { report.reset(device, try hardware.reset(device)) }
     try grant(held.grants)
     if held.step.options.permissive { try session.host.tree.setPermissive(device) }
-    return true
+    return nil
+  }
+
+  /// Keeps the intent of a device that pciback has released and does not take again, so that the next run binds it.
+  private func noteUnbound(_ device: PCIAddress) -> OutcomeDetail {
+    stuck.insert(device)
+    return
+      "pciback released the device to end `permissive`, and has not taken it again; the next apply tries that again"
   }
 
   /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.
@@ -112,7 +123,8 @@ final class ClaimLedger {
     guard let card = try Card(at: step.device, on: session.host) else {
       return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)")
     }
-    guard card.facts.isOnPCIBack else {
+    let isUnbound = try isLeftUnbound(step.device, card)
+    guard card.facts.isOnPCIBack || isUnbound else {
       return .blocked(.obstacle(.notAssignable), "its driver is \(card.facts.driver ?? "none"), not pciback")
     }
     if let planned = step.id, let found = card.identity?.id, planned != found {
@@ -120,7 +132,7 @@ final class ClaimLedger {
     }
     var held = ClaimedDevice(
       step: step, isAssignedHere: true, grants: try session.host.tree.grants(for: step.device),
-      identity: card.identity)
+      identity: card.identity, isUnbound: isUnbound)
     // libxl's removal does not make pciback release an HVM guest's device. Requested again, it would end the bus.
     // Asked before the assignment: if this fails, there is nothing to undo.
     var address: PCIAddress?
@@ -144,6 +156,12 @@ final class ClaimLedger {
       }
     case .refused(let obstacle, let evidence): return .blocked(.obstacle(obstacle), evidence)
     }
+  }
+
+  /// Returns whether an ended run of Berth had the device for this domain, and had pciback release it.
+  private func isLeftUnbound(_ device: PCIAddress, _ card: Card) throws(HostError) -> Bool {
+    guard card.facts.driver == nil else { return false }
+    return try intents.all().contains { !$0.isLive && $0.operation == .attach && $0.devices.contains(device) }
   }
 
   private enum AssignResult {

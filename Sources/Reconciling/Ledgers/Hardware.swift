@@ -1,6 +1,16 @@
 import Model
+import Planning
 import Ports
 import XenProtocol
+
+/// What became of the permission to write a device's whole configuration space.
+enum PermissionEnd {
+  /// It is as wanted, or the guest has the device already.
+  case settled
+  case stays(OutcomeDetail)
+  /// The device has no driver now: pciback released it, and did not take it again.
+  case unbound
+}
 
 /// What is done to a device itself, and only to the device that is meant.
 ///
@@ -27,6 +37,45 @@ struct Hardware {
     }
     let claim = try session.claim(on: device)
     return claim == nil || claim == session.key.id.description
+  }
+
+  /// Makes pciback forget that a guest may write the device's whole configuration space, if it is not to be so.
+  ///
+  /// pciback keeps that permission until the device is unbound, so the device is unbound and bound again. The caller must
+  /// have claimed the device, which is the one that is meant. Nothing is done for a domain whose device model writes the
+  /// configuration space, for pciback does not guard that space then.
+  ///
+  /// Returns why the permission stays; nil if nothing stands in the way any more. A device that this domain's bus lists
+  /// stays bound: the guest may have it.
+  func endPermissive(_ device: PCIAddress, wanted: Bool) throws(HostError) -> PermissionEnd {
+    let tree = session.host.tree
+    guard !wanted, session.route.hasFrontEndDriver, try tree.permissiveDevices()?.contains(device) != false else {
+      return .settled
+    }
+    if let lister = try session.lister(of: device) {
+      if lister == session.busID { return .settled }
+      return .stays("pciback would keep `permissive`: the back end of domain \(lister) lists the device")
+    }
+    if try tree.hasVirtualFunctions(device) {
+      return .stays("pciback would keep `permissive`: the device has virtual functions, which would be unbound with it")
+    }
+    try tree.unbindFromPCIBack(device)
+    guard try isStillAssigned(device), let facts = try tree.facts(of: device), facts.driver == nil else {
+      return .stays("pciback did not release the device, so that `permissive` stays")
+    }
+    return try bind(device) ? .settled : .unbound
+  }
+
+  /// Binds a device without a driver to pciback. Returns whether pciback has it, and Xen still holds it for a guest.
+  func bind(_ device: PCIAddress) throws(HostError) -> Bool {
+    try session.host.tree.bindToPCIBack(device)
+    guard try isStillAssigned(device) else { return false }
+    return try session.host.tree.facts(of: device)?.isOnPCIBack == true
+  }
+
+  /// Returns whether some guest has the device: this one, because it was assigned to it before.
+  private func isStillAssigned(_ device: PCIAddress) throws(HostError) -> Bool {
+    try session.host.hypervisor.probe(device, for: nil) != .free
   }
 
   /// Resets a device that is known to be the one that is meant.

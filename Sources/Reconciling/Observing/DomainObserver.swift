@@ -14,9 +14,11 @@ struct DomainObserver {
     let vm = try read(home.child("vm"))
     let kind = try kind(of: domain)
     let key = DomainKey(id: domain.id, uuid: domain.uuid)
-    let saved = try savedDevices(of: key)
+    let (saved, file) = try savedConfiguration(of: key)
     var observed = ObservedDomain(
       id: domain.id, uuid: domain.uuid, name: name, kind: kind, lifecycle: .destroying, saved: saved)
+    observed.otherSavedLines = file?.otherLines ?? []
+    if let code = domain.shutdownCode { observed.kept = file.flatMap { KeptDomain(code, $0) } }
     if domain.isHardwareVirtualised {
       observed.stubDomain = try number(at: .stubDomain(of: domain.id)).flatMap { $0 == .zero ? nil : $0 }
     } else {
@@ -64,17 +66,20 @@ struct DomainObserver {
     return .running
   }
 
-  private func savedDevices(of key: DomainKey) throws(HostError) -> SavedDevices {
+  /// Returns what libxl's saved configuration lists, and the whole of it if it can be read.
+  private func savedConfiguration(of key: DomainKey) throws(HostError) -> (SavedDevices, SavedConfiguration?) {
     do throws(HostError) {
-      guard let bytes = try host.userdata.savedConfiguration(of: key) else { return .absent }
-      do throws(SavedConfigurationError) {
-        return .devices(try SavedConfiguration(bytes).devices)
-      } catch {
-        return .corrupt(error.description)
+      guard let bytes = try host.userdata.savedConfiguration(of: key) else { return (.absent, nil) }
+      var file: SavedConfiguration
+      do throws(SavedConfigurationError) { file = try SavedConfiguration(bytes) } catch {
+        return (.corrupt(error.description), nil)
       }
+      let names = DeviceNames(store: store)
+      try file.resolveNames { (name) throws(HostError) in try names.device(named: name) }
+      return (.devices(file.devices), file)
     } catch {
       if case .userdata(let failure) = error, failure.code == .empty {
-        return .corrupt("\(failure.place ?? "libxl-json") is empty")
+        return (.corrupt("\(failure.place ?? "libxl-json") is empty"), nil)
       }
       throw error
     }
@@ -102,5 +107,23 @@ struct DomainObserver {
           try access.read(path)
         })
     }
+  }
+}
+
+extension KeptDomain {
+  /// Returns why a domain that has shut down stays; nil if its toolstack is to end it. `code` is Xen's reason
+  /// (xen/include/public/sched.h).
+  fileprivate init?(_ code: UInt8, _ file: SavedConfiguration) {
+    let key: String
+    switch code {
+    case 0: key = "on_poweroff"
+    case 1: key = "on_reboot"
+    case 3: key = "on_crash"
+    case 4: key = "on_watchdog"
+    // 2 is a suspended domain, which is being saved or migrated. A soft reset has no `preserve` of its own.
+    default: return nil
+    }
+    guard file.word(key)?.lowercased() == "preserve" else { return nil }
+    self.init(event: key)
   }
 }

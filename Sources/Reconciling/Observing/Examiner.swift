@@ -12,7 +12,9 @@ package struct Examiner: Sendable {
   package func examine() -> Examination {
     let hypervisor = attempt { () throws(HostError) in try host.hypervisor.hostFacts() }
     let pciback = attempt { () throws(HostError) in
-      Examination.PCIBack(isLoaded: try host.tree.hasPCIBack(), deviceCount: try host.tree.pcibackDevices().count)
+      Examination.PCIBack(
+        isLoaded: try host.tree.hasPCIBack(), deviceCount: try host.tree.pcibackDevices().count,
+        isPermissiveForAll: try host.tree.isPermissiveForAll())
     }
     let records = attempt { () throws(HostError) in try host.ownership.records() }
     let intents = attempt { () throws(HostError) in try host.intents.intents() }
@@ -63,6 +65,7 @@ private func attempt<Value>(_ body: () throws(HostError) -> Value) -> Result<Val
 /// Replaces unreadable records, for a look that changes nothing.
 private struct NoRecords: OwnershipPort {
   func records() -> [OwnershipRecord] { [] }
+  func record(of domain: DomainUUID) -> OwnershipRecord? { nil }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     throw .record(RecordError(.other, operation: "update", place: "a record that could not be read"))
   }

@@ -37,7 +37,8 @@ package struct Observer: Sendable {
     var addresses = pciback.union(claimed)
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
-    var look = ObservationScope(host: host, pciback: pciback, claims: Set(claimed))
+    var look = ObservationScope(
+      host: host, pciback: pciback, permissive: try host.tree.permissiveDevices(), claims: Set(claimed))
     try observe([.records], listed, addresses, look, store, into: &observation)
     try askDeviceModels(of: &observation.domains, declared: Set((desired?.domains ?? []).map(\.name)))
     observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
@@ -239,6 +240,8 @@ private struct ObservationScope: Sendable {
 
   let host: Host
   let pciback: Set<PCIAddress>
+  /// What pciback's `permissive` lists; nil if that is not known.
+  let permissive: Set<PCIAddress>?
   /// The devices that may have a claim.
   var claims: Set<PCIAddress>
 
@@ -255,6 +258,8 @@ private struct ObservationScope: Sendable {
     var facts = try host.tree.facts(of: address)
     facts?.isOnPCIBack = pciback.contains(address)
     var device = ObservedDevice(address: address, facts: facts)
+    device.isPermissive = permissive?.contains(address)
+    if device.isPermissive == true { device.hasVirtualFunctions = try host.tree.hasVirtualFunctions(address) }
     if claims.contains(address) {
       device.claim = try store.read(.claim(address))
         .flatMap { decimal($0) }.map { DomainID(UInt32($0)) }

@@ -1,5 +1,6 @@
 import Model
 import Planning
+import Ports
 import XenProtocol
 
 /// What an attach says of devices in the end, by what it has read back.
@@ -13,18 +14,31 @@ struct AttachProof {
   ) throws(EngineError) {
     try parts.records.recordExports(held.compactMap { bus.entry(for: $0.step.device) })
     try RepairPhase(parts: parts).renewClaims(held.map(\.step))
+    let permissive = try permissiveDevices()
     for held in held {
       let entry = bus.entry(for: held.step.device)
-      let hasOptions = entry?.options.satisfies(held.step.options) == true
       let wasThere = present.contains(held.step.device) && !held.isAssignedHere
+      let flaw: OutcomeDetail? =
+        if entry?.options.satisfies(held.step.options) != true {
+          "the guest has it, but its entry lacks the options; the next apply reattaches it"
+        } else if !held.step.options.permissive, permissive.contains(held.step.device) {
+          "the guest has it, but pciback keeps `permissive`; the next apply reattaches it"
+        } else {
+          nil
+        }
       parts.report.conclude(
-        held.step, !hasOptions ? .failed : wasThere ? .unchanged : .done,
-        !hasOptions
-          ? "the guest has it, but its entry lacks the options; the next apply reattaches it"
-          : wasThere ? "already so" : nil,
+        held.step, flaw != nil ? .failed : wasThere ? .unchanged : .done,
+        flaw ?? (wasThere ? "already so" : nil),
         evidence: bus.evidence(for: entry),
         virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress)
     }
+  }
+
+  /// Returns the devices whose whole configuration space pciback lets their guests write, as far as pciback lists them;
+  /// none for a domain whose device model writes that space.
+  private func permissiveDevices() throws(EngineError) -> Set<PCIAddress> {
+    guard parts.session.route.hasFrontEndDriver else { return [] }
+    do throws(HostError) { return try parts.session.host.tree.permissiveDevices() ?? [] } catch { throw .host(error) }
   }
 
   /// Reports devices that another toolstack detached while this run waited for the guest.

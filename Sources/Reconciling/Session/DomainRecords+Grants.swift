@@ -4,13 +4,13 @@ import Ports
 /// What the domain was granted, on record before it is granted and until it is revoked.
 extension DomainRecords {
   /// Returns what the domain was granted, the newest last.
-  func grants() throws(HostError) -> [GrantRecord] { try own().flatMap(\.grants) }
+  func grants() throws(HostError) -> [GrantRecord] { try own()?.grants ?? [] }
 
   /// Records what the domain is about to be granted. An earlier grant of another card at the same address stays on
   /// record, because its rights are not revoked yet.
   func addGrants(_ grants: [GrantRecord]) throws(HostError) {
     let (uuid, name) = (session.key.uuid, session.name)
-    try session.host.ownership.update(uuid) { record in
+    try change { record in
       var changed = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
       for grant in grants where changed.grants.last(where: { $0.device == grant.device }) != grant {
         changed.grants.removeAll { old in
@@ -25,7 +25,7 @@ extension DomainRecords {
 
   /// Removes grants that are revoked.
   func removeGrants(_ isRevoked: (GrantRecord) -> Bool) throws(HostError) {
-    try session.host.ownership.update(session.key.uuid) { record in
+    try change { record in
       record?.grants.removeAll(where: isRevoked)
       if record?.isEmpty == true { record = nil }
     }

@@ -7,15 +7,27 @@ import XenProtocol
 struct DomainRecords {
   let session: DomainSession
 
-  /// Returns the records of this domain; there is one at most.
-  func own() throws(HostError) -> [OwnershipRecord] {
-    try session.host.ownership.records().filter { $0.uuid == session.key.uuid }
+  /// Returns the record of this domain; nil if there is none.
+  func own() throws(HostError) -> OwnershipRecord? { try session.host.ownership.record(of: session.key.uuid) }
+
+  /// Changes the record of this domain, and reads it back.
+  ///
+  /// `change` runs again on what is read back, and must find nothing to change: other runs may change other parts of the
+  /// record. Throws if it does find something.
+  func change(_ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
+    try session.host.ownership.update(session.key.uuid, change)
+    let found = try own()
+    var expected = found
+    change(&expected)
+    guard found == expected else {
+      throw .record(RecordError(.unproven, operation: "update", place: "the record of \(session.name)"))
+    }
   }
 
   // MARK: Devices
 
   /// Returns the devices on record.
-  func devices() throws(HostError) -> [PCIAddress] { try own().flatMap(\.devices) }
+  func devices() throws(HostError) -> [PCIAddress] { try own()?.devices ?? [] }
 
   /// Records devices as Berth's, and as owned by the run's set.
   func add(_ devices: [PCIAddress]) throws(EngineError) {
@@ -40,13 +52,13 @@ struct DomainRecords {
 
   /// Changes the devices on record. The run's set owns those of `owned` from then on.
   private func update(
-    owning owned: Set<PCIAddress> = [], revoked: Set<PCIAddress> = [], _ change: (inout Set<PCIAddress>) -> Void
+    owning owned: Set<PCIAddress> = [], revoked: Set<PCIAddress> = [], _ edit: (inout Set<PCIAddress>) -> Void
   ) throws(EngineError) {
     let (uuid, name, set) = (session.key.uuid, session.name, session.options.set)
     do throws(HostError) {
-      try session.host.ownership.update(uuid) { record in
+      try change { record in
         var devices = Set(record?.devices ?? [])
-        change(&devices)
+        edit(&devices)
         if record == nil, devices.isEmpty { return }
         var changed = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
         changed.devices = devices.sorted()
@@ -66,19 +78,19 @@ struct DomainRecords {
 
   /// Returns where the guest saw a device when Berth looked last; nil if Berth never saw it there.
   func lastExport(of device: PCIAddress) throws(HostError) -> ExportRecord? {
-    try own().flatMap(\.exports).last { $0.device == device && $0.domain == session.busID }
+    try own()?.exports.last { $0.device == device && $0.domain == session.busID }
   }
 
   /// Records where the guest sees its devices. If somebody overwrites an entry, it can then be put back.
   func recordExports(_ entries: [BackEndEntry]) throws(EngineError) {
-    let (uuid, domain) = (session.key.uuid, session.busID)
+    let domain = session.busID
     let exports = entries.compactMap { entry in
       entry.device.flatMap { device in
         entry.virtualAddress.map { ExportRecord(device: device, domain: domain, slot: $0.device) }
       }
     }
     do throws(HostError) {
-      try session.host.ownership.update(uuid) { record in
+      try change { record in
         let devices = Set(exports.map(\.device))
         record?.exports.removeAll { devices.contains($0.device) || $0.domain != domain }
         record?.exports += exports
@@ -93,7 +105,7 @@ struct DomainRecords {
   /// gone and no export is recorded, the guest has released the devices.
   func forgetExports(_ devices: Set<PCIAddress>) throws(EngineError) {
     do throws(HostError) {
-      try session.host.ownership.update(session.key.uuid) { $0?.exports.removeAll { devices.contains($0.device) } }
+      try change { $0?.exports.removeAll { devices.contains($0.device) } }
     } catch {
       throw .host(error)
     }
@@ -135,7 +147,7 @@ struct DomainRecords {
   /// then.
   func fate(of device: PCIAddress) throws(EngineError) -> EmulationRecord? {
     do throws(HostError) {
-      return try own().flatMap(\.emulations).last { $0.device == device && $0.domain == session.busID }
+      return try own()?.emulations.last { $0.device == device && $0.domain == session.busID }
     } catch {
       throw .host(error)
     }
@@ -151,7 +163,7 @@ struct DomainRecords {
     let fates = fate.map { fate in devices.map { EmulationRecord($0, in: session.busID, fate, at: text) } } ?? []
     let (uuid, name) = (session.key.uuid, session.name)
     do throws(HostError) {
-      try session.host.ownership.update(uuid) { record in
+      try change { record in
         if record == nil, fates.isEmpty { return }
         var changed = record ?? OwnershipRecord(uuid: uuid, name: name, devices: [])
         changed.emulations.removeAll { devices.contains($0.device) }

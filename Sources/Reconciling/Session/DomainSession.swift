@@ -137,6 +137,17 @@ final class DomainSession {
     do throws(HostError) { return try store.read(path) } catch { throw .host(error) }
   }
 
+  /// Returns the first domain whose back end lists a device, or has its nodes beyond the count; nil if none does.
+  /// Advisory, as `look`: a device that Xen has assigned to this domain is listed by no other toolstack.
+  func lister(of device: PCIAddress) throws(HostError) -> DomainID? {
+    for number in try store.list(.backEnds) ?? [] {
+      guard let domain = decimal(number).map({ DomainID(UInt32($0)) }) else { continue }
+      let bus = try BusReader(domain: domain).read { (path) throws(HostError) in try store.read(path) }
+      if (bus.entries + bus.orphans).contains(where: { $0.device == device }) { return domain }
+    }
+    return nil
+  }
+
   /// Returns the text of the claim on a device. Advisory, as `look`.
   func claim(on device: PCIAddress) throws(HostError) -> String? { try store.read(.claim(device)) }
 

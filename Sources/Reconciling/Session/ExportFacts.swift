@@ -20,8 +20,8 @@ extension ExportHistory {
     of domain: DomainUUID, on bus: DomainID, asking devices: [PCIAddress], host: Host,
     in access: borrowing any StoreAccess & ~Copyable
   ) throws(HostError) {
-    let records = try host.ownership.records().filter { $0.uuid == domain }
-    self.init(recorded: Self.places(of: records.flatMap(\.exports), on: bus))
+    let record = try host.ownership.record(of: domain)
+    self.init(recorded: Self.places(of: record?.exports ?? [], on: bus))
     guard let exports = try host.tree.listenForExports(sinceBoot: true)?.exports() else { return }
     let last = Self.last(of: exports)
     logged = last

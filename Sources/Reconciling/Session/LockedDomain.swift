@@ -132,17 +132,23 @@ struct LockedDomain: ~Copyable {
   /// Returns libxl's saved configuration, for changing.
   func savedConfiguration() throws(HostError) -> SavedState {
     guard case .bytes(let bytes?) = try ask(.read) else { return .absent }
-    do throws(SavedConfigurationError) {
-      return .present(try SavedConfiguration(bytes))
-    } catch {
+    var saved: SavedConfiguration
+    do throws(SavedConfigurationError) { saved = try SavedConfiguration(bytes) } catch {
       return .corrupt(error.description)
     }
+    let names = DeviceNames(store: store)
+    try saved.resolveNames { (name) throws(HostError) in try names.device(named: name) }
+    return .present(saved)
   }
 
-  /// Writes `new` in place of `old`, if the two differ.
+  /// Writes `new` in place of `old`, if the two differ, and reads it back.
   func replace(_ old: SavedConfiguration, with new: SavedConfiguration) throws(HostError) {
     guard new.bytes != old.bytes else { return }
     _ = try ask(.replace(new.bytes))
+    guard case .bytes(let found?) = try ask(.read), found == new.bytes else {
+      throw .userdata(
+        UserdataError(.unproven, operation: "write", place: "libxl's saved configuration of \(session.name)"))
+    }
   }
 }
 

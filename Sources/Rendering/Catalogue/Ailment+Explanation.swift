@@ -56,6 +56,13 @@ extension Ailment {
         cause: "The module xen-pciback is not loaded, or not built for dom0's kernel. Only devices bound to it can be "
           + "given to guests.",
         remedy: "\(.command("modprobe xen-pciback")), then `xl pci-assignable-add` for each device")
+    case .pcibackPermissive:
+      Explanation(
+        meaning: "pciback lets every guest write the whole configuration space of its devices",
+        cause: "The module xen-pciback was loaded with permissive=1. `permissive: false` in a manifest has no effect "
+          + "then, and a guest can do more to the host's bus than it should.",
+        remedy: "remove permissive=1 from the options of xen-pciback in /etc/modprobe.d or on the kernel's command "
+          + "line, and restart the host; declare `permissive: true` for devices that need it")
     case .xenAdvisory:
       Explanation(
         meaning: "this version of Xen has a known weakness in PCI passthrough",

@@ -7,7 +7,8 @@ extension DriftName {
       Explanation(
         meaning: "in libxl's saved configuration, but not attached",
         cause: "libxl does not remove a detached device from its saved configuration, so each `xl pci-detach` leaves a "
-          + "line. At the next reboot libxl would attach the device again.",
+          + "line. When xl restarts the domain, libxl leaves out what no back end entry lists "
+          + "(`libxl_retrieve_domain_configuration`). Other programs take the line for a device of the domain.",
         seen: "libxl-json lists it; no back end entry, no claim",
         repair: "Removes the line, or attaches the device if it is declared",
         action: "removes it from the saved configuration",
@@ -166,6 +167,15 @@ extension DriftName {
         repair: "Revokes what is on record",
         whyLeft: "nobody recorded what the guest was granted, and the rights end only with the domain",
         remedy: "shut the domain down and start it again: a new domain has no old rights")
+    case .permissiveLeft:
+      Explanation(
+        meaning: "the guest may write the device's whole configuration space, but its entry says that it may not",
+        cause: "The device was attached with `permissive` before. pciback keeps that permission until the device is "
+          + "unbound, and `xl pci-detach` and `xl pci-attach` do not unbind it.",
+        seen: "pciback's file `permissive` lists the device; the back end's opts-N says permissive=0",
+        repair: "Detaches the device, binds it to pciback again, and attaches it, if it is declared without "
+          + "`permissive`",
+        whyLeft: "nobody declares the device, and the guest would lose it for a moment")
     case .leftoverIntent:
       Explanation(
         meaning: "an earlier run of Berth ended before it had finished",
@@ -260,6 +270,14 @@ extension DriftName {
         remedy:
           "look at the console of the guest or stub domain, and load xen-pcifront there; or declare the devices "
           + "for another domain")
+    case .crashedAndKept:
+      Explanation(
+        meaning: "the domain has crashed or stopped, and its configuration keeps it",
+        cause: "A key like `on_crash` in the domain's configuration says `preserve`, so that somebody can look at the "
+          + "domain. The domain does not run, does not answer, and does not end by itself.",
+        seen: "Xen says that the domain has shut down; its libxl-json says `preserve` for that event",
+        whyLeft: "nothing can be attached to it, and its devices stay with it until it is destroyed",
+        remedy: "look at it with \(.command("xl dump-core")), if that is wanted, and end it with `xl destroy`")
     case .runningWithoutConfiguration:
       Explanation(
         meaning: "the domain runs, and libxl has no saved configuration of it",

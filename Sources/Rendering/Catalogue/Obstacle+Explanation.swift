@@ -116,6 +116,14 @@ extension Obstacle {
         cause: "QEMU names a device by bus, slot and function. Two devices that differ only in the segment have the "
           + "same name.",
         remedy: "give one of the two to another domain")
+    case .permissiveStays:
+      Explanation(
+        meaning: "pciback would keep `permissive`, which is not declared",
+        cause: "pciback lets the device's guest write the whole configuration space, and keeps that permission until "
+          + "the device is unbound. The device has virtual functions, which pciback would release with the device, "
+          + "even if guests use them.",
+        remedy: "remove the virtual functions by writing 0 to `sriov_numvfs` in the device's folder of sysfs, and run "
+          + "again; or declare `permissive: true`")
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
@@ -123,6 +131,7 @@ extension Obstacle {
     case .neverConnected: DriftName.neverConnected.explanation
     case .runningWithoutConfiguration: DriftName.runningWithoutConfiguration.explanation
     case .busUnsettled: DriftName.busUnsettled.explanation
+    case .crashedAndKept: DriftName.crashedAndKept.explanation
     }
   }
 }

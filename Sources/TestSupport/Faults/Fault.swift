@@ -8,10 +8,11 @@ package enum PortRequest: String, Sendable, CaseIterable {
   case domains, hostFacts, probe, assign, deassign, ports, frames, map, unmap, interrupt
   // sysfs and the kernel log.
   case hasPCIBack, pciback, facts, grants, serial, neighbours, reset, permissive, object, listen, exports
+  case permissiveList, virtualFunctions, unbind, bind, permissiveForAll
   // libxl's userdata.
   case lock, saved, save, waiter
   // Berth's own files.
-  case records, record, openIntent, intents, closeIntent, discardIntent
+  case records, ownRecord, record, openIntent, intents, closeIntent, discardIntent
   // The device model.
   case conversation, devices, addDevice, removeDevice
 }

@@ -103,10 +103,11 @@ extension PortRequest {
     switch self {
     case .connect, .read, .list, .begin, .write, .makeDirectory, .remove, .commit, .wait: 0
     case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt: 1
-    case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports:
+    case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
+      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll:
       2
     case .lock, .saved, .save, .waiter: 3
-    case .records, .record, .openIntent, .intents, .closeIntent, .discardIntent: 4
+    case .records, .ownRecord, .record, .openIntent, .intents, .closeIntent, .discardIntent: 4
     case .conversation, .devices, .addDevice, .removeDevice: 5
     }
   }

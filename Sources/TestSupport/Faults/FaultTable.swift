@@ -30,13 +30,15 @@ extension PortRequest {
     case .hasPCIBack, .pciback, .object, .exports: trees([.notPermitted, .malformed, .other]) + [outage]
     case .facts, .grants, .serial, .neighbours: trees([.notPermitted, .malformed, .other]) + [outage]
     case .reset: trees([.notPermitted, .other]) + [.isLost, outage]
-    case .permissive: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
+    case .permissive, .unbind, .bind: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
+    case .permissiveList, .virtualFunctions, .permissiveForAll:
+      trees([.notPermitted, .malformed, .other]) + [outage]
     case .listen: [.isLost]
     case .lock: files([.busy, .notPermitted, .missing, .other]) + [outage]
     case .saved: files([.notPermitted, .missing, .empty, .other]) + [outage]
     case .save: files([.notPermitted, .missing, .other]) + [.isLost, outage]
     case .waiter: [.isLost]
-    case .records, .intents: records([.notPermitted, .damaged, .other]) + [outage]
+    case .records, .ownRecord, .intents: records([.notPermitted, .damaged, .other]) + [outage]
     case .record: records([.notPermitted, .damaged, .other]) + [synchronised, .isLost, outage]
     case .openIntent: records([.notPermitted, .damaged, .other]) + [synchronised, .isLost, outage]
     case .closeIntent, .discardIntent: records([.notPermitted, .other]) + [synchronised, .isLost, outage]
@@ -65,11 +67,12 @@ extension PortRequest {
       .outage(.store(StoreError(.unreachable, operation: rawValue, errno: ECONNREFUSED)))
     case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt:
       .outage(.hypervisor(HypervisorError(.notPermitted, operation: rawValue, errno: EACCES)))
-    case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports:
+    case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
+      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll:
       .outage(.tree(DeviceTreeError(.other, operation: rawValue, place: "sysfs", errno: EIO)))
     case .lock, .saved, .save, .waiter:
       .outage(.userdata(UserdataError(.other, operation: rawValue, place: "userdata", errno: ENOSPC)))
-    case .records, .record, .openIntent, .intents, .closeIntent, .discardIntent:
+    case .records, .ownRecord, .record, .openIntent, .intents, .closeIntent, .discardIntent:
       .outage(.record(RecordError(.other, operation: rawValue, place: "record", errno: ENOSPC)))
     case .conversation, .devices, .addDevice, .removeDevice:
       .outage(.deviceModel(DeviceModelError(.unreachable, operation: rawValue, place: "no socket")))

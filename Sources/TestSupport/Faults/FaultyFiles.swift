@@ -82,6 +82,9 @@ struct FaultyOwnership: OwnershipPort {
   func records() throws(HostError) -> [OwnershipRecord] {
     try line.pass(.records, lost: nil) { () throws(HostError) in try inner.records() }
   }
+  func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? {
+    try line.pass(.ownRecord, lost: nil) { () throws(HostError) in try inner.record(of: domain) }
+  }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     try line.pass(.record, lost: ()) { () throws(HostError) in try inner.update(domain, change) }
   }

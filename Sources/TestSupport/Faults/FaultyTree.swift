@@ -35,6 +35,21 @@ struct FaultyTree: DeviceTreePort {
   func setPermissive(_ device: PCIAddress) throws(HostError) {
     try ask(.permissive, "\(device)", lost: ()) { () throws(HostError) in try inner.setPermissive(device) }
   }
+  func permissiveDevices() throws(HostError) -> Set<PCIAddress>? {
+    try ask(.permissiveList) { () throws(HostError) in try inner.permissiveDevices() }
+  }
+  func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {
+    try ask(.virtualFunctions, "\(device)") { () throws(HostError) in try inner.hasVirtualFunctions(device) }
+  }
+  func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) {
+    try ask(.unbind, "\(device)", lost: ()) { () throws(HostError) in try inner.unbindFromPCIBack(device) }
+  }
+  func bindToPCIBack(_ device: PCIAddress) throws(HostError) {
+    try ask(.bind, "\(device)", lost: ()) { () throws(HostError) in try inner.bindToPCIBack(device) }
+  }
+  func isPermissiveForAll() throws(HostError) -> Bool {
+    try ask(.permissiveForAll) { () throws(HostError) in try inner.isPermissiveForAll() }
+  }
   func hasBackEndObject(for domain: DomainID) throws(HostError) -> Bool {
     try ask(.object, "\(domain)") { () throws(HostError) in try inner.hasBackEndObject(for: domain) }
   }

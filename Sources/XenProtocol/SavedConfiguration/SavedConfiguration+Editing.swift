@@ -5,16 +5,22 @@ extension SavedConfiguration {
   /// libxl_device.c, 4.17).
   ///
   /// The last element of the same address is replaced; otherwise, one is appended. An element that already has the
-  /// same meaning keeps its bytes. The result is read again; a failure to read it is thrown, and is a mistake in this
+  /// same meaning keeps its bytes. A device for which another element stands already is left out: libxl would attach the
+  /// device twice. The result is read again; a failure to read it is thrown, and is a mistake in this
   /// program.
   package func adding(_ devices: [SavedDevice]) throws(SavedConfigurationError) -> SavedConfiguration {
     var positions: [PCIAddress: Int] = [:]
-    for (position, element) in elements.enumerated() { positions[element.device.address] = position }
+    for (position, element) in elements.enumerated() {
+      if let device = element.line.device { positions[device.address] = position }
+    }
+    let others = otherLines
     var replaced: [Int: SavedDevice] = [:]
     var appended: [SavedDevice] = []
     for device in devices {
       if let position = positions[device.address] {
         replaced[position] = device
+      } else if others.contains(where: { $0.covers(device.address) }) {
+        continue
       } else if let position = appended.firstIndex(where: { $0.address == device.address }) {
         appended[position] = device
       } else {
@@ -22,17 +28,17 @@ extension SavedConfiguration {
       }
     }
     var edits: [Edit] = []
-    for (position, device) in replaced where device != elements[position].device {
+    for (position, device) in replaced where device != elements[position].line.device {
       edits.append(Edit(elements[position].range, device.elementText))
     }
     if !appended.isEmpty { edits.append(insertion(of: appended)) }
     return try applying(edits)
   }
 
-  /// Returns the configuration without any element of these addresses. The list itself is removed with its last
+  /// Returns the configuration without any element that is one of these devices. The list itself is removed with its last
   /// element, because libxl leaves out empty lists.
   package func removing(_ addresses: Set<PCIAddress>) throws(SavedConfigurationError) -> SavedConfiguration {
-    let keeps = elements.map { !addresses.contains($0.device.address) }
+    let keeps = elements.map { element in element.line.device.map { !addresses.contains($0.address) } ?? true }
     guard keeps.contains(false) else { return self }
     guard let firstKept = keeps.firstIndex(of: true) else { return try applying([removalOfList].compactMap(\.self)) }
     var edits: [Edit] = []

@@ -1,3 +1,5 @@
+package import Model
+
 /// A domain's configuration as libxl saves it in its userdata file `libxl-json`. The list of PCI devices can be
 /// changed.
 ///
@@ -7,13 +9,15 @@
 package struct SavedConfiguration: Hashable, Sendable {
   /// The file's content, with its final NUL.
   package let bytes: [UInt8]
-  /// The devices in `pcidevs`, in their order. An element that covers a whole slot is listed as its own function only.
-  package var devices: [SavedDevice] { elements.map(\.device) }
+  /// The devices in `pcidevs`, in their order.
+  package var devices: [SavedDevice] { elements.compactMap(\.line.device) }
+  /// The other elements of `pcidevs`, in their order.
+  package var otherLines: [OtherSavedLine] { elements.compactMap(\.line.other) }
 
   /// One element of `pcidevs`.
   struct Element: Hashable {
     var range: Range<Int>
-    var device: SavedDevice
+    var line: SavedLine
   }
 
   /// A key at the top level, and its position.
@@ -26,7 +30,7 @@ package struct SavedConfiguration: Hashable, Sendable {
 
   /// The keys at the top level, in their order.
   let members: [Place]
-  let elements: [Element]
+  private(set) var elements: [Element]
 
   static let listKey = "pcidevs"
 
@@ -61,12 +65,36 @@ package struct SavedConfiguration: Hashable, Sendable {
     if let list {
       var scanner = JSONScanner(text, at: list.range.lowerBound)
       try scanner.forEachElement { (value) throws(SavedConfigurationError) in
-        let device = try SavedDevice(value, in: text, name: "pcidevs[\(elements.count)]")
-        elements.append(Element(range: value.range, device: device))
+        let line = try SavedLine(value, in: text, name: "pcidevs[\(elements.count)]")
+        elements.append(Element(range: value.range, line: line))
       }
     }
     (self.bytes, self.members, self.elements) = (bytes, members, elements)
   }
+
+  /// Gives the elements that name a device without its address the address that `find` returns for the name.
+  package mutating func resolveNames<Failure: Error>(
+    _ find: (String) throws(Failure) -> PCIAddress?
+  ) throws(Failure) {
+    for position in elements.indices {
+      guard case .other(var line) = elements[position].line, let name = line.unresolvedName else { continue }
+      line.address = try find(name)
+      elements[position].line = .other(line)
+    }
+  }
+
+  /// Returns the word of a key at the top level; nil if there is none.
+  package func word(_ key: String) -> String? {
+    guard let member = members.first(where: { $0.name == key }) else { return nil }
+    var scanner = JSONScanner(bytes.dropLast(), at: member.valueStart)
+    // Any other kind of value is no word.
+    do throws(SavedConfigurationError) { return try scanner.string() } catch { return nil }
+  }
+}
+
+extension SavedLine {
+  var device: SavedDevice? { if case .device(let device) = self { device } else { nil } }
+  var other: OtherSavedLine? { if case .other(let line) = self { line } else { nil } }
 }
 
 /// Why a saved configuration cannot be read. The reason follows the file's name: "… does not end in a NUL byte".

@@ -2,8 +2,18 @@ import Model
 
 // The keys of libxl_device_pci, tools/libs/light/libxl_types.idl, Xen 4.17; the names are the same from 4.14 on.
 
-extension SavedDevice {
-  /// Reads one element. A missing key has libxl's default; an unknown key is ignored.
+/// One element of `pcidevs`.
+enum SavedLine: Hashable {
+  case device(SavedDevice)
+  case other(OtherSavedLine)
+
+  private static let addressKeys = ["func", "dev", "bus", "domain"]
+  private static let knownKeys = Set(
+    addressKeys + [
+      "vdevfn", "vfunc_mask", "msitranslate", "power_mgmt", "permissive", "seize", "rdm_policy", "name",
+    ])
+
+  /// Reads one element. A missing key has libxl's default.
   init(_ value: JSONScanner.Value, in text: ArraySlice<UInt8>, name: String) throws(SavedConfigurationError) {
     guard value.kind == .object else { throw SavedConfigurationError("has \(name) that is not an object") }
     var fields = Fields(name: name, text: text)
@@ -22,14 +32,47 @@ extension SavedDevice {
     else { throw SavedConfigurationError("has \(name) without a valid address") }
 
     let slot = try fields.number("vdevfn", atMost: 0xFFFF_FFFF) >> 3 & 31
-    _ = try fields.number("vfunc_mask", atMost: 0xFFFF_FFFF)
     let options = DeviceOptions(
       permissive: try fields.boolean("permissive"), msiTranslate: try fields.boolean("msitranslate"),
       powerManagement: try fields.boolean("power_mgmt"), rdmPolicy: try fields.rdmPolicy(),
       virtualSlot: slot == 0 ? nil : UInt8(slot))
-    self.init(address: address, options: options)
+    guard let oddity = try Self.oddity(of: fields) else {
+      self = .device(SavedDevice(address: address, options: options))
+      return
+    }
+    let hasAddress = Self.addressKeys.contains { fields.values[$0] != nil }
+    self = .other(
+      OtherSavedLine(
+        oddity: oddity, text: Self.oneLine(text[value.range]), address: hasAddress || !oddity.isName ? address : nil))
   }
 
+  /// Returns what keeps an element from being one device by its address; nil if nothing does.
+  private static func oddity(of fields: Fields) throws(SavedConfigurationError) -> OtherSavedLine.Oddity? {
+    if let name = try fields.string("name"), !name.isEmpty { return .name(name) }
+    switch try fields.number("vfunc_mask", atMost: 0xFFFF_FFFF) {
+    // xl writes 1 for one function, whichever it is (`xlu_pci_parse_bdf`, libxlu_pci.c, Xen 4.17).
+    case 0, 1: break
+    case 0xFFFF_FFFF: return .wholeSlot
+    default: return .mask
+    }
+    let unknown = fields.values.filter { !knownKeys.contains($0.key) && $0.value.kind != .null }.keys.min()
+    return unknown.map { .unknownKey($0) }
+  }
+
+  /// Returns the text of an element without its line breaks and indentation.
+  private static func oneLine(_ bytes: ArraySlice<UInt8>) -> String {
+    // A JSON string contains no line break.
+    bytes.split(separator: UInt8(ascii: "\n")).map { line in
+      String(decoding: line.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }, as: UTF8.self)
+    }.joined(separator: " ")
+  }
+}
+
+extension OtherSavedLine.Oddity {
+  fileprivate var isName: Bool { if case .name = self { true } else { false } }
+}
+
+extension SavedDevice {
   /// The element for this device as libxl writes it into the file, without the indentation of its first line. The keys
   /// are in libxl's order, defaults are omitted, and the mask of virtual functions is that of a single function.
   var elementText: String {
@@ -61,6 +104,13 @@ private struct Fields {
     guard value.kind == .number, let number = UInt64(String(decoding: text[value.range], as: UTF8.self)), number <= most
     else { throw SavedConfigurationError("has \(name).\(key) that is not a number from 0 to \(most)") }
     return number
+  }
+
+  func string(_ key: String) throws(SavedConfigurationError) -> String? {
+    guard let value = values[key], value.kind != .null else { return nil }
+    guard value.kind == .string else { throw SavedConfigurationError("has \(name).\(key) that is not a text") }
+    var scanner = JSONScanner(text, at: value.range.lowerBound)
+    return try scanner.string()
   }
 
   func boolean(_ key: String) throws(SavedConfigurationError) -> Bool {

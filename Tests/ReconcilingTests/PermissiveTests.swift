@@ -1,0 +1,173 @@
+import Model
+import Planning
+import Ports
+import Reconciling
+import TestSupport
+import Testing
+import XenProtocol
+
+/// `permissive` is a permission of pciback that only unbinding ends: it does not stay with a device, nor go with it to
+/// another guest, if it is not declared.
+@Suite struct PermissiveTests {
+  private let one = Sample.address(1)
+  private let two = Sample.address(2)
+
+  /// Returns a declaration of devices, of which the first is permissive or not.
+  private func desired(_ domains: [String: [PCIAddress]], permissive: Bool = false) -> DesiredState {
+    var desired = Sample.desired(domains)
+    if permissive {
+      for index in desired.domains.indices where !desired.domains[index].devices.isEmpty {
+        desired.domains[index].devices[0].options.permissive = true
+      }
+    }
+    return desired
+  }
+
+  /// Returns a host on which `net` has a permissive device and a plain one.
+  private func makeHost() throws -> (model: ModelHost, key: DomainKey, run: Run) {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    model.addDomain(6, "other")
+    for number in 1...3 { model.addDevice(Sample.address(number), interrupt: 17) }
+    let run = Run(model: model)
+    #expect(failures(try run.apply(desired(["net": [one, two]], permissive: true))).isEmpty)
+    #expect(model.permissive == [one])
+    return (model, key, run)
+  }
+
+  private static let rebound = "pciback releases the device and takes it again, so that `permissive` ends"
+
+  @Test func `taking permissive away ends it in pciback, and the plan says how`() throws {
+    let (model, key, run) = try makeHost()
+    let plain = desired(["net": [one, two]])
+    let step = try #require(try run.plan(plain).steps.first { $0.device == one })
+    #expect(step.action == .reattach && step.effects.contains(Self.rebound))
+    #expect(failures(try run.apply(plain)).isEmpty)
+    #expect(model.permissive.isEmpty)
+    #expect(disagreements(model, key, [one, two]).isEmpty)
+    #expect(unrest(try run.plan(plain)).isEmpty)
+  }
+
+  @Test func `a device does not take permissive along to another guest`() throws {
+    let (model, _, run) = try makeHost()
+    let moved = desired(["net": [two], "other": [one]])
+    let step = try #require(try run.plan(moved).steps.first { $0.device == one })
+    #expect(step.action == .move && step.effects.contains(Self.rebound))
+    #expect(failures(try run.apply(moved)).isEmpty)
+    #expect(model.permissive.isEmpty && model.exports(to: 6) == [one])
+    #expect(unrest(try run.plan(moved)).isEmpty)
+  }
+
+  @Test func `what another toolstack left permissive is not attached so`() throws {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    model.addDevice(one, interrupt: 17)
+    try model.host.tree.setPermissive(one)
+    let run = Run(model: model)
+    #expect(try run.plan(desired(["net": [one]])).steps.flatMap(\.effects).contains(Self.rebound))
+    #expect(failures(try run.apply(desired(["net": [one]]))).isEmpty)
+    #expect(model.permissive.isEmpty && disagreements(model, key, [one]).isEmpty)
+    // A device that is to be permissive stays so.
+    try model.host.tree.setPermissive(one)
+    let kept = try run.plan(desired(["net": [one]], permissive: true))
+    #expect(kept.steps.allSatisfy { !$0.effects.contains(Self.rebound) })
+  }
+
+  @Test func `an entry that denies permissive does not hide it`() throws {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    model.addDevice(one, interrupt: 17)
+    let run = Run(model: model)
+    let wanted = desired(["net": [one]])
+    try run.apply(wanted)
+    try model.host.tree.setPermissive(one)
+    let observation = try Observer(host: model.host).observe(desired: wanted)
+    let plan = makePlan(desired: wanted, observation: observation)
+    let step = try #require(plan.steps.first)
+    #expect(step.action == .reattach && step.before?.permissive == true)
+    let drift = makeDriftMatrix(desired: wanted, observation: observation, plan: plan).findings
+    #expect(drift.map(\.name) == [.permissiveLeft] && drift.first?.outcome == .planned(.reattach))
+    let undeclared = DesiredState(policy: Policy(prune: .never))
+    let left = makeDriftMatrix(
+      desired: nil, observation: observation, plan: makePlan(desired: undeclared, observation: observation))
+    #expect(left.findings.map(\.name) == [.permissiveLeft] && left.findings.first?.outcome.isRepaired == false)
+    #expect(failures(try run.apply(wanted)).isEmpty)
+    #expect(model.permissive.isEmpty && disagreements(model, key, [one]).isEmpty)
+  }
+
+  @Test func `virtual functions keep a device from being unbound`() throws {
+    let (model, key, run) = try makeHost()
+    model.setVirtualFunctions(true, of: one)
+    let plain = desired(["net": [one, two]])
+    let step = try #require(try run.plan(plain).steps.first { $0.device == one })
+    #expect(step.kind == .blocked(.permissiveStays))
+    try run.apply(plain)
+    #expect(model.permissive == [one] && disagreements(model, key, [one, two]).isEmpty)
+    // The device may go, but not to another guest.
+    let moved = try run.plan(desired(["net": [two], "other": [one]]))
+    #expect(moved.steps.filter { $0.device == one }.map(\.kind) == [.blocked(.permissiveStays)])
+    #expect(try run.plan(desired(["net": [one, two]], permissive: true)).steps.allSatisfy { !$0.isChange })
+  }
+
+  @Test func `virtual functions that came since the plan are found before the device is unbound`() throws {
+    let (model, _, run) = try makeHost()
+    let plan = try run.plan(desired(["net": [two], "other": [one]]))
+    model.setVirtualFunctions(true, of: one)
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
+    #expect(failures(outcome).contains { $0.contains("the device has virtual functions") })
+    #expect(model.permissive == [one] && model.exports(to: 6).isEmpty && model.owner(of: one) == nil)
+  }
+
+  @Test func `a device that another back end lists is not unbound`() throws {
+    let model = ModelHost()
+    model.addDomain(5, "net")
+    model.addDomain(6, "other")
+    model.addDevice(one, interrupt: 17)
+    try model.host.tree.setPermissive(one)
+    let bus = StorePath.backEnd(DomainID(6))
+    model.afterAssign {
+      for (name, value) in ["num_devs": "1", "dev-0": "\(one)", "key-0": "\(one)", "state-0": "3", "state": "4"] {
+        model.store[bus.child(name).text] = value
+      }
+    }
+    let outcome = try Run(model: model).apply(desired(["net": [one]]))
+    #expect(failures(outcome).contains { $0.contains("the back end of domain 6 lists the device") })
+    #expect(model.permissive == [one], "it was unbound")
+    #expect(model.owner(of: one) == nil)
+  }
+
+  @Test func `QEMU's guests need no rebinding`() throws {
+    let model = ModelHost()
+    let key = model.addHVMDomain(5, "net")
+    model.addDevice(one, interrupt: 17)
+    try model.host.tree.setPermissive(one)
+    let run = Run(model: model)
+    #expect(failures(try run.apply(desired(["net": [one]]))).isEmpty)
+    #expect(model.permissive == [one] && disagreements(model, key, [one], hasDeviceModel: true).isEmpty)
+    #expect(unrest(try run.plan(desired(["net": [one]]))).isEmpty)
+  }
+
+  @Test(arguments: [PortRequest.unbind, .bind])
+  func `a device that pciback does not give or take is reported, and bound by the next run`(
+    _ request: PortRequest
+  ) throws {
+    let (model, key, run) = try makeHost()
+    let plain = desired(["net": [one, two]])
+    let line = FaultLine()
+    let plan = try run.plan(plain)
+    _ = ScheduleRunner(host: line.host(model.host), options: run.options) { _ in }.apply(plan)
+    let index = try #require(line.requests.firstIndex(of: request))
+
+    let (other, otherKey, again) = try makeHost()
+    let second = FaultLine()
+    second.arm(.isLost, at: index)
+    let outcome = ScheduleRunner(host: second.host(other.host), options: again.options) { _ in }
+      .apply(try again.plan(plain))
+    #expect(failures(outcome).contains { $0.contains("`permissive`") }, "\(failures(outcome))")
+    #expect(other.exports(to: 5) == [two])
+    other.killWriters()
+    #expect(failures(try again.apply(plain)).isEmpty)
+    #expect(other.permissive.isEmpty && disagreements(other, otherKey, [one, two]).isEmpty)
+    #expect(disagreements(model, key, [one, two]).isEmpty)
+  }
+}
