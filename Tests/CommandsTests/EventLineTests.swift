@@ -18,7 +18,8 @@ import Testing
       let events = [
         RunEvent.Kind.waitingForRun(domain, holder: holder, until: .now), .runBegan([step]),
         .domainBegan(domain, [step]), .phase(.intended, domain, [step]), .waiting(domain, [step], until: .now),
-        .auditing(domain, until: .now), .stepEnded(domain, step, result), .domainEnded(domain, "the lock"), .runEnded,
+        .auditing(domain, until: .now), .stepEnded(domain, step, result),
+        .domainEnded(domain, OutcomeDetail(.lockNotTaken, "sys-net")), .runEnded,
       ].map { RunEvent(run: RunID("00"), kind: $0) }
       let given = FakeWorld.Given(
         plan: .one(.attach()), outcome: ApplyOutcome(domains: [DomainOutcome(name: "sys-net", steps: [result])]),

@@ -28,21 +28,21 @@ import Testing
       let words = try #require(plan.messages.split(separator: "\n").first).dropFirst("berth: error: ".count)
       #expect(!words.isEmpty && !words.contains("errno"))
 
-      var outcome = ApplyOutcome.of(failure: "giving back 0000:03:00.0: \(error)")
+      var outcome = ApplyOutcome.of(failure: OutcomeDetail(.returningFailed, "0000:03:00.0", error))
       let device = try #require(PCIAddress("0000:03:00.0"))
       outcome.domains[0].steps = [
         StepOutcome(device: device, action: .attach, result: .failed, detail: OutcomeDetail(error))
       ]
-      outcome.hostFailures = ["records: \(error)"]
+      outcome.hostFailures = [OutcomeDetail(.recordsFailed, error)]
       let given = FakeWorld.Given(plan: .one(.attach()), outcome: outcome)
-      let expected = ["attach failed: \(words)", "giving back 0000:03:00.0: \(words)", "records: \(words)"]
+      let expected = ["attach failed: \(words)", "returning 0000:03:00.0: \(words)", "records: \(words)"]
       let people = FakeWorld()
       _ = people.run("apply", "-y", manifest, given: given)
       for text in expected { #expect(people.output.contains(text), "\(people.output)") }
       let programs = FakeWorld()
       _ = programs.run("apply", "-y", "-o", "json", manifest, given: given)
       let quoted = words.replacing("/", with: "\\/")
-      for text in ["\"detail\" : \"", "giving back 0000:03:00.0: ", "records: "] {
+      for text in ["\"detail\" : \"", "returning 0000:03:00.0: ", "records: "] {
         #expect(
           programs.output.contains(text + words) || programs.output.contains(text + quoted), "\(programs.output)")
       }

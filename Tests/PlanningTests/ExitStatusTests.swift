@@ -36,11 +36,12 @@ import Testing
   }
 
   @Test func `a failed repair of the host is a failure`() throws {
-    #expect(status(ApplyOutcome(hostFailures: ["records: no space"])) == .failed)
+    #expect(status(ApplyOutcome(hostFailures: [OutcomeDetail(.domainGone)])) == .failed)
     #expect(
-      status(ApplyOutcome(hostRepairs: ["removed a claim"], hostFailures: ["records: no space"])) == .partlyApplied)
+      status(ApplyOutcome(hostRepairs: ["removed a claim"], hostFailures: [OutcomeDetail(.domainGone)]))
+        == .partlyApplied)
     var undone = ApplyOutcome.of(.failed, isUndone: true)
-    undone.hostFailures = ["records: no space"]
+    undone.hostFailures = [OutcomeDetail(.domainGone)]
     #expect(status(undone) == .failed)
   }
 
@@ -55,20 +56,22 @@ import Testing
   }
 
   @Test func `a busy lock decides the status only if nothing is worse`() throws {
-    #expect(status(.of(isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
-    #expect(status(.of(.failed, isLockBusy: true, failure: "held by 1 (xl)")) == .lockBusy)
-    #expect(status(.of(isLockBusy: true, failure: "held"), .one(.blocked(.isBridge))) == .lockBusy)
-    var other = ApplyOutcome.of(isLockBusy: true, failure: "held")
+    #expect(status(.of(isLockBusy: true, failure: OutcomeDetail(.otherRunAtWork, "1 (berth)"))) == .lockBusy)
+    #expect(status(.of(.failed, isLockBusy: true, failure: OutcomeDetail(.otherRunAtWork, "1 (berth)"))) == .lockBusy)
+    #expect(
+      status(.of(isLockBusy: true, failure: OutcomeDetail(.otherRunAtWork, "1 (berth)")), .one(.blocked(.isBridge)))
+        == .lockBusy)
+    var other = ApplyOutcome.of(isLockBusy: true, failure: OutcomeDetail(.otherRunAtWork, "1 (berth)"))
     other.domains += ApplyOutcome.of(.done).domains
     #expect(status(other) == .lockBusy)
     other.domains += ApplyOutcome.of(.unknown).domains
     #expect(status(other) == .unknown)
-    other.domains += ApplyOutcome.of(failure: "xenstored went away").domains
+    other.domains += ApplyOutcome.of(failure: OutcomeDetail(.domainGone)).domains
     #expect(status(other) == .partlyApplied)
   }
 
   @Test func `a domain's own failure counts without any step`() throws {
-    #expect(status(.of(failure: "xenstored went away")) == .failed)
+    #expect(status(.of(failure: OutcomeDetail(.domainGone))) == .failed)
   }
 
   @Test func `steps that the plan excluded count too`() throws {
@@ -87,7 +90,9 @@ import Testing
     #expect(status(.of(.done).withUnshownChange(), .one(.blocked(.isBridge))) == .stalePlan)
     #expect(status(.of(.blocked).withUnshownChange()) == .stalePlan)
     #expect(status(ApplyOutcome(wasInterrupted: true).withUnshownChange()) == .interrupted)
-    #expect(status(.of(isLockBusy: true, failure: "held by 1 (xl)").withUnshownChange()) == .lockBusy)
+    #expect(
+      status(.of(isLockBusy: true, failure: OutcomeDetail(.otherRunAtWork, "1 (berth)")).withUnshownChange())
+        == .lockBusy)
     #expect(status(.of(.unknown).withUnshownChange()) == .unknown)
     #expect(status(.of(.failed).withUnshownChange()) == .failed)
     #expect(status(.of(.done, .failed).withUnshownChange()) == .partlyApplied)

@@ -87,7 +87,7 @@ import Testing
     let applied = try carryOut(shown, on: model.host)
     #expect(results(applied) == ["other move \(two) pending"])
     let moved = applied.outcome.domains.first { $0.name == "other" }?.steps.first
-    #expect(moved?.detail == "the lock of net was not taken")
+    #expect(moved?.detail == OutcomeDetail(.lockNotTaken, "net"))
     #expect(model.listed(5) == [one, two] && model.listed(6) == [])
     if case .held(let lock) = busy { lock.release() }
     _ = try carryOut(shown, on: model.host)

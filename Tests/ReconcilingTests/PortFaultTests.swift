@@ -105,9 +105,9 @@ import Testing
   private func judge(_ trial: Trial, _ request: PortRequest, _ fault: Fault) throws -> [String] {
     let (outcome, failures) = trial.apply(trial.change.troubled)
     guard let place = trial.line.place else { return ["nothing went wrong"] }
+    var findings = outcome.map { unwitnessed($0, trial.line.requests) } ?? []
     trial.line.disarm()
     trial.model.killWriters()
-    var findings: [String] = []
     let seen = try trial.findings()
     // The declaration afterwards differs if the change was given up.
     let isGivenUp = trial.change.killed != trial.change.after

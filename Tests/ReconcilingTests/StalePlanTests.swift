@@ -75,7 +75,7 @@ import XenProtocol
     model.change(5) { $0.isPaused = true }
     let applied = try carryOut(shown, on: model.host)
     #expect(results(applied) == ["net repair \(two) pending"])
-    #expect(applied.outcome.domains.first?.steps.first?.detail == "the domain cannot take the change now")
+    #expect(applied.outcome.domains.first?.steps.first?.detail == OutcomeDetail(.cannotTakeChange))
     #expect(model.saved(key) == [one])
   }
 

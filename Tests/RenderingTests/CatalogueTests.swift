@@ -109,6 +109,7 @@ import XenProtocol
     try expectRecorded(
       Catalogue.remedyTable(of: Catalogue.reasons) + "\n" + Catalogue.table(of: Catalogue.drifts), "reasons",
       in: "docs/output.md")
+    try expectRecorded(Catalogue.sentenceTable, "sentences", in: "docs/output.md")
   }
 
   @Test func `the whole catalogue as a page`() throws {

@@ -111,7 +111,7 @@ import Testing
       #expect(root.exitStatus(of: ApplyOutcome(hostFailures: [OutcomeDetail(error)]), .failed) == status)
       #expect(root.exitStatus(of: ApplyOutcome(domains: [domain]), .partlyApplied) == .partlyApplied)
       // Another failure beside it, with or without an error of a port.
-      let other = DomainOutcome(name: "vm", steps: [], failure: "something else")
+      let other = DomainOutcome(name: "vm", steps: [], failure: OutcomeDetail(.domainGone))
       #expect(root.exitStatus(of: ApplyOutcome(domains: [domain, other]), .failed) == .failed)
       #expect(
         root.exitStatus(of: ApplyOutcome(domains: ApplyOutcome.of(.failed).domains + [domain]), .failed) == .failed)

@@ -31,11 +31,11 @@ import Testing
 
   @Test func `an apply lists what it did not do because nobody saw it in the plan`() throws {
     let device = try Samples.address("0000:03:00.0")
-    let step = StepOutcome(device: device, action: .detach, result: .unchanged, detail: "already so")
+    let step = StepOutcome(device: device, action: .detach, result: .unchanged, detail: OutcomeDetail(.alreadySo))
     var outcome = ApplyOutcome(domains: [
       DomainOutcome(name: "sys-net", id: DomainID(2), uuid: try Samples.uuid("2"), steps: [step]),
       DomainOutcome(
-        name: "web", uuid: try Samples.uuid("4"), failure: "another run of Berth is at work on the domain: \(holder)",
+        name: "web", uuid: try Samples.uuid("4"), failure: OutcomeDetail(.otherRunAtWork, "\(holder)"),
         isLockBusy: true),
     ])
     let attach = try Samples.step(

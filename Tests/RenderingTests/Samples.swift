@@ -141,7 +141,8 @@ enum Samples {
           name: "gpu-vm", id: DomainID(4), uuid: try uuid("4"),
           steps: [
             StepOutcome(
-              device: try address("0000:01:00.0"), action: .reattach, result: .failed, detail: "the reset failed",
+              device: try address("0000:01:00.0"), action: .reattach, result: .failed,
+              detail: OutcomeDetail(.anotherDevice),
               evidence: ["dev-0 absent"], isUndone: true)
           ], rounds: 1, longestLockMicroseconds: 812),
         DomainOutcome(
@@ -155,15 +156,15 @@ enum Samples {
               virtualAddress: try address("0000:00:01.0")),
             StepOutcome(
               device: try address("0000:05:00.0"), action: .detach, result: .unknown,
-              detail: "the guest did not answer in 10 s; the back end is in state 7"),
+              detail: OutcomeDetail(.silentDetach, "7", "4")),
             StepOutcome(device: try address("0000:05:00.1"), action: .move, result: .interrupted),
             StepOutcome(device: try address("0000:08:00.0"), action: .adopt, result: .done),
             StepOutcome(
               device: try address("0000:09:00.0"), action: .attach, result: .blocked,
-              detail: "claimed by domain 7 meanwhile"),
+              detail: OutcomeDetail(.refused, "assigned-elsewhere", OutcomeDetail(.anotherGuestHasIt))),
           ], readopted: [try address("0000:0b:00.0")], rounds: 2, longestLockMicroseconds: 1204),
       ], hostRepairs: ["removed the back end of domain 9"],
-      hostFailures: ["stale-claim: \(denied)"])
+      hostFailures: [OutcomeDetail(.hostRepairFailed, "stale-claim", denied)])
   }
 
   static func observation() throws -> Observation {

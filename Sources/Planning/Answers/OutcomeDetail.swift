@@ -1,54 +1,81 @@
 package import Ports
 
-/// The text of an outcome for people: words, and failures of ports between them.
+/// What an outcome says of a step or a domain: one sentence of the catalogue, and what was read for it.
 ///
-/// A string literal makes one. Each interpolated `HostError` stays a value, because only Rendering has words for
-/// failures.
+/// Each `HostError` stays a value, because only Rendering has words for failures.
 package struct OutcomeDetail: Hashable, Sendable {
   package enum Part: Hashable, Sendable {
     case text(String)
     case failure(HostError)
   }
-  /// The parts, in the order in which Rendering prints them.
-  package private(set) var parts: [Part]
 
-  /// Returns a detail that is one failure of a port, without other words.
-  package init(_ failure: HostError) { parts = [.failure(failure)] }
-
-  package static func + (first: OutcomeDetail, second: OutcomeDetail) -> OutcomeDetail { "\(first)\(second)" }
-}
-
-extension OutcomeDetail: ExpressibleByStringInterpolation {
-  package struct StringInterpolation: StringInterpolationProtocol {
-    fileprivate var parts: [Part] = []
-
-    package init(literalCapacity: Int, interpolationCount: Int) {}
-
-    package mutating func appendLiteral(_ literal: String) {
-      guard !literal.isEmpty else { return }
-      if case .text(let text)? = parts.last {
-        parts[parts.count - 1] = .text(text + literal)
-      } else {
-        parts.append(.text(literal))
-      }
-    }
-
-    package mutating func appendInterpolation(_ value: some CustomStringConvertible) {
-      appendLiteral(value.description)
-    }
-
-    package mutating func appendInterpolation(_ failure: HostError) { parts.append(.failure(failure)) }
-
-    package mutating func appendInterpolation(_ detail: OutcomeDetail) {
-      for part in detail.parts {
-        switch part {
-        case .text(let text): appendLiteral(text)
-        case .failure: parts.append(part)
-        }
-      }
-    }
+  /// What stands for one `{}` of a sentence.
+  package indirect enum Value: Hashable, Sendable {
+    case text(String)
+    case failure(HostError)
+    case detail(OutcomeDetail)
   }
 
-  package init(stringLiteral value: String) { parts = value.isEmpty ? [] : [.text(value)] }
-  package init(stringInterpolation: StringInterpolation) { parts = stringInterpolation.parts }
+  package let sentence: OutcomeSentence
+  package let values: [Value]
+
+  /// Returns a sentence with its values, in the order of the words.
+  package init(_ sentence: OutcomeSentence, _ values: any OutcomeValue...) {
+    self.sentence = sentence
+    self.values = values.map(\.outcomeValue)
+    assert(values.count == sentence.entry.placeholders, "\(sentence) has other values")
+  }
+
+  /// Returns a detail that is one failure of a port, without other words.
+  package init(_ failure: HostError) { self.init(.failed, failure) }
+
+  /// The sentence, and those in its values.
+  package var sentences: [OutcomeSentence] {
+    [sentence]
+      + values.flatMap { value -> [OutcomeSentence] in
+        if case .detail(let detail) = value { detail.sentences } else { [] }
+      }
+  }
+
+  /// The parts, in the order in which Rendering prints them. No text follows another text.
+  package var parts: [Part] {
+    var parts: [Part] = []
+    func add(_ text: some StringProtocol) {
+      guard !text.isEmpty else { return }
+      if case .text(let last)? = parts.last {
+        parts[parts.count - 1] = .text(last + text)
+      } else {
+        parts.append(.text(String(text)))
+      }
+    }
+    for (index, words) in sentence.entry.words.split(separator: "{}", omittingEmptySubsequences: false).enumerated() {
+      if index > 0, index <= values.count {
+        switch values[index - 1] {
+        case .text(let text): add(text)
+        case .failure(let error): parts.append(.failure(error))
+        case .detail(let detail):
+          for part in detail.parts {
+            if case .text(let text) = part { add(text) } else { parts.append(part) }
+          }
+        }
+      }
+      add(words)
+    }
+    return parts
+  }
+}
+
+/// What can stand for one `{}` of a sentence.
+package protocol OutcomeValue: Sendable {
+  var outcomeValue: OutcomeDetail.Value { get }
+}
+
+extension String: OutcomeValue {
+  package var outcomeValue: OutcomeDetail.Value { .text(self) }
+}
+extension HostError: OutcomeValue {
+  package var outcomeValue: OutcomeDetail.Value { .failure(self) }
+}
+extension OutcomeDetail: OutcomeValue {
+  package var outcomeValue: OutcomeDetail.Value { .detail(self) }
 }

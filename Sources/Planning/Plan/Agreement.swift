@@ -65,7 +65,7 @@ extension Agreement {
         return true
       }
       guard case .move(let source, _) = change, !locked.contains(source.key.uuid) else { return false }
-      waiting.append(StepOutcome(step, change, .pending, "the lock of \(source.name) was not taken"))
+      waiting.append(StepOutcome(step, change, .pending, OutcomeDetail(.lockNotTaken, source.name)))
       return true
     }
     note(waiting, of: domain, uuid)
@@ -81,20 +81,20 @@ extension Agreement {
       switch change {
       case .attach, .reattach, .move:
         let isSo = now.contains { $0.kind == .unchanged || $0.change == .adopt }
-        return isSo ? StepOutcome(step, change, .unchanged, "already so") : nil
+        return isSo ? StepOutcome(step, change, .unchanged, OutcomeDetail(.alreadySo)) : nil
       case .detach:
         if now.isEmpty {
           if let guest, let receiver = fresh.receiver(of: step.device, from: guest) {
-            return StepOutcome(step, change, .pending, "the domain still has the device, and \(receiver) is to get it")
+            return StepOutcome(step, change, .pending, OutcomeDetail(.awaitedByReceiver, receiver))
           }
           return StepOutcome(step, change, missingFrom: guest)
         }
         if now.contains(where: { $0.kind == .kept(.otherSet) }) {
-          return StepOutcome(step, change, .blocked, "another set of manifests owns the device now")
+          return StepOutcome(step, change, .blocked, OutcomeDetail(.ownedByOtherSet))
         }
         let isForeign = now.contains { $0.kind == .foreign || $0.kind.isKept }
         return isForeign
-          ? StepOutcome(step, change, .blocked, "the device is no longer Berth's in this domain") : nil
+          ? StepOutcome(step, change, .blocked, OutcomeDetail(.noLongerOurs)) : nil
       case .repair:
         let isLeft = now.contains { $0.reason == step.reason }
         return isLeft ? nil : StepOutcome(step, change, missingFrom: guest)
@@ -121,9 +121,9 @@ extension StepOutcome {
   /// shows that nothing is left to do.
   fileprivate init(_ step: DeviceStep, _ change: Change, missingFrom guest: Guest?) {
     if let guest, !guest.isOpen {
-      self.init(step, change, .pending, "the domain cannot take the change now")
+      self.init(step, change, .pending, OutcomeDetail(.cannotTakeChange))
     } else {
-      self.init(step, change, .unchanged, "already so")
+      self.init(step, change, .unchanged, OutcomeDetail(.alreadySo))
     }
   }
 }

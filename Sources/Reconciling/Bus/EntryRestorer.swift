@@ -30,14 +30,13 @@ struct EntryRestorer {
       case .unknown:
         report.conclude(
           [step], .blocked,
-          "\(DriftName.overwritten.rawValue): its entry is gone, and no store says whether the guest still has it. "
-            + "A restart of the domain settles that")
+          OutcomeDetail(.entryGoneUnclear))
       }
     }
     guard !overwritten.isEmpty else { return ready }
     if try restore(overwritten.map(\.wanted)) { return ready + overwritten.map(\.step) }
     report.conclude(
-      overwritten.map(\.step), .unknown, "its entry was overwritten, but the bus did not come to rest for a repair")
+      overwritten.map(\.step), .unknown, OutcomeDetail(.restlessOverwritten))
     return ready
   }
 

@@ -13,13 +13,6 @@ enum CancelResult {
   case left
 }
 
-extension OutcomeDetail {
-  /// What an outcome says of a round that was cancelled while the domain woke.
-  static let woken: OutcomeDetail =
-    "the domain woke while Berth cancelled the change; Berth does not know what the guest has; "
-    + "the next apply continues from here"
-}
-
 /// Keeps rounds going, and cancels those that no guest has seen.
 struct RoundKeeper {
   let session: DomainSession

@@ -47,7 +47,7 @@ struct CommandNodeGuestModel: GuestModel {
         shown.places[device] = Self.place(of: EmulationRecord(device, in: session.busID, .shown, at: text))
       case .said: shown.refused[device] = "qemu-traditional refused \(device)\(place)"
       case .silent(let text):
-        shown.open = "\(text)"
+        shown.open = text
         return shown
       }
     }
@@ -74,7 +74,7 @@ struct CommandNodeGuestModel: GuestModel {
       switch try command("pci-rem", "\(device)", of: device, answers: [.removed]) {
       case .said: gone.append(step)
       case .silent(let text):
-        report.conclude(Array(steps[number...]), .unknown, "\(text); the next apply continues from here")
+        report.conclude(Array(steps[number...]), .unknown, OutcomeDetail(.nextApplyContinues, text))
         return gone
       }
     }
@@ -92,7 +92,7 @@ struct CommandNodeGuestModel: GuestModel {
   private enum Reply {
     /// The word, and what the parameter holds then.
     case said(CommandState, String?)
-    case silent(String)
+    case silent(OutcomeDetail)
   }
 
   /// Gives one command, waits for its answer, and acknowledges the answer.
@@ -112,7 +112,7 @@ struct CommandNodeGuestModel: GuestModel {
       // Nobody reads an answer this long after it was given: whoever asked is gone. It may be the answer to this.
       // A stub domain that writes more than one such answer is not waited for.
       guard case .timedOut = outcome, !hasAcknowledged, let word = try answer() else {
-        return .silent("qemu-traditional is not ready: its state is \(try said(state))")
+        return .silent(OutcomeDetail(.traditionalNotReady, try said(state)))
       }
       hasAcknowledged = true
       guard word == .removed, answers.contains(word), try isParameter(device) else {
@@ -127,7 +127,7 @@ struct CommandNodeGuestModel: GuestModel {
       text.flatMap(CommandState.init).flatMap { answers.contains($0) ? $0 : nil }
     }
     guard case .satisfied(let word) = outcome else {
-      return .silent("qemu-traditional did not answer \(command) in time: its state is \(try said(state))")
+      return .silent(OutcomeDetail(.traditionalSilent, command, try said(state)))
     }
     let text = try session.read(nodes.child("parameter"))
     // On disk before the answer goes: whoever finds neither knows that there was none.

@@ -46,8 +46,8 @@ struct QMPGuestModel: GuestModel {
       guard !pending.isEmpty else { return shown }
       switch try pauseBetweenConversations(.seconds(1), until: deadline) {
       case .goOn: continue
-      case .interrupted: shown.open = "stopped before QEMU could open it"
-      case .late: shown.open = "QEMU in the stub domain could not open it in time"
+      case .interrupted: shown.open = OutcomeDetail(.stoppedBeforeQEMU)
+      case .late: shown.open = OutcomeDetail(.openedTooLate)
       }
       return shown
     }
@@ -124,21 +124,19 @@ struct QMPGuestModel: GuestModel {
   /// QEMU has asked the guest, and the guest keeps the devices.
   private func concludeKept(_ left: [Removal], _ end: Pause) {
     report.conclude(
-      left, .unknown,
-      "QEMU asked the guest to release it, but it has not \(end == .late ? "in time" : "yet: interrupted"); "
-        + "the next apply continues from here", evidence: ["QEMU still showed it at the last look"])
+      left, .unknown, OutcomeDetail(end == .late ? .keptTooLong : .keptAtStop),
+      evidence: ["QEMU still showed it at the last look"])
   }
 
   private func conclude(_ left: [Removal], _ cause: DeviceModelError, _ error: HostError, isAsked: Bool) {
-    let guest = isAsked ? "" : ", so the guest was not asked"
     switch cause.code {
     case .unreachable:
       report.conclude(
-        left, .failed, "QEMU of \(session.name) has ended, or takes no connections\(guest); restart the domain",
+        left, .failed, OutcomeDetail(isAsked ? .endedQEMU : .endedQEMUUnasked, session.name),
         evidence: ["\(error)"])
-    case .refused, .notPermitted: report.conclude(left, .failed, "QEMU did not remove it from the guest: \(error)")
+    case .refused, .notPermitted: report.conclude(left, .failed, OutcomeDetail(.notRemovedByQEMU, error))
     case .duplicate, .unknownDevice, .busy, .timedOut, .lost, .malformed:
-      report.conclude(left, .unknown, "QEMU did not remove it from the guest: \(error)")
+      report.conclude(left, .unknown, OutcomeDetail(.notRemovedByQEMU, error))
     }
   }
 

@@ -31,7 +31,7 @@ extension ClaimLedger {
       try grantAgain(leaving, sharers)
       try records.removeGrants { grant in revoked.contains { grant.hasSameRights(as: $0) } }
     } catch {
-      report.failed("granting again what other devices share: \(error)")
+      report.failed(OutcomeDetail(.grantingAgainFailed, error))
     }
   }
 

@@ -6,7 +6,7 @@ import XenProtocol
 /// How claiming one device ended.
 enum ClaimResult {
   case held(ClaimedDevice)
-  case blocked(Reason, String)
+  case blocked(Reason, OutcomeDetail)
   case failed(HostError)
 }
 
@@ -49,7 +49,7 @@ final class ClaimLedger {
   /// Records that a device could not be returned; the first such failure is reported.
   func noteStuck(_ device: PCIAddress, _ error: HostError) {
     stuck.insert(device)
-    report.failed("returning \(device): \(error)")
+    report.failed(OutcomeDetail(.returningFailed, "\(device)", error))
   }
 
   // MARK: Claiming
@@ -97,7 +97,7 @@ final class ClaimLedger {
   private func grant(_ held: ClaimedDevice, after earlier: [GrantRecord]) throws(HostError) -> OutcomeDetail? {
     let device = held.step.device
     if held.isUnbound, try !hardware.bind(device) { return noteUnbound(device) }
-    guard try hardware.isMeant(device, held.identity) else { return "another device is at the address now, or none" }
+    guard try hardware.isMeant(device, held.identity) else { return OutcomeDetail(.anotherDevice) }
     switch try hardware.endPermissive(device, wanted: held.step.options.permissive) {
     case .settled: break
     case .stays(let why): return why
@@ -114,21 +114,20 @@ final class ClaimLedger {
   /// Keeps the intent of a device that pciback has released and does not take again, so that the next run binds it.
   private func noteUnbound(_ device: PCIAddress) -> OutcomeDetail {
     stuck.insert(device)
-    return
-      "pciback released the device to end `permissive`, and has not taken it again; the next apply tries that again"
+    return OutcomeDetail(.leftUnbound)
   }
 
   /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.
   private func take(_ step: Addition) throws(HostError) -> ClaimResult {
     guard let card = try Card(at: step.device, on: session.host) else {
-      return .blocked(.obstacle(.deviceMissing), "sysfs has no device at \(step.device)")
+      return .blocked(.obstacle(.deviceMissing), OutcomeDetail(.deviceMissing, "\(step.device)"))
     }
     let isUnbound = try isLeftUnbound(step.device, card)
     guard card.facts.isOnPCIBack || isUnbound else {
-      return .blocked(.obstacle(.notAssignable), "its driver is \(card.facts.driver ?? "none"), not pciback")
+      return .blocked(.obstacle(.notAssignable), OutcomeDetail(.driverIsOther, card.facts.driver ?? "none"))
     }
     if let planned = step.id, let found = card.identity?.id, planned != found {
-      return .blocked(.obstacle(.identityMismatch), "\(planned) was planned, but the device is \(found) now")
+      return .blocked(.obstacle(.identityMismatch), OutcomeDetail(.identityChanged, "\(planned)", "\(found)"))
     }
     var held = ClaimedDevice(
       step: step, isAssignedHere: true, grants: try session.host.tree.grants(for: step.device),
@@ -151,8 +150,7 @@ final class ClaimLedger {
       case .unknown:
         return .blocked(
           .drift(.overwritten),
-          "it is claimed for the domain, but its entry is gone; no store says whether the guest still has it. "
-            + "A restart of the domain settles that")
+          OutcomeDetail(.claimedWithoutEntry))
       }
     case .refused(let obstacle, let evidence): return .blocked(.obstacle(obstacle), evidence)
     }
@@ -166,7 +164,7 @@ final class ClaimLedger {
 
   private enum AssignResult {
     case assigned, already
-    case refused(Obstacle, String)
+    case refused(Obstacle, OutcomeDetail)
   }
 
   private func assign(_ device: PCIAddress, relaxed: Bool) throws(HostError) -> AssignResult {
@@ -179,14 +177,14 @@ final class ClaimLedger {
         switch try holder(of: device) {
         case .here: return .already
         case .endedRun: return try takeOver(device, relaxed: relaxed)
-        case .elsewhere: return .refused(.assignedElsewhere, "Xen says that another guest has it")
+        case .elsewhere: return .refused(.assignedElsewhere, OutcomeDetail(.anotherGuestHasIt))
         }
-      case .noIOMMU: return .refused(.domainWithoutIOMMU, "the domain was created without passthrough")
-      case .notOwner: return .refused(.deviceMissing, "Xen does not know the device")
+      case .noIOMMU: return .refused(.domainWithoutIOMMU, OutcomeDetail(.createdWithoutPassthrough))
+      case .notOwner: return .refused(.deviceMissing, OutcomeDetail(.unknownToXen))
       case .notPermitted:
         guard case .hypervisor(let refusal) = error else { throw error }
         let cause = ErrorNumber.text(of: refusal.errno)
-        return .refused(.assignRefused, "Xen does not permit the assignment: \(cause)")
+        return .refused(.assignRefused, OutcomeDetail(.assignmentForbidden, cause))
       default: throw error
       }
     }
@@ -221,7 +219,7 @@ final class ClaimLedger {
       return .assigned
     } catch {
       guard error.hypervisorCode == .notOwner || error.hypervisorCode == .busy else { throw error }
-      return .refused(.assignedElsewhere, "Xen says that another guest has it")
+      return .refused(.assignedElsewhere, OutcomeDetail(.anotherGuestHasIt))
     }
   }
 

@@ -54,14 +54,14 @@ struct Hardware {
     }
     if let lister = try session.lister(of: device) {
       if lister == session.busID { return .settled }
-      return .stays("pciback would keep `permissive`: the back end of domain \(lister) lists the device")
+      return .stays(OutcomeDetail(.listedElsewhere, "\(lister)"))
     }
     if try tree.hasVirtualFunctions(device) {
-      return .stays("pciback would keep `permissive`: the device has virtual functions, which would be unbound with it")
+      return .stays(OutcomeDetail(.hasVirtualFunctions))
     }
     try tree.unbindFromPCIBack(device)
     guard try isStillAssigned(device), let facts = try tree.facts(of: device), facts.driver == nil else {
-      return .stays("pciback did not release the device, so that `permissive` stays")
+      return .stays(OutcomeDetail(.pcibackKeepsIt))
     }
     return try bind(device) ? .settled : .unbound
   }

@@ -18,7 +18,7 @@ struct OtherRuns {
   /// The caller's own intent must be on disk.
   func withdrawn(_ steps: [Removal]) throws(EngineError) -> [Removal] {
     let contested = try devices(beingWorkedOn: .attach)
-    return leave(steps, contested, "another run of Berth is attaching it")
+    return leave(steps, contested, OutcomeDetail(.otherRunAttaches))
   }
 
   /// Waits until no other run is detaching the steps' devices, at most one wait for a guest. Returns the steps whose
@@ -39,11 +39,11 @@ struct OtherRuns {
       }
       switch outcome {
       case .satisfied: return steps
-      case .interrupted: return leave(steps, devices, "stopped before the change", .interrupted)
+      case .interrupted: return leave(steps, devices, OutcomeDetail(.stoppedBefore), .interrupted)
       case .timedOut: waited += pause
       }
     }
-    return leave(steps, try self.devices(beingWorkedOn: .detach), "another run of Berth is detaching it")
+    return leave(steps, try self.devices(beingWorkedOn: .detach), OutcomeDetail(.otherRunDetaches))
   }
 
   /// The devices of live intents of other runs on this domain.

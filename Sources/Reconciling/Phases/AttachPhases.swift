@@ -68,7 +68,7 @@ struct IntendedAttach: ~Copyable {
       switch parts.claims.claim(step) {
       case .held(let device): held.append(device)
       case .blocked(let reason, let evidence):
-        parts.report.conclude(step, .blocked, "\(reason.name): \(evidence)", reason: reason)
+        parts.report.conclude(step, .blocked, OutcomeDetail(.refused, reason.name, evidence), reason: reason)
       case .failed(let error): parts.report.conclude([step], .failed, OutcomeDetail(error))
       }
     }

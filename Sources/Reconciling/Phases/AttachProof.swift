@@ -20,15 +20,15 @@ struct AttachProof {
       let wasThere = present.contains(held.step.device) && !held.isAssignedHere
       let flaw: OutcomeDetail? =
         if entry?.options.satisfies(held.step.options) != true {
-          "the guest has it, but its entry lacks the options; the next apply reattaches it"
+          OutcomeDetail(.lacksOptions)
         } else if !held.step.options.permissive, permissive.contains(held.step.device) {
-          "the guest has it, but pciback keeps `permissive`; the next apply reattaches it"
+          OutcomeDetail(.keepsPermissive)
         } else {
           nil
         }
       parts.report.conclude(
         held.step, flaw != nil ? .failed : wasThere ? .unchanged : .done,
-        flaw ?? (wasThere ? "already so" : nil),
+        flaw ?? (wasThere ? OutcomeDetail(.alreadySo) : nil),
         evidence: bus.evidence(for: entry),
         virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress)
     }
@@ -45,7 +45,7 @@ struct AttachProof {
   func concludeDetached(_ held: [ClaimedDevice]) throws(EngineError) {
     parts.claims.remove(held.map(\.step.device))
     try parts.records.forget(held.map(\.step))
-    parts.report.conclude(held.map(\.step), .failed, "another toolstack detached it at the same time")
+    parts.report.conclude(held.map(\.step), .failed, OutcomeDetail(.detachedByOther))
   }
 
   /// Reports devices of a domain that has never run. It proves only that the entries stand, on a bus that the guest
@@ -56,14 +56,14 @@ struct AttachProof {
     // One that has begun to run meanwhile goes its own way with what is listed.
     let flaw: OutcomeDetail? =
       switch bus.condition {
-      case .corrupt(let what): "\(what)"
-      case .absent, .vanishing, .closing: "\(bus.condition.description)"
+      case .corrupt(let what): OutcomeDetail(.busFlawed, what)
+      case .absent, .vanishing, .closing: OutcomeDetail(.busFlawed, bus.condition.description)
       case .connecting, .holding, .connected, .settling, .round, .torn, .halfRemoved:
-        bus.awaitsGuest ? nil : "the guest would not find its bus: the front end has no state"
+        bus.awaitsGuest ? nil : OutcomeDetail(.busHidden)
       }
     for held in held {
       let entry = bus.entry(for: held.step.device)
-      let flaw = entry == nil ? "its entry is not there" : flaw
+      let flaw = entry == nil ? OutcomeDetail(.entryMissing) : flaw
       parts.report.conclude(
         held.step, flaw == nil ? .done : .failed, flaw, evidence: bus.evidence(for: entry),
         virtualAddress: entry?.virtualAddress)

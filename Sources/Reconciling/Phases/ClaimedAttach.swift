@@ -79,12 +79,13 @@ struct ClaimedAttach: ~Copyable {
       parts.report.reached(.published, held.map(\.step))
       return PublishedAttach(parts, intent, held, log, base: base, present: present)
     case .listed(let present): return PublishedAttach(parts, intent, held, log, base: 0, present: present)
-    case .refused(let reason, let evidence): returnToXen("\(reason.rawValue): \(evidence)", result: .blocked)
+    case .refused(let reason, let evidence):
+      returnToXen(OutcomeDetail(.refused, reason.rawValue, evidence), result: .blocked)
     case .building:
-      returnToXen("libxl is still creating the domain: it has no saved configuration yet", result: .pending)
-    case .interrupted: returnToXen("stopped before the change", result: .interrupted)
+      returnToXen(OutcomeDetail(.configurationMissing), result: .pending)
+    case .interrupted: returnToXen(OutcomeDetail(.stoppedBefore), result: .interrupted)
     case .restless(let condition):
-      returnToXen("the bus did not come to rest: \(condition)", result: .unknown)
+      returnToXen(OutcomeDetail(.restless, "\(condition)"), result: .unknown)
     }
     return nil
   }
@@ -183,11 +184,10 @@ struct ClaimedAttach: ~Copyable {
     let others = bus.entries.compactMap(\.device).filter { !ours.contains($0) }.map(\.description)
     if !others.isEmpty {
       parts.report.failed(
-        "the guest's PCI bus ended with \(others.joined(separator: ", ")) on it; restart the domain, so that the guest "
-          + "gets a new bus")
+        OutcomeDetail(.busEndedWithOthers, others.joined(separator: ", ")))
     }
     returnToXen(
-      "pciback ended the guest's PCI bus (back end \(bus.state), front end \(bus.frontEndState)): \(text)",
+      OutcomeDetail(.busEnded, "\(bus.state)", "\(bus.frontEndState)", text),
       result: .failed)
   }
 
@@ -206,7 +206,7 @@ struct ClaimedAttach: ~Copyable {
     } catch {
       guard case .domainGone = error else {
         return parts.report.conclude(
-          held.map(\.step), result, "\(detail); undoing it failed: \(parts.report.describe(error))")
+          held.map(\.step), result, OutcomeDetail(.undoingFailed, detail, parts.report.describe(error)))
       }
       parts.claims.release(held)
       parts.report.conclude(held.map(\.step), result, detail, isUndone: true)

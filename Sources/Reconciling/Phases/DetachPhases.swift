@@ -91,17 +91,17 @@ struct WithdrawnDetach: ~Copyable {
     let session = parts.session
     switch result {
     case .refused(let reason, let evidence):
-      parts.report.conclude(steps, .blocked, "\(reason.rawValue): \(evidence)")
+      parts.report.conclude(steps, .blocked, OutcomeDetail(.refused, reason.rawValue, evidence))
       try end()
       return nil
     case .restless(let condition):
-      parts.report.conclude(steps, .unknown, "the bus did not come to rest: \(condition)")
+      parts.report.conclude(steps, .unknown, OutcomeDetail(.restless, "\(condition)"))
       try end()
       return nil
     case .interrupted:
       parts.report.conclude(
         steps, .interrupted,
-        parts.model.showsDevices ? "stopped after QEMU had removed it from the guest" : "stopped before the change")
+        OutcomeDetail(parts.model.showsDevices ? .stoppedAfterQEMU : .stoppedBefore))
       try end()
       return nil
     case .round:
@@ -109,7 +109,7 @@ struct WithdrawnDetach: ~Copyable {
       guard try session.route.hasFrontEndDriver ? awaitRemoval() : parts.remover.awaitSilentRelease(of: devices) else {
         if !session.route.hasFrontEndDriver {
           parts.report.conclude(
-            steps, .interrupted, "stopped before pciback had released it; the next apply finishes it")
+            steps, .interrupted, OutcomeDetail(.stoppedBeforeRelease))
         }
         return nil
       }
@@ -139,20 +139,18 @@ struct WithdrawnDetach: ~Copyable {
       }
       let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "(no error text from pciback)"
       parts.report.conclude(
-        steps, .failed, "the guest's PCI bus ended (back end \(bus.state), front end \(bus.frontEndState)): \(text)")
+        steps, .failed, OutcomeDetail(.busEndedBelow, "\(bus.state)", "\(bus.frontEndState)", text))
       return false
     }
     switch try parts.rounds.cancelRound(removing: [], restoring: devices) {
     case .cancelled:
-      let text: OutcomeDetail = "the domain is paused and cannot answer; the devices stay attached"
-      parts.report.conclude(steps, .unknown, text, isUndone: true)
-    case .woken: parts.report.conclude(steps, .unknown, .woken)
+      parts.report.conclude(steps, .unknown, OutcomeDetail(.cannotAnswerKept), isUndone: true)
+    case .woken: parts.report.conclude(steps, .unknown, OutcomeDetail(.wokeMeanwhile))
     case .left:
       let bus = try parts.session.look().backEnd
       parts.report.conclude(
         steps, .unknown,
-        "the guest did not release it in time (back end \(bus.state), front end \(bus.frontEndState)); "
-          + "left unchanged; the next apply continues from here")
+        OutcomeDetail(.silentDetach, "\(bus.state)", "\(bus.frontEndState)"))
     }
     return false
   }
@@ -186,7 +184,7 @@ struct ReleasedDetach: ~Copyable {
   /// done.
   private borrowing func returnDevices(listed: Set<PCIAddress>) throws(EngineError) -> Bool {
     let again = steps.filter { listed.contains($0.device) }
-    parts.report.conclude(again, .unknown, "the back end lists it again; look at it with berth status")
+    parts.report.conclude(again, .unknown, OutcomeDetail(.listedAgain))
     var leaving: [PCIAddress: Rights] = [:]
     var returned: [Removal] = []
     // The devices that Xen had taken from the guest before.
@@ -203,7 +201,7 @@ struct ReleasedDetach: ~Copyable {
       sharers = try parts.claims.sharers(with: leaving.mapValues(\.grants))
     } catch {
       parts.report.conclude(
-        steps.filter { !listed.contains($0.device) }, .failed, "the guest has released it, but \(error)")
+        steps.filter { !listed.contains($0.device) }, .failed, OutcomeDetail(.releasedBut, error))
       return false
     }
     for step in steps {
@@ -211,12 +209,12 @@ struct ReleasedDetach: ~Copyable {
       do throws(HostError) {
         switch try parts.claims.revoke(step.device, rights, besides: sharers) {
         case .revoked(let byRun) where rights.isKnown: if !byRun { wereTaken.insert(step.device) }
-        case .revoked: left[step.device] = "no record says what it was granted with the card, which is gone"
-        case .rightsLeft(let error): left[step.device] = "it may still reach \(rights.text): \(error)"
+        case .revoked: left[step.device] = OutcomeDetail(.grantUnknown)
+        case .rightsLeft(let error): left[step.device] = OutcomeDetail(.mayStillReach, rights.text, error)
         }
         returned.append(step)
       } catch {
-        parts.report.conclude([step], .failed, "the guest has released it, but \(error)")
+        parts.report.conclude([step], .failed, OutcomeDetail(.releasedBut, error))
       }
     }
     do throws(HostError) {
@@ -226,7 +224,7 @@ struct ReleasedDetach: ~Copyable {
     let traces = try parts.claims.removeTraces(of: Set(returned.map(\.device)))
     let undeleted = returned.filter { traces.contains($0.device) }
     parts.report.conclude(
-      undeleted, .unknown, "returned to Xen, but its entry or claim is still there; the next apply finishes it")
+      undeleted, .unknown, OutcomeDetail(.tracesLeft))
     returned.removeAll { traces.contains($0.device) }
     // A device that is attached again at once stays on record.
     try parts.records.forget(
@@ -234,7 +232,7 @@ struct ReleasedDetach: ~Copyable {
     for step in returned {
       if let left = left[step.device] {
         parts.report.conclude(
-          [step], .failed, "rights-left: the guest has released it, but \(left)",
+          [step], .failed, OutcomeDetail(.rightsLeft, left),
           evidence: ["no entry", "no claim"])
       } else if step.kind != .reattach {
         let returned = wereTaken.contains(step.device) ? "access revoked" : "returned to Xen"

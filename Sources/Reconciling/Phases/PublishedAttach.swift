@@ -59,8 +59,7 @@ struct PublishedAttach: ~Copyable {
       case .leave:
         parts.report.conclude(
           held.map(\.step), .unknown,
-          "another toolstack overwrote the entry, and the kernel log does not say whether the guest has the device; "
-            + "nothing was written")
+          OutcomeDetail(.overwrittenUnclear))
         return nil
       case .concludeTimedOut:
         try concludeTimedOut(held)
@@ -121,8 +120,8 @@ struct PublishedAttach: ~Copyable {
     switch try parts.rounds.cancelRound(removing: devices, restoring: []) {
     case .cancelled:
       return ClaimedAttach(parts, intent, held, log)
-        .returnToXen("the domain is paused and cannot answer", result: .unknown)
-    case .woken: return parts.report.conclude(held.map(\.step), .unknown, .woken)
+        .returnToXen(OutcomeDetail(.cannotAnswer), result: .unknown)
+    case .woken: return parts.report.conclude(held.map(\.step), .unknown, OutcomeDetail(.wokeMeanwhile))
     case .left: break
     }
     let bus = try parts.session.look().backEnd
@@ -130,8 +129,7 @@ struct PublishedAttach: ~Copyable {
     for held in held {
       parts.report.conclude(
         held.step, .unknown,
-        "\(silence(of: bus)) (back end \(bus.state), front end \(bus.frontEndState)); left unchanged; the next apply "
-          + "continues from here",
+        OutcomeDetail(.silentAttach, silence(of: bus), "\(bus.state)", "\(bus.frontEndState)"),
         evidence: bus.evidence(for: bus.entry(for: held.step.device)))
     }
   }
@@ -139,9 +137,9 @@ struct PublishedAttach: ~Copyable {
   /// Returns what a guest has not done that did not answer.
   private borrowing func silence(of bus: BackEnd) -> OutcomeDetail {
     guard bus.condition == .connecting, bus.frontEndState.state == .initialising else {
-      return "the guest did not answer in time"
+      return OutcomeDetail(.guestSilent)
     }
     let who = parts.session.route.stubDomain.map { "stub domain \($0.id)" } ?? "the guest"
-    return "\(who) has not connected to its PCI bus: it has no xen-pcifront, or has not started it"
+    return OutcomeDetail(.notConnected, who)
   }
 }

@@ -56,7 +56,7 @@ struct RepairPhase {
       try lock.replace(saved, with: repaired)
       return results
     }
-    guard let results else { return parts.report.conclude(steps, .pending, "the domain is being created or destroyed") }
+    guard let results else { return parts.report.conclude(steps, .pending, OutcomeDetail(.domainInTransition)) }
     // Saved alone, they are no longer Berth's either: another toolstack has detached them. Not while another run is
     // about to list them: it has recorded them before it saved them.
     do throws(HostError) {
@@ -65,8 +65,7 @@ struct RepairPhase {
       }
     } catch { throw .host(error) }
     for (step, result) in zip(steps, results) {
-      let detail: OutcomeDetail? =
-        result == .blocked ? "\(DriftName.busUnsettled.rawValue): pciback may hold a device that no node shows" : nil
+      let detail = result == .blocked ? OutcomeDetail(.mayBeHeld) : nil
       parts.report.conclude([step], result, detail)
     }
   }

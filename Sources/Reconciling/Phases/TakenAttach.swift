@@ -60,7 +60,7 @@ struct ShownAttach: ~Copyable {
     let rest = held.filter { answer.refused[$0.step.device] == nil && answer.places[$0.step.device] == nil }
     parts.report.conclude(
       rest.map(\.step), .unknown,
-      "\(answer.open ?? "QEMU accepted it but does not show it"); left unchanged; the next apply continues from here")
+      OutcomeDetail(.notShown, answer.open ?? OutcomeDetail(.acceptedNotShown)))
     var isOpen = !rest.isEmpty
     if !refused.isEmpty, try !takeOut(refused, answer.refused) { isOpen = true }
     if !isOpen { try parts.claims.close(intent) }
@@ -79,7 +79,7 @@ struct ShownAttach: ~Copyable {
     }
     for held in held {
       parts.report.conclude(
-        [held.step], .failed, "QEMU refused it: \(words[held.step.device] ?? "")",
+        [held.step], .failed, OutcomeDetail(.refusedByQEMU, words[held.step.device] ?? ""),
         isUndone: isOut && held.isAssignedHere)
     }
     return isOut

@@ -61,7 +61,7 @@ struct DomainRun {
   func completeMoves(_ work: DomainWork, given: Set<PCIAddress>, besides kept: Set<PCIAddress>) throws(EngineError) {
     let arrived = work.arrivals.filter { given.contains($0.device) }
     let missing = work.arrivals.filter { !given.contains($0.device) }
-    parts.report.conclude(missing, .pending, "its old domain has not released it")
+    parts.report.conclude(missing, .pending, OutcomeDetail(.oldDomainKeepsIt))
     let listed = Set(try parts.session.look().backEnd.entries.compactMap(\.device))
     let returned = work.reattachments.map(\.addition)
       .filter { !listed.contains($0.device) && !kept.contains($0.device) }

@@ -14,11 +14,11 @@ struct HostRepairs {
       do throws(HostError) {
         if let line = try repair(step) { done.append(line) }
       } catch {
-        failed.append("\(step.drift.name.rawValue): \(error)")
+        failed.append(OutcomeDetail(.hostRepairFailed, step.drift.name.rawValue, error))
       }
     }
     for change in schedule.bookkeeping {
-      do throws(HostError) { try keep(change) } catch { failed.append("records: \(error)") }
+      do throws(HostError) { try keep(change) } catch { failed.append(OutcomeDetail(.recordsFailed, error)) }
     }
     return (done, failed)
   }

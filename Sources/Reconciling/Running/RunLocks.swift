@@ -69,7 +69,7 @@ final class RunLocks: Sendable {
 
 extension RunHolder? {
   fileprivate var busyText: OutcomeDetail {
-    guard let self else { return "another run of Berth is at work on the domain; the kernel does not show which" }
-    return "another run of Berth is at work on the domain: \(self)"
+    guard let self else { return OutcomeDetail(.unknownRunAtWork) }
+    return OutcomeDetail(.otherRunAtWork, "\(self)")
   }
 }

@@ -82,8 +82,8 @@ final class RunReport {
   /// Returns what an outcome says of work that ended early.
   func describe(_ error: EngineError) -> OutcomeDetail {
     switch error {
-    case .domainGone where session.route.stubDomain != nil: "the domain or its stub domain is gone or being destroyed"
-    case .domainGone: "the domain is gone or being destroyed"
+    case .domainGone where session.route.stubDomain != nil: OutcomeDetail(.domainOrStubGone)
+    case .domainGone: OutcomeDetail(.domainGone)
     case .host(let error): OutcomeDetail(error)
     }
   }

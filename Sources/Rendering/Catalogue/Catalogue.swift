@@ -43,6 +43,14 @@ package enum Catalogue {
       }.joined()
   }
 
+  /// A table with one row per sentence of an outcome: its words, and what must have been observed for it.
+  package static var sentenceTable: String {
+    "| sentence | said only after |\n|---|---|\n"
+      + OutcomeSentence.allCases.map(\.entry).map { entry in
+        "| \(cell(entry.words.replacing("{}", with: "…"))) | \(cell(entry.observation)) |\n"
+      }.joined()
+  }
+
   /// Returns one section per name, in lines that a terminal can show.
   package static func sections(of entries: [CatalogueEntry], level: Int) -> String {
     entries.map { entry in

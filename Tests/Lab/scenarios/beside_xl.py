@@ -44,6 +44,12 @@ def run(stand):
     answer = apply({"beside": [CARD, PLAIN]})
     stand.equal(answer.status, 0, "attached again")
     stand.settled(guest, [CARD, PLAIN], "before the reboot")
+    # A line that xl's detach left does not bring the device back.
+    stand.equal(xl("pci-attach", "beside", OTHER).status, 0, "xl attaches one more")
+    stand.wait(guest.wait_devices, lambda devices: len(devices) == 3, "three devices")
+    stand.wait(guest.wait_connected)
+    stand.equal(xl("pci-detach", "beside", OTHER).status, 0, "xl detaches it")
+    stand.check(OTHER in stand.saved(guest.userdata()), "its line stays")
     old, reports = guest.id, len(guest.reports())
     stand.equal(xl("reboot", "beside").status, 0, "xl reboot")
     stand.store.wait(["@introduceDomain", "@releaseDomain"], lambda: guest.find() not in (None, old), 180,

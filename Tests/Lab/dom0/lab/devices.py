@@ -6,13 +6,16 @@ class Device:
 
     IDS = {"e1000": "8086:100e", "e1000e": "8086:10d3", "edu": "1234:11e8"}
 
-    def __init__(self, address, qemu, driver=None):
+    def __init__(self, address, qemu, driver=None, multifunction=False):
         self.address = "0000:" + address
         self.id = self.IDS[qemu]
         self.driver = driver
         bus, slot = address.split(":")
         self.mac = f"52:54:00:{bus}:{slot[:2]}:00" if driver else None
-        place = f"bus=port{int(bus)}" if bus != "00" else f"addr={slot}"
+        place = f"bus=port{int(bus)},id=card{int(bus)}" if bus != "00" else f"addr={slot}"
+        # Function 0 says that the slot has others.
+        if bus == "00" and multifunction:
+            place += ",multifunction=on"
         self.arguments = ["-device", ",".join([qemu, place] + ([f"mac={self.mac}"] if self.mac else []))]
 
 
@@ -32,6 +35,9 @@ DEVICES = [
     Device("00:0c.0", "edu"),
     Device("00:0d.0", "edu"),
     Device("00:0e.0", "edu"),
+    # Two functions of one slot. QEMU wants function 0 last, also on its command line.
+    Device("00:0f.1", "edu"),
+    Device("00:0f.0", "edu", multifunction=True),
     Device("01:00.0", "e1000e", "e1000e"),
     Device("02:00.0", "e1000e", "e1000e"),
 ]

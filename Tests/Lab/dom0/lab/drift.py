@@ -16,6 +16,7 @@ WHERE = {
     "overwritten": "drift-entries", "orphan-entry": "drift-entries", "not-on-pciback": "drift-entries",
     "bus-torn": "drift-bus", "bus-replaced": "drift-bus", "bus-vanishing": "drift-bus",
     "bus-closing": "drift-bus",
+    "permissive-left": "permissive-off",
     "device-model-lacks": "drift-hvm", "device-model-only": "drift-hvm", "bus-unsettled": "drift-hvm",
 }
 # Drifts that an apply repairs but no scenario makes, with the reason.

@@ -133,6 +133,14 @@ def apply(assignments, *options, timeout=GUEST_TIMEOUT, prune=None):
     return Answer(run(*apply_arguments(write_manifest(assignments, prune=prune), *options, timeout=timeout)))
 
 
+def monitor(command, **arguments):
+    """Has a command of the monitor executed by the QEMU that emulates this machine."""
+    text = json.dumps({"execute": command, "arguments": arguments})
+    log("monitor:", text)
+    with open("/dev/console", "w", encoding="utf-8") as console:
+        console.write(f"lab-monitor {text}\n")
+
+
 def kernel_log():
     """Returns dom0's present kernel log."""
     return subprocess.run(["dmesg"], capture_output=True, text=True, errors="replace", check=True).stdout

@@ -1,0 +1,258 @@
+/// A sentence that an outcome can contain. There are no others: an `OutcomeDetail` is made of one of these.
+///
+/// docs/output.md lists each sentence with the observation without which the sentence is not said.
+package enum OutcomeSentence: String, Hashable, Sendable, CaseIterable {
+  // What a fresh look shows before anything is changed.
+  case alreadySo, cannotTakeChange, lockNotTaken, ownedByOtherSet, noLongerOurs, awaitedByReceiver
+  case otherRunAtWork, unknownRunAtWork, otherRunAttaches, otherRunDetaches
+  case domainGone, domainOrStubGone, domainInTransition, configurationMissing
+  // Why a change was refused.
+  case refused, deviceMissing, driverIsOther, identityChanged, claimedWithoutEntry, anotherGuestHasIt
+  case createdWithoutPassthrough, unknownToXen, assignmentForbidden, mayBeHeld, entryGoneUnclear
+  // What keeps the device from being as declared.
+  case anotherDevice, leftUnbound, listedElsewhere, hasVirtualFunctions, pcibackKeepsIt, lacksOptions, keepsPermissive
+  case entryMissing, busHidden, busFlawed, oldDomainKeepsIt, detachedByOther
+  // What the guest and QEMU did not do.
+  case guestSilent, notConnected, silentAttach, silentDetach, cannotAnswer, cannotAnswerKept, wokeMeanwhile
+  case notShown, acceptedNotShown, refusedByQEMU, openedTooLate, keptTooLong, keptAtStop, endedQEMU, endedQEMUUnasked
+  case notRemovedByQEMU, traditionalNotReady, traditionalSilent, nextApplyContinues
+  // Where a stop or another toolstack left it.
+  case stoppedBefore, stoppedBeforeQEMU, stoppedAfterQEMU, stoppedBeforeRelease, restless, restlessOverwritten
+  case overwrittenUnclear, listedAgain
+  // What failed.
+  case failed, busEnded, busEndedBelow, busEndedWithOthers, undoingFailed, returningFailed, grantingAgainFailed
+  case releasedBut, tracesLeft, rightsLeft, grantUnknown, mayStillReach, hostRepairFailed, recordsFailed
+}
+
+/// The words of a sentence, and what must have been observed for it.
+package struct SentenceEntry: Sendable {
+  /// The words. Each `{}` stands for a value that was read.
+  package let words: String
+  /// What was read or answered, without which the sentence is not said.
+  package let observation: String
+
+  init(_ words: String, _ observation: String) { (self.words, self.observation) = (words, observation) }
+
+  /// The number of values in the words.
+  package var placeholders: Int { words.split(separator: "{}", omittingEmptySubsequences: false).count - 1 }
+}
+
+extension OutcomeSentence {
+  package var entry: SentenceEntry {
+    switch self {
+    case .alreadySo:
+      SentenceEntry("already so", "the fresh look, or the transaction of the change, found what was wanted")
+    case .cannotTakeChange:
+      SentenceEntry("the domain cannot take the change now", "the fresh look found the domain waiting or blocked")
+    case .lockNotTaken:
+      SentenceEntry("the lock of {} was not taken", "the run does not hold that domain's run lock")
+    case .ownedByOtherSet:
+      SentenceEntry("another set of manifests owns the device now", "Berth's record in the fresh look")
+    case .noLongerOurs:
+      SentenceEntry("the device is no longer Berth's in this domain", "Berth's record in the fresh look")
+    case .awaitedByReceiver:
+      SentenceEntry(
+        "the domain still has the device, and {} is to get it", "the back end and the plan of the fresh look")
+    case .otherRunAtWork:
+      SentenceEntry("another run of Berth is at work on the domain: {}", "the run lock is held, and its mark was read")
+    case .unknownRunAtWork:
+      SentenceEntry(
+        "another run of Berth is at work on the domain; the kernel does not show which",
+        "the run lock is held, and it has no mark of its holder")
+    case .otherRunAttaches:
+      SentenceEntry("another run of Berth is attaching it", "the intent of a live run")
+    case .otherRunDetaches:
+      SentenceEntry("another run of Berth is detaching it", "the intent of a live run, at the end of the wait")
+    case .domainGone:
+      SentenceEntry("the domain is gone or being destroyed", "Xen does not list it as alive, or its home is gone")
+    case .domainOrStubGone:
+      SentenceEntry(
+        "the domain or its stub domain is gone or being destroyed",
+        "Xen does not list one of them as alive, or its home is gone")
+    case .domainInTransition:
+      SentenceEntry("the domain is being created or destroyed", "libxl-json is absent, or the domain's home is gone")
+    case .configurationMissing:
+      SentenceEntry(
+        "libxl is still creating the domain: it has no saved configuration yet", "libxl-json is absent under the lock")
+    case .refused: SentenceEntry("{}: {}", "the observation that the words after the name give")
+    case .deviceMissing: SentenceEntry("sysfs has no device at {}", "sysfs, read before the claim")
+    case .driverIsOther: SentenceEntry("its driver is {}, not pciback", "sysfs, read before the claim")
+    case .identityChanged:
+      SentenceEntry("{} was planned, but the device is {} now", "vendor and device in sysfs, read before the claim")
+    case .claimedWithoutEntry:
+      SentenceEntry(
+        "it is claimed for the domain, but its entry is gone; no store says whether the guest still has it. A restart "
+          + "of the domain settles that", "Xen's answer to the assignment, the claim, the back end, and the kernel log")
+    case .anotherGuestHasIt:
+      SentenceEntry("Xen says that another guest has it", "Xen's answer to the assignment, the back end and the claim")
+    case .createdWithoutPassthrough:
+      SentenceEntry("the domain was created without passthrough", "Xen's answer to the assignment: EOPNOTSUPP")
+    case .unknownToXen: SentenceEntry("Xen does not know the device", "Xen's answer to the assignment: ENODEV")
+    case .assignmentForbidden:
+      SentenceEntry("Xen does not permit the assignment: {}", "Xen's answer to the assignment: EPERM or EACCES")
+    case .mayBeHeld:
+      SentenceEntry(
+        "bus-unsettled: pciback may hold a device that no node shows",
+        "the back end at 7, and neither record nor kernel log proves what pciback holds")
+    case .entryGoneUnclear:
+      SentenceEntry(
+        "overwritten: its entry is gone, and no store says whether the guest still has it. A restart of the domain "
+          + "settles that", "the back end, the claim, Berth's record and the kernel log")
+    case .anotherDevice:
+      SentenceEntry("another device is at the address now, or none", "sysfs, read again after the claim")
+    case .leftUnbound:
+      SentenceEntry(
+        "pciback released the device to end `permissive`, and has not taken it again; the next apply tries that again",
+        "the device's driver in sysfs after the write to `bind`")
+    case .listedElsewhere:
+      SentenceEntry(
+        "pciback would keep `permissive`: the back end of domain {} lists the device",
+        "pciback's `permissive`, and that back end")
+    case .hasVirtualFunctions:
+      SentenceEntry(
+        "pciback would keep `permissive`: the device has virtual functions, which would be unbound with it",
+        "pciback's `permissive`, and the device's folder in sysfs")
+    case .pcibackKeepsIt:
+      SentenceEntry(
+        "pciback did not release the device, so that `permissive` stays",
+        "the device's driver in sysfs after the write to `unbind`")
+    case .lacksOptions:
+      SentenceEntry(
+        "the guest has it, but its entry lacks the options; the next apply reattaches it",
+        "the entry's options, read with the states that show that the guest has the device")
+    case .keepsPermissive:
+      SentenceEntry(
+        "the guest has it, but pciback keeps `permissive`; the next apply reattaches it",
+        "pciback's `permissive`, read after the states that show that the guest has the device")
+    case .entryMissing: SentenceEntry("its entry is not there", "the back end, read back")
+    case .busHidden:
+      SentenceEntry(
+        "the guest would not find its bus: the front end has no state", "the front end's state, read back")
+    case .busFlawed: SentenceEntry("{}", "the back end, read back")
+    case .oldDomainKeepsIt:
+      SentenceEntry("its old domain has not released it", "the outcome of the detach there")
+    case .detachedByOther:
+      SentenceEntry(
+        "another toolstack detached it at the same time", "the entry, the claim and Xen's owner, read in the wait")
+    case .guestSilent:
+      SentenceEntry("the guest did not answer in time", "the end of the wait on the bus's states")
+    case .notConnected:
+      SentenceEntry(
+        "{} has not connected to its PCI bus: it has no xen-pcifront, or has not started it",
+        "the front end at state 1 at the end of the wait")
+    case .silentAttach:
+      SentenceEntry(
+        "{} (back end {}, front end {}); left unchanged; the next apply continues from here",
+        "the end of the wait, and both states after it")
+    case .silentDetach:
+      SentenceEntry(
+        "the guest did not release it in time (back end {}, front end {}); left unchanged; the next apply continues "
+          + "from here", "the end of the wait, and both states after it")
+    case .cannotAnswer:
+      SentenceEntry("the domain is paused and cannot answer", "Xen: paused, without CPU time since before the round")
+    case .cannotAnswerKept:
+      SentenceEntry(
+        "the domain is paused and cannot answer; the devices stay attached",
+        "Xen: paused, without CPU time since before the round; the round was taken back")
+    case .wokeMeanwhile:
+      SentenceEntry(
+        "the domain woke while Berth cancelled the change; Berth does not know what the guest has; the next apply "
+          + "continues from here", "Xen: CPU time was used between the two looks")
+    case .notShown:
+      SentenceEntry(
+        "{}; left unchanged; the next apply continues from here", "QEMU's list of devices, or its missing answer")
+    case .acceptedNotShown:
+      SentenceEntry("QEMU accepted it but does not show it", "QEMU's answer to device_add, and its list of devices")
+    case .refusedByQEMU: SentenceEntry("QEMU refused it: {}", "QEMU's answer, in its own words")
+    case .openedTooLate:
+      SentenceEntry(
+        "QEMU in the stub domain could not open it in time", "QEMU's answers until the end of the wait")
+    case .keptTooLong:
+      SentenceEntry(
+        "QEMU asked the guest to release it, but it has not in time; the next apply continues from here",
+        "QEMU's list of devices at the end of the wait, after QEMU had accepted device_del")
+    case .keptAtStop:
+      SentenceEntry(
+        "QEMU asked the guest to release it, but it has not yet: interrupted; the next apply continues from here",
+        "QEMU's list of devices before the stop, after QEMU had accepted device_del")
+    case .endedQEMU:
+      SentenceEntry(
+        "QEMU of {} has ended, or takes no connections; restart the domain",
+        "the refused connection to QEMU's socket, after QEMU had accepted device_del")
+    case .endedQEMUUnasked:
+      SentenceEntry(
+        "QEMU of {} has ended, or takes no connections, so the guest was not asked; restart the domain",
+        "the refused connection to QEMU's socket")
+    case .notRemovedByQEMU:
+      SentenceEntry("QEMU did not remove it from the guest: {}", "QEMU's answer to device_del, or its missing answer")
+    case .traditionalNotReady:
+      SentenceEntry(
+        "qemu-traditional is not ready: its state is {}", "the state node of its commands at the end of the wait")
+    case .traditionalSilent:
+      SentenceEntry(
+        "qemu-traditional did not answer {} in time: its state is {}",
+        "the state node of its commands at the end of the wait")
+    case .nextApplyContinues:
+      SentenceEntry("{}; the next apply continues from here", "the observation of the first part")
+    case .stoppedBefore:
+      SentenceEntry("stopped before the change", "the user's stop, before anything was written for the step")
+    case .stoppedBeforeQEMU:
+      SentenceEntry("stopped before QEMU could open it", "the user's stop, after QEMU's answer that it cannot open it")
+    case .stoppedAfterQEMU:
+      SentenceEntry(
+        "stopped after QEMU had removed it from the guest", "the user's stop, after QEMU's list without the device")
+    case .stoppedBeforeRelease:
+      SentenceEntry(
+        "stopped before pciback had released it; the next apply finishes it",
+        "the user's stop, in the wait for pciback after the mark")
+    case .restless:
+      SentenceEntry("the bus did not come to rest: {}", "the bus's states at the end of the wait")
+    case .restlessOverwritten:
+      SentenceEntry(
+        "its entry was overwritten, but the bus did not come to rest for a repair",
+        "the back end without the entry, and the bus's states at the end of the wait")
+    case .overwrittenUnclear:
+      SentenceEntry(
+        "another toolstack overwrote the entry, and the kernel log does not say whether the guest has the device; "
+          + "nothing was written", "the back end without the entry, and the kernel log since before the attach")
+    case .listedAgain:
+      SentenceEntry(
+        "the back end lists it again; look at it with berth status", "the back end, read after the entry was removed")
+    case .failed: SentenceEntry("{}", "the failed request's answer")
+    case .busEnded:
+      SentenceEntry(
+        "pciback ended the guest's PCI bus (back end {}, front end {}): {}",
+        "both states, and pciback's error node")
+    case .busEndedBelow:
+      SentenceEntry(
+        "the guest's PCI bus ended (back end {}, front end {}): {}", "both states, and pciback's error node")
+    case .busEndedWithOthers:
+      SentenceEntry(
+        "the guest's PCI bus ended with {} on it; restart the domain, so that the guest gets a new bus",
+        "the back end at 5 or 6, and the other entries on it")
+    case .undoingFailed:
+      SentenceEntry("{}; undoing it failed: {}", "the failed request's answer, while the step was undone")
+    case .returningFailed: SentenceEntry("returning {}: {}", "the failed request's answer")
+    case .grantingAgainFailed:
+      SentenceEntry("granting again what other devices share: {}", "the failed request's answer")
+    case .releasedBut:
+      SentenceEntry(
+        "the guest has released it, but {}", "the released entry, and the failed request's answer after it")
+    case .tracesLeft:
+      SentenceEntry(
+        "returned to Xen, but its entry or claim is still there; the next apply finishes it",
+        "the back end and the claim, read after they were removed")
+    case .rightsLeft:
+      SentenceEntry(
+        "rights-left: the guest has released it, but {}",
+        "Berth's record of the grant, and Xen's answer to the revocation")
+    case .grantUnknown:
+      SentenceEntry(
+        "no record says what it was granted with the card, which is gone", "Berth's record, and sysfs")
+    case .mayStillReach:
+      SentenceEntry("it may still reach {}: {}", "Berth's record of the grant, and Xen's answer to the revocation")
+    case .hostRepairFailed: SentenceEntry("{}: {}", "the failed request's answer")
+    case .recordsFailed: SentenceEntry("records: {}", "the failed request's answer")
+    }
+  }
+}
