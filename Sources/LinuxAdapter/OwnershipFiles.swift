@@ -27,6 +27,7 @@ package struct OwnershipFiles: OwnershipPort {
     var exports: [ExportRecord]?
     var emulations: [EmulationRecord]?
     var grants: [GrantRecord]?
+    var refusals: [RefusalRecord]?
     var goneSince: Int64?
   }
 
@@ -106,7 +107,7 @@ package struct OwnershipFiles: OwnershipPort {
     return OwnershipRecord(
       uuid: document.uuid, name: document.name, devices: document.devices, sets: document.sets ?? [],
       exports: document.exports ?? [], emulations: document.emulations ?? [], grants: document.grants ?? [],
-      goneSince: document.goneSince)
+      refusals: document.refusals ?? [], goneSince: document.goneSince)
   }
 
   private func encode(_ record: OwnershipRecord) throws(SystemFailure) -> [UInt8] {
@@ -116,6 +117,7 @@ package struct OwnershipFiles: OwnershipPort {
         sets: record.sets.isEmpty ? nil : record.sets,
         exports: record.exports.isEmpty ? nil : record.exports,
         emulations: record.emulations.isEmpty ? nil : record.emulations,
-        grants: record.grants.isEmpty ? nil : record.grants, goneSince: record.goneSince))
+        grants: record.grants.isEmpty ? nil : record.grants,
+        refusals: record.refusals.isEmpty ? nil : record.refusals, goneSince: record.goneSince))
   }
 }

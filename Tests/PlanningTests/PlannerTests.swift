@@ -106,6 +106,19 @@ import XenProtocol
     #expect(built.steps.first?.kind == .pending(.domainBuilding))
   }
 
+  @Test func `a slot cannot be chosen for a PV guest, hot or cold or attached already`() throws {
+    var wanted = Sample.desired(["net": [one, two]])
+    wanted.domains[0].devices[0].options.virtualSlot = 5
+    wanted.domains[0].devices[1].options.virtualSlot = 6
+    for lifecycle in [DomainLifecycle.running, .cold] {
+      let observation = observe(
+        [Sample.domain(1, "net", [two], lifecycle: lifecycle)], [Sample.device(one), Sample.device(two, heldBy: 1)])
+      let plan = makePlan(desired: wanted, observation: observation)
+      #expect(plan.steps.map(\.kind) == Array(repeating: .blocked(.virtualSlotNotSupported), count: 2))
+      #expect(plan.steps.first?.evidence?.contains("slot 5") == true)
+    }
+  }
+
   @Test func `a domain that its configuration keeps after a crash is blocked, and is drift`() throws {
     var domain = Sample.domain(1, "net", [two], lifecycle: .shutdown)
     domain.kept = KeptDomain(event: "on_crash")

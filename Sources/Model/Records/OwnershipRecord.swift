@@ -14,13 +14,17 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   package var emulations: [EmulationRecord]
   /// What the domain was granted with devices. A device that is no longer in `devices` has rights left there.
   package var grants: [GrantRecord]
+  /// Why the last attach of a device failed, if the cause does not go away by itself.
+  package var refusals: [RefusalRecord]
   /// When the domain was first found to be gone, in seconds since 1970; nil while the domain exists.
   package var goneSince: Int64?
 
   package init(
     uuid: DomainUUID, name: String, devices: [PCIAddress], sets: [DeviceSet] = [], exports: [ExportRecord] = [],
-    emulations: [EmulationRecord] = [], grants: [GrantRecord] = [], goneSince: Int64? = nil
+    emulations: [EmulationRecord] = [], grants: [GrantRecord] = [], refusals: [RefusalRecord] = [],
+    goneSince: Int64? = nil
   ) {
+    self.refusals = refusals
     self.grants = grants
     self.exports = exports
     self.emulations = emulations
@@ -44,7 +48,18 @@ package struct DeviceSet: Hashable, Sendable, Codable {
 
 extension OwnershipRecord {
   /// Whether nothing is recorded, so that no file is needed.
-  package var isEmpty: Bool { devices.isEmpty && emulations.isEmpty && grants.isEmpty }
+  package var isEmpty: Bool { devices.isEmpty && emulations.isEmpty && grants.isEmpty && refusals.isEmpty }
+}
+
+/// Why an attach failed, in the words of its outcome.
+package struct RefusalRecord: Hashable, Sendable, Codable {
+  package var device: PCIAddress
+  /// The domain's number at that time. A domain that has started again may accept the device.
+  package var domain: DomainID
+  package var words: String
+  package init(device: PCIAddress, domain: DomainID, words: String) {
+    (self.device, self.domain, self.words) = (device, domain, words)
+  }
 }
 
 /// The state of one request to qemu-traditional for a device.

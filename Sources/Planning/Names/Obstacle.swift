@@ -21,6 +21,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case otherSet = "other-set"
   case nameCollision = "name-collision"
   case permissiveStays = "permissive-stays"
+  case virtualSlotNotSupported = "virtual-slot-not-supported"
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
@@ -44,7 +45,8 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
     case .deviceMissing, .notAssignable, .isBridge, .assignRefused, .assignedElsewhere, .attachedElsewhere,
       .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
-      .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays:
+      .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays,
+      .virtualSlotNotSupported:
       nil
     }
   }

@@ -24,6 +24,14 @@ package enum OutcomeSentence: String, Hashable, Sendable, CaseIterable {
   case releasedBut, tracesLeft, rightsLeft, grantUnknown, mayStillReach, hostRepairFailed, recordsFailed
 }
 
+extension OutcomeSentence {
+  /// Whether the cause stays until somebody changes the manifest, the guest or the host: the next attach would fail for
+  /// the same cause.
+  package var isLasting: Bool {
+    [.assignmentForbidden, .createdWithoutPassthrough, .refusedByQEMU, .hasVirtualFunctions].contains(self)
+  }
+}
+
 /// The words of a sentence, and what must have been observed for it.
 package struct SentenceEntry: Sendable {
   /// The words. Each `{}` stands for a value that was read.

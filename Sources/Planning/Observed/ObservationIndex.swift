@@ -21,6 +21,8 @@ package struct ObservationIndex {
   let setHolders: [PCIAddress: [(guest: Guest, set: String)]]
   /// What Berth recorded that domains were granted, and of which cards.
   let grants: [DomainUUID: [GrantRecord]]
+  /// Why the last attach to a living domain failed, if the cause does not go away by itself.
+  let refusals: [DomainID: [PCIAddress: String]]
   /// The living domains that were granted something of each device, in order.
   let grantees: [PCIAddress: [DomainID]]
   let intended: [DomainKey: Set<PCIAddress>]
@@ -86,6 +88,13 @@ package struct ObservationIndex {
     self.setHolders = setHolders
     grants = Dictionary(
       observation.records.filter { !$0.grants.isEmpty }.map { ($0.uuid, $0.grants) }, uniquingKeysWith: { $0 + $1 })
+    var refusals: [DomainID: [PCIAddress: String]] = [:]
+    for record in observation.records where !record.refusals.isEmpty {
+      for refusal in record.refusals where living[refusal.domain]?.uuid == record.uuid {
+        refusals[refusal.domain, default: [:]][refusal.device] = refusal.words
+      }
+    }
+    self.refusals = refusals
     func byDomain(_ intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
       Dictionary(intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
     }

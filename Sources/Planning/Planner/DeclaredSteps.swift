@@ -32,6 +32,9 @@ struct DeclaredSteps {
       case .open(let target):
         kind = .change(change, in: target)
         effects = change.effects
+        if need.kind.isPut, let words = planner.index.refusals[domain.id]?[wanted.address] {
+          effects.append("the last apply failed: \(words)")
+        }
         if endsPermissive {
           effects.append("pciback releases the device and takes it again, so that `permissive` ends")
         }
@@ -72,6 +75,10 @@ struct DeclaredSteps {
     of wanted: DesiredDevice, entry: BackEndEntry?, options: DeviceOptions?, in domain: Guest
   ) -> Need {
     if let block = setBlock(wanted) { return block }
+    if let slot = wanted.options.virtualSlot, let route = domain.route, !route.hasDeviceModel {
+      return Need(
+        .blocked(.virtualSlotNotSupported), evidence: "the domain is PV, and the manifest declares slot \(slot)")
+    }
     if let mismatch = identityBlock(wanted) { return mismatch }
     guard let entry else { return absentNeed(wanted, in: domain) }
     // The entry may stay as it was: the store does not tell that the guest has lost the device.

@@ -30,6 +30,7 @@ struct DomainRun {
     do throws(EngineError) {
       try body(self)
       try parts.intents.discardSettled(by: parts.report)
+      try parts.records.noteRefusals(parts.report.whole)
     } catch {
       parts.report.endedEarly(error)
     }

@@ -66,8 +66,10 @@ struct DomainRecords {
         changed.sets.removeAll { !devices.contains($0.device) || owned.contains($0.device) }
         changed.sets += owned.map { DeviceSet(device: $0, set: set) }
         changed.sets.sort { $0.device < $1.device }
+        changed.refusals.removeAll { owned.contains($0.device) }
         changed.grants.removeAll { revoked.contains($0.device) && $0.grants != nil }
-        record = changed.devices.isEmpty && changed.grants.isEmpty ? nil : changed
+        let isUseless = changed.devices.isEmpty && changed.grants.isEmpty && changed.refusals.isEmpty
+        record = isUseless ? nil : changed
       }
     } catch {
       throw .host(error)

@@ -124,6 +124,12 @@ extension Obstacle {
           + "even if guests use them.",
         remedy: "remove the virtual functions by writing 0 to `sriov_numvfs` in the device's folder of sysfs, and run "
           + "again; or declare `permissive: true`")
+    case .virtualSlotNotSupported:
+      Explanation(
+        meaning: "nobody can choose the slot at which a PV guest sees a device",
+        cause: "pciback gives the devices of a PV guest their slots itself, in the order in which it exports them. It "
+          + "ignores the slot that a toolstack writes. Only QEMU, which shows an HVM guest its devices, takes one.",
+        remedy: "remove virtualSlot from this device in the manifest")
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
