@@ -8,9 +8,6 @@ package struct SysfsTree: DeviceTreePort {
   /// libxl_pci.c).
   private static let resourceLines = 7
 
-  /// The most that the kernel shows of an attribute (PAGE_SIZE).
-  private static let page = 4096
-
   private let root: Root
 
   /// `root` is `/`, or the folder that replaces it for a sandbox.
@@ -98,11 +95,11 @@ package struct SysfsTree: DeviceTreePort {
 
   package func setPermissive(_ device: PCIAddress) throws(HostError) { try write(device, to: "permissive") }
 
-  package func permissiveDevices() throws(HostError) -> Set<PCIAddress>? {
+  package func permissiveDevices() throws(HostError) -> Set<PCIAddress> {
     let path = root.pciback + "/permissive"
     guard let text = try content(path) else { return [] }
     // One line per device, until the page is full (`permissive_show`, Linux drivers/xen/xen-pciback/pci_stub.c, 6.1).
-    guard text.utf8.count + "0000:00:00.0\n".utf8.count < Self.page else { return nil }
+    // What is left of a cut line is no address.
     return Set(text.split(separator: "\n").compactMap { PCIAddress($0) })
   }
 

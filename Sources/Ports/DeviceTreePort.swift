@@ -39,9 +39,9 @@ package protocol DeviceTreePort: Sendable {
   /// Lets the guest write the device's whole configuration space. pciback keeps this permission until the device is
   /// unbound.
   func setPermissive(_ device: PCIAddress) throws(HostError)
-  /// Returns the devices whose whole configuration space pciback lets their guests write; nil if pciback's list is cut,
-  /// as it is at one page.
-  func permissiveDevices() throws(HostError) -> Set<PCIAddress>?
+  /// Returns the devices whose whole configuration space pciback lets their guests write. The kernel lists 315 of them
+  /// at most, since the list is one page.
+  func permissiveDevices() throws(HostError) -> Set<PCIAddress>
   /// Returns whether the device has virtual functions. pciback releases them with it (`pci_stub_notifier`, Linux
   /// drivers/xen/xen-pciback/pci_stub.c, 6.1).
   func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool

@@ -250,7 +250,7 @@ struct HostDriftDocument: Encodable, Sendable {
 
 /// A change to Berth's own records.
 struct RecordChangeDocument: Encodable, Sendable {
-  /// `gone`, `returned`, `collect`, `forget`, `granted` or `discard`.
+  /// `gone`, `returned`, `collect`, `forget`, `granted`, `discard` or `bind`.
   let change: String
   let uuid: String?
   let device: String?
@@ -264,6 +264,7 @@ struct RecordChangeDocument: Encodable, Sendable {
     case .forget(let uuid, let device): self.init("forget", uuid, device: device)
     case .granted(let uuid, let device): self.init("granted", uuid, device: device)
     case .discard(let intent): self.init("discard", nil, intent: intent)
+    case .bind(let device, let intent): self.init("bind", nil, device: device, intent: intent)
     }
   }
 

@@ -143,7 +143,8 @@ package struct StatusView: View {
       columns.row(
         .differ, drift.device?.description ?? domain, drift.device == nil ? "" : domain,
         "\(drift.name.rawValue): \(drift.name.explanation.meaning)"
-          + (drift.outcome.isRepaired ? "; the next apply repairs it" : ""))
+          + (drift.outcome.isRepaired
+            ? "; the next apply \(drift.name == .leftoverIntent ? "resumes" : "repairs") it" : ""))
     }
     for intent in live {
       let devices = intent.devices.map(\.description).joined(separator: ", ")

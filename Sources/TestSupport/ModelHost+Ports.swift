@@ -142,7 +142,7 @@ struct ModelTree: DeviceTreePort {
       if state.pciback.contains(device) { state.permissive.insert(device) }
     }
   }
-  func permissiveDevices() -> Set<PCIAddress>? { model.state.withLock(\.permissive) }
+  func permissiveDevices() -> Set<PCIAddress> { model.state.withLock(\.permissive) }
   func hasVirtualFunctions(_ device: PCIAddress) -> Bool { model.state.withLock { $0.physical.contains(device) } }
   func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) {
     model.store.turns?.turn(.file)

@@ -32,9 +32,9 @@ package struct StorePath: Hashable, Sendable, CustomStringConvertible {
   package static func frontEndHome(_ domain: DomainID) -> StorePath { home(domain).child("device").child("pci") }
   /// The PCI front end's directory, which the guest owns and can write.
   package static func frontEnd(_ domain: DomainID) -> StorePath { StorePath("/local/domain/\(domain)/device/pci/0") }
-  /// The node by which toolstacks reserve a device.
   /// The name that `xl pci-assignable-add --name` gave a device (`pci_name` nodes, libxl_pci.c, Xen 4.17).
   package static func libxlName(_ device: PCIAddress) -> StorePath { StorePath("/libxl/pci/\(device.storeKey)/name") }
+  /// The node by which toolstacks reserve a device.
   package static func claim(_ device: PCIAddress) -> StorePath { StorePath("/libxl/pci/\(device.storeKey)/domid") }
   /// The node that holds the number of an HVM guest's stub domain.
   package static func stubDomain(of guest: DomainID) -> StorePath {

@@ -31,10 +31,16 @@ struct Machines: Sendable {
     let root = paths?.root ?? self.root
     let hypervisor: any HypervisorPort =
       if let paths { SandboxHypervisor(paths: paths) } else { HypervisorConnection() }
+    let tree: any DeviceTreePort =
+      if let paths {
+        SandboxDeviceTree(SysfsTree(root: root), hypervisor: hypervisor, paths: paths)
+      } else {
+        SysfsTree(root: root)
+      }
     return Host(
       name: name,
       stores: XenStoreConnector(socket: paths?.storeSocket, interruptDescriptor: signals?.descriptor),
-      hypervisor: hypervisor, tree: SysfsTree(root: root), userdata: UserdataFiles(root: root),
+      hypervisor: hypervisor, tree: tree, userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),

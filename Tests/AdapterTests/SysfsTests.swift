@@ -203,12 +203,10 @@ import Testing
   @Test func `permissive devices are those that the driver lists`() throws {
     #expect(try tree.permissiveDevices() == [])
     try folder.write("\(driver)/permissive", "0000:03:00.0\n10000:01:00.0\n0000:03:00.1\n")
-    #expect(try tree.permissiveDevices()?.map(\.description).sorted() == ["0000:03:00.0", "0000:03:00.1"])
-    // As much as fits into a page: the kernel leaves out the rest.
-    try folder.write("\(driver)/permissive", String(repeating: "0000:03:00.0\n", count: 314))
-    #expect(try tree.permissiveDevices() != nil)
-    try folder.write("\(driver)/permissive", String(repeating: "0000:03:00.0\n", count: 315))
-    #expect(try tree.permissiveDevices() == nil)
+    #expect(try tree.permissiveDevices().map(\.description).sorted() == ["0000:03:00.0", "0000:03:00.1"])
+    // The kernel cuts the list in the middle of a line.
+    try folder.write("\(driver)/permissive", "0000:03:00.0\n0000:03:00.")
+    #expect(try tree.permissiveDevices().map(\.description) == ["0000:03:00.0"])
   }
 
   @Test func `a device is unbound from the driver and bound to it`() throws {

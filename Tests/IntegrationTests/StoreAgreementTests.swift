@@ -140,8 +140,7 @@ struct `Stores that disagree` {
       let said = "\(apply.output)\(apply.errors)"
       let isSettled = variant == .adopted || variant == .adoptedAndMoved
       #expect(apply.status == (isSettled || variant == .other ? 0 : 3), "\(said)")
-      // A detached device is not requested, so that 3 can be written; the others leave the bus.
-      #expect(!said.contains("repaired") || isSettled || variant == .detached, "\(said)")
+      #expect(!said.contains("repaired") || isSettled, "\(said)")
       if !isSettled { #expect(said.contains(variant == .moved ? "config-only" : "bus-unsettled"), "\(said)") }
       let again = try await host.berth("plan", manifest, "--detailed-exitcode")
       #expect(again.status == apply.status, "\(again.output)")
@@ -151,7 +150,7 @@ struct `Stores that disagree` {
       #expect(try status.domain("ml").exported.values.contains(two))
       let nodes = try await host.nodes(below: "/local/domain/0")
       #expect(nodes["/local/domain/0/backend/pci/5/0/state"] == "4")
-      #expect(nodes["/local/domain/0/backend/pci/2/0/state"] == (isSettled || variant == .detached ? "3" : "7"))
+      #expect(nodes["/local/domain/0/backend/pci/2/0/state"] == (isSettled ? "3" : "7"))
       #expect(!nodes.keys.contains { $0.hasPrefix("/local/domain/0/error/backend/pci") }, "\(nodes)")
       if variant == .adoptedAndMoved { #expect(try status.domain("fw").exported.values.contains(one)) }
     }

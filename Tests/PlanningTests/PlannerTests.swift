@@ -106,6 +106,18 @@ import XenProtocol
     #expect(built.steps.first?.kind == .pending(.domainBuilding))
   }
 
+  @Test func `a domain that is kept after a crash gives no device away`() throws {
+    var kept = Sample.domain(1, "dead", [one], lifecycle: .shutdown)
+    kept.kept = KeptDomain(event: "on_crash")
+    let observation = observe([kept, Sample.domain(2, "net")], [Sample.device(one, heldBy: 1)], owned: [1: [one]])
+    let plan = makePlan(desired: Sample.desired(["dead": [], "net": [one]]), observation: observation)
+    #expect(plan.steps.filter { $0.device == one }.map(\.kind) == [.blocked(.crashedAndKept)])
+    kept.kept = nil
+    let going = observe([kept, Sample.domain(2, "net")], [Sample.device(one, heldBy: 1)], owned: [1: [one]])
+    let later = makePlan(desired: Sample.desired(["dead": [], "net": [one]]), observation: going)
+    #expect(later.steps.filter { $0.device == one }.map(\.kind) == [.pending(.domainShuttingDown)])
+  }
+
   @Test func `a slot cannot be chosen for a PV guest, hot or cold or attached already`() throws {
     var wanted = Sample.desired(["net": [one, two]])
     wanted.domains[0].devices[0].options.virtualSlot = 5

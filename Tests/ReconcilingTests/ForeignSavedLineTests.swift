@@ -37,7 +37,9 @@ import XenProtocol
     model.store[StorePath.libxlName(one).text] = "nic0"
     let wanted = Sample.desired(["net": [one, two]])
     #expect(failures(try run.apply(wanted)).isEmpty)
-    #expect(model.listed(5) == [one, two] && model.saved(key) == [two])
+    // libxl finds a line without an address by no device, so the device gets a line of its own.
+    let isNameAlone = !line.contains("bus")
+    #expect(model.listed(5) == [one, two] && model.saved(key) == (isNameAlone ? [one, two] : [two]))
     #expect(try lines(model, key) == [line])
     let observation = try Observer(host: model.host).observe(desired: wanted)
     let plan = makePlan(desired: wanted, observation: observation)
@@ -49,7 +51,11 @@ import XenProtocol
   }
 
   @Test(arguments: odd)
-  func `an attached device that such a line covers is adopted, and gets no second line`(_ line: String) throws {
+  func
+    `an attached device that such a line covers is adopted, and gets no second line unless libxl would drop the first`(
+      _ line: String
+    ) throws
+  {
     let (model, key, run) = makeHost([#"{"dev": 2, "bus": 3}"#])
     model.store[StorePath.libxlName(one).text] = "nic0"
     #expect(failures(try run.apply(Sample.desired(["net": [one]]))).isEmpty)
@@ -58,9 +64,10 @@ import XenProtocol
     let text = "{\n    \"pcidevs\": [\n        \(line)\n    ]\n}\n"
     model.setSaved(key, Array(text.utf8) + [0])
     let plan = try run.plan(Sample.desired(["net": [one]]))
-    #expect(plan.steps.map(\.action) == [.adopt])
+    let isNameAlone = !line.contains("bus")
+    #expect(plan.steps.map(\.action) == (isNameAlone ? [.adopt, .repair] : [.adopt]))
     #expect(failures(try run.apply(Sample.desired(["net": [one]]))).isEmpty)
-    #expect(model.saved(key).isEmpty && model.recorded(key) == [one])
+    #expect(model.saved(key) == (isNameAlone ? [one] : []) && model.recorded(key) == [one])
     #expect(try lines(model, key) == [line])
   }
 

@@ -147,27 +147,84 @@ import XenProtocol
     #expect(unrest(try run.plan(desired(["net": [one]]))).isEmpty)
   }
 
-  @Test(arguments: [PortRequest.unbind, .bind])
-  func `a device that pciback does not give or take is reported, and bound by the next run`(
-    _ request: PortRequest
-  ) throws {
-    let (model, key, run) = try makeHost()
+  /// What happens to one write, by its name.
+  static let troubles: [(request: PortRequest, fault: Fault)] = [
+    (.unbind, .isLost), (.unbind, .fails(.tree(DeviceTreeError(.other, operation: "unbind", place: "pciback")))),
+    (.bind, .isLost), (.bind, .fails(.tree(DeviceTreeError(.other, operation: "bind", place: "pciback")))),
+    (.bind, .failsDone(.tree(DeviceTreeError(.other, operation: "bind", place: "pciback")))),
+  ]
+
+  @Test(arguments: troubles.indices)
+  func `a device that pciback does not give or take is reported, and bound by the next run`(_ number: Int) throws {
+    let (request, fault) = Self.troubles[number]
     let plain = desired(["net": [one, two]])
+    let (sound, _, first) = try makeHost()
     let line = FaultLine()
-    let plan = try run.plan(plain)
-    _ = ScheduleRunner(host: line.host(model.host), options: run.options) { _ in }.apply(plan)
+    let clean = ScheduleRunner(host: line.host(sound.host), options: first.options) { _ in }
+      .apply(try first.plan(plain))
+    #expect(failures(clean).isEmpty)
     let index = try #require(line.requests.firstIndex(of: request))
 
-    let (other, otherKey, again) = try makeHost()
-    let second = FaultLine()
-    second.arm(.isLost, at: index)
-    let outcome = ScheduleRunner(host: second.host(other.host), options: again.options) { _ in }
-      .apply(try again.plan(plain))
-    #expect(failures(outcome).contains { $0.contains("`permissive`") }, "\(failures(outcome))")
-    #expect(other.exports(to: 5) == [two])
-    other.killWriters()
-    #expect(failures(try again.apply(plain)).isEmpty)
-    #expect(other.permissive.isEmpty && disagreements(other, otherKey, [one, two]).isEmpty)
-    #expect(disagreements(model, key, [one, two]).isEmpty)
+    let (model, key, run) = try makeHost()
+    let plan = try run.plan(plain)
+    let faulty = FaultLine()
+    faulty.arm(fault, at: index)
+    let outcome = ScheduleRunner(host: faulty.host(model.host), options: run.options) { _ in }.apply(plan)
+    #expect(!failures(outcome).isEmpty && model.exports(to: 5) == [two])
+    model.killWriters()
+    #expect(failures(try run.apply(plain)).isEmpty)
+    #expect(model.permissive.isEmpty && disagreements(model, key, [one, two]).isEmpty)
+  }
+
+  @Test(arguments: ["declared", "not declared", "declared for another domain", "of a domain that is gone"])
+  func `a device that a killed run left without a driver is bound, whoever is to have it`(_ state: String) throws {
+    let plain = desired(["net": [one, two]])
+    var hasSeenUnbound = false
+    for step in 1..<400 {
+      let (model, key, run) = try makeHost()
+      let plan = try run.plan(plain)
+      model.kill(beforeStep: step)
+      _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
+      guard model.restart() else { break }
+      guard try model.host.tree.facts(of: one)?.driver == nil else { continue }
+      hasSeenUnbound = true
+      var wanted = plain
+      switch state {
+      case "not declared": wanted = desired(["net": [two]])
+      case "declared for another domain": wanted = desired(["net": [two], "other": [one]])
+      case "of a domain that is gone":
+        model.destroy(5)
+        wanted = desired(["other": [one]])
+      default: break
+      }
+      let failed = failures(try run.apply(wanted)) + failures(try run.apply(wanted))
+      #expect(failed.isEmpty, "\(state), killed before step \(step)")
+      #expect(try model.host.tree.facts(of: one)?.isOnPCIBack == true && model.permissive.isEmpty)
+      #expect(unrest(try run.plan(wanted)).isEmpty, "\(state), killed before step \(step)")
+      if state == "declared" { #expect(disagreements(model, key, [one, two]).isEmpty) }
+      if state.contains("another") { #expect(model.exports(to: 6) == [one]) }
+    }
+    #expect(hasSeenUnbound)
+  }
+
+  @Test func `a device of which only the entry is lost stays bound`() throws {
+    let (model, key, run) = try makeHost()
+    // Another toolstack has written its count over the second of two entries; the guest has both devices.
+    let wanted = desired(["net": [two, one]], permissive: false)
+    let bus = StorePath.backEnd(key.id)
+    let index = try #require(model.listed(5).firstIndex(of: one))
+    for name in ["dev", "key", "state", "vdev", "opts"] { model.store[bus.child("\(name)-\(index)").text] = nil }
+    if index == 0 {
+      for name in ["dev", "key", "state", "vdev", "opts"] {
+        model.store[bus.child("\(name)-0").text] = model.store[bus.child("\(name)-1").text]
+        model.store[bus.child("\(name)-1").text] = nil
+      }
+    }
+    model.store[bus.child("num_devs").text] = "1"
+    #expect(model.listed(5) == [two] && model.exports(to: 5) == [one, two])
+    let outcome = try run.apply(wanted)
+    #expect(model.exports(to: 5) == [one, two], "it was unbound: \(failures(outcome))")
+    #expect(failures(try run.apply(wanted)).isEmpty)
+    #expect(model.permissive.isEmpty && disagreements(model, key, [one, two]).isEmpty)
   }
 }

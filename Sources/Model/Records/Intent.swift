@@ -1,6 +1,10 @@
 /// What a Berth process is about to do to one domain, written before it is done.
 package struct Intent: Hashable, Sendable, Codable {
-  package enum Operation: String, Sendable, Codable { case attach, detach }
+  package enum Operation: String, Sendable, Codable {
+    case attach, detach
+    /// Has pciback release a device and take it again. The device has no driver in between.
+    case rebind
+  }
   /// The name of the file, unique on the host.
   package var identifier: String
   package var domain: DomainKey

@@ -45,9 +45,7 @@ struct DriftFinder {
         }
       }
       if case .devices(let saved) = guest.saved {
-        // A line that means a whole slot says nothing of any one function.
-        let others = guest.observed.otherSavedLines.filter { $0.oddity != .wholeSlot }.compactMap(\.address)
-        for device in Set(saved.map(\.address)).union(others) { savers[device, default: []].append(guest) }
+        for device in Set(saved.map(\.address)) { savers[device, default: []].append(guest) }
       }
     }
     self.listings = listings

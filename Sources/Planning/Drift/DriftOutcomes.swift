@@ -37,7 +37,10 @@ extension DriftFinder {
     }
   }
 
-  func isDiscarded(_ intent: Intent) -> Bool { steps.bookkeeping.contains(.discard(intent: intent.identifier)) }
+  func isDiscarded(_ intent: Intent) -> Bool {
+    steps.bookkeeping.contains(.discard(intent: intent.identifier))
+      || intent.devices.contains { steps.bookkeeping.contains(.bind($0, intent: intent.identifier)) }
+  }
 
   func outcome(of drift: HostDrift) -> DriftOutcome {
     plan.hostSteps.contains { $0.isChange && $0.drift == drift } ? removed() : .left(.drift(drift.name))

@@ -13,14 +13,15 @@ package enum OutcomeSentence: String, Hashable, Sendable, CaseIterable {
   case anotherDevice, leftUnbound, listedElsewhere, hasVirtualFunctions, pcibackKeepsIt, lacksOptions, keepsPermissive
   case entryMissing, busHidden, busFlawed, oldDomainKeepsIt, detachedByOther
   // What the guest and QEMU did not do.
-  case guestSilent, notConnected, silentAttach, silentDetach, cannotAnswer, cannotAnswerKept, wokeMeanwhile
+  case guestSilent, guestSilentAtStop, notConnected, silentAttach, silentDetach, silentDetachAtStop, cannotAnswer,
+    cannotAnswerKept, wokeMeanwhile
   case notShown, acceptedNotShown, refusedByQEMU, openedTooLate, keptTooLong, keptAtStop, endedQEMU, endedQEMUUnasked
   case notRemovedByQEMU, traditionalNotReady, traditionalSilent, nextApplyContinues
   // Where a stop or another toolstack left it.
   case stoppedBefore, stoppedBeforeQEMU, stoppedAfterQEMU, stoppedBeforeRelease, restless, restlessOverwritten
   case overwrittenUnclear, listedAgain
   // What failed.
-  case failed, busEnded, busEndedBelow, busEndedWithOthers, undoingFailed, returningFailed, grantingAgainFailed
+  case failed, busEnded, busEndedSince, busEndedWithOthers, undoingFailed, returningFailed, grantingAgainFailed
   case releasedBut, tracesLeft, rightsLeft, grantUnknown, mayStillReach, hostRepairFailed, recordsFailed
 }
 
@@ -78,7 +79,9 @@ extension OutcomeSentence {
         "the domain or its stub domain is gone or being destroyed",
         "Xen does not list one of them as alive, or its home is gone")
     case .domainInTransition:
-      SentenceEntry("the domain is being created or destroyed", "libxl-json is absent, or the domain's home is gone")
+      SentenceEntry(
+        "libxl has no readable saved configuration of the domain, or the domain is going",
+        "libxl-json under the lock, and the domain's home")
     case .configurationMissing:
       SentenceEntry(
         "libxl is still creating the domain: it has no saved configuration yet", "libxl-json is absent under the lock")
@@ -100,8 +103,8 @@ extension OutcomeSentence {
       SentenceEntry("Xen does not permit the assignment: {}", "Xen's answer to the assignment: EPERM or EACCES")
     case .mayBeHeld:
       SentenceEntry(
-        "bus-unsettled: pciback may hold a device that no node shows",
-        "the back end at 7, and neither record nor kernel log proves what pciback holds")
+        "bus-unsettled: pciback may hold a device that no node shows, or would end the bus over an entry",
+        "the back end, Berth's record and the kernel log, none of which proves what pciback holds")
     case .entryGoneUnclear:
       SentenceEntry(
         "overwritten: its entry is gone, and no store says whether the guest still has it. A restart of the domain "
@@ -130,7 +133,7 @@ extension OutcomeSentence {
         "the entry's options, read with the states that show that the guest has the device")
     case .keepsPermissive:
       SentenceEntry(
-        "the guest has it, but pciback keeps `permissive`; the next apply reattaches it",
+        "the guest has it, but pciback keeps `permissive`",
         "pciback's `permissive`, read after the states that show that the guest has the device")
     case .entryMissing: SentenceEntry("its entry is not there", "the back end, read back")
     case .busHidden:
@@ -138,15 +141,17 @@ extension OutcomeSentence {
         "the guest would not find its bus: the front end has no state", "the front end's state, read back")
     case .busFlawed: SentenceEntry("{}", "the back end, read back")
     case .oldDomainKeepsIt:
-      SentenceEntry("its old domain has not released it", "the outcome of the detach there")
+      SentenceEntry("its old domain has not returned it to Xen", "the outcome of the detach there")
     case .detachedByOther:
       SentenceEntry(
         "another toolstack detached it at the same time", "the entry, the claim and Xen's owner, read in the wait")
     case .guestSilent:
       SentenceEntry("the guest did not answer in time", "the end of the wait on the bus's states")
+    case .guestSilentAtStop:
+      SentenceEntry("the guest has not answered yet: interrupted", "the user's stop in the wait on the bus's states")
     case .notConnected:
       SentenceEntry(
-        "{} has not connected to its PCI bus: it has no xen-pcifront, or has not started it",
+        "{} has not connected to its PCI bus: it has no xen-pcifront, or has not started it; see its console",
         "the front end at state 1 at the end of the wait")
     case .silentAttach:
       SentenceEntry(
@@ -156,6 +161,10 @@ extension OutcomeSentence {
       SentenceEntry(
         "the guest did not release it in time (back end {}, front end {}); left unchanged; the next apply continues "
           + "from here", "the end of the wait, and both states after it")
+    case .silentDetachAtStop:
+      SentenceEntry(
+        "the guest has not released it yet: interrupted (back end {}, front end {}); left unchanged; the next apply "
+          + "continues from here", "the user's stop in the wait, and both states after it")
     case .cannotAnswer:
       SentenceEntry("the domain is paused and cannot answer", "Xen: paused, without CPU time since before the round")
     case .cannotAnswerKept:
@@ -177,7 +186,8 @@ extension OutcomeSentence {
         "QEMU in the stub domain could not open it in time", "QEMU's answers until the end of the wait")
     case .keptTooLong:
       SentenceEntry(
-        "QEMU asked the guest to release it, but it has not in time; the next apply continues from here",
+        "QEMU asked the guest to release it, but it has not in time (can the guest hot-unplug by ACPI?); the next apply "
+          + "continues from here",
         "QEMU's list of devices at the end of the wait, after QEMU had accepted device_del")
     case .keptAtStop:
       SentenceEntry(
@@ -198,12 +208,13 @@ extension OutcomeSentence {
         "qemu-traditional is not ready: its state is {}", "the state node of its commands at the end of the wait")
     case .traditionalSilent:
       SentenceEntry(
-        "qemu-traditional did not answer {} in time: its state is {}",
+        "qemu-traditional has not answered {}: its state is {}",
         "the state node of its commands at the end of the wait")
     case .nextApplyContinues:
       SentenceEntry("{}; the next apply continues from here", "the observation of the first part")
     case .stoppedBefore:
-      SentenceEntry("stopped before the change", "the user's stop, before anything was written for the step")
+      SentenceEntry(
+        "stopped before the change", "the user's stop, before the bus listed the device or marked its entry")
     case .stoppedBeforeQEMU:
       SentenceEntry("stopped before QEMU could open it", "the user's stop, after QEMU's answer that it cannot open it")
     case .stoppedAfterQEMU:
@@ -217,23 +228,24 @@ extension OutcomeSentence {
       SentenceEntry("the bus did not come to rest: {}", "the bus's states at the end of the wait")
     case .restlessOverwritten:
       SentenceEntry(
-        "its entry was overwritten, but the bus did not come to rest for a repair",
-        "the back end without the entry, and the bus's states at the end of the wait")
+        "its entry was overwritten, and could not be added again",
+        "the back end without the entry, and what the attempt to add it found")
     case .overwrittenUnclear:
       SentenceEntry(
         "another toolstack overwrote the entry, and the kernel log does not say whether the guest has the device; "
           + "nothing was written", "the back end without the entry, and the kernel log since before the attach")
     case .listedAgain:
       SentenceEntry(
-        "the back end lists it again; look at it with berth status", "the back end, read after the entry was removed")
+        "the back end still lists it, or lists it again; look at it with berth status",
+        "the back end, read in the transaction that was to remove the entry")
     case .failed: SentenceEntry("{}", "the failed request's answer")
     case .busEnded:
       SentenceEntry(
-        "pciback ended the guest's PCI bus (back end {}, front end {}): {}",
-        "both states, and pciback's error node")
-    case .busEndedBelow:
-      SentenceEntry(
         "the guest's PCI bus ended (back end {}, front end {}): {}", "both states, and pciback's error node")
+    case .busEndedSince:
+      SentenceEntry(
+        "the guest's PCI bus has ended since, and the guest has lost the device",
+        "the back end at 5 or 6, with the device on it")
     case .busEndedWithOthers:
       SentenceEntry(
         "the guest's PCI bus ended with {} on it; restart the domain, so that the guest gets a new bus",

@@ -56,8 +56,7 @@ extension Observation {
   package var leavesHoldsOpen: Bool {
     domains.contains { domain in
       guard domain.kind == .hvm, domain.stubDomain == nil, let bus = domain.backEnd, !bus.isGoing else { return false }
-      guard !bus.isUnsettled, case .devices(let saved) = domain.saved else { return bus.isUnsettled }
-      return saved.contains { bus.entry(for: $0.address) == nil }
+      return bus.isUnsettled || domain.savedAddresses.contains { bus.entry(for: $0) == nil }
     }
   }
 
@@ -134,6 +133,13 @@ package struct ObservedDomain: Hashable, Sendable {
   }
 
   package var key: DomainKey { DomainKey(id: id, uuid: uuid) }
+
+  /// The devices that some line of the saved configuration means, also one that Berth leaves alone: each may show a
+  /// device that the domain had.
+  package var savedAddresses: Set<PCIAddress> {
+    guard case .devices(let devices) = saved else { return [] }
+    return Set(devices.map(\.address)).union(otherSavedLines.compactMap(\.meaning))
+  }
 
   /// Returns the back end that lists the domain's devices: its own, or that of its stub domain; nil if that one does
   /// not exist. A stub domain has no devices of its own: its back end lists its guest's devices.

@@ -30,6 +30,8 @@ package struct ObservationIndex {
   let announced: [DomainKey: Set<PCIAddress>]
   /// The part of `intended` that dead runs have left.
   let abandoned: [DomainKey: Set<PCIAddress>]
+  /// The devices that a dead run had pciback release, and may not have bound again.
+  let rebinding: Set<PCIAddress>
   /// The domains that have each device in `abandoned`, in order.
   let abandoners: [PCIAddress: [DomainID]]
   /// What guests still have of devices that their buses do not list.
@@ -98,9 +100,11 @@ package struct ObservationIndex {
     func byDomain(_ intents: [Intent]) -> [DomainKey: Set<PCIAddress>] {
       Dictionary(intents.map { ($0.domain, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
     }
-    intended = byDomain(observation.intents)
-    announced = byDomain(observation.intents.filter(\.isLive))
-    abandoned = byDomain(observation.intents.filter { !$0.isLive })
+    let changes = observation.intents.filter { $0.operation != .rebind }
+    intended = byDomain(changes)
+    announced = byDomain(changes.filter(\.isLive))
+    abandoned = byDomain(changes.filter { !$0.isLive })
+    rebinding = Set(observation.intents.filter { !$0.isLive && $0.operation == .rebind }.flatMap(\.devices))
     var abandoners: [PCIAddress: [DomainID]] = [:]
     for (key, devices) in abandoned.sorted(by: { $0.key.id < $1.key.id }) {
       for device in devices { abandoners[device, default: []].append(key.id) }

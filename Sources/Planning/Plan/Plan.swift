@@ -102,4 +102,6 @@ package enum RecordChange: Hashable, Sendable {
   case granted(DomainUUID, PCIAddress)
   /// The intent's domain is gone, and with it everything it could have left.
   case discard(intent: String)
+  /// A dead run had pciback release the device, and may not have bound it again.
+  case bind(PCIAddress, intent: String)
 }

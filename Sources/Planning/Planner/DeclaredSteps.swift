@@ -198,7 +198,8 @@ struct DeclaredSteps {
         remedy: "check with `xl list` that the domain is gone; "
           + "then `xenstore-rm \(StorePath.backEndHome(leftover))` makes the kernel release the device")
     }
-    guard facts.isOnPCIBack || isLeftUnbound(address, facts, in: domain) else {
+    // What an ended run left without a driver is bound before the domains' steps.
+    guard facts.isOnPCIBack || facts.driver == nil && planner.index.rebinding.contains(address) else {
       return Need(
         .blocked(.notAssignable),
         evidence: facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver",
@@ -222,14 +223,6 @@ struct DeclaredSteps {
     return attach
   }
 
-  /// Whether an ended run had the device for this domain, and had pciback release it to end `permissive`.
-  private func isLeftUnbound(_ device: PCIAddress, _ facts: DeviceFacts, in domain: Guest) -> Bool {
-    facts.driver == nil
-      && planner.observation.intents.contains {
-        !$0.isLive && $0.operation == .attach && $0.domain == domain.key && $0.devices.contains(device)
-      }
-  }
-
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
   private func interruptedHolder(of device: ObservedDevice, besides domain: Guest) -> Guest? {
     let address = device.address
@@ -238,8 +231,7 @@ struct DeclaredSteps {
     return (left + [device.claim].compactMap(\.self)).compactMap { planner.index.living[$0] }.first { other in
       guard other.id != domain.id, planner.mayRemove(address, from: other) else { return false }
       if planner.leftByDeadRuns(in: other).contains(address) { return true }
-      guard device.claim == other.id, case .devices(let saved) = other.saved else { return false }
-      return saved.contains { $0.address == address }
+      return device.claim == other.id && other.observed.savedAddresses.contains(address)
     }
   }
 
@@ -283,6 +275,9 @@ struct DeclaredSteps {
         remedy: "detach it there: `xl pci-detach \(other.argument) \(wanted.address)`")
     }
     if let wait = other.wait { return Need(.pending(wait), evidence: evidence, holder: source) }
+    if let kept = other.observed.keptText {
+      return Need(.blocked(.crashedAndKept), evidence: "\(evidence), and \(kept)", holder: source)
+    }
     return Need(.change(.move(from: source, wanted.options)), evidence: evidence, holder: source)
   }
 }

@@ -45,7 +45,8 @@ struct HostSteps {
       }
     }
     return planner.observation.intents.filter { intent in
-      guard !intent.isLive, planner.index.living[intent.domain.id]?.key == intent.domain else { return false }
+      guard !intent.isLive, intent.operation != .rebind, planner.index.living[intent.domain.id]?.key == intent.domain
+      else { return false }
       // Assigned and listed nowhere: nothing but the intent tells whose it is, whatever the plan can do now.
       let hasUnlisted = intent.devices.contains {
         planner.index.listings[$0] == nil && planner.index.devices[$0]?.assignment == .assigned
@@ -58,20 +59,24 @@ struct HostSteps {
   func bookkeeping() -> [RecordChange] {
     let alive = Dictionary(planner.index.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
     let live = Set(planner.index.domains.map(\.key))
-    let ended = planner.observation.intents.filter { !$0.isLive && !live.contains($0.domain) }
+    let dead = planner.observation.intents.filter { !$0.isLive }
+    let unbound = dead.filter { $0.operation == .rebind }.flatMap { intent in
+      intent.devices.map { RecordChange.bind($0, intent: intent.identifier) }
+    }
+    let ended = dead.filter { $0.operation != .rebind && !live.contains($0.domain) }
       .map { RecordChange.discard(intent: $0.identifier) }
-    return ended
+    return unbound + ended
       + planner.observation.records.flatMap { record -> [RecordChange] in
         guard let domain = alive[record.uuid] else {
           guard let since = record.goneSince else { return [.gone(record.uuid, since: planner.observation.takenAt)] }
           return planner.observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
         }
         var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
-        guard domain.wait == nil, case .devices = domain.saved else { return changes }
+        guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
         let left = planner.rightsLeft(in: domain)
         let isDoubtful = planner.matches.doubtful.contains(domain.key)
         for device in record.devices
-        where !isDoubtful && domain.entry(for: device) == nil && domain.isSaved(device) == false
+        where !isDoubtful && domain.entry(for: device) == nil && !saved.contains(where: { $0.address == device })
           && !planner.isDeclared(device, for: domain)
           && planner.index.intended[domain.key]?.contains(device) != true
           && planner.index.devices[device]?.claim != domain.id

@@ -64,9 +64,9 @@ extension Guest {
   /// The devices that its saved configuration names, while its QEMU could not be asked.
   var savedUnasked: [PCIAddress] {
     guard route?.deviceModel == .upstream, observed.emulated == nil, wait == nil || lifecycle == .paused,
-      case .devices(let saved) = saved
+      observed.kept == nil
     else { return [] }
-    return saved.map(\.address)
+    return observed.savedAddresses.sorted()
   }
 
   /// The devices of which only the saved line is left, if pciback may still hold them.
@@ -74,10 +74,8 @@ extension Guest {
   /// `xl pci-detach` leaves the line, and pciback at 7, where pciback releases nothing. What pciback does at 3 later
   /// releases nothing either, since the entry is gone.
   fileprivate func doubtfulHolds(besides busy: Set<PCIAddress>) -> [PCIAddress] {
-    guard route?.hasFrontEndDriver == false, let backEnd, !backEnd.isGoing, case .devices(let saved) = saved else {
-      return []
-    }
-    return saved.map(\.address).filter { address in
+    guard route?.hasFrontEndDriver == false, let backEnd, !backEnd.isGoing else { return [] }
+    return observed.savedAddresses.sorted().filter { address in
       entry(for: address) == nil && !busy.contains(address) && BusHolds(backEnd, history).hold(of: address) == .unknown
     }
   }

@@ -20,9 +20,16 @@ struct RepairSteps {
     if let bus = domain.backEnd, bus.condition == .holding, bus.isUnsettled,
       wanted.address == firstListed(in: domain), !awaitsHeld(domain)
     {
-      repair(
-        .settleBus,
-        "another toolstack left the back end at \(bus.state), at which pciback exports nothing more")
+      let seen = "another toolstack left the back end at \(bus.state), at which pciback exports nothing more"
+      // What pciback may hold beyond the entries is settled first.
+      if let doubt = planner.index.remnants[domain.id]?.first(where: { $0.value == .doubtful }) {
+        steps.append(
+          planner.step(
+            wanted, .drift(.busUnsettled), in: .uuid(domain.uuid),
+            evidence: "\(seen); \(doubt.key): \(doubt.value.evidence)"))
+      } else {
+        repair(.settleBus, seen)
+      }
     }
     let claim = planner.index.devices[wanted.address]?.claim
     if claim == nil {

@@ -96,13 +96,8 @@ final class ClaimLedger {
   /// Grants the domain what one device needs. Returns why nothing was granted; nil if everything was.
   private func grant(_ held: ClaimedDevice, after earlier: [GrantRecord]) throws(HostError) -> OutcomeDetail? {
     let device = held.step.device
-    if held.isUnbound, try !hardware.bind(device) { return noteUnbound(device) }
     guard try hardware.isMeant(device, held.identity) else { return OutcomeDetail(.anotherDevice) }
-    switch try hardware.endPermissive(device, wanted: held.step.options.permissive) {
-    case .settled: break
-    case .stays(let why): return why
-    case .unbound: return noteUnbound(device)
-    }
+    if try isUnlisted(held), let stay = try endPermissive(held) { return stay }
     try revokeEarlier(earlier.filter { $0.device == device && $0.domain == session.key.id }, than: held)
     // Best effort: many devices have no reset (the file is absent), and the kernel resets at bind and release.
     if held.isAssignedHere { report.reset(device, try hardware.reset(device)) }
@@ -111,10 +106,37 @@ final class ClaimLedger {
     return nil
   }
 
-  /// Keeps the intent of a device that pciback has released and does not take again, so that the next run binds it.
-  private func noteUnbound(_ device: PCIAddress) -> OutcomeDetail {
-    stuck.insert(device)
-    return OutcomeDetail(.leftUnbound)
+  /// Returns whether nobody but this run is about to list the device, and pciback holds it for no domain.
+  ///
+  /// That is so if this run assigned the device: Xen gives no toolstack a device that is assigned. It is also so if an
+  /// ended run was returning the device to Xen, and had removed the entry of the device.
+  private func isUnlisted(_ held: ClaimedDevice) throws(HostError) -> Bool {
+    guard held.exportedAt == nil else { return false }
+    if held.isAssignedHere { return true }
+    return try intents.all().contains { intent in
+      !intent.isLive && intent.operation == .detach && intent.devices.contains(held.step.device)
+    }
+  }
+
+  /// Ends a permission that pciback keeps from an earlier attach. Returns why it stays; nil if it has ended.
+  private func endPermissive(_ held: ClaimedDevice) throws(HostError) -> OutcomeDetail? {
+    let device = held.step.device
+    switch try hardware.checkPermission(device, wanted: held.step.options.permissive) {
+    case .settled: return nil
+    case .stays(let why): return why
+    case .needsRebind: break
+    }
+    let intent = try intents.write(.rebind, [device])
+    switch hardware.rebind(device) {
+    case .done:
+      try intent.end()
+      return nil
+    case .failed(let why):
+      try intent.end()
+      return why
+    // The intent is left, so that the next run binds the device.
+    case .unbound: return OutcomeDetail(.leftUnbound)
+    }
   }
 
   /// Assigns the device to the domain, or finds it assigned to the domain already. Nothing else is changed yet.
@@ -122,8 +144,7 @@ final class ClaimLedger {
     guard let card = try Card(at: step.device, on: session.host) else {
       return .blocked(.obstacle(.deviceMissing), OutcomeDetail(.deviceMissing, "\(step.device)"))
     }
-    let isUnbound = try isLeftUnbound(step.device, card)
-    guard card.facts.isOnPCIBack || isUnbound else {
+    guard card.facts.isOnPCIBack else {
       return .blocked(.obstacle(.notAssignable), OutcomeDetail(.driverIsOther, card.facts.driver ?? "none"))
     }
     if let planned = step.id, let found = card.identity?.id, planned != found {
@@ -131,7 +152,7 @@ final class ClaimLedger {
     }
     var held = ClaimedDevice(
       step: step, isAssignedHere: true, grants: try session.host.tree.grants(for: step.device),
-      identity: card.identity, isUnbound: isUnbound)
+      identity: card.identity)
     // libxl's removal does not make pciback release an HVM guest's device. Requested again, it would end the bus.
     // Asked before the assignment: if this fails, there is nothing to undo.
     var address: PCIAddress?
@@ -154,12 +175,6 @@ final class ClaimLedger {
       }
     case .refused(let obstacle, let evidence): return .blocked(.obstacle(obstacle), evidence)
     }
-  }
-
-  /// Returns whether an ended run of Berth had the device for this domain, and had pciback release it.
-  private func isLeftUnbound(_ device: PCIAddress, _ card: Card) throws(HostError) -> Bool {
-    guard card.facts.driver == nil else { return false }
-    return try intents.all().contains { !$0.isLive && $0.operation == .attach && $0.devices.contains(device) }
   }
 
   private enum AssignResult {

@@ -3,12 +3,20 @@ import Planning
 import Ports
 import XenProtocol
 
-/// What became of the permission to write a device's whole configuration space.
-enum PermissionEnd {
-  /// It is as wanted, or the guest has the device already.
+/// What stands between a device and the end of `permissive`.
+enum PermissionCheck {
+  /// `permissive` is as wanted.
   case settled
+  /// The device must be unbound and bound again.
+  case needsRebind
   case stays(OutcomeDetail)
-  /// The device has no driver now: pciback released it, and did not take it again.
+}
+
+/// What became of a device that was to be bound again.
+enum RebindResult {
+  case done
+  case failed(OutcomeDetail)
+  /// The device has no driver, or nothing shows whether it has one.
   case unbound
 }
 
@@ -39,38 +47,43 @@ struct Hardware {
     return claim == nil || claim == session.key.id.description
   }
 
-  /// Makes pciback forget that a guest may write the device's whole configuration space, if it is not to be so.
+  /// Returns whether pciback keeps a permission that the device is not to have: that its guest may write the whole
+  /// configuration space. Only unbinding the device ends it.
   ///
-  /// pciback keeps that permission until the device is unbound, so the device is unbound and bound again. The caller must
-  /// have claimed the device, which is the one that is meant. Nothing is done for a domain whose device model writes the
-  /// configuration space, for pciback does not guard that space then.
-  ///
-  /// Returns why the permission stays; nil if nothing stands in the way any more. A device that this domain's bus lists
-  /// stays bound: the guest may have it.
-  func endPermissive(_ device: PCIAddress, wanted: Bool) throws(HostError) -> PermissionEnd {
+  /// Nothing has to be done for a domain whose device model writes the configuration space, for pciback does not guard
+  /// that space then.
+  func checkPermission(_ device: PCIAddress, wanted: Bool) throws(HostError) -> PermissionCheck {
     let tree = session.host.tree
-    guard !wanted, session.route.hasFrontEndDriver, try tree.permissiveDevices()?.contains(device) != false else {
+    guard !wanted, session.route.hasFrontEndDriver, try tree.permissiveDevices().contains(device) else {
       return .settled
     }
-    if let lister = try session.lister(of: device) {
-      if lister == session.busID { return .settled }
-      return .stays(OutcomeDetail(.listedElsewhere, "\(lister)"))
-    }
-    if try tree.hasVirtualFunctions(device) {
-      return .stays(OutcomeDetail(.hasVirtualFunctions))
-    }
-    try tree.unbindFromPCIBack(device)
-    guard try isStillAssigned(device), let facts = try tree.facts(of: device), facts.driver == nil else {
-      return .stays(OutcomeDetail(.pcibackKeepsIt))
-    }
-    return try bind(device) ? .settled : .unbound
+    if let lister = try session.lister(of: device) { return .stays(OutcomeDetail(.listedElsewhere, "\(lister)")) }
+    if try tree.hasVirtualFunctions(device) { return .stays(OutcomeDetail(.hasVirtualFunctions)) }
+    return .needsRebind
   }
 
-  /// Binds a device without a driver to pciback. Returns whether pciback has it, and Xen still holds it for a guest.
-  func bind(_ device: PCIAddress) throws(HostError) -> Bool {
-    try session.host.tree.bindToPCIBack(device)
-    guard try isStillAssigned(device) else { return false }
-    return try session.host.tree.facts(of: device)?.isOnPCIBack == true
+  /// Has pciback release a device and take it again, and reads back what came of it.
+  ///
+  /// This run must have assigned the device to the domain, no back end may list the device, and an intent must be on
+  /// disk: without it, nobody would bind a device that is left without a driver. From the first write on, no failure may
+  /// hide that.
+  func rebind(_ device: PCIAddress) -> RebindResult {
+    var failure: HostError?
+    do throws(HostError) {
+      try session.host.tree.unbindFromPCIBack(device)
+      // The question separates the two writes: dom0's kernel has done the first when Xen answers.
+      _ = try isStillAssigned(device)
+      try session.host.tree.bindToPCIBack(device)
+      guard try isStillAssigned(device) else { return .failed(OutcomeDetail(.anotherDevice)) }
+    } catch { failure = error }
+    do throws(HostError) {
+      guard let facts = try session.host.tree.facts(of: device) else { return .failed(OutcomeDetail(.anotherDevice)) }
+      guard let driver = facts.driver else { return .unbound }
+      guard facts.isOnPCIBack else { return .failed(OutcomeDetail(.driverIsOther, driver)) }
+      if let failure { return .failed(OutcomeDetail(failure)) }
+      return try session.host.tree.permissiveDevices().contains(device)
+        ? .failed(OutcomeDetail(.pcibackKeepsIt)) : .done
+    } catch { return .unbound }
   }
 
   /// Returns whether some guest has the device: this one, because it was assigned to it before.

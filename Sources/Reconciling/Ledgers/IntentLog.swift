@@ -17,6 +17,9 @@ struct OpenedIntent: ~Copyable {
   consuming func close() throws(EngineError) {
     do throws(HostError) { try file.close() } catch { throw .host(error) }
   }
+
+  /// Removes the intent, as `close` does.
+  consuming func end() throws(HostError) { try file.close() }
 }
 
 /// The journal of what runs of Berth are about to do to this domain.
@@ -29,22 +32,25 @@ final class IntentLog {
 
   /// Writes an intent, and has it on disk when this returns.
   func open(_ operation: Intent.Operation, _ devices: [PCIAddress]) throws(EngineError) -> OpenedIntent {
+    do throws(HostError) { return try write(operation, devices) } catch { throw .host(error) }
+  }
+
+  /// Writes an intent, as `open` does.
+  func write(_ operation: Intent.Operation, _ devices: [PCIAddress]) throws(HostError) -> OpenedIntent {
     let key = session.key
     let identifier = "\(key.id)-\(operation.rawValue)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
     let intent = Intent(
       identifier: identifier, domain: key, operation: operation, devices: devices, since: session.host.wallClock(),
       isLive: true)
     own.insert(identifier)
-    do throws(HostError) { return OpenedIntent(try session.host.intents.open(intent)) } catch {
-      throw .host(error)
-    }
+    return OpenedIntent(try session.host.intents.open(intent))
   }
 
   // MARK: Reading
 
-  /// Returns every intent about this domain.
+  /// Returns every intent to attach or detach something of this domain.
   func all() throws(HostError) -> [Intent] {
-    try session.host.intents.intents().filter { $0.domain == session.key }
+    try session.host.intents.intents().filter { $0.domain == session.key && $0.operation != .rebind }
   }
 
   private func ofOthers() throws(HostError) -> [Intent] {

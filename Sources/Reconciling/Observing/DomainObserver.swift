@@ -18,7 +18,11 @@ struct DomainObserver {
     var observed = ObservedDomain(
       id: domain.id, uuid: domain.uuid, name: name, kind: kind, lifecycle: .destroying, saved: saved)
     observed.otherSavedLines = file?.otherLines ?? []
-    if let code = domain.shutdownCode { observed.kept = file.flatMap { KeptDomain(code, $0) } }
+    let names = DeviceNames(store: store)
+    for index in observed.otherSavedLines.indices {
+      guard let name = observed.otherSavedLines[index].unresolvedName else { continue }
+      observed.otherSavedLines[index].named = try names.device(named: name)
+    }
     if domain.isHardwareVirtualised {
       observed.stubDomain = try number(at: .stubDomain(of: domain.id)).flatMap { $0 == .zero ? nil : $0 }
     } else {
@@ -26,6 +30,9 @@ struct DomainObserver {
     }
     observed.lifecycle = try lifecycle(
       of: domain, hasHome: vm != nil, isBuilt: saved != .absent || observed.stubDomainOf != nil)
+    if observed.lifecycle == .shutdown, let code = domain.shutdownCode {
+      observed.kept = file.flatMap { KeptDomain(code, $0) }
+    }
     observed.backEnd = try backEnd(of: domain.id, hasFrontEndDriver: !domain.isHardwareVirtualised)
     if kind == .hvm { observed.deviceModel = try deviceModel(of: domain.id) }
     return observed
@@ -70,12 +77,10 @@ struct DomainObserver {
   private func savedConfiguration(of key: DomainKey) throws(HostError) -> (SavedDevices, SavedConfiguration?) {
     do throws(HostError) {
       guard let bytes = try host.userdata.savedConfiguration(of: key) else { return (.absent, nil) }
-      var file: SavedConfiguration
+      let file: SavedConfiguration
       do throws(SavedConfigurationError) { file = try SavedConfiguration(bytes) } catch {
         return (.corrupt(error.description), nil)
       }
-      let names = DeviceNames(store: store)
-      try file.resolveNames { (name) throws(HostError) in try names.device(named: name) }
       return (.devices(file.devices), file)
     } catch {
       if case .userdata(let failure) = error, failure.code == .empty {
@@ -120,7 +125,8 @@ extension KeptDomain {
     case 1: key = "on_reboot"
     case 3: key = "on_crash"
     case 4: key = "on_watchdog"
-    // 2 is a suspended domain, which is being saved or migrated. A soft reset has no `preserve` of its own.
+    case 5: key = "on_soft_reset"
+    // 2 is a suspended domain, which is being saved or migrated.
     default: return nil
     }
     guard file.word(key)?.lowercased() == "preserve" else { return nil }

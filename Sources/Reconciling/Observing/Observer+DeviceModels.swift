@@ -44,7 +44,6 @@ extension ObservedDomain {
   /// Whether some store mentions present or former devices of the domain. Otherwise QEMU need not be asked.
   fileprivate var mayBeEmulated: Bool {
     if backEnd?.entries.isEmpty == false { return true }
-    if case .devices(let saved) = saved { return !saved.isEmpty }
-    return false
+    return !savedAddresses.isEmpty
   }
 }

@@ -65,7 +65,7 @@ package struct Observer: Sendable {
     var observation = try observe(desired: desired)
     var named = Set(observation.records.flatMap(\.devices))
     for domain in observation.domains {
-      if case .devices(let saved) = domain.saved { named.formUnion(saved.map(\.address)) }
+      named.formUnion(domain.savedAddresses)
       named.formUnion((domain.backEnd?.orphans ?? []).compactMap(\.device))
     }
     for backEnd in observation.leftoverBackEnds {
@@ -240,8 +240,8 @@ private struct ObservationScope: Sendable {
 
   let host: Host
   let pciback: Set<PCIAddress>
-  /// What pciback's `permissive` lists; nil if that is not known.
-  let permissive: Set<PCIAddress>?
+  /// What pciback's `permissive` lists.
+  let permissive: Set<PCIAddress>
   /// The devices that may have a claim.
   var claims: Set<PCIAddress>
 
@@ -258,7 +258,7 @@ private struct ObservationScope: Sendable {
     var facts = try host.tree.facts(of: address)
     facts?.isOnPCIBack = pciback.contains(address)
     var device = ObservedDevice(address: address, facts: facts)
-    device.isPermissive = permissive?.contains(address)
+    device.isPermissive = permissive.contains(address)
     if device.isPermissive == true { device.hasVirtualFunctions = try host.tree.hasVirtualFunctions(address) }
     if claims.contains(address) {
       device.claim = try store.read(.claim(address))

@@ -38,7 +38,7 @@ struct AttachProof {
   /// none for a domain whose device model writes that space.
   private func permissiveDevices() throws(EngineError) -> Set<PCIAddress> {
     guard parts.session.route.hasFrontEndDriver else { return [] }
-    do throws(HostError) { return try parts.session.host.tree.permissiveDevices() ?? [] } catch { throw .host(error) }
+    do throws(HostError) { return try parts.session.host.tree.permissiveDevices() } catch { throw .host(error) }
   }
 
   /// Reports devices that another toolstack detached while this run waited for the guest.

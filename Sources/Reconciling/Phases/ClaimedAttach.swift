@@ -183,6 +183,7 @@ struct ClaimedAttach: ~Copyable {
     let ours = Set(held.map(\.step.device))
     let others = bus.entries.compactMap(\.device).filter { !ours.contains($0) }.map(\.description)
     if !others.isEmpty {
+      parts.report.amendLost(Set(bus.entries.compactMap(\.device)).subtracting(ours))
       parts.report.failed(
         OutcomeDetail(.busEndedWithOthers, others.joined(separator: ", ")))
     }

@@ -139,7 +139,7 @@ struct WithdrawnDetach: ~Copyable {
       }
       let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "(no error text from pciback)"
       parts.report.conclude(
-        steps, .failed, OutcomeDetail(.busEndedBelow, "\(bus.state)", "\(bus.frontEndState)", text))
+        steps, .failed, OutcomeDetail(.busEnded, "\(bus.state)", "\(bus.frontEndState)", text))
       return false
     }
     switch try parts.rounds.cancelRound(removing: [], restoring: devices) {
@@ -150,7 +150,9 @@ struct WithdrawnDetach: ~Copyable {
       let bus = try parts.session.look().backEnd
       parts.report.conclude(
         steps, .unknown,
-        OutcomeDetail(.silentDetach, "\(bus.state)", "\(bus.frontEndState)"))
+        OutcomeDetail(
+          parts.session.host.isInterrupted() ? .silentDetachAtStop : .silentDetach, "\(bus.state)",
+          "\(bus.frontEndState)"))
     }
     return false
   }

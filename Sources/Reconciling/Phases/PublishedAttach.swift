@@ -137,7 +137,7 @@ struct PublishedAttach: ~Copyable {
   /// Returns what a guest has not done that did not answer.
   private borrowing func silence(of bus: BackEnd) -> OutcomeDetail {
     guard bus.condition == .connecting, bus.frontEndState.state == .initialising else {
-      return OutcomeDetail(.guestSilent)
+      return OutcomeDetail(parts.session.host.isInterrupted() ? .guestSilentAtStop : .guestSilent)
     }
     let who = parts.session.route.stubDomain.map { "stub domain \($0.id)" } ?? "the guest"
     return OutcomeDetail(.notConnected, who)

@@ -10,8 +10,6 @@ struct ClaimedDevice {
   var grants: DeviceGrants
   /// What the device is; nil if sysfs does not show it.
   var identity: DeviceIdentity?
-  /// Whether it has no driver: an ended run had pciback release it, and did not bind it again.
-  var isUnbound = false
   /// The address the guest sees, if pciback exported the device to it before.
   var exportedAt: PCIAddress?
 

@@ -132,13 +132,9 @@ struct LockedDomain: ~Copyable {
   /// Returns libxl's saved configuration, for changing.
   func savedConfiguration() throws(HostError) -> SavedState {
     guard case .bytes(let bytes?) = try ask(.read) else { return .absent }
-    var saved: SavedConfiguration
-    do throws(SavedConfigurationError) { saved = try SavedConfiguration(bytes) } catch {
+    do throws(SavedConfigurationError) { return .present(try SavedConfiguration(bytes)) } catch {
       return .corrupt(error.description)
     }
-    let names = DeviceNames(store: store)
-    try saved.resolveNames { (name) throws(HostError) in try names.device(named: name) }
-    return .present(saved)
   }
 
   /// Writes `new` in place of `old`, if the two differ, and reads it back.

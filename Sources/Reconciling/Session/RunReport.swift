@@ -59,6 +59,16 @@ final class RunReport {
         evidence: evidence + reset, isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
   }
 
+  /// Corrects what was concluded of devices that the guest has lost with its bus since.
+  func amendLost(_ devices: Set<PCIAddress>) {
+    for index in outcome.steps.indices where devices.contains(outcome.steps[index].device) {
+      guard [.done, .unchanged].contains(outcome.steps[index].result) else { continue }
+      outcome.steps[index].result = .failed
+      outcome.steps[index].detail = OutcomeDetail(.busEndedSince)
+      outcome.steps[index].virtualAddress = nil
+    }
+  }
+
   /// Records how a device's reset ended. A failed reset is evidence of the device's step, and no failure: libxl goes on,
   /// too (`libxl__device_pci_reset`, libxl_pci.c, Xen 4.17).
   func reset(_ device: PCIAddress, _ result: ResetOutcome) {

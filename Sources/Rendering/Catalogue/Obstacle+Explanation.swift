@@ -30,8 +30,8 @@ extension Obstacle {
           "On Intel machines, mostly because the firmware reserves memory for the device (RMRR) that it shares with "
           + "another device. `rdmPolicy: relaxed` does not help then. A security policy of Xen (XSM) can forbid the "
           + "assignment, too.",
-        remedy: "see \(.command("xl dmesg")); keep the device in dom0, or turn off in the firmware what reserves the "
-          + "memory")
+        remedy: "see \(.command("xl dmesg")); on Intel, mostly the firmware reserves memory (RMRR) for it and another "
+          + "device, which rdmPolicy does not help: keep the device in dom0, or turn that off in the firmware")
     case .assignedElsewhere:
       Explanation(
         meaning: "the hypervisor has given the device to another domain",
@@ -122,8 +122,8 @@ extension Obstacle {
         cause: "pciback lets the device's guest write the whole configuration space, and keeps that permission until "
           + "the device is unbound. The device has virtual functions, which pciback would release with the device, "
           + "even if guests use them.",
-        remedy: "remove the virtual functions by writing 0 to `sriov_numvfs` in the device's folder of sysfs, and run "
-          + "again; or declare `permissive: true`")
+        remedy: "bind the device to its own driver, write 0 to its `sriov_numvfs`, then "
+          + "\(.command("xl pci-assignable-add", .address)) and run again; or declare `permissive: true`")
     case .virtualSlotNotSupported:
       Explanation(
         meaning: "nobody can choose the slot at which a PV guest sees a device",

@@ -35,7 +35,7 @@ struct FaultyTree: DeviceTreePort {
   func setPermissive(_ device: PCIAddress) throws(HostError) {
     try ask(.permissive, "\(device)", lost: ()) { () throws(HostError) in try inner.setPermissive(device) }
   }
-  func permissiveDevices() throws(HostError) -> Set<PCIAddress>? {
+  func permissiveDevices() throws(HostError) -> Set<PCIAddress> {
     try ask(.permissiveList) { () throws(HostError) in try inner.permissiveDevices() }
   }
   func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {

@@ -20,6 +20,8 @@ package struct OtherSavedLine: Hashable, Sendable {
   package var text: String
   /// The address in the element; nil if it has none.
   package var address: PCIAddress?
+  /// The device of the name, if the element has a name without an address, and a device has that name.
+  package var named: PCIAddress?
 
   package init(oddity: Oddity, text: String, address: PCIAddress?) {
     (self.oddity, self.text, self.address) = (oddity, text, address)
@@ -30,7 +32,13 @@ package struct OtherSavedLine: Hashable, Sendable {
     if case .name(let name) = oddity, address == nil { name } else { nil }
   }
 
-  /// Whether libxl would attach the device because of this element.
+  /// The device that the element means, as far as that is one device.
+  package var meaning: PCIAddress? { address ?? named }
+
+  /// Whether libxl would attach the device because of this element when it builds the domain again.
+  ///
+  /// An element without an address does not count: libxl compares addresses with those of the back end, and drops what
+  /// it does not find there (`libxl_retrieve_domain_configuration`, libxl_domain.c, Xen 4.17).
   package func covers(_ device: PCIAddress) -> Bool {
     guard let address else { return false }
     guard oddity == .wholeSlot else { return device == address }

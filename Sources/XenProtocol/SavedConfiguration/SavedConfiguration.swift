@@ -1,5 +1,3 @@
-package import Model
-
 /// A domain's configuration as libxl saves it in its userdata file `libxl-json`. The list of PCI devices can be
 /// changed.
 ///
@@ -30,7 +28,7 @@ package struct SavedConfiguration: Hashable, Sendable {
 
   /// The keys at the top level, in their order.
   let members: [Place]
-  private(set) var elements: [Element]
+  let elements: [Element]
 
   static let listKey = "pcidevs"
 
@@ -70,17 +68,6 @@ package struct SavedConfiguration: Hashable, Sendable {
       }
     }
     (self.bytes, self.members, self.elements) = (bytes, members, elements)
-  }
-
-  /// Gives the elements that name a device without its address the address that `find` returns for the name.
-  package mutating func resolveNames<Failure: Error>(
-    _ find: (String) throws(Failure) -> PCIAddress?
-  ) throws(Failure) {
-    for position in elements.indices {
-      guard case .other(var line) = elements[position].line, let name = line.unresolvedName else { continue }
-      line.address = try find(name)
-      elements[position].line = .other(line)
-    }
   }
 
   /// Returns the word of a key at the top level; nil if there is none.

@@ -1,0 +1,65 @@
+import Glibc
+package import Model
+package import Ports
+
+/// A sandbox's PCI devices: the tree below its root, with writes to pciback that end one after the other.
+///
+/// On a host such a write is a call into the kernel. Here it changes a file that the simulator reads later, so a second
+/// writer would overwrite what the simulator has not read yet.
+package struct SandboxDeviceTree: DeviceTreePort {
+  private let inner: any DeviceTreePort
+  private let hypervisor: any HypervisorPort
+  private let paths: SandboxPaths
+
+  package init(_ inner: any DeviceTreePort, hypervisor: any HypervisorPort, paths: SandboxPaths) {
+    (self.inner, self.hypervisor, self.paths) = (inner, hypervisor, paths)
+  }
+
+  /// Makes a write while no other program makes one, and returns when the simulator has carried it out.
+  private func carryOut(_ write: () throws(HostError) -> Void) throws(HostError) {
+    let folder = paths.pciDrivers + "/" + ScenarioDevice.pciback
+    let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    // Without the folder, the write itself says what is missing.
+    guard descriptor >= 0 else { return try write() }
+    defer { close(descriptor) }
+    while flock(descriptor, LOCK_EX) != 0 {
+      guard errno == EINTR else {
+        throw .tree(DeviceTreeError(errno: errno, operation: "lock", place: folder))
+      }
+    }
+    try write()
+    // The simulator processes written files before it answers any request.
+    _ = try hypervisor.hostFacts()
+  }
+
+  package func setPermissive(_ device: PCIAddress) throws(HostError) {
+    try carryOut { () throws(HostError) in try inner.setPermissive(device) }
+  }
+  package func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) {
+    try carryOut { () throws(HostError) in try inner.unbindFromPCIBack(device) }
+  }
+  package func bindToPCIBack(_ device: PCIAddress) throws(HostError) {
+    try carryOut { () throws(HostError) in try inner.bindToPCIBack(device) }
+  }
+
+  package func hasPCIBack() throws(HostError) -> Bool { try inner.hasPCIBack() }
+  package func pcibackDevices() throws(HostError) -> Set<PCIAddress> { try inner.pcibackDevices() }
+  package func facts(of device: PCIAddress) throws(HostError) -> DeviceFacts? { try inner.facts(of: device) }
+  package func grants(for device: PCIAddress) throws(HostError) -> DeviceGrants { try inner.grants(for: device) }
+  package func serial(of device: PCIAddress) throws(HostError) -> String? { try inner.serial(of: device) }
+  package func neighbours(of device: PCIAddress) throws(HostError) -> Set<PCIAddress> {
+    try inner.neighbours(of: device)
+  }
+  package func reset(_ device: PCIAddress, alone: Bool) throws(HostError) -> ResetOutcome {
+    try inner.reset(device, alone: alone)
+  }
+  package func permissiveDevices() throws(HostError) -> Set<PCIAddress> { try inner.permissiveDevices() }
+  package func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {
+    try inner.hasVirtualFunctions(device)
+  }
+  package func isPermissiveForAll() throws(HostError) -> Bool { try inner.isPermissiveForAll() }
+  package func hasBackEndObject(for domain: DomainID) throws(HostError) -> Bool {
+    try inner.hasBackEndObject(for: domain)
+  }
+  package func listenForExports(sinceBoot: Bool) -> (any ExportLog)? { inner.listenForExports(sinceBoot: sinceBoot) }
+}
