@@ -175,6 +175,26 @@ extension HVMInterleavingTests {
     expectBusesAlive(model, [one, two])
   }
 
+  @Test(
+    arguments: [
+      #"{"dev": 1, "bus": 3, "name": "nic0"}"#, #"{"name": "nic0"}"#, #"{"dev": 1, "bus": 3, "vfunc_mask": 6}"#,
+      #"{"dev": 1, "bus": 3, "vfunc_mask": 4294967295}"#, #"{"dev": 1, "bus": 3, "zone": "a"}"#,
+    ])
+  func `a line that Berth leaves alone shows what pciback may hold, like any other`(_ line: String) throws {
+    let (model, key) = try makeLibxlHost()
+    model.store[StorePath.libxlName(one).text] = "nic0"
+    xlDetach(one, model, key)
+    let file = "{\"pcidevs\": [{\"dev\": 2, \"bus\": 3}, \(line)]}\n"
+    model.setSaved(key, Array(file.utf8) + [0])
+    let run = Run(model: model, options: options)
+    let moved = Sample.desired(["net": [two], "fw": [three, one]])
+    for _ in 0..<2 { try run.apply(moved) }
+    expectBusesAlive(model, [one, two])
+    #expect(model.listed(6) == [three] && model.owner(of: one) == nil)
+    let kept = try #require(try model.host.userdata.savedConfiguration(of: key))
+    #expect(String(decoding: kept, as: UTF8.self).contains(line))
+  }
+
   private func saved(_ devices: [PCIAddress]) throws -> [UInt8] {
     let empty = Array("{\n    \"c_info\": {\n        \"type\": \"hvm\"\n    }\n}\n".utf8) + [0]
     return try SavedConfiguration(empty).adding(devices.map { SavedDevice(address: $0, options: DeviceOptions()) })
