@@ -98,7 +98,9 @@ struct ApplyCommand: BerthCommand {
   ) throws(Failure) {
     let (plan, outcome) = (applied.plan, applied.outcome)
     // If nothing is to be changed, the plan's own sentence says so to people.
-    let isQuiet = outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil } && outcome.notShown.isEmpty
+    let isQuiet =
+      outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil } && outcome.notShown.isEmpty
+      && outcome.hostRepairs.isEmpty && outcome.hostFailures.isEmpty
     if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.refusal != nil || !plan.hasChanges {
       try show(PlanView(plan: plan, warnings: warnings, naming: naming), in: context)
       return

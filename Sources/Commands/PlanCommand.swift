@@ -83,8 +83,8 @@ extension BerthCommand {
     let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
     var plan = session.plan(desired, ObservationIndex(observation))
-    let pending = plan.count(.pending)
-    if policy.requireRunning, pending > 0, plan.refusal == nil { plan.refusal = .notRunning(pending: pending) }
+    let unready = plan.unreadyCount
+    if policy.requireRunning, unready > 0, plan.refusal == nil { plan.refusal = .notRunning(count: unready) }
     let shown = ShownPlan(plan: plan, desired: desired, runs: observation.runs)
     return PreparedPlan(session: session, shown: shown, warnings: loaded.warnings.map(\.message))
   }

@@ -180,11 +180,47 @@ import Testing
       let world = FakeWorld()
       #expect(world.run("apply", "--yes", "--require-running", manifest, given: .init(plan: plan)) == 1)
       #expect(world.state.withLock { $0.applied.isEmpty })
-      #expect(world.output.contains("Refused: 1 device is pending, and --require-running is given."))
+      #expect(world.output.contains("Refused: domains cannot take 1 device now, and --require-running is given."))
       #expect(world.run("plan", "--require-running", "-o", "json", manifest, given: .init(plan: plan)) == 1)
       #expect(world.output.contains("\"reason\" : \"not-running\""))
       #expect(world.run("apply", "--yes", manifest, given: .init(plan: plan)) == 0)
       #expect(world.state.withLock { $0.applied.count } == 1)
+    }
+  }
+
+  @Test(arguments: [Obstacle.domainUnknown, .domainRenamed, .domainAmbiguous, .domainMismatch, .crashedAndKept])
+  func `with require-running nothing is applied if it is not known which domain is meant`(_ obstacle: Obstacle) throws {
+    var plan = Plan.one(.attach())
+    plan.domains += Plan.one(.blocked(obstacle)).domains
+    try withManifest { manifest in
+      let world = FakeWorld()
+      #expect(world.run("apply", "--yes", "--require-running", manifest, given: .init(plan: plan)) == 3)
+      #expect(world.state.withLock { $0.applied.isEmpty })
+      #expect(world.output.contains("--require-running is given."))
+      #expect(world.run("apply", "--yes", manifest, given: .init(plan: plan)) == 3)
+      #expect(world.state.withLock { $0.applied.count } == 1)
+    }
+  }
+
+  @Test func `a failure beside an empty plan is shown`() throws {
+    let error = HostError.record(RecordError(.other, operation: "write", place: "/var/lib/berth/x", errno: 5))
+    let given = FakeWorld.Given(
+      plan: .one(.unchanged), outcome: ApplyOutcome(hostFailures: [OutcomeDetail(.recordsFailed, error)]))
+    try withManifest { manifest in
+      let world = FakeWorld()
+      #expect(world.run("apply", "--yes", manifest, given: given) == 1)
+      #expect(world.output.contains("records: write: /var/lib/berth/x"), "\(world.output)")
+    }
+  }
+
+  @Test func `a document with 300 errors says so`() throws {
+    let domains = (0..<300).map { "    d\($0): {devices: [x\($0)]}\n" }.joined()
+    try withManifest(
+      "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec:\n  domains:\n\(domains)"
+    ) { manifest in
+      let world = FakeWorld()
+      #expect(world.run("validate", manifest) == 65)
+      #expect((world.output + world.messages).contains("Not valid: 300 errors."), "\(world.output.suffix(200))")
     }
   }
 

@@ -30,6 +30,10 @@ struct `Guests that do not answer` {
       let both = try host.manifest(["net": [first, second]], name: "both.yaml")
       let apply = try await host.berth("apply", both, "--yes", "--wait-timeout", "300ms")
       #expect(apply.status == 7, "\(apply)")
+      let who = domain.contains("stubDomain") ? "stub domain " : "the guest has"
+      #expect(apply.output.contains(who) && apply.output.contains("not connected to its PCI bus"), "\(apply)")
+      let status = try await host.berth("status")
+      #expect(!status.output.contains("the next apply repairs it"), "\(status.output)")
       let moved = try host.manifest(["net": [second], "spare": [first]], name: "moved.yaml")
       let apart = try await host.berth("apply", moved, "--yes", "--wait-timeout", "2s")
       #expect(apart.status == 7, "\(apart)")

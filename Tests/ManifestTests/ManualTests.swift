@@ -63,6 +63,8 @@ import Testing
     #expect(page.contains("bus=\"21\"") && page.contains("{address: \"0000:\(hex(21, 2)):00.4\", "))
     #expect(page.contains("`'03:00.0@10'`, `vslot=10` | `virtualSlot: 16`"))
     #expect(explainAddress("03:00.0@10")?.hint?.contains("virtualSlot: 16") == true)
+    #expect(manual.contains("`xl`'s `@10` is `virtualSlot: 16`"))
+    #expect(manual.contains("`xl` reads slots as hexadecimal numbers"))
   }
 
   /// Returns the manual's blocks of a language, without their fences.

@@ -62,12 +62,29 @@ import XenProtocol
     #expect(
       plan.steps.first { $0.device == one }?.evidence == "no domain has the name '\(typed)'; did you mean '\(meant)'?")
     expectNoRemoval(plan)
+    #expect(exitStatus(of: plan, isDetailed: true, requiresRunning: false) == .blocked)
+    #expect(plan.unreadyCount > 0)
+  }
+
+  @Test func `two living domains of one uuid are ambiguous`() {
+    let id = Sample.uuid(3)
+    var twin = Sample.domain(4, "web")
+    twin.uuid = id
+    let observation = observe(
+      [Sample.domain(3, "web", [one, two]), twin], held: [one: 3, two: 3],
+      records: [OwnershipRecord(uuid: id, name: "web", devices: [one, two])])
+    let plan = makePlan(desired: desired(("web", id, [one])), observation: observation)
+    #expect(plan.steps.allSatisfy { $0.kind == .blocked(.domainAmbiguous) } && !plan.steps.isEmpty)
+    expectNoRemoval(plan)
   }
 
   @Test func `the number of a domain is no name`() {
     let plan = makePlan(desired: desired(("7", nil, [one, two])), observation: host(7, called: "net"))
     #expect(plan.steps.map(\.kind) == [.blocked(.domainUnknown), .blocked(.domainUnknown)])
     #expect(plan.steps.first?.evidence?.contains("domain 7 is called 'net'") == true)
+    // A domain may be called so, as Proxmox does.
+    let called = makePlan(desired: desired(("7", nil, [one, two])), observation: host(3, called: "7"))
+    #expect(called.steps.map(\.kind) == [.unchanged, .unchanged])
     let absent = makePlan(desired: desired(("8", nil, [one, two])), observation: host(7, called: "net"))
     #expect(absent.steps.map(\.kind) == [.pending(.domainAbsent), .pending(.domainAbsent)])
   }

@@ -110,7 +110,7 @@ import Testing
       exitStatus(of: plan, isDetailed: detailed, requiresRunning: running)
     }
     #expect(status(empty, detailed: true) == .done)
-    #expect(status(.one(.pending(.domainAbsent), refusal: .notRunning(pending: 1)), running: true) == .failed)
+    #expect(status(.one(.pending(.domainAbsent), refusal: .notRunning(count: 1)), running: true) == .failed)
     #expect(status(.one(.attach())) == .done)
     #expect(status(.one(.attach()), detailed: true) == .changesPending)
     #expect(status(.one(.unchanged), detailed: true) == .done)

@@ -118,6 +118,30 @@ import XenProtocol
     #expect(later.steps.filter { $0.device == one }.map(\.kind) == [.pending(.domainShuttingDown)])
   }
 
+  @Test(arguments: ["ahci", "nvme", "xhci_hcd"])
+  func `a device of the host's is not offered to be taken`(_ driver: String) throws {
+    var device = Sample.device(one)
+    device.facts?.isOnPCIBack = false
+    device.facts?.driver = driver
+    let observation = observe([Sample.domain(1, "net")], [device])
+    let step = try #require(steps(Sample.desired(["net": [one]]), observation).first)
+    #expect(step.kind == .blocked(.notAssignable))
+    let remedy = try #require(step.remedy)
+    #expect(remedy.contains("\(driver) drives it now") && remedy.contains("can do without"))
+    #expect(!remedy.contains("xl "))
+  }
+
+  @Test(arguments: [
+    ("web; reboot", "'web; reboot'"), ("12", "3"), ("-h", "3"), ("it's", "'it'\\''s'"), ("db", "db"),
+  ])
+  func `the remedy for a device that another domain has can be pasted`(_ name: String, _ argument: String) throws {
+    let observation = observe(
+      [Sample.domain(3, name, [one]), Sample.domain(5, "net")], [Sample.device(one, heldBy: 3)])
+    let step = try #require(steps(Sample.desired(["net": [one]]), observation).first { $0.device == one })
+    #expect(step.kind == .blocked(.attachedElsewhere))
+    #expect(step.remedy == "detach it there: `xl pci-detach \(argument) \(one)`")
+  }
+
   @Test func `a slot cannot be chosen for a PV guest, hot or cold or attached already`() throws {
     var wanted = Sample.desired(["net": [one, two]])
     wanted.domains[0].devices[0].options.virtualSlot = 5

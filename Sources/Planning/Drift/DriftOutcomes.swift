@@ -114,7 +114,9 @@ extension DriftFinder {
     if let reason = guest.obstruction.map({ .obstacle($0.obstacle) }) ?? guest.wait.map(Reason.wait) {
       return .left(reason)
     }
-    let changes = (steps.domains[guest.key] ?? []).lazy.compactMap(\.change)
+    let own = steps.domains[guest.key] ?? []
+    if own.contains(where: { $0.kind == .drift(name) }) { return .left(.drift(name)) }
+    let changes = own.lazy.compactMap(\.change)
     return changes.compactMap { $0.kind(repairing: name) }.first.map(planned) ?? .left(.change(.notOwned))
   }
 }

@@ -31,6 +31,11 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case busUnsettled = "bus-unsettled"
   case crashedAndKept = "crashed-and-kept"
 
+  /// Whether the declared domain is not known or does not run, so that `--require-running` asks for it in vain.
+  package var isUnreadyDomain: Bool {
+    [.domainUnknown, .domainRenamed, .domainAmbiguous, .domainMismatch, .crashedAndKept].contains(self)
+  }
+
   /// The drift of the same name, if stores that disagree are the obstacle.
   package var drift: DriftName? {
     switch self {

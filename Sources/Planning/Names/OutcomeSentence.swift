@@ -29,7 +29,8 @@ extension OutcomeSentence {
   /// Whether the cause stays until somebody changes the manifest, the guest or the host: the next attach would fail for
   /// the same cause.
   package var isLasting: Bool {
-    [.assignmentForbidden, .createdWithoutPassthrough, .refusedByQEMU, .hasVirtualFunctions].contains(self)
+    [.assignmentForbidden, .createdWithoutPassthrough, .refusedByQEMU, .hasVirtualFunctions, .listedElsewhere].contains(
+      self)
   }
 }
 
@@ -244,7 +245,7 @@ extension OutcomeSentence {
         "the guest's PCI bus ended (back end {}, front end {}): {}", "both states, and pciback's error node")
     case .busEndedSince:
       SentenceEntry(
-        "the guest's PCI bus has ended since, and the guest has lost the device",
+        "the guest's PCI bus has ended since, with the device on it",
         "the back end at 5 or 6, with the device on it")
     case .busEndedWithOthers:
       SentenceEntry(

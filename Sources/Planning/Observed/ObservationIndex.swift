@@ -30,7 +30,7 @@ package struct ObservationIndex {
   let announced: [DomainKey: Set<PCIAddress>]
   /// The part of `intended` that dead runs have left.
   let abandoned: [DomainKey: Set<PCIAddress>]
-  /// The devices that a dead run had pciback release, and may not have bound again.
+  /// The devices that a run has pciback release and take again, or a dead run had, and may not have bound again.
   let rebinding: Set<PCIAddress>
   /// The domains that have each device in `abandoned`, in order.
   let abandoners: [PCIAddress: [DomainID]]
@@ -104,7 +104,7 @@ package struct ObservationIndex {
     intended = byDomain(changes)
     announced = byDomain(changes.filter(\.isLive))
     abandoned = byDomain(changes.filter { !$0.isLive })
-    rebinding = Set(observation.intents.filter { !$0.isLive && $0.operation == .rebind }.flatMap(\.devices))
+    rebinding = Set(observation.intents.filter { $0.operation == .rebind }.flatMap(\.devices))
     var abandoners: [PCIAddress: [DomainID]] = [:]
     for (key, devices) in abandoned.sorted(by: { $0.key.id < $1.key.id }) {
       for device in devices { abandoners[device, default: []].append(key.id) }

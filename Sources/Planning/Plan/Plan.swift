@@ -41,6 +41,17 @@ package struct Plan: Hashable, Sendable {
 
   package var steps: [DeviceStep] { domains.flatMap(\.steps) }
 
+  /// The number of devices that declared domains cannot take now, because a domain does not run or is not known.
+  package var unreadyCount: Int {
+    count { step in
+      switch step.kind {
+      case .pending: true
+      case .blocked(let obstacle): obstacle.isUnreadyDomain
+      case .change, .unchanged, .kept, .foreign, .drift: false
+      }
+    }
+  }
+
   /// Whether the steps would change anything but Berth's own records and intents of what is gone.
   package var hasChanges: Bool { hasStep { $0.isChange } || hostSteps.contains { $0.isChange } }
 

@@ -17,7 +17,7 @@ package enum PlanRefusal: Hashable, Sendable {
   /// No manifest names these domains, and the plan takes from them this many devices: all that are Berth's there.
   case domainLeftOut(names: [String], planned: Int)
   /// Declared domains cannot take this many devices now, and `--require-running` asks for all of them.
-  case notRunning(pending: Int)
+  case notRunning(count: Int)
 
   /// The stable words for refusals; scripts depend on them.
   package enum Name: String, Hashable, Sendable, CaseIterable {

@@ -22,7 +22,8 @@ struct RepairSteps {
     {
       let seen = "another toolstack left the back end at \(bus.state), at which pciback exports nothing more"
       // What pciback may hold beyond the entries is settled first.
-      if let doubt = planner.index.remnants[domain.id]?.first(where: { $0.value == .doubtful }) {
+      let doubts = (planner.index.remnants[domain.id] ?? [:]).filter { $0.value == .doubtful }
+      if let doubt = doubts.min(by: { $0.key < $1.key }) {
         steps.append(
           planner.step(
             wanted, .drift(.busUnsettled), in: .uuid(domain.uuid),

@@ -109,10 +109,12 @@ final class ClaimLedger {
   /// Returns whether nobody but this run is about to list the device, and pciback holds it for no domain.
   ///
   /// That is so if this run assigned the device: Xen gives no toolstack a device that is assigned. It is also so if an
-  /// ended run was returning the device to Xen, and had removed the entry of the device.
+  /// ended run was returning the device to Xen: it takes the export off the record once the guest has released the
+  /// device.
   private func isUnlisted(_ held: ClaimedDevice) throws(HostError) -> Bool {
     guard held.exportedAt == nil else { return false }
     if held.isAssignedHere { return true }
+    guard try records.lastExport(of: held.step.device) == nil else { return false }
     return try intents.all().contains { intent in
       !intent.isLive && intent.operation == .detach && intent.devices.contains(held.step.device)
     }
@@ -121,12 +123,15 @@ final class ClaimLedger {
   /// Ends a permission that pciback keeps from an earlier attach. Returns why it stays; nil if it has ended.
   private func endPermissive(_ held: ClaimedDevice) throws(HostError) -> OutcomeDetail? {
     let device = held.step.device
-    switch try hardware.checkPermission(device, wanted: held.step.options.permissive) {
-    case .settled: return nil
-    case .stays(let why): return why
-    case .needsRebind: break
+    guard case .needsRebind = try hardware.checkPermission(device, wanted: held.step.options.permissive) else {
+      return try permissionRefusal(held)
     }
     let intent = try intents.write(.rebind, [device])
+    // The write may have taken its time, and another toolstack may have used it.
+    guard case .needsRebind = try hardware.checkPermission(device, wanted: false), try session.view() != nil else {
+      try intent.end()
+      return try session.view() == nil ? OutcomeDetail(.domainGone) : permissionRefusal(held)
+    }
     switch hardware.rebind(device) {
     case .done:
       try intent.end()
@@ -136,6 +141,15 @@ final class ClaimLedger {
       return why
     // The intent is left, so that the next run binds the device.
     case .unbound: return OutcomeDetail(.leftUnbound)
+    }
+  }
+
+  /// Returns why the permission stays; nil if nothing has to be done about it.
+  private func permissionRefusal(_ held: ClaimedDevice) throws(HostError) -> OutcomeDetail? {
+    switch try hardware.checkPermission(held.step.device, wanted: held.step.options.permissive) {
+    case .settled: nil
+    case .stays(let why): why
+    case .needsRebind: OutcomeDetail(.pcibackKeepsIt)
     }
   }
 

@@ -80,9 +80,9 @@ struct Hardware {
       guard let facts = try session.host.tree.facts(of: device) else { return .failed(OutcomeDetail(.anotherDevice)) }
       guard let driver = facts.driver else { return .unbound }
       guard facts.isOnPCIBack else { return .failed(OutcomeDetail(.driverIsOther, driver)) }
-      if let failure { return .failed(OutcomeDetail(failure)) }
-      return try session.host.tree.permissiveDevices().contains(device)
-        ? .failed(OutcomeDetail(.pcibackKeepsIt)) : .done
+      // What is read back decides, whatever the writes returned: another run may have bound the device in between.
+      guard try session.host.tree.permissiveDevices().contains(device) else { return .done }
+      return .failed(failure.map { OutcomeDetail($0) } ?? OutcomeDetail(.pcibackKeepsIt))
     } catch { return .unbound }
   }
 

@@ -30,8 +30,10 @@ struct DomainRun {
     do throws(EngineError) {
       try body(self)
       try parts.intents.discardSettled(by: parts.report)
-      try parts.records.noteRefusals(parts.report.whole)
     } catch {
+      parts.report.endedEarly(error)
+    }
+    do throws(EngineError) { try parts.records.noteRefusals(parts.report.whole) } catch {
       parts.report.endedEarly(error)
     }
     return parts.report.whole

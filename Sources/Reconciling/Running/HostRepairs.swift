@@ -55,22 +55,28 @@ struct HostRepairs {
     case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
     case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
     case .discard(let identifier): try host.intents.discard(identifier: identifier)
-    case .bind(let device, let identifier):
-      // Whether it succeeds or not: a device that pciback does not take is reported by each plan that needs it.
-      let bound = Result { () throws(HostError) in try bind(device) }
-      try host.intents.discard(identifier: identifier)
-      try bound.get()
+    case .bind(let device, let identifier): try finishRebind(of: device, identifier)
     }
   }
 
-  /// Binds a device to pciback if it still has no driver.
-  private func bind(_ device: PCIAddress) throws(HostError) {
-    guard let facts = try host.tree.facts(of: device), facts.driver == nil else { return }
-    try host.tree.bindToPCIBack(device)
-    // Xen is asked whether it knows the device: that is of no interest, but is answered after the bind.
-    _ = try host.hypervisor.probe(device, for: nil)
-    guard try host.tree.facts(of: device)?.isOnPCIBack == true else {
-      throw .tree(DeviceTreeError(.other, operation: "bind to pciback", place: "\(device)"))
+  /// Binds a device to pciback if it still has no driver, and discards the intent that names it.
+  ///
+  /// If the kernel refuses, the intent goes all the same: each plan that needs the device says what is wrong with it.
+  private func finishRebind(of device: PCIAddress, _ identifier: String) throws(HostError) {
+    let intents = try host.intents.intents()
+    // Another run may have finished it, and may be at it again.
+    guard intents.contains(where: { $0.identifier == identifier }),
+      !intents.contains(where: { $0.isLive && $0.operation == .rebind && $0.devices.contains(device) })
+    else { return }
+    if let facts = try host.tree.facts(of: device), facts.driver == nil {
+      do throws(HostError) { try host.tree.bindToPCIBack(device) } catch {
+        try host.intents.discard(identifier: identifier)
+        throw error
+      }
+      guard try host.tree.facts(of: device)?.isOnPCIBack == true else {
+        throw .tree(DeviceTreeError(.other, operation: "bind to pciback", place: "\(device)"))
+      }
     }
+    try host.intents.discard(identifier: identifier)
   }
 }

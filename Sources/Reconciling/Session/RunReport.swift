@@ -59,10 +59,12 @@ final class RunReport {
         evidence: evidence + reset, isUndone: isUndone, virtualAddress: virtualAddress, isRequired: step.isRequired))
   }
 
-  /// Corrects what was concluded of devices that the guest has lost with its bus since.
+  /// Corrects what was concluded of devices whose bus has ended since: nothing shows what the guest still has of them.
   func amendLost(_ devices: Set<PCIAddress>) {
     for index in outcome.steps.indices where devices.contains(outcome.steps[index].device) {
-      guard [.done, .unchanged].contains(outcome.steps[index].result) else { continue }
+      guard [.done, .unchanged].contains(outcome.steps[index].result),
+        [.attach, .reattach, .move, .adopt].contains(outcome.steps[index].action)
+      else { continue }
       outcome.steps[index].result = .failed
       outcome.steps[index].detail = OutcomeDetail(.busEndedSince)
       outcome.steps[index].virtualAddress = nil

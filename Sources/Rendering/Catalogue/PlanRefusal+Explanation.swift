@@ -50,8 +50,8 @@ extension PlanRefusal {
       "Refused: no manifest names \(Self.list(names)), and the plan removes the \(Words.count(planned, "device")) that "
         + "Berth has there. Nothing is applied: give all manifests of this host, declare `devices: []`, or run again "
         + "with --allow-removals."
-    case .notRunning(let pending):
-      "Refused: \(Words.count(pending, "device is", "devices are")) pending, and --require-running is given. "
+    case .notRunning(let count):
+      "Refused: domains cannot take \(Words.count(count, "device")) now, and --require-running is given. "
         + "Nothing is applied: start the domains, or run again without --require-running."
     }
   }
