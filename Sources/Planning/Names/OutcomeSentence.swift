@@ -1,7 +1,7 @@
 /// A sentence that an outcome can contain. There are no others: an `OutcomeDetail` is made of one of these.
 ///
-/// docs/output.md lists each sentence with the observation without which the sentence is not said.
-package enum OutcomeSentence: String, Hashable, Sendable, CaseIterable {
+/// docs/output.md lists each sentence with the observation that it needs.
+package enum OutcomeSentence: Hashable, Sendable, CaseIterable {
   // What a fresh look shows before anything is changed.
   case alreadySo, cannotTakeChange, lockNotTaken, ownedByOtherSet, noLongerOurs, awaitedByReceiver
   case otherRunAtWork, unknownRunAtWork, otherRunAttaches, otherRunDetaches
@@ -38,7 +38,7 @@ extension OutcomeSentence {
 package struct SentenceEntry: Sendable {
   /// The words. Each `{}` stands for a value that was read.
   package let words: String
-  /// What was read or answered, without which the sentence is not said.
+  /// What must have been read or answered before the sentence is said.
   package let observation: String
 
   init(_ words: String, _ observation: String) { (self.words, self.observation) = (words, observation) }

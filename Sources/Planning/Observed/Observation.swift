@@ -141,6 +141,13 @@ package struct ObservedDomain: Hashable, Sendable {
     return Set(devices.map(\.address)).union(otherSavedLines.compactMap(\.meaning))
   }
 
+  /// Returns whether libxl's saved configuration makes libxl attach the device; nil if the configuration is not there or
+  /// cannot be read.
+  func isSaved(_ device: PCIAddress) -> Bool? {
+    guard case .devices(let devices) = saved else { return nil }
+    return devices.contains { $0.address == device } || otherSavedLines.contains { $0.covers(device) }
+  }
+
   /// Returns the back end that lists the domain's devices: its own, or that of its stub domain; nil if that one does
   /// not exist. A stub domain has no devices of its own: its back end lists its guest's devices.
   package func bus(through stub: ObservedDomain?) -> BackEnd? {
@@ -164,7 +171,7 @@ package struct ObservedDevice: Hashable, Sendable {
   /// The domain number in `/libxl/pci/<address>/domid`.
   package var claim: DomainID?
   package var assignment: HypervisorAssignment
-  /// Whether pciback lets its guest write the whole configuration space; nil if unknown.
+  /// Whether pciback lets its guest write the whole configuration space; nil if nobody looked.
   package var isPermissive: Bool?
   /// Whether it has virtual functions; read only of permissive devices.
   package var hasVirtualFunctions = false

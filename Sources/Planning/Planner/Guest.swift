@@ -87,10 +87,7 @@ final class Guest {
 
   /// Whether libxl's saved configuration makes libxl attach the device; nil if the configuration is not there or cannot
   /// be read.
-  func isSaved(_ device: PCIAddress) -> Bool? {
-    guard case .devices(let saved) = saved else { return nil }
-    return saved.contains { $0.address == device } || observed.otherSavedLines.contains { $0.covers(device) }
-  }
+  func isSaved(_ device: PCIAddress) -> Bool? { observed.isSaved(device) }
 
   /// Returns the first entry of a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
@@ -234,7 +231,7 @@ extension ObservedDomain {
     case .running, .cold: nil
     case .building: .domainBuilding
     case .paused: .domainPaused
-    // A domain that is kept does not go away, so nothing is to be waited for.
+    // A domain that is kept stays, so that waiting is of no use.
     case .shutdown: kept == nil ? .domainShuttingDown : nil
     case .destroying: .domainDestroying
     }

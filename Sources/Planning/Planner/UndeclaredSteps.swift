@@ -97,7 +97,7 @@ struct UndeclaredSteps {
           return step(
             .drift(.configOnly), "left by an xl pci-detach; QEMU was not asked whether it still shows the device")
         }
-        // A domain that the manifest does not mention is not edited, except for what Berth left there.
+        // Berth edits a domain outside the manifest only to remove what Berth left there.
         guard planner.matches.covered.contains(domain.key) || planner.mayRemove(device.address, from: domain) else {
           return nil
         }

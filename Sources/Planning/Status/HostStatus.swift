@@ -131,7 +131,7 @@ package struct HostStatus: Sendable {
       let entry = entries[address]
       let declared = wanted?.devices.first { $0.address == address }
       let place = domain.emulated?.first { $0.name == DeviceModelName(address) }
-      let isSaved = saved[address] != nil || domain.otherSavedLines.contains { $0.covers(address) }
+      let isSaved = domain.isSaved(address) == true
       var attachment = attachment(entry, of: bus, isSaved: isSaved)
       if domain.kind == .hvm, attachment == .attached || attachment == .exported {
         attachment = domain.emulated == nil ? .exported : place == nil ? .held : .attached

@@ -123,14 +123,18 @@ final class ClaimLedger {
   /// Ends a permission that pciback keeps from an earlier attach. Returns why it stays; nil if it has ended.
   private func endPermissive(_ held: ClaimedDevice) throws(HostError) -> OutcomeDetail? {
     let device = held.step.device
-    guard case .needsRebind = try hardware.checkPermission(device, wanted: held.step.options.permissive) else {
-      return try permissionRefusal(held)
-    }
+    var check = try hardware.checkPermission(device, wanted: held.step.options.permissive)
+    guard case .needsRebind = check else { return check.refusal }
     let intent = try intents.write(.rebind, [device])
     // The write may have taken its time, and another toolstack may have used it.
-    guard case .needsRebind = try hardware.checkPermission(device, wanted: false), try session.view() != nil else {
+    check = try hardware.checkPermission(device, wanted: held.step.options.permissive)
+    guard try session.view() != nil else {
       try intent.end()
-      return try session.view() == nil ? OutcomeDetail(.domainGone) : permissionRefusal(held)
+      return report.describe(.domainGone)
+    }
+    guard case .needsRebind = check else {
+      try intent.end()
+      return check.refusal
     }
     switch hardware.rebind(device) {
     case .done:
@@ -140,16 +144,7 @@ final class ClaimLedger {
       try intent.end()
       return why
     // The intent is left, so that the next run binds the device.
-    case .unbound: return OutcomeDetail(.leftUnbound)
-    }
-  }
-
-  /// Returns why the permission stays; nil if nothing has to be done about it.
-  private func permissionRefusal(_ held: ClaimedDevice) throws(HostError) -> OutcomeDetail? {
-    switch try hardware.checkPermission(held.step.device, wanted: held.step.options.permissive) {
-    case .settled: nil
-    case .stays(let why): why
-    case .needsRebind: OutcomeDetail(.pcibackKeepsIt)
+    case .unbound(let why): return why
     }
   }
 

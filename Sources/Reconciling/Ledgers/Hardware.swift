@@ -16,8 +16,13 @@ enum PermissionCheck {
 enum RebindResult {
   case done
   case failed(OutcomeDetail)
-  /// The device has no driver, or nothing shows whether it has one.
-  case unbound
+  /// The device has no driver, or the failure leaves open whether it has one.
+  case unbound(OutcomeDetail)
+}
+
+extension PermissionCheck {
+  /// Why the permission stays; nil if nothing keeps it from ending.
+  var refusal: OutcomeDetail? { if case .stays(let why) = self { why } else { nil } }
 }
 
 /// What is done to a device itself, and only to the device that is meant.
@@ -71,24 +76,16 @@ struct Hardware {
     var failure: HostError?
     do throws(HostError) {
       try session.host.tree.unbindFromPCIBack(device)
-      // The question separates the two writes: dom0's kernel has done the first when Xen answers.
-      _ = try isStillAssigned(device)
       try session.host.tree.bindToPCIBack(device)
-      guard try isStillAssigned(device) else { return .failed(OutcomeDetail(.anotherDevice)) }
     } catch { failure = error }
     do throws(HostError) {
       guard let facts = try session.host.tree.facts(of: device) else { return .failed(OutcomeDetail(.anotherDevice)) }
-      guard let driver = facts.driver else { return .unbound }
+      guard let driver = facts.driver else { return .unbound(OutcomeDetail(.leftUnbound)) }
       guard facts.isOnPCIBack else { return .failed(OutcomeDetail(.driverIsOther, driver)) }
       // What is read back decides, whatever the writes returned: another run may have bound the device in between.
       guard try session.host.tree.permissiveDevices().contains(device) else { return .done }
       return .failed(failure.map { OutcomeDetail($0) } ?? OutcomeDetail(.pcibackKeepsIt))
-    } catch { return .unbound }
-  }
-
-  /// Returns whether some guest has the device: this one, because it was assigned to it before.
-  private func isStillAssigned(_ device: PCIAddress) throws(HostError) -> Bool {
-    try session.host.hypervisor.probe(device, for: nil) != .free
+    } catch { return .unbound(OutcomeDetail(error)) }
   }
 
   /// Resets a device that is known to be the one that is meant.

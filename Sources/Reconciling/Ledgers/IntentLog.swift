@@ -15,7 +15,7 @@ struct OpenedIntent: ~Copyable {
 
   /// Removes the intent, because the outcome is proven.
   consuming func close() throws(EngineError) {
-    do throws(HostError) { try file.close() } catch { throw .host(error) }
+    do throws(HostError) { try end() } catch { throw .host(error) }
   }
 
   /// Removes the intent, as `close` does.

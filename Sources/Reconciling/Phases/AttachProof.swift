@@ -34,8 +34,8 @@ struct AttachProof {
     }
   }
 
-  /// Returns the devices whose whole configuration space pciback lets their guests write, as far as pciback lists them;
-  /// none for a domain whose device model writes that space.
+  /// Returns the devices whose whole configuration space pciback lets their guests write. Returns none for a domain whose
+  /// device model writes that space.
   private func permissiveDevices() throws(EngineError) -> Set<PCIAddress> {
     guard parts.session.route.hasFrontEndDriver else { return [] }
     do throws(HostError) { return try parts.session.host.tree.permissiveDevices() } catch { throw .host(error) }

@@ -140,12 +140,15 @@ final class DomainSession {
   /// Returns the first domain whose back end lists a device, or has its nodes beyond the count; nil if none does.
   /// Advisory, as `look`: a device that Xen has assigned to this domain is listed by no other toolstack.
   func lister(of device: PCIAddress) throws(HostError) -> DomainID? {
-    for number in try store.list(.backEnds) ?? [] {
-      guard let domain = decimal(number).map({ DomainID(UInt32($0)) }) else { continue }
-      let bus = try BusReader(domain: domain).read { (path) throws(HostError) in try store.read(path) }
-      if (bus.entries + bus.orphans).contains(where: { $0.device == device }) { return domain }
+    let domains = (try store.list(.backEnds) ?? []).compactMap { decimal($0) }.map { DomainID(UInt32($0)) }
+    // One transaction, so that no bus is seen in the middle of another toolstack's commit.
+    return try store.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<DomainID?> in
+      for domain in domains {
+        let bus = try BusReader(domain: domain).read { (path) throws(HostError) in try access.read(path) }
+        if (bus.entries + bus.orphans).contains(where: { $0.device == device }) { return .abort(domain) }
+      }
+      return .abort(nil)
     }
-    return nil
   }
 
   /// Returns the text of the claim on a device. Advisory, as `look`.
