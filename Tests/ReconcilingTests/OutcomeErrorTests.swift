@@ -39,4 +39,26 @@ import Testing
     let reset = HostError.tree(DeviceTreeError(.other, operation: "reset", place: "reset", errno: 5))
     #expect(try detail(.reset, .fails(reset)) == OutcomeDetail(reset))
   }
+
+  @Test(arguments: [
+    ([1, 2, 3], [OutcomeSentence.silentAttach, .guestSilent], [OutcomeSentence.silentAttach, .guestSilentAtStop]),
+    ([1], [.silentDetach], [.silentDetachAtStop]),
+  ])
+  func `a wait that the user ended is not called late`(
+    _ wanted: [Int], _ late: [OutcomeSentence], _ stopped: [OutcomeSentence]
+  ) throws {
+    func sentences(_ prepare: (FaultLine) -> Void) throws -> (requests: [PortRequest], said: [[OutcomeSentence]]) {
+      let (model, _, run) = try makeAttachedHost()
+      let plan = try run.plan(Sample.desired(["net": wanted.map { Sample.address($0) }]))
+      model.change(5) { $0.answers = false }
+      let line = FaultLine()
+      prepare(line)
+      let outcome = ScheduleRunner(host: line.host(model.host), options: .hasty) { _ in }.apply(plan)
+      return (line.requests, outcome.domains.flatMap(\.steps).compactMap(\.detail).map(\.sentences))
+    }
+    let (requests, said) = try sentences { $0.disarm() }
+    #expect(said == [late])
+    let wait = try #require(requests.firstIndex(of: .wait))
+    #expect(try sentences { $0.arm(.stops, at: wait) }.said == [stopped])
+  }
 }
