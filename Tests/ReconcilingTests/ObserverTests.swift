@@ -54,4 +54,12 @@ struct ObserverTests {
     let observed = try #require(try Observer(host: model.host).observe(desired: nil).domains.first)
     #expect(observed.lifecycle == .shutdown && observed.kept?.event == event)
   }
+
+  @Test func `a domain without a file of libxl's has no saved configuration`() throws {
+    let model = ModelHost()
+    let domain = model.addDomain(5, "net")
+    model.setSaved(domain, nil)
+    let observed = try #require(try Observer(host: model.host).observe(desired: nil).domains.first)
+    #expect(observed.saved == .absent && observed.savedAddresses.isEmpty)
+  }
 }

@@ -147,13 +147,13 @@ import XenProtocol
     ("{\"pcidevs\": [{\"rdm_policy\": \"none\"}]}\0", "has pcidevs[0].rdm_policy that is neither strict nor relaxed"),
   ])
   func `a damaged file is reported with the reason`(text: String, reason: String) {
-    #expect(SavedDevices(savedConfiguration: Array(text.utf8)) == .corrupt(reason))
+    #expect(throws: SavedConfigurationError(reason)) { try SavedConfiguration(Array(text.utf8)) }
   }
 
   @Test func `bytes that are not UTF-8 are refused`() {
-    #expect(
-      SavedDevices(savedConfiguration: Array("{\"a\": \"".utf8) + [0xFF] + Array("\"}\0".utf8))
-        == .corrupt("is not valid UTF-8"))
+    #expect(throws: SavedConfigurationError("is not valid UTF-8")) {
+      try SavedConfiguration(Array("{\"a\": \"".utf8) + [0xFF] + Array("\"}\0".utf8))
+    }
   }
 
   @Test func `nesting is limited, and values within the limit are read`() throws {
@@ -169,7 +169,6 @@ import XenProtocol
       #"{"pcidevs": [{}, {"dev": null, "permissive": null}, {"rdm_policy": "RELAXED"}, {"d\u0065v": 3, "dev": 4}]}"#)
     #expect(saved.devices.map(\.address.device) == [0, 0, 0, 3])
     #expect(saved.devices.map(\.options.rdmPolicy) == [.strict, .strict, .relaxed, .strict])
-    #expect(SavedDevices(savedConfiguration: nil) == .absent)
   }
 
   // MARK: Random bytes

@@ -90,15 +90,3 @@ package struct SavedConfigurationError: Error, Hashable, Sendable, CustomStringC
   package var description: String { reason }
   package init(_ reason: String) { self.reason = reason }
 }
-
-extension SavedDevices {
-  /// Returns the devices that a `libxl-json` file lists; nil bytes mean that there is no file.
-  package init(savedConfiguration bytes: [UInt8]?) {
-    guard let bytes else { self = .absent; return }
-    do throws(SavedConfigurationError) {
-      self = .devices(try SavedConfiguration(bytes).devices)
-    } catch {
-      self = .corrupt(error.reason)
-    }
-  }
-}
