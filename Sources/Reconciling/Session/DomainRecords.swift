@@ -13,7 +13,7 @@ struct DomainRecords {
   /// Changes the record of this domain, and reads it back.
   ///
   /// `change` runs again on what is read back, and must find nothing to change: other runs may change other parts of the
-  /// record. A run that keeps another domain's records may have removed the change for a moment (`RecordCare.forget`), so
+  /// record. A run that keeps another domain's records may have removed the change for a moment (`RecordCare.forget`). So
   /// the change is made again before it counts as lost.
   func change(_ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     for _ in 0..<3 {
