@@ -143,7 +143,8 @@ import XenProtocol
   /// Returns what is not as declared after one more run has repaired what xl overwrote.
   ///
   /// An xl pci-detach may mark an entry at an index that it has read before: pciback then releases another device. No
-  /// store shows that, so a run lists the device again as if the guest still had it. Such a finding has a name.
+  /// store shows that, so a run lists the device again as if the guest still had it. Nor can the run prove what it
+  /// attaches beside it: that is unknown, and its intent stays. Such findings have a name.
   private static func unsettled(
     _ desired: DesiredState, _ model: ModelHost, _ keys: [String: DomainKey], _ meeting: Meeting
   ) -> [String] {
@@ -153,10 +154,13 @@ import XenProtocol
       let left = model.placements(keys, meeting.kind).filter {
         $0.key != xlDevice && $0.value != .placed(wanted[$0.key])
       }
-      return failures(outcome)
+      let isReleased = meeting.xl == .detach && left.contains { $0.value.withoutIntents == releasedOnly }
+      func named(_ finding: String, _ isExplained: Bool) -> String {
+        isReleased && isExplained ? Explorer.refused + finding : finding
+      }
+      return failures(outcome).map { named($0, $0.hasPrefix("attach ") && $0.contains(" unknown: ")) }
         + left.sorted { $0.key < $1.key }.map { device, found in
-          let isReleased = meeting.xl == .detach && found == .torn(releasedOnly)
-          return "\(isReleased ? Explorer.refused : "")one more run leaves \(device) \(found)"
+          named("one more run leaves \(device) \(found)", [releasedOnly, "net"].contains(found.withoutIntents))
         }
     } catch {
       return ["\(error)"]
@@ -213,6 +217,12 @@ import XenProtocol
 
 extension History.Found {
   fileprivate var isTorn: Bool { if case .torn = self { true } else { false } }
+
+  /// The words of a device on which the places disagree, but for the intents that name the device; nil if they agree.
+  fileprivate var withoutIntents: String? {
+    guard case .torn(let words) = self else { return nil }
+    return words.split(separator: ", ").filter { !$0.hasPrefix("intent ") }.joined(separator: ", ")
+  }
 }
 
 extension History.Placements {

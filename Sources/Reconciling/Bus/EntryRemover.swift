@@ -9,6 +9,8 @@ enum MarkResult {
   case round
   /// The guest has released them, or never had them.
   case released
+  /// The bus does not list these, though it listed them before. Nothing was marked.
+  case overwritten(Set<PCIAddress>)
   case refused(BusRefusal, String)
   case restless(BusCondition)
   case interrupted
@@ -23,8 +25,9 @@ struct EntryRemover {
   let rounds: RoundKeeper
   let buses: BusKeeper
 
-  /// Marks the devices and starts the round, in one transaction under libxl's lock.
-  func mark(_ devices: Set<PCIAddress>) throws(EngineError) -> MarkResult {
+  /// Marks the devices and starts the round, in one transaction under libxl's lock. The bus must list those that are
+  /// `expected`.
+  func mark(_ devices: Set<PCIAddress>, expecting expected: Set<PCIAddress> = []) throws(EngineError) -> MarkResult {
     var lastCondition = BusCondition.absent
     var staying: [BackEndEntry]?
     // A guest that has not looked at its bus for a whole wait never had the devices: as one that has never run.
@@ -36,18 +39,27 @@ struct EntryRemover {
       if let entries = staying {
         return try buses.recreateEmptyBus(keeping: entries) ? .released : .restless(.vanishing)
       }
+      var overwritten: Set<PCIAddress> = []
       let decision = try session.locked { (lock) throws(HostError) -> DetachDecision? in
         let decision = try lock.decideExport { view, pciback -> (DetachDecision, [StoreEdit]) in
+          overwritten = expected.subtracting(view.backEnd.entries.compactMap(\.device))
           let decision = view.backEnd.detachDecision(
             devices, mode: mode, finishing: removals.mayFinish, exportable: pciback.exportable,
             knowing: pciback.history)
           switch decision {
-          case .mark(let edits), .dropBus(let edits, _): return (decision, edits)
+          case .mark(let edits) where overwritten.isEmpty, .dropBus(let edits, _) where overwritten.isEmpty:
+            return (decision, edits)
           default: return (decision, [])
           }
         }
-        if case .mark? = decision { lock.roundStarted() }
+        if case .mark? = decision, overwritten.isEmpty { lock.roundStarted() }
         return decision
+      }
+      switch decision {
+      case nil: throw .domainGone
+      case .mark?, .notListed?, .alreadyMarked?, .dropBus?:
+        if !overwritten.isEmpty { return .overwritten(overwritten) }
+      case .wait?, .refuse?: break
       }
       switch decision {
       case nil: throw .domainGone
@@ -109,7 +121,7 @@ struct EntryRemover {
       let isOver =
         try session.route.hasFrontEndDriver ? isSatisfied(waits.awaitEndOfRound()) : awaitSilentRelease(of: devices)
       guard isOver else { return false }
-    case .refused, .restless, .interrupted: return false
+    case .refused, .restless, .interrupted, .overwritten: return false
     }
     removals.addOwn(devices)
     try records.forgetExports(devices)

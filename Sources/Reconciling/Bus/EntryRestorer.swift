@@ -3,6 +3,13 @@ import Planning
 import Ports
 import XenProtocol
 
+/// The removals that can go on.
+struct RestoredRemovals {
+  var steps: [Removal]
+  /// The devices among them that the bus listed. If an entry is gone afterwards, somebody has overwritten the entry.
+  var listed: Set<PCIAddress>
+}
+
 /// Lists devices again that the guest has and that the bus no longer lists.
 struct EntryRestorer {
   let session: DomainSession
@@ -12,18 +19,18 @@ struct EntryRestorer {
   let waits: BusWait
 
   /// Puts the entries of devices to detach back if somebody overwrote them and the guest still has the devices. Without
-  /// an entry, the guest cannot be asked to release a device. Returns the steps that can go on.
-  func restoreEntries(of steps: [Removal]) throws(EngineError) -> [Removal] {
+  /// an entry, the guest cannot be asked to release a device, nor pciback. The others are reported.
+  func restoreEntries(of steps: [Removal]) throws(EngineError) -> RestoredRemovals {
     let listed = try listedDevices()
-    var ready: [Removal] = []
+    var ready = RestoredRemovals(steps: [], listed: listed.intersection(steps.map(\.device)))
     var overwritten: [(step: Removal, wanted: NewEntry)] = []
     for step in steps {
       guard !listed.contains(step.device) else {
-        ready.append(step)
+        ready.steps.append(step)
         continue
       }
       switch try prior(step.device) {
-      case .none: ready.append(step)
+      case .none: ready.steps.append(step)
       case .at(let address):
         let options = step.options ?? DeviceOptions()
         overwritten.append((step, NewEntry(device: step.device, options: options, exportedAt: address)))
@@ -34,26 +41,14 @@ struct EntryRestorer {
       }
     }
     guard !overwritten.isEmpty else { return ready }
-    if try restore(overwritten.map(\.wanted)) { return ready + overwritten.map(\.step) }
+    if try restore(overwritten.map(\.wanted)) {
+      ready.steps += overwritten.map(\.step)
+      ready.listed.formUnion(overwritten.map(\.step.device))
+      return ready
+    }
     report.conclude(
       overwritten.map(\.step), .unknown, OutcomeDetail(.restlessOverwritten))
     return ready
-  }
-
-  /// Lists devices again that somebody took off the bus of an HVM guest after this run had looked, if pciback still
-  /// exports them. Without an entry, pciback cannot be asked to release a device. Returns false if there are none.
-  func relistExported(_ steps: [Removal]) throws(EngineError) -> Bool {
-    guard !session.route.hasFrontEndDriver else { return false }
-    let view = try session.look(claimsOn: steps.map(\.device))
-    var wanted: [NewEntry] = []
-    // Nobody detached a device that still has its claim: this run has just removed its whole bus, and pciback released
-    // it.
-    for step in steps where view.backEnd.entry(for: step.device) == nil && view.claims[step.device] != session.key.id {
-      guard case .at(let address) = try prior(step.device) else { continue }
-      wanted.append(NewEntry(device: step.device, options: step.options ?? DeviceOptions(), exportedAt: address))
-    }
-    guard !wanted.isEmpty else { return false }
-    return try restore(wanted)
   }
 
   /// Returns the devices that the back end names now. A device that is missing here is looked for in a transaction.

@@ -19,9 +19,9 @@ struct DetachPhases {
   /// if they are gone.
   func detach(_ steps: [Removal], keepsBus: Bool) throws(EngineError) {
     guard !steps.isEmpty else { return }
-    let steps = try parts.restorer.restoreEntries(of: steps)
-    guard !steps.isEmpty else { return }
-    guard let intended = try IntendedDetach.open(steps, with: parts) else { return }
+    let restored = try parts.restorer.restoreEntries(of: steps)
+    guard !restored.steps.isEmpty else { return }
+    guard let intended = try IntendedDetach.open(restored, with: parts) else { return }
     guard let withdrawn = try intended.withdraw() else { return }
     guard let released = try withdrawn.release() else { return }
     try released.returnToXen(keepsBus: keepsBus)
@@ -33,23 +33,27 @@ struct IntendedDetach: ~Copyable {
   private let parts: DomainParts
   private let intent: OpenedIntent
   private let steps: [Removal]
+  /// The devices that the bus lists.
+  private let listed: Set<PCIAddress>
 
-  private init(_ parts: DomainParts, _ intent: consuming OpenedIntent, _ steps: [Removal]) {
-    (self.parts, self.steps) = (parts, steps)
+  private init(
+    _ parts: DomainParts, _ intent: consuming OpenedIntent, _ steps: [Removal], listed: Set<PCIAddress>
+  ) {
+    (self.parts, self.steps, self.listed) = (parts, steps, listed)
     self.intent = intent
   }
 
   /// Returns nil if there is nothing left to do; then everything is reported.
-  static func open(_ steps: [Removal], with parts: DomainParts) throws(EngineError) -> IntendedDetach? {
+  static func open(_ restored: RestoredRemovals, with parts: DomainParts) throws(EngineError) -> IntendedDetach? {
     // On disk before the marks: the intent sets this half-done removal apart from another toolstack's.
-    let intent = try parts.intents.open(.detach, steps.map(\.device).sorted())
-    let steps = try parts.otherRuns.withdrawn(steps)
+    let intent = try parts.intents.open(.detach, restored.steps.map(\.device).sorted())
+    let steps = try parts.otherRuns.withdrawn(restored.steps)
     guard !steps.isEmpty else {
       try intent.close()
       return nil
     }
     parts.report.reached(.intended, steps)
-    return IntendedDetach(parts, intent, steps)
+    return IntendedDetach(parts, intent, steps, listed: restored.listed)
   }
 
   /// Has QEMU take the devices from the guest, if the guest has a QEMU. Returns nil if it took none; then the reasons
@@ -58,7 +62,7 @@ struct IntendedDetach: ~Copyable {
     let gone = try parts.model.withdraw(steps)
     guard !gone.isEmpty else { return nil }
     if parts.model.showsDevices { parts.report.reached(.withdrawn, gone) }
-    return WithdrawnDetach(parts, intent, gone, isWhole: gone.count == steps.count)
+    return WithdrawnDetach(parts, intent, gone, listed: listed, isWhole: gone.count == steps.count)
   }
 }
 
@@ -67,11 +71,20 @@ struct WithdrawnDetach: ~Copyable {
   private let parts: DomainParts
   private let intent: OpenedIntent
   private let steps: [Removal]
+  /// The devices that the bus listed when this run looked for overwritten entries.
+  private let listed: Set<PCIAddress>
   /// Whether these are all the devices of the intent.
   private let isWhole: Bool
+  /// How often entries were found overwritten before.
+  private let losses: Int
+  /// The number of times that entries are put back.
+  private static let mostLosses = 3
 
-  fileprivate init(_ parts: DomainParts, _ intent: consuming OpenedIntent, _ steps: [Removal], isWhole: Bool) {
-    (self.parts, self.steps, self.isWhole) = (parts, steps, isWhole)
+  fileprivate init(
+    _ parts: DomainParts, _ intent: consuming OpenedIntent, _ steps: [Removal], listed: Set<PCIAddress>, isWhole: Bool,
+    losses: Int = 0
+  ) {
+    (self.parts, self.steps, self.listed, self.isWhole, self.losses) = (parts, steps, listed, isWhole, losses)
     self.intent = intent
   }
 
@@ -79,10 +92,9 @@ struct WithdrawnDetach: ~Copyable {
   /// reported.
   consuming func release() throws(EngineError) -> ReleasedDetach? {
     let devices = Set(steps.map(\.device))
-    var result: MarkResult
+    let result: MarkResult
     do throws(EngineError) {
-      result = try parts.remover.mark(devices)
-      if case .released = result, try parts.restorer.relistExported(steps) { result = try parts.remover.mark(devices) }
+      result = try parts.remover.mark(devices, expecting: listed.intersection(devices))
     } catch {
       // Without the lock nothing was marked; otherwise a commit may have been made whose answer was lost.
       if error.isLockBusy { try end() }
@@ -113,6 +125,19 @@ struct WithdrawnDetach: ~Copyable {
         }
         return nil
       }
+    case .overwritten:
+      // Another toolstack has overwritten entries, or taken them off the bus. The guest may still have the devices.
+      parts.session.noteOthers()
+      guard losses < Self.mostLosses else {
+        parts.report.conclude(steps, .unknown, OutcomeDetail(.restlessOverwritten))
+        return nil
+      }
+      let restored = try parts.restorer.restoreEntries(of: steps)
+      guard !restored.steps.isEmpty else { return nil }
+      let isWhole = isWhole && restored.steps.count == steps.count
+      return try WithdrawnDetach(
+        parts, intent, restored.steps, listed: restored.listed, isWhole: isWhole, losses: losses + 1
+      ).release()
     case .released: break
     }
     parts.report.reached(.released, steps)
