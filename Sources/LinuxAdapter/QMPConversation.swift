@@ -19,6 +19,8 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
     var number = 0x6265_0000
     /// The failure that ended the conversation.
     var end: HostError?
+    /// The slots of the guest's first bus, as QEMU listed them last.
+    var usedSlots: Set<UInt8>?
   }
 
   init(channel: consuming QMPChannel, driver: String, lock: consuming FileLock) {
@@ -40,8 +42,12 @@ struct QMPConversation: ~Copyable, DeviceModelConversation {
 
   // MARK: Commands
 
+  borrowing func usedSlots() -> Set<UInt8>? { state.usedSlots }
+
   borrowing func devices() throws(HostError) -> [EmulatedDevice] {
     let buses: [QMPBus] = try execute("query-pci")
+    // The devices behind bridges are on other buses.
+    state.usedSlots = Set(buses.first?.devices.map(\.slot) ?? [])
     var found: [EmulatedDevice] = []
     var rest = buses.flatMap(\.devices)[...]
     while let device = rest.popFirst() {

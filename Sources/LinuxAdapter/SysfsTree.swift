@@ -38,6 +38,8 @@ package struct SysfsTree: DeviceTreePort {
     }
     facts.driver = try linkTarget(folder + "/driver")
     facts.isOnPCIBack = facts.driver == Root.pcibackDriver
+    // `physfn` is a link to the physical function (pci_iov_add_virtfn, drivers/pci/iov.c, Linux 6.1).
+    facts.isVirtualFunction = try isThere(folder + "/physfn")
     return facts
   }
 

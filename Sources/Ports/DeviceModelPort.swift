@@ -8,6 +8,9 @@ package import XenProtocol
 package protocol DeviceModelConversation: ~Copyable {
   /// Returns the devices that have a name, on every bus (`query-pci`).
   borrowing func devices() throws(HostError) -> [EmulatedDevice]
+  /// Returns the slots of the first bus in use at the last call of `devices`; nil before the first call, and
+  /// for a device model that cannot tell.
+  borrowing func usedSlots() -> Set<UInt8>?
   /// Gives the guest a device (`device_add` of `xen-pci-passthrough`). A nil slot lets QEMU choose.
   ///
   /// Throws `duplicate` if QEMU has a device of this name.
@@ -18,6 +21,10 @@ package protocol DeviceModelConversation: ~Copyable {
   /// Throws `unknownDevice` if there is no device of this name. If a removal is already in progress, the call
   /// succeeds.
   borrowing func remove(_ name: DeviceModelName) throws(HostError)
+}
+
+extension DeviceModelConversation where Self: ~Copyable {
+  package borrowing func usedSlots() -> Set<UInt8>? { nil }
 }
 
 /// The device models of a host's HVM guests.

@@ -9,16 +9,19 @@ package struct DeviceFacts: Hashable, Sendable {
   package var driver: String?
   /// Whether the device is in pciback's list.
   package var isOnPCIBack: Bool
+  /// Whether the device is a virtual function of another one (SR-IOV).
+  package var isVirtualFunction: Bool
 
   package init(
     id: DeviceID? = nil, subsystem: DeviceID? = nil, deviceClass: UInt32? = nil, driver: String? = nil,
-    isOnPCIBack: Bool = false
+    isOnPCIBack: Bool = false, isVirtualFunction: Bool = false
   ) {
     self.id = id
     self.subsystem = subsystem
     self.deviceClass = deviceClass
     self.driver = driver
     self.isOnPCIBack = isOnPCIBack
+    self.isVirtualFunction = isVirtualFunction
   }
 
   /// Whether the device is a bridge (class 06), which cannot be passed through.

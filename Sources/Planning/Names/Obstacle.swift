@@ -22,6 +22,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case nameCollision = "name-collision"
   case permissiveStays = "permissive-stays"
   case virtualSlotNotSupported = "virtual-slot-not-supported"
+  case busFull = "bus-full"
   case corruptBackEnd = "corrupt-back-end"
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case busClosing = "bus-closing"
@@ -51,7 +52,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
       .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
       .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays,
-      .virtualSlotNotSupported:
+      .virtualSlotNotSupported, .busFull:
       nil
     }
   }

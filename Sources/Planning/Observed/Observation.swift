@@ -108,6 +108,8 @@ package struct ObservedDomain: Hashable, Sendable {
   package var deviceModel: DeviceModelVersion?
   /// The devices that the device model shows to the guest; nil if it was not asked or did not answer.
   package var emulated: [EmulatedDevice]?
+  /// The slots of the guest's first bus that the device model uses, for devices of its own too; nil if that is not known.
+  package var usedSlots: Set<UInt8>?
   package var backEnd: BackEnd?
   package var saved: SavedDevices
   /// The lines of the saved configuration that Berth does not understand, and leaves alone.

@@ -74,7 +74,8 @@ final class Planner {
     let declared = wanted.devices.map { DeclaredSteps(planner: self).step(for: $0, in: domain) }
     let repairs = wanted.devices.flatMap { RepairSteps(planner: self).steps(for: $0, in: domain) }
     let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
-    let steps = (declared + undeclared).sorted { $0.device < $1.device } + repairs.sorted { $0.device < $1.device }
+    let fitting = BusRoom(planner: self).steps(declared, besides: undeclared, in: domain)
+    let steps = (fitting + undeclared).sorted { $0.device < $1.device } + repairs.sorted { $0.device < $1.device }
     return DomainPlan(domain, steps: steps)
   }
 

@@ -3,6 +3,12 @@ import Planning
 import Ports
 import XenProtocol
 
+/// What QEMU shows to a guest.
+private struct EmulatedBus: Sendable {
+  var devices: [EmulatedDevice]
+  var usedSlots: Set<UInt8>?
+}
+
 extension Observer {
   /// How long a look waits for one device model. Another toolstack may be talking to it.
   private static let deviceModelPatience = Duration.seconds(2)
@@ -19,19 +25,23 @@ extension Observer {
     }
     let host = host
     let answers = concurrently(asked.map { domains[$0].key }, workers: 32) {
-      key -> Result<[EmulatedDevice]?, HostError> in
+      key -> Result<EmulatedBus?, HostError> in
       do throws(HostError) { return .success(try Self.emulated(in: key, of: host)) } catch { return .failure(error) }
     }
-    for (index, answer) in zip(asked, answers) { domains[index].emulated = try answer.get() }
+    for (index, answer) in zip(asked, answers) {
+      let bus = try answer.get()
+      domains[index].emulated = bus?.devices
+      domains[index].usedSlots = bus?.usedSlots
+    }
   }
 
   /// Returns what QEMU shows to the guest; nil if it cannot be asked now. Then the devices are unknown, and the look
   /// continues.
-  private static func emulated(in domain: DomainKey, of host: Host) throws(HostError) -> [EmulatedDevice]? {
+  private static func emulated(in domain: DomainKey, of host: Host) throws(HostError) -> EmulatedBus? {
     do throws(HostError) {
       return try host.deviceModels.withDeviceModel(of: domain, until: .now + deviceModelPatience) {
         (qemu) throws(HostError) in
-        try qemu.devices()
+        EmulatedBus(devices: try qemu.devices(), usedSlots: qemu.usedSlots())
       }
     } catch {
       if case .deviceModel = error { return nil }

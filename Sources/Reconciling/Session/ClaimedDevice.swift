@@ -10,6 +10,8 @@ struct ClaimedDevice {
   var grants: DeviceGrants
   /// What the device is; nil if sysfs does not show it.
   var identity: DeviceIdentity?
+  /// Whether the device is a virtual function of another one.
+  var isVirtualFunction = false
   /// The address the guest sees, if pciback exported the device to it before.
   var exportedAt: PCIAddress?
 
@@ -19,6 +21,7 @@ struct ClaimedDevice {
   }
 
   var wanted: NewEntry {
-    NewEntry(device: step.device, options: step.options, exportedAt: exportedAt)
+    NewEntry(
+      device: step.device, options: step.options, exportedAt: exportedAt, isVirtualFunction: isVirtualFunction)
   }
 }

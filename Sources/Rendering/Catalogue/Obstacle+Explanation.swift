@@ -130,6 +130,13 @@ extension Obstacle {
         cause: "pciback gives the devices of a PV guest their slots itself, in the order in which it exports them. It "
           + "ignores the slot that a toolstack writes. Only QEMU, which shows an HVM guest its devices, takes one.",
         remedy: "remove virtualSlot from this device in the manifest")
+    case .busFull:
+      Explanation(
+        meaning: "the guest's PCI bus has no free slot",
+        cause: "pciback shows a guest 32 slots. The functions of one card share a slot, but a virtual function that is "
+          + "function 0 is alone in its slot. If pciback were asked for one device more, pciback would end the whole "
+          + "bus. QEMU shows an HVM guest 32 slots, too, and its own devices use some of them.",
+        remedy: "declare fewer devices for the domain, or give some of them to another domain")
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation

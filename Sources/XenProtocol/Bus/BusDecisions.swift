@@ -43,10 +43,16 @@ package struct NewEntry: Hashable, Sendable {
   /// The address at which the guest sees the device, if pciback already exports it to this domain and its entry was
   /// overwritten. A second request would end the guest's bus.
   package var exportedAt: PCIAddress?
-  package init(device: PCIAddress, options: DeviceOptions, exportedAt: PCIAddress? = nil) {
+  /// Whether the device is a virtual function, which pciback may show alone in a slot.
+  package var isVirtualFunction: Bool
+
+  package init(
+    device: PCIAddress, options: DeviceOptions, exportedAt: PCIAddress? = nil, isVirtualFunction: Bool = false
+  ) {
     self.device = device
     self.options = options
     self.exportedAt = exportedAt
+    self.isVirtualFunction = isVirtualFunction
   }
 
   fileprivate var entry: BackEndEntry {
@@ -116,6 +122,7 @@ extension BackEnd {
       return .refuse(.notAssignable, "\(device) is not on pciback; asking for it would end the guest's PCI bus")
     }
     let condition = condition
+    if let lack = lackOfSlots(for: missing, condition, finishing: finished) { return .refuse(.busFull, lack) }
     switch condition {
     case .absent:
       return .publish(BackEnd.creation(for: domain, named: name, of: added), startsRound: false)
@@ -160,6 +167,26 @@ extension BackEnd {
       return .publish(replacingEntries(with: result, startRound: startRound), startsRound: startRound)
     case .vanishing, .settling, .round, .torn, .closing: return .wait(condition)
     }
+  }
+
+  /// Returns why the guest's bus has no room for `missing`; nil if it has, or if that is not settled yet.
+  private func lackOfSlots(
+    for missing: [NewEntry], _ condition: BusCondition, finishing finished: Set<PCIAddress>
+  ) -> String? {
+    var leaving: Set<PCIAddress> = []
+    switch condition {
+    case .absent, .connecting, .holding, .connected: break
+    case .halfRemoved(let devices):
+      guard devices.isSubset(of: finished) else { return nil }
+      leaving = devices
+    case .vanishing, .settling, .round, .torn, .closing, .corrupt: return nil
+    }
+    // A device that pciback exports already has its slot.
+    var slots = VirtualSlots(of: entries + missing.map(\.entry).filter { $0.virtualAddress != nil }, without: leaving)
+    for new in missing where new.exportedAt == nil {
+      guard slots.add(new.device, isVirtualFunction: new.isVirtualFunction) else { return slots.lackText }
+    }
+    return nil
   }
 
   /// Decides how to detach `devices` from this transaction's reads.

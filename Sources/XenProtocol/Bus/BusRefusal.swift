@@ -5,4 +5,5 @@ package enum BusRefusal: String, Hashable, Sendable, CaseIterable {
   case corruptSavedConfiguration = "corrupt-saved-configuration"
   case domainDestroying = "domain-destroying"
   case unsettledBus = "bus-unsettled"
+  case busFull = "bus-full"
 }

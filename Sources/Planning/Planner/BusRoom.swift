@@ -1,0 +1,67 @@
+import Model
+import XenProtocol
+
+/// Blocks the devices for which the guest's bus has no slot: pciback would end the bus, and QEMU would refuse them.
+///
+/// What the plan takes from the domain leaves before anything is added.
+struct BusRoom {
+  let planner: Planner
+
+  /// Returns `declared`, the steps of `domain`'s devices in the order of the manifest. The first devices that fit are
+  /// added.
+  func steps(_ declared: [DeviceStep], besides undeclared: [DeviceStep], in domain: Guest) -> [DeviceStep] {
+    guard declared.contains(where: { addsDevice($0, to: domain) }) else { return declared }
+    let detached = undeclared.filter(\.isDetach).map(\.device)
+    let moved = domain.entries.compactMap(\.device).filter { planner.movesOut($0, of: domain) }
+    var slots = VirtualSlots(
+      of: domain.entries, without: Set(detached + moved),
+      virtualFunctions: Set(domain.entries.compactMap(\.device).filter(isVirtualFunction)))
+    var free = freeSlots(in: domain, without: Set(detached + moved))
+    return declared.map { step in
+      guard addsDevice(step, to: domain) else { return step }
+      guard slots.add(step.device, isVirtualFunction: isVirtualFunction(step.device)) else {
+        return step.blocked(slots.lackText)
+      }
+      guard let left = free else { return step }
+      guard left > 0 else { return step.blocked("QEMU has 32 slots for the guest, and all of them are in use") }
+      // QEMU gives each device a slot, whether it is a function of a card or not.
+      free = left - 1
+      return step
+    }
+  }
+
+  /// Returns the number of slots that QEMU has left once `leaving` have been removed; nil if that is not known.
+  ///
+  /// A bus of QEMU has 32 slots (`do_pci_register_device`, hw/pci/pci.c, QEMU 7.2).
+  private func freeSlots(in domain: Guest, without leaving: Set<PCIAddress>) -> Int? {
+    guard let used = domain.observed.usedSlots else { return nil }
+    let names = Set(leaving.map { DeviceModelName($0) })
+    let left = (domain.observed.emulated ?? []).filter { names.contains($0.name) }.map(\.slot)
+    return max(0, 32 - used.subtracting(left).count)
+  }
+
+  private func isVirtualFunction(_ device: PCIAddress) -> Bool {
+    planner.index.devices[device]?.facts?.isVirtualFunction == true
+  }
+
+  private func addsDevice(_ step: DeviceStep, to domain: Guest) -> Bool {
+    guard case .change(let change, _) = step.kind, domain.entry(for: step.device) == nil else { return false }
+    return switch change {
+    case .attach, .move: true
+    case .reattach, .detach, .repair, .adopt: false
+    }
+  }
+}
+
+extension DeviceStep {
+  fileprivate var isDetach: Bool {
+    if case .change(.detach, _) = kind { true } else { false }
+  }
+
+  /// Returns the step of the same device, blocked since the bus is full.
+  fileprivate func blocked(_ evidence: String) -> DeviceStep {
+    DeviceStep(
+      domain: domain, device: device, deviceID: deviceID, label: label, kind: .blocked(.busFull), before: before,
+      after: after, holder: holder, isRequired: isRequired, isMissing: isMissing, evidence: evidence)
+  }
+}
