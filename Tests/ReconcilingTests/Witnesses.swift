@@ -26,6 +26,7 @@ extension OutcomeSentence {
     case .hasVirtualFunctions: [[.permissiveList], [.virtualFunctions]]
     case .pcibackKeepsIt: [[.unbind], [.facts]]
     case .lacksOptions, .entryMissing, .busHidden: [[.commit, .read], [.read]]
+    case .notAssigned: [[.read], [.probe]]
     case .keepsPermissive: [[.read], [.permissiveList]]
     case .detachedByOther: [[.wait], [.read], [.probe]]
     case .guestSilent, .guestSilentAtStop, .notConnected, .silentAttach, .silentDetach, .silentDetachAtStop, .restless:

@@ -11,7 +11,7 @@ package enum OutcomeSentence: Hashable, Sendable, CaseIterable {
   case createdWithoutPassthrough, unknownToXen, assignmentForbidden, mayBeHeld, entryGoneUnclear
   // What keeps the device from being as declared.
   case anotherDevice, leftUnbound, listedElsewhere, hasVirtualFunctions, pcibackKeepsIt, lacksOptions, keepsPermissive
-  case entryMissing, busHidden, busFlawed, oldDomainKeepsIt, detachedByOther
+  case notAssigned, entryMissing, busHidden, busFlawed, oldDomainKeepsIt, detachedByOther
   // What the guest and QEMU did not do.
   case guestSilent, guestSilentAtStop, notConnected, silentAttach, silentDetach, silentDetachAtStop, cannotAnswer,
     cannotAnswerKept, wokeMeanwhile
@@ -136,6 +136,10 @@ extension OutcomeSentence {
       SentenceEntry(
         "the guest has it, but pciback keeps `permissive`",
         "pciback's `permissive`, read after the states that show that the guest has the device")
+    case .notAssigned:
+      SentenceEntry(
+        "its entry is there, but Xen says that no guest has the device",
+        "Xen's answer about the device, after the states that show that the guest has the device")
     case .entryMissing: SentenceEntry("its entry is not there", "the back end, read back")
     case .busHidden:
       SentenceEntry(

@@ -39,17 +39,16 @@ struct Hardware {
     return recorded == nil || card.identity == recorded
   }
 
-  /// Returns whether a device that this domain loses may be reset: it is the one that is meant, Xen has not taken it
-  /// from the domain yet, and nobody has claimed it for another domain.
+  /// Returns whether a device that this domain loses may be reset: it is the one that is meant, Xen says that a guest has
+  /// it, and the claim says that the guest is this domain.
   ///
-  /// Xen does not name an owner. libxl claims a device in xenstore before it asks Xen for the device
-  /// (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17).
+  /// Xen does not name an owner. libxl claims a device in xenstore before it asks Xen for the device, and refuses a device
+  /// that is claimed (`libxl__device_pci_add`, libxl_pci.c, Xen 4.17). Without a claim nobody knows whose the device is.
   func mayResetLost(_ device: PCIAddress, _ recorded: DeviceIdentity?) throws(HostError) -> Bool {
     guard try isMeant(device, recorded), try session.host.hypervisor.probe(device, for: nil) != .free else {
       return false
     }
-    let claim = try session.claim(on: device)
-    return claim == nil || claim == session.key.id.description
+    return try session.claim(on: device) == session.key.id.description
   }
 
   /// Returns whether pciback keeps a permission that the device is not to have: that its guest may write the whole

@@ -15,11 +15,14 @@ struct AttachProof {
     try parts.records.recordExports(held.compactMap { bus.entry(for: $0.step.device) })
     try RepairPhase(parts: parts).renewClaims(held.map(\.step))
     let permissive = try permissiveDevices()
+    let free = try freeDevices(among: held)
     for held in held {
       let entry = bus.entry(for: held.step.device)
       let wasThere = present.contains(held.step.device) && !held.isAssignedHere
       let flaw: OutcomeDetail? =
-        if entry?.options.satisfies(held.step.options) != true {
+        if free.contains(held.step.device) {
+          OutcomeDetail(.notAssigned)
+        } else if entry?.options.satisfies(held.step.options) != true {
           OutcomeDetail(.lacksOptions)
         } else if !held.step.options.permissive, permissive.contains(held.step.device) {
           OutcomeDetail(.keepsPermissive)
@@ -32,6 +35,16 @@ struct AttachProof {
         evidence: bus.evidence(for: entry),
         virtualAddress: places[held.step.device]?.guestAddress ?? entry?.virtualAddress)
     }
+  }
+
+  /// Returns the devices that Xen says no guest has. Any other device is this domain's: Xen gives a device to one domain,
+  /// and the claim, which `renewClaims` has just seen, keeps other toolstacks from it. No call names an owner.
+  private func freeDevices(among held: [ClaimedDevice]) throws(EngineError) -> Set<PCIAddress> {
+    let devices = held.map(\.step.device)
+    do throws(HostError) {
+      let answers = try parts.session.host.hypervisor.probe(devices)
+      return Set(zip(devices, answers).filter { $0.1 == .free }.map(\.0))
+    } catch { throw .host(error) }
   }
 
   /// Returns the devices whose whole configuration space pciback lets their guests write. Returns none for a domain whose
@@ -61,15 +74,17 @@ struct AttachProof {
       case .connecting, .holding, .connected, .settling, .round, .torn, .halfRemoved:
         bus.awaitsGuest ? nil : OutcomeDetail(.busHidden)
       }
+    try RepairPhase(parts: parts).renewClaims(held.map(\.step))
+    let free = try freeDevices(among: held)
     for held in held {
       let entry = bus.entry(for: held.step.device)
-      let flaw = entry == nil ? OutcomeDetail(.entryMissing) : flaw
+      let isFree = free.contains(held.step.device)
+      let flaw = entry == nil ? OutcomeDetail(.entryMissing) : isFree ? OutcomeDetail(.notAssigned) : flaw
       parts.report.conclude(
         held.step, flaw == nil ? .done : .failed, flaw, evidence: bus.evidence(for: entry),
         virtualAddress: entry?.virtualAddress)
     }
-    try RepairPhase(parts: parts).renewClaims(held.map(\.step))
-    return flaw == nil && held.allSatisfy { bus.entry(for: $0.step.device) != nil }
+    return flaw == nil && free.isEmpty && held.allSatisfy { bus.entry(for: $0.step.device) != nil }
   }
 }
 

@@ -61,14 +61,19 @@ struct HostRepairs {
 
   /// Binds a device to pciback if it still has no driver, and discards the intent that names it.
   ///
+  /// A device that is not the recorded one is left alone: somebody has replaced the card.
+  ///
   /// If the kernel refuses, the intent goes all the same: each plan that needs the device says what is wrong with it.
   private func finishRebind(of device: PCIAddress, _ identifier: String) throws(HostError) {
     let intents = try host.intents.intents()
     // Another run may have finished it, and may be at it again.
-    guard intents.contains(where: { $0.identifier == identifier }),
+    guard let intent = intents.first(where: { $0.identifier == identifier }),
       !intents.contains(where: { $0.isLive && $0.operation == .rebind && $0.devices.contains(device) })
     else { return }
-    if let facts = try host.tree.facts(of: device), facts.driver == nil {
+    let grants = try host.ownership.record(of: intent.domain.uuid)?.grants ?? []
+    let recorded = grants.last { $0.device == device }?.identity
+    if let card = try Card(at: device, on: host), card.facts.driver == nil, recorded == nil || card.identity == recorded
+    {
       do throws(HostError) { try host.tree.bindToPCIBack(device) } catch {
         try host.intents.discard(identifier: identifier)
         throw error
