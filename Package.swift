@@ -38,8 +38,8 @@ let package = Package(
     // MARK: Effects
     /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */
     .target(name: "Reconciling", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
-    /** xenstore and the hypervisor, through their C libraries. */
-    .target(name: "XenAdapter", dependencies: ["Model", "XenProtocol", "Ports", "CXenStore", "CXenControl"]),
+    /** xenstore, in its own protocol; the hypervisor, through libxenctrl. */
+    .target(name: "XenAdapter", dependencies: ["Model", "XenProtocol", "Ports", "CLinux", "CXenControl"]),
     /** sysfs, pciback, libxl's userdata files and locks, Berth's own records. */
     .target(name: "LinuxAdapter", dependencies: ["Model", "XenProtocol", "Ports", "CLinux"]),
     /** A host to play with: a private real xenstored, simulated kernel and hypervisor. */

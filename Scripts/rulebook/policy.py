@@ -29,8 +29,7 @@ LONGEST_EXECUTABLE = 200
 
 # A C module has one importer; these have none or more, for the reason beside them.
 C_IMPORTERS = {
-    "CLinux": {"LinuxAdapter", "Sandbox"},  # Linux calls that Swift's Glibc lacks.
-    "CXenStore": {"XenAdapter", "berth-bench"},  # The bench compares Berth with bare calls of libxenstore.
+    "CLinux": {"LinuxAdapter", "XenAdapter", "Sandbox"},  # Linux calls that Swift's Glibc lacks.
     "CPreload": set(),  # Programs load these two at their start.
     "CCut": set(),
 }

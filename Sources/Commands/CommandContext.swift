@@ -33,8 +33,9 @@ package struct CommandContext: Sendable {
   package var hostName: @Sendable () -> String
   /// The name of a sandbox's host.
   package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, Failure>
-  /// Opens the machine, or the sandbox in a directory, under the name it has.
-  package var openHost: @Sendable (_ sandbox: String?, _ name: String) -> HostSession
+  /// Opens the machine, or the sandbox in a directory, under the name it has. Each answer of xenstored and of the
+  /// hypervisor must come within `answerTimeout`.
+  package var openHost: @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) -> HostSession
   /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
@@ -48,7 +49,7 @@ package struct CommandContext: Sendable {
     wallClock: @escaping @Sendable () -> Int64 = { 0 },
     hostName: @escaping @Sendable () -> String,
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
-    openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
+    openHost: @escaping @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) -> HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
     outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }
   ) {

@@ -31,6 +31,13 @@ package struct DurationArgument: ExpressibleByArgument, Hashable, Sendable {
         ? "give a unit, such as \(argument)s" : "give a whole number and a unit, such as 10s or 500ms")
   }
 
+  /// Reads the same, and throws for no time at all.
+  package static func parseSome(_ argument: String) throws -> DurationArgument {
+    let parsed = try parse(argument)
+    guard parsed.duration > .zero else { throw DurationFailure(description: "give at least 1ms") }
+    return parsed
+  }
+
   /// The duration in whole milliseconds.
   package var milliseconds: Int64 {
     let (seconds, rest) = duration.components

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Ports
 import Rendering
 
 extension OutputFormat: ExpressibleByArgument {}
@@ -21,6 +22,13 @@ package struct GlobalOptions: ParsableArguments {
 
   @Flag(name: .customLong("no-color"), help: "Never use colours; NO_COLOR in the environment has the same effect.")
   var noColor = false
+
+  @Option(
+    name: .customLong("store-timeout"),
+    help: ArgumentHelp(
+      "How long xenstored, or the hypervisor, may take for one answer, such as 5s or 500ms.", valueName: "time"),
+    transform: DurationArgument.parseSome)
+  var storeTimeout = DurationArgument(Host.answerTimeout)
 
   @Flag(name: .shortAndLong, help: "Also show devices that are as declared, the evidence, and the progress.")
   var verbose = false

@@ -16,6 +16,11 @@ struct Root: Sendable {
 
   /// libxl's userdata files (`libxl__userdata_path`, libxl_dom.c, Xen 4.17).
   var userdata: String { prefix + "/var/lib/xen" }
+  /// xenstored's socket (`xs_daemon_socket`, tools/libs/store/xs.c, Xen 4.17).
+  var storeSocket: String { prefix + "/var/run/xenstored/socket" }
+  /// The kernel's devices that lead to xenstored if it runs in another domain (`xs_domain_dev`, tools/libs/store/xs.c, Xen
+  /// 4.17).
+  var storeDevices: [String] { [prefix + "/dev/xen/xenbus", prefix + "/proc/xen/xenbus"] }
   /// Device models' sockets (`libxl__qemu_qmp_path`, Xen 4.17). Distributions link `/var/run` to `/run`.
   var deviceModelSockets: String { prefix + "/var/run/xen" }
   /// What Berth owns, one file per domain. The files survive a reboot of the host.

@@ -1,5 +1,8 @@
 /// The ports to one host, joined by the executable.
 package struct Host: Sendable {
+  /// The time for one answer of xenstored or the hypervisor if the user names no other.
+  package static let answerTimeout = Duration.seconds(5)
+
   package var name: String
   package var stores: any StoreConnector
   package var hypervisor: any HypervisorPort

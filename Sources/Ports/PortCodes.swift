@@ -11,6 +11,8 @@ package enum StoreCode: String, PortCode, CaseIterable {
   case refused
   /// The connection broke. Whether a commit in progress took effect is unknown.
   case lost
+  /// The daemon did not answer before the deadline. It may still do what was asked.
+  case timedOut
   case other
 
   package init(errno: Int32) {
@@ -19,6 +21,7 @@ package enum StoreCode: String, PortCode, CaseIterable {
     // libxenstore also uses EINVAL for errors unknown to it, such as oxenstored's EQUOTA.
     case .invalid, .tooLong, .noSpace: self = .refused
     case .badDescriptor, .brokenPipe, .connectionReset: self = .lost
+    case .timedOut: self = .timedOut
     default: self = .other
     }
   }
@@ -41,6 +44,8 @@ package enum HypervisorCode: String, PortCode, CaseIterable {
   case invalid
   /// Xen acknowledged an assignment, but the device is still free.
   case unproven
+  /// The hypervisor's device did not answer before the deadline. Xen may still do what was asked.
+  case timedOut
   case other
 
   package init(errno: Int32) {
@@ -51,6 +56,7 @@ package enum HypervisorCode: String, PortCode, CaseIterable {
     case .notSupported, .noSystemCall: self = .noIOMMU
     case .noProcess: self = .noDomain
     case .invalid: self = .invalid
+    case .timedOut: self = .timedOut
     default: self = .other
     }
   }

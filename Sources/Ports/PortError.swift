@@ -59,6 +59,9 @@ package enum HostError: Error, Hashable, Sendable {
   case record(RecordError)
   case deviceModel(DeviceModelError)
 
+  /// Whether xenstored or the hypervisor gave no answer in time. Either may still do what was asked.
+  package var isWithoutAnswer: Bool { storeCode == .timedOut || hypervisorCode == .timedOut }
+
   /// The store's code; nil for a failure of another port.
   package var storeCode: StoreCode? { if case .store(let error) = self { error.code } else { nil } }
   /// The hypervisor's code; nil for a failure of another port.

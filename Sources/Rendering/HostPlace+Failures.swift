@@ -45,6 +45,11 @@ extension HostPlace {
       return Failure(
         .unreachable, "the connection to xenstored broke during \(error.attempt)" + cause(error.errno),
         hint: "nothing was changed; run again when xenstored answers")
+    case .timedOut:
+      return Failure(
+        .unreachable,
+        "xenstored does not answer: \(error.attempt)" + (error.holder.map { "; it is \($0)" } ?? ""),
+        hint: "look at that process; if it is only slow, wait longer with --store-timeout")
     case .other: return Failure(.failed, "xenstore: \(error.attempt) failed" + cause(error.errno))
     }
   }
@@ -72,6 +77,10 @@ extension HostPlace {
       return Failure(
         .failed, "the hypervisor confirmed the assignment, but the device is still free (\(error.operation))",
         hint: "run again; if the device stays free, look at `xl dmesg`")
+    case .timedOut:
+      return Failure(
+        .unreachable, "the hypervisor does not answer: \(error.operation)",
+        hint: "if the hypervisor is only slow, wait longer with --store-timeout")
     case .invalid, .other:
       return Failure(.failed, "the hypervisor refused \(error.operation)" + cause(error.errno))
     }

@@ -11,9 +11,13 @@ package final class SandboxHypervisor: HypervisorPort {
   private static let anyDomain: UInt32 = 0x7FF4
 
   private let paths: SandboxPaths
+  private let timeout: Duration
   private let free = Mutex<[SandboxLineBox]>([])
 
-  package init(paths: SandboxPaths) { self.paths = paths }
+  /// Each answer must come within `timeout`.
+  package init(paths: SandboxPaths, timeout: Duration = Host.answerTimeout) {
+    (self.paths, self.timeout) = (paths, timeout)
+  }
 
   package func domains() throws(HostError) -> [HypervisorDomain] {
     try list("domains 1 65536", "xc_domain_getinfolist")
@@ -117,7 +121,7 @@ package final class SandboxHypervisor: HypervisorPort {
         box = SandboxLineBox(try SandboxLine(paths))
       }
       do throws(SandboxError) {
-        let reply = try box.line.ask(request)
+        let reply = try box.line.ask(request, until: .now + timeout)
         free.withLock { $0.append(box) }
         return reply
       } catch {
@@ -132,6 +136,7 @@ package final class SandboxHypervisor: HypervisorPort {
 
   /// Returns the code of a refused call's number, or `unreachable` if there is no connection.
   private static func code(_ error: SandboxError) -> HypervisorCode {
+    if error.code == .timedOut { return .timedOut }
     guard error.code == .system || error.code == .notFound else { return .unreachable }
     return HypervisorCode(errno: error.errno)
   }

@@ -5,7 +5,10 @@ package final class PrivateXenstored {
   private static let program = "/usr/lib/xen-4.17/bin/xenstored"
 
   private let folder: TemporaryFolder
-  private let process: RunningProcess
+  private let running: RunningProcess
+
+  /// The daemon's process.
+  package var process: Int32 { running.pid }
 
   /// The daemon's socket.
   package var socket: String { folder.path + "/xenstored/socket" }
@@ -15,7 +18,7 @@ package final class PrivateXenstored {
     folder = try TemporaryFolder()
     try folder.makeFolder("xenstored")
     for domain in domains { try folder.write("dom-\(domain)", "") }
-    process = try Command(
+    running = try Command(
       Self.program, ["-N"],
       environment: [
         "BERTH_SANDBOX": folder.path, "BERTH_SANDBOX_ROLE": "store", "XENSTORED_RUNDIR": folder.path + "/xenstored",
@@ -26,13 +29,18 @@ package final class PrivateXenstored {
     let deadline = ContinuousClock.now + .seconds(20)
     while !(try canConnect(to: socket)) {
       // No event reports that its socket is ready, so its output is read between the attempts.
-      let hasEnded = process.collect(until: min(deadline, .now + .milliseconds(5))) { _ in false }
+      let hasEnded = running.collect(until: min(deadline, .now + .milliseconds(5))) { _ in false }
       if hasEnded || ContinuousClock.now >= deadline {
-        throw Command.Failure(description: "xenstored does not answer: \(process.output)\(process.errors)")
+        throw Command.Failure(description: "xenstored does not answer: \(running.output)\(running.errors)")
       }
     }
   }
 
   /// Kills the daemon, to test how its clients react.
-  package func kill() { process.end(SIGKILL) }
+  package func kill() { running.end(SIGKILL) }
+
+  /// Stops the daemon, as a debugger does. It answers nobody until it is resumed.
+  package func stop() { _ = Glibc.kill(running.pid, SIGSTOP) }
+
+  package func resume() { _ = Glibc.kill(running.pid, SIGCONT) }
 }

@@ -9,15 +9,21 @@ import Synchronization
 /// The interface is opened at the first call, so that code that needs no Xen runs without one. After a failure, the
 /// next call tries again. libxenctrl's handle may be used from several threads (xenctrl.h,
 /// `XC_OPENFLAG_NON_REENTRANT`).
+///
+/// If a call does not return within its limit, it fails with `timedOut`, and Xen may still do what was asked.
 package final class HypervisorConnection: HypervisorPort {
   /// The number of domains that one call lists.
   private static let page = 1024
+  /// The number of devices about which Xen is asked within one limit.
+  private static let mostProbes = 64
   /// `DOMID_INVALID` (xen/include/public/xen.h): for this domain, a test asks whether any guest has the device.
   private static let anyDomain: UInt32 = 0x7FF4
 
-  private let opened = Mutex<ControlInterface?>(nil)
+  private let opened = SharedInterface()
+  private let calls: BoundedCalls
 
-  package init() {}
+  /// Each answer of the hypervisor's device must come within `limit`.
+  package init(limit: AnswerLimit = AnswerLimit()) { calls = BoundedCalls(limit: limit) }
 
   package func domains() throws(HostError) -> [HypervisorDomain] {
     var result: [HypervisorDomain] = []
@@ -38,57 +44,74 @@ package final class HypervisorConnection: HypervisorPort {
   }
 
   package func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) {
-    let interface = try interface()
-    let number = unsafe xc_version(interface.raw, XENVER_version, nil)
-    guard number >= 0 else { throw .hypervisor(HypervisorError(errno: errno, operation: "xc_version")) }
-    // xen_extraversion_t, xen/include/public/version.h.
-    var extra = [CChar](repeating: 0, count: 16)
-    guard unsafe xc_version(interface.raw, XENVER_extraversion, &extra) >= 0 else {
-      throw .hypervisor(HypervisorError(errno: errno, operation: "xc_version"))
+    let (number, extra) = try call("xc_version") { interface -> Called<(Int32, [UInt8])> in
+      let number = unsafe xc_version(interface.raw, XENVER_version, nil)
+      guard number >= 0 else { return .failed(errno) }
+      // xen_extraversion_t, xen/include/public/version.h.
+      var extra = [UInt8](repeating: 0, count: 16)
+      guard unsafe xc_version(interface.raw, XENVER_extraversion, &extra) >= 0 else { return .failed(errno) }
+      return .returned((number, extra))
     }
-    let suffix = String(decoding: extra.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    var physical = xc_physinfo_t()
-    guard unsafe xc_physinfo(interface.raw, &physical) == 0 else {
-      throw .hypervisor(HypervisorError(errno: errno, operation: "xc_physinfo"))
+    let suffix = String(decoding: extra.prefix { $0 != 0 }, as: UTF8.self)
+    let capabilities = try call("xc_physinfo") { interface -> Called<UInt32> in
+      var physical = xc_physinfo_t()
+      return unsafe xc_physinfo(interface.raw, &physical) == 0 ? .returned(physical.capabilities) : .failed(errno)
     }
     // XEN_SYSCTL_PHYSCAP_directio, xen/include/public/sysctl.h.
-    let hasIOMMU = physical.capabilities & (1 << UInt32(_XEN_SYSCTL_PHYSCAP_directio)) != 0
+    let hasIOMMU = capabilities & (1 << UInt32(_XEN_SYSCTL_PHYSCAP_directio)) != 0
     return ("\(number >> 16).\(number & 0xFFFF)\(suffix)", hasIOMMU)
   }
 
   package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
-    let interface = try interface()
-    let number = domain?.rawValue ?? Self.anyDomain
-    guard unsafe xc_test_assign_device(interface.raw, number, device.sbdf) != 0 else { return .free }
-    let failure = errno
-    guard let answer = AssignmentProbe(errno: failure) else {
-      throw .hypervisor(HypervisorError(errno: failure, operation: "xc_test_assign_device"))
+    try probe([device], for: domain?.rawValue ?? Self.anyDomain)[0]
+  }
+
+  package func probe(_ devices: [PCIAddress]) throws(HostError) -> [AssignmentProbe] {
+    var answers: [AssignmentProbe] = []
+    for start in stride(from: 0, to: devices.count, by: Self.mostProbes) {
+      answers += try probe(Array(devices[start..<min(start + Self.mostProbes, devices.count)]), for: Self.anyDomain)
     }
-    return answer
+    return answers
+  }
+
+  private func probe(_ devices: [PCIAddress], for domain: UInt32) throws(HostError) -> [AssignmentProbe] {
+    try call("xc_test_assign_device") { interface -> Called<[AssignmentProbe]> in
+      var answers: [AssignmentProbe] = []
+      for device in devices {
+        guard unsafe xc_test_assign_device(interface.raw, domain, device.sbdf) != 0 else {
+          answers.append(.free)
+          continue
+        }
+        let failure = errno
+        guard let answer = AssignmentProbe(errno: failure) else { return .failed(failure) }
+        answers.append(answer)
+      }
+      return .returned(answers)
+    }
   }
 
   package func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     // XEN_DOMCTL_DEV_RDM_RELAXED, xen/include/public/domctl.h.
     let flags: UInt32 = relaxed ? 1 : 0
-    try call("xc_assign_device") { unsafe xc_assign_device($0.raw, domain.rawValue, device.sbdf, flags) }
+    try change("xc_assign_device") { unsafe xc_assign_device($0.raw, domain.rawValue, device.sbdf, flags) }
   }
 
   package func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
-    try call("xc_deassign_device") { unsafe xc_deassign_device($0.raw, domain.rawValue, device.sbdf) }
+    try change("xc_deassign_device") { unsafe xc_deassign_device($0.raw, domain.rawValue, device.sbdf) }
   }
 
   package func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     let operation = "xc_domain_ioport_permission"
     guard range.upperBound <= 0xFFFF else { throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation)) }
     let (first, count) = (UInt32(range.lowerBound), UInt32(range.upperBound - range.lowerBound) + 1)
-    try call(operation) { unsafe xc_domain_ioport_permission($0.raw, domain.rawValue, first, count, allowed ? 1 : 0) }
+    try change(operation) { unsafe xc_domain_ioport_permission($0.raw, domain.rawValue, first, count, allowed ? 1 : 0) }
   }
 
   package func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
     let operation = "xc_domain_iomem_permission"
     let (count, overflows) = (range.upperBound - range.lowerBound).addingReportingOverflow(1)
     guard !overflows else { throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation)) }
-    try call(operation) {
+    try change(operation) {
       unsafe xc_domain_iomem_permission($0.raw, domain.rawValue, UInt(range.lowerBound), UInt(count), allowed ? 1 : 0)
     }
   }
@@ -98,8 +121,10 @@ package final class HypervisorConnection: HypervisorPort {
     guard let index = Int32(exactly: gsi) else {
       throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation))
     }
-    var number = index
-    try call(operation) { unsafe xc_physdev_map_pirq($0.raw, domain.rawValue, index, &number) }
+    try change(operation) {
+      var number = index
+      return unsafe xc_physdev_map_pirq($0.raw, domain.rawValue, index, &number)
+    }
   }
 
   package func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
@@ -107,47 +132,72 @@ package final class HypervisorConnection: HypervisorPort {
     guard let number = Int32(exactly: gsi) else {
       throw .hypervisor(HypervisorError(errno: EINVAL, operation: operation))
     }
-    try call(operation) { unsafe xc_physdev_unmap_pirq($0.raw, domain.rawValue, number) }
+    try change(operation) { unsafe xc_physdev_unmap_pirq($0.raw, domain.rawValue, number) }
   }
 
   package func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError) {
-    try call("xc_domain_irq_permission") { unsafe xc_domain_irq_permission($0.raw, domain.rawValue, gsi, allowed) }
+    try change("xc_domain_irq_permission") { unsafe xc_domain_irq_permission($0.raw, domain.rawValue, gsi, allowed) }
   }
 
   // MARK: -
 
-  private func interface() throws(HostError) -> ControlInterface {
+  /// Makes one call that returns 0, or sets `errno`.
+  private func change(_ operation: String, _ body: @escaping @Sendable (ControlInterface) -> Int32) throws(HostError) {
+    try call(operation) { body($0) == 0 ? .returned(()) : .failed(errno) }
+  }
+
+  private func call<Answer: Sendable>(
+    _ operation: String, _ body: @escaping @Sendable (ControlInterface) -> Called<Answer>
+  ) throws(HostError) -> Answer {
+    let opened = opened
+    let outcome = calls.make { () -> Result<Called<Answer>, HostError> in
+      do throws(HostError) { return .success(body(try opened.interface())) } catch { return .failure(error) }
+    }
+    switch outcome {
+    case .returned(.success(.returned(let answer))): return answer
+    case .returned(.success(.failed(let number))):
+      throw .hypervisor(HypervisorError(errno: number, operation: operation))
+    case .returned(.failure(let error)): throw error
+    case .timedOut: throw .hypervisor(HypervisorError(.timedOut, operation: operation, errno: ETIMEDOUT))
+    case .notMade(let number):
+      throw .hypervisor(
+        HypervisorError(.other, operation: operation, errno: number, detail: "no thread could be made for the call"))
+    }
+  }
+
+  private func list(from first: UInt32, atMost count: Int) throws(HostError) -> [HypervisorDomain] {
+    try call("xc_domain_getinfolist") { interface -> Called<[HypervisorDomain]> in
+      var infos = [xc_domaininfo_t](repeating: xc_domaininfo_t(), count: count)
+      let found = unsafe xc_domain_getinfolist(interface.raw, first, UInt32(count), &infos)
+      guard found >= 0 else {
+        let failure = errno
+        // No domain has this number or a higher one (xen/common/sysctl.c: getdomaininfolist gives 0; getdomaininfo
+        // ESRCH).
+        return failure == ESRCH ? .returned([]) : .failed(failure)
+      }
+      return .returned(infos.prefix(Int(found)).compactMap { HypervisorDomain($0) })
+    }
+  }
+}
+
+/// What one call of libxenctrl returned.
+private enum Called<Answer: Sendable>: Sendable {
+  case returned(Answer)
+  /// It set this `errno`.
+  case failed(Int32)
+}
+
+/// The interface, opened once by whoever calls first.
+private final class SharedInterface: Sendable {
+  private let opened = Mutex<ControlInterface?>(nil)
+
+  func interface() throws(HostError) -> ControlInterface {
     try opened.withLock { (slot) throws(HostError) in
       if let open = slot { return open }
       let open = try ControlInterface()
       slot = open
       return open
     }
-  }
-
-  /// Makes one call that returns 0, or sets `errno`.
-  private func call(_ operation: String, _ body: (ControlInterface) -> Int32) throws(HostError) {
-    let interface = try interface()
-    guard body(interface) != 0 else { return }
-    throw .hypervisor(HypervisorError(errno: errno, operation: operation))
-  }
-
-  private func list(from first: UInt32, atMost count: Int) throws(HostError) -> [HypervisorDomain] {
-    let interface = try interface()
-    var infos = [xc_domaininfo_t](repeating: xc_domaininfo_t(), count: count)
-    let found = unsafe xc_domain_getinfolist(interface.raw, first, UInt32(count), &infos)
-    guard found >= 0 else {
-      let failure = errno
-      // No domain has this number or a higher one (xen/common/sysctl.c: getdomaininfolist gives 0; getdomaininfo ESRCH).
-      if failure == ESRCH { return [] }
-      throw .hypervisor(HypervisorError(errno: failure, operation: "xc_domain_getinfolist"))
-    }
-    var domains: [HypervisorDomain] = []
-    domains.reserveCapacity(Int(found))
-    for index in 0..<min(Int(found), count) {
-      if let domain = HypervisorDomain(infos[index]) { domains.append(domain) }
-    }
-    return domains
   }
 }
 

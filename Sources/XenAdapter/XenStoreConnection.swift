@@ -1,4 +1,3 @@
-import CXenStore
 import Glibc
 package import Ports
 import Synchronization
@@ -6,19 +5,26 @@ package import XenProtocol
 
 /// Opens connections to one xenstored.
 package struct XenStoreConnector: StoreConnector {
-  private let socket: String?
-  private let interruptDescriptor: Int32?
+  private let place: StorePlace
+  private let limit: AnswerLimit
+  private let describe: @Sendable (Int32) -> String
   private let counters = StoreCounters()
 
-  /// `socket` names the daemon's socket; nil leaves the search to libxenstore (`XENSTORED_PATH`, its compiled-in path,
-  /// Xen's device). Waits end early while `interruptDescriptor` is readable.
-  package init(socket: String?, interruptDescriptor: Int32?) {
-    self.socket = socket
-    self.interruptDescriptor = interruptDescriptor
+  /// Each answer of the daemon must come within `limit`, whose descriptor also ends waits for guests early. `describe`
+  /// returns a process and its state as text for people.
+  package init(
+    _ place: StorePlace, limit: AnswerLimit = AnswerLimit(),
+    describe: @escaping @Sendable (Int32) -> String = { "process \($0)" }
+  ) {
+    (self.place, self.limit, self.describe) = (place, limit, describe)
   }
 
   package func connect() throws(HostError) -> any StorePort {
-    try XenStoreConnection(socket: socket, interruptDescriptor: interruptDescriptor, counters: counters)
+    XenStoreConnection(try handle(), watching: handle, limit.interruptDescriptor)
+  }
+
+  private func handle() throws(HostError) -> XenStoreHandle {
+    try XenStoreHandle(place, limit: limit, counters: counters, describe: describe)
   }
 
   /// The requests of all connections of this connector so far.
@@ -27,30 +33,32 @@ package struct XenStoreConnector: StoreConnector {
 
 /// One connection to xenstored.
 ///
-/// Requests have no time limit: libxenstore waits for each answer. After one request fails with `lost`, every later
-/// request does; the caller needs a new connection.
+/// After one request fails with `lost` or `timedOut`, every later request does; the caller needs a new connection.
 package final class XenStoreConnection: StorePort {
   /// Number of attempts made without a pause. A conflict is usually with one short transaction, which is over when this
   /// one fails. The caller may hold libxl's lock.
   private static let immediateAttempts = 4
 
   private let handle: XenStoreHandle
-  private let socket: String?
+  private let makeHandle: @Sendable () throws(HostError) -> XenStoreHandle
   private let interruptDescriptor: Int32?
-  /// The watcher is kept between waits. It has its own connection, because the first watch starts a reader thread in the
-  /// library (`xs_watch`, tools/libs/store/xs.c). Every later answer on that connection passes through the thread.
+  /// The watcher is kept between waits. It has its own connection, so that the events of a busy guest never stand before
+  /// the answer to a request.
   private let idleWatcher = Mutex<XenStoreWatcher?>(nil)
 
-  init(socket: String?, interruptDescriptor: Int32?, counters: StoreCounters) throws(HostError) {
-    self.socket = socket
-    self.interruptDescriptor = interruptDescriptor
-    handle = try XenStoreHandle(socket: socket, counters: counters)
+  init(
+    _ handle: XenStoreHandle, watching makeHandle: @escaping @Sendable () throws(HostError) -> XenStoreHandle,
+    _ interruptDescriptor: Int32?
+  ) {
+    (self.handle, self.makeHandle, self.interruptDescriptor) = (handle, makeHandle, interruptDescriptor)
   }
 
-  package func read(_ path: StorePath) throws(HostError) -> String? { try handle.read(path.text, in: noTransaction) }
+  package func read(_ path: StorePath) throws(HostError) -> String? {
+    try handle.read(path.text, in: XenStoreHandle.noTransaction)
+  }
 
   package func list(_ path: StorePath) throws(HostError) -> [String]? {
-    try handle.list(path.text, in: noTransaction)
+    try handle.list(path.text, in: XenStoreHandle.noTransaction)
   }
 
   /// C xenstored gives a transaction no snapshot: two reads can see two moments, and only the commit detects that. So a
@@ -90,7 +98,7 @@ package final class XenStoreConnection: StorePort {
   ) throws(HostError) -> WaitOutcome<Result> {
     let kept = idleWatcher.withLock { $0.take() }
     let watcher: XenStoreWatcher
-    if let kept { watcher = kept } else { watcher = try XenStoreWatcher(socket: socket, counters: handle.counters) }
+    if let kept { watcher = kept } else { watcher = XenStoreWatcher(try makeHandle()) }
     // The token distinguishes this wait's events from those that an earlier wait may have left in the pipe.
     let token = watcher.nextToken()
     for path in paths { try watcher.watch(path: path.text, token: token) }
@@ -132,19 +140,16 @@ package final class XenStoreConnection: StorePort {
   }
 }
 
-/// `XBT_NULL`: a request outside any transaction.
-private let noTransaction: xs_transaction_t = 0
-
 /// Whether a request in a transaction would change a node.
 private final class WriteMark { var isSet = false }
 
 /// One transaction, valid only inside the closure it is lent to.
 struct XenStoreTransaction: ~Copyable, StoreAccess {
   private let handle: XenStoreHandle
-  private let number: xs_transaction_t
+  private let number: UInt32
   private let mark: WriteMark
 
-  fileprivate init(handle: XenStoreHandle, number: xs_transaction_t, mark: WriteMark) {
+  fileprivate init(handle: XenStoreHandle, number: UInt32, mark: WriteMark) {
     (self.handle, self.number, self.mark) = (handle, number, mark)
   }
 

@@ -1,205 +1,199 @@
-import CXenStore
 import Glibc
 import Model
 import Ports
 import Synchronization
 import XenProtocol
 
-/// Owns one `xs_handle`. Only its destruction closes the handle.
+/// A connection to xenstored: requests with their replies, and the events of watches.
 ///
-/// `@unchecked Sendable`: libxenstore serialises the requests of a handle by a mutex of its own (`xs_talkv`,
-/// tools/libs/store/xs.c, Xen 4.17), and the pointer never changes.
-@safe final class XenStoreHandle: @unchecked Sendable {
-  /// The largest value, in bytes, that is accepted from a node. xenstored's own messages end at 4096.
-  static let longestValue = 64 * 1024
+/// Berth speaks the protocol itself, since libxenstore waits for an answer without a limit and offers no way to end the
+/// wait (`read_message`, tools/libs/store/xs.c, Xen 4.17).
+///
+/// After one request without an answer, or with a broken connection, every later request fails in the same way. So a
+/// late answer is not taken for that of another request.
+final class XenStoreHandle: Sendable {
+  /// Outside any transaction (`XBT_NULL`).
+  static let noTransaction: UInt32 = 0
 
-  private let raw: OpaquePointer
+  private let exchange: Mutex<StoreExchange>
+  private let limit: AnswerLimit
+  private let describe: @Sendable (Int32) -> String
   let counters: StoreCounters
+  /// Readable if something has arrived.
+  let descriptor: Int32
 
-  /// Connects to the daemon at `socket`; for nil, to the daemon that libxenstore finds.
-  init(socket: String?, counters: StoreCounters) throws(HostError) {
-    ignoreBrokenPipes
-    let (handle, failure) = unsafe socketVariable.withLock { unsafe $0.open(socket) }
-    guard let handle = unsafe handle else {
-      // Every failure to connect, except missing rights, means that no daemon answers.
-      let code: StoreCode = StoreCode(errno: failure) == .notPermitted ? .notPermitted : .unreachable
-      throw .store(StoreError(code, operation: "connect", errno: failure))
-    }
-    unsafe raw = handle
-    self.counters = counters
-  }
-
-  deinit { unsafe xs_close(raw) }
-
-  // MARK: Requests; `XBT_NULL` as the transaction means none
-
-  func read(_ path: String, in transaction: xs_transaction_t) throws(HostError) -> String? {
-    counters.requests.count()
-    var length: UInt32 = 0
-    guard let bytes = unsafe xs_read(raw, transaction, path, &length) else {
-      let failure = errno
-      if failure == ENOENT { return nil }
-      throw .store(StoreError(errno: failure, operation: "read", place: path))
-    }
-    defer { unsafe free(bytes) }
-    guard length <= Self.longestValue else {
-      throw .store(StoreError(.refused, operation: "read", place: path, errno: E2BIG))
-    }
-    return unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: Int(length)), as: UTF8.self)
-  }
-
-  func list(_ path: String, in transaction: xs_transaction_t) throws(HostError) -> [String]? {
-    counters.requests.count()
-    var count: UInt32 = 0
-    guard let names = unsafe xs_directory(raw, transaction, path, &count) else {
-      let failure = errno
-      if failure == ENOENT { return nil }
-      throw .store(StoreError(errno: failure, operation: "list", place: path))
-    }
-    defer { unsafe free(names) }
-    var result: [String] = []
-    result.reserveCapacity(Int(count))
-    for index in 0..<Int(count) {
-      if let name = unsafe names[index] { unsafe result.append(String(cString: name)) }
-    }
-    return result
-  }
-
-  func write(_ path: String, _ value: String, in transaction: xs_transaction_t) throws(HostError) {
-    counters.requests.count()
-    counters.writes.count()
-    var value = value
-    let failure: Int32 = value.withUTF8 { bytes in
-      unsafe xs_write(raw, transaction, path, bytes.baseAddress, UInt32(bytes.count)) ? 0 : errno
-    }
-    if failure != 0 { throw .store(StoreError(errno: failure, operation: "write", place: path)) }
-  }
-
-  func makeDirectory(
-    _ path: String, _ permissions: StorePermissions, in transaction: xs_transaction_t
+  /// Connects to a daemon. `describe` returns a process and its state as text for people.
+  init(
+    _ place: StorePlace, limit: AnswerLimit, counters: StoreCounters, describe: @escaping @Sendable (Int32) -> String
   ) throws(HostError) {
-    counters.requests.count()
-    counters.writes.count()
-    guard unsafe xs_mkdir(raw, transaction, path) else {
-      throw .store(StoreError(errno: errno, operation: "make-directory", place: path))
+    var deadline = limit.deadline()
+    let connected: StoreSocket
+    do throws(StoreError) { connected = try StoreSocket.connect(to: place, until: &deadline) } catch {
+      throw .store(error)
     }
-    var entries = [
-      xs_permissions(id: permissions.owner.rawValue, perms: UInt32(XS_PERM_NONE))
-    ]
-    if let reader = permissions.reader {
-      entries.append(xs_permissions(id: reader.rawValue, perms: UInt32(XS_PERM_READ)))
-    }
-    counters.requests.count()
-    counters.writes.count()
-    guard unsafe xs_set_permissions(raw, transaction, path, &entries, UInt32(entries.count)) else {
-      throw .store(StoreError(errno: errno, operation: "set-permissions", place: path))
+    descriptor = connected.number
+    exchange = Mutex(StoreExchange(connected))
+    (self.limit, self.counters, self.describe) = (limit, counters, describe)
+  }
+
+  // MARK: Requests
+
+  func read(_ path: String, in transaction: UInt32) throws(HostError) -> String? {
+    try unlessMissing { () throws(HostError) in
+      String(decoding: try ask(.read, [path], in: transaction).payload, as: UTF8.self)
     }
   }
 
-  func remove(_ path: String, in transaction: xs_transaction_t) throws(HostError) {
-    counters.requests.count()
-    counters.writes.count()
-    guard unsafe xs_rm(raw, transaction, path) else {
-      let failure = errno
-      // A missing leaf is no error to xenstored; ENOENT means that its parent is missing too.
-      if failure == ENOENT { return }
-      throw .store(StoreError(errno: failure, operation: "remove", place: path))
+  func list(_ path: String, in transaction: UInt32) throws(HostError) -> [String]? {
+    do throws(HostError) {
+      return try unlessMissing { () throws(HostError) in try ask(.directory, [path], in: transaction).words }
+    } catch {
+      guard case .store(let failure) = error, failure.errno == E2BIG else { throw error }
+      return try unlessMissing { () throws(HostError) in try listInParts(path, in: transaction) }
     }
+  }
+
+  /// Returns a listing that is longer than one reply. Each part has the directory's generation before it, and a
+  /// directory that has changed is read again from its start (`xs_directory_part`, tools/libs/store/xs.c, Xen 4.17).
+  private func listInParts(_ path: String, in transaction: UInt32) throws(HostError) -> [String] {
+    var bytes: [UInt8] = []
+    var generation: [UInt8] = []
+    // A directory that somebody keeps changing is given up.
+    for _ in 0..<10_000 {
+      let reply = try ask(.directoryPart, [path, "\(bytes.count)"], in: transaction).payload
+      let current = Array(reply.prefix { $0 != 0 })
+      let part = reply.dropFirst(current.count + 1)
+      if current != generation, !bytes.isEmpty {
+        (bytes, generation) = ([], [])
+        continue
+      }
+      generation = current
+      bytes += part
+      // The last part ends in one NUL more than its names need.
+      guard !part.isEmpty, part.count > 1, !part.suffix(2).elementsEqual([0, 0]) else {
+        return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+      }
+    }
+    throw .store(StoreError(.conflict, operation: "list", place: path, errno: EAGAIN))
+  }
+
+  func write(_ path: String, _ value: String, in transaction: UInt32) throws(HostError) {
+    counters.writes.count()
+    _ = try ask(.write, [path], value: value, in: transaction)
+  }
+
+  func makeDirectory(_ path: String, _ permissions: StorePermissions, in transaction: UInt32) throws(HostError) {
+    counters.writes.count()
+    _ = try ask(.makeDirectory, [path], in: transaction)
+    // The owner has every right; `n` gives the others none, and `r` lets one domain read.
+    let words = [path, "n\(permissions.owner)"] + (permissions.reader.map { ["r\($0)"] } ?? [])
+    counters.writes.count()
+    _ = try ask(.setPermissions, words, in: transaction)
+  }
+
+  func remove(_ path: String, in transaction: UInt32) throws(HostError) {
+    counters.writes.count()
+    // A missing leaf is no error to xenstored; ENOENT means that its parent is missing too.
+    _ = try unlessMissing { () throws(HostError) in try ask(.remove, [path], in: transaction) }
   }
 
   // MARK: Transactions
 
-  func startTransaction() throws(HostError) -> xs_transaction_t {
-    counters.requests.count()
-    let transaction = unsafe xs_transaction_start(raw)
-    guard transaction != 0 else { throw .store(StoreError(errno: errno, operation: "start-transaction")) }
+  func startTransaction() throws(HostError) -> UInt32 {
+    let reply = try ask(.transactionStart, [""], in: Self.noTransaction)
+    guard let number = UInt32(reply.firstWord), number != Self.noTransaction else {
+      throw .store(StoreError(.lost, operation: "start-transaction", errno: EPROTO))
+    }
     counters.transactions.count()
-    return transaction
+    return number
   }
 
   /// Ends a transaction; returns false if it met a conflict. Its number is invalid afterwards.
-  func commit(_ transaction: xs_transaction_t) throws(HostError) -> Bool {
-    counters.requests.count()
-    if unsafe xs_transaction_end(raw, transaction, false) { return true }
-    let failure = errno
-    guard failure == EAGAIN else { throw .store(StoreError(errno: failure, operation: "commit")) }
-    counters.conflicts.count()
-    return false
+  func commit(_ transaction: UInt32) throws(HostError) -> Bool {
+    do throws(HostError) {
+      _ = try ask(.transactionEnd, ["T"], in: transaction)
+      return true
+    } catch {
+      guard case .store(let failure) = error, failure.errno == EAGAIN else { throw error }
+      counters.conflicts.count()
+      return false
+    }
   }
 
   /// Aborts a transaction. A failure is dropped on purpose: the caller's own error or result matters more, and the
   /// transaction ends with its connection at the latest.
-  func abort(_ transaction: xs_transaction_t) {
-    counters.requests.count()
-    _ = unsafe xs_transaction_end(raw, transaction, true)
+  func abort(_ transaction: UInt32) {
+    do throws(HostError) { _ = try ask(.transactionEnd, ["F"], in: transaction) } catch {}
   }
 
   // MARK: Watches
 
   /// Watches a node and everything below it. The daemon immediately sends one event for the watch.
   func watch(_ path: String, token: String) throws(HostError) {
-    counters.requests.count()
-    guard unsafe xs_watch(raw, path, token) else {
-      throw .store(StoreError(errno: errno, operation: "watch", place: path))
-    }
+    _ = try ask(.watch, [path, token], in: Self.noTransaction)
   }
 
   func unwatch(_ path: String, token: String) throws(HostError) {
+    _ = try ask(.unwatch, [path, token], in: Self.noTransaction)
+  }
+
+  /// Returns the events that have arrived, at most `most`, in their order.
+  func events(atMost most: Int) throws(HostError) -> [XenStoreWatcher.Event] {
+    do throws(StoreError) {
+      return try exchange.withLock { (exchange) throws(StoreError) in try exchange.takeEvents(atMost: most) }
+    } catch { throw .store(error) }
+  }
+
+  // MARK: -
+
+  private func ask(
+    _ kind: StoreMessage.Kind, _ words: [String], value: String? = nil, in transaction: UInt32
+  ) throws(HostError) -> StoreMessage {
     counters.requests.count()
-    guard unsafe xs_unwatch(raw, path, token) else {
-      throw .store(StoreError(errno: errno, operation: "unwatch", place: path))
+    do throws(StoreError) {
+      return try exchange.withLock { (exchange) throws(StoreError) in
+        try exchange.ask(kind, words, value: value, in: transaction, limit)
+      }
+    } catch {
+      let place = kind.isAboutNode ? words.first : nil
+      throw .store(named(error, kind.operation, place))
     }
   }
 
-  /// Readable while events are pending.
-  func eventDescriptor() throws(HostError) -> Int32 {
-    let descriptor = unsafe xs_fileno(raw)
-    guard descriptor >= 0 else { throw .store(StoreError(errno: errno, operation: "watch")) }
-    return descriptor
+  /// Returns the failure of a request, with what was tried, and who did not answer.
+  private func named(_ error: StoreError, _ operation: String, _ place: String?) -> StoreError {
+    StoreError(
+      error.code, operation: operation, place: place, errno: error.errno,
+      holder: error.code == .timedOut ? exchange.withLock { $0.listener }.map(describe) : nil)
   }
 
-  /// Returns the next pending event; nil if there is none.
-  func nextEvent() throws(HostError) -> (path: String, token: String)? {
-    guard let words = unsafe xs_check_watch(raw) else {
-      let failure = errno
-      if failure == EAGAIN { return nil }
-      // The library's reader thread has ended: the call returns EINVAL from then on (`read_watch_internal`).
-      throw .store(StoreError(.lost, operation: "watch", errno: failure))
+  /// Returns nil if a node, or its parent, is missing.
+  private func unlessMissing<Value>(_ body: () throws(HostError) -> Value) throws(HostError) -> Value? {
+    do throws(HostError) { return try body() } catch {
+      guard case .store(let failure) = error, failure.errno == ENOENT else { throw error }
+      return nil
     }
-    defer { unsafe free(words) }
-    guard let path = unsafe words[Int(XS_WATCH_PATH.rawValue)], let token = unsafe words[Int(XS_WATCH_TOKEN.rawValue)]
-    else { throw .store(StoreError(.other, operation: "watch")) }
-    return unsafe (String(cString: path), String(cString: token))
   }
 }
 
-/// Ignores SIGPIPE for the whole process, once. libxenstore ignores it during each request and then restores what it
-/// found, which two simultaneous threads would get wrong (`xs_talkv`, Xen 4.17).
-private let ignoreBrokenPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
-
-/// `XENSTORED_PATH`, the only way to give libxenstore a socket (`xenstore_daemon_path`, Xen 4.17; later releases use it
-/// for the device that they try second). The environment is the whole process's, so it is changed only if necessary.
-private struct SocketVariable {
-  /// The value with which the program was started.
-  private let inherited = unsafe getenv("XENSTORED_PATH").map { unsafe String(cString: $0) }
-  private var current: String?
-
-  init() { current = inherited }
-
-  mutating func open(_ socket: String?) -> (OpaquePointer?, errno: Int32) {
-    let wanted = socket ?? inherited
-    if wanted != current {
-      if let wanted { _ = unsafe setenv("XENSTORED_PATH", wanted, 1) } else { _ = unsafe unsetenv("XENSTORED_PATH") }
-      current = wanted
+extension StoreMessage.Kind {
+  /// What an error says was tried.
+  fileprivate var operation: String {
+    switch self {
+    case .directory, .directoryPart: "list"
+    case .transactionStart: "start-transaction"
+    case .transactionEnd: "commit"
+    case .makeDirectory: "make-directory"
+    case .setPermissions: "set-permissions"
+    default: "\(self)"
     }
-    if let handle = unsafe xs_open(0) { return unsafe (handle, 0) }
-    var failure = errno
-    // The library then tries Xen's device and reports why that failed. The relevant error is that of the socket.
-    if let path = unsafe xs_daemon_socket(), unsafe access(path, F_OK) == 0, unsafe access(path, W_OK) != 0 {
-      failure = errno
+  }
+
+  /// Whether the first word of a request is a node.
+  fileprivate var isAboutNode: Bool {
+    switch self {
+    case .transactionStart, .transactionEnd: false
+    default: true
     }
-    return (nil, failure)
   }
 }
-
-private let socketVariable = Mutex(SocketVariable())

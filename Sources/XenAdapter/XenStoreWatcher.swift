@@ -20,24 +20,19 @@ package final class XenStoreWatcher: Sendable {
     case interrupted
   }
 
-  /// Longest sleep between two looks at the connection. The library does not wake a sleeper when the daemon dies
-  /// (`read_thread`, tools/libs/store/xs.c, Xen 4.17).
-  private static let longestSleep = Duration.seconds(1)
-
   /// The largest number of events returned at once, if they come faster than they are taken.
   private static let mostEvents = 1024
 
   private let handle: XenStoreHandle
   private let tokens = Atomic(0)
 
-  /// `socket` has the same meaning as in `XenStoreConnector`.
-  package convenience init(socket: String?) throws(HostError) {
-    try self.init(socket: socket, counters: StoreCounters())
+  /// Connects to the daemon at `place`.
+  package convenience init(_ place: StorePlace) throws(HostError) {
+    try self.init(
+      XenStoreHandle(place, limit: AnswerLimit(), counters: StoreCounters(), describe: { "process \($0)" }))
   }
 
-  init(socket: String?, counters: StoreCounters) throws(HostError) {
-    handle = try XenStoreHandle(socket: socket, counters: counters)
-  }
+  init(_ handle: XenStoreHandle) { self.handle = handle }
 
   /// Returns a token that was not used before on this connection.
   func nextToken() -> String { "w" + String(tokens.add(1, ordering: .relaxed).newValue) }
@@ -51,29 +46,20 @@ package final class XenStoreWatcher: Sendable {
   /// Sleeps until there are events, and returns the pending ones. An interruption is returned before events.
   ///
   /// Without a deadline, the call sleeps until an event or an interruption. If the daemon is gone, the call throws
-  /// `lost` within a second.
+  /// `lost`.
   package func nextEvents(
     until deadline: ContinuousClock.Instant?, interruptDescriptor: Int32? = nil
   ) throws(HostError) -> Outcome {
-    let descriptor = try handle.eventDescriptor()
     while true {
-      var events: [Event] = []
-      while events.count < Self.mostEvents, let event = try handle.nextEvent() {
-        events.append(Event(path: event.path, token: event.token))
-      }
+      let events = try handle.events(atMost: Self.mostEvents)
       if !events.isEmpty { return isReadable(interruptDescriptor) ? .interrupted : .events(events) }
-
-      var sleep = Self.longestSleep
-      if let deadline {
-        let left = deadline - ContinuousClock.now
-        if left <= .zero { return .timedOut }
-        sleep = min(sleep, left)
-      }
+      let left = deadline.map { $0 - .now }
+      if let left, left <= .zero { return .timedOut }
       var descriptors = [
-        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: handle.descriptor, events: Int16(POLLIN), revents: 0),
         pollfd(fd: interruptDescriptor ?? -1, events: Int16(POLLIN), revents: 0),
       ]
-      if unsafe poll(&descriptors, 2, sleep.pollMilliseconds) < 0 {
+      if unsafe poll(&descriptors, 2, left?.pollMilliseconds ?? -1) < 0 {
         let failure = errno
         guard failure == EINTR || failure == EAGAIN else {
           throw .store(StoreError(.other, operation: "wait", errno: failure))
@@ -90,12 +76,4 @@ private func isReadable(_ descriptor: Int32?) -> Bool {
   guard let descriptor else { return false }
   var ends = [pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)]
   return unsafe poll(&ends, 1, 0) > 0
-}
-
-extension Duration {
-  /// The duration in whole milliseconds, rounded up, so that a sleep never ends just before its deadline.
-  fileprivate var pollMilliseconds: Int32 {
-    let (seconds, attoseconds) = components
-    return Int32(clamping: seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
-  }
 }

@@ -32,7 +32,7 @@ struct Berth {
       programPath: CommandLine.arguments.first ?? "berth",
       wallClock: { machine.secondsSince1970 },
       hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
-      openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
+      openHost: { sandbox, name, timeout in machine.open(sandbox: sandbox, name: name, answerTimeout: timeout) },
       names: { devices in machine.names(for: devices) },
       outputLoss: { output.loss })
   }
@@ -42,7 +42,7 @@ struct Berth {
     var result: [String: String] = [:]
     for name in [
       "BERTH_SANDBOX", "BERTH_MANIFEST", "BERTH_ROOT", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TERM", "LC_ALL",
-      "LC_CTYPE", "LANG",
+      "LC_CTYPE", "LANG", "XENSTORED_PATH",
     ] {
       if let value = unsafe getenv(name) { result[name] = unsafe String(cString: value) }
     }

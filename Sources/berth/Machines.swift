@@ -9,28 +9,39 @@ import XenAdapter
 struct Machines: Sendable {
   /// Where this machine's files are; another folder only if a test says so.
   private let root: String
+  /// The socket of this machine's xenstored, if the environment names it for Xen's programs.
+  private let storeSocket: String?
 
-  init(environment: [String: String]) { root = environment["BERTH_ROOT"] ?? "/" }
+  init(environment: [String: String]) {
+    root = environment["BERTH_ROOT"] ?? "/"
+    storeSocket = environment["XENSTORED_PATH"]
+  }
 
   var name: String { Machine.hostName }
   var secondsSince1970: Int64 { Machine.secondsSince1970 }
 
   /// Opens nothing yet: each port opens at its first use.
-  func open(sandbox: String?, name: String) -> HostSession {
+  func open(sandbox: String?, name: String, answerTimeout: Duration) -> HostSession {
     // Observing changes nothing, so a signal may end it at any time. An apply must end its waits first.
     HostSession(
-      host: host(name, sandbox: sandbox, signals: nil),
+      host: host(name, sandbox: sandbox, AnswerLimit(answerTimeout), signals: nil),
       applying: {
         Machine.raiseFileLimit()
-        return host(name, sandbox: sandbox, signals: InterruptSignals())
+        let signals = InterruptSignals()
+        let limit = AnswerLimit(answerTimeout, interruptDescriptor: signals.descriptor)
+        return host(name, sandbox: sandbox, limit, signals: signals)
       })
   }
 
-  private func host(_ name: String, sandbox: String?, signals: InterruptSignals?) -> Host {
+  private func host(_ name: String, sandbox: String?, _ limit: AnswerLimit, signals: InterruptSignals?) -> Host {
     let paths = sandbox.map { SandboxPaths(directory: $0) }
     let root = paths?.root ?? self.root
     let hypervisor: any HypervisorPort =
-      if let paths { SandboxHypervisor(paths: paths) } else { HypervisorConnection() }
+      if let paths {
+        SandboxHypervisor(paths: paths, timeout: limit.time)
+      } else {
+        HypervisorConnection(limit: limit)
+      }
     let tree: any DeviceTreePort =
       if let paths {
         SandboxDeviceTree(SysfsTree(root: root), hypervisor: hypervisor, paths: paths)
@@ -39,12 +50,19 @@ struct Machines: Sendable {
       }
     return Host(
       name: name,
-      stores: XenStoreConnector(socket: paths?.storeSocket, interruptDescriptor: signals?.descriptor),
+      stores: XenStoreConnector(
+        storePlace(paths), limit: limit, describe: { Machine.description(ofProcess: $0) }),
       hypervisor: hypervisor, tree: tree, userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),
       wallClock: { Machine.secondsSince1970 }, isInterrupted: { signals?.isInterrupted ?? false })
+  }
+
+  private func storePlace(_ paths: SandboxPaths?) -> StorePlace {
+    if let paths { return StorePlace(socket: paths.storeSocket) }
+    let (socket, devices) = Machine.storePaths(root: root)
+    return storeSocket.map { StorePlace(socket: $0) } ?? StorePlace(socket: socket, devices: devices)
   }
 
   /// Names come from this machine's list, even for a sandbox's devices.

@@ -67,6 +67,34 @@ import XenAdapter
       ])
   }
 
+  /// Runs this program a second time. The hypervisor's device accepts calls and answers none.
+  @Test func `a call without an answer ends, and so do the others`() async throws {
+    if unsafe getenv("BERTH_SANDBOX") != nil { return callInVain() }
+    let folder = try TemporaryFolder()
+    let listener = try listeningSocket("\(folder.path)/hypervisor.sock")
+    defer { close(listener) }
+    let result = try await Command(
+      programPath(), ["--testing-library", "swift-testing", "--filter", "a call without an answer ends"],
+      environment: ["BERTH_SANDBOX": folder.path, "LD_PRELOAD": try builtFile("libBerthPreload.so")]
+    ).run()
+    #expect(result.status == 0, "\(result.output)\(result.errors)")
+  }
+
+  private func callInVain() {
+    let hypervisor = HypervisorConnection(limit: AnswerLimit(.milliseconds(30)))
+    func silence(_ operation: String) -> HostError {
+      .hypervisor(HypervisorError(.timedOut, operation: operation, errno: ETIMEDOUT))
+    }
+    #expect(throws: silence("xc_version")) { try hypervisor.hostFacts() }
+    #expect(throws: silence("xc_domain_getinfolist")) { try hypervisor.domains() }
+    #expect(throws: silence("xc_assign_device")) {
+      try hypervisor.assign(PCIAddress(sbdf: 0x300), to: DomainID(7), relaxed: false)
+    }
+    #expect(throws: silence("xc_test_assign_device")) {
+      try hypervisor.probe((0..<200).map { PCIAddress(sbdf: 0x300 + $0) })
+    }
+  }
+
   private func callAll() throws {
     let hypervisor = HypervisorConnection()
     let uuid = try #require(DomainUUID("c8c08d9c-e6a9-11f1-9257-71012c31cfaf"))

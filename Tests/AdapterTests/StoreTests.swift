@@ -49,7 +49,7 @@ import XenProtocol
 
   @Test func `contending increments are all kept`() async throws {
     let store = try PrivateXenstored()
-    let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: nil)
+    let connector = XenStoreConnector(store.place)
     try await concurrently(6) { _ in
       let connection = try connector.connect()
       for _ in 0..<40 {
@@ -142,7 +142,7 @@ import XenProtocol
 
   @Test func `a wait ends with the change it waits for`() async throws {
     let store = try PrivateXenstored()
-    let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: nil)
+    let connector = XenStoreConnector(store.place)
     try await concurrently(2) { index in
       let connection = try connector.connect()
       if index == 0 {
@@ -172,7 +172,7 @@ import XenProtocol
   @Test func `a wait for nothing ends at its deadline, after a last look`() async throws {
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
-      let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: nil)
+      let connector = XenStoreConnector(store.place)
       let connection = try connector.connect()
       for _ in 0..<2 {
         let begin = ContinuousClock.now
@@ -200,7 +200,7 @@ import XenProtocol
       var ends: [Int32] = [0, 0]
       #expect(unsafe pipe(&ends) == 0)
       defer { for end in ends { close(end) } }
-      let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: ends[0])
+      let connector = XenStoreConnector(store.place, limit: AnswerLimit(interruptDescriptor: ends[0]))
       let connection = try connector.connect()
       #expect(unsafe write(ends[1], "x", 1) == 1)
       let begin = ContinuousClock.now
@@ -227,7 +227,7 @@ import XenProtocol
     try await concurrently(1) { _ in
       let store = try PrivateXenstored()
       let connection = try connect(store)
-      let watcher = try XenStoreWatcher(socket: store.socket)
+      let watcher = try XenStoreWatcher(store.place)
       try watcher.watch(path: node.text, token: "five")
       try watcher.watch(path: "@releaseDomain", token: "release")
       try commit(connection) { (access) throws(HostError) in try access.write(node.child("a"), "1") }
@@ -248,7 +248,7 @@ import XenProtocol
 
   @Test func `a wait ends although a guest never stops writing`() async throws {
     let store = try PrivateXenstored()
-    let connector = XenStoreConnector(socket: store.socket, interruptDescriptor: nil)
+    let connector = XenStoreConnector(store.place)
     let isOver = Atomic(false)
     try await concurrently(2) { index in
       let connection = try connector.connect()
@@ -272,7 +272,7 @@ import XenProtocol
 
   @Test func `a missing daemon is unreachable`() throws {
     let folder = try TemporaryFolder()
-    let connector = XenStoreConnector(socket: folder.path + "/none", interruptDescriptor: nil)
+    let connector = XenStoreConnector(StorePlace(socket: folder.path + "/none"))
     #expect(throws: HostError.store(StoreError(.unreachable, operation: "connect", errno: ENOENT))) {
       try connector.connect()
     }
@@ -283,7 +283,7 @@ import XenProtocol
       let store = try PrivateXenstored()
       let connection = try connect(store)
       #expect(try connection.read(node) == nil)
-      let watcher = try XenStoreWatcher(socket: store.socket)
+      let watcher = try XenStoreWatcher(store.place)
       try watcher.watch(path: node.text, token: "t")
       store.kill()
       for _ in 0..<2 {
@@ -304,7 +304,7 @@ import XenProtocol
     let stores = try (0..<3).map { _ in try PrivateXenstored() }
     let sockets = stores.map(\.socket)
     try await concurrently(9) { index in
-      let connector = XenStoreConnector(socket: sockets[index % 3], interruptDescriptor: nil)
+      let connector = XenStoreConnector(StorePlace(socket: sockets[index % 3]))
       for _ in 0..<10 {
         let connection = try connector.connect()
         try commit(connection) { (access) throws(HostError) in try access.write(node, String(index % 3)) }
@@ -315,7 +315,7 @@ import XenProtocol
 }
 
 private func connect(_ store: PrivateXenstored) throws -> any StorePort {
-  try XenStoreConnector(socket: store.socket, interruptDescriptor: nil).connect()
+  try XenStoreConnector(store.place).connect()
 }
 
 /// Makes one transaction that writes and returns nothing.
@@ -327,4 +327,8 @@ private func commit(
     try body(access)
     return .commit(())
   }
+}
+
+extension PrivateXenstored {
+  fileprivate var place: StorePlace { StorePlace(socket: socket) }
 }

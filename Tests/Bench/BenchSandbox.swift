@@ -56,7 +56,7 @@ final class BenchSandbox {
       wallClock: { Machine.secondsSince1970 }, isInterrupted: { false })
   }
 
-  var connector: XenStoreConnector { XenStoreConnector(socket: paths.storeSocket, interruptDescriptor: nil) }
+  var connector: XenStoreConnector { XenStoreConnector(StorePlace(socket: paths.storeSocket)) }
 
   /// The path of this sandbox's next manifest.
   var manifest: String { paths.directory + "/manifest.yaml" }

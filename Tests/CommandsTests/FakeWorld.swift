@@ -58,7 +58,7 @@ final class FakeWorld: Sendable {
       sandboxHostName: { directory in
         given.isSandboxDown ? .failure(Failure(.unreachable, "no sandbox in \(directory)")) : .success("host17")
       },
-      openHost: { sandbox, name in
+      openHost: { sandbox, name, _ in
         self.state.withLock { $0.opened.append(sandbox) }
         return HostSession(
           observe: { (desired) throws(HostError) in

@@ -3,6 +3,7 @@
  *   BERTH_CUT_LOG=<file>   each such call is recorded there before it is made, one line per call:
  *                          <number> TAB <call> TAB <'+' if it ends a message to another process, or '-'> TAB <what>
  *   BERTH_CUT_AT=<N>       the process ends by SIGKILL before call N; with <N>+ right after it, with the reply unread
+ *   BERTH_CUT_STOP=<PID>   that process is stopped by SIGSTOP there instead, and this process goes on
  *
  * Calls that only ask are not counted: reads, watches and connections. Calls whose effect comes with the end of the
  * process are not counted either, such as closing a file, because the kernel closes a killed process's files. Others
@@ -39,6 +40,7 @@ static const char *const questions[] = {
 
 static atomic_ulong calls;
 static unsigned long cut_before, cut_after;
+static pid_t stopped;
 static int report = -1;
 
 /* The rest of the message that this thread sends to xenstored: libxenstore sends it in pieces. */
@@ -56,11 +58,20 @@ __attribute__((constructor)) static void begin(void)
         char *end;
         unsigned long number = strtoul(at, &end, 10);
         *(*end == '+' ? &cut_after : &cut_before) = number;
+        const char *other = getenv("BERTH_CUT_STOP");
+        if (other)
+            stopped = (pid_t)atoi(other);
     }
 }
 
 static void end_here(void)
 {
+    if (stopped > 0) {
+        int error = errno;
+        syscall(SYS_kill, (long)stopped, (long)SIGSTOP);
+        errno = error;
+        return;
+    }
     syscall(SYS_kill, (long)getpid(), (long)SIGKILL);
     for (;;)
         pause();

@@ -8,15 +8,17 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
   let hasDone = steps.contains { $0.result == .done } || !outcome.hostRepairs.isEmpty
   // A busy lock makes all steps of the domain fail. They count as one failure, which is worth a retry.
   let realFailures = outcome.domains.contains { domain in
-    !domain.isLockBusy && (domain.failure != nil || domain.steps.contains { $0.result == .failed })
+    !domain.isLockBusy && (domain.failure?.isFailure == true || domain.steps.contains { $0.result == .failed })
   }
-  if realFailures || !outcome.hostFailures.isEmpty {
+  let hostFailures = outcome.hostFailures.filter(\.isFailure)
+  if realFailures || !hostFailures.isEmpty {
     if hasDone { return .partlyApplied }
-    return outcome.hostFailures.isEmpty && !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
+    return hostFailures.isEmpty && !failed.isEmpty && failed.allSatisfy(\.isUndone) ? .rolledBack : .failed
   }
   if requiresRunning && (plan.count(.pending) > 0 || steps.contains { $0.result == .pending }) { return .failed }
   // A paused domain cannot answer: its result is as unknown as that of a silent guest.
-  if steps.contains(where: { $0.result == .unknown }) || plan.steps.contains(where: \.isUnanswered) {
+  let isUnanswered = (outcome.domains.compactMap(\.failure) + outcome.hostFailures).contains(where: \.isWithoutAnswer)
+  if isUnanswered || steps.contains(where: { $0.result == .unknown }) || plan.steps.contains(where: \.isUnanswered) {
     return .unknown
   }
   if outcome.domains.contains(where: \.isLockBusy) { return .lockBusy }
@@ -24,4 +26,9 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
   if !outcome.notShown.isEmpty { return .stalePlan }
   let isBlocked = plan.refusal != nil || plan.isBlocked || steps.contains { $0.result == .blocked && $0.isRequired }
   return isBlocked ? .blocked : .done
+}
+
+extension OutcomeDetail {
+  /// Whether something failed, and not only an answer is missing.
+  fileprivate var isFailure: Bool { !isWithoutAnswer }
 }

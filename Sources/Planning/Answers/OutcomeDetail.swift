@@ -37,6 +37,17 @@ package struct OutcomeDetail: Hashable, Sendable {
       }
   }
 
+  /// Whether a request got no answer in time, so that nobody knows whether the request was carried out.
+  package var isWithoutAnswer: Bool {
+    values.contains { value in
+      switch value {
+      case .failure(let error): error.isWithoutAnswer
+      case .detail(let detail): detail.isWithoutAnswer
+      case .text: false
+      }
+    }
+  }
+
   /// The parts, in the order in which Rendering prints them. No text follows another text.
   package var parts: [Part] {
     var parts: [Part] = []

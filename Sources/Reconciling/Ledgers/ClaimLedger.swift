@@ -64,6 +64,8 @@ final class ClaimLedger {
       if case .held = result { holding.insert(step.device) }
       return result
     } catch {
+      // Xen may still assign it. Then only the intent shows whose the device is.
+      if error.isWithoutAnswer { stuck.insert(step.device) }
       return .failed(error)
     }
   }
@@ -161,7 +163,7 @@ final class ClaimLedger {
     }
     var held = ClaimedDevice(
       step: step, isAssignedHere: true, grants: try session.host.tree.grants(for: step.device),
-      identity: card.identity)
+      identity: card.identity, isVirtualFunction: card.facts.isVirtualFunction)
     // libxl's removal does not make pciback release an HVM guest's device. Requested again, it would end the bus.
     // Asked before the assignment: if this fails, there is nothing to undo.
     var address: PCIAddress?

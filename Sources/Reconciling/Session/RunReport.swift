@@ -48,10 +48,13 @@ final class RunReport {
   }
 
   /// Concludes one step; `virtualAddress` is where the guest sees the device.
+  ///
+  /// A step that failed because a request got no answer is `unknown`: the request may still be carried out.
   func conclude(
     _ step: some DeviceWork, _ result: StepResult, _ detail: OutcomeDetail? = nil, reason: Reason? = nil,
     evidence: [String] = [], isUndone: Bool = false, virtualAddress: PCIAddress? = nil
   ) {
+    let result = result == .failed && detail?.isWithoutAnswer == true ? .unknown : result
     let reset = resetFailures.contains(step.device) ? ["the kernel could not reset \(step.device)"] : []
     outcome.steps.append(
       StepOutcome(

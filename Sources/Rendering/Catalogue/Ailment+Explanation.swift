@@ -12,9 +12,12 @@ extension Ailment {
     case .storeUnreachable:
       Explanation(
         meaning: "xenstored cannot be asked",
-        cause: "xenstored is not running, this is not dom0, or the caller is not root. libxenstore tries the daemon's "
-          + "socket at /run/xenstored/socket, and then the kernel's device, /dev/xen/xenbus.",
-        remedy: "see \(.command("systemctl status xenstored")), and run as root in dom0")
+        cause: "xenstored is not running, this is not dom0, or the caller is not root. Berth tries the daemon's "
+          + "socket at /run/xenstored/socket, and then the kernel's device, /dev/xen/xenbus. Or xenstored runs and does "
+          + "not answer: a debugger has stopped it, or its disk is full. Then its process and state are shown.",
+        remedy:
+          "see \(.command("systemctl status xenstored")), and run as root in dom0; a stopped process continues with "
+          + "\(.command("kill -CONT PID"))")
     case .sysfsUnreadable:
       Explanation(
         meaning: "the kernel's PCI devices cannot be read",

@@ -23,6 +23,8 @@ package enum Fault: Sendable, CustomStringConvertible {
   case fails(HostError)
   /// The request has its effect, and this error is the answer.
   case failsDone(HostError)
+  /// The request gets no answer in time, and this error is the result. It has its effect after the run has ended.
+  case isDoneLate(HostError)
   /// From here on every request of this port fails with this error.
   case outage(HostError)
   /// The request is acknowledged, but has no effect.
@@ -38,6 +40,7 @@ package enum Fault: Sendable, CustomStringConvertible {
     switch self {
     case .fails(let error): "fails: \(error.word)"
     case .failsDone(let error): "is done and fails: \(error.word)"
+    case .isDoneLate(let error): "is done after the run, and fails: \(error.word)"
     case .outage(let error): "fails from here on: \(error.word)"
     case .isLost: "is acknowledged and not done"
     case .conflicts: "meets a conflict"

@@ -3,13 +3,15 @@ import Synchronization
 
 /// Counts the requests of a host's ports, and makes one of them fail.
 package final class FaultLine: Sendable {
-  // Size 0/5: the requests counted so far, and the fault to come.
+  // Size 0/6: the requests counted so far, the fault to come, and what it delays.
   private struct State {
     var requests: [PortRequest] = []
     var armed: (index: Int, fault: Fault)?
     var outage: HostError?
     var isStopped = false
     var place: String?
+    /// What is done after the run has ended.
+    var late: (@Sendable () -> Void)?
   }
   private let state = Mutex(State())
 
@@ -23,8 +25,17 @@ package final class FaultLine: Sendable {
     }
   }
 
-  /// Restarts the count; no request gets a fault.
-  package func disarm() { state.withLock { $0 = State() } }
+  /// Restarts the count; no request gets a fault. A request that was delayed has its effect now.
+  package func disarm() {
+    let late = state.withLock { state in
+      defer { state = State() }
+      return state.late
+    }
+    late?()
+  }
+
+  /// Lets a request have its effect when the line is disarmed.
+  func delay(_ request: @escaping @Sendable () -> Void) { state.withLock { $0.late = request } }
 
   /// The requests since then, in order.
   package var requests: [PortRequest] { state.withLock(\.requests) }
@@ -78,6 +89,8 @@ package final class FaultLine: Sendable {
       guard let lost else { return try body() }
       return lost
     case .fails(let error): throw error
+    // Only `FaultyHypervisor` can make a request late.
+    case .isDoneLate(let error): throw error
     case .failsDone(let error):
       _ = try body()
       throw error

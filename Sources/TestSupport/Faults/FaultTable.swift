@@ -5,28 +5,34 @@ extension PortRequest {
   /// All faults of this request: each code that the adapters return for it, and the other possible results of a request
   /// with an effect.
   ///
-  /// A request without a deadline does not stall here, because its adapter waits for the answer without a limit. Untrue
-  /// errors are left out, such as ESRCH for a living domain, or ENODEV for a device that it owns. Xen and the kernel
+  /// A request that gets no answer in time may have its effect all the same: at once, or after the run. Untrue errors are
+  /// left out, such as ESRCH for a living domain, or ENODEV for a device that it owns. Xen and the kernel
   /// are believed, because there is no one else to ask.
   package var faults: [Fault] {
     switch self {
-    case .connect: stores([.unreachable, .notPermitted])
-    case .read, .list: stores([.lost, .notPermitted, .refused, .other]) + [outage]
-    case .begin: stores([.lost, .notPermitted, .refused, .other])
-    case .write, .makeDirectory, .remove: stores([.lost, .notPermitted, .refused, .other]) + [.isLost, outage]
+    case .connect: stores([.unreachable, .notPermitted, .timedOut])
+    case .read, .list: stores([.lost, .timedOut, .notPermitted, .refused, .other]) + [outage]
+    case .begin: stores([.lost, .timedOut, .notPermitted, .refused, .other])
+    case .write, .makeDirectory, .remove:
+      stores([.lost, .timedOut, .notPermitted, .refused, .other]) + [.isLost, outage]
     case .commit:
-      stores([.conflict, .lost, .notPermitted, .refused, .other]) + [
-        .conflicts, .failsDone(.store(StoreError(.lost, operation: "commit", errno: EPIPE))), .isLost, outage,
+      stores([.conflict, .lost, .timedOut, .notPermitted, .refused, .other]) + [
+        .conflicts, .failsDone(.store(StoreError(.lost, operation: "commit", errno: EPIPE))),
+        .failsDone(.store(StoreError(.timedOut, operation: "commit", errno: ETIMEDOUT))), .isLost, outage,
       ]
-    case .wait: stores([.lost, .notPermitted, .refused, .other]) + [.stalls, .stops, outage]
-    case .domains, .hostFacts: calls([.unreachable, .notPermitted, .invalid, .other]) + [outage]
-    case .probe: calls([.unreachable, .notPermitted, .other]) + [outage]
+    case .wait: stores([.lost, .timedOut, .notPermitted, .refused, .other]) + [.stalls, .stops, outage]
+    case .domains, .hostFacts: calls([.unreachable, .notPermitted, .invalid, .timedOut, .other]) + [outage]
+    case .probe: calls([.unreachable, .notPermitted, .timedOut, .other]) + [outage]
     case .assign:
-      calls([.unreachable, .notPermitted, .busy, .notOwner, .noIOMMU, .invalid, .other]) + [.isLost, outage]
-    case .deassign: calls([.unreachable, .notPermitted, .busy, .noIOMMU, .invalid, .other]) + [.isLost, outage]
-    case .unmap: calls([.unreachable, .notPermitted, .other]) + [.isLost, outage]
+      calls([.unreachable, .notPermitted, .busy, .notOwner, .noIOMMU, .invalid, .timedOut, .other])
+        + [.failsDone(silence), .isDoneLate(silence), .isLost, outage]
+    case .deassign:
+      calls([.unreachable, .notPermitted, .busy, .noIOMMU, .invalid, .timedOut, .other])
+        + [.failsDone(silence), .isDoneLate(silence), .isLost, outage]
+    case .unmap:
+      calls([.unreachable, .notPermitted, .timedOut, .other]) + [.failsDone(silence), .isLost, outage]
     case .ports, .frames, .map, .interrupt:
-      calls([.unreachable, .notPermitted, .invalid, .other]) + [.isLost, outage]
+      calls([.unreachable, .notPermitted, .invalid, .timedOut, .other]) + [.failsDone(silence), .isLost, outage]
     case .hasPCIBack, .pciback, .object, .exports: trees([.notPermitted, .malformed, .other]) + [outage]
     case .facts, .grants, .serial, .neighbours: trees([.notPermitted, .malformed, .other]) + [outage]
     case .reset: trees([.notPermitted, .other]) + [.isLost, outage]
@@ -58,6 +64,11 @@ extension PortRequest {
         outage,
       ]
     }
+  }
+
+  /// The hypervisor gives no answer in time.
+  private var silence: HostError {
+    .hypervisor(HypervisorError(.timedOut, operation: rawValue, errno: ETIMEDOUT))
   }
 
   /// The end of the whole port.

@@ -11,9 +11,19 @@ struct FaultyHypervisor: HypervisorPort {
     try line.pass(request, subject, lost: nil, body)
   }
   private func tell(
-    _ request: PortRequest, _ subject: String, _ body: () throws(HostError) -> Void
+    _ request: PortRequest, _ subject: String, _ body: @escaping @Sendable () throws(HostError) -> Void
   ) throws(HostError) {
-    try line.pass(request, subject, lost: (), body)
+    switch line.next(request, subject) {
+    case nil, .conflicts, .outage, .stalls, .stops: try body()
+    case .isLost: break
+    case .fails(let error): throw error
+    case .failsDone(let error):
+      try body()
+      throw error
+    case .isDoneLate(let error):
+      line.delay { do throws(HostError) { try body() } catch {} }
+      throw error
+    }
   }
 
   func domains() throws(HostError) -> [HypervisorDomain] {
@@ -29,35 +39,35 @@ struct FaultyHypervisor: HypervisorPort {
     try ask(.probe, "\(device)") { () throws(HostError) in try inner.probe(device, for: domain) }
   }
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
-    try tell(.assign, "\(device) to \(domain)") { () throws(HostError) in
+    try tell(.assign, "\(device) to \(domain)") { [inner] () throws(HostError) in
       try inner.assign(device, to: domain, relaxed: relaxed)
     }
   }
   func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
-    try tell(.deassign, "\(device) from \(domain)") { () throws(HostError) in
+    try tell(.deassign, "\(device) from \(domain)") { [inner] () throws(HostError) in
       try inner.deassign(device, from: domain)
     }
   }
   func setPorts(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
-    try tell(.ports, "\(range) of \(domain): \(allowed)") { () throws(HostError) in
+    try tell(.ports, "\(range) of \(domain): \(allowed)") { [inner] () throws(HostError) in
       try inner.setPorts(range, of: domain, allowed: allowed)
     }
   }
   func setFrames(_ range: ClosedRange<UInt64>, of domain: DomainID, allowed: Bool) throws(HostError) {
-    try tell(.frames, "\(range) of \(domain): \(allowed)") { () throws(HostError) in
+    try tell(.frames, "\(range) of \(domain): \(allowed)") { [inner] () throws(HostError) in
       try inner.setFrames(range, of: domain, allowed: allowed)
     }
   }
   func mapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
-    try tell(.map, "\(gsi) in \(domain)") { () throws(HostError) in try inner.mapInterrupt(gsi, in: domain) }
+    try tell(.map, "\(gsi) in \(domain)") { [inner] () throws(HostError) in try inner.mapInterrupt(gsi, in: domain) }
   }
   func unmapInterrupt(_ gsi: UInt32, in domain: DomainID) throws(HostError) {
-    try tell(.unmap, "\(gsi) in \(domain)") { () throws(HostError) in
+    try tell(.unmap, "\(gsi) in \(domain)") { [inner] () throws(HostError) in
       try inner.unmapInterrupt(gsi, in: domain)
     }
   }
   func setInterrupt(_ gsi: UInt32, of domain: DomainID, allowed: Bool) throws(HostError) {
-    try tell(.interrupt, "\(gsi) of \(domain): \(allowed)") { () throws(HostError) in
+    try tell(.interrupt, "\(gsi) of \(domain): \(allowed)") { [inner] () throws(HostError) in
       try inner.setInterrupt(gsi, of: domain, allowed: allowed)
     }
   }

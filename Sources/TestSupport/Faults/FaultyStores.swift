@@ -12,22 +12,27 @@ struct FaultyStores: StoreConnector {
   }
 }
 
-/// One connection. After it has failed with `lost`, each of its later requests fails too.
+/// One connection. After it has failed with `lost` or `timedOut`, each of its later requests fails too.
 private final class FaultyStore: StorePort {
   let inner: any StorePort
   let line: FaultLine
-  private let isBroken = Mutex(false)
+  private let end = Mutex<StoreCode?>(nil)
 
   init(inner: any StorePort, line: FaultLine) { (self.inner, self.line) = (inner, line) }
 
   fileprivate func pass<Value>(
     _ request: PortRequest, _ path: String, lost: Value? = nil, _ body: () throws(HostError) -> Value
   ) throws(HostError) -> Value {
-    if isBroken.withLock({ $0 }) { throw .store(StoreError(.lost, operation: request.rawValue)) }
+    if let code = end.withLock({ $0 }) { throw .store(StoreError(code, operation: request.rawValue)) }
     do throws(HostError) { return try line.pass(request, path, lost: lost, body) } catch {
-      if error.storeCode == .lost { isBroken.withLock { $0 = true } }
+      noteEnd(error)
       throw error
     }
+  }
+
+  private func noteEnd(_ error: HostError) {
+    guard let code = error.storeCode, [.lost, .timedOut].contains(code) else { return }
+    end.withLock { $0 = code }
   }
 
   func read(_ path: StorePath) throws(HostError) -> String? {
@@ -46,7 +51,7 @@ private final class FaultyStore: StorePort {
     case .stalls: return .timedOut
     case .stops where isInterruptible: return .interrupted
     case .fails(let error):
-      if error.storeCode == .lost { isBroken.withLock { $0 = true } }
+      noteEnd(error)
       throw error
     default:
       // The signal stays: every later wait ends at once, and does not look at its condition.
@@ -68,7 +73,7 @@ private final class FaultyStore: StorePort {
       switch outcome {
       case .value(let result): return result
       case .failed(let error):
-        if error.storeCode == .lost { isBroken.withLock { $0 = true } }
+        noteEnd(error)
         throw error
       case .again: continue
       }
@@ -99,10 +104,10 @@ private final class FaultyStore: StorePort {
   ) throws(HostError) -> Reply {
     // Written out, because a closure must not capture a borrowed value.
     let (kind, path) = request.subject
-    if isBroken.withLock({ $0 }) { throw .store(StoreError(.lost, operation: kind.rawValue)) }
+    if let code = end.withLock({ $0 }) { throw .store(StoreError(code, operation: kind.rawValue)) }
     switch line.next(kind, path.text) {
     case .fails(let error):
-      if error.storeCode == .lost { isBroken.withLock { $0 = true } }
+      noteEnd(error)
       throw error
     case .isLost: return .nothing
     default: break

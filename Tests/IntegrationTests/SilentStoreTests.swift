@@ -1,0 +1,113 @@
+import FoundationEssentials
+import Glibc
+import TestSupport
+import Testing
+
+/// Commands on a host whose xenstored is stopped: a debugger has it, or the machine has no memory for it.
+struct SilentStoreTests {
+  /// The number of cut points tried per change if not all are tried.
+  private static let sample = 2
+
+  @Test(arguments: bothStores)
+  func `every command ends, and names the process that does not answer`(_ store: TestHost.Store) async throws {
+    let scenario = TestScenario.host(devices: 2, [Kind.pv.domain("net", 5)])
+    try await TestHost.with(scenario, store) { host in
+      let manifest = try host.manifest(["net": addresses([0])])
+      let daemon = try host.storeProcess()
+      let commands = [
+        ["status"], ["status", "--drift"], ["plan", manifest], ["apply", manifest, "--yes"], ["doctor"],
+        ["status", "-o", "json"], ["apply", manifest, "--yes", "-o", "jsonl"],
+      ]
+      for command in commands {
+        _ = kill(daemon, SIGSTOP)
+        let result = try await host.berth(command + ["--store-timeout", "200ms"])
+        _ = kill(daemon, SIGCONT)
+        #expect(result.status == 69, "\(command): \(result.output)\(result.errors)")
+        let text = result.output + result.errors
+        #expect(text.contains("xenstored does not answer"), "\(command): \(text)")
+        #expect(text.contains("process \(daemon) ("), "\(command): \(text)")
+        #expect(text.contains("stopped by a signal"), "\(command): \(text)")
+      }
+      // Nothing is broken, and nothing was begun.
+      let applied = try await host.apply(manifest)
+      #expect(applied.status == 0)
+      #expect(try await host.findings("net", .pv, [0]) == [])
+    }
+  }
+
+  @Test func `the first Ctrl-C ends an apply that waits for an answer`() async throws {
+    let scenario = TestScenario.host(devices: 2, [Kind.pv.domain("net", 5)])
+    try await TestHost.with(scenario) { host in
+      let manifest = try host.manifest(["net": addresses([0])])
+      let daemon = try host.storeProcess()
+      // The store is stopped in the middle of the apply, which may then take hours for an answer.
+      let (run, calls) = try await host.berth(["apply", manifest, "--yes"], cutAt: nil)
+      #expect(run.status == 0)
+      let commits = calls.filter { $0.what.contains("TRANSACTION_END") }
+      let commit = try #require(commits.dropFirst(commits.count / 2).first)
+      let detached = try await host.apply(host.manifest(["net": []], name: "none.yaml"))
+      #expect(detached.status == 0)
+      try host.folder.write("calls", "")
+      let command = try Command.berth(
+        ["apply", manifest, "--yes", "--store-timeout", "10h", "--wait-timeout", "10h"],
+        environment: [
+          "BERTH_SANDBOX": host.directory, "LD_PRELOAD": try builtFile("libBerthCut.so"),
+          "BERTH_CUT_LOG": "\(host.folder.path)/calls", "BERTH_CUT_AT": "\(commit.number)",
+          "BERTH_CUT_STOP": "\(daemon)",
+        ])
+      let (status, text) = try await onThread {
+        let process = try command.start()
+        let deadline = ContinuousClock.now + .seconds(120)
+        while .now < deadline, !isStopped(daemon) {
+          _ = process.collect(until: .now + .milliseconds(20)) { _ in false }
+        }
+        // The process may not have sent its request yet; after the signal, that is no different.
+        let status = process.end(SIGINT, within: .seconds(120))
+        return (status, process.output + process.errors)
+      }
+      _ = kill(daemon, SIGCONT)
+      #expect([7, 69, 130].contains(status), "\(status): \(text)")
+      let applied = try await host.apply(manifest)
+      #expect(applied.status == 0)
+      #expect(try await host.findings("net", .pv, [0]) == [])
+    }
+  }
+
+  @Test(arguments: CutTests.changes, bothStores)
+  func `a store that stops at any request leaves nothing that one clean run does not finish`(
+    _ change: CutTests.Change, _ store: TestHost.Store
+  ) async throws {
+    try await TestHost.with(change.scenario, store) { host in
+      let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
+      var trials = CutTrials(
+        change: change, host: host, manifest: manifest, blow: .stopStore(try host.storeProcess()))
+      let all = try await trials.calls().filter(\.endsMessage)
+      let points =
+        SoakReport.isSoak
+        ? all.flatMap { [CutPoint(number: $0.number), CutPoint(number: $0.number, isAfter: true)] }
+        : CutPoint.sample(of: all, Self.sample)
+      for point in points { try await trials.strike(at: point) }
+      #expect(trials.struck > 0)
+      try SoakReport.add(["store_stops": trials.struck, "store_stop_failures": trials.violations])
+      print("\(change.testDescription), \(store.rawValue): the store stopped at \(trials.struck) points")
+    }
+  }
+}
+
+/// Whether a process is stopped by a signal.
+private func isStopped(_ process: Int32) -> Bool {
+  guard let bytes = FileManager.default.contents(atPath: "/proc/\(process)/stat"),
+    let end = bytes.lastIndex(of: UInt8(ascii: ")"))
+  else { return false }
+  return bytes[end...].dropFirst(2).first == UInt8(ascii: "T")
+}
+
+extension TestHost {
+  /// Returns the process of the sandbox's xenstored.
+  fileprivate func storeProcess() throws -> Int32 {
+    struct Description: Decodable { var storeProcess: Int32? }
+    let description = try JSONDecoder().decode(Description.self, from: Data(folder.read("host/sandbox.json")))
+    guard let process = description.storeProcess else { throw Odd(description: "the sandbox names no xenstored") }
+    return process
+  }
+}
