@@ -144,12 +144,15 @@ func listFolder(_ path: String) throws(SystemFailure) -> [String] {
       if failure != 0 { throw SystemFailure("list", failure) }
       return names.sorted()
     }
-    let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-      unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-    }
+    // An entry of the kernel ends after its name, so it may be shorter than the type `dirent`.
+    let name = unsafe String(
+      cString: UnsafeRawPointer(entry).advanced(by: nameOffset).assumingMemoryBound(to: CChar.self))
     if name != ".", name != ".." { names.append(name) }
   }
 }
+
+/// Where the name begins in a folder's entry.
+private let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size
 
 /// Returns whether a path names something; a link counts by itself.
 func exists(_ path: String) throws(SystemFailure) -> Bool {

@@ -85,17 +85,18 @@ private func entries(of directory: String) throws(FileFault) -> [(name: String, 
   while true {
     errno = 0
     guard let entry = unsafe readdir(stream) else { break }
-    let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-      unsafe tuple.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: tuple.pointee)) {
-        unsafe String(cString: $0)
-      }
-    }
+    // An entry of the kernel ends after its name, so it may be shorter than the type `dirent`.
+    let name = unsafe String(
+      cString: UnsafeRawPointer(entry).advanced(by: nameOffset).assumingMemoryBound(to: CChar.self))
     if !name.hasPrefix(".") { found.append((name, unsafe Int(entry.pointee.d_type))) }
   }
   let error = errno
   guard error == 0 else { throw FileFault(.list, directory, error) }
   return found.sorted { $0.name < $1.name }
 }
+
+/// Where the name begins in a directory's entry.
+private let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size
 
 /// An open file; closed when the value is destroyed.
 private struct FileHandle: ~Copyable {
