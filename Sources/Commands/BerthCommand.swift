@@ -43,7 +43,7 @@ extension BerthCommand {
 
   /// Opens the host on which this command works.
   func openHost(in context: CommandContext) throws(Failure) -> HostSession {
-    context.openHost(global.sandboxDirectory(in: context), try hostName(in: context))
+    try context.openHost(global.sandboxDirectory(in: context), try hostName(in: context))
   }
 
   /// Runs `body`, which asks the host, and gives failures of the host's ports their words.

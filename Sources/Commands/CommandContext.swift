@@ -25,16 +25,15 @@ package struct CommandContext: Sendable {
   package var isOutputTerminal: Bool
   package var isErrorTerminal: Bool
   package var userID: UInt32
-  /// The path or name by which this program was started; used to start it again. A name is looked up in PATH.
-  package var programPath: String
   /// Returns the seconds since 1970.
   package var wallClock: @Sendable () -> Int64
   /// Returns the machine's name, by which manifests select their hosts.
   package var hostName: @Sendable () -> String
   /// The name of a sandbox's host.
   package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, Failure>
-  /// Opens the machine, or the sandbox in a directory, under the name it has.
-  package var openHost: @Sendable (_ sandbox: String?, _ name: String) -> HostSession
+  /// Opens the machine, or the sandbox in a directory, under the name it has. Throws if the directory is not one that a
+  /// sandbox can have, for example because it belongs to another user.
+  package var openHost: @Sendable (_ sandbox: String?, _ name: String) throws(Failure) -> HostSession
   /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
@@ -44,11 +43,10 @@ package struct CommandContext: Sendable {
     environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
     standardError: @escaping @Sendable (String) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
-    programPath: String = "berth",
     wallClock: @escaping @Sendable () -> Int64 = { 0 },
     hostName: @escaping @Sendable () -> String,
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
-    openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
+    openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) throws(Failure) -> HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
     outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }
   ) {
@@ -60,7 +58,6 @@ package struct CommandContext: Sendable {
     self.isOutputTerminal = isOutputTerminal
     self.isErrorTerminal = isErrorTerminal
     self.userID = userID
-    self.programPath = programPath
     self.wallClock = wallClock
     self.hostName = hostName
     self.sandboxHostName = sandboxHostName

@@ -3,8 +3,10 @@ package struct SandboxError: Error, Hashable, Sendable, CustomStringConvertible 
   package enum Code: String, Sendable {
     /// A program that the sandbox runs is not on this machine.
     case notInstalled
-    /// The directory contains something that is not a sandbox.
+    /// The directory contains something that is not a sandbox, or other users may enter it.
     case inUse
+    /// The directory, or one above it, belongs to another user.
+    case notOwned
     case alreadyRunning
     case notRunning
     /// A socket's path would not fit in the kernel's 108 bytes.

@@ -17,6 +17,9 @@ extension SandboxServer {
     return hypervisor.answer(words) ?? "error \(ENOSYS) no such request"
   }
 
+  /// The longest delay of a guest, in milliseconds: a day.
+  private static let longestDelay = 86_400_000
+
   /// Answers requests that no hypervisor has, and the hypercalls that start or stop guests.
   private func control(_ words: [Substring]) throws(SandboxError) -> String? {
     guard let verb = words.first else { return nil }
@@ -55,7 +58,11 @@ extension SandboxServer {
         throw SandboxError(
           .system, "expected one of \(GuestAnswers.allCases.map(\.rawValue).joined(separator: ", "))", errno: EINVAL)
       }
-      let delay = words.count > 3 ? Int(words[3]).map { Duration.milliseconds($0) } : nil
+      let milliseconds = words.count > 3 ? Int(words[3]) ?? -1 : nil
+      guard (0...Self.longestDelay).contains(milliseconds ?? 0) else {
+        throw SandboxError(.system, "a delay has at most \(Self.longestDelay) milliseconds", errno: EINVAL)
+      }
+      let delay = milliseconds.map { Duration.milliseconds($0) }
       domains[domain.key.id]?.scenario.answers = answers
       if let model = deviceModels[domain.key.id] {
         model.machine.setAnswers(answers, delay: delay, at: .now)
@@ -174,20 +181,5 @@ func decoded<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UIn
     return try JSONDecoder().decode(type, from: Data(bytes))
   } catch {
     throw SandboxError(.system, "reading a document: \(error)", errno: EINVAL)
-  }
-}
-
-extension SandboxDescription {
-  func save(to path: String) throws(SandboxError) {
-    let temporary = path + ".new"
-    try Files.writeBytes(
-      temporary, try encoded(self) + [UInt8(ascii: "\n")], flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
-    guard unsafe rename(temporary, path) == 0 else { throw systemError("replacing \(path)") }
-  }
-
-  /// Returns the description in a file; nil if there is none.
-  static func load(from path: String) throws(SandboxError) -> SandboxDescription? {
-    guard let bytes = try Files.readBytes(path) else { return nil }
-    return try decoded(Self.self, from: bytes)
   }
 }

@@ -109,6 +109,10 @@ final class StoreWire {
       throw StoreError(.lost, operation: "receive", errno: EPIPE)
     }
     received += bytes
+    // A longer message is none, and would be waited for in vain.
+    guard received.count < Self.headerBytes || word(at: 12) <= Self.longestPayload else {
+      throw StoreError(.lost, operation: "receive", errno: EPROTO)
+    }
   }
 
   private func takeMessage() -> Message? {

@@ -1,8 +1,8 @@
 package import ArgumentParser
-import Commands
+package import Commands
 import Planning
 package import Rendering
-import Sandbox
+package import Sandbox
 
 /// The command that works on sandboxes themselves, for a program that has it.
 package enum SandboxCommandSet: CommandSet {
@@ -15,6 +15,26 @@ package enum SandboxCommandSet: CommandSet {
       return .success(
         try asSandbox { () throws(SandboxError) in try SandboxController().hostName(directory: directory) })
     } catch { return .failure(error) }
+  }
+
+  /// Returns a way to open hosts in which the directory of each sandbox is checked before `open` gets its paths.
+  ///
+  /// Whoever works on a sandbox as root believes its files and writes to them. So its directory must be this user's alone,
+  /// and hold nothing by which a write would reach another place. Without a directory, there is nothing to believe.
+  package static func checkingSandboxes(
+    _ open: @escaping @Sendable (SandboxPaths?, String) -> HostSession
+  ) -> @Sendable (String?, String) throws(Failure) -> HostSession {
+    { (directory, name) throws(Failure) in
+      guard let directory else { return open(nil, name) }
+      do throws(SandboxError) {
+        let checked = try SandboxDirectory.open(directory)
+        try SandboxInspection(of: checked).requireUntouched()
+        return open(checked.paths, name)
+      } catch {
+        guard error.code == .notFound || error.code == .notRunning else { throw Failure(error) }
+        return open(SandboxPaths(directory: directory), name)
+      }
+    }
   }
 }
 
@@ -60,7 +80,7 @@ struct SandboxStartCommand: BerthCommand {
     do throws(SandboxError) {
       _ = try SandboxController().start(
         scenario: text, scenarioName: scenario, directory: directory, store: store, isTracing: trace,
-        testEagain: testEagain, serverCommand: [context.programPath, "sandbox", "serve"])
+        testEagain: testEagain)
     } catch {
       guard error.code == .invalidScenario else { throw Failure(error) }
       // The message has a line for each finding, as for a manifest.
@@ -85,7 +105,11 @@ struct SandboxStopCommand: BerthCommand {
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let directory = try sandbox(in: context)
     try asSandbox { () throws(SandboxError) in
-      try SandboxController().stop(directory: directory, removeDirectory: !keep)
+      try SandboxController().stop(directory: directory, removeDirectory: !keep) { left in
+        let names = left.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (left.count > 5 ? ", …" : "")
+        let text = "\(directory) stays, because it has what no sandbox makes: \(names)"
+        context.standardError(TextStyle().printable(text) + "\n")
+      }
     }
     return .done
   }
@@ -145,6 +169,7 @@ extension Failure {
       case .notInstalled: .hostNotPrepared
       case .inUse, .pathTooLong: .usage
       case .notRunning: .unreachable
+      case .notOwned: .notPermitted
       case .invalidScenario: .invalidManifest
       case .system: error.isRefusal ? .notPermitted : .failed
       case .alreadyRunning, .notFound, .timedOut, .ended: .failed

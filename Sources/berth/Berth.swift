@@ -29,10 +29,9 @@ struct Berth {
       readLine: { Swift.readLine() },
       isInputTerminal: isatty(STDIN_FILENO) == 1, isOutputTerminal: isatty(STDOUT_FILENO) == 1,
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),
-      programPath: CommandLine.arguments.first ?? "berth",
       wallClock: { machine.secondsSince1970 },
       hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
-      openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
+      openHost: SandboxCommandSet.checkingSandboxes { paths, name in machine.open(sandbox: paths, name: name) },
       names: { devices in machine.names(for: devices) },
       outputLoss: { output.loss })
   }

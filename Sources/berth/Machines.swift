@@ -15,8 +15,8 @@ struct Machines: Sendable {
   var name: String { Machine.hostName }
   var secondsSince1970: Int64 { Machine.secondsSince1970 }
 
-  /// Opens nothing yet: each port opens at its first use.
-  func open(sandbox: String?, name: String) -> HostSession {
+  /// Opens nothing yet: each port opens at its first use. The sandbox's directory must have been checked.
+  func open(sandbox: SandboxPaths?, name: String) -> HostSession {
     // Observing changes nothing, so a signal may end it at any time. An apply must end its waits first.
     HostSession(
       host: host(name, sandbox: sandbox, signals: nil),
@@ -26,8 +26,7 @@ struct Machines: Sendable {
       })
   }
 
-  private func host(_ name: String, sandbox: String?, signals: InterruptSignals?) -> Host {
-    let paths = sandbox.map { SandboxPaths(directory: $0) }
+  private func host(_ name: String, sandbox paths: SandboxPaths?, signals: InterruptSignals?) -> Host {
     let root = paths?.root ?? self.root
     let hypervisor: any HypervisorPort =
       if let paths { SandboxHypervisor(paths: paths) } else { HypervisorConnection() }

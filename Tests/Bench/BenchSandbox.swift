@@ -59,7 +59,7 @@ final class BenchSandbox {
   var connector: XenStoreConnector { XenStoreConnector(socket: paths.storeSocket, interruptDescriptor: nil) }
 
   /// The path of this sandbox's next manifest.
-  var manifest: String { paths.directory + "/manifest.yaml" }
+  var manifest: String { paths.root + "/manifest.yaml" }
 
   private static func scenario(_ domains: [BenchDomain], _ devices: [PCIAddress]) -> String {
     var text = """

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
+#include <sys/types.h>
 
 /* Handles SIGINT, SIGTERM and, unless it is ignored, SIGHUP for this process. The first of them makes the returned
  * eventfd readable for good, and sets the flag below. The next one ends the program as if there was no handler. This is
@@ -20,4 +21,8 @@ void berth_end_on_quit(void);
 
 /* Returns whether one of these signals has come. */
 bool berth_is_interrupted(void);
+
+/* Returns the process that listened at the other end of a connected UNIX socket, and stores its user. Returns -1 with
+ * errno on failure (SO_PEERCRED, unix(7)). */
+pid_t berth_peer(int socket, uid_t *user);
 #endif
