@@ -39,6 +39,8 @@ package struct CommandContext: Sendable {
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
   package var outputLoss: @Sendable () -> OutputLoss?
+  /// What the program is too short of to begin; nil if it has enough.
+  package var shortage: String?
 
   package init(
     environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
@@ -50,7 +52,7 @@ package struct CommandContext: Sendable {
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
     openHost: @escaping @Sendable (_ sandbox: String?, _ name: String) -> HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
-    outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }
+    outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }, shortage: String? = nil
   ) {
     self.environment = environment
     self.standardOutput = standardOutput
@@ -67,6 +69,7 @@ package struct CommandContext: Sendable {
     self.openHost = openHost
     self.names = names
     self.outputLoss = outputLoss
+    self.shortage = shortage
   }
 
   /// Returns the place of a host, which has the words for failures of its ports.
@@ -108,8 +111,9 @@ package struct HostSession: Sendable {
 
   /// Returns the planner and the engine over a host's ports.
   ///
-  /// `applying` opens the host again for an apply, the only operation that a signal must not end half-way.
-  package init(host: Host, applying: @escaping @Sendable () -> Host) {
+  /// `applying` opens the host again for an apply, the only operation that a signal must not end half-way. The apply
+  /// waits for locks of Berth's records as long as its argument says.
+  package init(host: Host, applying: @escaping @Sendable (_ lockTimeout: Duration) -> Host) {
     self.init(
       observe: { (desired) throws(HostError) in try Observer(host: host).observe(desired: desired) },
       observeEverything: { (desired) throws(HostError) in
@@ -117,7 +121,7 @@ package struct HostSession: Sendable {
       },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
-        try PlanRunner(host: applying(), options: options, report: report).apply(shown)
+        try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)
       })
   }
 }

@@ -62,13 +62,19 @@ package struct DoctorView: View {
       check("pciback", examination.pciback) {
         $0.isLoaded ? "loaded, \(Words.count($0.deviceCount, "device"))" : "not loaded"
       },
-      check("records", examination.records) { Words.count($0, "domain") },
-      check("intents", examination.intents) { Words.count($0.count, "intent") },
+      check("records", examination.records) { Words.count($0, "domain") + damage(.record) },
+      check("intents", examination.intents) { Words.count($0.count, "intent") + damage(.intent) },
       check("libxl's locks", examination.locks) { Words.count($0.count, "lock file") },
       check("devices", examination.observation) {
         "\(Words.count($0.devices.count, "device")), \(Words.count($0.domains.count, "domain"))"
       },
     ]
+  }
+
+  /// Returns `, 1 damaged`; empty if no file of this kind is damaged.
+  private func damage(_ kind: DamagedFile.Kind) -> String {
+    let number = examination.damaged.count { $0.kind == kind }
+    return number == 0 ? "" : ", \(number) damaged"
   }
 
   /// The port's own hint knows the place: whether this is a sandbox, and who asks.

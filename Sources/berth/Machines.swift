@@ -20,13 +20,15 @@ struct Machines: Sendable {
     // Observing changes nothing, so a signal may end it at any time. An apply must end its waits first.
     HostSession(
       host: host(name, sandbox: sandbox, signals: nil),
-      applying: {
+      applying: { lockTimeout in
         Machine.raiseFileLimit()
-        return host(name, sandbox: sandbox, signals: InterruptSignals())
+        return host(name, sandbox: sandbox, signals: InterruptSignals(), lockTimeout: lockTimeout)
       })
   }
 
-  private func host(_ name: String, sandbox: String?, signals: InterruptSignals?) -> Host {
+  private func host(
+    _ name: String, sandbox: String?, signals: InterruptSignals?, lockTimeout: Duration = .zero
+  ) -> Host {
     let paths = sandbox.map { SandboxPaths(directory: $0) }
     let root = paths?.root ?? self.root
     let hypervisor: any HypervisorPort =
@@ -42,7 +44,7 @@ struct Machines: Sendable {
       stores: XenStoreConnector(socket: paths?.storeSocket, interruptDescriptor: signals?.descriptor),
       hypervisor: hypervisor, tree: tree, userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
-      ownership: OwnershipFiles(root: root), intents: IntentFiles(root: root),
+      ownership: OwnershipFiles(root: root, lockTimeout: lockTimeout), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),
       wallClock: { Machine.secondsSince1970 }, isInterrupted: { signals?.isInterrupted ?? false })
   }

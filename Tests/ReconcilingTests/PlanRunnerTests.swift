@@ -199,7 +199,7 @@ import Testing
 private struct BrokenRecords: OwnershipPort {
   let inner: any OwnershipPort
   let error: HostError
-  func records() throws(HostError) -> [OwnershipRecord] { throw error }
+  func readRecords() throws(HostError) -> OwnFiles<OwnershipRecord> { throw error }
   func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? { throw error }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     try inner.update(domain, change)
@@ -218,6 +218,8 @@ private struct BrokenLock: RunLockPort {
     guard domain != self.domain else { throw error }
     return try inner.lock(domain, until: deadline, isInterrupted: isInterrupted)
   }
-  func marks() throws(HostError) -> [DomainUUID: RunMark] { try inner.marks() }
+  func readMarks() throws(HostError) -> (marks: [DomainUUID: RunMark], damaged: [DamagedFile]) {
+    try inner.readMarks()
+  }
   func sweep(keeping living: Set<DomainUUID>) {}
 }

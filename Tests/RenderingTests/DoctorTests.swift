@@ -16,7 +16,7 @@ import Testing
       locks: .success([
         UserdataLock(
           domain: DomainKey(id: DomainID(2), uuid: try Samples.uuid("2")), name: "domain-userdata-lock",
-          path: "userdata-l.2", isHeld: true, holder: "4711 (xl pci-attach)", since: 6_400),
+          path: "userdata-l.2", isHeld: true, holder: LockHolder(process: 4711, command: "xl pci-attach"), since: 6_400),
         UserdataLock(
           domain: DomainKey(id: DomainID(3), uuid: try Samples.uuid("3")), name: "qmp-socket-lock",
           path: "userdata-l.3", isHeld: false, since: 9_000),

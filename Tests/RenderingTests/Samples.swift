@@ -131,7 +131,8 @@ enum Samples {
 
   private static let denied = HostError.store(StoreError(.notPermitted, operation: "commit", errno: 13))
   private static let locked = HostError.userdata(
-    UserdataError(.busy, operation: "lock", place: "/var/lib/xen/u", holder: "4711 (xl pci-attach)"))
+    UserdataError(
+      .busy, operation: "lock", place: "/var/lib/xen/u", holder: LockHolder(process: 4711, command: "xl pci-attach")))
 
   /// Every result a step can have.
   static func results() throws -> ApplyOutcome {

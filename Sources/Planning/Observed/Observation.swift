@@ -1,4 +1,5 @@
 package import Model
+package import Ports
 package import XenProtocol
 
 /// Everything that was read from one host at one moment, as far as it was readable.
@@ -16,6 +17,8 @@ package struct Observation: Hashable, Sendable {
   package var records: [OwnershipRecord]
   /// What a Berth process, ended or still at work, announced that it was about to do.
   package var intents: [Intent]
+  /// Berth's own files that could not be used.
+  package var damaged: [DamagedFile] = []
   /// The last export of each device since the host started, by the kernel log; nil if that was not read, or if the log
   /// does not show all of them.
   package var exported: [PCIAddress: ExportRecord]?

@@ -19,8 +19,11 @@ struct DeclaredSteps {
     case .blocked(let obstacle): kind = .blocked(obstacle)
     case .pending(let wait): kind = .pending(wait)
     case .change(.adopt):
-      // The domain itself stays as it is, so that nothing but an unknown kind is in the way.
-      if let target = domain.target {
+      // The domain itself stays as it is, so that nothing but an unknown kind is in the way, or a record that cannot be
+      // changed.
+      if let damage = domain.damage {
+        kind = need.obstruct(Guest.Obstruction(damage))
+      } else if let target = domain.target {
         kind = .change(.adopt, in: target)
       } else {
         kind = need.obstruct(domain.observed.unsupported)
@@ -275,6 +278,10 @@ struct DeclaredSteps {
         remedy: "detach it there: `xl pci-detach \(other.argument) \(wanted.address)`")
     }
     if let wait = other.wait { return Need(.pending(wait), evidence: evidence, holder: source) }
+    if let damage = other.damage {
+      return Need(
+        .blocked(.ownFileDamaged), evidence: "\(evidence); \(damage.evidence)", remedy: damage.remedy, holder: source)
+    }
     if let kept = other.observed.keptText {
       return Need(.blocked(.crashedAndKept), evidence: "\(evidence), and \(kept)", holder: source)
     }

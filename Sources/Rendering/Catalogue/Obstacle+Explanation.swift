@@ -130,6 +130,14 @@ extension Obstacle {
         cause: "pciback gives the devices of a PV guest their slots itself, in the order in which it exports them. It "
           + "ignores the slot that a toolstack writes. Only QEMU, which shows an HVM guest its devices, takes one.",
         remedy: "remove virtualSlot from this device in the manifest")
+    case .ownFileDamaged:
+      Explanation(
+        meaning: "a file of Berth's about the domain is damaged, so nothing in the domain is changed",
+        cause: "Berth cannot read its record of the domain, or an intent of an earlier run. The file may be the only "
+          + "trace of what the domain was granted, or of a device that was half attached. The evidence names the file "
+          + "and what was found. Files have their domains in their names. If the name of a damaged file has none, "
+          + "no domain is changed.",
+        remedy: "look at the file; if it is of no use, move it away and run again")
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
