@@ -1,5 +1,6 @@
 #include "clinux.h"
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -49,6 +50,11 @@ void berth_end_on_quit(void)
     struct sigaction action = {.sa_handler = quit};
     sigemptyset(&action.sa_mask);
     sigaction(SIGQUIT, &action, NULL);
+}
+
+void berth_use_one_arena(void)
+{
+    mallopt(M_ARENA_MAX, 1);
 }
 
 bool berth_is_interrupted(void)

@@ -6,6 +6,10 @@ import Rendering
 package func runBerth<Added: CommandSet>(
   _ arguments: [String], in context: CommandContext, adding _: Added.Type
 ) -> Int32 {
+  if let shortage = context.shortage {
+    context.standardError(Failure(.hostNotPrepared, shortage).text(plainStyle))
+    return ExitStatus.hostNotPrepared.rawValue
+  }
   let ended = run(arguments, in: context, as: RootCommand<Added>.self)
   guard let loss = context.outputLoss(), let text = loss.text(for: ended) else { return ended.status.rawValue }
   // A truncated answer must not look like a complete one. A failed command keeps its own exit status.

@@ -12,6 +12,7 @@ struct Berth {
     // A reader that ends early (`berth plan | head`) must not end an apply half-way. With SIGPIPE ignored, only the
     // write fails.
     _ = signal(SIGPIPE, SIG_IGN)
+    Machine.ignoreFileSizeSignal()
     Machine.endOnQuit()
     let closed = Machine.openStandardStreams()
     let output = OutputStream(STDOUT_FILENO, isClosed: closed.contains(STDOUT_FILENO))
@@ -34,7 +35,7 @@ struct Berth {
       hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
       openHost: { sandbox, name in machine.open(sandbox: sandbox, name: name) },
       names: { devices in machine.names(for: devices) },
-      outputLoss: { output.loss })
+      outputLoss: { output.loss }, shortage: Machine.shortage())
   }
 
   /// Returns the variables that Berth reads. All others are ignored.

@@ -18,6 +18,9 @@ int berth_take_interrupts(void);
 /* Lets SIGQUIT end this process at once, without a core dump. */
 void berth_end_on_quit(void);
 
+/* Lets all threads take memory from one arena. Each further arena reserves 64 MiB of the address space. */
+void berth_use_one_arena(void);
+
 /* Returns whether one of these signals has come. */
 bool berth_is_interrupted(void);
 #endif
