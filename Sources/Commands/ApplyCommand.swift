@@ -1,4 +1,5 @@
 import ArgumentParser
+import Model
 import Planning
 import Ports
 import Reconciling

@@ -16,9 +16,9 @@ package enum OutputLoss: Hashable, Sendable {
 package struct CommandContext: Sendable {
   package var environment: [String: String]
   /// Writes the answer.
-  package var standardOutput: @Sendable (String) -> Void
+  package var standardOutput: @Sendable (TerminalText) -> Void
   /// Writes messages.
-  package var standardError: @Sendable (String) -> Void
+  package var standardError: @Sendable (TerminalText) -> Void
   /// Reads one line from the person at the terminal; returns nil at the end of input.
   package var readLine: @Sendable () -> String?
   package var isInputTerminal: Bool
@@ -41,8 +41,8 @@ package struct CommandContext: Sendable {
   package var outputLoss: @Sendable () -> OutputLoss?
 
   package init(
-    environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
-    standardError: @escaping @Sendable (String) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
+    environment: [String: String], standardOutput: @escaping @Sendable (TerminalText) -> Void,
+    standardError: @escaping @Sendable (TerminalText) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
     programPath: String = "berth",
     wallClock: @escaping @Sendable () -> Int64 = { 0 },

@@ -1,6 +1,7 @@
 import CLinux
 import Dispatch
 import Glibc
+import Model
 
 /// An exclusive lock on a file that exists only while a process wants the lock: libxl's protocol (`libxl__lock_file`,
 /// `libxl__unlock_file`, tools/libs/light/libxl_internal.c, the same from 4.14 on).
@@ -150,15 +151,12 @@ enum LockTable {
     command(of: process).map { "\(process) (\($0))" } ?? String(process)
   }
 
-  /// Returns the command line of a process, printable and at most 200 characters; nil if the process is gone or another
+  /// Returns the command line of a process, made visible and cut at 200 columns; nil if the process is gone or another
   /// user's.
   static func command(of process: Int) -> String? {
     guard let bytes = file("cmdline", of: process), !bytes.isEmpty else { return nil }
     let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-    let line = words.joined(separator: " ").unicodeScalars.map {
-      $0.value < 0x20 || $0.value == 0x7F ? " " : String($0)
-    }
-    return line.prefix(200).joined()
+    return cut(visible(words.joined(separator: " ")), to: 200)
   }
 
   /// Returns whether a process is stopped, by a signal or by a debugger (`/proc/<pid>/stat`, fs/proc/array.c: state T

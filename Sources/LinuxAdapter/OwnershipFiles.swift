@@ -20,7 +20,7 @@ package struct OwnershipFiles: OwnershipPort {
   private struct Document: Codable {
     var version: Int
     var uuid: DomainUUID
-    var name: String
+    var name: Name
     var devices: [PCIAddress]
     /// This key and the following ones are absent in files that hold none.
     var sets: [DeviceSet]?

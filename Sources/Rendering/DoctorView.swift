@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 import Ports
 
@@ -19,7 +19,7 @@ package struct DoctorView: View {
     DoctorDocument(host: examination.hostName, checks: checks, findings: findings.map(words))
   }
 
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     columns.heading("Asked")
     for check in checks { columns.row(check.isAnswered ? .same : .refuse, check.name, "", check.answer) }
@@ -38,7 +38,8 @@ package struct DoctorView: View {
     let summary =
       (problems == 0 ? "No problem found" : Words.count(problems, "problem"))
       + (notes == 0 ? "." : ", " + Words.count(notes, "note") + ".")
-    return style.printable(examination.hostName) + "\n\n" + columns.rendered() + "\n" + style.printable(summary) + "\n"
+    let name = style.printable(examination.hostName)
+    return "\(name)\n\n\(columns.rendered())\n\(style.printable(summary))\n"
   }
 
   /// One place that was asked, and what it said.

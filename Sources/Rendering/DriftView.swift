@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 import XenProtocol
 
@@ -17,10 +17,10 @@ package struct DriftView: View {
   package var document: DriftDocument { DriftDocument(matrix, warnings: warnings, naming: naming) }
 
   /// The matrix, then what is wrong, one line each, then the cause of each kind once.
-  package func text(_ style: TextStyle) -> String {
-    var result =
-      style.printable(Words.host(matrix.host, domains: matrix.domainCount, devices: matrix.rows.count)) + "\n\n"
-    if !matrix.rows.isEmpty { result += table(style) + "\n" }
+  package func text(_ style: TextStyle) -> TerminalText {
+    let header = Words.host(matrix.host, domains: matrix.domainCount, devices: matrix.rows.count)
+    var result: TerminalText = "\(style.printable(header))\n\n"
+    if !matrix.rows.isEmpty { result += "\(table(style))\n" }
     let drifts = matrix.rows.flatMap(\.drifts) + matrix.domains
     if !drifts.isEmpty {
       var columns = Columns(style: style)
@@ -31,32 +31,33 @@ package struct DriftView: View {
           drift.domain.map(Words.holder) ?? "",
           "\(drift.name.rawValue): \(drift.evidence)", notes: drift.notes)
       }
-      result += columns.rendered() + "\n"
-      result += causes(of: drifts, style) + "\n"
+      result += "\(columns.rendered())\n\(causes(of: drifts, style))\n"
     }
-    return result + style.printable(summary) + "\n"
+    return "\(result)\(style.printable(summary))\n"
   }
 
   private static let titles = [
     "device", "manifest", "record", "saved", "back end", "claim", "Xen", "pciback", "driver", "QEMU",
   ]
 
-  private func table(_ style: TextStyle) -> String {
-    let rows = [Self.titles] + matrix.rows.map { row in cells(row).map(style.printable) }
-    let widths = Self.titles.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    var text = ""
+  private func table(_ style: TextStyle) -> TerminalText {
+    let rows = ([Self.titles] + matrix.rows.map(cells)).map { row in row.map { cell($0, style) } }
+    let widths = Self.titles.indices.map { column in rows.map { $0[column].columns }.max() ?? 0 }
+    var text: TerminalText = ""
     for (number, row) in rows.enumerated() {
-      let cells = zip(row, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }
-      var line = cells.joined(separator: "  ")
-      while line.last == " " { line.removeLast() }
+      let line = zip(row, widths).map { cell, width in cell.padded(to: width) }.joined("  ").trimmed
       guard number > 0 else {
-        text += "    " + style.paint(line, .heading) + "\n"
+        text += "    \(style.paint(line, .heading))\n"
         continue
       }
       let mark = Self.mark(matrix.rows[number - 1])
-      text += "  " + style.paint(style.printable(mark.rawValue), mark.tone) + " " + line + "\n"
+      text += "  \(style.paint(style.printable(mark.rawValue), mark.tone)) \(line)\n"
     }
     return text
+  }
+
+  private func cell(_ text: String, _ style: TextStyle) -> TerminalText {
+    style.printable(text).cut(to: Columns.widestName, ending: style.printable("…"))
   }
 
   private static func mark(_ row: DriftRow) -> Mark {
@@ -88,15 +89,14 @@ package struct DriftView: View {
     return "\(Words.holder(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
   }
 
-  private func causes(of drifts: [Drift], _ style: TextStyle) -> String {
+  private func causes(of drifts: [Drift], _ style: TextStyle) -> TerminalText {
     var names: [DriftName] = []
     for drift in drifts where !names.contains(drift.name) { names.append(drift.name) }
-    return style.paint("Causes", .heading) + "\n"
-      + names.map { name in
-        "  \(name.rawValue): "
-          + Words.wrapped(
-            style.printable(name.explanation.cause), indent: 4, first: name.rawValue.count + 4)
-      }.joined()
+    let texts = names.map { name -> TerminalText in
+      let lines = Words.lines(name.explanation.cause, indent: 4, first: name.rawValue.count + 4)
+      return "  \(name.rawValue): \(lines.map(style.printable).joined("\n    "))\n"
+    }
+    return "\(style.paint("Causes", .heading))\n\(texts.joined())"
   }
 
   private var summary: String {

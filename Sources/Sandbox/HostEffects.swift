@@ -32,8 +32,9 @@ final class HostEffects: KernelEffects {
     }
   }
 
-  /// Writes a line to the simulator's own log.
+  /// Writes a line to the simulator's own log, which is its standard error.
   static func note(_ text: String) {
-    _ = unsafe Array((text + "\n").utf8).withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+    let line: TerminalText = "\(text)\n"
+    _ = unsafe Array(line.description.utf8).withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

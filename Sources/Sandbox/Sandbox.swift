@@ -1,3 +1,5 @@
+package import Model
+
 /// An error of a sandbox.
 package struct SandboxError: Error, Hashable, Sendable, CustomStringConvertible {
   package enum Code: String, Sendable {
@@ -22,11 +24,14 @@ package struct SandboxError: Error, Hashable, Sendable, CustomStringConvertible 
   package let code: Code
   /// The message for people: what, where, and the next step.
   package let message: String
+  /// Each finding about a scenario, with its lines; empty for other errors.
+  package let findings: [TerminalText]
   package let errno: Int32
 
-  package init(_ code: Code, _ message: String, errno: Int32 = 0) {
+  package init(_ code: Code, _ message: String, findings: [TerminalText] = [], errno: Int32 = 0) {
     self.code = code
     self.message = message
+    self.findings = findings
     self.errno = errno
   }
 

@@ -41,7 +41,7 @@ extension SandboxServer {
   }
 
   private func domain(withFault name: String) throws(SandboxError) -> DomainKey {
-    if let domain = domains.values.first(where: { $0.scenario.name == name }) { return domain.key }
+    if let domain = domains.values.first(where: { Name($0.scenario.name) == Name(name) }) { return domain.key }
     throw SandboxError(.invalidScenario, "\(quoted(name)) does not exist at the start, so it cannot have this fault")
   }
 

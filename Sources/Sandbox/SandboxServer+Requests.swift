@@ -97,14 +97,14 @@ extension SandboxServer {
     guard words.count > 1 else { throw SandboxError(.system, "no domain was given", errno: EINVAL) }
     let word = words[1]
     if let number = UInt32(word), let domain = domains[DomainID(number)] { return domain }
-    if let domain = domains.values.first(where: { $0.scenario.name == word }) { return domain }
+    if let domain = domains.values.first(where: { Name($0.scenario.name) == Name(word) }) { return domain }
     throw SandboxError(.notFound, "there is no domain \(word)", errno: ENOENT)
   }
 
   private func absentDomain(_ words: [Substring]) -> ScenarioDomain? {
     guard words.count > 1 else { return nil }
     return scenario.domains.first { domain in
-      domain.name == words[1] && !domains.values.contains { $0.scenario.name == domain.name }
+      Name(domain.name) == Name(words[1]) && !domains.values.contains { Name($0.scenario.name) == Name(domain.name) }
     }
   }
 

@@ -1,5 +1,6 @@
 package import ArgumentParser
 import Commands
+import Model
 import Planning
 package import Rendering
 import Sandbox
@@ -63,8 +64,8 @@ struct SandboxStartCommand: BerthCommand {
         testEagain: testEagain, serverCommand: [context.programPath, "sandbox", "serve"])
     } catch {
       guard error.code == .invalidScenario else { throw Failure(error) }
-      // The message has a line for each finding, as for a manifest.
-      context.standardError(error.message + "\n")
+      // Each finding has its own lines, as in a manifest.
+      for finding in error.findings { context.standardError("\(finding)\n") }
       throw Failure(.invalidManifest, "the scenario is invalid; nothing was started")
     }
     context.standardError("The sandbox in \(directory) is up. Next: berth status --sandbox \(directory)\n")

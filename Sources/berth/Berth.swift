@@ -24,8 +24,8 @@ struct Berth {
     let machine = Machines(environment: environment)
     return CommandContext(
       environment: environment,
-      standardOutput: { output.write($0) },
-      standardError: { OutputStream(STDERR_FILENO).write($0) },
+      standardOutput: { output.write($0.description) },
+      standardError: { OutputStream(STDERR_FILENO).write($0.description) },
       readLine: { Swift.readLine() },
       isInputTerminal: isatty(STDIN_FILENO) == 1, isOutputTerminal: isatty(STDOUT_FILENO) == 1,
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),

@@ -45,8 +45,8 @@ final class FakeWorld: Sendable {
     state.withLock { $0.answers = given.answers }
     let context = CommandContext(
       environment: given.environment,
-      standardOutput: { text in self.state.withLock { $0.output += text } },
-      standardError: { text in self.state.withLock { $0.messages += text } },
+      standardOutput: { text in self.state.withLock { $0.output += text.description } },
+      standardError: { text in self.state.withLock { $0.messages += text.description } },
       readLine: {
         self.state.withLock { state in
           state.questions += 1

@@ -28,11 +28,11 @@ import Testing
       _ = try load(text, host: host)
       return nil
     } catch {
-      guard case .notFound(let message) = error else {
+      guard case .notFound(let messages) = error else {
         Issue.record("\(error)")
         return nil
       }
-      return message
+      return messages.joined(separator: "; ")
     }
   }
 
@@ -143,15 +143,16 @@ import Testing
 
   @Test func `a directory of which nothing is read says what is not read`() throws {
     try folder.add("a.YAML", document("{domains: {}}"))
-    guard case .notFound(let message)? = failure(of: [folder.path]) else { Issue.record("found"); return }
+    guard case .notFound(let messages)? = failure(of: [folder.path]) else { Issue.record("found"); return }
+    let message = messages.joined(separator: "; ")
     #expect(message.contains("no *.yaml or *.yml") && message.contains("'a.YAML' is not read"), "\(message)")
   }
 
   @Test func `a link to nothing is called that`() throws {
     #expect(unsafe symlink("nowhere", folder.path + "/a.yaml") == 0)
     for path in [folder.path + "/a.yaml", folder.path] {
-      guard case .notFound(let message)? = failure(of: [path]) else { Issue.record("found"); continue }
-      #expect(message == "\(folder.path)/a.yaml is a link to a file that is not there")
+      guard case .notFound(let messages)? = failure(of: [path]) else { Issue.record("found"); continue }
+      #expect(messages.first == "\(folder.path)/a.yaml is a link to a file that is not there")
     }
   }
 

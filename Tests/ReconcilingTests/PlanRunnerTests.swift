@@ -97,7 +97,7 @@ import Testing
   @Test func `every lock is released, whatever became of the run`() throws {
     let (model, key, _) = try makeAttachedHost()
     let other = model.addDomain(6, "other")
-    for desired in [["net": [one], "other": [two]], ["net": [one, two, three], "other": []]] {
+    for desired in [["net": [one], "other": [two]], ["net": [one, two, three], "other": []]] as [[Name: [PCIAddress]]] {
       _ = try carryOut(try show(Sample.desired(desired), on: model), on: model.host)
       for domain in [key, other] {
         guard case .held = try model.host.runLocks.lock(domain.uuid, until: .now, isInterrupted: { false }) else {

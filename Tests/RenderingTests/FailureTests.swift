@@ -1,3 +1,4 @@
+import Model
 import Planning
 import Ports
 import Rendering
@@ -120,6 +121,6 @@ import Testing
 
   @Test func `a failure is one message and one hint`() {
     let failure = Failure(.failed, "a\nb", hint: "do\u{1B} this")
-    #expect(failure.text(TextStyle()) == "berth: error: a b\n  do? this\n")
+    #expect(failure.text(TextStyle()).description == "berth: error: a\\nb\n  do\\u{1b} this\n")
   }
 }

@@ -32,7 +32,7 @@ enum Samples {
   static let host = HostFacts(name: "host17", xenVersion: "4.17.7", hasIOMMU: true, hasPCIBack: true)
 
   /// Returns a running PV domain that gets or loses devices.
-  static func target(_ name: String, _ digit: Character) throws -> DomainTarget {
+  static func target(_ name: Name, _ digit: Character) throws -> DomainTarget {
     let id = DomainID(UInt32(digit.wholeNumberValue ?? 0))
     return DomainTarget(key: DomainKey(id: id, uuid: try uuid(digit)), name: name, route: .frontEnd, mode: .hot)
   }

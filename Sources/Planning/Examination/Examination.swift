@@ -186,7 +186,7 @@ private func errorFindings(_ examination: Examination) -> [Finding] {
     let isUsual = node.isFrontEnd && node.text.hasPrefix("22 freeing event channel")
     return Finding(
       node.isFrontEnd ? .frontEndError : .backEndError,
-      domain.map { "\($0.name) (domain \(node.domain))" } ?? "domain \(node.domain)",
+      domain.flatMap { $0.name.isEmpty ? nil : "\($0.name) (domain \(node.domain))" } ?? "domain \(node.domain)",
       "\"\(node.text)\"" + (isOver ? "; the bus is at rest, so the error is over" : ""), isNote: isOver || isUsual)
   }
 }

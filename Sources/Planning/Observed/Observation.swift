@@ -95,7 +95,8 @@ package struct HostFacts: Hashable, Sendable {
 package struct ObservedDomain: Hashable, Sendable {
   package var id: DomainID
   package var uuid: DomainUUID
-  package var name: String
+  /// `Name.missing` if xenstore has none.
+  package var name: Name
   package var kind: DomainKind
   package var lifecycle: DomainLifecycle
   /// Whether the domain was created with support for assigned devices; nil if that was not asked.
@@ -116,7 +117,7 @@ package struct ObservedDomain: Hashable, Sendable {
   package var kept: KeptDomain?
 
   package init(
-    id: DomainID, uuid: DomainUUID, name: String, kind: DomainKind, lifecycle: DomainLifecycle,
+    id: DomainID, uuid: DomainUUID, name: Name, kind: DomainKind, lifecycle: DomainLifecycle,
     hasIOMMU: Bool? = nil, stubDomainOf: DomainID? = nil, stubDomain: DomainID? = nil,
     backEnd: BackEnd? = nil, saved: SavedDevices = .absent
   ) {

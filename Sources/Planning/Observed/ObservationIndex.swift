@@ -7,8 +7,8 @@ package struct ObservationIndex {
   package let observation: Observation
   let devices: [PCIAddress: ObservedDevice]
   let domains: [Guest]
-  /// Living guests by name; stub domains are no guests.
-  let guests: [String: [Guest]]
+  /// Living guests by name; stub domains are no guests. A guest without a name is not among them.
+  let guests: [Name: [Guest]]
   let living: [DomainID: Guest]
   /// Who lists each device in a back end.
   let listings: [PCIAddress: [DomainID]]
@@ -59,7 +59,7 @@ package struct ObservationIndex {
     domains = observation.domains.map { domain in
       Guest(domain, stub: stubs[domain.id], history: histories[domain.id] ?? .unknown) { devices[$0]?.claim }
     }
-    guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil }, by: \.name)
+    guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil && !$0.name.isEmpty }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
     for domain in domains {

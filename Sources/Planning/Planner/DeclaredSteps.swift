@@ -88,7 +88,7 @@ struct DeclaredSteps {
         .blocked(.notOnPCIBack),
         evidence: facts.map { "the back end lists it, but its driver is \($0.driver ?? "none")" }
           ?? "the back end lists it, but the host has no such device",
-        remedy: planner.remedy(forTaking: wanted.address, orDetachingFrom: domain.name), isMissing: facts == nil)
+        remedy: planner.remedy(forTaking: wanted.address, orDetachingFrom: domain), isMissing: facts == nil)
     }
     let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
@@ -210,7 +210,7 @@ struct DeclaredSteps {
     let isOurs = device.claim == domain.id || planner.isOwned(address, in: domain)
     if let claim = device.claim, claim != domain.id, let claimant = planner.index.living[claim] {
       return Need(
-        .blocked(.claimedElsewhere), evidence: "\(claimant.name) (domain \(claim)) has claimed it",
+        .blocked(.claimedElsewhere), evidence: "\(claimant.label) has claimed it",
         remedy: "wait for the other toolstack; if none is at work, `xenstore-rm /libxl/pci/\(address.storeKey)/domid`")
     }
     if device.assignment == .assigned, !isOurs {
@@ -268,7 +268,7 @@ struct DeclaredSteps {
       return Need(
         .blocked(.attachedElsewhere))
     }
-    let evidence = "\(other.name) (domain \(other.id)) has it"
+    let evidence = "\(other.label) has it"
     guard planner.mayRemove(wanted.address, from: other), let source = other.target else {
       return Need(
         .blocked(.attachedElsewhere), evidence: evidence,

@@ -75,7 +75,7 @@ final class Guest {
 
   var id: DomainID { observed.id }
   var uuid: DomainUUID { observed.uuid }
-  var name: String { observed.name }
+  var name: Name { observed.name }
   var kind: DomainKind { observed.kind }
   var lifecycle: DomainLifecycle { observed.lifecycle }
   var hasIOMMU: Bool? { observed.hasIOMMU }

@@ -15,7 +15,7 @@ struct RecordCare {
   func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
     guard try !isInUse(device, by: uuid) else { return }
     let (living, facts) = (try number(of: uuid), try host.tree.facts(of: device))
-    var name: String?
+    var name: Name?
     var exports: [ExportRecord] = []
     var emulations: [EmulationRecord] = []
     var (grants, sets): ([GrantRecord], [DeviceSet]) = ([], [])
