@@ -111,6 +111,9 @@ let package = Package(
       exclude: ["Fixtures"]),
     .testTarget(
       name: "IntegrationTests", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "TestSupport", "berth"]),
+    .testTarget(
+      name: "AttackTests", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "TestSupport", "berth"],
+      path: "Tests/Attacks"),
   ]
 )
 

@@ -24,7 +24,7 @@ package struct TerminalText: Hashable, Sendable, CustomStringConvertible {
     let scalars = text.unicodeScalars
     for index in scalars.indices {
       let scalar = scalars[index]
-      if scalar == "\n" || scalar.isVisible && !isCommand(scalars[index...]) {
+      if scalar == "\n" || scalar.isVisible && !(scalar == "#" && isCommand(scalars[index...])) {
         description.unicodeScalars.append(scalar)
       } else {
         // Such a character is in a string, because JSON's own signs and blanks are visible.

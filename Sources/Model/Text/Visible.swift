@@ -7,17 +7,16 @@
 ///
 /// A second call changes nothing.
 package func visible(_ text: some StringProtocol) -> String {
-  let isPlain = text.utf8.allSatisfy { byte in
-    (0x20..<0x7F).contains(byte) && byte != UInt8(ascii: ":") && byte != UInt8(ascii: "#")
-  }
-  if isPlain { return String(text) }
   let scalars = text.unicodeScalars
   let start = scalars.firstIndex { $0 != " " } ?? scalars.endIndex
+  let isObeyed = scalars[start...].starts(with: "::".unicodeScalars)
+  // Most texts end here.
+  let isPlain = text.utf8.allSatisfy { (0x20..<0x7F).contains($0) && $0 != UInt8(ascii: "#") }
+  if isPlain, !isObeyed { return String(text) }
   var result = ""
   for index in scalars.indices {
     let scalar = scalars[index]
-    let isObeyed = index == start && scalars[start...].starts(with: "::".unicodeScalars) || isCommand(scalars[index...])
-    if isObeyed || !scalar.isVisible {
+    if isObeyed && index == start || !scalar.isVisible || scalar == "#" && isCommand(scalars[index...]) {
       result += numbered(scalar)
     } else {
       result.unicodeScalars.append(scalar)
