@@ -2,7 +2,7 @@
 package struct RunHolder: Hashable, Sendable {
   /// The process that holds the lock.
   package var process: Int
-  /// The process's command line, at most 200 printable characters; nil if the kernel does not show it.
+  /// The process's command line, made visible and cut at 200 columns; nil if the kernel does not show it.
   package var command: String?
   /// When the lock was taken, in seconds since 1970; nil if the holder has not written it yet.
   package var since: Int64?
