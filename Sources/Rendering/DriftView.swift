@@ -41,7 +41,7 @@ package struct DriftView: View {
   ]
 
   private func table(_ style: TextStyle) -> TerminalText {
-    let rows = ([Self.titles] + matrix.rows.map(cells)).map { row in row.map { cell($0, style) } }
+    let rows = ([Self.titles] + matrix.rows.map(cells)).map { row in row.map(style.printable) }
     let widths = Self.titles.indices.map { column in rows.map { $0[column].columns }.max() ?? 0 }
     var text: TerminalText = ""
     for (number, row) in rows.enumerated() {
@@ -56,19 +56,18 @@ package struct DriftView: View {
     return text
   }
 
-  private func cell(_ text: String, _ style: TextStyle) -> TerminalText {
-    style.printable(text).cut(to: Columns.widestName, ending: style.printable("…"))
-  }
-
   private static func mark(_ row: DriftRow) -> Mark {
     if row.drifts.isEmpty { return row.entries.isEmpty ? .none : .same }
     return row.drifts.allSatisfy { $0.outcome == .atWork } ? .wait : .differ
   }
 
   private func cells(_ row: DriftRow) -> [String] {
-    var cells = [row.device.description, row.manifest ?? "-", joined(row.records), joined(row.saved.map(Words.holder))]
+    var cells = [
+      row.device.description, row.manifest.map(Self.short) ?? "-", joined(row.records.map(Self.short)),
+      joined(row.saved.map(Self.short)),
+    ]
     cells.append(joined(row.entries.map(Self.words)))
-    cells.append(row.claim.map(Words.holder) ?? "-")
+    cells.append(row.claim.map(Self.short) ?? "-")
     cells.append(row.assignment.rawValue)
     cells.append(row.isOnPCIBack.map { Words.yesNo($0) } ?? "-")
     cells.append(row.isOnPCIBack == nil ? "no device" : row.driver ?? "-")
@@ -76,25 +75,32 @@ package struct DriftView: View {
     return cells
   }
 
+  /// The number of columns that a name in a cell uses at most, so that what is said of it stays on the line.
+  private static let widestName = 24
+
+  private static func short(_ name: String) -> String { cut(visible(name), to: widestName) }
+  private static func short(_ holder: Holder) -> String { short(Words.holder(holder)) }
+
   private func joined(_ parts: [String]) -> String { parts.isEmpty ? "-" : parts.joined(separator: ", ") }
 
   private static func words(_ entry: DriftRow.Entry) -> String {
-    var text = "\(Words.holder(entry.holder)) \(entry.state)"
+    var text = "\(short(entry.holder)) \(entry.state)"
     if let address = entry.virtualAddress { text += " at \(address)" }
     return entry.isOrphan ? text + " (beyond the count)" : text
   }
 
   private static func words(_ emulation: DriftRow.Emulation) -> String {
-    guard emulation.isKnown else { return "\(Words.holder(emulation.holder)) not asked" }
-    return "\(Words.holder(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
+    guard emulation.isKnown else { return "\(short(emulation.holder)) not asked" }
+    return "\(short(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
   }
 
   private func causes(of drifts: [Drift], _ style: TextStyle) -> TerminalText {
     var names: [DriftName] = []
     for drift in drifts where !names.contains(drift.name) { names.append(drift.name) }
     let texts = names.map { name -> TerminalText in
-      let lines = Words.lines(name.explanation.cause, indent: 4, first: name.rawValue.count + 4)
-      return "  \(name.rawValue): \(lines.map(style.printable).joined("\n    "))\n"
+      let cause = style.printable(name.explanation.cause).description
+      let lines = Words.lines(cause, indent: 4, first: name.rawValue.count + 4).map { TerminalText($0) }
+      return "  \(name.rawValue): \(lines.joined("\n    "))\n"
     }
     return "\(style.paint("Causes", .heading))\n\(texts.joined())"
   }
