@@ -37,7 +37,7 @@ private struct SmallHost {
     var source = DeviceSource()
     let domains = ["sys-net", "sys-usb"].map { DesiredDomain($0, source.take(2)) }
     sandbox = try BenchSandbox(
-      domains.map { BenchDomain(name: $0.name.text, devices: $0.devices.map(\.address)) }, devices: source.all,
+      domains.map { BenchDomain(name: $0.name, devices: $0.devices.map(\.address)) }, devices: source.all,
       programs: programs)
     // The devices are adopted, so that nothing needs to be done.
     _ = try apply(domains, on: sandbox)
