@@ -8,6 +8,8 @@ package func closest(to word: String, among candidates: some Sequence<String>) -
   let reach = max(1, typed.count / 3)
   var best: (distance: Int, candidate: String)?
   for candidate in candidates.prefix(1000) where Name(candidate) != Name(word) {
+    // Their bytes differ, but Unicode lets them look the same.
+    if candidate == word { return candidate }
     let other = beginning(of: candidate)
     // `own` for `owned` is further away than a typing error, but as clear.
     if typed.count >= 3, other.starts(with: typed), best == nil { best = (reach, candidate) }

@@ -26,7 +26,7 @@ import Testing
       desired: Sample.desired(["caf\u{E9}": [one], "cafe\u{301}": []]),
       observation: observe([Sample.domain(1, "cafe\u{301}"), Sample.domain(2, "caf\u{E9}")]))
     #expect(plan.steps.map(\.action) == [.attach])
-    #expect(plan.domains.map(\.id) == [DomainID(2)])
+    #expect(plan.domains.filter { !$0.steps.isEmpty }.map(\.id) == [DomainID(2)])
   }
 
   @Test func `nothing is taken from a domain whose name only looks alike`() {
@@ -49,15 +49,13 @@ import Testing
 
   @Test func `a domain without a name is no declaration's, and is called by its number`() {
     let desired = Sample.desired(["web": []], prune: .all)
-    var domain = Sample.domain(7, .missing, [one])
-    let plan = makePlan(desired: desired, observation: observe([domain], owner: 7))
+    let plan = makePlan(desired: desired, observation: observe([Sample.domain(7, .missing, [one])], owner: 7))
     #expect(plan.domains.filter { $0.id == DomainID(7) }.allSatisfy { $0.name.isEmpty })
     // Even a declaration that could not be written does not mean it.
     let nameless = DesiredState(domains: [
       DesiredDomain(name: .missing, devices: [DesiredDevice(address: Sample.address(2))])
     ])
-    domain.backEnd = nil
-    let other = makePlan(desired: nameless, observation: observe([domain]))
+    let other = makePlan(desired: nameless, observation: observe([Sample.domain(7, .missing)]))
     #expect(other.steps.allSatisfy { !$0.isChange } && other.domains.allSatisfy { $0.id == nil })
   }
 
