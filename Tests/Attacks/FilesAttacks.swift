@@ -93,7 +93,7 @@ struct RandomDirectory {
     "a", "host", "\u{1B}[8m", "\u{1B}]0;t\u{7}", "\n", "\n::error ::x", "::", "##[error]", "\r", "\t", "\u{202E}",
     "\u{200B}", "\u{2066}", "é", "e\u{301}", "日本", "\u{1F600}", "\u{A0}", "\u{2028}", " ", "'", "\"", "\\", "$(x)", "%",
     "-",
-    "\u{E0041}", "\u{9B}", String(repeating: "x", count: 120),
+    "\u{E0041}", "\u{9B}", String(repeating: "x", count: 100),
   ]
 
   init(seed: UInt64, in folder: TemporaryFolder) throws {
