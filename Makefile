@@ -54,7 +54,7 @@ bench: release ## Measure; writes .build/bench.json
 soak: deps ## Run the long versions of the tests, and the fuzzers, for more than an hour; writes .build/soak.json
 	@Scripts/soak.py $(SOAK_OPTIONS)
 
-sanitize: build ## Run the tests under the thread sanitizer
+sanitize: build ## Run the tests under the thread sanitizer, and some under the address sanitizer
 	@Scripts/sanitize.py
 
 SECONDS_EACH ?= 60

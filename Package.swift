@@ -111,6 +111,10 @@ let package = Package(
       exclude: ["Fixtures"]),
     .testTarget(
       name: "IntegrationTests", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "TestSupport", "berth"]),
+    /** Random attacks on the program's promises. */
+    .testTarget(
+      name: "AttackTests", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "TestSupport", "berth"],
+      path: "Tests/Attacks"),
   ]
 )
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the tests, and the programs that they start, under the thread sanitizer.
+"""Runs the tests, and the programs that they start, under the thread sanitizer, and those of the code that handles other
+programs' memory and files under the address sanitizer.
 
-    Scripts/sanitize.py [ARGUMENT…]     the arguments are those of Scripts/test.py, for fewer tests
+    Scripts/sanitize.py [thread | address] [ARGUMENT…]    the arguments are those of Scripts/test.py, for fewer tests
 
-The build is in .build-sanitize. Every report is printed, and one is enough for exit code 1. The last line has the
-number of reports.
+The builds are in .build-sanitize and .build-asan. Every report is printed, and one is enough for exit code 1. The last
+line of each run has the number of reports.
 """
 
+import dataclasses
 import glob
 import os
 import shutil
@@ -15,44 +17,83 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.path.join(ROOT, ".build-sanitize")
 PRELOADS = ["libBerthPreload.so", "libBerthCut.so"]
-# Parts of the names of tests that cannot run: the sanitizer must be the first library of a process, and reserves more
+# Parts of the names of tests that cannot run: the sanitizers must be the first library of a process, and reserve more
 # memory than a test's limit allows.
 UNFIT = ["every call without Xen reports that", "each call makes its hypercall", "input made to exhaust a reader"]
 
 
-def build():
-    os.makedirs(BUILD, exist_ok=True)
-    runtime = os.path.join(BUILD, "runtime.o")
-    subprocess.run(["clang", "-O1", "-Wall", "-Werror", "-c", "Tests/Sanitizer/runtime.c", "-o", runtime], cwd=ROOT,
-                   check=True)
-    subprocess.run(["swift", "build", "--build-tests", "--sanitize", "thread", "--scratch-path", BUILD, "-Xlinker",
-                    runtime], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+@dataclasses.dataclass(frozen=True)
+class Sanitizer:
+    name: str
+    build: str
+    # The variable for its options, and the options without the place of the reports.
+    variable: str
+    options: str
+    # How its reports begin.
+    reports: tuple
+    # A C file of Tests/Sanitizer that is linked into every program.
+    runtime: str | None
+    # The names of the suites and targets to run; nothing for all.
+    selects: str | None
+
+
+THREAD = Sanitizer(
+    name="thread", build=".build-sanitize", variable="TSAN_OPTIONS",
+    # Handles stay open (Tests/Sanitizer/runtime.c), and with them the threads that read from them.
+    options="report_thread_leaks=0", reports=("WARNING: ThreadSanitizer",), runtime="runtime.c", selects=None)
+ADDRESS = Sanitizer(
+    name="address", build=".build-asan", variable="ASAN_OPTIONS", options="detect_stack_use_after_return=1",
+    reports=("ERROR: AddressSanitizer", "ERROR: LeakSanitizer"), runtime=None,
+    selects="AdapterTests|SandboxTests|ManifestTests")
+
+
+def build(sanitizer):
+    folder = os.path.join(ROOT, sanitizer.build)
+    os.makedirs(folder, exist_ok=True)
+    command = ["swift", "build", "--build-tests", "--sanitize", sanitizer.name, "--scratch-path", folder]
+    if sanitizer.runtime:
+        runtime = os.path.join(folder, "runtime.o")
+        subprocess.run(["clang", "-O1", "-Wall", "-Werror", "-c", f"Tests/Sanitizer/{sanitizer.runtime}", "-o", runtime],
+                       cwd=ROOT, check=True)
+        command += ["-Xlinker", runtime]
+    subprocess.run(command, cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
     # They are loaded into programs without a sanitizer.
     for name in PRELOADS:
-        shutil.copy(os.path.join(ROOT, ".build/debug", name), os.path.join(BUILD, "debug", name))
+        shutil.copy(os.path.join(ROOT, ".build/debug", name), os.path.join(folder, "debug", name))
 
 
-def main():
-    build()
+def run(sanitizer, arguments):
+    """Runs the tests under a sanitizer. Returns whether all passed without a report."""
+    build(sanitizer)
+    if not arguments and sanitizer.selects:
+        arguments = ["--filter", sanitizer.selects]
     with tempfile.TemporaryDirectory(prefix="berth-sanitize-", dir="/tmp") as folder:
         log = os.path.join(folder, "report")
         environment = dict(
-            os.environ, BERTH_TESTS=os.path.join(BUILD, "debug/berthPackageTests.xctest"), BERTH_MINUTES="60",
-            # Handles stay open (Tests/Sanitizer/runtime.c), and with them the threads that read from them.
-            TSAN_OPTIONS=f"log_path={log} report_thread_leaks=0", SWIFT_BACKTRACE="enable=no")
+            os.environ, BERTH_TESTS=os.path.join(ROOT, sanitizer.build, "debug/berthPackageTests.xctest"),
+            BERTH_MINUTES="60", SWIFT_BACKTRACE="enable=no")
+        environment[sanitizer.variable] = f"log_path={log} {sanitizer.options}"
         skips = [word for name in UNFIT for word in ("--skip", name)]
-        command = [os.path.join(ROOT, "Scripts/test.py"), "--once", *skips, *sys.argv[1:]]
+        command = [os.path.join(ROOT, "Scripts/test.py"), "--once", *skips, *arguments]
         status = subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
         reports = 0
         for path in sorted(glob.glob(log + ".*")):
             with open(path, encoding="utf-8", errors="replace") as file:
                 text = file.read()
-            reports += text.count("WARNING: ThreadSanitizer")
+            reports += sum(text.count(word) for word in sanitizer.reports)
             print(text)
-    print(f"{reports} reports of the thread sanitizer")
-    return 1 if status or reports else 0
+    print(f"{reports} reports of the {sanitizer.name} sanitizer", flush=True)
+    return not status and not reports
+
+
+def main():
+    arguments = sys.argv[1:]
+    chosen = [sanitizer for sanitizer in (THREAD, ADDRESS) if arguments[:1] in ([], [sanitizer.name])]
+    if arguments and len(chosen) == 1:
+        arguments = arguments[1:]
+    results = [run(sanitizer, arguments) for sanitizer in chosen or (THREAD, ADDRESS)]
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":

@@ -9,10 +9,15 @@ PUBLIC = (r"^\s*(?:@\w+\s+)*(?:public|open)\s+(?!import)(?:\w+\s+)*"
 
 
 def judge(sources):
-    """Yields (place, text) for each public declaration and each path of a host outside its one file."""
+    """Yields (place, text) for each public declaration, and for each reserved thing outside its files."""
     for path, text in sources.items():
         for number, _ in lines(text, PUBLIC):
             yield f"{path}:{number}", "nothing is public: targets share by `package`"
+        for pattern, files, instead in policy.RESERVED:
+            if target_of(path) == "TestSupport" or not path.startswith("Sources/") or path in files:
+                continue
+            for number, match in lines(text, pattern):
+                yield f"{path}:{number}", f"{match.group(0)}: {instead}"
         for number, match in lines(text, policy.HOST_PATH):
             is_allowed = path in policy.HOST_PATH_FILES or target_of(path) in policy.HOST_MAKERS
             if path.startswith("Sources/") and not is_allowed:

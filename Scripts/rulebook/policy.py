@@ -41,7 +41,30 @@ ESSENTIALS = {"LinuxAdapter", "Sandbox", "Rendering", "Commands", "TestSupport"}
 # paths from a root.
 HOST_PATH_FILES = {"Sources/LinuxAdapter/Root.swift"}
 HOST_MAKERS = {"Sandbox", "TestSupport"}
-HOST_PATH = r'"/(?!dev/null")(sys|proc|run|dev|etc|var|usr|boot)\b'
+# A process's own descriptors, and the file of nothing, are the same below every root.
+HOST_PATH = r'"/(?!dev/null"|proc/self/fd/)(sys|proc|run|dev|etc|var|usr|boot)\b'
+
+# What only these files of Sources may contain: the pattern, the files, and what others do. Tests and their support are
+# free.
+RESERVED = [
+    # Text from outside must not steer a terminal or begin a line of a log, so text has one way out.
+    (r"\b(print|debugPrint|dump|puts|fputs|putchar|printf|vprintf|fprintf|vfprintf|fwrite|perror|syslog)\s*\("
+     r"|\bFileHandle\b|\bSTD(OUT|ERR)_FILENO\b|\bstd(out|err)\b|\bwrite\s*\(\s*[12]\s*,|\bTextOutputStream\b",
+     {
+         "Sources/berth/Berth.swift",  # The one way out: it takes only TerminalText.
+         "Sources/LinuxAdapter/Machine.swift",  # Opens streams that are closed, and writes nothing.
+         "Sources/Sandbox/HostEffects.swift",  # The simulator's own log, also as TerminalText.
+     },
+     "text leaves Berth through CommandContext's standardOutput and standardError"),
+    (r"\bTerminalText\s*\(\s*own:",
+     {
+         "Sources/Model/Text/TerminalText.swift",  # Puts together what is visible already.
+         "Sources/Commands/RunBerth.swift",  # The help of the parser of arguments.
+         "Sources/Commands/SchemaCommand.swift",  # The schema of manifests.
+         "Sources/Rendering/View.swift",  # The catalogue as a page of Markdown.
+     },
+     "only texts without anything from outside are Berth's own; interpolate others into a literal"),
+]
 
 # The folders of a target from top to bottom: none names a type of a folder above it. Folders of one set are side by side.
 LAYERS = {

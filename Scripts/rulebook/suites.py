@@ -5,7 +5,7 @@ import os
 import re
 
 from . import swift
-from .tree import found, target_of
+from .tree import found, read, target_of
 
 
 def key(name):
@@ -38,6 +38,20 @@ def judge(names):
                 yield place, f"{', '.join(others)} has a suite of the name '{name}', too: say what is held to what"
 
 
+def promised(text, known):
+    """Yields (place, text) for each suite that a promise of SECURITY.md names and no test has."""
+    for number, line in enumerate(text.splitlines(), 1):
+        columns = line.split(" | ")
+        if not line.startswith("| ") or len(columns) != 3:
+            continue
+        for name in re.findall(r"`(\w+(?:Tests|Attacks))`", columns[2]):
+            if name not in known:
+                yield f"SECURITY.md:{number}", f"no suite of tests is called {name}"
+
+
 def check(texts):
+    known = {name for _, name, _ in suites({path: text for path, text in texts.items() if path.startswith("Tests/")})}
+    for place, finding in promised(read("SECURITY.md"), known):
+        found(place, finding)
     for place, finding in judge(suites({path: text for path, text in texts.items() if path.startswith("Tests/")})):
         found(place, finding)

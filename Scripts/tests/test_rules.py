@@ -1,9 +1,10 @@
 """What the rules on layers, sizes, numbers, names, suites and targets find, and what they let pass."""
 
+import os
 import unittest
 from unittest import mock
 
-from rulebook import code, english, layers, names, policy, ratchets, sizes, suites, swift, targets
+from rulebook import code, english, layers, names, policy, ratchets, sizes, suites, swift, targets, tree
 
 
 class Layers(unittest.TestCase):
@@ -144,10 +145,24 @@ class Code(unittest.TestCase):
 
     def test_a_path_of_a_host_is_found_outside_its_file(self):
         def places(path):
-            return [place for place, _ in code.judge({path: 'let a = "/proc"\nlet b = root + "/dev/null"\n'})]
+            return [place for place, _ in code.judge({path: 'let a = "/proc"\nlet b = root + "/dev/null" + "/proc/self/fd/1"\n'})]
         self.assertEqual(places("Sources/T/A.swift"), ["Sources/T/A.swift:1"])
         for path in (*policy.HOST_PATH_FILES, "Sources/Sandbox/A.swift", "Tests/T/A.swift"):
             self.assertEqual(places(path), [], path)
+
+    def test_a_second_way_to_print_is_found(self):
+        def found(line, path="Sources/T/A.swift"):
+            return len(list(code.judge({path: line + "\n"})))
+        for line in ('print("a")', "debugPrint(a)", "fputs(text, log)", "write(2, start, count)", "let f = FileHandle()",
+                     "Glibc.write(STDOUT_FILENO, start, 1)", "TerminalText(own: name)"):
+            self.assertEqual(found(line), 1, line)
+            self.assertEqual(found(line, "Tests/T/A.swift"), 0, line)
+            self.assertEqual(found(line, "Sources/TestSupport/A.swift"), 0, line)
+        for line in ("let sprint = blueprint(a)", "write(text)", 'TerminalText("a")', "context.standardError(text)"):
+            self.assertEqual(found(line), 0, line)
+        for _, files, _ in policy.RESERVED:
+            for path in files:
+                self.assertTrue(os.path.exists(os.path.join(tree.ROOT, path)), path)
 
     def test_patterns_are_counted_in_code_and_some_in_comments(self):
         whole = {"Sources/T/A.swift": "try? a()  // try?\n// swift-format-ignore\n"}
@@ -186,6 +201,12 @@ class Names(unittest.TestCase):
 class Suites(unittest.TestCase):
     def findings(self, *files):
         return list(suites.judge(suites.suites(dict(files))))
+
+    def test_promises_name_suites_that_exist(self):
+        text = "| promise | against | held by |\n|---|---|---|\n| it ends | guests | `ATests`, `BAttacks` |\n"
+        self.assertEqual(list(suites.promised(text, {"ATests", "BAttacks"})), [])
+        self.assertEqual(list(suites.promised(text, {"ATests"})),
+                         [("SECURITY.md:3", "no suite of tests is called BAttacks")])
 
     def test_one_name_in_two_targets_is_found_in_both(self):
         text = "@Suite struct DriftTests { @Test func a() {} }"

@@ -1,8 +1,11 @@
+#define _GNU_SOURCE
 #include "clinux.h"
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static int interrupt_descriptor = -1;
@@ -51,7 +54,22 @@ void berth_end_on_quit(void)
     sigaction(SIGQUIT, &action, NULL);
 }
 
+void berth_use_one_arena(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+}
+
 bool berth_is_interrupted(void)
 {
     return interrupted;
+}
+
+pid_t berth_peer(int socket, uid_t *user)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size))
+        return -1;
+    *user = peer.uid;
+    return peer.pid;
 }

@@ -24,28 +24,29 @@ static int channel_fd = -1;
 
 HIDDEN int sandbox_ring(unsigned domain)
 {
-    char name[48], path[4096];
+    char name[48];
     snprintf(name, sizeof name, "xenstored/ring-%u", domain);
-    if (sandbox_path(path, sizeof path, name))
+    int fd = sandbox_open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct stat found;
+    if (fd < 0)
         return -1;
-    int fd = sandbox_open(path, O_RDWR | O_CREAT, 0600);
-    if (fd >= 0 && ftruncate(fd, RING_BYTES)) {
-        close(fd);
-        return -1;
-    }
+    /* A second name of another file is not made longer. */
+    if (fstat(fd, &found) || !S_ISREG(found.st_mode) || found.st_nlink != 1 || ftruncate(fd, RING_BYTES))
+        return (int)sandbox_close(fd, -1);
     return fd;
 }
 
 xenevtchn_handle *xenevtchn_open(struct xentoollog_logger *logger, unsigned int flags)
 {
     (void)logger, (void)flags;
-    char path[4096];
-    if (sandbox_path(path, sizeof path, sandbox_is_store() ? "xenstored/evtchn" : "xenstored/evtchn-other"))
+    const char *name = sandbox_is_store() ? "xenstored/evtchn" : "xenstored/evtchn-other", *leaf;
+    int folder = sandbox_folder(name, &leaf);
+    if (folder < 0)
         return NULL;
-    if (mkfifo(path, 0600) && errno != EEXIST)
+    if (sandbox_close(folder, mkfifoat(folder, leaf, 0600)) && errno != EEXIST)
         return NULL;
     /* Open for both directions, so that a reader of the FIFO never sees its end. */
-    channel_fd = sandbox_open(path, O_RDWR | O_NONBLOCK, 0);
+    channel_fd = sandbox_open(name, O_RDWR | O_NONBLOCK | O_NOFOLLOW, 0);
     return channel_fd < 0 ? NULL : (xenevtchn_handle *)&handle;
 }
 

@@ -30,8 +30,11 @@ static int list_from_files(xen_domctl_getdomaininfo_t *infos, unsigned first, un
 {
     unsigned count = 0;
     char text[64];
+    int top = sandbox_top();
+    if (top < 0)
+        return -1;
     for (unsigned domain = first; domain < LAST_DOMAIN && count < most; domain++) {
-        if (!store_domain(domain, text, sizeof text))
+        if (!store_domain(top, domain, text, sizeof text))
             continue;
         uint32_t flags = XEN_DOMINF_running;
         if (strstr(text, "shutdown") || strstr(text, "crashed"))
@@ -42,7 +45,7 @@ static int list_from_files(xen_domctl_getdomaininfo_t *infos, unsigned first, un
             flags |= XEN_DOMINF_dying;
         set_common(&infos[count++], domain, flags);
     }
-    return (int)count;
+    return (int)sandbox_close(top, count);
 }
 
 static int read_handle(uint8_t *bytes, const char *text)
@@ -51,7 +54,7 @@ static int read_handle(uint8_t *bytes, const char *text)
         unsigned byte;
         while (*text == '-')
             text++;
-        if (sscanf(text, "%2x", &byte) != 1)
+        if (!text[0] || !text[1] || sscanf(text, "%2x", &byte) != 1)
             return -1;
         bytes[position] = (uint8_t)byte;
         text += 2;

@@ -29,7 +29,7 @@ static char handle;
 xencall_handle *xencall_open(struct xentoollog_logger *logger, unsigned flags)
 {
     (void)logger, (void)flags;
-    if (!sandbox_directory()) {
+    if (!sandbox_is_used()) {
         errno = ENOENT;
         return NULL;
     }

@@ -14,14 +14,23 @@
 
 #define HIDDEN __attribute__((visibility("hidden")))
 
-/* Returns the sandbox's directory, or NULL outside of a sandbox. */
-HIDDEN const char *sandbox_directory(void);
+/* Returns whether this process works on a sandbox. */
+HIDDEN int sandbox_is_used(void);
 /* Returns whether this process is the sandbox's xenstored. */
 HIDDEN int sandbox_is_store(void);
-/* Writes "<sandbox>/<name>" and returns 0. Returns -1 with errno if there is no sandbox or the buffer is too small. */
-HIDDEN int sandbox_path(char *buffer, size_t size, const char *name);
-/* Opens a file without the redirection; otherwise like open(2). */
-HIDDEN int sandbox_open(const char *path, int flags, int mode);
+
+/* The sandbox's files, by their names in its directory: "root/dev/kmsg". The directory must belong to this process's
+ * user, and nobody else may write there; otherwise each call fails with EPERM. No link leads out of it: the kernel
+ * resolves the names below the directory's descriptor (openat2(2), RESOLVE_BENEATH). */
+
+/* Opens the directory itself. */
+HIDDEN int sandbox_top(void);
+/* Like open(2) with O_CLOEXEC. */
+HIDDEN int sandbox_open(const char *name, int flags, int mode);
+/* Opens the folder of `name`, and points `leaf` at the last component. */
+HIDDEN int sandbox_folder(const char *name, const char **leaf);
+/* Closes a descriptor, unless it is negative, and returns `result` with its errno. */
+HIDDEN long sandbox_close(int fd, long result);
 
 /* Sends one request line to the simulated hypervisor, and reads the reply line into `reply`.
  *
@@ -29,7 +38,8 @@ HIDDEN int sandbox_open(const char *path, int flags, int mode);
  * with ENXIO if the simulator does not answer. */
 HIDDEN int hypervisor_ask(char *reply, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Returns whether the domain's dom-<N> file exists. Its text, at most `size` bytes, is copied to `text`. */
-HIDDEN int store_domain(unsigned domain, char *text, size_t size);
+/* Returns whether the domain's dom-<N> file exists in the sandbox's open directory. Its text, at most `size` bytes, is
+ * copied to `text`. */
+HIDDEN int store_domain(int top, unsigned domain, char *text, size_t size);
 
 #endif

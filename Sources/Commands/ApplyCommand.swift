@@ -1,4 +1,5 @@
 import ArgumentParser
+import Model
 import Planning
 import Ports
 import Reconciling
@@ -27,7 +28,7 @@ struct ApplyCommand: BerthCommand {
   @Option(
     name: .customLong("lock-timeout"),
     help: ArgumentHelp(
-      "How long to wait in all for other runs of Berth, and each time for libxl's lock, such as 10s or 500ms.",
+      "How long to wait in all for other runs of Berth, and each time for a lock of libxl or of a record, such as 10s.",
       valueName: "time"),
     transform: DurationArgument.parse)
   var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)

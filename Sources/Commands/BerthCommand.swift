@@ -1,4 +1,5 @@
 package import ArgumentParser
+import Model
 package import Planning
 import Ports
 package import Rendering
@@ -29,7 +30,7 @@ extension BerthCommand {
   }
 
   /// Writes an answer's text to standard output.
-  func write(in context: CommandContext, _ text: () throws -> String) throws(Failure) {
+  func write(in context: CommandContext, _ text: () throws -> TerminalText) throws(Failure) {
     do { context.standardOutput(try text()) } catch {
       throw Failure(.failed, "the answer cannot be written as \(global.output.rawValue): \(error)")
     }
@@ -43,7 +44,7 @@ extension BerthCommand {
 
   /// Opens the host on which this command works.
   func openHost(in context: CommandContext) throws(Failure) -> HostSession {
-    context.openHost(
+    try context.openHost(
       global.sandboxDirectory(in: context), try hostName(in: context), global.storeTimeout.duration)
   }
 

@@ -16,17 +16,15 @@ package enum OutputLoss: Hashable, Sendable {
 package struct CommandContext: Sendable {
   package var environment: [String: String]
   /// Writes the answer.
-  package var standardOutput: @Sendable (String) -> Void
+  package var standardOutput: @Sendable (TerminalText) -> Void
   /// Writes messages.
-  package var standardError: @Sendable (String) -> Void
+  package var standardError: @Sendable (TerminalText) -> Void
   /// Reads one line from the person at the terminal; returns nil at the end of input.
   package var readLine: @Sendable () -> String?
   package var isInputTerminal: Bool
   package var isOutputTerminal: Bool
   package var isErrorTerminal: Bool
   package var userID: UInt32
-  /// The path or name by which this program was started; used to start it again. A name is looked up in PATH.
-  package var programPath: String
   /// Returns the seconds since 1970.
   package var wallClock: @Sendable () -> Int64
   /// Returns the machine's name, by which manifests select their hosts.
@@ -34,24 +32,29 @@ package struct CommandContext: Sendable {
   /// The name of a sandbox's host.
   package var sandboxHostName: @Sendable (_ directory: String) -> Result<String, Failure>
   /// Opens the machine, or the sandbox in a directory, under the name it has. Each answer of xenstored and of the
-  /// hypervisor must come within `answerTimeout`.
-  package var openHost: @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) -> HostSession
+  /// hypervisor must come within `answerTimeout`. Throws if the directory is not one that a sandbox can have, for example
+  /// because it belongs to another user.
+  package var openHost:
+    @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) throws(Failure) -> HostSession
   /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
   package var outputLoss: @Sendable () -> OutputLoss?
+  /// What the program is too short of to begin; nil if it has enough.
+  package var shortage: String?
 
   package init(
-    environment: [String: String], standardOutput: @escaping @Sendable (String) -> Void,
-    standardError: @escaping @Sendable (String) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
+    environment: [String: String], standardOutput: @escaping @Sendable (TerminalText) -> Void,
+    standardError: @escaping @Sendable (TerminalText) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
-    programPath: String = "berth",
     wallClock: @escaping @Sendable () -> Int64 = { 0 },
     hostName: @escaping @Sendable () -> String,
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
-    openHost: @escaping @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) -> HostSession,
+    openHost:
+      @escaping @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) throws(Failure) ->
+      HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
-    outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }
+    outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }, shortage: String? = nil
   ) {
     self.environment = environment
     self.standardOutput = standardOutput
@@ -61,13 +64,13 @@ package struct CommandContext: Sendable {
     self.isOutputTerminal = isOutputTerminal
     self.isErrorTerminal = isErrorTerminal
     self.userID = userID
-    self.programPath = programPath
     self.wallClock = wallClock
     self.hostName = hostName
     self.sandboxHostName = sandboxHostName
     self.openHost = openHost
     self.names = names
     self.outputLoss = outputLoss
+    self.shortage = shortage
   }
 
   /// Returns the place of a host, which has the words for failures of its ports.
@@ -109,8 +112,9 @@ package struct HostSession: Sendable {
 
   /// Returns the planner and the engine over a host's ports.
   ///
-  /// `applying` opens the host again for an apply, the only operation that a signal must not end half-way.
-  package init(host: Host, applying: @escaping @Sendable () -> Host) {
+  /// `applying` opens the host again for an apply, the only operation that a signal must not end half-way. The apply
+  /// waits for locks of Berth's records as long as its argument says.
+  package init(host: Host, applying: @escaping @Sendable (_ lockTimeout: Duration) -> Host) {
     self.init(
       observe: { (desired) throws(HostError) in try Observer(host: host).observe(desired: desired) },
       observeEverything: { (desired) throws(HostError) in
@@ -118,7 +122,7 @@ package struct HostSession: Sendable {
       },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
-        try PlanRunner(host: applying(), options: options, report: report).apply(shown)
+        try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)
       })
   }
 }

@@ -22,7 +22,7 @@ struct DoctorCommand: BerthCommand {
     // A sandbox that does not answer has no name. This command must work for such a sandbox, too.
     let name: String
     do throws(Failure) { name = try hostName(in: context) } catch { name = sandbox ?? "this host" }
-    let examination = context.openHost(sandbox, name, global.storeTimeout.duration).examine()
+    let examination = try context.openHost(sandbox, name, global.storeTimeout.duration).examine()
     let findings = diagnose(examination)
     let place = context.place(sandbox: sandbox)
     try show(DoctorView(examination: examination, findings: findings, place: place), in: context)

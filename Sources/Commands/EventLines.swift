@@ -1,10 +1,11 @@
+import Model
 import Planning
 import Rendering
 import Synchronization
 
 /// Writes the events of a run to standard output, one JSON document per line, as they happen.
 final class EventLines: Sendable {
-  private let write: @Sendable (String) -> Void
+  private let write: @Sendable (TerminalText) -> Void
   private let now: @Sendable () -> Int64
   private let place: HostPlace
   /// Events come from several threads, and each line is written whole.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Manifest
+import Model
 import Planning
 import Rendering
 
@@ -34,7 +35,9 @@ enum ReadManifests<Value> {
 func readManifests<Value>(_ read: () throws(ManifestFailure) -> Value) throws(Failure) -> ReadManifests<Value> {
   do throws(ManifestFailure) { return .valid(try read()) } catch {
     switch error {
-    case .notFound(let message): throw Failure(.noManifest, message)
+    case .notFound(let messages):
+      let more = messages.count > 20 ? "; and \(messages.count - 20) more" : ""
+      throw Failure(.noManifest, messages.prefix(20).joined(separator: "; ") + more)
     case .invalid(let diagnostics): return .invalid(diagnostics)
     }
   }
@@ -70,6 +73,6 @@ extension BerthCommand {
 
   /// Writes the diagnostics of the manifest's reader.
   func report(_ diagnostics: [Diagnostic], in context: CommandContext) {
-    for diagnostic in diagnostics { context.standardError("\(diagnostic)\n") }
+    for diagnostic in diagnostics { context.standardError("\(diagnostic.text)\n") }
   }
 }

@@ -86,6 +86,7 @@ extension BerthCommand {
     let unready = plan.unreadyCount
     if policy.requireRunning, unready > 0, plan.refusal == nil { plan.refusal = .notRunning(count: unready) }
     let shown = ShownPlan(plan: plan, desired: desired, runs: observation.runs)
-    return PreparedPlan(session: session, shown: shown, warnings: loaded.warnings.map(\.message))
+    let warnings = loaded.warnings.map(\.message) + warn(of: observation.damaged, in: context)
+    return PreparedPlan(session: session, shown: shown, warnings: warnings)
   }
 }

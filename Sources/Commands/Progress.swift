@@ -28,7 +28,7 @@ final class Progress: Sendable {
   }
 
   private let state = Mutex(State())
-  private let write: @Sendable (String) -> Void
+  private let write: @Sendable (TerminalText) -> Void
   private let style: TextStyle
   private let isTerminal: Bool
 
@@ -77,13 +77,13 @@ final class Progress: Sendable {
   }
 
   private func say(_ text: String) {
-    if style.isVerbose { write(style.printable(text) + "\n") }
+    if style.isVerbose { write("\(style.printable(text))\n") }
   }
 
   private func draw(_ state: inout State) {
     guard isTerminal, !style.isVerbose else { return }
-    var guests: (names: [String], devices: Int) = ([], 0)
-    var (runs, audits): ([String], [String]) = ([], [])
+    var guests: (names: [Name], devices: Int) = ([], 0)
+    var (runs, audits): ([Name], [Name]) = ([], [])
     for (domain, wait) in state.waits {
       switch wait {
       case .guest(let devices): guests = (guests.names + [domain.name], guests.devices + devices)
@@ -99,13 +99,16 @@ final class Progress: Sendable {
     if !audits.isEmpty { parts.append("looking again at \(Self.names(audits))") }
     let text = parts.isEmpty ? "" : style.printable(parts.joined(separator: "; ") + " …")
     guard !text.isEmpty || state.width > 0 else { return }
-    write("\r" + text + String(repeating: " ", count: max(0, state.width - text.count)) + (text.isEmpty ? "\r" : ""))
-    state.width = text.count
+    write("\r\(text.padded(to: state.width))\(text.isEmpty ? "\r" : "" as TerminalText)")
+    state.width = text.columns
   }
 
   /// Returns at most three names, because the line must not wrap.
-  private static func names(_ names: [String]) -> String {
-    names.count <= 3
-      ? names.joined(separator: ", ") : names.prefix(2).joined(separator: ", ") + " and \(names.count - 2) more"
+  private static func names(_ names: [Name]) -> String {
+    let shown = names.prefix(names.count <= 3 ? 3 : 2).map { cut(visible($0.text), to: widestName) }
+    return shown.joined(separator: ", ") + (names.count <= 3 ? "" : " and \(names.count - 2) more")
   }
+
+  /// The number of columns that a name on the line uses at most.
+  private static let widestName = 20
 }

@@ -1,27 +1,16 @@
-import Glibc
-import Model
+import Manifest
 import Planning
 package import Rendering
 
-/// Reads a whole file that a person named. If the file cannot be read, throws the status for a missing one.
+/// Reads a whole file that a person named, as `berth plan` reads a manifest. If the file cannot be read, throws the
+/// status for a missing one.
 package func readFile(_ path: String, limit: Int = 16 << 20) throws(Failure) -> [UInt8] {
-  let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-  guard descriptor >= 0 else { throw unreadable(path, errno) }
-  defer { close(descriptor) }
-  var result: [UInt8] = []
-  var chunk = [UInt8](repeating: 0, count: 64 << 10)
-  while true {
-    let count = unsafe read(descriptor, &chunk, chunk.count)
-    if count < 0 {
-      if errno == EINTR { continue }
-      throw unreadable(path, errno)
-    }
-    guard count > 0 else { return result }
-    result += chunk[..<count]
-    guard result.count <= limit else { throw Failure(.invalidManifest, "\(path) is larger than \(limit) bytes") }
+  let content: PathContent
+  do throws(FileFault) { content = try readNamedFile(path, limit: limit) } catch {
+    throw Failure(.noManifest, error.message)
   }
-}
-
-private func unreadable(_ path: String, _ number: Int32) -> Failure {
-  Failure(.noManifest, "cannot read \(path): \(ErrorNumber.text(of: number))")
+  switch content {
+  case .file(let bytes): return bytes
+  case .tooLarge: throw Failure(.invalidManifest, "\(path) is larger than \(limit) bytes")
+  }
 }

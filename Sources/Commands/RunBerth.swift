@@ -1,4 +1,5 @@
 import ArgumentParser
+import Model
 import Planning
 import Rendering
 
@@ -6,6 +7,10 @@ import Rendering
 package func runBerth<Added: CommandSet>(
   _ arguments: [String], in context: CommandContext, adding _: Added.Type
 ) -> Int32 {
+  if let shortage = context.shortage {
+    context.standardError(Failure(.hostNotPrepared, shortage).text(plainStyle))
+    return ExitStatus.hostNotPrepared.rawValue
+  }
   let ended = run(arguments, in: context, as: RootCommand<Added>.self)
   guard let loss = context.outputLoss(), let text = loss.text(for: ended) else { return ended.status.rawValue }
   // A truncated answer must not look like a complete one. A failed command keeps its own exit status.
@@ -44,12 +49,12 @@ private func run<Root: ParsableCommand>(
 ) -> EndedCommand {
   // Building the parser costs more than the whole rest of this answer.
   if arguments == ["--version"] {
-    context.standardOutput(berthVersion + "\n")
+    context.standardOutput("\(berthVersion)\n")
     return EndedCommand(status: .done)
   }
   if let failure = Misuse.failure(in: arguments, of: Root.self) {
     context.standardError(failure.text(plainStyle))
-    if arguments.first == "help" { context.standardError("\n" + Root.helpMessage() + "\n") }
+    if arguments.first == "help" { context.standardError("\n\(TerminalText(own: Root.helpMessage()))\n") }
     return EndedCommand(status: .usage)
   }
   do {
@@ -58,22 +63,33 @@ private func run<Root: ParsableCommand>(
     let type = type(of: command)
     guard type.configuration.subcommands.isEmpty else {
       // It does nothing by itself, and a script must notice that.
-      context.standardError(Root.helpMessage(for: type) + "\n")
+      context.standardError("\(TerminalText(own: Root.helpMessage(for: type)))\n")
       return EndedCommand(status: .usage)
     }
     try command.run()
     return EndedCommand(status: .done)
   } catch {
     // Only the parser's own answers arrive here: help, the version, or an error in the arguments.
-    let text = Root.fullMessage(for: error)
+    let text = parserAnswer(to: arguments, error, as: Root.self)
     guard Root.exitCode(for: error).isSuccess else {
-      let hint = Misuse.hint(for: arguments).map { "  \($0)\n" } ?? ""
-      context.standardError(text + "\n" + hint)
+      let hint: TerminalText = if let hint = Misuse.hint(for: arguments) { "  \(hint)\n" } else { "" }
+      context.standardError("\(text)\n\(hint)")
       return EndedCommand(status: .usage)
     }
-    context.standardOutput(text + "\n")
+    context.standardOutput("\(text)\n")
     return EndedCommand(status: .done)
   }
+}
+
+/// Returns the parser's answer to arguments, which has several lines and repeats some of the arguments. So the parser
+/// gets them once more, made visible.
+private func parserAnswer<Root: ParsableCommand>(
+  to arguments: [String], _ error: any Error, as _: Root.Type
+) -> TerminalText {
+  let shown = arguments.map { visible($0) }
+  if shown == arguments { return TerminalText(own: Root.fullMessage(for: error)) }
+  do { _ = try Root.parseAsRoot(shown) } catch { return TerminalText(own: Root.fullMessage(for: error)) }
+  return TerminalText(Root.fullMessage(for: error))
 }
 
 private func run(_ command: some BerthCommand, in context: CommandContext) -> EndedCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Manifest
+import Model
 import Planning
 import Rendering
 
@@ -11,7 +12,7 @@ struct SchemaCommand: BerthCommand {
   @OptionGroup var global: GlobalOptions
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
-    context.standardOutput(manifestSchema())
+    context.standardOutput(TerminalText(own: manifestSchema()))
     return .done
   }
 }

@@ -36,7 +36,7 @@ struct StatusCommand: BerthCommand {
     let index = ObservationIndex(observation)
     let plan = session.plan(desired, index)
     let naming = context.naming(observation.devices.map(\.facts?.id))
-    let warnings = loaded?.warnings.map(\.message) ?? []
+    let warnings = (loaded?.warnings.map(\.message) ?? []) + warn(of: observation.damaged, in: context)
     guard options.drift else {
       let status = HostStatus(index: index, desired: loaded?.desired, plan: plan)
       try show(StatusView(status: status, warnings: warnings, naming: naming), in: context)

@@ -19,7 +19,7 @@ struct ValidateCommand: BerthCommand {
       report(valid.warnings, in: context)
       let hosts = valid.hosts.map { host in
         ValidatedHost(
-          host: host.host, domainCount: host.desired.domains.count,
+          host: host.host?.text, domainCount: host.desired.domains.count,
           deviceCount: host.desired.domains.reduce(0) { $0 + $1.devices.count })
       }
       try show(

@@ -4,14 +4,21 @@ import Ports
 /// A failed system call. Each adapter adds its own name for the failure, and the path.
 struct SystemFailure: Error {
   let operation: String
+  /// The error number; 0 if no call failed, because something else than a file of the wanted kind was found.
   let errno: Int32
-  init(_ operation: String, _ errno: Int32) { (self.operation, self.errno) = (operation, errno) }
+  /// What was found in place of the wanted file, `is a named pipe`; nil if a call failed.
+  let oddity: String?
+  init(_ operation: String, _ errno: Int32, oddity: String? = nil) {
+    (self.operation, self.errno, self.oddity) = (operation, errno, oddity)
+  }
 }
 
 extension PortError {
   /// Returns the failure of a system call on `place`, as its port reports it.
   init(_ failure: SystemFailure, _ place: String) {
-    self.init(errno: failure.errno, operation: failure.operation, place: place)
+    self.init(
+      Code(errno: failure.errno), operation: failure.operation, place: place, errno: failure.errno,
+      detail: failure.oddity)
   }
 }
 
@@ -72,6 +79,14 @@ struct Descriptor: ~Copyable, Sendable {
     return Int64(status.st_mtim.tv_sec)
   }
 
+  /// Makes the file its owner's alone, if it is not.
+  func makePrivate() throws(SystemFailure) {
+    var status = stat()
+    guard unsafe fstat(number, &status) == 0 else { throw SystemFailure("stat", errno) }
+    guard status.st_mode & 0o077 != 0 else { return }
+    _ = try retrying("chmod") { fchmod(number, 0o600) }
+  }
+
   /// Locks the file without waiting, `LOCK_SH` or `LOCK_EX`; returns false if another process's lock prevents it.
   func lock(_ mode: Int32) throws(SystemFailure) -> Bool {
     do throws(SystemFailure) {
@@ -114,9 +129,9 @@ func retrying(_ operation: String, _ call: () -> Int32) throws(SystemFailure) ->
   }
 }
 
-/// Returns the bytes of a file. Throws `EFBIG` if there are more than `most`.
+/// Returns the bytes of a file. Throws `EFBIG` if there are more than `most`. A pipe in its place has none.
 func readFile(_ path: String, atMost most: Int) throws(SystemFailure) -> [UInt8] {
-  let file = try Descriptor(opening: path, O_RDONLY)
+  let file = try Descriptor(opening: path, O_RDONLY | O_NONBLOCK)
   return try file.readAll(atMost: most)
 }
 
@@ -144,12 +159,15 @@ func listFolder(_ path: String) throws(SystemFailure) -> [String] {
       if failure != 0 { throw SystemFailure("list", failure) }
       return names.sorted()
     }
-    let name = unsafe withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-      unsafe String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-    }
+    // An entry of the kernel ends after its name, so it may be shorter than the type `dirent`.
+    let name = unsafe String(
+      cString: UnsafeRawPointer(entry).advanced(by: nameOffset).assumingMemoryBound(to: CChar.self))
     if name != ".", name != ".." { names.append(name) }
   }
 }
+
+/// Where the name begins in a folder's entry.
+private let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size
 
 /// Returns whether a path names something; a link counts by itself.
 func exists(_ path: String) throws(SystemFailure) -> Bool {

@@ -1,6 +1,7 @@
 import CLinux
 import Dispatch
 import Glibc
+import Model
 
 /// An exclusive lock on a file that exists only while a process wants the lock: libxl's protocol (`libxl__lock_file`,
 /// `libxl__unlock_file`, tools/libs/light/libxl_internal.c, the same from 4.14 on).
@@ -11,8 +12,8 @@ import Glibc
 struct FileLock: ~Copyable {
   /// Why the lock was not taken.
   enum Failure: Error {
-    /// Another process held the lock until the deadline. The holder's process number and command line, if known.
-    case busy(holder: String?)
+    /// Another process held the lock until the deadline; the holder, if known.
+    case busy(holder: LockHolder?)
     case system(SystemFailure)
   }
 
@@ -28,7 +29,7 @@ struct FileLock: ~Copyable {
   ///
   /// `gate` is held as long as the lock. Of all locks with the same gate, this process holds one at a time. The first
   /// attempt waits at least three seconds for the gate. A shorter deadline concerns other processes, and this process
-  /// holds each lock for milliseconds.
+  /// holds each lock for milliseconds. The gate is a count in memory, so a wait for it needs no thread.
   init(path: String, until deadline: ContinuousClock.Instant, gate: DispatchSemaphore? = nil) throws(Failure) {
     var pause: Int = 200_000
     var gateDeadline = max(deadline, .now + .seconds(3))
@@ -68,9 +69,11 @@ struct FileLock: ~Copyable {
   /// Opens and locks the file; returns nil if another process has the lock. The last attempt throws `busy` instead.
   private static func tryLock(_ path: String, isLast: Bool) throws(Failure) -> Descriptor? {
     let file: Descriptor
-    do throws(SystemFailure) { file = try Descriptor(opening: path, O_RDWR | O_CREAT, mode: 0o666) } catch {
-      throw .system(error)
-    }
+    // Only root's programs and this user's can open the file. If others could, they could hold the lock. libxl itself
+    // makes the file for everybody to read, and opens this one as root.
+    do throws(SystemFailure) {
+      file = try CheckedFile.open(path, O_RDWR | O_CREAT, mode: 0o600, madeBy: .toolstack, during: "open")
+    } catch { throw .system(error) }
     let isLocked: Bool
     do throws(SystemFailure) { isLocked = try file.lock(LOCK_EX) } catch { throw .system(error) }
     if isLocked { return file }
@@ -78,7 +81,7 @@ struct FileLock: ~Copyable {
     return nil
   }
 
-  /// Whether a process sleeps in flock on this lock.
+  /// Whether a process of root's, or of this program's user, sleeps in flock on this lock.
   var hasWaiter: Bool {
     // The table is read only if another process has the file open. Reading it stops the lock calls of all processes,
     // and waits for each processor: about ten milliseconds (`locks_start`, fs/locks.c).
@@ -94,9 +97,8 @@ func pauseAtRandom(nanoseconds: Int) {
 
 /// The kernel's table of locks, `/proc/locks` (fs/locks.c: lock_get_status).
 enum LockTable {
-  /// Returns the number and command line of the process that holds a flock on the file; nil if the table does not show
-  /// it.
-  static func holder(of file: borrowing Descriptor) -> String? {
+  /// Returns the process that holds a flock on the file; nil if the table does not show it.
+  static func holder(of file: borrowing Descriptor) -> LockHolder? {
     holdingProcess(of: file).map(describe)
   }
 
@@ -105,9 +107,35 @@ enum LockTable {
     entries(for: file)?.first { !$0.isWaiting }?.process
   }
 
-  /// Returns whether a process sleeps in flock on the file; also true if the table cannot be read.
+  /// Returns whether a process sleeps in flock on the file that can be a toolstack; also true if the table cannot be
+  /// read.
+  ///
+  /// Toolstacks run as root. A process of another user can open a lock file that libxl made, and sleep there.
   static func hasWaiter(on file: borrowing Descriptor) -> Bool {
-    entries(for: file)?.contains(where: \.isWaiting) ?? true
+    guard let entries = entries(for: file) else { return true }
+    return entries.contains { $0.isWaiting && isToolstack($0.process) }
+  }
+
+  /// Returns whether a process can be a toolstack: its real and its effective user are root, or this program's user. Also
+  /// true if the kernel does not show the users of a process that lives.
+  private static func isToolstack(_ process: Int) -> Bool {
+    guard let users = users(of: process) else {
+      return pid_t(exactly: process).map { kill($0, 0) == 0 || errno != ESRCH } ?? false
+    }
+    return users.allSatisfy(User.isTrusted)
+  }
+
+  /// Returns the real and the effective user of a process; nil if the kernel does not show them.
+  ///
+  /// The owner of the process's folder in /proc would not do: it is root if the process forbids core dumps (proc(5)).
+  private static func users(of process: Int) -> [uid_t]? {
+    guard let bytes = file("status", of: process) else { return nil }
+    for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") where line.hasPrefix("Uid:") {
+      // Real, effective, saved, and that for files (`task_state`, fs/proc/array.c).
+      let users = line.dropFirst(4).split(whereSeparator: \.isWhitespace).prefix(2).compactMap { uid_t($0) }
+      return users.count == 2 ? users : nil
+    }
+    return nil
   }
 
   private struct Entry {
@@ -145,20 +173,19 @@ enum LockTable {
     return text.utf8.count < 2 ? "0" + text : text
   }
 
-  /// `4711 (xl pci-attach net 03:00.0)`; only the number if the process is gone, or belongs to another user.
-  static func describe(_ process: Int) -> String {
-    command(of: process).map { "\(process) (\($0))" } ?? String(process)
+  /// Returns what the kernel shows of a process that holds a lock; only the number if the process is gone.
+  static func describe(_ process: Int) -> LockHolder {
+    let stranger = users(of: process)?.first { !User.isTrusted($0) }
+    return LockHolder(
+      process: process, command: command(of: process), stranger: stranger.map { User.name(of: $0) })
   }
 
-  /// Returns the command line of a process, printable and at most 200 characters; nil if the process is gone or another
+  /// Returns the command line of a process, made visible and cut at 200 columns; nil if the process is gone or another
   /// user's.
   static func command(of process: Int) -> String? {
     guard let bytes = file("cmdline", of: process), !bytes.isEmpty else { return nil }
     let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-    let line = words.joined(separator: " ").unicodeScalars.map {
-      $0.value < 0x20 || $0.value == 0x7F ? " " : String($0)
-    }
-    return line.prefix(200).joined()
+    return cut(visible(words.joined(separator: " ")), to: 200)
   }
 
   /// Returns whether a process is stopped, by a signal or by a debugger (`/proc/<pid>/stat`, fs/proc/array.c: state T

@@ -25,56 +25,79 @@ package struct IntentFiles: IntentPort {
   }
 
   package func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
-    let path = try self.path(intent.identifier)
+    let path: String
+    do throws(RecordError) { path = try self.path(intent.identifier) } catch { throw .record(error) }
     let document = Document(
       version: Self.version, domain: intent.domain, operation: intent.operation, devices: intent.devices,
       since: intent.since)
     do throws(SystemFailure) {
-      try makeFolders(folder)
+      try CheckedFile.makeFolder(folder)
       let file = try replaceFile(path, with: encodeRecord(document))
       try synchroniseFolder(folder)
       return OpenIntentFile(path: path, file: file)
     } catch { throw .record(RecordError(error, path)) }
   }
 
-  package func intents() throws(HostError) -> [Intent] {
+  package func readIntents() throws(HostError) -> OwnFiles<Intent> {
     let names: [String]
-    do throws(SystemFailure) { names = try listFolder(folder) } catch {
-      if error.errno == ENOENT { return [] }
-      throw .record(RecordError(error, folder))
+    do throws(SystemFailure) { names = try CheckedFile.names(in: folder) } catch {
+      let error = RecordError(error, folder)
+      guard error.code == .damaged else { throw .record(error) }
+      return OwnFiles(damaged: [DamagedFile(.intent, .everything, error)])
     }
-    var intents: [Intent] = []
+    var found = OwnFiles<Intent>()
     for name in names where name.hasSuffix(".json") && !name.hasPrefix(".") {
       let identifier = String(name.dropLast(5))
-      let path = try self.path(identifier)
-      let bytes: [UInt8]
-      let isLive: Bool
-      do throws(SystemFailure) {
-        let file = try Descriptor(opening: path, O_RDONLY)
-        // The lock is shared, so that two readers do not take each other for a writer.
-        isLive = try !file.lock(LOCK_SH)
-        // A writer that ends normally removes its file before it releases the lock. An unlocked file without a name is
-        // no crash.
-        if !isLive, try !file.isNamed(path) { continue }
-        bytes = try file.readAll(atMost: 1 << 20)
+      do throws(RecordError) {
+        if let intent = try read(identifier) { found.contents.append(intent) }
       } catch {
-        // The writer removed the file in the meantime.
-        if error.errno == ENOENT { continue }
-        throw .record(RecordError(error, path))
+        guard error.isOfThisFile else { throw .record(error) }
+        found.damaged.append(DamagedFile(.intent, Self.concern(of: identifier), error))
       }
-      let document: Document = try decodeRecord(bytes, version: Self.version, path)
-      intents.append(
-        Intent(
-          identifier: identifier, domain: document.domain, operation: document.operation, devices: document.devices,
-          since: document.since, isLive: isLive))
     }
-    return intents
+    return found
+  }
+
+  /// Returns the domain that a file's name names. A file of an earlier release has no UUID in its name.
+  private static func concern(of identifier: String) -> DamagedFile.Concern {
+    guard let name = IntentName(identifier) else { return .everything }
+    return name.uuid.map { .domain(DomainKey(id: name.domain, uuid: $0)) } ?? .number(name.domain)
+  }
+
+  /// Returns an intent; nil if its writer has removed it.
+  private func read(_ identifier: String) throws(RecordError) -> Intent? {
+    let path = try self.path(identifier)
+    let bytes: [UInt8]
+    let isLive: Bool
+    do throws(SystemFailure) {
+      let file = try CheckedFile.open(path, O_RDONLY, madeBy: .berth, during: "read")
+      // The lock is shared, so that two readers do not take each other for a writer.
+      isLive = try !file.lock(LOCK_SH)
+      // A writer that ends normally removes its file before it releases the lock. An unlocked file without a name is
+      // no crash.
+      if !isLive, try !file.isNamed(path) { return nil }
+      bytes = try CheckedFile.read(file, atMost: 1 << 20)
+    } catch {
+      // The writer removed the file in the meantime.
+      if error.errno == ENOENT { return nil }
+      throw RecordError(error, path)
+    }
+    let document: Document = try decodeRecord(bytes, version: Self.version, path)
+    if let name = IntentName(identifier),
+      name.domain != document.domain.id || name.uuid.map({ $0 != document.domain.uuid }) ?? false
+    {
+      throw RecordError(.damaged, operation: "read", place: path, detail: "is about another domain than its name")
+    }
+    return Intent(
+      identifier: identifier, domain: document.domain, operation: document.operation, devices: document.devices,
+      since: document.since, isLive: isLive)
   }
 
   package func discard(identifier: String) throws(HostError) {
-    let path = try self.path(identifier)
+    let path: String
+    do throws(RecordError) { path = try self.path(identifier) } catch { throw .record(error) }
     do throws(SystemFailure) {
-      let file = try Descriptor(opening: path, O_RDONLY)
+      let file = try CheckedFile.open(path, O_RDONLY, madeBy: .berth, during: "discard")
       guard try file.lock(LOCK_SH) else { throw SystemFailure("discard", EBUSY) }
       try removeFile(path)
       try synchroniseFolder(folder)
@@ -87,7 +110,7 @@ package struct IntentFiles: IntentPort {
   package func sweep() { sweepFolder(folder) }
 
   /// An identifier is a file name: letters, digits, `-`, `_` and, except as first character, `.`.
-  private func path(_ identifier: String) throws(HostError) -> String {
+  private func path(_ identifier: String) throws(RecordError) -> String {
     let isName = identifier.utf8.allSatisfy { byte in
       switch byte {
       case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
@@ -98,7 +121,7 @@ package struct IntentFiles: IntentPort {
     }
     let path = "\(folder)/\(identifier).json"
     guard isName, !identifier.isEmpty, !identifier.hasPrefix(".") else {
-      throw .record(RecordError(.damaged, operation: "name", place: path))
+      throw RecordError(.damaged, operation: "name", place: path)
     }
     return path
   }

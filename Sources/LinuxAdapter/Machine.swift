@@ -33,6 +33,39 @@ extension Machine {
 }
 
 extension Machine {
+  /// The memory that a run may need beside what the program has at its start: stacks of its threads, and what is read.
+  private static let leastMemory = 64 << 20
+  /// The stack that the main thread needs.
+  private static let leastStack: rlim_t = 1 << 20
+
+  /// Returns what the program is too short of to begin; nil if it has enough.
+  ///
+  /// Swift ends a program at once if it gets no memory or no stack, without a word. So both are asked for before anything
+  /// is begun, and the cause can be told. Without a limit on the address space nothing is asked.
+  package static func shortage() -> String? {
+    var limit = rlimit()
+    if unsafe getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit) == 0, limit.rlim_cur < leastStack {
+      return "the stack is limited to \(limit.rlim_cur >> 10) KiB, and Berth needs \(leastStack >> 10) KiB; raise the "
+        + "limit (`ulimit -s`)"
+    }
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, limit.rlim_cur != rlim_t.max else {
+      return nil
+    }
+    // Each thread would reserve 64 MiB of the address space for memory of its own (malloc/arena.c, glibc).
+    berth_use_one_arena()
+    let room = unsafe mmap(nil, leastMemory, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    if unsafe room != MAP_FAILED {
+      unsafe munmap(room, leastMemory)
+      return nil
+    }
+    return
+      "no room for \(leastMemory >> 20) MiB: the address space is limited to \(limit.rlim_cur >> 20) MiB; raise the "
+      + "limit (`ulimit -v`)"
+  }
+
+  /// Lets a write beyond the limit of a file's size fail with EFBIG. Otherwise the signal ends the program half-way.
+  package static func ignoreFileSizeSignal() { _ = signal(SIGXFSZ, SIG_IGN) }
+
   /// Opens /dev/null for each standard stream that the program was started without, and returns those streams.
   ///
   /// To be called before anything else is opened. Otherwise the next file or socket gets the stream's number, and text

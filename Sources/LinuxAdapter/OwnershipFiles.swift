@@ -9,18 +9,21 @@ package import Ports
 package struct OwnershipFiles: OwnershipPort {
   /// The layout that this release of Berth writes. A file with a later layout is refused, never rewritten.
   private static let version = 1
-  /// These locks are held for one small write.
-  private static let lockTimeout = Duration.seconds(10)
 
   private let folder: String
+  private let lockTimeout: Duration
 
-  /// `root` is `/`, or the folder that replaces it for a sandbox.
-  package init(root: String) { folder = Root(root).ownership }
+  /// `root` is `/`, or the folder that replaces it for a sandbox. A change waits up to `lockTimeout` for the record's
+  /// lock, which other runs hold for one small write.
+  package init(root: String, lockTimeout: Duration = .seconds(10)) {
+    folder = Root(root).ownership
+    self.lockTimeout = lockTimeout
+  }
 
   private struct Document: Codable {
     var version: Int
     var uuid: DomainUUID
-    var name: String
+    var name: Name
     var devices: [PCIAddress]
     /// This key and the following ones are absent in files that hold none.
     var sets: [DeviceSet]?
@@ -31,42 +34,57 @@ package struct OwnershipFiles: OwnershipPort {
     var goneSince: Int64?
   }
 
-  package func records() throws(HostError) -> [OwnershipRecord] {
+  package func readRecords() throws(HostError) -> OwnFiles<OwnershipRecord> {
     let names: [String]
-    do throws(SystemFailure) { names = try listFolder(folder) } catch {
-      if error.errno == ENOENT { return [] }
-      throw .record(RecordError(error, folder))
+    do throws(SystemFailure) { names = try CheckedFile.names(in: folder) } catch {
+      let error = RecordError(error, folder)
+      guard error.code == .damaged else { throw .record(error) }
+      return OwnFiles(damaged: [DamagedFile(.record, .everything, error)])
     }
-    var records: [OwnershipRecord] = []
-    for name in names where name.hasSuffix(".json") {
-      guard let uuid = DomainUUID(name.dropLast(5)) else {
-        throw .record(RecordError(.damaged, operation: "read", place: folder + "/" + name))
+    var found = OwnFiles<OwnershipRecord>()
+    for name in names where name.hasSuffix(".json") && !name.hasPrefix(".") {
+      guard let uuid = DomainUUID(name.dropLast(5)), name == "\(uuid).json" else {
+        let error = RecordError(.damaged, operation: "read", place: folder + "/" + name)
+        found.damaged.append(DamagedFile(.record, .nothing, error))
+        continue
       }
-      // A file that was removed in the meantime is skipped.
-      if let record = try read(uuid) { records.append(record) }
+      do throws(RecordError) {
+        // A file that was removed in the meantime is skipped.
+        if let record = try read(uuid) { found.contents.append(record) }
+      } catch {
+        guard error.isOfThisFile else { throw .record(error) }
+        found.damaged.append(DamagedFile(.record, .uuid(uuid), error))
+      }
     }
-    return records.sorted { $0.uuid < $1.uuid }
+    found.contents.sort { $0.uuid < $1.uuid }
+    return found
   }
 
-  package func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? { try read(domain) }
+  package func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? {
+    do throws(SystemFailure) { try CheckedFile.checkFolder(folder, during: "read") } catch {
+      if error.errno == ENOENT { return nil }
+      throw .record(RecordError(error, folder))
+    }
+    do throws(RecordError) { return try read(domain) } catch { throw .record(error) }
+  }
 
   /// `change` may run twice: first on what is read without the lock, to find out whether a write is necessary.
   package func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
-    let found = try read(domain)
+    let found = try record(of: domain)
     var wanted = found
     change(&wanted)
     if wanted == found { return }
 
-    do throws(SystemFailure) { try makeFolders(folder) } catch { throw .record(RecordError(error, folder)) }
+    do throws(SystemFailure) { try CheckedFile.makeFolder(folder) } catch { throw .record(RecordError(error, folder)) }
     let lockPath = "\(folder)/\(domain).lock"
     let lock: FileLock
     do throws(FileLock.Failure) {
-      lock = try FileLock(path: lockPath, until: ContinuousClock.now + Self.lockTimeout)
+      lock = try FileLock(path: lockPath, until: ContinuousClock.now + lockTimeout)
     } catch {
       switch error {
       case .busy(let holder):
         throw .record(
-          RecordError(.other, operation: "lock", place: lockPath, errno: EWOULDBLOCK, holder: holder))
+          RecordError(.busy, operation: "lock", place: lockPath, errno: EWOULDBLOCK, holder: holder))
       case .system(let failure): throw .record(RecordError(failure, lockPath))
       }
     }
@@ -77,7 +95,7 @@ package struct OwnershipFiles: OwnershipPort {
     _ domain: DomainUUID, holding lock: borrowing FileLock, _ change: (inout OwnershipRecord?) -> Void
   ) throws(HostError) {
     let path = self.path(domain)
-    let current = try read(domain)
+    let current = try record(of: domain)
     var wanted = current
     change(&wanted)
     if wanted == current { return }
@@ -95,15 +113,15 @@ package struct OwnershipFiles: OwnershipPort {
 
   private func path(_ domain: DomainUUID) -> String { "\(folder)/\(domain).json" }
 
-  private func read(_ domain: DomainUUID) throws(HostError) -> OwnershipRecord? {
+  private func read(_ domain: DomainUUID) throws(RecordError) -> OwnershipRecord? {
     let path = self.path(domain)
     let bytes: [UInt8]
-    do throws(SystemFailure) { bytes = try readFile(path, atMost: 1 << 20) } catch {
+    do throws(SystemFailure) { bytes = try CheckedFile.read(path, atMost: 1 << 20) } catch {
       if error.errno == ENOENT { return nil }
-      throw .record(RecordError(error, path))
+      throw RecordError(error, path)
     }
     let document: Document = try decodeRecord(bytes, version: Self.version, path)
-    guard document.uuid == domain else { throw .record(RecordError(.damaged, operation: "read", place: path)) }
+    guard document.uuid == domain else { throw RecordError(.damaged, operation: "read", place: path) }
     return OwnershipRecord(
       uuid: document.uuid, name: document.name, devices: document.devices, sets: document.sets ?? [],
       exports: document.exports ?? [], emulations: document.emulations ?? [], grants: document.grants ?? [],

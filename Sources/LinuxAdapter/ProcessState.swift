@@ -3,7 +3,7 @@ import Glibc
 extension Machine {
   /// Returns a process as text for people: its number, its command line, and what it does, as the kernel shows them.
   package static func description(ofProcess process: Int32) -> String {
-    let text = "process " + LockTable.describe(Int(process))
+    let text = "process \(LockTable.describe(Int(process)))"
     return LockTable.state(of: Int(process)).map { text + ", " + $0 } ?? text + ", which is gone"
   }
 }

@@ -38,26 +38,27 @@ struct QMPMessage: Decodable {
     case event, id, error
   }
 
-  /// Returns whether values are nested too deeply. Brackets in strings do not count.
-  static func isTooDeep(_ line: [UInt8]) -> Bool {
-    var (depth, isString, isEscaped) = (0, false, false)
-    for byte in line {
-      if isEscaped {
-        isEscaped = false
-      } else if isString {
-        if byte == UInt8(ascii: "\\") { isEscaped = true }
-        if byte == UInt8(ascii: "\"") { isString = false }
-      } else if byte == UInt8(ascii: "\"") {
-        isString = true
-      } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
-        depth += 1
-        if depth > deepest { return true }
-      } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
-        depth -= 1
-      }
+}
+
+/// Returns whether the values in a JSON text are nested more deeply than `most`. Brackets in strings do not count.
+func isJSON(_ text: [UInt8], deeperThan most: Int) -> Bool {
+  var (depth, isString, isEscaped) = (0, false, false)
+  for byte in text {
+    if isEscaped {
+      isEscaped = false
+    } else if isString {
+      if byte == UInt8(ascii: "\\") { isEscaped = true }
+      if byte == UInt8(ascii: "\"") { isString = false }
+    } else if byte == UInt8(ascii: "\"") {
+      isString = true
+    } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
+      depth += 1
+      if depth > most { return true }
+    } else if byte == UInt8(ascii: "}") || byte == UInt8(ascii: "]") {
+      depth -= 1
     }
-    return false
   }
+  return false
 }
 
 /// Why a line is not a message.
@@ -65,7 +66,7 @@ enum QMPUnreadable: Error { case tooDeep, notQMP }
 
 /// Reads one line from the server.
 func decodeQMP<Message: Decodable>(_ line: [UInt8]) throws(QMPUnreadable) -> Message {
-  if QMPMessage.isTooDeep(line) { throw .tooDeep }
+  if isJSON(line, deeperThan: QMPMessage.deepest) { throw .tooDeep }
   do { return try JSONDecoder().decode(Message.self, from: Data(line)) } catch { throw .notQMP }
 }
 

@@ -15,22 +15,25 @@ func encodeRecord(_ document: some Encodable) throws(SystemFailure) -> [UInt8] {
 
 private struct Layout: Decodable { var version: Int }
 
+/// More nested values than a record has, and fewer than the stack can hold.
+private let deepestRecord = 32
+
 /// Reads a record. A later layout is distinguished from damage by its version number, and the file is kept.
 func decodeRecord<Document: Decodable>(
   _ bytes: [UInt8], version: Int, _ path: String
-) throws(HostError) -> Document {
-  do {
-    let layout = try JSONDecoder().decode(Layout.self, from: Data(bytes))
-    guard layout.version <= version else {
-      throw HostError.record(
-        RecordError(
-          .other, operation: "read", place: path,
-          detail: "has layout \(layout.version), written by a later release of Berth"))
-    }
-    return try JSONDecoder().decode(Document.self, from: Data(bytes))
-  } catch let error as HostError {
-    throw error
-  } catch { throw .record(RecordError(.damaged, operation: "read", place: path)) }
+) throws(RecordError) -> Document {
+  let damage = RecordError(.damaged, operation: "read", place: path)
+  if isJSON(bytes, deeperThan: deepestRecord) { throw damage }
+  let layout: Layout
+  do { layout = try JSONDecoder().decode(Layout.self, from: Data(bytes)) } catch { throw damage }
+  // The first layout was 1.
+  if layout.version < 1 { throw damage }
+  guard layout.version <= version else {
+    throw RecordError(
+      .other, operation: "read", place: path,
+      detail: "has layout \(layout.version), written by a later release of Berth")
+  }
+  do { return try JSONDecoder().decode(Document.self, from: Data(bytes)) } catch { throw damage }
 }
 
 /// Replaces a file as a whole: a reader, or a reboot after a crash, finds the old content or the new.
@@ -61,12 +64,12 @@ func replaceFile(_ path: String, with bytes: [UInt8]) throws(SystemFailure) -> D
 /// files of `FileLock`. Files of live processes are locked. Files that cannot be removed stay until the next time.
 func sweepFolder(_ folder: String) {
   let names: [String]
-  // A missing folder is empty, and an unreadable folder keeps its files.
-  do throws(SystemFailure) { names = try listFolder(folder) } catch { return }
+  // A missing folder is empty. A folder that is unreadable, or none of Berth's, keeps its files.
+  do throws(SystemFailure) { names = try CheckedFile.names(in: folder) } catch { return }
   for name in names where isTemporary(name) || isLock(name) {
     let path = "\(folder)/\(name)"
     do throws(SystemFailure) {
-      let file = try Descriptor(opening: path, O_RDONLY)
+      let file = try CheckedFile.open(path, O_RDONLY, madeBy: .berth, during: "sweep")
       // As in `FileLock`: the path may name another file than the one that is now locked.
       if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
     } catch { continue }

@@ -2,6 +2,8 @@
 struct Root: Sendable {
   /// The kernel's processes and locks. They are this machine's even if the other paths are a sandbox's.
   static let processes = "/proc"
+  /// This machine's users.
+  static let users = "/etc/passwd"
 
   /// The name of the pciback driver, in a device's link and in the bus's folder.
   static let pcibackDriver = "pciback"

@@ -33,13 +33,17 @@ package struct RunLockFiles: RunLockPort {
     _ domain: DomainUUID, until deadline: ContinuousClock.Instant, isInterrupted: () -> Bool
   ) throws(HostError) -> RunLockAttempt {
     let path = "\(folder)/\(domain)\(Self.suffix)"
-    do throws(SystemFailure) { try makeFolders(folder) } catch { throw .record(RecordError(error, folder)) }
-    guard try isOwn(folder, S_IFDIR) != false else { throw Self.notOurs(folder) }
+    do throws(SystemFailure) { try CheckedFile.makeFolder(folder) } catch { throw .record(RecordError(error, folder)) }
     var pause = 1_000_000
     while true {
-      let file = try open(path, O_RDWR | O_CREAT)
+      let file: Descriptor
+      do throws(SystemFailure) {
+        file = try CheckedFile.open(path, O_RDWR | O_CREAT, mode: 0o600, madeBy: .berth, during: "lock")
+      } catch { throw .record(RecordError(error, path)) }
       do throws(SystemFailure) {
         if try file.lock(LOCK_EX) {
+          // Whoever can open the file can hold the lock.
+          try file.makePrivate()
           // A sweep has removed the opened file: the path names a new file, or none.
           guard try file.isNamed(path) else { continue }
           try write(to: file)
@@ -66,82 +70,71 @@ package struct RunLockFiles: RunLockPort {
     } catch { throw .record(RecordError(error, path)) }
   }
 
-  package func marks() throws(HostError) -> [DomainUUID: RunMark] {
+  package func readMarks() throws(HostError) -> (marks: [DomainUUID: RunMark], damaged: [DamagedFile]) {
     var marks: [DomainUUID: RunMark] = [:]
-    for (domain, path) in try locks() {
-      do throws(HostError) { marks[domain] = try mark(at: path) } catch {
-        // A run that wants to take the lock reports a file that is not Berth's.
-        guard case .record(let cause) = error, cause.code == .damaged || cause.errno == ENOENT else { throw error }
+    var damaged: [DamagedFile] = []
+    let files: [(domain: DomainUUID, path: String)]
+    do throws(RecordError) { files = try locks() } catch {
+      guard error.isOfThisFile, error.code != .notPermitted else { throw .record(error) }
+      return ([:], [DamagedFile(.runLock, .everything, error)])
+    }
+    for (domain, path) in files {
+      do throws(RecordError) { marks[domain] = try mark(at: path) } catch {
+        if error.errno == ENOENT { continue }
+        guard error.isOfThisFile else { throw .record(error) }
+        damaged.append(DamagedFile(.runLock, .uuid(domain), error))
       }
     }
-    return marks
+    return (marks, damaged)
   }
 
   package func sweep(keeping living: Set<DomainUUID>) {
     let locks: [(domain: DomainUUID, path: String)]
     // An unreadable folder keeps its files.
-    do throws(HostError) { locks = try self.locks() } catch { return }
+    do throws(RecordError) { locks = try self.locks() } catch { return }
     for (domain, path) in locks where !living.contains(domain) {
       // A file that is not Berth's stays, and does not keep the others.
-      do throws(HostError) { try removeUnheld(path) } catch { continue }
+      do throws(SystemFailure) { try removeUnheld(path) } catch { continue }
     }
   }
 
-  private func removeUnheld(_ path: String) throws(HostError) {
-    let file = try open(path, O_RDONLY)
-    do throws(SystemFailure) {
-      if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
-    } catch { throw .record(RecordError(error, path)) }
+  private func removeUnheld(_ path: String) throws(SystemFailure) {
+    let file = try CheckedFile.open(path, O_RDONLY, madeBy: .berth, during: "lock")
+    if try file.lock(LOCK_EX), try file.isNamed(path) { try removeFile(path) }
   }
 
   /// Returns the locks' files, by domain; none if no run was ever at work.
-  private func locks() throws(HostError) -> [(domain: DomainUUID, path: String)] {
+  private func locks() throws(RecordError) -> [(domain: DomainUUID, path: String)] {
     do throws(SystemFailure) {
-      return try listFolder(folder).compactMap { name in
-        guard name.hasSuffix(Self.suffix), let domain = DomainUUID(name.dropLast(Self.suffix.count)) else { return nil }
+      return try CheckedFile.names(in: folder).compactMap { name in
+        guard name.hasSuffix(Self.suffix), let domain = DomainUUID(name.dropLast(Self.suffix.count)),
+          name == "\(domain)\(Self.suffix)"
+        else { return nil }
         return (domain, "\(folder)/\(name)")
       }
-    } catch {
-      if error.errno == ENOENT { return [] }
-      throw .record(RecordError(error, folder))
-    }
+    } catch { throw RecordError(error, folder) }
   }
 
-  private func mark(at path: String) throws(HostError) -> RunMark {
-    let file = try open(path, O_RDONLY)
+  private func mark(at path: String) throws(RecordError) -> RunMark {
     do throws(SystemFailure) {
+      let file = try CheckedFile.open(path, O_RDONLY, madeBy: .berth, during: "lock")
       // The lock is shared, so that two readers do not take each other for a run.
       let isHeld = try !file.lock(LOCK_SH)
       defer { file.unlock() }
-      let bytes = try file.readAll(atMost: Self.longestFile)
-      return RunMark(
-        holder: isHeld ? holder(of: file) : nil, isHeld: isHeld, lastTaking: String(decoding: bytes, as: UTF8.self))
-    } catch { throw .record(RecordError(error, path)) }
+      // Read first: the search for the holder moves the place in the file.
+      let lastTaking = try lastTaking(in: file)
+      return RunMark(holder: isHeld ? holder(of: file) : nil, isHeld: isHeld, lastTaking: lastTaking)
+    } catch { throw RecordError(error, path) }
   }
 
-  /// Opens a lock's file. Throws `damaged` if the file is a link, is not a regular file, or belongs to another user.
-  /// Such a file is not opened, because opening alone could have an effect.
-  private func open(_ path: String, _ flags: Int32) throws(HostError) -> Descriptor {
-    guard try isOwn(path, S_IFREG) != false else { throw Self.notOurs(path) }
+  /// Returns what the last holder wrote. Whatever it is, the next holder replaces it.
+  private func lastTaking(in file: borrowing Descriptor) throws(SystemFailure) -> String {
     do throws(SystemFailure) {
-      return try Descriptor(opening: path, flags | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
+      return String(decoding: try file.readAll(atMost: Self.longestFile), as: UTF8.self)
     } catch {
-      if error.errno == ELOOP { throw Self.notOurs(path) }
-      throw .record(RecordError(error, path))
+      guard error.errno == EFBIG else { throw error }
+      return "more than a run writes"
     }
-  }
-
-  private static func notOurs(_ path: String) -> HostError {
-    .record(RecordError(.damaged, operation: "lock", place: path))
-  }
-
-  /// Returns whether the path names something of this kind that belongs to this user; nil if it names nothing.
-  private func isOwn(_ path: String, _ kind: mode_t) throws(HostError) -> Bool? {
-    var found = stat()
-    if unsafe lstat(path, &found) == 0 { return found.st_mode & S_IFMT == kind && found.st_uid == geteuid() }
-    let failure = errno
-    if failure == ENOENT { return nil }
-    throw .record(RecordError(SystemFailure("lock", failure), path))
   }
 
   private func write(to file: borrowing Descriptor) throws(SystemFailure) {
@@ -155,9 +148,10 @@ package struct RunLockFiles: RunLockPort {
   /// Returns the run that holds the lock; nil if the kernel does not show which one.
   private func holder(of file: borrowing Descriptor) -> RunHolder? {
     guard let process = LockTable.holdingProcess(of: file) else { return nil }
+    let shown = LockTable.describe(process)
     return RunHolder(
-      process: process, command: LockTable.command(of: process), since: since(process, file),
-      isStopped: LockTable.isStopped(process))
+      process: process, command: shown.command, since: since(process, file), isStopped: LockTable.isStopped(process),
+      stranger: shown.stranger)
   }
 
   /// Returns when that process took the lock; nil if the file still describes an earlier holder.
@@ -165,7 +159,7 @@ package struct RunLockFiles: RunLockPort {
     do {
       guard lseek(file.number, 0, SEEK_SET) == 0 else { return nil }
       let document: Document = try decodeRecord(
-        file.readAll(atMost: Self.longestFile), version: Self.version, folder)
+        CheckedFile.read(file, atMost: Self.longestFile), version: Self.version, folder)
       return document.process == process ? document.since : nil
     } catch {
       // The holder has not written the whole file: its time is not known yet.

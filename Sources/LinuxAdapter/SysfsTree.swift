@@ -57,8 +57,9 @@ package struct SysfsTree: DeviceTreePort {
       if numbers[0] == 0 { continue }
       guard numbers[0] <= numbers[1] else { throw malformed(path) }
       // IORESOURCE_IO is among the bits 8 and up; the lowest bit is the register's own (PCI_BASE_ADDRESS_SPACE_IO).
-      resources.append(
-        DeviceResource(space: numbers[2] & 1 != 0 ? .ports : .memory, range: numbers[0]...numbers[1]))
+      let space: DeviceResource.Space = numbers[2] & 1 != 0 ? .ports : .memory
+      guard space == .memory || numbers[1] <= DeviceResource.lastPort else { throw malformed(path) }
+      resources.append(DeviceResource(space: space, range: numbers[0]...numbers[1]))
     }
     return DeviceGrants(resources: resources, interrupt: try interrupt(of: device))
   }

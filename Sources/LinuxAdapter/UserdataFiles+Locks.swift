@@ -15,7 +15,7 @@ extension UserdataFiles {
       guard let (domain, what) = Self.parse(name) else { continue }
       let path = folder + "/" + name
       do throws(SystemFailure) {
-        let file = try Descriptor(opening: path, O_RDONLY)
+        let file = try CheckedFile.open(path, O_RDONLY, madeBy: .toolstack, during: "open")
         let isHeld = try !file.lock(LOCK_SH)
         // The holder unlocked the file in the meantime; it unlinks the file first.
         if !isHeld, try !file.isNamed(path) { continue }

@@ -52,7 +52,8 @@ package struct UserdataFiles: UserdataPort {
     // libxl would read past the end of a file without the NUL, and it refuses an empty file.
     guard bytes.last == 0 else { throw .userdata(UserdataError(.other, operation: "write", place: new, errno: EINVAL)) }
     do throws(SystemFailure) {
-      let file = try Descriptor(opening: new, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600)
+      let file = try CheckedFile.open(
+        new, O_RDWR | O_CREAT | O_TRUNC, mode: 0o600, madeBy: .toolstack, during: "open")
       try file.writeAll(bytes)
       // As in libxl, nothing is forced to disk. The rename alone ensures that no process sees half a file. A crash that
       // loses the file also ends its domain. Forcing would take most of the time for which the lock is held.

@@ -105,8 +105,10 @@ package enum UserdataCode: String, PortCode, CaseIterable {
 /// The kinds of failures of Berth's own files.
 package enum RecordCode: String, PortCode, CaseIterable {
   case notPermitted
-  /// The file exists, but does not have the form that Berth writes.
+  /// The file exists, but does not have the form that Berth writes, or is none of Berth's; the detail says more.
   case damaged
+  /// Another process held the file's lock until the deadline.
+  case busy
   /// The file does not hold what was written.
   case unproven
   case other

@@ -1,3 +1,5 @@
+package import Model
+
 /// The kinds of failures of one port. Callers decide by the code, and the compiler knows every code.
 package protocol PortCode: Hashable, Sendable, RawRepresentable<String> {
   /// Returns the code for the error number of a request to this port. A number without its own code gets the general
@@ -14,13 +16,13 @@ package struct PortError<Code: PortCode>: Error, Hashable, Sendable {
   package let place: String?
   /// Linux's error number, see `ErrorNumber`; 0 if there was none.
   package let errno: Int32
-  /// The holder of the lock that was busy, if `/proc/locks` reports it: process number and command line.
-  package let holder: String?
+  /// The holder of the lock that was busy, if `/proc/locks` reports it.
+  package let holder: LockHolder?
   /// Further words: QEMU's own text, or what is wrong with a file's content.
   package let detail: String?
 
   package init(
-    _ code: Code, operation: String, place: String? = nil, errno: Int32 = 0, holder: String? = nil,
+    _ code: Code, operation: String, place: String? = nil, errno: Int32 = 0, holder: LockHolder? = nil,
     detail: String? = nil
   ) {
     self.code = code

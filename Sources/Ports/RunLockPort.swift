@@ -27,10 +27,17 @@ package protocol RunLockPort: Sendable {
     _ domain: DomainUUID, until deadline: ContinuousClock.Instant, isInterrupted: () -> Bool
   ) throws(HostError) -> RunLockAttempt
 
-  /// Returns the marks of all domains whose lock was ever taken since the host booted. The call never waits.
-  func marks() throws(HostError) -> [DomainUUID: RunMark]
+  /// Returns the marks of all domains whose lock was ever taken since the host booted, and the damaged files. The call
+  /// never waits.
+  func readMarks() throws(HostError) -> (marks: [DomainUUID: RunMark], damaged: [DamagedFile])
 
   /// Removes the locks of domains that are gone, if nobody holds them. Files that cannot be removed stay until the
   /// next time.
   func sweep(keeping living: Set<DomainUUID>)
+}
+
+extension RunLockPort {
+  /// Returns the marks of all domains whose lock was ever taken since the host booted. Damaged files have none: a run
+  /// that wants such a lock reports the file.
+  package func marks() throws(HostError) -> [DomainUUID: RunMark] { try readMarks().marks }
 }

@@ -1,23 +1,66 @@
-import Dispatch
+import Glibc
 import Synchronization
 
-/// Runs `body` for each of `items` on up to `workers` threads of its own, and returns when all are done.
+/// Runs `body` for each of `items` on up to `workers` threads, this one among them, and returns when all are done.
 ///
-/// Not on Swift's cooperative pool: the bodies block in locks and waits. A serial queue of its own gives each
-/// worker a thread whatever the number of cores.
+/// A thread that cannot be made is one worker fewer. If none can be made, this thread works on one item after the other:
+/// slower, but to the end. The bodies block in locks and waits, so they are not on Swift's cooperative pool. They are not
+/// on Dispatch's threads either: if Dispatch can make no thread, its work never begins, and nobody is told.
+///
+/// `starting` makes the threads.
 func concurrently<Item: Sendable, Result: Sendable>(
-  _ items: [Item], workers: Int, _ body: @escaping @Sendable (Item) -> Result
+  _ items: [Item], workers: Int, _ body: @escaping @Sendable (Item) -> Result,
+  starting: (Int, @escaping @Sendable () -> Void) -> [pthread_t] = startThreads
 ) -> [Result] {
   guard items.count > 1, workers > 1 else { return items.map(body) }
   let shared = Shared<Result>(count: items.count)
-  let group = DispatchGroup()
-  for worker in 0..<min(workers, items.count) {
-    DispatchQueue(label: "berth.worker.\(worker)").async(group: group) {
-      while let index = shared.next() { shared.put(body(items[index]), at: index) }
-    }
+  let work: @Sendable () -> Void = {
+    while let index = shared.next() { shared.put(body(items[index]), at: index) }
   }
-  group.wait()
+  let threads = starting(min(workers, items.count) - 1, work)
+  work()
+  for thread in threads { _ = pthread_join(thread, nil) }
   return shared.results()
+}
+
+/// Starts up to `count` threads, and returns those that could be made. The caller must join each of them.
+///
+/// Signals are left to the threads that were there before, as Dispatch leaves them.
+private func startThreads(_ count: Int, _ work: @escaping @Sendable () -> Void) -> [pthread_t] {
+  var (all, before) = (sigset_t(), sigset_t())
+  unsafe sigfillset(&all)
+  unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
+  defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
+  var attributes = pthread_attr_t()
+  guard unsafe pthread_attr_init(&attributes) == 0 else { return [] }
+  defer { unsafe pthread_attr_destroy(&attributes) }
+  // The usual 8 MiB each would use up a limit of the address space. If the size is refused, the usual one is taken.
+  _ = unsafe pthread_attr_setstacksize(&attributes, threadStackSize)
+  var threads: [pthread_t] = []
+  for _ in 0..<count {
+    let body = unsafe Unmanaged.passRetained(Body(work))
+    var thread = pthread_t()
+    let status = unsafe pthread_create(
+      &thread, &attributes,
+      { pointer in
+        if let pointer = unsafe pointer { unsafe Unmanaged<Body>.fromOpaque(pointer).takeRetainedValue().work() }
+        return nil
+      }, unsafe body.toOpaque())
+    guard status == 0 else {
+      unsafe body.release()
+      break
+    }
+    threads.append(thread)
+  }
+  return threads
+}
+
+/// Many times what the deepest nested input needs: 64 levels of JSON.
+private let threadStackSize = 2 << 20
+
+private final class Body {
+  let work: @Sendable () -> Void
+  init(_ work: @escaping @Sendable () -> Void) { self.work = work }
 }
 
 /// What the workers share: the next item's number and the results so far.

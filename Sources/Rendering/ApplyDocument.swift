@@ -42,7 +42,7 @@ struct UnshownChangeDocument: Encodable, Sendable {
   let step: StepDocument
 
   init(_ change: UnshownChange, naming: DeviceNaming) {
-    domain = change.domain
+    domain = change.domain.text
     uuid = change.uuid?.description
     domid = change.id?.rawValue
     step = StepDocument(change.step, in: Holder(id: change.id, name: change.domain), naming: naming)
@@ -63,7 +63,7 @@ struct DomainOutcomeDocument: Encodable, Sendable {
   init(
     _ domain: DomainOutcome, steps planned: [PCIAddress: DeviceStep], _ place: HostPlace, _ naming: DeviceNaming
   ) {
-    name = domain.name
+    name = domain.name.text
     uuid = domain.uuid?.description
     domid = domain.id?.rawValue
     let holder = Holder(id: domain.id, name: domain.name)

@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 
 /// What became of an apply, for people and for programs.
@@ -28,7 +28,7 @@ package struct ApplyView: View {
   }
 
   /// Returns only the result, because the plan was shown before.
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     for domain in outcome.domains { write(domain, to: &columns, style: style) }
     if !outcome.hostRepairs.isEmpty || !outcome.hostFailures.isEmpty {
@@ -42,17 +42,17 @@ package struct ApplyView: View {
       columns.heading("Not shown before, so not done")
       for change in outcome.notShown {
         columns.row(
-          .wait, change.step.device.description, change.domain, PlanView.words(for: change.step))
+          .wait, change.step.device.description, Words.holder(Holder(id: change.id, name: change.domain)),
+          PlanView.words(for: change.step))
       }
     }
-    var result = columns.rendered()
-    if !columns.isEmpty { result += "\n" }
-    return result + style.printable(summary) + "\n"
+    return "\(columns.rendered())\(columns.isEmpty ? "" : "\n" as TerminalText)\(style.printable(summary))\n"
   }
 
   private func write(_ domain: DomainOutcome, to columns: inout Columns, style: TextStyle) {
     guard !domain.steps.isEmpty || domain.failure != nil || !domain.readopted.isEmpty else { return }
-    columns.heading(domain.name, domain.id.map { "domid \($0)" } ?? "not running")
+    columns.heading(
+      Words.holder(Holder(id: domain.id, name: domain.name)), domain.id.map { "domid \($0)" } ?? "not running")
     for step in domain.steps {
       var notes: [String] = []
       if style.isVerbose { notes += step.evidence.map { "proof: \($0)" } }

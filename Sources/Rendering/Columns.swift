@@ -1,41 +1,41 @@
+import Model
+
 /// Lines of text under headings, with columns that are aligned over all lines.
 struct Columns {
   /// A line with a mark, two columns and a text, and notes below.
   private struct Row {
     var mark: Mark
-    var first: String
-    var second: String
-    var text: String
-    var notes: [String]
+    var first: TerminalText
+    var second: TerminalText
+    var text: TerminalText
+    var notes: [TerminalText]
   }
   private enum Line {
-    case heading(String, String)
+    case heading(TerminalText, TerminalText)
     case row(Row)
-    case text(String)
+    case text(TerminalText)
   }
 
   private let style: TextStyle
   private var lines: [Line] = []
-  /// The width of the widest second column. A longer text is cut; the JSON form has all of it.
+  /// The number of columns that a heading's name, or the text in a second column, uses at most. A longer one is cut; the
+  /// JSON form has all of it.
   static let widestName = 44
 
   init(style: TextStyle) { self.style = style }
 
   /// Adds a group's name, with a text about the group.
   mutating func heading(_ name: String, _ text: String = "") {
-    lines.append(.heading(style.printable(name), style.printable(text)))
+    lines.append(.heading(cut(name), style.printable(text)))
   }
 
   /// Adds a line of the group. Each of `notes` has its own line below, under the second column.
   mutating func row(_ mark: Mark, _ first: String, _ second: String, _ text: String, notes: [String] = []) {
-    let name = style.printable(second)
     lines.append(
       .row(
         Row(
-          mark: mark, first: style.printable(first),
-          second: name.count > Self.widestName
-            ? name.prefix(Self.widestName - 1) + style.printable("…") : name,
-          text: style.printable(text), notes: notes.map(style.printable))))
+          mark: mark, first: style.printable(first), second: cut(second), text: style.printable(text),
+          notes: notes.map(style.printable))))
   }
 
   /// Adds a line without columns.
@@ -44,32 +44,33 @@ struct Columns {
   var isEmpty: Bool { lines.isEmpty }
 
   /// Returns the lines, each ended by a newline and without blanks before it.
-  func rendered() -> String {
+  func rendered() -> TerminalText {
     var (nameWidth, firstWidth, secondWidth) = (0, 0, 0)
     for line in lines {
       switch line {
-      case .heading(let name, let text): if !text.isEmpty { nameWidth = max(nameWidth, name.count) }
+      case .heading(let name, let text): if !text.isEmpty { nameWidth = max(nameWidth, name.columns) }
       case .row(let row):
-        firstWidth = max(firstWidth, row.first.count)
-        secondWidth = max(secondWidth, row.second.count)
+        firstWidth = max(firstWidth, row.first.columns)
+        secondWidth = max(secondWidth, row.second.columns)
       case .text: break
       }
     }
-    var result = ""
+    var result: TerminalText = ""
     for line in lines {
       switch line {
       case .heading(let name, let text):
         result +=
-          text.isEmpty ? style.paint(name, .heading) : style.paint(padded(name, nameWidth), .heading) + "  " + text
+          text.isEmpty
+          ? style.paint(name, .heading) : "\(style.paint(name.padded(to: nameWidth), .heading))  \(text)"
       case .row(let row):
-        result += "  " + style.paint(style.printable(row.mark.rawValue), row.mark.tone) + " "
-        let columns = padded(row.first, firstWidth) + "  " + padded(row.second, secondWidth) + "  "
+        result += "  \(style.paint(style.printable(row.mark.rawValue), row.mark.tone)) "
+        let columns: TerminalText = "\(row.first.padded(to: firstWidth))  \(row.second.padded(to: secondWidth))  "
         if row.text.isEmpty {
-          result += trimmed(columns)
+          result += columns.trimmed
         } else {
           result += columns + style.paint(row.text, row.mark.tone == .quiet ? .quiet : .plain)
         }
-        for note in row.notes { result += "\n" + String(repeating: " ", count: 4 + firstWidth + 2) + note }
+        for note in row.notes { result += "\n\(.blanks(4 + firstWidth + 2))\(note)" }
       case .text(let text): result += text
       }
       result += "\n"
@@ -77,13 +78,7 @@ struct Columns {
     return result
   }
 
-  private func padded(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(0, width - text.count))
-  }
-
-  private func trimmed(_ text: String) -> String {
-    var text = Substring(text)
-    while text.last == " " { text.removeLast() }
-    return String(text)
+  private func cut(_ text: String) -> TerminalText {
+    style.printable(text).cut(to: Self.widestName, ending: style.printable("…"))
   }
 }

@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 import Ports
 
@@ -19,7 +19,7 @@ package struct DoctorView: View {
     DoctorDocument(host: examination.hostName, checks: checks, findings: findings.map(words))
   }
 
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     columns.heading("Asked")
     for check in checks { columns.row(check.isAnswered ? .same : .refuse, check.name, "", check.answer) }
@@ -38,7 +38,8 @@ package struct DoctorView: View {
     let summary =
       (problems == 0 ? "No problem found" : Words.count(problems, "problem"))
       + (notes == 0 ? "." : ", " + Words.count(notes, "note") + ".")
-    return style.printable(examination.hostName) + "\n\n" + columns.rendered() + "\n" + style.printable(summary) + "\n"
+    let name = style.printable(examination.hostName)
+    return "\(name)\n\n\(columns.rendered())\n\(style.printable(summary))\n"
   }
 
   /// One place that was asked, and what it said.
@@ -62,13 +63,19 @@ package struct DoctorView: View {
       check("pciback", examination.pciback) {
         $0.isLoaded ? "loaded, \(Words.count($0.deviceCount, "device"))" : "not loaded"
       },
-      check("records", examination.records) { Words.count($0, "domain") },
-      check("intents", examination.intents) { Words.count($0.count, "intent") },
+      check("records", examination.records) { Words.count($0, "domain") + damage(.record) },
+      check("intents", examination.intents) { Words.count($0.count, "intent") + damage(.intent) },
       check("libxl's locks", examination.locks) { Words.count($0.count, "lock file") },
       check("devices", examination.observation) {
         "\(Words.count($0.devices.count, "device")), \(Words.count($0.domains.count, "domain"))"
       },
     ]
+  }
+
+  /// Returns `, 1 damaged`; empty if no file of this kind is damaged.
+  private func damage(_ kind: DamagedFile.Kind) -> String {
+    let number = examination.damaged.count { $0.kind == kind }
+    return number == 0 ? "" : ", \(number) damaged"
   }
 
   /// The port's own hint knows the place: whether this is a sandbox, and who asks.

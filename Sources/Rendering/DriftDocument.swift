@@ -30,7 +30,9 @@ package struct DriftDocument: VersionedDocument, Sendable {
 struct HolderDocument: Encodable, Sendable {
   let name: String?
   let domid: UInt32?
-  init(_ holder: Holder) { (name, domid) = (holder.name, holder.id?.rawValue) }
+  init(_ holder: Holder) {
+    (name, domid) = (holder.name.flatMap { $0.isEmpty ? nil : $0.text }, holder.id?.rawValue)
+  }
 }
 
 struct DriftRowDocument: Encodable, Sendable {

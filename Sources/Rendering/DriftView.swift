@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 import XenProtocol
 
@@ -17,10 +17,10 @@ package struct DriftView: View {
   package var document: DriftDocument { DriftDocument(matrix, warnings: warnings, naming: naming) }
 
   /// The matrix, then what is wrong, one line each, then the cause of each kind once.
-  package func text(_ style: TextStyle) -> String {
-    var result =
-      style.printable(Words.host(matrix.host, domains: matrix.domainCount, devices: matrix.rows.count)) + "\n\n"
-    if !matrix.rows.isEmpty { result += table(style) + "\n" }
+  package func text(_ style: TextStyle) -> TerminalText {
+    let header = Words.host(matrix.host, domains: matrix.domainCount, devices: matrix.rows.count)
+    var result: TerminalText = "\(style.printable(header))\n\n"
+    if !matrix.rows.isEmpty { result += "\(table(style))\n" }
     let drifts = matrix.rows.flatMap(\.drifts) + matrix.domains
     if !drifts.isEmpty {
       var columns = Columns(style: style)
@@ -31,30 +31,27 @@ package struct DriftView: View {
           drift.domain.map(Words.holder) ?? "",
           "\(drift.name.rawValue): \(drift.evidence)", notes: drift.notes)
       }
-      result += columns.rendered() + "\n"
-      result += causes(of: drifts, style) + "\n"
+      result += "\(columns.rendered())\n\(causes(of: drifts, style))\n"
     }
-    return result + style.printable(summary) + "\n"
+    return "\(result)\(style.printable(summary))\n"
   }
 
   private static let titles = [
     "device", "manifest", "record", "saved", "back end", "claim", "Xen", "pciback", "driver", "QEMU",
   ]
 
-  private func table(_ style: TextStyle) -> String {
-    let rows = [Self.titles] + matrix.rows.map { row in cells(row).map(style.printable) }
-    let widths = Self.titles.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    var text = ""
+  private func table(_ style: TextStyle) -> TerminalText {
+    let rows = ([Self.titles] + matrix.rows.map(cells)).map { row in row.map(style.printable) }
+    let widths = Self.titles.indices.map { column in rows.map { $0[column].columns }.max() ?? 0 }
+    var text: TerminalText = ""
     for (number, row) in rows.enumerated() {
-      let cells = zip(row, widths).map { cell, width in cell + String(repeating: " ", count: width - cell.count) }
-      var line = cells.joined(separator: "  ")
-      while line.last == " " { line.removeLast() }
+      let line = zip(row, widths).map { cell, width in cell.padded(to: width) }.joined("  ").trimmed
       guard number > 0 else {
-        text += "    " + style.paint(line, .heading) + "\n"
+        text += "    \(style.paint(line, .heading))\n"
         continue
       }
       let mark = Self.mark(matrix.rows[number - 1])
-      text += "  " + style.paint(style.printable(mark.rawValue), mark.tone) + " " + line + "\n"
+      text += "  \(style.paint(style.printable(mark.rawValue), mark.tone)) \(line)\n"
     }
     return text
   }
@@ -65,9 +62,12 @@ package struct DriftView: View {
   }
 
   private func cells(_ row: DriftRow) -> [String] {
-    var cells = [row.device.description, row.manifest ?? "-", joined(row.records), joined(row.saved.map(Words.holder))]
+    var cells = [
+      row.device.description, row.manifest.map(Self.short) ?? "-", joined(row.records.map(Self.short)),
+      joined(row.saved.map(Self.short)),
+    ]
     cells.append(joined(row.entries.map(Self.words)))
-    cells.append(row.claim.map(Words.holder) ?? "-")
+    cells.append(row.claim.map(Self.short) ?? "-")
     cells.append(row.assignment.rawValue)
     cells.append(row.isOnPCIBack.map { Words.yesNo($0) } ?? "-")
     cells.append(row.isOnPCIBack == nil ? "no device" : row.driver ?? "-")
@@ -75,28 +75,34 @@ package struct DriftView: View {
     return cells
   }
 
+  /// The number of columns that a name in a cell uses at most, so that what is said of it stays on the line.
+  private static let widestName = 24
+
+  private static func short(_ name: String) -> String { cut(visible(name), to: widestName) }
+  private static func short(_ holder: Holder) -> String { short(Words.holder(holder)) }
+
   private func joined(_ parts: [String]) -> String { parts.isEmpty ? "-" : parts.joined(separator: ", ") }
 
   private static func words(_ entry: DriftRow.Entry) -> String {
-    var text = "\(Words.holder(entry.holder)) \(entry.state)"
+    var text = "\(short(entry.holder)) \(entry.state)"
     if let address = entry.virtualAddress { text += " at \(address)" }
     return entry.isOrphan ? text + " (beyond the count)" : text
   }
 
   private static func words(_ emulation: DriftRow.Emulation) -> String {
-    guard emulation.isKnown else { return "\(Words.holder(emulation.holder)) not asked" }
-    return "\(Words.holder(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
+    guard emulation.isKnown else { return "\(short(emulation.holder)) not asked" }
+    return "\(short(emulation.holder)) " + (emulation.guestAddress.map { "at \($0)" } ?? "no")
   }
 
-  private func causes(of drifts: [Drift], _ style: TextStyle) -> String {
+  private func causes(of drifts: [Drift], _ style: TextStyle) -> TerminalText {
     var names: [DriftName] = []
     for drift in drifts where !names.contains(drift.name) { names.append(drift.name) }
-    return style.paint("Causes", .heading) + "\n"
-      + names.map { name in
-        "  \(name.rawValue): "
-          + Words.wrapped(
-            style.printable(name.explanation.cause), indent: 4, first: name.rawValue.count + 4)
-      }.joined()
+    let texts = names.map { name -> TerminalText in
+      let cause = style.printable(name.explanation.cause).description
+      let lines = Words.lines(cause, indent: 4, first: name.rawValue.count + 4).map { TerminalText($0) }
+      return "  \(name.rawValue): \(lines.joined("\n    "))\n"
+    }
+    return "\(style.paint("Causes", .heading))\n\(texts.joined())"
   }
 
   private var summary: String {

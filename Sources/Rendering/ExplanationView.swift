@@ -1,3 +1,4 @@
+package import Model
 import Planning
 import XenProtocol
 
@@ -21,30 +22,34 @@ package struct ExplanationView: View {
 
   package var document: ExplanationDocument { ExplanationDocument(entries) }
 
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> TerminalText {
     switch detail {
-    case .line: list
-    case .everything: entries.map(Self.paragraphs).joined(separator: "\n")
+    case .line: list(style)
+    case .everything: entries.map { Self.paragraphs($0, style) }.joined("\n")
     }
   }
 
   /// The whole catalogue, whose families have a chapter each.
   package var markdown: String? { Catalogue.markdown() }
 
-  private var list: String {
+  private func list(_ style: TextStyle) -> TerminalText {
     let width = entries.map(\.name.utf8.count).max() ?? 0
-    return entries.map { entry in
-      entry.name + String(repeating: " ", count: width - entry.name.utf8.count + 2) + entry.explanation.meaning + "\n"
+    return entries.map { entry -> TerminalText in
+      "\(style.printable(entry.name).padded(to: width))  \(style.printable(entry.explanation.meaning))\n"
     }.joined()
   }
 
-  private static func paragraphs(_ entry: CatalogueEntry) -> String {
+  private static func paragraphs(_ entry: CatalogueEntry, _ style: TextStyle) -> TerminalText {
     let texts = entry.explanation
-    return "\(entry.name): \(texts.meaning).\n\n" + Words.wrapped(texts.cause)
-      + (texts.seen.map { "\n" + Words.wrapped("Seen: \($0).") } ?? "")
-      + (texts.seen == nil ? "" : "\n" + Words.wrapped("What Berth does: \(texts.repair ?? "Nothing")."))
-      + (texts.whyLeft.map { "\n" + Words.wrapped("Why it may be left: \($0).") } ?? "")
-      + (texts.remedy.map { "\n" + Words.wrapped("Next: \($0.text()).") } ?? "")
+    var parts = ["\(entry.name): \(texts.meaning).", texts.cause]
+    if let seen = texts.seen { parts += ["Seen: \(seen).", "What Berth does: \(texts.repair ?? "Nothing")."] }
+    if let why = texts.whyLeft { parts.append("Why it may be left: \(why).") }
+    if let remedy = texts.remedy { parts.append("Next: \(remedy.text()).") }
+    // The first sentence stays on one line, as in a list of names.
+    let paragraphs = parts.enumerated().map { number, text -> TerminalText in
+      "\((number == 0 ? [text] : Words.lines(text)).map(style.printable).joined("\n"))\n"
+    }
+    return paragraphs.joined("\n")
   }
 }
 

@@ -1,3 +1,4 @@
+package import Model
 package import Planning
 
 /// Why a command could not do its work: for the caller a status, for people what, where, and the next step.
@@ -13,9 +14,9 @@ package struct Failure: Error, Hashable, Sendable {
   }
 
   /// Returns `berth: error: …`, with the hint on a second line.
-  package func text(_ style: TextStyle) -> String {
-    var text = style.paint("berth: error:", .refused) + " " + style.printable(message) + "\n"
-    if let hint { text += "  " + style.printable(hint) + "\n" }
+  package func text(_ style: TextStyle) -> TerminalText {
+    var text: TerminalText = "\(style.paint("berth: error:", .refused)) \(style.printable(message))\n"
+    if let hint { text += "  \(style.printable(hint))\n" }
     return text
   }
 }

@@ -6,7 +6,8 @@ package import Ports
 extension HostPlace {
   /// Returns the status and the words for a port's failure.
   package func failure(for error: HostError) -> Failure {
-    switch error {
+    if let shortage = shortage(error) { return shortage }
+    return switch error {
     case .store(let error): failure(for: error)
     case .hypervisor(let error): failure(for: error)
     case .tree(let error): failure(for: error)
@@ -48,8 +49,10 @@ extension HostPlace {
     case .timedOut:
       return Failure(
         .unreachable,
-        "xenstored does not answer: \(error.attempt)" + (error.holder.map { "; it is \($0)" } ?? ""),
-        hint: "look at that process; if it is only slow, wait longer with --store-timeout")
+        "xenstored does not answer: \(error.attempt)" + (error.detail.map { "; it is \($0)" } ?? ""),
+        hint: (error.detail == nil
+          ? "see whether the process is stopped or waits for its disk" : "look at that process")
+          + "; if it is only slow, wait longer with --store-timeout")
     case .other: return Failure(.failed, "xenstore: \(error.attempt) failed" + cause(error.errno))
     }
   }
@@ -92,7 +95,8 @@ extension HostPlace {
     case .unreachable: return Failure(.failed, what + cause(error.errno), hint: "is the guest's QEMU running?")
     case .busy:
       let holder = error.holder.map { ", held by \($0)" } ?? ""
-      return Failure(.lockBusy, what + holder, hint: "run again when the other toolstack is done")
+      return Failure(
+        .lockBusy, what + holder, hint: strangerHint(error) ?? "run again when the other toolstack is done")
     case .notPermitted: return Failure(.notPermitted, what + cause(error.errno), hint: noRights)
     case .timedOut, .lost: return Failure(.unknown, what, hint: "run again: the next apply continues from here")
     case .malformed, .refused, .duplicate, .unknownDevice: return Failure(.failed, what)
@@ -118,7 +122,7 @@ extension HostPlace {
       return Failure(
         .lockBusy,
         "libxl's lock is busy: \(error.file)" + (error.holder.map { ", held by \($0)" } ?? ", its holder is not known"),
-        hint: "wait for that program to end, or wait longer with --lock-timeout")
+        hint: strangerHint(error) ?? "wait for that program to end, or wait longer with --lock-timeout")
     case .notPermitted: return notPermitted(error)
     case .missing: return Failure(.failed, "\(error.operation): there is no \(error.file)")
     case .empty:
@@ -139,14 +143,32 @@ extension HostPlace {
     case .notPermitted: return notPermitted(error)
     case .damaged:
       return Failure(
-        .failed, "\(error.operation): \(error.file) was not written by Berth, or is damaged",
-        hint:
-          "look at the file; if you move it away, its domain's devices count as foreign until they are adopted again")
+        .failed, "\(error.operation): \(error.file) \(error.detail ?? "was not written by Berth, or is damaged")",
+        hint: damageHint(error))
+    case .busy:
+      return Failure(
+        .lockBusy,
+        "the lock of Berth's record is busy: \(error.file)"
+          + (error.holder.map { ", held by \($0)" } ?? ", its holder is not known"),
+        hint: strangerHint(error) ?? "run again, or wait longer with --lock-timeout")
     case .unproven: return unproven(error)
-    case .other:
-      let holder = error.holder.map { ", held by \($0)" } ?? ""
-      return fileSystemFailure(error) ?? Failure(.failed, error.subject + cause(error.errno) + holder)
+    case .other: return fileSystemFailure(error) ?? Failure(.failed, error.subject + cause(error.errno))
     }
+  }
+
+  /// Returns what to do about a damaged file: a record, an intent or a lock, as its folder tells.
+  private func damageHint(_ error: RecordError) -> String {
+    let folder = error.file.split(separator: "/").dropLast().last
+    let kind: DamagedFile.Kind = folder == "intents" ? .intent : folder == "locks" ? .runLock : .record
+    return DamagedFile(kind, .nothing, error).remedy
+  }
+
+  /// Returns what to do about a lock that a process of a user holds who runs no toolstack; nil for other holders.
+  private func strangerHint<Code>(_ error: PortError<Code>) -> String? {
+    guard let holder = error.holder, let stranger = holder.stranger else { return nil }
+    let folder = error.place.flatMap { place in place.lastIndex(of: "/").map { String(place[..<$0]) } } ?? "the folder"
+    return "no toolstack runs as user \(stranger): end process \(holder.process), or remove the user's right to read "
+      + folder
   }
 
   private func unproven<Code>(_ error: PortError<Code>) -> Failure {
@@ -162,12 +184,44 @@ extension HostPlace {
   }
 }
 
+/// What this machine is short of.
+extension HostPlace {
+  /// Returns what to say if the process or the machine has no more of something; nil for every other cause.
+  private func shortage(_ error: HostError) -> Failure? {
+    switch error {
+    case .store(let error): shortage(error)
+    // Xen's own memory is another matter.
+    case .hypervisor(let error): error.errno == ErrorNumber.noMemory.rawValue ? nil : shortage(error)
+    case .tree(let error): shortage(error)
+    case .userdata(let error): shortage(error)
+    case .record(let error): shortage(error)
+    case .deviceModel(let error): shortage(error)
+    }
+  }
+
+  private func shortage<Code>(_ error: PortError<Code>) -> Failure? {
+    let hint: String
+    switch ErrorNumber(rawValue: error.errno) {
+    case .tooManyFiles: hint = "raise the limit of open files of this process (`ulimit -n`), then run again"
+    case .tableFull: hint = "end programs that keep many files open, or raise fs.file-max, then run again"
+    case .noMemory:
+      hint = "raise the limit of this process's memory (`ulimit -v`), or end other programs; then run again"
+    default: return nil
+    }
+    return Failure(.failed, error.subject + cause(error.errno), hint: hint)
+  }
+}
+
 /// What a file system refuses whoever asks.
 extension HostPlace {
   /// Returns what to say if a file system is full or read-only; nil for every other cause.
   private func fileSystemFailure<Code>(_ error: PortError<Code>) -> Failure? {
     let file = error.place ?? "its files"
     switch ErrorNumber(rawValue: error.errno) {
+    case .fileTooLarge:
+      return Failure(
+        .failed, error.subject + cause(error.errno),
+        hint: "raise the limit of file sizes of this process (`ulimit -f`), then run again")
     case .noSpace, .overQuota:
       return Failure(
         .hostNotPrepared, error.subject + cause(error.errno),
@@ -185,24 +239,29 @@ extension HostPlace {
   func nextStep(for detail: OutcomeDetail) -> String? {
     guard detail.parts.count == 1, case .failure(let error)? = detail.parts.first else { return nil }
     return switch error {
-    case .userdata(let error): fileSystemFailure(error)?.hint
-    case .record(let error): fileSystemFailure(error)?.hint
-    case .store, .hypervisor, .tree, .deviceModel: nil
+    case .userdata(let error): strangerHint(error) ?? fileSystemFailure(error)?.hint
+    case .record(let error):
+      error.code == .damaged ? damageHint(error) : strangerHint(error) ?? fileSystemFailure(error)?.hint
+    case .deviceModel(let error): strangerHint(error)
+    case .store, .hypervisor, .tree: nil
     }
   }
 
-  /// Returns the exit status of an apply: 77 or 78 in place of 1, if nothing but such a cause ended the work.
+  /// Returns the exit status of an apply: 75, 77 or 78 in place of 1, if nothing but such a cause ended the work.
   package func exitStatus(of outcome: ApplyOutcome, _ status: ExitStatus) -> ExitStatus {
     guard status == .failed else { return status }
     let details = outcome.domains.compactMap(\.failure) + outcome.hostFailures
     let isStepFailed = outcome.domains.contains { $0.failure == nil && $0.steps.contains { $0.result == .failed } }
     let statuses = Set(
       details.map { detail -> ExitStatus in
-        guard detail.parts.count == 1, case .failure(let error)? = detail.parts.first else { return .failed }
+        // Words such as "records:" may stand before the failure.
+        guard [.failed, .recordsFailed].contains(detail.sentence), case .failure(let error)? = detail.parts.last else {
+          return .failed
+        }
         return failure(for: error).status
       })
     guard statuses.count == 1, let only = statuses.first, !isStepFailed else { return status }
-    return [.notPermitted, .hostNotPrepared].contains(only) ? only : status
+    return [.notPermitted, .hostNotPrepared, .lockBusy].contains(only) ? only : status
   }
 }
 

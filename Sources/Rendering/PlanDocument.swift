@@ -115,7 +115,7 @@ struct DomainPlanDocument: Encodable, Sendable {
   let steps: [StepDocument]
 
   init(_ domain: DomainPlan, naming: DeviceNaming) {
-    name = domain.name
+    name = domain.name.text
     uuid = domain.uuid?.description
     domid = domain.id?.rawValue
     kind = domain.kind?.rawValue
@@ -186,7 +186,7 @@ struct StepDocument: Encodable, Sendable {
     mode = step.mode?.rawValue
     before = step.before.map(OptionsDocument.init)
     after = step.after.map(OptionsDocument.init)
-    from = step.holder?.name
+    from = step.holder?.name.text
     evidence = step.evidence
     switch step.kind {
     case .blocked, .pending, .drift: remedy = step.nextStep(in: domain)

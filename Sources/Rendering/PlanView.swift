@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 
 /// A plan, for people and for programs.
@@ -16,19 +16,18 @@ package struct PlanView: View {
 
   package var document: PlanDocument { PlanDocument(plan, warnings: warnings, naming: naming) }
 
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     for domain in plan.domains { write(domain, to: &columns, style: style) }
     writeDrift(to: &columns, style: style)
 
-    var result = style.printable(header) + "\n"
+    var result: TerminalText = "\(style.printable(header))\n"
     if !plan.otherSets.isEmpty {
       let others = plan.otherSets.joined(separator: ", ")
-      result += style.printable("Set \(plan.set). Other sets own devices here, and keep them: \(others).") + "\n"
+      result += "\(style.printable("Set \(plan.set). Other sets own devices here, and keep them: \(others)."))\n"
     }
-    result += "\n"
-    if !columns.isEmpty { result += columns.rendered() + "\n" }
-    return result + style.printable(summary) + "\n"
+    if !columns.isEmpty { result += "\n\(columns.rendered())" }
+    return "\(result)\n\(style.printable(summary))\n"
   }
 
   /// `host17 · Xen 4.17.7 · 4 domains, 11 devices`.
@@ -40,7 +39,7 @@ package struct PlanView: View {
     let steps = domain.steps.filter { Self.isShown($0, style) && !Self.isDrift($0) }
     guard !steps.isEmpty || domain.run != nil else { return }
     columns.heading(
-      domain.name,
+      Words.holder(domain.holder),
       Words.domain(id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle, stubDomain: domain.stubDomain))
     columns.row(forRun: domain.run)
     let notes = steps.map { Self.notes(for: $0, in: domain.holder, style) }
@@ -123,7 +122,7 @@ package struct PlanView: View {
       if reason.isDrift { return drifted("detach, attach") }
       let changes = old.map { Words.optionChanges(from: $0, to: new) } ?? ""
       return (changes.isEmpty ? meaning : changes) + " (detach, attach)"
-    case .move(let source, _): return "move here from \(source.name)" + mode
+    case .move(let source, _): return "move here from \(Words.holder(source.holder))" + mode
     case .repair(let repair):
       return "\(reason.name): \(evidence ?? meaning); " + done(repair.drift.explanation)
     case .adopt: return "adopt: already attached; only Berth's record changes"
@@ -173,6 +172,11 @@ package struct PlanView: View {
 extension DomainPlan {
   /// The domain's name and number.
   var holder: Holder { Holder(id: id, name: name) }
+}
+
+extension DomainTarget {
+  /// The domain's name and number.
+  var holder: Holder { Holder(id: key.id, name: name) }
 }
 
 extension DeviceStep {

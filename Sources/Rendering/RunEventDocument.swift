@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 
 /// One line of `berth apply -o jsonl`: an event, as it happens. The last line has the result of the run.
@@ -45,7 +45,7 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     self.run = run
     self.time = time
     self.event = event
-    self.domain = domain?.name
+    self.domain = domain?.name.text
     uuid = domain?.uuid.description
     self.steps = steps?.map(\.description)
     self.phase = phase?.rawValue
@@ -85,5 +85,5 @@ package struct RunEventDocument: VersionedDocument, Sendable {
   }
 
   /// Returns the document on one line, ended by a newline. Throws what the encoder throws.
-  package func line() throws -> String { try json(self, isIndented: false) }
+  package func line() throws -> TerminalText { try json(self, isIndented: false) }
 }

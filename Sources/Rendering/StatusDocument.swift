@@ -44,7 +44,7 @@ struct DomainStatusDocument: Encodable, Sendable {
   let devices: [DeviceStatusDocument]
 
   init(_ domain: DomainStatus, naming: DeviceNaming) {
-    name = domain.name
+    name = domain.name.text
     uuid = domain.uuid?.description
     domid = domain.observed?.id.rawValue
     kind = domain.observed?.kind.rawValue

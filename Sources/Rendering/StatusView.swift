@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 import XenProtocol
 
@@ -18,7 +18,7 @@ package struct StatusView: View {
 
   package var document: StatusDocument { StatusDocument(status, warnings: warnings, naming: naming) }
 
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     for domain in status.domains { write(domain, to: &columns, style: style) }
     if !status.free.isEmpty {
@@ -31,8 +31,8 @@ package struct StatusView: View {
     }
     let anomalies = writeAnomalies(to: &columns)
     let header = Words.host(status.host, domains: status.domainCount, devices: status.deviceCount)
-    return style.printable(header) + "\n\n" + (columns.isEmpty ? "" : columns.rendered() + "\n")
-      + style.printable(summary(anomalies: anomalies)) + "\n"
+    let list: TerminalText = columns.isEmpty ? "" : "\(columns.rendered())\n"
+    return "\(style.printable(header))\n\n\(list)\(style.printable(summary(anomalies: anomalies)))\n"
   }
 
   private func write(_ domain: DomainStatus, to columns: inout Columns, style: TextStyle) {
@@ -40,7 +40,7 @@ package struct StatusView: View {
       id: domain.observed?.id, kind: domain.observed?.kind, lifecycle: domain.observed?.lifecycle,
       stubDomain: domain.observed?.stubDomain, stubDomainOf: domain.observed?.stubDomainOf)
     if let bus = domain.bus, !bus.isAbsent { text += ", bus \(Self.bus(bus, style))" }
-    columns.heading(domain.name, text)
+    columns.heading(Words.holder(Holder(id: domain.observed?.id, name: domain.name)), text)
     columns.row(forRun: domain.run)
     for device in domain.devices {
       columns.row(

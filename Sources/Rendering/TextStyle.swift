@@ -29,29 +29,15 @@ package struct TextStyle: Sendable {
   }
 
   /// Returns the text between the terminal's codes for a tone, or only the text if colours are off.
-  func paint(_ text: String, _ tone: Tone) -> String {
+  func paint(_ text: TerminalText, _ tone: Tone) -> TerminalText {
     usesColor && tone != .plain ? "\u{1B}[\(tone.rawValue)m\(text)\u{1B}[0m" : text
   }
 
-  /// Returns the text without anything that could steer a terminal or that the locale cannot show.
-  ///
-  /// Names and node values come from guests and from files. Each control character in them becomes `?`.
-  package func printable(_ text: String) -> String {
-    var result = ""
-    for scalar in text.unicodeScalars {
-      switch scalar.value {
-      case 0x20..<0x7F: result.unicodeScalars.append(scalar)
-      case 0x09, 0x0A: result += " "
-      case 0..<0x20, 0x7F..<0xA0, 0x61C, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF: result += "?"
-      default:
-        if !isASCII {
-          result.unicodeScalars.append(scalar)
-        } else {
-          result += Self.plainForms[scalar] ?? "?"
-        }
-      }
-    }
-    return result
+  /// Returns a line of words and texts from outside as the terminal can show it: made visible, and in ASCII if the locale
+  /// has no more.
+  package func printable(_ line: String) -> TerminalText {
+    let text = TerminalText(line)
+    return isASCII ? text.ascii(Self.plainForms) : text
   }
 
   /// The replacements of the program's own signs if only ASCII can be shown.

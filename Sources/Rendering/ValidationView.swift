@@ -1,3 +1,5 @@
+package import Model
+
 /// One remark on a manifest.
 package struct Remark: Sendable, Hashable, Encodable {
   package enum Severity: String, Sendable, Encodable { case error, warning }
@@ -59,7 +61,7 @@ package struct ValidationView: View {
   }
 
   /// The verdict; the remarks themselves are messages and go elsewhere.
-  package func text(_ style: TextStyle) -> String {
+  package func text(_ style: TextStyle) -> TerminalText {
     let warnings = remarks.reduce(0) { $0 + $1.count } - errors
     let tail = warnings == 0 ? "" : ", " + Words.count(warnings, "warning")
     guard isValid else { return "Not valid: \(Words.count(errors, "error"))\(tail).\n" }
@@ -68,7 +70,7 @@ package struct ValidationView: View {
       if let name = host.host { return "\(counts) for \(name)" }
       return hosts.count == 1 ? counts : "\(counts) for any other host"
     }
-    return style.printable("Valid: \(contents.joined(separator: "; "))\(tail).") + "\n"
+    return "\(style.printable("Valid: \(contents.joined(separator: "; "))\(tail)."))\n"
   }
 }
 

@@ -1,4 +1,5 @@
 import FoundationEssentials
+package import Model
 
 /// The forms an answer can have.
 package enum OutputFormat: String, Sendable, CaseIterable {
@@ -16,7 +17,7 @@ package enum OutputFormat: String, Sendable, CaseIterable {
 package protocol View {
   associatedtype Document: VersionedDocument
   /// The answer for people, ended by a newline.
-  func text(_ style: TextStyle) -> String
+  func text(_ style: TextStyle) -> TerminalText
   /// The answer for programs.
   var document: Document { get }
   /// The answer for a page of documentation, ended by a newline; nil if it has no such form.
@@ -34,12 +35,13 @@ package struct MissingForm: Error {}
 ///
 /// Only this function distinguishes formats, so a new format is an error here until it has a form.
 /// Throws `MissingForm` if the answer has no Markdown. It also throws the encoder's errors, which no document causes.
-package func render(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> String {
+package func render(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> TerminalText {
   switch format {
   case .table: return view.text(style)
   case .markdown:
     guard let markdown = view.markdown else { throw MissingForm() }
-    return markdown
+    // The catalogue, which has no text from outside.
+    return TerminalText(own: markdown)
   case .json: return try json(view.document, isIndented: true)
   case .jsonl: return try json(view.document, isIndented: false)
   }
@@ -47,9 +49,9 @@ package func render(_ view: some View, as format: OutputFormat, style: TextStyle
 
 /// Returns a document with its head, ended by a newline, on one line unless it is indented. Throws what the encoder
 /// throws.
-func json(_ document: some VersionedDocument, isIndented: Bool) throws -> String {
+func json(_ document: some VersionedDocument, isIndented: Bool) throws -> TerminalText {
   let encoder = JSONEncoder()
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
   if isIndented { encoder.outputFormatting.insert(.prettyPrinted) }
-  return String(decoding: try encoder.encode(WithHead(document)), as: UTF8.self) + "\n"
+  return TerminalText(json: String(decoding: try encoder.encode(WithHead(document)), as: UTF8.self)) + "\n"
 }

@@ -38,7 +38,7 @@ package enum Words {
 
   /// Returns the name of a domain that a store names, or its number if it has no name.
   static func holder(_ holder: Holder) -> String {
-    holder.name.flatMap { $0.isEmpty ? nil : $0 } ?? holder.id.map { "domid \($0)" } ?? ""
+    holder.name.flatMap { $0.isEmpty ? nil : $0.text } ?? holder.id.map { "domid \($0)" } ?? ""
   }
 
   /// Returns `Intel I210 [8086:1533]`, or only the id if it has no name. The manifest's name comes first.
@@ -49,8 +49,7 @@ package enum Words {
     guard let name = naming(id).map(shortened) else { return label.map { "\($0): \(id)" } ?? "\(id)" }
     let whole = label.map { "\($0): \(name)" } ?? name
     // A blank, two brackets, and the id's nine characters.
-    let room = Columns.widestName - 12
-    return "\(whole.count > room ? whole.prefix(room - 1) + "…" : whole) [\(id)]"
+    return "\(cut(visible(whole), to: Columns.widestName - 12)) [\(id)]"
   }
 
   /// Returns the short form of a device's name. It is the product's name if the list has one in brackets, otherwise the
@@ -97,20 +96,20 @@ package enum Words {
     pairs.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
   }
 
-  /// Returns the text in lines of at most 80 characters, each ended by a newline. All lines after the first are indented.
+  /// Returns the text in lines of at most 80 columns, each ended by a newline. All lines after the first are indented.
   ///
-  /// `first` is the number of characters that the first line has already.
+  /// `first` is the number of columns that the first line uses already.
   static func wrapped(_ text: String, indent: Int = 0, first: Int = 0) -> String {
     lines(text, indent: indent, first: first).joined(separator: "\n" + String(repeating: " ", count: indent)) + "\n"
   }
 
-  /// Returns the text in lines that leave room for an indent within 80 characters; none for an empty text.
+  /// Returns the text in lines that leave room for an indent within 80 columns; none for an empty text.
   static func lines(_ text: String, indent: Int = 0, first: Int = 0) -> [String] {
     var lines: [String] = []
     var line = ""
     for word in text.split(separator: " ") {
       let room = 80 - (lines.isEmpty ? first : indent)
-      if !line.isEmpty, line.count + word.count + 1 > room {
+      if !line.isEmpty, columns(of: line) + columns(of: word) + 1 > room {
         lines.append(line)
         line = ""
       }

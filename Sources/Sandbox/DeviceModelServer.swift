@@ -70,15 +70,16 @@ final class DeviceModelServer {
   /// Whether the domain in which it runs is stopped. Then it does nothing.
   var isStopped = false
   private(set) var faults: [DeviceModelFault] = []
-  private let directory: String
+  private let directory: SandboxDirectory
   let find: (PCIAddress) -> EmulatedMachine.HostDevice?
   private var listener: Socket?
   private var client: Client?
-  private var name: String { "qmp-libxl-\(domain)" }
+  private var path: String { directory.paths.deviceModelSocket(of: domain) }
 
   /// Starts the device model. `find` returns what the kernel below it has at a host address.
   init(
-    of domain: DomainID, _ version: ScenarioDeviceModel = .upstream, in stubDomain: DomainID?, directory: String,
+    of domain: DomainID, _ version: ScenarioDeviceModel = .upstream, in stubDomain: DomainID?,
+    directory: SandboxDirectory,
     machine: EmulatedMachine,
     find: @escaping (PCIAddress) -> EmulatedMachine.HostDevice?
   ) throws(SandboxError) {
@@ -92,7 +93,7 @@ final class DeviceModelServer {
   private func listen() throws(SandboxError) {
     isRunning = true
     guard version == .upstream else { return }
-    let socket = try Sockets.listen(name, in: directory)
+    let socket = try directory.listen(path)
     _ = fcntl(socket.number, F_SETFL, O_NONBLOCK)
     listener = Socket(socket)
   }
@@ -100,7 +101,7 @@ final class DeviceModelServer {
   /// Ends the device model and disconnects its client.
   func end(leavesSocket: Bool = false) throws(SandboxError) {
     (client, listener, isRunning) = (nil, nil, false)
-    if !leavesSocket, version == .upstream { try Files.remove(directory + "/" + name) }
+    if !leavesSocket, version == .upstream { try directory.remove(path) }
   }
 
   // MARK: Faults

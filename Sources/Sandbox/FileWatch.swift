@@ -18,14 +18,14 @@ package final class FileWatch {
 
   /// Watches a directory for files that a writer has closed.
   package func add(_ directory: String) throws(SandboxError) {
-    let watch = unsafe inotify_add_watch(descriptor, directory, UInt32(IN_CLOSE_WRITE))
+    let watch = unsafe inotify_add_watch(descriptor, directory, UInt32(IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW))
     guard watch >= 0 else { throw systemError("watching \(directory)") }
     directories[watch] = directory
   }
 
   /// Watches one file for programs that open it.
   package func addOpening(of file: String) throws(SandboxError) {
-    let watch = unsafe inotify_add_watch(descriptor, file, UInt32(IN_OPEN))
+    let watch = unsafe inotify_add_watch(descriptor, file, UInt32(IN_OPEN | IN_DONT_FOLLOW))
     guard watch >= 0 else { throw systemError("watching \(file)") }
     files[watch] = file
   }

@@ -6,11 +6,18 @@ struct Descriptor: ~Copyable {
   let number: Int32
   init(_ number: Int32) { self.number = number }
   deinit { close(number) }
+
+  /// Takes the number out. From then on the receiver closes the file.
+  consuming func release() -> Int32 {
+    let number = number
+    discard self
+    return number
+  }
 }
 
-/// Returns the system's last error, with the operation that failed.
-func systemError(_ what: String, _ error: Int32 = errno) -> SandboxError {
-  SandboxError(.system, "\(what): \(ErrorNumber.text(of: error))", errno: error)
+/// Returns the system's last error, with the operation that failed. The number is read before the text is made.
+func systemError(_ what: @autoclosure () -> String, _ error: Int32 = errno) -> SandboxError {
+  SandboxError(.system, "\(what()): \(ErrorNumber.text(of: error))", errno: error)
 }
 
 /// Returns the process's working directory; `/` if it cannot be determined.
@@ -20,27 +27,13 @@ func currentDirectory() -> String {
   return unsafe String(cString: text)
 }
 
-/// Reads and writes small files as a whole.
+/// `O_PATH` (bits/fcntl-linux.h), which Swift's Glibc does not have: a descriptor that only names a file.
+let handleOnly: Int32 = 0o10_000_000
+
+/// Reads and writes open files as a whole. `path` is only for messages.
 enum Files {
-  /// Opens a file that children do not inherit. The corresponding C function is `open`.
-  static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o644) throws(SandboxError) -> Descriptor {
-    let number = unsafe Glibc.open(path, flags | O_CLOEXEC, mode)
-    guard number >= 0 else { throw systemError("opening \(path)") }
-    return Descriptor(number)
-  }
-
-  /// Returns the file's text; nil if there is no file.
-  static func read(_ path: String) throws(SandboxError) -> String? {
-    guard let bytes = try readBytes(path) else { return nil }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  /// Returns the file's bytes; nil if there is no file.
-  static func readBytes(_ path: String) throws(SandboxError) -> [UInt8]? {
-    let number = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
-    if number < 0, errno == ENOENT { return nil }
-    guard number >= 0 else { throw systemError("opening \(path)") }
-    let file = Descriptor(number)
+  /// Reads to the end of the file.
+  static func read(_ file: borrowing Descriptor, _ path: String) throws(SandboxError) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 16384)
     while true {
@@ -52,18 +45,7 @@ enum Files {
     }
   }
 
-  /// Replaces a file's content by `text`, in place.
-  static func write(_ path: String, _ text: String, mode: mode_t = 0o644) throws(SandboxError) {
-    try writeBytes(path, Array(text.utf8), flags: O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
-  }
-
-  /// Appends to a file.
-  static func append(_ path: String, _ text: String) throws(SandboxError) {
-    try writeBytes(path, Array(text.utf8), flags: O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
-  }
-
-  static func writeBytes(_ path: String, _ bytes: [UInt8], flags: Int32, mode: mode_t) throws(SandboxError) {
-    let file = try open(path, flags, mode: mode)
+  static func write(_ bytes: [UInt8], to file: borrowing Descriptor, _ path: String) throws(SandboxError) {
     var done = 0
     while done < bytes.count {
       let count = unsafe bytes.withUnsafeBytes {
@@ -75,55 +57,53 @@ enum Files {
     }
   }
 
-  /// Makes a directory and its missing parents.
-  static func makeDirectories(_ path: String) throws(SandboxError) {
-    var made = ""
-    for part in path.split(separator: "/") {
-      made += "/" + part
-      if unsafe mkdir(made, 0o755) != 0, errno != EEXIST { throw systemError("making the directory \(made)") }
+  /// Returns the names in a directory without `.` and `..`, in no order. Each is as the kernel has it, with a NUL at
+  /// its end: a name need not be valid UTF-8.
+  static func entries(of directory: consuming Descriptor, _ path: String) throws(SandboxError) -> [[CChar]] {
+    let number = directory.release()
+    guard let stream = unsafe fdopendir(number) else {
+      let error = errno
+      close(number)
+      throw systemError("listing \(path)", error)
     }
-  }
-
-  /// Makes a symbolic link, replacing an existing one.
-  static func link(_ path: String, to target: String) throws(SandboxError) {
-    try remove(path)
-    guard unsafe symlink(target, path) == 0 else { throw systemError("making the link \(path)") }
-  }
-
-  /// Removes a file or an empty directory. A missing one is no error.
-  static func remove(_ path: String) throws(SandboxError) {
-    if unsafe Glibc.remove(path) != 0, errno != ENOENT { throw systemError("removing \(path)") }
+    defer { unsafe closedir(stream) }
+    var names: [[CChar]] = []
+    while true {
+      errno = 0
+      guard let entry = unsafe readdir(stream) else {
+        guard errno == 0 else { throw systemError("listing \(path)") }
+        return names
+      }
+      // An entry of the kernel ends after its name, so it may be shorter than the type `dirent`.
+      let start = unsafe UnsafeRawPointer(entry).advanced(by: nameOffset).assumingMemoryBound(to: CChar.self)
+      let name = unsafe Array(UnsafeBufferPointer(start: start, count: strlen(start) + 1))
+      if name != [46, 0], name != [46, 46, 0] { names.append(name) }
+    }
   }
 
   /// Returns the names in a directory, sorted; nil if there is no directory.
   static func list(_ path: String) throws(SandboxError) -> [String]? {
-    guard let directory = unsafe opendir(path) else {
-      if errno == ENOENT { return nil }
-      throw systemError("listing \(path)")
-    }
-    defer { unsafe closedir(directory) }
-    var names: [String] = []
-    while let entry = unsafe readdir(directory) {
-      let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
+    let number = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    if number < 0, errno == ENOENT { return nil }
+    guard number >= 0 else { throw systemError("listing \(path)") }
+    return try entries(of: Descriptor(number), path).map(text).sorted()
   }
 
-  /// Removes a directory and its content. It removes links and does not follow them.
-  static func removeTree(_ path: String) throws(SandboxError) {
-    var information = stat()
-    guard unsafe lstat(path, &information) == 0 else {
-      if errno == ENOENT { return }
-      throw systemError("looking at \(path)")
-    }
-    if information.st_mode & S_IFMT == S_IFDIR {
-      for name in try list(path) ?? [] { try removeTree(path + "/" + name) }
-    }
-    try remove(path)
+  /// Returns a name as a text.
+  static func text(_ name: [CChar]) -> String {
+    String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Returns the target of a link in an open folder; nil if it cannot be read, with `errno`.
+  static func target(of name: String, in folder: Int32) -> String? {
+    var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = unsafe readlinkat(folder, name, &bytes, bytes.count)
+    guard count >= 0 else { return nil }
+    return String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }
+
+/// Where the name begins in a directory's entry.
+private let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size

@@ -3,15 +3,15 @@ import Model
 
 /// The visible effects of dom0's kernel: its device objects in sysfs, and its log.
 final class HostEffects: KernelEffects {
-  private let paths: SandboxPaths
+  private let directory: SandboxDirectory
   private var sequence = 0
   private let began = ContinuousClock.now
 
-  init(paths: SandboxPaths) { self.paths = paths }
+  init(directory: SandboxDirectory) { self.directory = directory }
 
   func backEndObject(of domain: DomainID, isThere: Bool) {
     do {
-      try SysfsTree(paths: paths).setBackEndObject(of: domain, isThere: isThere)
+      try SysfsTree(directory: directory).setBackEndObject(of: domain, isThere: isThere)
     } catch {
       Self.note("\(error)")
     }
@@ -26,14 +26,15 @@ final class HostEffects: KernelEffects {
     record += device.map { "pciback \($0): \(text)\n SUBSYSTEM=pci\n DEVICE=+pci:\($0)\n" } ?? "\(text)\n"
     sequence += 1
     do {
-      try Files.append(paths.kernelLog, record)
+      try directory.append(directory.paths.kernelLog, record)
     } catch {
       Self.note("\(error)")
     }
   }
 
-  /// Writes a line to the simulator's own log.
+  /// Writes a line to the simulator's own log, which is its standard error.
   static func note(_ text: String) {
-    _ = unsafe Array((text + "\n").utf8).withUnsafeBytes { unsafe write(2, $0.baseAddress, $0.count) }
+    let line: TerminalText = "\(text)\n"
+    _ = unsafe Array(line.description.utf8).withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

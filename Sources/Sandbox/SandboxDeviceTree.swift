@@ -51,7 +51,12 @@ package struct SandboxDeviceTree: DeviceTreePort {
     try inner.neighbours(of: device)
   }
   package func reset(_ device: PCIAddress, alone: Bool) throws(HostError) -> ResetOutcome {
-    try inner.reset(device, alone: alone)
+    let file = paths.pciDevices + "/\(device)/reset"
+    var found = stat()
+    if unsafe lstat(file, &found) == 0, found.st_mode & S_IFMT != S_IFREG || found.st_nlink > 1 {
+      throw .tree(DeviceTreeError(errno: ELOOP, operation: "reset", place: file))
+    }
+    return try inner.reset(device, alone: alone)
   }
   package func permissiveDevices() throws(HostError) -> Set<PCIAddress> { try inner.permissiveDevices() }
   package func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {

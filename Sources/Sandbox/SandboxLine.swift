@@ -6,7 +6,12 @@ final class SandboxLine {
   private let socket: Descriptor
   private var received: [UInt8] = []
 
-  init(_ paths: SandboxPaths) throws(SandboxError) { socket = try Sockets.connect(paths.hypervisorSocket) }
+  init(_ paths: SandboxPaths) throws(SandboxError) {
+    socket = try Sockets.connect(paths.hypervisorSocket)
+    guard let user = Sockets.listener(of: socket)?.user, user == geteuid() else {
+      throw SandboxError(.notOwned, "another user's program listens at \(paths.hypervisorSocket)")
+    }
+  }
 
   /// Returns the text after `ok`. Throws the text after `error`, as its number and message.
   func ask(_ request: String, until deadline: ContinuousClock.Instant = .now + .seconds(30)) throws(SandboxError)

@@ -45,7 +45,7 @@ package struct SandboxPaths: Hashable, Sendable {
   /// The folder of the sockets between toolstacks and QEMU; `/var/run` is `/run`, as on Debian.
   package var toolstackSockets: String { root + "/run/xen" }
   /// Returns the QMP socket of an HVM guest's QEMU (`libxl__qmp_socket_path`, libxl_qmp.c, Xen 4.17).
-  package func deviceModelSocket(of domain: DomainID) -> String { root + "/var/run/xen/qmp-libxl-\(domain)" }
+  package func deviceModelSocket(of domain: DomainID) -> String { toolstackSockets + "/qmp-libxl-\(domain)" }
   package var kernelLog: String { root + "/dev/kmsg" }
 
   /// Returns the path of a userdata file of libxl: `userdata-<kind>.<domid>.<uuid>.<name>` (`libxl__userdata_path`, Xen
@@ -54,8 +54,11 @@ package struct SandboxPaths: Hashable, Sendable {
     userdata + "/userdata-\(kind).\(domain.id).\(domain.uuid).\(name)"
   }
 
-  /// Throws `pathTooLong` if a socket could not be made.
+  /// Throws `pathTooLong` if a socket could not be made, and `inUse` for blanks, which oxenstored's file does not take.
   package func check() throws(SandboxError) {
+    guard !directory.contains(where: { $0 == "\n" || $0 == " " }) else {
+      throw SandboxError(.inUse, "a sandbox's directory cannot have blanks in its path: \(directory)")
+    }
     for path in [storeSocket, hypervisorSocket] where path.utf8.count > Self.longestSocketPath {
       throw SandboxError(
         .pathTooLong,

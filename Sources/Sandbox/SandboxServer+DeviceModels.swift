@@ -11,7 +11,7 @@ extension SandboxServer {
     of id: DomainID, _ domain: ScenarioDomain, in stub: DomainID?
   ) throws(SandboxError) -> [SavedDevice] {
     let model = try DeviceModelServer(
-      of: id, domain.deviceModel, in: stub, directory: paths.toolstackSockets,
+      of: id, domain.deviceModel, in: stub, directory: directory,
       machine: EmulatedMachine(answers: domain.answers, delay: domain.delay, isGuestRunning: false)
     ) { [unowned self] address in hostDevice(address, in: stub) }
     deviceModels[id] = model

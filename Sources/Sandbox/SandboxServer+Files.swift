@@ -25,13 +25,14 @@ extension SandboxServer {
     guard names.count == 3 else { return }
     let (folder, owner, name) = (names[names.startIndex], String(names[names.startIndex + 1]), names.last ?? "")
     if folder == "devices" {
-      guard let device = PCIAddress(owner), try Files.read(path)?.isEmpty == false else { return }
+      guard let device = PCIAddress(owner), try directory.read(path)?.isEmpty == false else { return }
       if name == "remove" { return try remove(device) }
       guard name == "reset" else { return }
       resets[device, default: 0] += 1
-      return try Files.write(path, "")
+      return try directory.write(path, "")
     }
-    guard let attribute = SysfsTree.Attribute(rawValue: String(name)), let text = try Files.read(path), !text.isEmpty
+    guard let attribute = SysfsTree.Attribute(rawValue: String(name)), let text = try directory.read(path),
+      !text.isEmpty
     else { return }
     // An older, longer text may remain after a shorter one. A kernel only ever gets what was written.
     let word = text.split { $0 == "\n" || $0 == " " }.first ?? ""
@@ -46,7 +47,7 @@ extension SandboxServer {
     case .bind: if let device { try bind(device, to: owner) }
     case .unbind: if let device { try unbind(device, from: owner) }
     }
-    try Files.write(path, "")
+    try directory.write(path, "")
     try sysfs.writeSlots(Array(slots))
   }
 
@@ -85,6 +86,6 @@ extension SandboxServer {
 
   /// Writes the content of pciback's `permissive`: the devices for which it is on. Only unbinding turns it off.
   func writePermissive() throws(SandboxError) {
-    try Files.write(sysfs.attribute(.permissive), permissiveText, mode: 0o600)
+    try directory.write(sysfs.attribute(.permissive), permissiveText)
   }
 }

@@ -11,10 +11,10 @@ extension SandboxServer {
       paths.userdata, paths.root + "/var/lib/berth", paths.root + "/run/berth", paths.root + "/run/xen",
       paths.root + "/run/lock", paths.root + "/var", paths.root + "/var/log/xen", paths.root + "/dev",
       paths.root + "/proc/xen",
-    ] { try Files.makeDirectories(path) }
-    try Files.link(paths.root + "/var/run", to: "../run")
-    try Files.write(paths.root + "/proc/xen/capabilities", "control_d\n")
-    try Files.write(paths.kernelLog, "")
+    ] { try directory.makeDirectories(path) }
+    try directory.link(paths.root + "/var/run", to: "../run")
+    try directory.write(paths.root + "/proc/xen/capabilities", "control_d\n")
+    try directory.write(paths.kernelLog, "")
     simulation.kernelDelay = .zero
     effects.kernelLog(priority: 6, "xen_pciback: backend is vpci", device: nil)
     try sysfs.build(scenario.devices)
@@ -41,7 +41,7 @@ extension SandboxServer {
   }
 
   private func domain(withFault name: String) throws(SandboxError) -> DomainKey {
-    if let domain = domains.values.first(where: { $0.scenario.name == name }) { return domain.key }
+    if let domain = domains.values.first(where: { Name($0.scenario.name) == Name(name) }) { return domain.key }
     throw SandboxError(.invalidScenario, "\(quoted(name)) does not exist at the start, so it cannot have this fault")
   }
 
@@ -64,7 +64,7 @@ extension SandboxServer {
     usedNumbers.insert(id)
     let key = DomainKey(id: id, uuid: domain.uuid)
     let hasStarted = domain.lifecycle != .cold && domain.lifecycle != .building
-    try Files.write(
+    try directory.write(
       paths.domainFile(id), domain.lifecycle == .shutdown || domain.lifecycle == .crashed ? "shutdown\n" : "")
     domains[id] = LiveDomain(scenario: domain, key: key, target: target)
     hypervisor.domains[id] = SimulatedDomain(
@@ -160,33 +160,34 @@ extension SandboxServer {
     try endDeviceModels(with: id)
     simulation.removeGuest(id)
     domains[id] = nil
-    try Files.remove(paths.domainFile(id))
-    try Files.writeBytes(
-      paths.store + "/evtchn", [1, 0, 0, 0], flags: O_WRONLY | O_NONBLOCK, mode: 0o600)
+    try directory.remove(paths.domainFile(id))
+    let channel = paths.store + "/evtchn"
+    try Files.write([1, 0, 0, 0], to: try directory.open(channel, O_WRONLY, type: S_IFIFO), channel)
   }
 
   // MARK: Locks
 
   func hold(_ key: DomainKey) throws(SandboxError) {
     guard heldLocks[key.id] == nil else { return }
-    heldLocks[key.id] = try HeldLock(path: paths.userdata("l", of: key, "domain-userdata-lock"))
+    heldLocks[key.id] = try HeldLock(in: directory, path: paths.userdata("l", of: key, "domain-userdata-lock"))
   }
 }
 
 /// A domain's userdata lock, held as libxl holds it (`libxl__lock_file`, Xen 4.17).
 final class HeldLock {
   private let file: Descriptor
+  private let directory: SandboxDirectory
   private let path: String
 
-  init(path: String) throws(SandboxError) {
-    self.path = path
-    file = try Files.open(path, O_RDWR | O_CREAT, mode: 0o666)
+  init(in directory: SandboxDirectory, path: String) throws(SandboxError) {
+    (self.directory, self.path) = (directory, path)
+    file = try directory.open(path, O_RDWR | O_CREAT)
     guard flock(file.number, LOCK_EX | LOCK_NB) == 0 else { throw systemError("locking \(path)") }
   }
 
   /// Unlinks the file first, so that a waiter sees that its file is no longer the lock.
   func release() {
-    _ = unsafe unlink(path)
+    do { try directory.remove(path) } catch { HostEffects.note("\(error)") }
     _ = flock(file.number, LOCK_UN)
   }
 }

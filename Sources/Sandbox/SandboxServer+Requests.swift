@@ -17,6 +17,9 @@ extension SandboxServer {
     return hypervisor.answer(words) ?? "error \(ENOSYS) no such request"
   }
 
+  /// The longest delay of a guest, in milliseconds: a day.
+  private static let longestDelay = 86_400_000
+
   /// Answers requests that no hypervisor has, and the hypercalls that start or stop guests.
   private func control(_ words: [Substring]) throws(SandboxError) -> String? {
     guard let verb = words.first else { return nil }
@@ -55,7 +58,11 @@ extension SandboxServer {
         throw SandboxError(
           .system, "expected one of \(GuestAnswers.allCases.map(\.rawValue).joined(separator: ", "))", errno: EINVAL)
       }
-      let delay = words.count > 3 ? Int(words[3]).map { Duration.milliseconds($0) } : nil
+      let milliseconds = words.count > 3 ? Int(words[3]) ?? -1 : nil
+      guard (0...Self.longestDelay).contains(milliseconds ?? 0) else {
+        throw SandboxError(.system, "a delay has at most \(Self.longestDelay) milliseconds", errno: EINVAL)
+      }
+      let delay = milliseconds.map { Duration.milliseconds($0) }
       domains[domain.key.id]?.scenario.answers = answers
       if let model = deviceModels[domain.key.id] {
         model.machine.setAnswers(answers, delay: delay, at: .now)
@@ -97,14 +104,14 @@ extension SandboxServer {
     guard words.count > 1 else { throw SandboxError(.system, "no domain was given", errno: EINVAL) }
     let word = words[1]
     if let number = UInt32(word), let domain = domains[DomainID(number)] { return domain }
-    if let domain = domains.values.first(where: { $0.scenario.name == word }) { return domain }
+    if let domain = domains.values.first(where: { Name($0.scenario.name) == Name(word) }) { return domain }
     throw SandboxError(.notFound, "there is no domain \(word)", errno: ENOENT)
   }
 
   private func absentDomain(_ words: [Substring]) -> ScenarioDomain? {
     guard words.count > 1 else { return nil }
     return scenario.domains.first { domain in
-      domain.name == words[1] && !domains.values.contains { $0.scenario.name == domain.name }
+      Name(domain.name) == Name(words[1]) && !domains.values.contains { Name($0.scenario.name) == Name(domain.name) }
     }
   }
 
@@ -174,20 +181,5 @@ func decoded<Value: Decodable>(_ type: Value.Type, from bytes: some Sequence<UIn
     return try JSONDecoder().decode(type, from: Data(bytes))
   } catch {
     throw SandboxError(.system, "reading a document: \(error)", errno: EINVAL)
-  }
-}
-
-extension SandboxDescription {
-  func save(to path: String) throws(SandboxError) {
-    let temporary = path + ".new"
-    try Files.writeBytes(
-      temporary, try encoded(self) + [UInt8(ascii: "\n")], flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
-    guard unsafe rename(temporary, path) == 0 else { throw systemError("replacing \(path)") }
-  }
-
-  /// Returns the description in a file; nil if there is none.
-  static func load(from path: String) throws(SandboxError) -> SandboxDescription? {
-    guard let bytes = try Files.readBytes(path) else { return nil }
-    return try decoded(Self.self, from: bytes)
   }
 }

@@ -25,7 +25,7 @@ final class SandboxServer {
     var target: DomainID?
   }
 
-  let paths: SandboxPaths
+  let directory: SandboxDirectory
   let scenario: Scenario
   let description: SandboxDescription
   let sysfs: SysfsTree
@@ -35,6 +35,7 @@ final class SandboxServer {
   let files: FileWatch
   let effects: HostEffects
   let simulation: Simulation
+  var paths: SandboxPaths { directory.paths }
   var hypervisor: SimulatedHypervisor
   var domains: [DomainID: LiveDomain] = [:]
   /// The numbers in use so far. No number is used again: a real toolstack also waits before it reuses one.
@@ -51,25 +52,26 @@ final class SandboxServer {
 
   /// Builds the host: the tree, the store, its nodes and the domains. It serves no request yet.
   init(
-    paths: SandboxPaths, scenario: Scenario, description: SandboxDescription, until deadline: ContinuousClock.Instant
+    directory: SandboxDirectory, scenario: Scenario, description: SandboxDescription,
+    until deadline: ContinuousClock.Instant
   ) throws(SandboxError) {
-    self.paths = paths
+    self.directory = directory
     self.scenario = scenario
     self.description = description
-    sysfs = SysfsTree(paths: paths)
+    sysfs = SysfsTree(directory: directory)
     hypervisor = SimulatedHypervisor(version: scenario.host.xenVersion, hasIOMMU: scenario.host.hasIOMMU)
     files = try FileWatch()
     daemon = try StoreDaemon.start(
-      description.store, paths: paths, preload: description.preload, isTracing: description.isTracing,
+      description.store, in: directory, preload: description.preload, isTracing: description.isTracing,
       testEagain: description.testEagain, until: deadline)
     do {
-      store = try storeCall { () throws(StoreError) in try StoreLink(path: paths.storeSocket) }
+      store = try storeCall { () throws(StoreError) in try StoreLink(path: directory.paths.storeSocket) }
     } catch {
       daemon.stop()
       throw error
     }
-    toolstack = Toolstack(paths: paths, store: store)
-    effects = HostEffects(paths: paths)
+    toolstack = Toolstack(directory: directory, store: store)
+    effects = HostEffects(directory: directory)
     simulation = Simulation(store: store, effects: effects)
     do {
       try setUp()
@@ -84,7 +86,7 @@ final class SandboxServer {
   /// Serves until a request ends it or `stop` becomes readable. Then it ends xenstored and removes its sockets.
   func run(stop: Int32, isReady: () -> Void) throws(SandboxError) {
     defer { end() }
-    let listener = try Sockets.listen(paths.hypervisorSocket)
+    let listener = try directory.listen(paths.hypervisorSocket)
     _ = fcntl(listener.number, F_SETFL, O_NONBLOCK)
     try storeCall { () throws(StoreError) in
       try store.watch("/local/domain/0/backend/pci")
@@ -175,7 +177,7 @@ final class SandboxServer {
     var ready = description
     ready.simulatorProcess = getpid()
     ready.storeProcess = daemon.process
-    try ready.save(to: paths.description)
+    try directory.content.save(ready)
   }
 
   private func end() {
@@ -184,7 +186,7 @@ final class SandboxServer {
     let sockets = [paths.hypervisorSocket, paths.storeSocket] + deviceModels.keys.map(paths.deviceModelSocket)
     for socket in sockets {
       // The sandbox ends even if a file remains.
-      do { try Files.remove(socket) } catch { HostEffects.note("\(error)") }
+      do { try directory.remove(socket) } catch { HostEffects.note("\(error)") }
     }
   }
 }

@@ -1,7 +1,16 @@
 package import Model
 
 /// The parts of a sandbox, stored in `sandbox.json`: written at the start, complete when the sandbox is ready.
+///
+/// Nothing in a directory is taken for a sandbox's, or removed, without this file.
 package struct SandboxDescription: Hashable, Sendable, Codable {
+  static let kind = "BerthSandbox"
+  static let version = 1
+
+  package let kind: String
+  package let version: Int
+  /// The number of the sandbox's directory in its file system, so that a copied file describes no other directory.
+  var inode: UInt64 = 0
   package var store: StoreKind
   package var isTracing: Bool
   /// Whether oxenstored fails some commits on purpose.
@@ -13,6 +22,7 @@ package struct SandboxDescription: Hashable, Sendable, Codable {
   package var storeProcess: Int32?
 
   init(store: StoreKind, isTracing: Bool, testEagain: Bool, preload: String) {
+    (kind, version) = (Self.kind, Self.version)
     self.store = store
     self.isTracing = isTracing
     self.testEagain = testEagain

@@ -6,7 +6,7 @@ import XenProtocol
 package func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -> Scenario {
   let report = Diagnostics()
   let source = SourceText(name: name, bytes: text)
-  let documents = parseYAML(source, report: report)
+  let documents = parseDeclaration(source, kind: "SandboxScenario", name: "a scenario", report: report)
   var scenario: Scenario?
   if let first = documents.first {
     scenario = ScenarioReader(report: report).read(first)
@@ -15,7 +15,9 @@ package func parseScenario(_ text: [UInt8], name: String) throws(SandboxError) -
     report.error("\(name) contains no scenario", at: nil)
   }
   guard let scenario, !report.hasErrors else {
-    throw SandboxError(.invalidScenario, report.sortedErrors.map { "\($0)" }.joined(separator: "\n"))
+    let errors = report.sortedErrors
+    throw SandboxError(
+      .invalidScenario, errors.map(\.description).joined(separator: "\n"), findings: errors.map(\.text))
   }
   return scenario
 }
@@ -171,13 +173,13 @@ private struct ScenarioReader {
       }
     }
     let assignable = Set(devices.map(\.value).filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
-    var names: [String: SourceMark] = [:]
+    var names: [Name: SourceMark] = [:]
     var numbers: [DomainID: SourceMark] = [:]
     var holders: [PCIAddress: String] = [:]
     for domain in domains {
       let value = domain.value
       for one in [value, value.stub].compactMap({ $0 }) {
-        if let first = names.updateValue(domain.mark, forKey: one.name) {
+        if let first = names.updateValue(domain.mark, forKey: Name(one.name)) {
           report.error(
             "two domains have the name \(quoted(one.name))", at: domain.mark, notes: [.init("first", at: first)])
         }
@@ -250,7 +252,7 @@ private struct ScenarioReader {
 
   private func domain(named name: Located<String>, _ domains: [ScenarioDomain]) -> ScenarioDomain? {
     let all = domains + domains.compactMap(\.stub)
-    if let domain = all.first(where: { $0.name == name.value }) { return domain }
+    if let domain = all.first(where: { Name($0.name) == Name(name.value) }) { return domain }
     report.error("the scenario has no domain \(quoted(name.value))", at: name.mark)
     return nil
   }
@@ -258,7 +260,7 @@ private struct ScenarioReader {
   /// Returns the domain if the host has it at the start. A domain that is created later begins without faults.
   private func domain(named name: Located<String>, existingIn domains: [ScenarioDomain]) -> ScenarioDomain? {
     guard let domain = domain(named: name, domains) else { return nil }
-    let guest = domains.first { $0.stub?.name == name.value } ?? domain
+    let guest = domains.first { $0.stub.map { Name($0.name) } == Name(name.value) } ?? domain
     guard guest.lifecycle != .absent else {
       report.error(
         "\(quoted(name.value)) does not exist at the start, so it cannot have this fault", at: name.mark)

@@ -11,6 +11,8 @@ let readyVariable = "BERTH_SANDBOX_READY"
 package func serveSandbox(directory: String) throws(SandboxError) {
   let ready = ReadyLine()
   do {
+    // For everything that xenstored makes: nobody else has to do with a sandbox.
+    _ = umask(0o077)
     let stop = try stopSignals()
     try serveSandbox(paths: SandboxPaths(directory: directory), stop: stop.number) { ready.tell("ready") }
   } catch {
@@ -21,17 +23,18 @@ package func serveSandbox(directory: String) throws(SandboxError) {
 
 /// Serves until `stop` becomes readable. It calls `isReady` when it takes requests.
 package func serveSandbox(paths: SandboxPaths, stop: Int32, isReady: () -> Void) throws(SandboxError) {
+  let directory = try SandboxDirectory.open(paths.directory)
+  let paths = directory.paths
   try paths.check()
-  let lock = try SimulatorLock(paths)
+  let lock = try SimulatorLock(directory)
   guard try lock.take() else {
     throw SandboxError(.alreadyRunning, "a sandbox is already running in \(paths.directory)")
   }
-  guard let description = try SandboxDescription.load(from: paths.description),
-    let text = try Files.readBytes(paths.scenario)
+  guard let description = try directory.content.description(), let text = try directory.readBytes(paths.scenario)
   else { throw SandboxError(.notFound, "\(paths.directory) is not a sandbox: start one there first") }
   let scenario = try parseScenario(text, name: paths.scenario)
   let server = try SandboxServer(
-    paths: paths, scenario: scenario, description: description, until: .now + .seconds(20))
+    directory: directory, scenario: scenario, description: description, until: .now + .seconds(20))
   try server.run(stop: stop, isReady: isReady)
 }
 

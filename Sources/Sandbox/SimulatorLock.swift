@@ -8,9 +8,9 @@ struct SimulatorLock: ~Copyable {
   private let file: Descriptor
   private let path: String
 
-  init(_ paths: SandboxPaths) throws(SandboxError) {
-    path = paths.lock
-    file = try Files.open(path, O_RDWR | O_CREAT)
+  init(_ directory: SandboxDirectory) throws(SandboxError) {
+    path = directory.paths.lock
+    file = try directory.open(path, O_RDWR | O_CREAT)
   }
 
   /// Takes the lock until this value or the process ends; returns false if another process has it.
@@ -21,11 +21,19 @@ struct SimulatorLock: ~Copyable {
     return false
   }
 
-  /// Returns the process that has the lock; nil if none has.
-  borrowing func holder() throws(SandboxError) -> pid_t? {
-    var record = Self.whole
+  /// Returns the process that has the lock, a number above 0; nil if none has. It makes no file.
+  static func holder(in directory: SandboxDirectory) throws(SandboxError) -> pid_t? {
+    let path = directory.paths.lock
+    guard try directory.look(path) != nil else { return nil }
+    let file = try directory.open(path, O_RDWR)
+    var record = whole
     guard unsafe fcntl(file.number, F_GETLK, &record) == 0 else { throw systemError("looking at the lock \(path)") }
-    return record.l_type == Int16(F_UNLCK) ? nil : record.l_pid
+    guard record.l_type != Int16(F_UNLCK) else { return nil }
+    // A lock of an open file, or of another PID namespace, has no process here (fcntl(2)).
+    guard record.l_pid > 0 else {
+      throw SandboxError(.inUse, "\(path) is locked by something that is no simulator of this machine", errno: EBUSY)
+    }
+    return record.l_pid
   }
 
   private static var whole: flock {

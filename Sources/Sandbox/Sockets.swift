@@ -6,7 +6,12 @@ enum Sockets {
   /// Connects. The error is `notRunning` if no program listens.
   static func connect(_ path: String) throws(SandboxError) -> Descriptor {
     let socket = try make()
-    let result = try unsafe withAddress(path) { unsafe Glibc.connect(socket.number, $0, $1) }
+    let result = try unsafe withAddress(path) { address, length in
+      while true {
+        let result = unsafe Glibc.connect(socket.number, address, length)
+        if result == 0 || errno != EINTR { return result }
+      }
+    }
     guard result == 0 else {
       let error = errno
       if error == ENOENT || error == ECONNREFUSED {
@@ -17,28 +22,23 @@ enum Sockets {
     return socket
   }
 
-  /// Listens at `path`, for this user alone. A stale socket there is replaced.
-  static func listen(_ path: String) throws(SandboxError) -> Descriptor {
-    try Files.remove(path)
+  /// Listens at `path`, for this user alone. `name` is the path for messages.
+  static func listen(_ path: String, called name: String) throws(SandboxError) -> Descriptor {
     let socket = try make()
+    // The socket's file gets this mode (`unix_bind_bsd`, Linux net/unix/af_unix.c).
+    guard fchmod(socket.number, 0o600) == 0 else { throw systemError("protecting \(name)") }
     guard try unsafe withAddress(path, { unsafe Glibc.bind(socket.number, $0, $1) }) == 0 else {
-      throw systemError("binding \(path)")
+      throw systemError("binding \(name)")
     }
-    guard unsafe chmod(path, 0o600) == 0 else { throw systemError("protecting \(path)") }
-    guard Glibc.listen(socket.number, 128) == 0 else { throw systemError("listening at \(path)") }
+    guard Glibc.listen(socket.number, 128) == 0 else { throw systemError("listening at \(name)") }
     return socket
   }
 
-  /// Listens at a name in a directory whose path may have any length.
-  ///
-  /// A socket's address has room for 107 bytes, so it names the directory by its descriptor, `/proc/self/fd/N`
-  /// (proc(5)). The working directory is not changed, because all threads share it.
-  static func listen(_ name: String, in directory: String) throws(SandboxError) -> Descriptor {
-    let folder = try Files.open(directory, O_RDONLY | O_DIRECTORY)
-    let socket = try listen("/proc/self/fd/\(folder.number)/\(name)")
-    // The directory must be open up to here.
-    _ = consume folder
-    return socket
+  /// Returns the process and the user that listened at the other end of a connection; nil if the kernel does not know.
+  static func listener(of socket: borrowing Descriptor) -> (process: pid_t, user: uid_t)? {
+    var user: uid_t = 0
+    let process = unsafe berth_peer(socket.number, &user)
+    return process < 0 ? nil : (process, user)
   }
 
   /// Returns the next waiting client; nil if none waits.

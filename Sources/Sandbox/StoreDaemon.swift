@@ -21,7 +21,7 @@ struct StoreDaemon {
 
   /// Starts the daemon and returns when it answers.
   static func start(
-    _ kind: StoreKind, paths: SandboxPaths, preload: String, isTracing: Bool, testEagain: Bool,
+    _ kind: StoreKind, in directory: SandboxDirectory, preload: String, isTracing: Bool, testEagain: Bool,
     until deadline: ContinuousClock.Instant
   ) throws(SandboxError) -> StoreDaemon {
     guard let program = kind.programs.first(where: { unsafe access($0, X_OK) == 0 }) else {
@@ -32,24 +32,26 @@ struct StoreDaemon {
     guard Files.exists(preload) else {
       throw SandboxError(.notInstalled, "the sandbox's preload library is not at \(preload)")
     }
-    try Files.makeDirectories(paths.store)
-    try Files.remove(paths.storeSocket)
+    let paths = directory.paths
+    try directory.makeDirectories(paths.store)
+    try directory.remove(paths.storeSocket)
     let arguments: [String]
     switch kind {
     case .c: arguments = [program, "-N"] + (isTracing ? ["-T", paths.storeTrace] : [])
     case .ox:
       let configuration = paths.store + "/oxenstored.conf"
-      try Files.write(configuration, Self.configuration(paths, isTracing: isTracing, testEagain: testEagain))
+      try directory.write(configuration, Self.configuration(paths, isTracing: isTracing, testEagain: testEagain))
       arguments = [program, "--no-fork", "--config-file", configuration]
     }
     var environment = paths.environment(forXenTools: preload)
     environment["BERTH_SANDBOX_ROLE"] = "store"
     environment["BERTH_SANDBOX_PARENT"] = "\(getpid())"
     environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
-    let process = try Processes.start(arguments, environment: environment, output: paths.storeLog)
+    let log = try directory.open(paths.storeLog, O_WRONLY | O_CREAT | O_APPEND)
+    let process = try Processes.start(arguments, environment: environment, output: log)
     let daemon = StoreDaemon(process: process)
     do {
-      try daemon.waitUntilReady(paths, until: deadline)
+      try daemon.waitUntilReady(directory, until: deadline)
     } catch {
       daemon.stop()
       throw error
@@ -59,41 +61,50 @@ struct StoreDaemon {
 
   /// Ends the daemon and reaps it.
   func stop() {
+    // It is a child that nobody has waited for, so the number is still its own.
     kill(process, SIGTERM)
-    if !Processes.waitForEnd(process, milliseconds: 3000) {
-      kill(process, SIGKILL)
-      _ = Processes.waitForEnd(process, milliseconds: 3000)
+    do throws(SandboxError) {
+      if try Processes.waitForEnd(process, milliseconds: 3000) { return }
+    } catch {
+      HostEffects.note("\(error)")
     }
+    Processes.kill(child: process)
   }
 
   /// Waits for a connection. The socket's file exists before the daemon listens, so only a connection proves that it is
   /// ready.
-  private func waitUntilReady(_ paths: SandboxPaths, until deadline: ContinuousClock.Instant) throws(SandboxError) {
-    guard let end = Processes.watch(process) else { throw systemError("watching xenstored") }
+  private func waitUntilReady(
+    _ directory: SandboxDirectory, until deadline: ContinuousClock.Instant
+  ) throws(SandboxError) {
+    let paths = directory.paths
+    guard let end = try Processes.watch(process) else { throw systemError("watching xenstored", ESRCH) }
     var pause: Int32 = 1
     while true {
-      do {
-        _ = try Sockets.connect(paths.storeSocket)
+      do throws(SandboxError) {
+        let socket = try Sockets.connect(paths.storeSocket)
+        guard Sockets.listener(of: socket)?.process == process else {
+          throw SandboxError(.inUse, "another program than the sandbox's xenstored listens at \(paths.storeSocket)")
+        }
         return
       } catch  where error.code == .notRunning {
         // Nothing reports that the daemon begins to listen. Its end is reported, so the pause between attempts waits
         // for that.
         if Sockets.waitFor(end.number, Int16(POLLIN), milliseconds: pause) {
-          throw SandboxError(.ended, "xenstored ended at once: \(Self.lastWords(paths))")
+          throw SandboxError(.ended, "xenstored ended at once: \(Self.lastWords(directory))")
         }
         pause = min(20, pause * 2)
       }
       guard ContinuousClock.now < deadline else {
-        throw SandboxError(.timedOut, "xenstored does not answer: \(Self.lastWords(paths))")
+        throw SandboxError(.timedOut, "xenstored does not answer: \(Self.lastWords(directory))")
       }
     }
   }
 
-  private static func lastWords(_ paths: SandboxPaths) -> String {
+  private static func lastWords(_ directory: SandboxDirectory) -> String {
     // The log is only added to another error. If it cannot be read, that must not hide the other error.
-    let text = (try? Files.read(paths.storeLog)) ?? nil
+    let text = (try? directory.read(directory.paths.storeLog)) ?? nil
     let lines = (text ?? "").split(separator: "\n").suffix(3)
-    return lines.isEmpty ? "it wrote no message (\(paths.storeLog))" : lines.joined(separator: "; ")
+    return lines.isEmpty ? "it wrote no message (\(directory.paths.storeLog))" : lines.joined(separator: "; ")
   }
 
   private static func configuration(_ paths: SandboxPaths, isTracing: Bool, testEagain: Bool) -> String {

@@ -85,7 +85,7 @@ final class StoreWire {
         guard reply.type == Request.error.rawValue else { return reply.payload }
         throw Self.error(reply.payload, operation: name, path: path)
       }
-      guard Sockets.waitFor(descriptor, Int16(POLLIN), milliseconds: 10_000) else {
+      guard Sockets.waitFor(descriptor, Int16(POLLIN), milliseconds: -1) else {
         throw StoreError(.lost, operation: name, place: path, errno: ETIMEDOUT)
       }
       try receive()
@@ -109,6 +109,10 @@ final class StoreWire {
       throw StoreError(.lost, operation: "receive", errno: EPIPE)
     }
     received += bytes
+    // A longer message is none, and would be waited for in vain.
+    guard received.count < Self.headerBytes || word(at: 12) <= Self.longestPayload else {
+      throw StoreError(.lost, operation: "receive", errno: EPROTO)
+    }
   }
 
   private func takeMessage() -> Message? {

@@ -5,7 +5,8 @@ import Model
 /// On a host a write to an attribute is a call into the kernel. Here it changes a file, and the simulator notices it
 /// later. `attributes` and `resetFile` name the files to watch.
 struct SysfsTree {
-  let paths: SandboxPaths
+  let directory: SandboxDirectory
+  private var paths: SandboxPaths { directory.paths }
 
   /// The writable attributes of pciback (Linux `drivers/xen/xen-pciback/pci_stub.c`) and of the driver core.
   enum Attribute: String, CaseIterable {
@@ -21,25 +22,25 @@ struct SysfsTree {
   /// Makes the whole tree for a scenario's devices. Attributes that are write-only on a host are readable here, because
   /// the simulator reads them as an ordinary user.
   func build(_ devices: [ScenarioDevice]) throws(SandboxError) {
-    for path in [paths.pciDevices, paths.pciDrivers, paths.backEndObjects] { try Files.makeDirectories(path) }
+    for path in [paths.pciDevices, paths.pciDrivers, paths.backEndObjects] { try directory.makeDirectories(path) }
     let drivers = Set(devices.compactMap(\.driver) + [ScenarioDevice.pciback])
     for name in drivers.sorted() {
-      try Files.makeDirectories(driver(name))
+      try directory.makeDirectories(driver(name))
       for attribute in [Attribute.bind, .unbind] {
-        try Files.write(self.attribute(attribute, of: name), "", mode: 0o600)
+        try directory.write(self.attribute(attribute, of: name), "")
       }
     }
     for attribute in [Attribute.permissive, .newSlot, .removeSlot] {
-      try Files.write(self.attribute(attribute), "", mode: 0o600)
+      try directory.write(self.attribute(attribute), "")
     }
-    try Files.write(driver(ScenarioDevice.pciback) + "/slots", "")
+    try directory.write(driver(ScenarioDevice.pciback) + "/slots", "")
     for device in devices { try build(device) }
     try writeSlots(devices.filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
   }
 
   private func build(_ device: ScenarioDevice) throws(SandboxError) {
     let path = self.device(device.address)
-    try Files.makeDirectories(path)
+    try directory.makeDirectories(path)
     let subsystem = device.subsystem ?? DeviceID(vendor: 0, device: 0)
     let values = [
       "vendor": "0x" + hex(UInt64(device.id.vendor), 4), "device": "0x" + hex(UInt64(device.id.device), 4),
@@ -49,9 +50,9 @@ struct SysfsTree {
       "modalias": Self.moduleAlias(device.id, subsystem, device.deviceClass),
       "resource": Self.resourceText(device.resources),
     ]
-    for (name, text) in values { try Files.write(path + "/" + name, text + "\n") }
-    try Files.write(path + "/remove", "", mode: 0o600)
-    if device.canReset { try Files.write(path + "/reset", "", mode: 0o600) }
+    for (name, text) in values { try directory.write(path + "/" + name, text + "\n") }
+    try directory.write(path + "/remove", "")
+    if device.canReset { try directory.write(path + "/reset", "") }
     if let driver = device.driver { try bind(device.address, to: driver) }
   }
 
@@ -80,24 +81,24 @@ struct SysfsTree {
 
   /// Makes the two links that the kernel makes when a driver takes a device.
   func bind(_ device: PCIAddress, to name: String) throws(SandboxError) {
-    try Files.link(self.device(device) + "/driver", to: "../../drivers/\(name)")
-    try Files.link(driver(name) + "/\(device)", to: "../../devices/\(device)")
+    try directory.link(self.device(device) + "/driver", to: "../../drivers/\(name)")
+    try directory.link(driver(name) + "/\(device)", to: "../../devices/\(device)")
   }
 
   func unbind(_ device: PCIAddress, from name: String) throws(SandboxError) {
-    try Files.remove(self.device(device) + "/driver")
-    try Files.remove(driver(name) + "/\(device)")
+    try directory.remove(self.device(device) + "/driver")
+    try directory.remove(driver(name) + "/\(device)")
   }
 
   /// Removes what the kernel shows of a device that is gone.
-  func remove(_ device: PCIAddress) throws(SandboxError) { try Files.removeTree(self.device(device)) }
+  func remove(_ device: PCIAddress) throws(SandboxError) { try directory.removeTree(self.device(device)) }
 
   func writeSlots(_ devices: [PCIAddress]) throws(SandboxError) {
-    try Files.write(driver(ScenarioDevice.pciback) + "/slots", devices.sorted().map { "\($0)\n" }.joined())
+    try directory.write(driver(ScenarioDevice.pciback) + "/slots", devices.sorted().map { "\($0)\n" }.joined())
   }
 
   func setBackEndObject(of domain: DomainID, isThere: Bool) throws(SandboxError) {
     let path = paths.backEndObjects + "/pci-\(domain)-0"
-    if isThere { try Files.makeDirectories(path) } else { try Files.removeTree(path) }
+    if isThere { try directory.makeDirectories(path) } else { try directory.removeTree(path) }
   }
 }

@@ -7,7 +7,7 @@ import XenProtocol
 ///
 /// They are the nodes, values and permissions that `xl create` of Xen 4.17 left on a real host.
 struct Toolstack {
-  let paths: SandboxPaths
+  let directory: SandboxDirectory
   let store: StoreLink
 
   /// Writes dom0's own nodes (`xen-init-dom0`).
@@ -104,10 +104,9 @@ struct Toolstack {
   /// Writes the file that a toolstack writes last when it has built a domain.
   func save(_ domain: ScenarioDomain, as id: DomainID) throws(SandboxError) {
     let key = DomainKey(id: id, uuid: domain.uuid)
-    try Files.writeBytes(
-      paths.userdata("d", of: key, "libxl-json"),
-      SavedConfigurationText.bytes(of: domain, devices: domain.devices + domain.staleDevices),
-      flags: O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
+    try directory.write(
+      directory.paths.userdata("d", of: key, "libxl-json"),
+      SavedConfigurationText.bytes(of: domain, devices: domain.devices + domain.staleDevices))
   }
 
   /// Removes everything of a domain, in libxl's order (`libxl__destroy_domid`).
@@ -124,9 +123,10 @@ struct Toolstack {
 
   /// Removes a domain's userdata files except the lock, as libxl does.
   func forget(_ key: DomainKey) throws(SandboxError) {
-    for name in try Files.list(paths.userdata) ?? []
+    let folder = directory.paths.userdata
+    for name in try directory.list(folder) ?? []
     where name.contains(".\(key.id).\(key.uuid).") && !name.hasSuffix(".domain-userdata-lock") {
-      try Files.remove(paths.userdata + "/" + name)
+      try directory.remove(folder + "/" + name)
     }
   }
 }

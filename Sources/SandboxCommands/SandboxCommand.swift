@@ -1,8 +1,9 @@
 package import ArgumentParser
-import Commands
+package import Commands
+import Model
 import Planning
 package import Rendering
-import Sandbox
+package import Sandbox
 
 /// The command that works on sandboxes themselves, for a program that has it.
 package enum SandboxCommandSet: CommandSet {
@@ -15,6 +16,26 @@ package enum SandboxCommandSet: CommandSet {
       return .success(
         try asSandbox { () throws(SandboxError) in try SandboxController().hostName(directory: directory) })
     } catch { return .failure(error) }
+  }
+
+  /// Returns a way to open hosts in which the directory of each sandbox is checked before `open` gets its paths.
+  ///
+  /// Whoever works on a sandbox as root believes its files and writes to them. So its directory must be this user's alone,
+  /// and hold nothing by which a write would reach another place. Without a directory, there is nothing to believe.
+  package static func checkingSandboxes(
+    _ open: @escaping @Sendable (SandboxPaths?, _ name: String, _ answerTimeout: Duration) -> HostSession
+  ) -> @Sendable (String?, String, Duration) throws(Failure) -> HostSession {
+    { (directory, name, timeout) throws(Failure) in
+      guard let directory else { return open(nil, name, timeout) }
+      do throws(SandboxError) {
+        let checked = try SandboxDirectory.open(directory)
+        try SandboxInspection(of: checked).requireUntouched()
+        return open(checked.paths, name, timeout)
+      } catch {
+        guard error.code == .notFound || error.code == .notRunning else { throw Failure(error) }
+        return open(SandboxPaths(directory: directory), name, timeout)
+      }
+    }
   }
 }
 
@@ -60,11 +81,11 @@ struct SandboxStartCommand: BerthCommand {
     do throws(SandboxError) {
       _ = try SandboxController().start(
         scenario: text, scenarioName: scenario, directory: directory, store: store, isTracing: trace,
-        testEagain: testEagain, serverCommand: [context.programPath, "sandbox", "serve"])
+        testEagain: testEagain)
     } catch {
       guard error.code == .invalidScenario else { throw Failure(error) }
-      // The message has a line for each finding, as for a manifest.
-      context.standardError(error.message + "\n")
+      // Each finding has its own lines, as in a manifest.
+      for finding in error.findings { context.standardError("\(finding)\n") }
       throw Failure(.invalidManifest, "the scenario is invalid; nothing was started")
     }
     context.standardError("The sandbox in \(directory) is up. Next: berth status --sandbox \(directory)\n")
@@ -85,7 +106,11 @@ struct SandboxStopCommand: BerthCommand {
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let directory = try sandbox(in: context)
     try asSandbox { () throws(SandboxError) in
-      try SandboxController().stop(directory: directory, removeDirectory: !keep)
+      try SandboxController().stop(directory: directory, removeDirectory: !keep) { left in
+        let names = left.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (left.count > 5 ? ", …" : "")
+        let text = "\(directory) stays, because it has what no sandbox makes: \(names)"
+        context.standardError(TextStyle().printable(text) + "\n")
+      }
     }
     return .done
   }
@@ -145,6 +170,7 @@ extension Failure {
       case .notInstalled: .hostNotPrepared
       case .inUse, .pathTooLong: .usage
       case .notRunning: .unreachable
+      case .notOwned: .notPermitted
       case .invalidScenario: .invalidManifest
       case .system: error.isRefusal ? .notPermitted : .failed
       case .alreadyRunning, .notFound, .timedOut, .ended: .failed

@@ -8,7 +8,7 @@ struct SandboxView: View {
 
   var document: SandboxStatus { status }
 
-  func text(_ style: TextStyle) -> String {
+  func text(_ style: TextStyle) -> TerminalText {
     var lines = ["\(status.host) · \(status.store.rawValue) xenstored, process \(status.storeProcess)", ""]
     for domain in status.domains {
       var parts = ["domid \(domain.id)", domain.kind.rawValue.uppercased()]

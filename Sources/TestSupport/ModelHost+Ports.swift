@@ -184,7 +184,9 @@ struct ModelUserdata: UserdataPort {
     _ body: (borrowing any LockedUserdata & ~Copyable) throws(HostError) -> Result
   ) throws(HostError) -> Result {
     guard model.takeLock(of: domain.id, waiting: ContinuousClock.now.duration(to: deadline)) else {
-      throw .userdata(UserdataError(.busy, operation: "lock", place: "lock", holder: "1234 (xl pci-attach)"))
+      throw .userdata(
+        UserdataError(
+          .busy, operation: "lock", place: "lock", holder: LockHolder(process: 1234, command: "xl pci-attach")))
     }
     defer { model.releaseLock(of: domain.id) }
     return try body(Locked(model: model, key: domain))
@@ -212,16 +214,23 @@ struct ModelUserdata: UserdataPort {
 
 struct ModelOwnership: OwnershipPort {
   let model: ModelHost
-  func records() -> [OwnershipRecord] {
+  func readRecords() -> OwnFiles<OwnershipRecord> {
     model.store.turns?.turn(.record)
     model.store.turns?.note("reads Berth's records")
-    return model.state.withLock { $0.records.values.sorted { $0.uuid < $1.uuid } }
+    let damaged = damage()
+    return OwnFiles(
+      model.state.withLock { state in
+        state.records.values.filter { record in !damaged.contains { $0.concern == .uuid(record.uuid) } }
+          .sorted { $0.uuid < $1.uuid }
+      }, damaged: damaged)
   }
-  func record(of domain: DomainUUID) -> OwnershipRecord? {
+  func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? {
     model.store.turns?.turn(.record)
     model.store.turns?.note("reads Berth's record of one domain")
+    if let damage = damage().first(where: { $0.concern == .uuid(domain) }) { throw .record(damage.error) }
     return model.state.withLock { $0.records[domain] }
   }
+  private func damage() -> [DamagedFile] { model.state.withLock { $0.damaged.filter { $0.kind == .record } } }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     model.store.turns?.turn(.record)
     model.store.turns?.note("writes Berth's record")
@@ -241,10 +250,10 @@ struct ModelIntents: IntentPort {
     model.state.withLock { $0.intents[intent.identifier] = intent }
     return Open(model: model, identifier: intent.identifier)
   }
-  func intents() -> [Intent] {
+  func readIntents() -> OwnFiles<Intent> {
     model.store.turns?.turn(.record)
     model.store.turns?.note("reads the intents")
-    return model.openIntents
+    return OwnFiles(model.openIntents, damaged: model.state.withLock { $0.damaged.filter { $0.kind == .intent } })
   }
   func discard(identifier: String) throws(HostError) {
     model.store.turns?.turn(.record)

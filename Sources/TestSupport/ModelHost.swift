@@ -5,7 +5,7 @@ import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.
-// Size 69/0: all ports of one host, and what tests set on it.
+// Size 70/0: all ports of one host, and what tests set on it.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -21,7 +21,7 @@ package final class ModelHost: Sendable {
     package var isMarkRead = true
   }
 
-  // Size 0/28: one host in memory.
+  // Size 0/29: one host in memory.
   struct State {
     var domains: [DomainID: Domain] = [:]
     var owners: [PCIAddress: DomainID] = [:]
@@ -47,6 +47,8 @@ package final class ModelHost: Sendable {
     var saved: [DomainKey: [UInt8]] = [:]
     var records: [DomainUUID: OwnershipRecord] = [:]
     var intents: [String: Intent] = [:]
+    /// Berth's own files that are damaged. What was written into them before is not read.
+    var damaged: [DamagedFile] = []
     var failures: [String: HypervisorCode] = [:]
     var isLockBusy = false
     var isInterrupted = false
@@ -168,6 +170,10 @@ package final class ModelHost: Sendable {
   package func setLockBusy(_ isBusy: Bool) { state.withLock { $0.isLockBusy = isBusy } }
   package func setSaved(_ key: DomainKey, _ bytes: [UInt8]?) { state.withLock { $0.saved[key] = bytes } }
   package func put(_ record: OwnershipRecord) { state.withLock { $0.records[record.uuid] = record } }
+  /// Damages a file of Berth's own; nil repairs all of them.
+  package func damage(_ file: DamagedFile?) {
+    state.withLock { state in state.damaged = file.map { state.damaged + [$0] } ?? [] }
+  }
   package func put(_ intent: Intent) { state.withLock { $0.intents[intent.identifier] = intent } }
 
   // MARK: Looking

@@ -48,10 +48,10 @@ struct ModelRunLocks: RunLockPort {
     }
   }
 
-  func marks() -> [DomainUUID: RunMark] {
+  func readMarks() -> (marks: [DomainUUID: RunMark], damaged: [DamagedFile]) {
     model.store.turns?.turn(.record)
     model.store.turns?.note("looks at the run locks")
-    return model.runLocks.withLock { state in
+    let marks = model.runLocks.withLock { state in
       Dictionary(
         uniqueKeysWithValues: state.takings.map { domain, taking in
           let isHeld = state.holders[domain] != nil
@@ -61,6 +61,7 @@ struct ModelRunLocks: RunLockPort {
           )
         })
     }
+    return (marks, model.state.withLock { $0.damaged.filter { $0.kind == .runLock } })
   }
 
   func sweep(keeping living: Set<DomainUUID>) {

@@ -1,4 +1,4 @@
-import Model
+package import Model
 package import Planning
 
 extension Plan {
@@ -27,7 +27,7 @@ extension DeviceStep.Kind {
 
 extension DomainTarget {
   /// A running PV domain.
-  package static func some(_ name: String) -> DomainTarget {
+  package static func some(_ name: Name) -> DomainTarget {
     DomainTarget(key: DomainKey(id: DomainID(2), uuid: Sample.uuid(2)), name: name, route: .frontEnd, mode: .hot)
   }
 }

@@ -90,9 +90,11 @@ package final class RunningProcess {
     if let status { return status }
     kill(-pid, signal)
     if signal != SIGKILL, !collect(until: .now + limit, { _ in false }) { kill(-pid, SIGKILL) }
-    let ended = waitForExit()
+    // Until the program is reaped, no other process group can get its number.
+    var information = unsafe siginfo_t()
+    while unsafe waitid(P_PID, id_t(pid), &information, WEXITED | WNOWAIT) < 0, errno == EINTR {}
     kill(-pid, SIGKILL)
-    return ended
+    return waitForExit()
   }
 
   /// Waits for the program's end. Returns the exit code; for a signal 128 plus its number.

@@ -43,7 +43,7 @@ package enum Sample {
 
   /// Returns a running PV domain with these devices attached and saved. No claim names it.
   package static func domain(
-    _ number: UInt32, _ name: String, _ devices: [PCIAddress] = [], lifecycle: DomainLifecycle = .running,
+    _ number: UInt32, _ name: Name, _ devices: [PCIAddress] = [], lifecycle: DomainLifecycle = .running,
     kind: DomainKind = .pv
   ) -> ObservedDomain {
     ObservedDomain(
@@ -62,7 +62,7 @@ package enum Sample {
   }
 
   package static func desired(
-    _ domains: [String: [PCIAddress]], prune: Policy.Prune = .owned, maxRemovals: Int? = nil
+    _ domains: [Name: [PCIAddress]], prune: Policy.Prune = .owned, maxRemovals: Int? = nil
   ) -> DesiredState {
     DesiredState(
       policy: Policy(prune: prune, maxRemovals: maxRemovals),

@@ -126,7 +126,7 @@ package struct TestHost: Sendable {
   }
 
   package func write(_ path: String, _ value: String) async throws {
-    let result = try await stock("/usr/bin/xenstore-write", [path, value]).run()
+    let result = try await stock("/usr/bin/xenstore-write", ["--", path, value]).run()
     guard result.status == 0 else { throw Command.Failure(description: "xenstore-write: \(result.errors)") }
   }
 

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 
 /// A call by which a program changed what others can see, as the preloaded library BerthCut records it.
 package struct VisibleCall: Sendable, CustomStringConvertible {
@@ -43,16 +44,19 @@ package struct CutPoint: Sendable {
 }
 
 extension TestHost {
-  /// Runs `berth` on this sandbox, and kills it at `cut`, if it gets that far. If `stopping` is given, stops that process
-  /// there instead. Returns its calls so far, in order.
+  /// Runs `berth` on this sandbox, and kills it at `cut`, if it gets that far. If `stopping` is given, sends `signal` to
+  /// that process instead. Returns its calls so far, in order.
   package func berth(
-    _ words: [String], cutAt cut: CutPoint?, stopping process: Int32? = nil
+    _ words: [String], cutAt cut: CutPoint?, stopping process: Int32? = nil, by signal: Int32 = SIGSTOP
   ) async throws -> (result: Command.Result, calls: [VisibleCall]) {
     let log = "calls"
     try folder.write(log, "")
     var environment = ["LD_PRELOAD": try builtFile("libBerthCut.so"), "BERTH_CUT_LOG": "\(folder.path)/\(log)"]
     if let cut { environment["BERTH_CUT_AT"] = "\(cut.number)\(cut.isAfter ? "+" : "")" }
-    if let process { environment["BERTH_CUT_STOP"] = "\(process)" }
+    if let process {
+      environment["BERTH_CUT_STOP"] = "\(process)"
+      environment["BERTH_CUT_SIGNAL"] = "\(signal)"
+    }
     let result = try await berth(words, environment: environment)
     let lines = String(decoding: try folder.read(log), as: UTF8.self).split(separator: "\n")
     let calls = try lines.map { line in

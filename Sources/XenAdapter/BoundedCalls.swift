@@ -122,6 +122,14 @@ private final class CallThread: Sendable {
     _ = unsafe pthread_attr_init(&attributes)
     defer { _ = unsafe pthread_attr_destroy(&attributes) }
     _ = unsafe pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+    // libxenctrl needs little, and the usual 8 MiB would use up a limit of the address space. If the size is refused, the
+    // usual one is taken.
+    _ = unsafe pthread_attr_setstacksize(&attributes, 1 << 20)
+    // Signals are left to the threads that were there before.
+    var (all, before) = (sigset_t(), sigset_t())
+    unsafe sigfillset(&all)
+    unsafe pthread_sigmask(SIG_SETMASK, &all, &before)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
     let reference = unsafe Unmanaged.passRetained(thread)
     var identifier = pthread_t()
     let failure = unsafe pthread_create(

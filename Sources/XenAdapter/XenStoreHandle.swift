@@ -164,7 +164,7 @@ final class XenStoreHandle: Sendable {
   private func named(_ error: StoreError, _ operation: String, _ place: String?) -> StoreError {
     StoreError(
       error.code, operation: operation, place: place, errno: error.errno,
-      holder: error.code == .timedOut ? exchange.withLock { $0.listener }.map(describe) : nil)
+      detail: error.code == .timedOut ? exchange.withLock { $0.listener }.map(describe) : nil)
   }
 
   /// Returns nil if a node, or its parent, is missing.

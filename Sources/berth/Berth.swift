@@ -12,6 +12,7 @@ struct Berth {
     // A reader that ends early (`berth plan | head`) must not end an apply half-way. With SIGPIPE ignored, only the
     // write fails.
     _ = signal(SIGPIPE, SIG_IGN)
+    Machine.ignoreFileSizeSignal()
     Machine.endOnQuit()
     let closed = Machine.openStandardStreams()
     let output = OutputStream(STDOUT_FILENO, isClosed: closed.contains(STDOUT_FILENO))
@@ -24,17 +25,18 @@ struct Berth {
     let machine = Machines(environment: environment)
     return CommandContext(
       environment: environment,
-      standardOutput: { output.write($0) },
-      standardError: { OutputStream(STDERR_FILENO).write($0) },
+      standardOutput: { output.write($0.description) },
+      standardError: { OutputStream(STDERR_FILENO).write($0.description) },
       readLine: { Swift.readLine() },
       isInputTerminal: isatty(STDIN_FILENO) == 1, isOutputTerminal: isatty(STDOUT_FILENO) == 1,
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),
-      programPath: CommandLine.arguments.first ?? "berth",
       wallClock: { machine.secondsSince1970 },
       hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
-      openHost: { sandbox, name, timeout in machine.open(sandbox: sandbox, name: name, answerTimeout: timeout) },
+      openHost: SandboxCommandSet.checkingSandboxes { paths, name, timeout in
+        machine.open(sandbox: paths, name: name, answerTimeout: timeout)
+      },
       names: { devices in machine.names(for: devices) },
-      outputLoss: { output.loss })
+      outputLoss: { output.loss }, shortage: Machine.shortage())
   }
 
   /// Returns the variables that Berth reads. All others are ignored.

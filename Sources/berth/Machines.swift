@@ -20,21 +20,23 @@ struct Machines: Sendable {
   var name: String { Machine.hostName }
   var secondsSince1970: Int64 { Machine.secondsSince1970 }
 
-  /// Opens nothing yet: each port opens at its first use.
-  func open(sandbox: String?, name: String, answerTimeout: Duration) -> HostSession {
+  /// Opens nothing yet: each port opens at its first use. The sandbox's directory must have been checked.
+  func open(sandbox: SandboxPaths?, name: String, answerTimeout: Duration) -> HostSession {
     // Observing changes nothing, so a signal may end it at any time. An apply must end its waits first.
     HostSession(
       host: host(name, sandbox: sandbox, AnswerLimit(answerTimeout), signals: nil),
-      applying: {
+      applying: { lockTimeout in
         Machine.raiseFileLimit()
         let signals = InterruptSignals()
         let limit = AnswerLimit(answerTimeout, interruptDescriptor: signals.descriptor)
-        return host(name, sandbox: sandbox, limit, signals: signals)
+        return host(name, sandbox: sandbox, limit, signals: signals, lockTimeout: lockTimeout)
       })
   }
 
-  private func host(_ name: String, sandbox: String?, _ limit: AnswerLimit, signals: InterruptSignals?) -> Host {
-    let paths = sandbox.map { SandboxPaths(directory: $0) }
+  private func host(
+    _ name: String, sandbox paths: SandboxPaths?, _ limit: AnswerLimit, signals: InterruptSignals?,
+    lockTimeout: Duration = .zero
+  ) -> Host {
     let root = paths?.root ?? self.root
     let hypervisor: any HypervisorPort =
       if let paths {
@@ -54,7 +56,7 @@ struct Machines: Sendable {
         storePlace(paths), limit: limit, describe: { Machine.description(ofProcess: $0) }),
       hypervisor: hypervisor, tree: tree, userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
-      ownership: OwnershipFiles(root: root), intents: IntentFiles(root: root),
+      ownership: OwnershipFiles(root: root, lockTimeout: lockTimeout), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),
       wallClock: { Machine.secondsSince1970 }, isInterrupted: { signals?.isInterrupted ?? false })
   }

@@ -108,7 +108,17 @@ import Testing
   }
 
   /// What may be at a lock's path in place of a file from Berth.
-  enum Impostor: String, CaseIterable { case link, danglingLink, folder, pipe }
+  enum Impostor: String, CaseIterable {
+    case link, danglingLink, folder, pipe
+
+    var words: String {
+      switch self {
+      case .link, .danglingLink: "is a symbolic link"
+      case .folder: "is a folder"
+      case .pipe: "is a named pipe"
+      }
+    }
+  }
 
   @Test(arguments: Impostor.allCases)
   func `a file that is not Berth's lock is not opened, and is reported with its path`(_ impostor: Impostor) throws {
@@ -126,7 +136,9 @@ import Testing
       }
     try #require(status == 0)
     let error = #expect(throws: HostError.self) { try self.take(locks, self.domain) }
-    #expect(error == .record(RecordError(.damaged, operation: "lock", place: path)))
+    #expect(error == .record(RecordError(.damaged, operation: "lock", place: path, detail: impostor.words)))
+    let damaged = try locks.readMarks().damaged
+    #expect(damaged.map(\.path) == [path] && damaged.allSatisfy { $0.concern == .uuid(domain) })
     #expect(try locks.marks()[domain] == nil, "a look is still possible")
     #expect(String(decoding: try folder.read("other"), as: UTF8.self) == "precious")
     #expect(unsafe access("\(folder.path)/nowhere", F_OK) != 0)
@@ -139,7 +151,10 @@ import Testing
     try #require(unsafe symlink("\(folder.path)/elsewhere", "\(folder.path)/run/berth/locks") == 0)
     let locks = RunLockFiles(root: folder.path)
     let error = #expect(throws: HostError.self) { try self.take(locks, self.domain) }
-    #expect(error == .record(RecordError(.damaged, operation: "lock", place: "\(folder.path)/run/berth/locks")))
+    let path = "\(folder.path)/run/berth/locks"
+    let cause = RecordError(.damaged, operation: "make-folder", place: path, detail: "is a symbolic link")
+    #expect(error == .record(cause))
+    #expect(try locks.readMarks().damaged.map(\.concern) == [.everything])
   }
 
   @Test func `a lock that cannot be created is reported with its path`() throws {

@@ -37,8 +37,9 @@ import Testing
       #expect(locks.map(\.name) == ["domain-userdata-lock", "qmp-socket-lock"])
       #expect(locks.map(\.isHeld) == [true, false])
       #expect(locks.first?.path == lockPath)
+      #expect(locks.first?.holder?.stranger == nil)
       #expect(locks.allSatisfy { $0.domain == domain && $0.since > 1_600_000_000 })
-      #expect(locks.first?.holder?.contains("\(getpid())") == true, "\(locks)")
+      #expect(locks.first?.holder?.process == Int(getpid()), "\(locks)")
     }
     let after = try files.locks()
     #expect(after.map(\.name) == ["qmp-socket-lock"])
@@ -148,7 +149,7 @@ import Testing
         }
         #expect(error.code == .busy)
         #expect(error.place == path)
-        #expect(error.holder?.hasPrefix("\(holder.pid) (flock \(path) sh -c") == true, "\(error)")
+        #expect(error.holder?.description.hasPrefix("\(holder.pid) (flock \(path) sh -c") == true, "\(error)")
       }
       #expect(ContinuousClock.now - begin >= .milliseconds(80))
       holder.end(SIGKILL)
@@ -225,6 +226,114 @@ import Testing
       }
       #expect(waiter?.waitForExit() == 0)
     }
+  }
+}
+
+/// Other users of the machine, who can open a lock file that libxl itself made.
+@Suite struct ForeignLockTests {
+  private let folder: TemporaryFolder
+  private let files: UserdataFiles
+  private let domain = DomainKey(id: DomainID(7), uuid: Sample.uuid(7))
+
+  init() throws {
+    folder = try TemporaryFolder()
+    try folder.makeFolder("var/lib/xen")
+    files = UserdataFiles(root: folder.path)
+  }
+
+  private var path: String { "\(folder.path)/var/lib/xen/userdata-l.7.\(domain.uuid).domain-userdata-lock" }
+
+  /// Makes the file as libxl does: everybody can read it. Everybody can reach it, too, as below /var/lib/xen.
+  private func makeAsLibxl() throws {
+    try folder.write("var/lib/xen/userdata-l.7.\(domain.uuid).domain-userdata-lock", "")
+    try #require(unsafe chmod(folder.path, 0o755) == 0 && chmod(path, 0o644) == 0)
+  }
+
+  private func asNobody(_ words: String...) -> Command {
+    Command("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups"] + words)
+  }
+
+  @Test func `only the user of a toolstack can open a lock file that Berth made`() throws {
+    try files.withLock(of: domain, until: .now + .seconds(30)) { (_) throws(HostError) in
+      var found = stat()
+      #expect(unsafe stat(path, &found) == 0 && found.st_mode & 0o7777 == 0o600)
+    }
+  }
+
+  @Test(arguments: [S_IFIFO, S_IFLNK, S_IFDIR])
+  func `what is no file is not locked`(_ kind: mode_t) throws {
+    let target = "\(folder.path)/target"
+    let status =
+      unsafe kind == S_IFIFO ? mkfifo(path, 0o600) : kind == S_IFLNK ? symlink(target, path) : mkdir(path, 0o700)
+    try #require(status == 0)
+    do throws(HostError) {
+      try files.withLock(of: domain, until: .now) { (_) throws(HostError) -> Void in
+        Issue.record("it was locked")
+      }
+    } catch {
+      guard case .userdata(let cause) = error else { Issue.record("\(error)"); return }
+      #expect(cause.place == path && cause.detail?.hasPrefix("is a ") == true, "\(cause)")
+    }
+    #expect(unsafe access(target, F_OK) != 0)
+  }
+
+  @Test(.enabled(if: geteuid() == 0))
+  func `a holder that is none of a toolstack's users is named with its user`() async throws {
+    try makeAsLibxl()
+    let (files, domain, command) = (self.files, self.domain, asNobody("flock", path, "sh", "-c", "echo on; sleep 600"))
+    try await concurrently(1) { _ in
+      let holder = try command.start()
+      #expect(holder.collect(until: .now + .seconds(30)) { $0.output.contains("on") })
+      do throws(HostError) {
+        try files.withLock(of: domain, until: .now) { (_) throws(HostError) -> Void in
+          Issue.record("it was locked twice")
+        }
+      } catch {
+        guard case .userdata(let cause) = error else { Issue.record("\(error)"); return }
+        #expect(cause.code == .busy && cause.holder?.process == Int(holder.pid))
+        #expect(cause.holder?.stranger == "nobody (65534)", "\(cause)")
+      }
+      #expect(try files.locks().first?.holder?.stranger == "nobody (65534)")
+      holder.end(SIGKILL)
+    }
+  }
+
+  @Test(.enabled(if: geteuid() == 0))
+  func `a process of another user that sleeps on the lock is no toolstack`() async throws {
+    try makeAsLibxl()
+    try folder.link("proc", to: "/proc")
+    let (files, domain, folder) = (self.files, self.domain, self.folder)
+    let commands = [asNobody("flock", path, "true"), Command("flock", [path, "true"])]
+    try await concurrently(1) { _ in
+      for (number, command) in commands.enumerated() {
+        var waiter: RunningProcess?
+        try files.withLock(of: domain, until: .now + .seconds(30)) { (locked) throws(HostError) in
+          // The file of the first round is the one that libxl made. Then Berth makes it, and only root can open it.
+          do {
+            let sleeper = try command.start()
+            waiter = sleeper
+            let deadline = ContinuousClock.now + .seconds(30)
+            while !folder.waitsForLock(sleeper.pid), ContinuousClock.now < deadline { sched_yield() }
+            #expect(folder.waitsForLock(sleeper.pid))
+          } catch { Issue.record(error) }
+          let isSeen = locked.hasWaiter()
+          #expect(isSeen == (number == 1))
+        }
+        #expect(waiter?.waitForExit() == 0)
+      }
+    }
+  }
+}
+
+extension TemporaryFolder {
+  /// Returns whether the kernel's table shows that a process sleeps in flock. `proc` in the folder must be a link to
+  /// /proc.
+  fileprivate func waitsForLock(_ process: Int32) -> Bool {
+    do {
+      return String(decoding: try read("proc/locks"), as: UTF8.self).split(separator: "\n").contains {
+        $0.contains("->") && $0.contains(" \(process) ")
+      }
+    } catch { return false }
   }
 }
 

@@ -7,7 +7,7 @@ import XenAdapter
 
 /// A domain of a bench's scenario: its devices at the start.
 struct BenchDomain {
-  var name: String
+  var name: Name
   var isCold = false
   /// Further keys, in a scenario's form: `kind: hvm`.
   var rest = ""
@@ -59,7 +59,7 @@ final class BenchSandbox {
   var connector: XenStoreConnector { XenStoreConnector(StorePlace(socket: paths.storeSocket)) }
 
   /// The path of this sandbox's next manifest.
-  var manifest: String { paths.directory + "/manifest.yaml" }
+  var manifest: String { paths.root + "/manifest.yaml" }
 
   private static func scenario(_ domains: [BenchDomain], _ devices: [PCIAddress]) -> String {
     var text = """
@@ -102,7 +102,7 @@ struct DeviceSource {
 
 extension DesiredDomain {
   /// Returns a domain that should have exactly these devices.
-  init(_ name: String, _ devices: [PCIAddress]) {
+  init(_ name: Name, _ devices: [PCIAddress]) {
     self.init(name: name, devices: devices.map { DesiredDevice(address: $0) })
   }
 }

@@ -11,7 +11,7 @@ func measureKindRequests(_ programs: Programs) throws -> Section {
   let kinds = [("hvm", "kind: hvm", "HVM"), ("stub", "kind: hvm\n      stubDomain: {}", "stub domain")]
   var source = DeviceSource()
   var domains: [BenchDomain] = []
-  var rows: [(key: String, title: String, name: String, size: Int, devices: [PCIAddress])] = []
+  var rows: [(key: String, title: String, name: Name, size: Int, devices: [PCIAddress])] = []
   for (key, rest, title) in kinds {
     for size in [1, 8] {
       let devices = source.take(size)

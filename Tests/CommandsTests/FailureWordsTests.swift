@@ -13,7 +13,9 @@ import Testing
     + DeviceTreeCode.allCases.map { .tree(DeviceTreeError($0, operation: "write", place: "sysfs/reset", errno: 30)) }
     + UserdataCode.allCases.map {
       .userdata(
-        UserdataError($0, operation: "lock", place: "userdata", errno: 28, holder: "7 (xl)", detail: "is no JSON"))
+        UserdataError(
+          $0, operation: "lock", place: "userdata", errno: 28, holder: LockHolder(process: 7, command: "xl"),
+          detail: "is no JSON"))
     }
     + RecordCode.allCases.map { .record(RecordError($0, operation: "write", place: "domains/a.json", errno: 28)) }
     + DeviceModelCode.allCases.map {

@@ -35,6 +35,8 @@ final class FakeWorld: Sendable {
     var observeFailure: HostError?
     var examination = Examination.calm
     var isSandboxDown = false
+    var damaged: [DamagedFile] = []
+    var shortage: String?
     var answers: [String] = []
   }
 
@@ -45,8 +47,8 @@ final class FakeWorld: Sendable {
     state.withLock { $0.answers = given.answers }
     let context = CommandContext(
       environment: given.environment,
-      standardOutput: { text in self.state.withLock { $0.output += text } },
-      standardError: { text in self.state.withLock { $0.messages += text } },
+      standardOutput: { text in self.state.withLock { $0.output += text.description } },
+      standardError: { text in self.state.withLock { $0.messages += text.description } },
       readLine: {
         self.state.withLock { state in
           state.questions += 1
@@ -64,7 +66,9 @@ final class FakeWorld: Sendable {
           observe: { (desired) throws(HostError) in
             self.state.withLock { $0.desired.append(desired) }
             if let failure = given.observeFailure { throw failure }
-            return Observation(host: HostFacts(name: "host17"))
+            var observation = Observation(host: HostFacts(name: "host17"))
+            observation.damaged = given.damaged
+            return observation
           },
           examine: { given.examination },
           plan: { _, _ in given.plan },
@@ -73,7 +77,7 @@ final class FakeWorld: Sendable {
             for event in given.events { report(event) }
             return AppliedPlan(plan: shown.plan, outcome: given.outcome)
           })
-      })
+      }, shortage: given.shortage)
     return runBerth(arguments, in: context, adding: SandboxCommandSet.self)
   }
 }

@@ -4,6 +4,7 @@
  *                          <number> TAB <call> TAB <'+' if it ends a message to another process, or '-'> TAB <what>
  *   BERTH_CUT_AT=<N>       the process ends by SIGKILL before call N; with <N>+ right after it, with the reply unread
  *   BERTH_CUT_STOP=<PID>   that process is stopped by SIGSTOP there instead, and this process goes on
+ *   BERTH_CUT_SIGNAL=<N>   that process gets this signal instead of SIGSTOP
  *
  * Calls that only ask are not counted: reads, watches and connections. Calls whose effect comes with the end of the
  * process are not counted either, such as closing a file, because the kernel closes a killed process's files. Others
@@ -41,10 +42,19 @@ static const char *const questions[] = {
 static atomic_ulong calls;
 static unsigned long cut_before, cut_after;
 static pid_t stopped;
+static int blow = SIGSTOP;
 static int report = -1;
 
-/* The rest of the message that this thread sends to xenstored: libxenstore sends it in pieces. */
-static _Thread_local struct { size_t left; int is_question; } message;
+/* What has been sent so far of the message on each socket. Programs send a message in pieces, and may send several in
+ * one call. One thread at a time sends on a socket, because pieces of two messages would otherwise mix. */
+enum { STORE_HEADER = 16, SOCKETS = 1024 };
+static struct stream {
+    enum { BETWEEN, IN_HEADER, IN_BODY, IN_TEXT } state;
+    unsigned char header[STORE_HEADER];
+    size_t used; /* of the header */
+    size_t left; /* of the body */
+    int is_question;
+} streams[SOCKETS];
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -61,6 +71,9 @@ __attribute__((constructor)) static void begin(void)
         const char *other = getenv("BERTH_CUT_STOP");
         if (other)
             stopped = (pid_t)atoi(other);
+        const char *signal = getenv("BERTH_CUT_SIGNAL");
+        if (signal)
+            blow = atoi(signal);
     }
 }
 
@@ -68,7 +81,7 @@ static void end_here(void)
 {
     if (stopped > 0) {
         int error = errno;
-        syscall(SYS_kill, (long)stopped, (long)SIGSTOP);
+        syscall(SYS_kill, (long)stopped, (long)blow);
         errno = error;
         return;
     }
@@ -109,60 +122,148 @@ static long done(unsigned long number, long result)
 
 /* MARK: Messages and writes */
 
-static unsigned long count_message(const char *call, const char *bytes, size_t size)
+/* What a call sends that others will see as a change. */
+struct sent {
+    int is_change;
+    int ends_message;
+    const char *what;
+    size_t size;
+};
+
+static void note_change(struct sent *sent, const char *what, size_t size)
 {
-    if (message.left) {
-        message.left -= size < message.left ? size : message.left;
-        return message.is_question ? 0 : count(call, !message.left, bytes, size);
-    }
-    unsigned header[4];
-    if (size >= sizeof header) {
-        memcpy(header, bytes, sizeof header);
-        /* No text begins with these bytes. */
-        if (header[0] < store_types) {
-            const char *name = header[0] < sizeof store_requests / sizeof store_requests[0]
-                                   ? store_requests[header[0]] : NULL;
-            message.left = header[3] - (size - sizeof header);
-            message.is_question = !name;
-            return name ? count(call, !message.left, name, strlen(name)) : 0;
-        }
-    }
+    if (!sent->is_change)
+        sent->what = what, sent->size = size;
+    sent->is_change = 1;
+}
+
+static int is_question(const char *bytes, size_t size)
+{
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
         if (size >= strlen(questions[i]) && !memcmp(bytes, questions[i], strlen(questions[i])))
-            return 0;
-    return count(call, 1, bytes, size);
+            return 1;
+    return 0;
+}
+
+/* Takes the next part of a message from `bytes`, and returns its length. */
+static size_t take_part(struct stream *stream, const char *bytes, size_t size, struct sent *sent)
+{
+    if (stream->state == BETWEEN) {
+        /* No text begins with such a byte: it is the lowest of a request's type. */
+        int is_store = (unsigned char)bytes[0] < store_types;
+        *stream = (struct stream){.state = is_store ? IN_HEADER : IN_TEXT};
+        stream->is_question = !is_store && is_question(bytes, size);
+    }
+    size_t taken = size;
+    if (stream->state == IN_TEXT) {
+        const char *end = memchr(bytes, '\n', size);
+        taken = end ? (size_t)(end - bytes) + 1 : size;
+        if (end)
+            stream->state = BETWEEN;
+        if (!stream->is_question)
+            note_change(sent, bytes, taken);
+    } else if (stream->state == IN_BODY) {
+        if (taken > stream->left)
+            taken = stream->left;
+        stream->left -= taken;
+        if (!stream->is_question)
+            note_change(sent, bytes, taken);
+        if (!stream->left)
+            stream->state = BETWEEN;
+    } else {
+        if (taken > STORE_HEADER - stream->used)
+            taken = STORE_HEADER - stream->used;
+        memcpy(stream->header + stream->used, bytes, taken);
+        stream->used += taken;
+        unsigned words[STORE_HEADER / sizeof(unsigned)] = {0};
+        memcpy(words, stream->header, stream->used);
+        /* The type is the first word. A piece of it shows others no change yet. */
+        int is_known = stream->used >= sizeof words[0] && words[0] < sizeof store_requests / sizeof store_requests[0];
+        const char *name = is_known ? store_requests[words[0]] : NULL;
+        if (name)
+            note_change(sent, name, strlen(name));
+        if (stream->used == STORE_HEADER) {
+            stream->is_question = !name;
+            stream->left = words[3];
+            stream->state = stream->left ? IN_BODY : BETWEEN;
+        }
+    }
+    sent->ends_message = stream->state == BETWEEN && !stream->is_question && sent->is_change;
+    return taken;
+}
+
+static unsigned long count_message(const char *call, int fd, const char *bytes, size_t size)
+{
+    struct stream none = {0}, *stream = fd >= 0 && fd < SOCKETS ? &streams[fd] : &none;
+    struct sent sent = {0};
+    int ends_message = 0;
+    for (size_t done = 0; done < size;) {
+        done += take_part(stream, bytes + done, size - done, &sent);
+        ends_message = ends_message || sent.ends_message;
+    }
+    return sent.is_change ? count(call, ends_message, sent.what, sent.size) : 0;
+}
+
+/* A new socket may get the number of one that was closed in the middle of a message. */
+int socket(int domain, int type, int protocol)
+{
+    int fd = (int)syscall(SYS_socket, domain, type, protocol);
+    if (fd >= 0 && fd < SOCKETS)
+        streams[fd] = (struct stream){0};
+    return fd;
+}
+
+static mode_t type_of(int fd)
+{
+    struct stat info;
+    int error = errno;
+    mode_t type = fd > 2 && !fstat(fd, &info) ? info.st_mode & S_IFMT : 0;
+    errno = error;
+    return type;
 }
 
 /* Counts output to files and sockets. Standard streams and pipes are the program's own, and not counted. */
 static unsigned long count_output(const char *call, int fd, const char *bytes, size_t size)
 {
-    struct stat info;
-    int error = errno;
-    int is_known = report >= 0 && fd > 2 && !fstat(fd, &info);
-    errno = error;
-    if (!is_known)
-        return 0;
-    if (S_ISSOCK(info.st_mode))
-        return count_message(call, bytes, size);
-    return S_ISREG(info.st_mode) ? count(call, 0, bytes, size) : 0;
+    mode_t type = report < 0 ? 0 : type_of(fd);
+    if (type == S_IFSOCK)
+        return count_message(call, fd, bytes, size);
+    return type == S_IFREG ? count(call, 0, bytes, size) : 0;
 }
 
-ssize_t write(int fd, const void *bytes, size_t size)
+/* To be called after output that was counted. The kernel may have taken less than all of it; then the program sends the
+ * rest again, and the stream is at the place that the kernel has reached. */
+static long delivered(unsigned long number, int fd, struct stream before, const char *bytes, size_t size, long result)
 {
-    unsigned long number = count_output("write", fd, bytes, size);
-    return done(number, syscall(SYS_write, fd, bytes, size));
+    if (result != (long)size && fd >= 0 && fd < SOCKETS && report >= 0 && type_of(fd) == S_IFSOCK) {
+        struct sent ignored = {0};
+        streams[fd] = before;
+        for (size_t done = 0; result > 0 && done < (size_t)result;)
+            done += take_part(&streams[fd], bytes + done, (size_t)result - done, &ignored);
+    }
+    return done(number, result);
 }
+
+static struct stream stream_of(int fd)
+{
+    return fd >= 0 && fd < SOCKETS ? streams[fd] : (struct stream){0};
+}
+
+#define OUTPUT(name, fd, bytes, size, ...) \
+    struct stream before = stream_of(fd); \
+    unsigned long number = count_output(name, fd, bytes, size); \
+    return delivered(number, fd, before, bytes, size, syscall(__VA_ARGS__))
+
+ssize_t write(int fd, const void *bytes, size_t size) { OUTPUT("write", fd, bytes, size, SYS_write, fd, bytes, size); }
 
 ssize_t send(int fd, const void *bytes, size_t size, int flags)
 {
-    unsigned long number = count_output("send", fd, bytes, size);
-    return done(number, syscall(SYS_sendto, fd, bytes, size, flags, NULL, 0));
+    OUTPUT("send", fd, bytes, size, SYS_sendto, fd, bytes, size, flags, NULL, 0);
 }
 
 ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct sockaddr *to, socklen_t length)
 {
-    unsigned long number = count_output("sendto", fd, bytes, size);
-    return done(number, syscall(SYS_sendto, fd, bytes, size, flags, to, length));
+    OUTPUT("sendto", fd, bytes, size, SYS_sendto, fd, bytes, size, flags, to, length);
 }
 
 #define PWRITE(name) \
@@ -174,33 +275,47 @@ ssize_t sendto(int fd, const void *bytes, size_t size, int flags, const struct s
 PWRITE(pwrite)
 PWRITE(pwrite64)
 
-/* Newer releases of libxenstore send header and body in this way. */
-static unsigned long count_pieces(const char *call, int fd, const struct iovec *pieces, size_t number)
+/* Joins pieces of output. The caller frees the result. */
+static char *join(const struct iovec *pieces, size_t number, size_t *total)
 {
-    size_t total = 0;
+    *total = 0;
     for (size_t i = 0; i < number; i++)
-        total += pieces[i].iov_len;
-    char *whole = malloc(total + 1);
+        *total += pieces[i].iov_len;
+    char *whole = malloc(*total + 1);
     if (!whole)
         abort();
     size_t used = 0;
     for (size_t i = 0; i < number; used += pieces[i++].iov_len)
-        memcpy(whole + used, pieces[i].iov_base, pieces[i].iov_len);
-    unsigned long result = count_output(call, fd, whole, total);
+        if (pieces[i].iov_len)
+            memcpy(whole + used, pieces[i].iov_base, pieces[i].iov_len);
+    return whole;
+}
+
+/* free() keeps errno only since glibc 2.33. */
+static long freed(char *whole, long result)
+{
+    int error = errno;
     free(whole);
+    errno = error;
     return result;
 }
 
+/* Newer releases of libxenstore send header and body in this way. */
+#define PIECES(name, fd, pieces, pieces_number, ...) \
+    size_t total; \
+    char *whole = join(pieces, pieces_number, &total); \
+    struct stream before = stream_of(fd); \
+    unsigned long call = count_output(name, fd, whole, total); \
+    return freed(whole, delivered(call, fd, before, whole, total, syscall(__VA_ARGS__)))
+
 ssize_t writev(int fd, const struct iovec *pieces, int number)
 {
-    unsigned long call = count_pieces("writev", fd, pieces, (size_t)number);
-    return done(call, syscall(SYS_writev, fd, pieces, number));
+    PIECES("writev", fd, pieces, number < 0 ? 0 : (size_t)number, SYS_writev, fd, pieces, number);
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *sent, int flags)
 {
-    unsigned long call = count_pieces("sendmsg", fd, sent->msg_iov, sent->msg_iovlen);
-    return done(call, syscall(SYS_sendmsg, fd, sent, flags));
+    PIECES("sendmsg", fd, sent->msg_iov, sent->msg_iovlen, SYS_sendmsg, fd, sent, flags);
 }
 
 /* MARK: Files and names */
@@ -211,9 +326,10 @@ static int open_at(const char *call, int directory, const char *path, int flags,
     return (int)done(number, syscall(SYS_openat, directory, path, flags, mode));
 }
 
+/* The mode is passed only for these flags, and O_TMPFILE contains the bit of O_DIRECTORY (open(2)). */
 #define MODE_OF(flags, mode) \
     int mode = 0; \
-    if ((flags) & (O_CREAT | O_TMPFILE)) { \
+    if ((flags) & O_CREAT || ((flags) & O_TMPFILE) == O_TMPFILE) { \
         va_list arguments; \
         va_start(arguments, flags); \
         mode = va_arg(arguments, int); \
@@ -283,13 +399,22 @@ static int control(int fd, int command, long argument)
     return (int)done(number, syscall(SYS_fcntl, fd, command, argument));
 }
 
+static int takes_argument(int command)
+{
+    return command != F_GETFD && command != F_GETFL && command != F_GETOWN && command != F_GETSIG &&
+           command != F_GETLEASE && command != F_GETPIPE_SZ && command != F_GET_SEALS;
+}
+
 #define FCNTL(name) \
     int name(int fd, int command, ...) \
     { \
-        va_list arguments; \
-        va_start(arguments, command); \
-        long argument = va_arg(arguments, long); \
-        va_end(arguments); \
+        long argument = 0; \
+        if (takes_argument(command)) { \
+            va_list arguments; \
+            va_start(arguments, command); \
+            argument = va_arg(arguments, long); \
+            va_end(arguments); \
+        } \
         return control(fd, command, argument); \
     }
 FCNTL(fcntl)

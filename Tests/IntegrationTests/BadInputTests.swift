@@ -6,7 +6,8 @@ import Testing
 struct `Bad input` {
   /// A manifest's text, and what the messages must contain.
   static let manifests: [(name: String, text: String, words: [String])] = [
-    ("syntax", "spec: [1, 2\n", ["m.yaml:"]),
+    ("syntax", "kind: HostAssignments\nspec: [1, 2\n", ["m.yaml:3:1:", "was expected here"]),
+    ("no manifest", "spec: [1, 2\n", ["m.yaml:1:1:", "this is not a manifest"]),
     ("unknown key", manifest("domains: {net: {devises: []}}"), ["devises", "devices"]),
     ("duplicate key", manifest("domains: {net: {devices: []}, net: {devices: []}}"), ["net", "m.yaml:3:"]),
     ("wrong type", manifest("domains: [1]"), ["m.yaml:3:"]),
@@ -88,14 +89,36 @@ struct `Bad input` {
     ),
     (
       "a thousand levels",
-      { "spec: " + String(repeating: "[", count: 1000) + String(repeating: "]", count: 1000) + "\n" }
+      {
+        "kind: HostAssignments\nspec: " + String(repeating: "[", count: 1000) + String(repeating: "]", count: 1000)
+          + "\n"
+      }
     ),
     (
       "an alias bomb",
       {
-        "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+        "kind: HostAssignments\na0: &a0 [x, x, x, x, x, x, x, x, x]\n"
           + (1..<20).map { "a\($0): &a\($0) [\(Array(repeating: "*a\($0 - 1)", count: 9).joined(separator: ", "))]\n" }
           .joined()
+      }
+    ),
+    ("unknown keys", { "kind: HostAssignments\n" + (0..<95_000).map { "k\($0): 1\n" }.joined() }),
+    (
+      "directives",
+      { (0..<35_000).map { "%TAG !a\($0)! tag:x,2000:\n" }.joined() + "---\nkind: HostAssignments\n" }
+    ),
+    (
+      "a long text, repeated",
+      {
+        "kind: HostAssignments\na: &a \"\(String(repeating: "x", count: 500_000))\"\nspec: ["
+          + String(repeating: "*a,", count: 100_000) + "]\n"
+      }
+    ),
+    (
+      "templates on one line",
+      {
+        "kind: HostAssignments\nspec: {domains: {a: {devices: ["
+          + String(repeating: "{{é: b}: c},", count: 60_000) + "]}}}\n"
       }
     ),
   ]
@@ -110,7 +133,7 @@ struct `Bad input` {
     let result = try await Command(
       "/bin/sh",
       ["-c", "ulimit -v 2000000; exec \"$0\" validate \"$1\"", try builtFile("berth"), "\(folder.path)/bomb.yaml"]
-    ).run(within: .seconds(20))
+    ).run(within: .seconds(120))
     #expect(result.status == 65, "\(bomb.name): \(result.errors.prefix(2000))")
   }
 

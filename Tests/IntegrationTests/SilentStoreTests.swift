@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -22,6 +23,9 @@ struct SilentStoreTests {
         _ = kill(daemon, SIGSTOP)
         let result = try await host.berth(command + ["--store-timeout", "200ms"])
         _ = kill(daemon, SIGCONT)
+        // The daemon has accepted what waited for it, so that the next command finds room in its queue.
+        let after = try await host.berth("status", "--store-timeout", "60s")
+        #expect(after.status == 0, "\(after.output)\(after.errors)")
         #expect(result.status == 69, "\(command): \(result.output)\(result.errors)")
         let text = result.output + result.errors
         #expect(text.contains("xenstored does not answer"), "\(command): \(text)")
@@ -70,6 +74,55 @@ struct SilentStoreTests {
       let applied = try await host.apply(manifest)
       #expect(applied.status == 0)
       #expect(try await host.findings("net", .pv, [0]) == [])
+    }
+  }
+
+  @Test(arguments: bothStores) func `a slow store is only slow`(_ store: TestHost.Store) async throws {
+    let scenario = TestScenario.host(devices: 2, [Kind.pv.domain("net", 5)])
+    try await TestHost.with(scenario, store) { host in
+      let manifest = try host.manifest(["net": addresses([0, 1])])
+      let daemon = try host.storeProcess()
+      let isOver = Atomic(false)
+      // Most of the time the daemon is stopped, as on a host that swaps.
+      let slowing = try ThreadWork {
+        while !isOver.load(ordering: .relaxed) {
+          for (signal, time) in [(SIGSTOP, 20), (SIGCONT, 2)] as [(Int32, Int32)] {
+            _ = kill(daemon, signal)
+            // The daemon's pauses are the load, and nothing is awaited.
+            _ = poll(nil, 0, time)
+          }
+        }
+      }
+      var results: [(words: [String], result: Command.Result)] = []
+      for words in [
+        ["status"], ["plan", manifest], ["apply", manifest, "--yes", "--wait-timeout", "60s"], ["doctor"],
+      ] {
+        results.append((words, try await host.berth(words + ["--store-timeout", "60s"])))
+      }
+      isOver.store(true, ordering: .relaxed)
+      try await slowing.value()
+      for (words, result) in results { #expect(result.status == 0, "\(words): \(result.output)\(result.errors)") }
+      #expect(try await host.findings("net", .pv, [0, 1]) == [])
+    }
+  }
+
+  @Test(arguments: bothStores) func `an apply ends when its store dies`(_ store: TestHost.Store) async throws {
+    let scenario = TestScenario.host(devices: 2, [Kind.pv.domain("net", 5)])
+    let words = ["--yes", "--wait-timeout", "60s", "--store-timeout", "60s"]
+    let calls = try await TestHost.with(scenario, store) { host in
+      let manifest = try host.manifest(["net": addresses([0])])
+      return try await host.berth(["apply", manifest] + words, cutAt: nil).calls.filter(\.endsMessage)
+    }
+    for point in CutPoint.sample(of: calls, SoakReport.isSoak ? 12 : 3) {
+      try await TestHost.with(scenario, store) { host in
+        let manifest = try host.manifest(["net": addresses([0])])
+        let (run, _) = try await host.berth(
+          ["apply", manifest] + words, cutAt: point, stopping: try host.storeProcess(), by: SIGKILL)
+        #expect([1, 7, 69].contains(run.status), "\(point): \(run.status): \(run.output)\(run.errors)")
+        #expect((run.output + run.errors).contains("xenstored"), "\(point): \(run.output)\(run.errors)")
+        let status = try await host.berth("status")
+        #expect(status.status == 69, "\(status.output)\(status.errors)")
+      }
     }
   }
 

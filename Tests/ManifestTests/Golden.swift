@@ -14,7 +14,10 @@ struct GoldenCase: Sendable, CustomTestStringConvertible {
 
   /// Returns the fixtures of a folder; empty if there are none.
   static func all(_ folder: String) -> [GoldenCase] {
-    guard case .directory(let files)? = try? readPath(fixtures + folder, limit: 0) else { return [] }
+    var files: [String] = []
+    _ = try? readPath(fixtures + folder, limit: 0) { directory in
+      files = directory.manifests.map { "\(fixtures)\(folder)/\($0)" }
+    }
     return files.map(GoldenCase.init)
   }
 
@@ -36,7 +39,9 @@ let fixtures = tests + "/Fixtures/"
 
 /// Returns a file's text.
 func contents(of path: String) throws -> String {
-  guard case .file(let bytes) = try readPath(path, limit: 1 << 24) else { throw FileFault(message: "\(path): no file") }
+  guard case .file(let bytes) = try readNamedFile(path, limit: 1 << 24) else {
+    throw FileFault(message: "\(path): no file")
+  }
   return String(decoding: bytes, as: UTF8.self)
 }
 

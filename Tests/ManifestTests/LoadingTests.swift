@@ -22,7 +22,7 @@ import Testing
       return ("loaded", outline(loaded.desired))
     } catch {
       switch error {
-      case .notFound(let message): return ("not found", message)
+      case .notFound(let messages): return ("not found", messages.joined(separator: "\n"))
       case .invalid(let diagnostics): return ("invalid", diagnostics.map(\.description).joined(separator: "\n"))
       }
     }
@@ -155,10 +155,17 @@ import Testing
     #expect(text == "\(file): error: the text is larger than 1048576 bytes\n      = hint: split it into several files")
   }
 
-  @Test func `an endless file is read only up to the limit`() {
-    let (kind, text) = outcome(of: ["/dev/zero"])
-    #expect(kind == "invalid")
-    #expect(text.contains("larger than 1048576 bytes"))
+  @Test func `hosts and domains whose names look alike are different`() throws {
+    let file = try folder.add(
+      "a.yaml",
+      document(host: "hé", "domains: {é: {devices: []}, \"e\u{301}\": {devices: []}}") + "---\n"
+        + document(host: "\"he\u{301}\"", "domains: {web: {devices: []}}"))
+    let loaded = try loadManifests(paths: [file], hostName: "hé")
+    #expect(loaded.desired.domains.map(\.name) == ["e\u{301}", "é"])
+    #expect(loaded.skipped.count == 1)
+    #expect(loaded.warnings.map(\.hint) == ["did you mean 'hé'?"])
+    #expect(try loadManifests(paths: [file], hostName: "he\u{301}").desired.domains.map(\.name) == ["web"])
+    #expect(outcome(of: [file], host: "he").kind == "not found")
   }
 
   @Test func `a large manifest within the limits is read completely`() throws {

@@ -27,7 +27,7 @@ import Testing
       let report = Diagnostics()
       let nodes = parseYAML(SourceText(name: "manual", text: text), report: report)
       let documents = nodes.compactMap { ValueType<ManifestDocument>.document.read($0, as: "the document", report) }
-      for host in ["host17", "host18"] {
+      for host in ["host17", "host18"] as [Name] {
         _ = Assembly.desiredState(of: documents.filter { ($0.host?.value ?? host) == host }, report)
       }
       #expect(report.sorted.isEmpty, "\(report.sorted)")

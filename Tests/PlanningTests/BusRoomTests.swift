@@ -63,7 +63,8 @@ import XenProtocol
       observation.domains[0].kind = .hvm
       observation.domains[0].deviceModel = .upstream
       observation.domains[0].backEnd?.hasFrontEndDriver = false
-      observation.domains[0].backEnd?.state = StateNode(.initWait)
+      observation.domains[0].backEnd?.state = StateNode(.initialised)
+      observation.domains[0].backEnd?.frontEndState = StateNode(.initialising)
       observation.domains[0].emulated = has.enumerated().map {
         EmulatedDevice(name: DeviceModelName($1), slot: UInt8(4 + $0), function: 0)
       }

@@ -18,14 +18,13 @@ import XenProtocol
   }
 
   /// One domain that has both devices as Berth's, attached under the name `recorded`.
-  private func host(_ id: UInt32, called name: String, recorded: String? = nil) -> Observation {
+  private func host(_ id: UInt32, called name: Name, recorded: Name? = nil) -> Observation {
     observe(
       [Sample.domain(id, name, [one, two])], held: [one: id, two: id],
       records: [OwnershipRecord(uuid: Sample.uuid(Int(id)), name: recorded ?? name, devices: [one, two])])
   }
 
-  private func desired(_ domains: (String, DomainUUID?, [PCIAddress])..., prune: Policy.Prune = .owned) -> DesiredState
-  {
+  private func desired(_ domains: (Name, DomainUUID?, [PCIAddress])..., prune: Policy.Prune = .owned) -> DesiredState {
     DesiredState(
       policy: Policy(prune: prune),
       domains: domains.map { name, uuid, devices in
@@ -56,7 +55,7 @@ import XenProtocol
   }
 
   @Test(arguments: [("sys-nett", "sys-net"), ("sysnet", "sys-net"), ("SYS-NET", "sys-net"), ("web", "web-old")])
-  func `a misspelt name takes nothing from the domain that is meant`(_ typed: String, _ meant: String) {
+  func `a misspelt name takes nothing from the domain that is meant`(_ typed: Name, _ meant: Name) {
     let plan = makePlan(desired: desired((typed, nil, [one])), observation: host(1, called: meant))
     #expect(plan.steps.first { $0.device == one }?.kind == .blocked(.domainUnknown))
     #expect(

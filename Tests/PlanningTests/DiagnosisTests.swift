@@ -83,18 +83,41 @@ import XenProtocol
   }
 
   @Test func `a lock is a problem once it is held for longer than any toolstack needs`() {
-    func lock(isHeld: Bool, since: Int64) -> [String] {
+    func lock(isHeld: Bool, since: Int64, stranger: String? = nil) -> [String] {
       names { examination in
         examination.locks = .success([
           UserdataLock(
             domain: DomainKey(id: DomainID(1), uuid: Sample.uuid(1)), name: "domain-userdata-lock", path: "lock",
-            isHeld: isHeld, holder: "12 (xl)", since: since)
+            isHeld: isHeld, holder: LockHolder(process: 12, command: "xl", stranger: stranger),
+            since: since)
         ])
       }
     }
     #expect(lock(isHeld: true, since: 999) == ["(lock-held)"])
     #expect(lock(isHeld: true, since: 900) == ["lock-held"])
     #expect(lock(isHeld: false, since: 0) == ["(lock-left-over)"])
+    #expect(lock(isHeld: true, since: 999, stranger: "nobody (65534)") == ["lock-held-by-other-user"])
+    for moment in [Int64.min, .max] { #expect(lock(isHeld: false, since: moment) == ["(lock-left-over)"]) }
+  }
+
+  @Test func `each damaged file of Berth's own is a finding with its path`() {
+    var examination = Examination(
+      hostName: "host", takenAt: 1000, hypervisor: .success(.init(version: "4.17.7", hasIOMMU: true)),
+      store: .success([]), pciback: .success(.init(isLoaded: true, deviceCount: 1)), records: .success(0),
+      intents: .success([]), locks: .success([]), observation: nil)
+    let kinds: [(DamagedFile.Kind, Ailment)] = [
+      (.record, .recordUnreadable), (.intent, .intentUnreadable), (.runLock, .runLockUnreadable),
+    ]
+    for (kind, ailment) in kinds {
+      examination.damaged = [
+        DamagedFile(kind, .number(DomainID(7)), RecordError(.damaged, operation: "read", place: "/run/x"))
+      ]
+      let finding = diagnose(examination).first
+      guard case .ailment(ailment)? = finding?.kind else { Issue.record("\(finding as Any)"); continue }
+      #expect(finding?.subject == "/run/x" && finding?.isNote == false)
+      #expect(
+        finding?.evidence == "/run/x was not written by Berth, or is damaged; nothing is changed in domain 7")
+    }
   }
 
   @Test func `an error node is a problem while the bus is not at rest`() {

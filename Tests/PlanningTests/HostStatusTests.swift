@@ -18,13 +18,13 @@ import Testing
   private func owned(_ status: HostStatus) -> [String] {
     status.domains.map { domain in
       let devices = domain.devices.filter(\.isOwned).map(\.address.description)
-      return ([domain.name, domain.uuid?.description ?? "no uuid"] + devices).joined(separator: " ")
+      return ([domain.name.text, domain.uuid?.description ?? "no uuid"] + devices).joined(separator: " ")
     }
   }
 
   @Test func `a record with the manifest's uuid is the domain's, and not one that only has its name`() {
     let names = (0..<12).map { "d\($0)" }
-    var desired = Sample.desired(Dictionary(uniqueKeysWithValues: names.map { ($0, []) }))
+    var desired = Sample.desired(Dictionary(uniqueKeysWithValues: names.map { (Name($0), []) }))
     var records: [OwnershipRecord] = []
     for index in desired.domains.indices {
       desired.domains[index].uuid = Sample.uuid(100 + index)

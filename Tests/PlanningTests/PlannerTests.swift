@@ -134,7 +134,7 @@ import XenProtocol
   @Test(arguments: [
     ("web; reboot", "'web; reboot'"), ("12", "3"), ("-h", "3"), ("it's", "'it'\\''s'"), ("db", "db"),
   ])
-  func `the remedy for a device that another domain has can be pasted`(_ name: String, _ argument: String) throws {
+  func `the remedy for a device that another domain has can be pasted`(_ name: Name, _ argument: String) throws {
     let observation = observe(
       [Sample.domain(3, name, [one]), Sample.domain(5, "net")], [Sample.device(one, heldBy: 3)])
     let step = try #require(steps(Sample.desired(["net": [one]]), observation).first { $0.device == one })

@@ -21,7 +21,7 @@ import XenProtocol
   }
 
   private func plan(
-    _ set: String, _ domains: [String: [PCIAddress]], _ observation: Observation, prune: Policy.Prune = .owned
+    _ set: String, _ domains: [Name: [PCIAddress]], _ observation: Observation, prune: Policy.Prune = .owned
   ) -> Plan {
     var desired = Sample.desired(domains, prune: prune)
     desired.set = set
@@ -41,7 +41,7 @@ import XenProtocol
   }
 
   @Test func `a device that two sets declare is blocked for the second`() {
-    for domain in ["net", "spare"] {
+    for domain in ["net", "spare"] as [Name] {
       let plan = plan("network", [domain: [one, two]], host([one: "network", two: "storage"]))
       let step = plan.steps.first { $0.device == two && $0.after != nil }
       #expect(step?.kind == .blocked(.otherSet))

@@ -28,7 +28,7 @@ import Testing
   }
 
   private func refusal(
-    _ domains: [String: [PCIAddress]], prune: Policy.Prune = .owned, maxRemovals: Int? = nil,
+    _ domains: [Name: [PCIAddress]], prune: Policy.Prune = .owned, maxRemovals: Int? = nil,
     completeness: Completeness = .assumed,
     on host: Observation
   ) -> PlanRefusal? {

@@ -94,10 +94,10 @@ struct Change: CustomTestStringConvertible, Sendable {
     case traditional = "qemu-traditional: "
   }
   var testDescription: String
-  var before: [String: [PCIAddress]]
+  var before: [Name: [PCIAddress]]
   /// The devices that the interrupted run wants.
-  var killed: [String: [PCIAddress]]
-  var after: [String: [PCIAddress]]
+  var killed: [Name: [PCIAddress]]
+  var after: [Name: [PCIAddress]]
   var isReattach = false
   /// Whether the first device is permissive at first, and no longer so for the interrupted run.
   var isPermissive = false
@@ -131,7 +131,7 @@ struct Change: CustomTestStringConvertible, Sendable {
     return key
   }
 
-  func desired(_ domains: [String: [PCIAddress]], reattaching: Bool = false) -> DesiredState {
+  func desired(_ domains: [Name: [PCIAddress]], reattaching: Bool = false) -> DesiredState {
     var desired = Sample.desired(domains)
     if reattaching {
       desired.domains[0].devices[0].options.msiTranslate = true
@@ -156,7 +156,7 @@ struct Change: CustomTestStringConvertible, Sendable {
     keys.flatMap { name, key in
       let isHVM = name == "net" && kind != .pv
       return ReconcilingTests.disagreements(
-        model, key, after[name] ?? [], bus: isHVM && kind == .stubDomain ? 15 : nil, hasDeviceModel: isHVM
+        model, key, after[Name(name)] ?? [], bus: isHVM && kind == .stubDomain ? 15 : nil, hasDeviceModel: isHVM
       ).map { "\(name) \($0)" }
     }
   }

@@ -344,7 +344,7 @@ import XenProtocol
     for device in [one, two] { model.addDevice(device) }
     let run = Run(model: model)
     var others: [PCIAddress] = []
-    var elsewhere: [String: [PCIAddress]] = [:]
+    var elsewhere: [Name: [PCIAddress]] = [:]
     switch neighbour {
     case .idle: break
     case .ofTheHost: model.removeFromPCIBack(two)

@@ -13,7 +13,7 @@ import XenProtocol
   private let two = Sample.address(2)
 
   /// Returns a declaration of devices, of which the first is permissive or not.
-  private func desired(_ domains: [String: [PCIAddress]], permissive: Bool = false) -> DesiredState {
+  private func desired(_ domains: [Name: [PCIAddress]], permissive: Bool = false) -> DesiredState {
     var desired = Sample.desired(domains)
     if permissive {
       for index in desired.domains.indices where !desired.domains[index].devices.isEmpty {

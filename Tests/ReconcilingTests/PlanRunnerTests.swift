@@ -97,7 +97,7 @@ import Testing
   @Test func `every lock is released, whatever became of the run`() throws {
     let (model, key, _) = try makeAttachedHost()
     let other = model.addDomain(6, "other")
-    for desired in [["net": [one], "other": [two]], ["net": [one, two, three], "other": []]] {
+    for desired in [["net": [one], "other": [two]], ["net": [one, two, three], "other": []]] as [[Name: [PCIAddress]]] {
       _ = try carryOut(try show(Sample.desired(desired), on: model), on: model.host)
       for domain in [key, other] {
         guard case .held = try model.host.runLocks.lock(domain.uuid, until: .now, isInterrupted: { false }) else {
@@ -199,7 +199,7 @@ import Testing
 private struct BrokenRecords: OwnershipPort {
   let inner: any OwnershipPort
   let error: HostError
-  func records() throws(HostError) -> [OwnershipRecord] { throw error }
+  func readRecords() throws(HostError) -> OwnFiles<OwnershipRecord> { throw error }
   func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? { throw error }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     try inner.update(domain, change)
@@ -218,6 +218,8 @@ private struct BrokenLock: RunLockPort {
     guard domain != self.domain else { throw error }
     return try inner.lock(domain, until: deadline, isInterrupted: isInterrupted)
   }
-  func marks() throws(HostError) -> [DomainUUID: RunMark] { try inner.marks() }
+  func readMarks() throws(HostError) -> (marks: [DomainUUID: RunMark], damaged: [DamagedFile]) {
+    try inner.readMarks()
+  }
   func sweep(keeping living: Set<DomainUUID>) {}
 }

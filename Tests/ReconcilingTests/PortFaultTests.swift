@@ -84,7 +84,7 @@ import Testing
           let has = [
             "listed": model.listed(bus).contains(step.device), "exported": model.exports(to: bus).contains(step.device),
             "assigned": model.owner(of: step.device) == id, "claimed": model.claim(on: step.device) == id.description,
-            "saved": keys[domain.name].map { model.saved($0).contains(step.device) } ?? false,
+            "saved": keys[domain.name.text].map { model.saved($0).contains(step.device) } ?? false,
           ]
           let wanted: Bool
           switch (step.action, step.result) {

@@ -67,11 +67,12 @@ import XenProtocol
   static let options = ApplyOptions(lockTimeout: .seconds(3600), waitTimeout: .milliseconds(5), workers: 1)
 
   static func desired(_ domains: [String: [Int]]) -> DesiredState {
-    var desired = Sample.desired(domains.mapValues { $0.map { Sample.address(abs($0)) } })
+    var desired = Sample.desired(
+      Dictionary(uniqueKeysWithValues: domains.map { (Name($0), $1.map { Sample.address(abs($0)) }) }))
     // A dictionary's order differs from one instance to the next, and each replay must take the same steps.
     desired.domains.sort { $0.name < $1.name }
     for index in desired.domains.indices {
-      for (place, number) in (domains[desired.domains[index].name] ?? []).enumerated() where number < 0 {
+      for (place, number) in (domains[desired.domains[index].name.text] ?? []).enumerated() where number < 0 {
         desired.domains[index].devices[place].options.msiTranslate = true
       }
     }
@@ -229,7 +230,7 @@ extension History.Placements {
   fileprivate init(_ desired: DesiredState) {
     self = [:]
     for domain in desired.domains {
-      for device in domain.devices { self[device.address] = History.Placement(domain.name, device.options) }
+      for device in domain.devices { self[device.address] = History.Placement(domain.name.text, device.options) }
     }
   }
 }
@@ -243,7 +244,7 @@ extension History.Run {
   fileprivate init(_ name: String, _ applied: AppliedPlan, _ desired: DesiredState, isPlanFresh: Bool) {
     let outcome = applied.outcome
     let steps = outcome.domains.flatMap { domain in
-      domain.steps.map { History.Step(domain.name, $0.device, $0.action, $0.result, isUndone: $0.isUndone) }
+      domain.steps.map { History.Step(domain.name.text, $0.device, $0.action, $0.result, isUndone: $0.isUndone) }
     }
     let isWhole =
       isPlanFresh && failures(outcome).isEmpty && outcome.notShown.isEmpty && !outcome.wasInterrupted
@@ -256,7 +257,7 @@ extension History.Run {
   private static func manifest(_ desired: DesiredState) -> History.Manifest {
     Dictionary(
       uniqueKeysWithValues: desired.domains.map { domain in
-        (domain.name, Dictionary(uniqueKeysWithValues: domain.devices.map { ($0.address, $0.options) }))
+        (domain.name.text, Dictionary(uniqueKeysWithValues: domain.devices.map { ($0.address, $0.options) }))
       })
   }
 }

@@ -36,7 +36,7 @@ import XenProtocol
     #expect(seen.count > 8 && !seen.hasSuffix("."))
     #expect(conduct.count > 8 && !conduct.hasSuffix("."))
     let entry = try #require(Catalogue.drifts.first { $0.name == name.rawValue })
-    let text = ExplanationView(entries: [entry], detail: .everything).text(TextStyle())
+    let text = ExplanationView(entries: [entry], detail: .everything).text(TextStyle()).description
     #expect(text.contains("Seen: ") && text.contains("What Berth does: "), "\(text)")
   }
 
@@ -80,7 +80,7 @@ import XenProtocol
     ("vm", "vm"), ("my vm", "'my vm'"), ("it's", "'it'\\''s'"), ("$(reboot)", "'$(reboot)'"), ("-h", "5"),
     ("12", "5"), ("", "5"),
   ])
-  func `a command can be pasted whatever the domain is called`(_ name: String, _ argument: String) {
+  func `a command can be pasted whatever the domain is called`(_ name: Name, _ argument: String) {
     let remedy = Wait.domainPaused.explanation.remedy
     #expect(
       remedy?.text(in: Holder(id: DomainID(5), name: name)) == "`xl unpause \(argument)`, then run again")
@@ -114,11 +114,11 @@ import XenProtocol
 
   @Test func `the whole catalogue as a page`() throws {
     let view = ExplanationView(entries: Catalogue.all, detail: .everything)
-    let page = try render(view, as: .markdown, style: TextStyle())
+    let page = try rendered(view, as: .markdown, style: TextStyle())
     for entry in Catalogue.all { #expect(page.contains("\n## `\(entry.name)`\n"), "\(entry.name)") }
     #expect(page.hasPrefix("# ") && page.hasSuffix("\n") && !page.contains("\n\n\n"))
     #expect(throws: MissingForm.self) {
-      try render(PlanView(plan: try Samples.inSync()), as: .markdown, style: TextStyle())
+      try rendered(PlanView(plan: try Samples.inSync()), as: .markdown, style: TextStyle())
     }
   }
 }

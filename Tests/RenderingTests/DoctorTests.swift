@@ -16,7 +16,7 @@ import Testing
       locks: .success([
         UserdataLock(
           domain: DomainKey(id: DomainID(2), uuid: try Samples.uuid("2")), name: "domain-userdata-lock",
-          path: "userdata-l.2", isHeld: true, holder: "4711 (xl pci-attach)", since: 6_400),
+          path: "userdata-l.2", isHeld: true, holder: LockHolder(process: 4711, command: "xl pci-attach"), since: 6_400),
         UserdataLock(
           domain: DomainKey(id: DomainID(3), uuid: try Samples.uuid("3")), name: "qmp-socket-lock",
           path: "userdata-l.3", isHeld: false, since: 9_000),
@@ -36,17 +36,17 @@ import Testing
   @Test(arguments: ViewGoldenTests.styles.indices)
   func `a sick host`(_ index: Int) throws {
     let (suffix, style) = ViewGoldenTests.styles[index]
-    let text = try render(try view(isDown: false), as: .table, style: style)
+    let text = try rendered(try view(isDown: false), as: .table, style: style)
     try expectGolden(text, "everything/doctor.\(suffix)")
     for line in text.split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }
   }
 
   @Test func `a sick host as a document`() throws {
-    try expectGolden(try render(try view(isDown: false), as: .json, style: TextStyle()), "everything/doctor.json")
+    try expectGolden(try rendered(try view(isDown: false), as: .json, style: TextStyle()), "everything/doctor.json")
   }
 
   @Test func `a host that does not answer`() throws {
-    try expectGolden(try render(try view(isDown: true), as: .table, style: TextStyle()), "everything/doctor.down.txt")
+    try expectGolden(try rendered(try view(isDown: true), as: .table, style: TextStyle()), "everything/doctor.down.txt")
   }
 
   @Test func `a file that the caller may not read need not be moved away`() throws {

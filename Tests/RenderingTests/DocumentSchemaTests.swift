@@ -145,9 +145,9 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
       let status = HostStatus(index: ObservationIndex(observation), desired: desired, plan: plan)
       let matrix = makeDriftMatrix(desired: desired, observation: observation, plan: plan)
       let texts = [
-        try render(PlanView(plan: plan, naming: Samples.naming), as: .json, style: TextStyle()),
-        try render(StatusView(status: status, naming: Samples.naming), as: .json, style: TextStyle()),
-        try render(DriftView(matrix: matrix, naming: Samples.naming), as: .json, style: TextStyle()),
+        try rendered(PlanView(plan: plan, naming: Samples.naming), as: .json, style: TextStyle()),
+        try rendered(StatusView(status: status, naming: Samples.naming), as: .json, style: TextStyle()),
+        try rendered(DriftView(matrix: matrix, naming: Samples.naming), as: .json, style: TextStyle()),
       ]
       for text in texts {
         let violations = try schemas.violations(of: text)
@@ -158,7 +158,7 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
 
   @Test func `every explanation conforms`() throws {
     let view = ExplanationView(entries: Catalogue.all, detail: .line)
-    #expect(try schemas.violations(of: try render(view, as: .json, style: TextStyle())) == [])
+    #expect(try schemas.violations(of: try rendered(view, as: .json, style: TextStyle())) == [])
   }
 
   // MARK: Schemas

@@ -29,20 +29,20 @@ import XenProtocol
   @Test(arguments: ViewGoldenTests.styles.indices)
   func `the matrix of a host adrift`(_ index: Int) throws {
     let (suffix, style) = ViewGoldenTests.styles[index]
-    try expectGolden(try render(try view(), as: .table, style: style), "everything/drift.\(suffix)")
+    try expectGolden(try rendered(try view(), as: .table, style: style), "everything/drift.\(suffix)")
   }
 
   @Test func `the matrix as a document`() throws {
-    try expectGolden(try render(try view(), as: .json, style: TextStyle()), "everything/drift.json")
+    try expectGolden(try rendered(try view(), as: .json, style: TextStyle()), "everything/drift.json")
   }
 
   @Test func `a host without drift is shown as such`() throws {
-    let text = try render(try view(isCalm: true), as: .table, style: TextStyle())
+    let text = try rendered(try view(isCalm: true), as: .table, style: TextStyle())
     #expect(text.hasSuffix("\n0 devices, no drift.\n"), "\(text)")
   }
 
   @Test func `plain ASCII and whole lines`() throws {
-    let text = try render(try view(), as: .table, style: TextStyle(isASCII: true))
+    let text = try rendered(try view(), as: .table, style: TextStyle(isASCII: true))
     #expect(text.utf8.allSatisfy { $0 < 0x80 })
     for line in text.split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }
   }
@@ -57,7 +57,7 @@ import XenProtocol
       try Samples.step("07:00.0", .attach(DeviceOptions(), because: .deviceModelLacks)),
       try Samples.step("08:00.0", .blocked(.corruptBackEnd)),
     ]
-    let text = try render(PlanView(plan: plan), as: .table, style: TextStyle())
+    let text = try rendered(PlanView(plan: plan), as: .table, style: TextStyle())
     let parts = text.split(separator: "Drift\n")
     #expect(parts.count == 2, "\(text)")
     #expect(parts[0].contains("+ 0000:03:00.0") && parts[0].contains("! 0000:08:00.0"))

@@ -1,3 +1,4 @@
+import Model
 import Planning
 import Ports
 import Rendering
@@ -50,9 +51,70 @@ import Testing
   @Test func `a busy lock names its holder`() {
     let failure = host.failure(
       for: .userdata(
-        UserdataError(.busy, operation: "lock", place: "/var/lib/xen/u", holder: "4711 (xl pci-attach vm 03:00.0)")))
+        UserdataError(
+          .busy, operation: "lock", place: "/var/lib/xen/u",
+          holder: LockHolder(process: 4711, command: "xl pci-attach vm 03:00.0"))))
     #expect(failure.status == .lockBusy)
     #expect(failure.message.contains("4711 (xl pci-attach vm 03:00.0)"))
+  }
+
+  @Test func `a lock that a process of another user holds is no toolstack's, and the hint says what to do`() {
+    let holder = LockHolder(process: 4711, command: "sleep 60", stranger: "nobody (65534)")
+    let errors: [HostError] = [
+      .userdata(UserdataError(.busy, operation: "lock", place: "/var/lib/xen/u", holder: holder)),
+      .deviceModel(DeviceModelError(.busy, operation: "lock", place: "/var/lib/xen/q", holder: holder)),
+      .record(RecordError(.busy, operation: "lock", place: "/var/lib/xen/r", holder: holder)),
+    ]
+    for error in errors {
+      let failure = root.failure(for: error)
+      #expect(failure.status == .lockBusy)
+      #expect(failure.message.hasSuffix("held by 4711 (sleep 60) of user nobody (65534)"))
+      #expect(
+        failure.hint
+          == "no toolstack runs as user nobody (65534): end process 4711, or remove the user's right to read "
+          + "/var/lib/xen")
+    }
+  }
+
+  @Test func `a lock of a record that stays busy is worth another run`() {
+    let busy = HostError.record(RecordError(.busy, operation: "lock", place: "/var/lib/berth/domains/x.lock"))
+    let failures = ApplyOutcome(hostFailures: [OutcomeDetail(.recordsFailed, busy)])
+    #expect(root.exitStatus(of: failures, .failed) == .lockBusy)
+    #expect(
+      root.exitStatus(of: ApplyOutcome(hostFailures: [OutcomeDetail(.hostRepairFailed, "a", busy)]), .failed) == .failed
+    )
+  }
+
+  @Test(
+    arguments: [
+      (24, "too many open files (EMFILE)", "ulimit -n"),
+      (23, "too many open files on this machine (ENFILE)", "file-max"),
+      (12, "out of memory (ENOMEM)", "ulimit -v"),
+    ] as [(Int32, String, String)])
+  func `what the process or the machine is short of is named by every port`(
+    _ number: Int32, _ cause: String, _ next: String
+  ) {
+    let errors: [HostError] = [
+      .store(StoreError(.unreachable, operation: "open", place: "p", errno: number)),
+      .tree(DeviceTreeError(errno: number, operation: "open", place: "p")),
+      .userdata(UserdataError(errno: number, operation: "open", place: "p")),
+      .record(RecordError(errno: number, operation: "open", place: "p")),
+      .deviceModel(DeviceModelError(errno: number, operation: "open", place: "p")),
+    ]
+    for error in errors {
+      let failure = root.failure(for: error)
+      #expect(failure.status == .failed && failure.message == "open: p: \(cause)")
+      #expect(failure.hint?.contains(next) == true)
+    }
+  }
+
+  @Test(arguments: [("domains", "foreign"), ("intents", "berth status --drift"), ("locks", "no run of Berth")])
+  func `a damaged file of Berth's own is named with what to do about it`(_ folder: String, _ next: String) {
+    let place = "/run/berth/\(folder)/x"
+    let error = RecordError(.damaged, operation: "read", place: place, detail: "is a named pipe")
+    let failure = root.failure(for: .record(error))
+    #expect(failure.status == .failed && failure.message == "read: \(place) is a named pipe")
+    #expect(failure.hint?.contains(next) == true)
   }
 
   @Test(arguments: [
@@ -120,6 +182,6 @@ import Testing
 
   @Test func `a failure is one message and one hint`() {
     let failure = Failure(.failed, "a\nb", hint: "do\u{1B} this")
-    #expect(failure.text(TextStyle()) == "berth: error: a b\n  do? this\n")
+    #expect(failure.text(TextStyle()).description == "berth: error: a\\nb\n  do\\u{1b} this\n")
   }
 }

@@ -1,6 +1,13 @@
 import FoundationEssentials
+import Model
+import Rendering
 import TestSupport
 import Testing
+
+/// Returns an answer as it is written.
+func rendered(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> String {
+  try render(view, as: format, style: style).description
+}
 
 /// Compares text with a file below `Fixtures`. With RECORD=1 in the environment, it writes the file instead, and the
 /// run fails.

@@ -16,8 +16,8 @@ import Testing
 
   @Test func `a plan names the run that works on a domain, even if the domain is as declared`() throws {
     let view = PlanView(plan: try plan(), naming: Samples.naming)
-    try expectGolden(try render(view, as: .table, style: TextStyle()), "run-at-work/plan.txt")
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "run-at-work/plan.json")
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "run-at-work/plan.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "run-at-work/plan.json")
   }
 
   @Test func `a status names the run that works on a domain`() throws {
@@ -25,8 +25,8 @@ import Testing
     observation.runs[try Samples.uuid("2")] = RunMark(holder: holder, isHeld: true, lastTaking: "1")
     let status = HostStatus(index: ObservationIndex(observation), desired: nil, plan: try plan())
     let view = StatusView(status: status, naming: Samples.naming)
-    try expectGolden(try render(view, as: .table, style: TextStyle()), "run-at-work/status.txt")
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "run-at-work/status.json")
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "run-at-work/status.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "run-at-work/status.json")
   }
 
   @Test func `an apply lists what it did not do because nobody saw it in the plan`() throws {
@@ -46,7 +46,7 @@ import Testing
     let view = ApplyView(
       plan: try Samples.inSync(), outcome: outcome, status: .stalePlan, place: HostPlace(sandbox: nil, userID: 0),
       naming: Samples.naming)
-    try expectGolden(try render(view, as: .table, style: TextStyle()), "run-at-work/apply.txt")
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "run-at-work/apply.json")
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "run-at-work/apply.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "run-at-work/apply.json")
   }
 }

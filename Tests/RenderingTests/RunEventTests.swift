@@ -36,7 +36,7 @@ import Testing
     for (name, kind) in try events() {
       let event = RunEvent(run: RunID("00000000000000ff"), kind: kind)
       let document = try #require(RunEventDocument(event, at: 1_700_000_000, place: Samples.place))
-      let line = try document.line()
+      let line = try document.line().description
       #expect(line.split(separator: "\n").count == 1 && line.hasSuffix("\n"))
       try expectGolden(line, "run-event/\(name).json")
     }
@@ -47,7 +47,7 @@ import Testing
       plan: try Samples.inSync(), outcome: try Samples.results(), status: .partlyApplied, place: Samples.place,
       naming: Samples.naming)
     let document = RunEventDocument(end: view, run: "00000000000000ff", at: 1_700_000_000)
-    try expectGolden(try document.line(), "run-event/run-ended.json")
+    try expectGolden(try document.line().description, "run-event/run-ended.json")
   }
 
   @Test func `a step's name is stable, and tells repairs apart`() throws {

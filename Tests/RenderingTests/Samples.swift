@@ -32,7 +32,7 @@ enum Samples {
   static let host = HostFacts(name: "host17", xenVersion: "4.17.7", hasIOMMU: true, hasPCIBack: true)
 
   /// Returns a running PV domain that gets or loses devices.
-  static func target(_ name: String, _ digit: Character) throws -> DomainTarget {
+  static func target(_ name: Name, _ digit: Character) throws -> DomainTarget {
     let id = DomainID(UInt32(digit.wholeNumberValue ?? 0))
     return DomainTarget(key: DomainKey(id: id, uuid: try uuid(digit)), name: name, route: .frontEnd, mode: .hot)
   }
@@ -131,7 +131,8 @@ enum Samples {
 
   private static let denied = HostError.store(StoreError(.notPermitted, operation: "commit", errno: 13))
   private static let locked = HostError.userdata(
-    UserdataError(.busy, operation: "lock", place: "/var/lib/xen/u", holder: "4711 (xl pci-attach)"))
+    UserdataError(
+      .busy, operation: "lock", place: "/var/lib/xen/u", holder: LockHolder(process: 4711, command: "xl pci-attach")))
 
   /// Every result a step can have.
   static func results() throws -> ApplyOutcome {

@@ -15,21 +15,21 @@ import Testing
   func `a plan with one of everything`(_ index: Int) throws {
     let (suffix, style) = Self.styles[index]
     let view = PlanView(plan: try Samples.everything(), naming: Samples.naming)
-    try expectGolden(try render(view, as: .table, style: style), "everything/plan.\(suffix)")
+    try expectGolden(try rendered(view, as: .table, style: style), "everything/plan.\(suffix)")
   }
 
   @Test func `a plan as a document`() throws {
     let view = PlanView(
       plan: try Samples.everything(), warnings: ["0000:04:00.0 has no id"], naming: Samples.naming)
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "everything/plan.json")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "everything/plan.json")
   }
 
   @Test func `a plan that is refused keeps its steps`() throws {
     var plan = try Samples.everything()
     plan.refusal = .tooManyRemovals(planned: 5, allowed: 4)
     let view = PlanView(plan: plan, naming: Samples.naming)
-    try expectGolden(try render(view, as: .table, style: TextStyle()), "refused/plan.txt")
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "refused/plan.json")
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "refused/plan.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "refused/plan.json")
   }
 
   @Test(arguments: [
@@ -39,16 +39,16 @@ import Testing
     var plan = try Samples.everything()
     plan.refusal = refusal
     let view = PlanView(plan: plan, naming: Samples.naming)
-    let text = try render(view, as: .table, style: TextStyle())
+    let text = try rendered(view, as: .table, style: TextStyle())
     try expectGolden(String(text.split(separator: "\n").last ?? ""), "refused/\(refusal.name.rawValue).txt")
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "refused/\(refusal.name.rawValue).json")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "refused/\(refusal.name.rawValue).json")
   }
 
   @Test func `a plan with nothing to do`() throws {
     let view = PlanView(plan: try Samples.inSync(), naming: Samples.naming)
-    try expectGolden(try render(view, as: .table, style: TextStyle()), "in-sync/plan.txt")
-    try expectGolden(try render(view, as: .table, style: TextStyle(isVerbose: true)), "in-sync/plan.verbose.txt")
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "in-sync/plan.json")
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "in-sync/plan.txt")
+    try expectGolden(try rendered(view, as: .table, style: TextStyle(isVerbose: true)), "in-sync/plan.verbose.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "in-sync/plan.json")
   }
 
   @Test(arguments: styles.indices)
@@ -57,24 +57,24 @@ import Testing
     let view = ApplyView(
       plan: try Samples.everything(), outcome: try Samples.results(), status: .partlyApplied, place: Samples.place,
       naming: Samples.naming)
-    try expectGolden(try render(view, as: .table, style: style), "everything/apply.\(suffix)")
+    try expectGolden(try rendered(view, as: .table, style: style), "everything/apply.\(suffix)")
   }
 
   @Test func `an apply as a document`() throws {
     let view = ApplyView(
       plan: try Samples.inSync(), outcome: try Samples.results(), status: .partlyApplied, place: Samples.place,
       naming: Samples.naming)
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "everything/apply.json")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "everything/apply.json")
   }
 
   @Test(arguments: styles.indices)
   func `the state of a host`(_ index: Int) throws {
     let (suffix, style) = Self.styles[index]
-    try expectGolden(try render(try statusView(), as: .table, style: style), "everything/status.\(suffix)")
+    try expectGolden(try rendered(try statusView(), as: .table, style: style), "everything/status.\(suffix)")
   }
 
   @Test func `the state of a host as a document`() throws {
-    try expectGolden(try render(try statusView(), as: .json, style: TextStyle()), "everything/status.json")
+    try expectGolden(try rendered(try statusView(), as: .json, style: TextStyle()), "everything/status.json")
   }
 
   @Test func `only a device that the guest has counts as attached`() throws {
@@ -82,7 +82,7 @@ import Testing
     let position = try #require(view.status.domains.firstIndex { $0.name == "sys-net" })
     view.status.domains[position].devices[0].attachment = .exported
     #expect(
-      try render(view, as: .table, style: TextStyle()).contains("\n0 devices attached, 1 exported, 1 device free"))
+      try rendered(view, as: .table, style: TextStyle()).contains("\n0 devices attached, 1 exported, 1 device free"))
   }
 
   private func statusView() throws -> StatusView {
@@ -101,10 +101,10 @@ import Testing
     let one = ValidatedHost(host: nil, domainCount: 2, deviceCount: 1)
     let other = ValidatedHost(host: "host18", domainCount: 0, deviceCount: 0)
     let valid = ValidationView(files: ["a.yaml"], hosts: [one], remarks: [])
-    #expect(try render(valid, as: .table, style: TextStyle()) == "Valid: 2 domains, 1 device.\n")
+    #expect(try rendered(valid, as: .table, style: TextStyle()) == "Valid: 2 domains, 1 device.\n")
     let two = ValidationView(files: ["a.yaml"], hosts: [one, other], remarks: [])
     #expect(
-      try render(two, as: .table, style: TextStyle())
+      try rendered(two, as: .table, style: TextStyle())
         == "Valid: 2 domains, 1 device for any other host; 0 domains, 0 devices for host18.\n")
     let invalid = ValidationView(
       files: [], hosts: [],
@@ -113,13 +113,13 @@ import Testing
           severity: .error, file: "a.yaml", line: 3, column: 7, message: "unknown key 'devcies'", hint: "devices?"),
         Remark(severity: .warning, file: "a.yaml", line: 9, column: 1, message: "no id"),
       ])
-    #expect(try render(invalid, as: .table, style: TextStyle()) == "Not valid: 1 error, 1 warning.\n")
-    try expectGolden(try render(invalid, as: .json, style: TextStyle()), "everything/validation.json")
+    #expect(try rendered(invalid, as: .table, style: TextStyle()) == "Not valid: 1 error, 1 warning.\n")
+    try expectGolden(try rendered(invalid, as: .json, style: TextStyle()), "everything/validation.json")
   }
 
   @Test func `explanations as a document`() throws {
     let names = ["half-removed", "removal-limit", "xen-unreachable"]
     let view = ExplanationView(entries: Catalogue.all.filter { names.contains($0.name) }, detail: .everything)
-    try expectGolden(try render(view, as: .json, style: TextStyle()), "everything/explain.json")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "everything/explain.json")
   }
 }

@@ -12,17 +12,18 @@ import Testing
   }
 
   @Test func `control characters never reach a terminal`() {
-    let style = TextStyle()
-    #expect(style.printable("a\u{1B}[2Jb\u{9B}c\u{202E}d\u{7F}\u{0}") == "a?[2Jb?c?d??")
-    #expect(style.printable("a\u{61C}b") == "a?b")
-    #expect(style.printable("naïve · name") == "naïve · name")
-    #expect(TextStyle(isASCII: true).printable("naïve · a → b…") == "na?ve | a -> b.")
+    func shown(_ text: String, _ style: TextStyle = TextStyle()) -> String { style.printable(text).description }
+    #expect(
+      shown("a\u{1B}[2Jb\u{9B}c\u{202E}d\u{7F}\u{0}") == "a\\u{1b}[2Jb\\u{9b}c\\u{202e}d\\u{7f}\\u{0}")
+    #expect(shown("a\u{61C}b\n") == "a\\u{61c}b\\n")
+    #expect(shown("naïve · name") == "naïve · name")
+    #expect(shown("naïve · a → b…", TextStyle(isASCII: true)) == "na\\u{ef}ve | a -> b.")
   }
 
   @Test func `without colour no escape is written`() throws {
     let view = PlanView(plan: try Samples.everything())
-    #expect(!(try render(view, as: .table, style: TextStyle())).unicodeScalars.contains("\u{1B}"))
-    #expect(try render(view, as: .table, style: TextStyle(usesColor: true)).unicodeScalars.contains("\u{1B}"))
+    #expect(!(try rendered(view, as: .table, style: TextStyle())).unicodeScalars.contains("\u{1B}"))
+    #expect(try rendered(view, as: .table, style: TextStyle(usesColor: true)).unicodeScalars.contains("\u{1B}"))
   }
 
   @Test func `ASCII text has nothing else in it`() throws {
@@ -30,14 +31,14 @@ import Testing
     var plain = style
     plain.isASCII = true
     let view = PlanView(plan: try Samples.everything(), naming: Samples.naming)
-    #expect(try render(view, as: .table, style: plain).utf8.allSatisfy { $0 < 0x80 })
-    #expect(!(try render(view, as: .table, style: style)).utf8.allSatisfy { $0 < 0x80 })
+    #expect(try rendered(view, as: .table, style: plain).utf8.allSatisfy { $0 < 0x80 })
+    #expect(!(try rendered(view, as: .table, style: style)).utf8.allSatisfy { $0 < 0x80 })
   }
 
   @Test func `lines have no blanks at their ends`() throws {
     let texts = [
-      try render(PlanView(plan: try Samples.everything()), as: .table, style: TextStyle(isVerbose: true)),
-      try render(
+      try rendered(PlanView(plan: try Samples.everything()), as: .table, style: TextStyle(isVerbose: true)),
+      try rendered(
         ApplyView(
           plan: try Samples.everything(), outcome: try Samples.results(), status: .done, place: Samples.place),
         as: .table, style: TextStyle()),
@@ -47,7 +48,7 @@ import Testing
 
   @Test func `the same values give the same bytes`() throws {
     func document() throws -> String {
-      try render(PlanView(plan: try Samples.everything()), as: .json, style: TextStyle())
+      try rendered(PlanView(plan: try Samples.everything()), as: .json, style: TextStyle())
     }
     #expect(try document() == document())
     #expect(try document().hasSuffix("}\n"))

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Model
 import Planning
 import Rendering
 import Sandbox
@@ -17,7 +18,7 @@ import Testing
   @Test func `a sandbox's status as a document`() throws {
     let text = try golden()
     let view = SandboxView(status: try JSONDecoder().decode(SandboxStatus.self, from: Data(text.utf8)))
-    #expect(try render(view, as: .json, style: TextStyle()) == text)
+    #expect(try render(view, as: .json, style: TextStyle()).description == text)
   }
 
   @Test(arguments: [(13, 77), (1, 77), (28, 1)] as [(Int32, Int32)])

@@ -165,7 +165,7 @@ struct ControllerTests {
   @Test(.enabled(if: geteuid() == 0), arguments: StoreKind.allCases)
   func `an unprivileged user can run a sandbox`(store: StoreKind) async throws {
     let directory = try LiveSandbox.temporaryDirectory()
-    unsafe chmod(directory, 0o777)
+    unsafe chmod(directory, 0o1777)
     let scenario = directory + "/../" + (directory.split(separator: "/").last ?? "") + ".yaml"
     try writeFile(scenario, Scenarios.laboratory())
     let sandbox = directory + "/s"

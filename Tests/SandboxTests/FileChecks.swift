@@ -35,10 +35,10 @@ func fileNames(_ folder: String) throws -> [String] {
   defer { unsafe closedir(directory) }
   var names: [String] = []
   while let entry = unsafe readdir(directory) {
+    // An entry of the kernel ends after its name, so it may be shorter than the type `dirent`.
+    let start = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size
     names.append(
-      unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-        unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
-      })
+      unsafe String(cString: UnsafeRawPointer(entry).advanced(by: start).assumingMemoryBound(to: CChar.self)))
   }
   return names.sorted()
 }

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
+#include <sys/types.h>
 
 /* Handles SIGINT, SIGTERM and, unless it is ignored, SIGHUP for this process. The first of them makes the returned
  * eventfd readable for good, and sets the flag below. The next one ends the program as if there was no handler. This is
@@ -18,6 +19,13 @@ int berth_take_interrupts(void);
 /* Lets SIGQUIT end this process at once, without a core dump. */
 void berth_end_on_quit(void);
 
+/* Lets all threads take memory from one arena. Each further arena reserves 64 MiB of the address space. */
+void berth_use_one_arena(void);
+
 /* Returns whether one of these signals has come. */
 bool berth_is_interrupted(void);
+
+/* Returns the process that listened at the other end of a connected UNIX socket, and stores its user. Returns -1 with
+ * errno on failure (SO_PEERCRED, unix(7)). */
+pid_t berth_peer(int socket, uid_t *user);
 #endif

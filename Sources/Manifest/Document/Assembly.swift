@@ -3,10 +3,12 @@ import Model
 /// Combines the documents that apply to one host, and reports contradictions between them.
 struct Assembly {
   private let report: Diagnostics
-  private var definitions: [String: Named<DeviceDefinition>] = [:]
+  private var definitions: [Name: Named<DeviceDefinition>] = [:]
+  /// The first names of `definitions`, among which a misspelt one is looked for. Empty until there is a misspelt one.
+  private var suggestions: [String] = []
   private var hasUnreadDefinitions = false
   /// The domain for which a device was first declared, and the location of that declaration.
-  private var holders: [PCIAddress: (domain: String, mark: SourceMark)] = [:]
+  private var holders: [PCIAddress: (domain: Name, mark: SourceMark)] = [:]
 
   /// Returns the desired state of a host to which all of the documents apply.
   static func desiredState(of documents: [ManifestDocument], _ report: Diagnostics) -> DesiredState {
@@ -44,7 +46,7 @@ struct Assembly {
   // MARK: Named devices
 
   private mutating func define(_ all: [Named<DeviceDefinition>]) {
-    var names: [PCIAddress: Located<String>] = [:]
+    var names: [PCIAddress: Located<Name>] = [:]
     for definition in all {
       let name = definition.name
       if let earlier = definitions[name.value] {
@@ -70,9 +72,9 @@ struct Assembly {
   static func warnOfUnusedNames(in documents: [ManifestDocument], _ report: Diagnostics) {
     // An unreadable reference may be the use of a name.
     guard !report.hasErrors else { return }
-    var used: Set<String> = []
+    var used: Set<Name> = []
     for assignment in documents.lazy.flatMap(\.spec.domains).flatMap(\.value.devices) {
-      if case .name(let name) = assignment.reference { used.insert(name) }
+      if case .name(let name) = assignment.reference { used.insert(Name(name)) }
     }
     for definition in documents.flatMap(\.spec.definitions) where !used.contains(definition.name.value) {
       report.warning("no domain uses the device \(quoted(definition.name.value))", at: definition.name.mark)
@@ -88,8 +90,8 @@ struct Assembly {
   // MARK: Domains
 
   private mutating func domains(_ all: [Named<DomainDeclaration>]) -> [DesiredDomain] {
-    var first: [String: SourceMark] = [:]
-    var uuids: [DomainUUID: Located<String>] = [:]
+    var first: [Name: SourceMark] = [:]
+    var uuids: [DomainUUID: Located<Name>] = [:]
     var result: [DesiredDomain] = []
     for domain in all {
       let name = domain.name
@@ -116,7 +118,7 @@ struct Assembly {
     return result.sorted { $0.name < $1.name }
   }
 
-  private mutating func device(_ assignment: Assignment, of domain: String) -> Located<DesiredDevice>? {
+  private mutating func device(_ assignment: Assignment, of domain: Name) -> Located<DesiredDevice>? {
     var id = assignment.id?.value
     let address: PCIAddress
     var label: String?
@@ -125,11 +127,12 @@ struct Assembly {
       address = given
       if !assignment.saysID { warnOfMissingID(given, at: assignment.mark) }
     case .name(let name):
-      guard let definition = definitions[name] else {
+      guard let definition = definitions[Name(name)] else {
         guard !hasUnreadDefinitions else { return nil }
+        if suggestions.isEmpty { suggestions = definitions.keys.sorted().prefix(1000).map(\.text) }
         report.error(
           "no device is named \(quoted(name))", at: assignment.mark,
-          hint: didYouMean(name, among: definitions.keys.filter { !differsInDigitsOnly($0, name) }.sorted())
+          hint: didYouMean(name, among: suggestions.filter { !differsInDigitsOnly($0, name) })
             ?? explainAddress(name)?.hint
             ?? "name it under 'spec.devices'")
         return nil
@@ -150,7 +153,7 @@ struct Assembly {
     return Located(device, at: assignment.slotMark ?? assignment.mark)
   }
 
-  private mutating func claim(_ address: PCIAddress, for domain: String, at mark: SourceMark) -> Bool {
+  private mutating func claim(_ address: PCIAddress, for domain: Name, at mark: SourceMark) -> Bool {
     guard let holder = holders[address] else {
       holders[address] = (domain, mark)
       return true
@@ -168,7 +171,7 @@ struct Assembly {
   ///
   /// Functions of one physical slot cannot share one either: each gets function 0 of its slot in the guest, and QEMU
   /// refuses the second.
-  private func reportSharedSlots(of domain: String, _ devices: [Located<DesiredDevice>]) {
+  private func reportSharedSlots(of domain: Name, _ devices: [Located<DesiredDevice>]) {
     var first: [UInt8: Located<DesiredDevice>] = [:]
     for device in devices {
       guard let slot = device.value.options.virtualSlot else { continue }

@@ -4,7 +4,7 @@ import Model
 struct ManifestDocument: Sendable {
   var mark: SourceMark
   /// The host that the document is for; nil means every host.
-  var host: Located<String>?
+  var host: Located<Name>?
   /// The set that the document names.
   var set: Located<String>?
   var spec: DocumentSpec
@@ -59,14 +59,16 @@ struct Assignment: Sendable {
 
 /// What a document says of itself.
 struct DocumentMetadata: Sendable {
-  var host: Located<String>?
+  var host: Located<Name>?
   var set: Located<String>?
 }
 
 extension ValueType where Value == DocumentMetadata {
   static var metadata: ValueType {
     .object("The host that the document applies to, and its set.", keys: ManifestKeys.metadataTable) {
-      DocumentMetadata(host: $0.value(ManifestKeys.hostName), set: $0.value(ManifestKeys.setName))
+      DocumentMetadata(
+        host: $0.value(ManifestKeys.hostName).map { Located(Name($0.value), at: $0.mark) },
+        set: $0.value(ManifestKeys.setName))
     }
   }
 }

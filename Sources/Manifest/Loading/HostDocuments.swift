@@ -2,7 +2,7 @@ import Model
 
 /// The documents of one run, sorted by what they are for one host.
 struct HostDocuments {
-  let host: String
+  let host: Name
   /// Those that name the host.
   private let own: [ManifestDocument]
   /// Those that name no host, and so are for every host.
@@ -10,7 +10,7 @@ struct HostDocuments {
   /// Those that name another host.
   let others: [ManifestDocument]
 
-  init(_ documents: [ManifestDocument], for host: String) {
+  init(_ documents: [ManifestDocument], for host: Name) {
     self.host = host
     own = documents.filter { $0.host?.value == host }
     shared = documents.filter { $0.host == nil }
@@ -42,14 +42,14 @@ struct HostDocuments {
   /// The name of another host that is probably this host's name, misspelt.
   ///
   /// The hosts of a fleet often differ in a digit only, so such a name is a slip only if no other host is named.
-  private var misspelling: Located<String>? {
+  private var misspelling: Located<Name>? {
     let named = others.compactMap(\.host)
     if let same = named.first(where: { isSameHost($0.value, host) }) { return same }
     let names = Set(named.map(\.value)).sorted()
-    guard let near = closest(to: host, among: names), names.count == 1 || !differsInDigitsOnly(near, host) else {
-      return nil
-    }
-    return named.first { $0.value == near }
+    guard let near = closest(to: host.text, among: names.lazy.map(\.text)),
+      names.count == 1 || !differsInDigitsOnly(near, host.text)
+    else { return nil }
+    return named.first { $0.value == Name(near) }
   }
 
   /// Warns of documents that are skipped because they spell this host's name in another way.
@@ -77,16 +77,25 @@ func reportMissingDomains(in documents: [ManifestDocument], _ report: Diagnostic
 }
 
 /// Warns of documents that spell the name of one host in two ways. Each host uses only one of the spellings.
+///
+/// Each name is compared with at most two earlier ones: hosts of one domain may be thousands.
 func warnOfHostSpellings(in documents: [ManifestDocument], _ report: Diagnostics) {
-  var first: [String: [Located<String>]] = [:]
-  for name in documents.compactMap(\.host) {
-    let label = String(name.value.lowercased().prefix { $0 != "." })
-    if let other = first[label]?.first(where: { $0.value != name.value && isSameHost($0.value, name.value) }) {
+  var seen: Set<Name> = []
+  // By the whole name, and by the first label: in lower case, the first name that has it.
+  var whole: [String: Located<Name>] = [:]
+  var labels: [String: Located<Name>] = [:]
+  var bare: [String: Located<Name>] = [:]
+  for name in documents.compactMap(\.host) where seen.insert(name.value).inserted {
+    let parts = name.value.text.lowercased().split(separator: ".")
+    let (text, label) = (parts.joined(separator: "."), String(parts.first ?? ""))
+    if let other = whole[text] ?? (text == label ? labels : bare)[label] {
       report.warning(
         "hosts \(quoted(other.value)) and \(quoted(name.value)) are perhaps one", at: name.mark,
         notes: [.init("first named", at: other.mark)], hint: "write the name as hostname prints it on that host")
     }
-    if first[label]?.contains(where: { $0.value == name.value }) != true { first[label, default: []].append(name) }
+    if whole[text] == nil { whole[text] = name }
+    if labels[label] == nil { labels[label] = name }
+    if text == label, bare[label] == nil { bare[label] = name }
   }
 }
 
@@ -97,8 +106,8 @@ private func some(_ texts: [String]) -> String {
 }
 
 /// Returns whether two names are spellings of one host: they differ in case, or one is the other with its domain.
-private func isSameHost(_ left: String, _ right: String) -> Bool {
-  func labels(_ name: String) -> [Substring] { name.lowercased().split(separator: ".") }
+private func isSameHost(_ left: Name, _ right: Name) -> Bool {
+  func labels(_ name: Name) -> [Substring] { name.text.lowercased().split(separator: ".") }
   let (one, two) = (labels(left), labels(right))
   return one == two || (one.count == 1 || two.count == 1) && one.first != nil && one.first == two.first
 }

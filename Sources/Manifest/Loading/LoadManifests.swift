@@ -16,7 +16,7 @@ package struct ValidatedManifests: Sendable {
   /// The desired state of one host.
   package struct HostState: Sendable {
     /// The host's name; nil for hosts that no document names.
-    package var host: String?
+    package var host: Name?
     package var desired: DesiredState
   }
 
@@ -31,9 +31,9 @@ package struct ValidatedManifests: Sendable {
 
 /// The reason why there is no usable manifest.
 package enum ManifestFailure: Error, Sendable {
-  /// Every manifest is missing, unreadable, empty, or for another host. The message has one line per path. Documents for
+  /// Every manifest is missing, unreadable, empty, or for another host. There is one message per path. Documents for
   /// every host do not count beside documents for other hosts, unless they declare a domain.
-  case notFound(message: String)
+  case notFound(messages: [String])
   /// All errors and warnings, in the order of the texts.
   case invalid([Diagnostic])
 }
@@ -48,12 +48,12 @@ package enum ManifestFailure: Error, Sendable {
 package func loadManifests(paths: [String], hostName: String) throws(ManifestFailure) -> LoadedManifests {
   let report = Diagnostics()
   let set = try readManifests(paths, report)
-  let host = HostDocuments(set.documents, for: hostName)
-  let documents = set.documents(for: hostName)
+  let host = HostDocuments(set.documents, for: Name(hostName))
+  let documents = DocumentsByHost(set.documents)[Name(hostName)]
   var desired = Assembly.desiredState(of: documents, report)
   Assembly.warnOfUnusedNames(in: set.documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
-  if let absence = host.absence(from: set.files) { throw .notFound(message: absence) }
+  if let absence = host.absence(from: set.files) { throw .notFound(messages: [absence]) }
   reportMissingDomains(in: documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
   host.warnOfOtherSpellings(report)
@@ -68,13 +68,13 @@ package func loadManifests(paths: [String], hostName: String) throws(ManifestFai
 package func validateManifests(paths: [String]) throws(ManifestFailure) -> ValidatedManifests {
   let report = Diagnostics()
   let set = try readManifests(paths, report)
-  var names: [String?] = Set(set.documents.compactMap { $0.host?.value }).sorted()
-  if set.documents.contains(where: { $0.host == nil }) { names.insert(nil, at: 0) }
+  let documents = DocumentsByHost(set.documents)
+  let names = documents.hosts
+  guard documents.isBounded(report) else { throw .invalid(report.sorted) }
   let hosts = names.map { name in
-    ValidatedManifests.HostState(
-      host: name, desired: Assembly.desiredState(of: set.documents(for: name), report))
+    ValidatedManifests.HostState(host: name, desired: Assembly.desiredState(of: documents[name], report))
   }
-  for name in names where name != nil || names.count == 1 { reportMissingDomains(in: set.documents(for: name), report) }
+  for name in names where name != nil || names.count == 1 { reportMissingDomains(in: documents[name], report) }
   warnOfHostSpellings(in: set.documents, report)
   Assembly.warnOfUnusedNames(in: set.documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
@@ -85,10 +85,6 @@ package func validateManifests(paths: [String]) throws(ManifestFailure) -> Valid
 private struct DocumentSet {
   var documents: [ManifestDocument] = []
   var files: [String] = []
-
-  func documents(for host: String?) -> [ManifestDocument] {
-    documents.filter { $0.host == nil || $0.host?.value == host }
-  }
 }
 
 private func readManifests(_ paths: [String], _ report: Diagnostics) throws(ManifestFailure) -> DocumentSet {
@@ -97,8 +93,8 @@ private func readManifests(_ paths: [String], _ report: Diagnostics) throws(Mani
   // Errors inside a file are reported before missing files.
   guard !report.hasErrors || !reader.missing.isEmpty else { return reader.set }
   if report.hasErrors { throw .invalid(report.sorted + reader.missing.map { Diagnostic(.error, $0, at: nil) }) }
-  if paths.isEmpty { throw .notFound(message: "no manifest was given") }
-  guard reader.missing.isEmpty else { throw .notFound(message: reader.missing.joined(separator: "\n")) }
+  if paths.isEmpty { throw .notFound(messages: ["no manifest was given"]) }
+  guard reader.missing.isEmpty else { throw .notFound(messages: reader.missing) }
   return reader.set
 }
 
@@ -113,7 +109,7 @@ private struct ManifestReader {
   var set = DocumentSet()
   /// A message for each path that has no manifest.
   var missing: [String] = []
-  private var seen: Set<String> = []
+  private var seen: Set<Name> = []
   private var bytesRead = 0
 
   init(report: Diagnostics) { self.report = report }
@@ -124,66 +120,51 @@ private struct ManifestReader {
         take(try readStandardInput(limit: YAMLLimits.standard.bytes), of: "<stdin>")
         return
       }
-      let content = try readPath(path, limit: YAMLLimits.standard.bytes)
-      switch content {
-      case .directory(let files): readAll(files, of: path)
-      case .file, .tooLarge: take(content, of: path)
-      }
+      let content = try readPath(path, limit: YAMLLimits.standard.bytes) { readAll($0) }
+      if let content { take(content, of: path) }
     } catch {
       missing.append(error.message)
     }
   }
 
-  private mutating func readAll(_ files: [String], of directory: String) {
-    guard files.count <= Self.mostFiles else {
-      report.error("\(directory) has more than \(Self.mostFiles) manifests", at: nil)
+  private mutating func readAll(_ directory: borrowing ManifestDirectory) {
+    guard directory.manifests.count <= Self.mostFiles else {
+      report.error("\(directory.path) has more than \(Self.mostFiles) manifests", at: nil)
       return
     }
-    let unread = unread(in: directory)
     var found = 0
-    for file in files {
+    for name in directory.manifests {
       do throws(FileFault) {
-        guard let content = try readListedFile(file, limit: YAMLLimits.standard.bytes) else { continue }
+        guard let content = try directory.read(name, limit: YAMLLimits.standard.bytes) else { continue }
         found += 1
-        take(content, of: file)
+        take(content, of: directory.path(of: name))
       } catch {
         found += 1
         missing.append(error.message)
       }
     }
+    let count = directory.unread.count
+    // The first eight of the entries that a person may have meant as manifests.
+    let unread =
+      directory.unread.prefix(8).map(quoted).joined(separator: ", ") + (count > 8 ? " and \(count - 8) more" : "")
     if found == 0 {
-      let rest = unread.map { "; \($0.names) \($0.count == 1 ? "is" : "are") not read" } ?? ""
-      missing.append("the directory \(directory) has no manifest: there is no *.yaml or *.yml\(rest)")
-    } else if let unread {
+      let rest = count == 0 ? "" : "; \(unread) \(count == 1 ? "is" : "are") not read"
+      missing.append("the directory \(directory.path) has no manifest: there is no *.yaml or *.yml\(rest)")
+    } else if count > 0 {
       report.warning(
-        "\(unread.count == 1 ? "this entry" : "these entries") of the directory \(directory) "
-          + "\(unread.count == 1 ? "is" : "are") not read: \(unread.names)",
+        "\(count == 1 ? "this entry" : "these entries") of the directory \(directory.path) "
+          + "\(count == 1 ? "is" : "are") not read: \(unread)",
         at: nil,
         hint: "a directory stands for its files *.yaml and *.yml; give others by their paths")
     }
   }
 
-  /// Returns how many of a directory's entries a person may have meant as manifests, and the names of the first eight.
-  /// Returns nil if there are none.
-  private mutating func unread(in directory: String) -> (count: Int, names: String)? {
-    do throws(FileFault) {
-      let names = try unreadEntries(of: directory)
-      guard !names.isEmpty else { return nil }
-      let more = names.count > 8 ? " and \(names.count - 8) more" : ""
-      return (names.count, names.prefix(8).map(quoted).joined(separator: ", ") + more)
-    } catch {
-      missing.append(error.message)
-      return nil
-    }
-  }
-
   private mutating func take(_ content: PathContent, of path: String) {
     // A file may be given by its path and again through its directory; it is read once.
-    guard seen.insert(path).inserted else { return }
+    guard seen.insert(Name(path)).inserted else { return }
     let order = set.files.count
     set.files.append(path)
     switch content {
-    case .directory: return
     case .tooLarge:
       report.error(
         "the text is larger than \(YAMLLimits.standard.bytes) bytes",
@@ -204,7 +185,8 @@ private struct ManifestReader {
   /// Returns whether the text has any content, correct or not.
   private mutating func readDocuments(_ source: SourceText) -> Bool {
     let faults = report.errorCount
-    let nodes = parseYAML(source, report: report)
+    let nodes = parseDeclaration(
+      source, kind: DocumentKind.hostAssignments.rawValue, name: "a manifest", report: report)
     let type = ValueType<ManifestDocument>.document
     for node in nodes {
       if let document = type.read(node, as: "the document", report) { set.documents.append(document) }

@@ -1,8 +1,6 @@
 import Model
 
 /// Returns "did you mean 'devices'?" if one of the candidates is close to a word; otherwise nil.
-///
-/// It compares only the first 1000 candidates, so that a hostile text causes a bounded amount of work.
 package func didYouMean(_ word: String, among candidates: some Sequence<String>) -> String? {
   closest(to: word, among: candidates).map { "did you mean \(quoted($0))?" }
 }

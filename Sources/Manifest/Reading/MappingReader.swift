@@ -15,7 +15,7 @@ package struct MappingReader {
   package let report: Diagnostics
   private let entries: [MappingEntry]
   /// The values by key, so that the time of a lookup does not depend on the mapping's size.
-  private let values: [String: YAMLNode]
+  private let values: [Name: YAMLNode]
   private var asked: [String] = []
   /// The keys that calls will ask for, if they are known beforehand.
   private let keys: [String]
@@ -31,19 +31,19 @@ package struct MappingReader {
     self.node = node
     self.report = report
     self.entries = entries
-    values = Dictionary(entries.map { ($0.key, $0.value) }) { first, _ in first }
+    values = Dictionary(entries.map { (Name($0.key), $0.value) }) { first, _ in first }
   }
 
   /// Returns whether the mapping has the key.
-  package func has(_ key: String) -> Bool { values[key] != nil }
+  package func has(_ key: String) -> Bool { values[Name(key)] != nil }
 
   /// Returns the location of a key's value; nil if there is none.
-  package func mark(ofValueAt key: String) -> SourceMark? { values[key]?.mark }
+  package func mark(ofValueAt key: String) -> SourceMark? { values[Name(key)]?.mark }
 
   /// Returns the value of an optional key; nil if the key is absent, or after an error.
   package mutating func optional<Value>(_ key: String, _ type: ValueType<Value>) -> Value? {
     asked.append(key)
-    return values[key].flatMap { type.read($0, as: "'\(key)'", report) }
+    return values[Name(key)].flatMap { type.read($0, as: "'\(key)'", report) }
   }
 
   /// Returns the value of a required key; nil after an error.
@@ -57,7 +57,7 @@ package struct MappingReader {
   /// Returns the value of a key from a table, or its default if the key is absent. Returns nil after an error, or if
   /// there is no default.
   package mutating func value<Value>(_ key: Key<Value>) -> Value? {
-    guard let node = values[key.name] else {
+    guard let node = values[Name(key.name)] else {
       if key.isRequired { return required(key.name, key.type) }
       asked.append(key.name)
       return key.defaultValue
@@ -75,11 +75,11 @@ package struct MappingReader {
   ///
   /// - Parameter hints: for keys that belong in another place, that place.
   package func finish(hints: [String: String] = [:]) {
-    for entry in entries where !asked.contains(entry.key) {
-      let free = asked.filter { !has($0) }
+    let known = Set(asked.map { Name($0) })
+    for entry in entries where !known.contains(Name(entry.key)) {
       report.error(
         "\(name) has no key \(quoted(entry.key))", at: entry.mark,
-        hint: hints[entry.key] ?? didYouMean(entry.key, among: free)
+        hint: hints[entry.key] ?? didYouMean(entry.key, among: asked.filter { !has($0) })
           ?? "it may have " + (keys.isEmpty ? asked : keys).joined(separator: ", "))
     }
   }
@@ -87,13 +87,14 @@ package struct MappingReader {
   /// Returns whether calls asked for each of the keys once, and for no other key.
   func hasAsked(exactly keys: [String]) -> Bool { asked.sorted() == keys.sorted() }
 
-  /// Returns whether `finish()` will report an unknown key and suggest one of these instead.
+  /// Returns whether `finish()` will show an unknown key and suggest one of these instead.
+  ///
+  /// Only the first unknown keys are shown, so only they are compared.
   package func isProbablyMisspelt(_ missing: [String]) -> Bool {
-    guard !keys.isEmpty else { return false }
+    guard !keys.isEmpty, report.composesErrors else { return false }
     let free = keys.filter { !has($0) }
-    return entries.contains { entry in
-      !keys.contains(entry.key) && closest(to: entry.key, among: free).map(missing.contains) ?? false
-    }
+    return entries.lazy.filter { entry in !keys.contains { Name($0) == Name(entry.key) } }.prefix(report.limit)
+      .contains { closest(to: $0.key, among: free).map(missing.contains) ?? false }
   }
 }
 
@@ -120,7 +121,7 @@ package func mappingEntries(
       hint: node.isNull ? hint : nil)
     return nil
   }
-  var first: [String: SourceMark] = [:]
+  var first: [Name: SourceMark] = [:]
   var entries: [MappingEntry] = []
   entries.reserveCapacity(pairs.count)
   for pair in pairs {
@@ -130,12 +131,13 @@ package func mappingEntries(
       continue
     }
     if reportTypographicQuotes(scalar, "a key of \(name)", at: pair.key.mark, report) { continue }
-    if let earlier = first[scalar.text] {
+    let key = Name(scalar.text)
+    if let earlier = first[key] {
       report.error(
         "\(name) has the key \(quoted(scalar.text)) twice", at: pair.key.mark, notes: [.init("first", at: earlier)])
       continue
     }
-    first[scalar.text] = pair.key.mark
+    first[key] = pair.key.mark
     entries.append(MappingEntry(key: scalar.text, mark: pair.key.mark, value: pair.value))
   }
   return entries

@@ -1,9 +1,11 @@
+package import Model
+
 /// A value with the name that the text gives it, such as a domain.
 package struct Named<Value: Sendable>: Sendable {
-  package var name: Located<String>
+  package var name: Located<Name>
   package var value: Value
 
-  package init(name: Located<String>, value: Value) {
+  package init(name: Located<Name>, value: Value) {
     self.name = name
     self.value = value
   }
@@ -49,7 +51,7 @@ extension ValueType {
         let read = key.read(keyNode, as: "the name of a \(what)", report)
         let value = element.read(entry.value, as: "\(what) \(quoted(entry.key))", report)
         guard let read, let value else { return nil }
-        return Named(name: Located(read, at: entry.mark), value: value)
+        return Named(name: Located(Name(read), at: entry.mark), value: value)
       }
     }
   }

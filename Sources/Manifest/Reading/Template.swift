@@ -9,17 +9,28 @@ func reportTemplate(_ node: YAMLNode, _ name: String, _ report: Diagnostics) -> 
 /// The marks of the usual template languages: Jinja and Go, shells, ERB, Terraform.
 enum Template {
   static let hint = "give Berth the text that the template makes, not the template"
-  private static let marks = ["{{", "}}", "{%", "%}", "${", "$(", "<%", "%>", "%{"]
+  private static let marks = Set(
+    ["{{", "}}", "{%", "%}", "${", "$(", "<%", "%>", "%{"].map { $0.utf8.reduce(0) { $0 << 8 | UInt16($1) } })
+
+  /// Returns whether a text has a mark, after one pass over its bytes.
+  private static func hasMark(_ text: String) -> Bool {
+    var pair: UInt16 = 0
+    for byte in text.utf8 {
+      pair = pair << 8 | UInt16(byte)
+      if marks.contains(pair) { return true }
+    }
+    return false
+  }
 
   /// Returns the text of a node that has a template's mark; nil if it has none.
   static func placeholder(of node: YAMLNode) -> String? {
     switch node.content {
     case .scalar(let scalar):
-      // Almost every text ends here, after one pass over its bytes.
+      // Almost every text ends here.
       let isSuspect = scalar.text.utf8.contains { byte in
         byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") || byte == UInt8(ascii: "$") || byte == UInt8(ascii: "%")
       }
-      return isSuspect && marks.contains { scalar.text.contains($0) } ? scalar.text : nil
+      return isSuspect && hasMark(scalar.text) ? scalar.text : nil
     case .mapping(let pairs):
       // `{{ name }}` without quotes is a mapping with a mapping as its key. The source has it as it is written.
       guard case .mapping? = pairs.first?.key.content else { return nil }

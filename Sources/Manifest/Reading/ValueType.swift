@@ -69,11 +69,10 @@ extension ValueType {
     ValueType(schema: schema, encode: encode) { node, name, report in
       guard let scalar = scalar(node, name, expected: expected, report) else { return nil }
       if let value = parse(scalar.text) { return value }
-      if let (message, hint) = explain(scalar.text) {
-        report.error("\(name): \(message)", at: node.mark, hint: hint)
-      } else {
-        report.error("\(name) must be \(expected), not \(node.kind)", at: node.mark)
-      }
+      // Asked twice, but only for the errors that are shown.
+      report.error(
+        explain(scalar.text).map { "\(name): \($0.message)" } ?? "\(name) must be \(expected), not \(node.kind)",
+        at: node.mark, hint: explain(scalar.text)?.hint)
       return nil
     }
   }

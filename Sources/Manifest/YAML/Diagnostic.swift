@@ -25,6 +25,8 @@ package struct Diagnostic: Hashable, Sendable {
   package var hint: String?
   /// How many diagnostics this one stands for.
   package var count = 1
+  /// Whether the line at the location is shown. It is not, if the text is not Berth's to show.
+  package var showsLine = true
 
   package init(
     _ severity: Severity, _ message: String, at mark: SourceMark?, notes: [Note] = [], hint: String? = nil
@@ -43,22 +45,29 @@ package final class Diagnostics {
   package let limit: Int
   private var kept: [Diagnostic] = []
   private var seen: Set<Diagnostic> = []
-  private var errors = 0
-  private var warnings = 0
+  private var counts: [Diagnostic.Severity: Int] = [:]
+  /// The number of messages that were put together. A repeated one is not kept, but an alias can repeat it for ever.
+  private(set) var composed = 0
 
   package init(limit: Int = 100) { self.limit = limit }
 
-  package var hasErrors: Bool { errors > 0 }
+  /// Whether the next error's message is put together. Otherwise the error is only counted.
+  var composesErrors: Bool { composes(.error) }
+
+  private func composes(_ severity: Diagnostic.Severity) -> Bool {
+    counts[severity, default: 0] < limit && composed < 4 * limit
+  }
+
+  package var hasErrors: Bool { errorCount > 0 }
   /// The number of errors, including those beyond the limit.
-  package var errorCount: Int { errors }
+  package var errorCount: Int { counts[.error, default: 0] }
 
   /// Adds an error. Its message and hint are not computed after the limit is reached.
   package func error(
     _ message: @autoclosure () -> String, at mark: SourceMark?, notes: @autoclosure () -> [Diagnostic.Note] = [],
     hint: @autoclosure () -> String? = nil
   ) {
-    guard errors < limit else { errors += 1; return }
-    if keep(Diagnostic(.error, message(), at: mark, notes: notes(), hint: hint())) { errors += 1 }
+    add(.error) { Diagnostic(.error, message(), at: mark, notes: notes(), hint: hint()) }
   }
 
   /// Adds a warning. Its message and hint are not computed after the limit is reached.
@@ -66,8 +75,16 @@ package final class Diagnostics {
     _ message: @autoclosure () -> String, at mark: SourceMark?, notes: @autoclosure () -> [Diagnostic.Note] = [],
     hint: @autoclosure () -> String? = nil
   ) {
-    guard warnings < limit else { warnings += 1; return }
-    if keep(Diagnostic(.warning, message(), at: mark, notes: notes(), hint: hint())) { warnings += 1 }
+    add(.warning) { Diagnostic(.warning, message(), at: mark, notes: notes(), hint: hint()) }
+  }
+
+  /// Adds an error about a text whose lines are not shown.
+  func error(hiding mark: SourceMark, _ message: String, hint: String?) {
+    add(.error) {
+      var diagnostic = Diagnostic(.error, message, at: mark, hint: hint)
+      diagnostic.showsLine = false
+      return diagnostic
+    }
   }
 
   /// All kept diagnostics, in the order of the texts. The last entries say how many more there were.
@@ -80,11 +97,9 @@ package final class Diagnostics {
       default: left.offset < right.offset
       }
     }.map(\.element)
-    if errors > limit {
-      result.append(rest(.error, errors - limit))
-    }
-    if warnings > limit {
-      result.append(rest(.warning, warnings - limit))
+    for severity in [Diagnostic.Severity.error, .warning] {
+      let more = counts[severity, default: 0] - kept.count { $0.severity == severity }
+      if more > 0 { result.append(rest(severity, more)) }
     }
     return result
   }
@@ -94,18 +109,24 @@ package final class Diagnostics {
   /// Only the warnings.
   package var sortedWarnings: [Diagnostic] { sorted.filter { $0.severity == .warning } }
 
-  /// Returns what stands for those that are not kept.
+  /// Returns what stands for those that are not kept. Whether two of them are the same is not known, since their messages
+  /// are not put together.
   private func rest(_ severity: Diagnostic.Severity, _ count: Int) -> Diagnostic {
     let verb = count == 1 ? "is" : "are"
     var rest = Diagnostic(
-      severity, "\(count) more \(severity.rawValue)\(count == 1 ? "" : "s") \(verb) not shown", at: nil)
+      severity, "up to \(count) more \(severity.rawValue)\(count == 1 ? "" : "s") \(verb) not shown", at: nil)
     rest.count = count
     return rest
   }
 
-  private func keep(_ diagnostic: Diagnostic) -> Bool {
-    guard seen.insert(diagnostic).inserted else { return false }
-    kept.append(diagnostic)
-    return true
+  /// Adds what `compose` returns, unless the same is there already. After the limit it is only counted.
+  private func add(_ severity: Diagnostic.Severity, _ compose: () -> Diagnostic) {
+    if composes(severity) {
+      composed += 1
+      let diagnostic = compose()
+      guard seen.insert(diagnostic).inserted else { return }
+      kept.append(diagnostic)
+    }
+    counts[severity, default: 0] += 1
   }
 }

@@ -8,6 +8,8 @@ package final class SourceText: Sendable {
   let bytes: [UInt8]
   /// The start of each line. A line ends where libyaml ends it, so that libyaml's line numbers match.
   private let lineStarts: [Int]
+  /// Finds columns in long lines.
+  private let scalars: ScalarIndex
 
   package init(name: String, bytes: [UInt8], order: Int = 0) {
     self.name = name
@@ -15,6 +17,7 @@ package final class SourceText: Sendable {
     let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
     self.bytes = text
     lineStarts = Self.starts(of: text)
+    scalars = ScalarIndex(text)
   }
 
   package convenience init(name: String, text: String, order: Int = 0) {
@@ -39,31 +42,28 @@ package final class SourceText: Sendable {
       let middle = (low + high + 1) / 2
       if lineStarts[middle] <= offset { low = middle } else { high = middle - 1 }
     }
-    let before = bytes[lineStarts[low]..<min(offset, bytes.count)]
-    return SourceMark(source: self, line: low + 1, column: before.count { !isUTF8Continuation($0) } + 1)
+    let before = scalars.count(before: lineStarts[low], in: bytes)
+    let column = scalars.count(before: min(offset, bytes.count), in: bytes) - before + 1
+    return SourceMark(source: self, line: low + 1, column: column)
+  }
+
+  /// Returns the offset of a column of a line; the line's end if the line is shorter.
+  ///
+  /// The cost does not depend on the length of the line.
+  func offset(line number: Int, column: Int) -> Int {
+    let line = line(number)
+    let before = scalars.count(before: line.startIndex, in: bytes)
+    return min(line.endIndex, scalars.offset(of: before + max(1, column) - 1, in: bytes))
   }
 
   /// Returns the character at a location; nil at a line's end and beyond.
-  func character(at mark: SourceMark) -> Unicode.Scalar? {
-    let line = line(mark.line)
-    var column = 0
-    for index in line.indices where !isUTF8Continuation(line[index]) {
-      column += 1
-      guard column == mark.column else { continue }
-      return String(decoding: line[index...].prefix(4), as: UTF8.self).unicodeScalars.first
-    }
-    return nil
-  }
+  func character(at mark: SourceMark) -> Unicode.Scalar? { text(from: mark, atMost: 4).unicodeScalars.first }
 
   /// Returns the rest of a line from a location on, at most this many bytes of it.
   func text(from mark: SourceMark, atMost limit: Int) -> String {
-    var column = 0
     let line = line(mark.line)
-    let start = line.indices.first { index in
-      if !isUTF8Continuation(line[index]) { column += 1 }
-      return column == mark.column
-    }
-    return start.map { String(decoding: line[$0...].prefix(limit), as: UTF8.self) } ?? ""
+    let start = offset(line: mark.line, column: mark.column)
+    return String(decoding: line[start...].prefix(limit), as: UTF8.self)
   }
 
   /// The number of lines, an empty one after the last line's end included.
@@ -98,6 +98,52 @@ package final class SourceText: Sendable {
     case 0xA8, 0xA9: 3
     default: 1
     }
+  }
+}
+
+/// The number of characters before every 1024th byte of a text. A line may be as long as the text, and thousands of
+/// locations may be in it.
+struct ScalarIndex: Sendable {
+  private static let step = 1024
+  private let counts: [Int]
+
+  init(_ bytes: [UInt8]) {
+    var counts: [Int] = []
+    counts.reserveCapacity(bytes.count / Self.step + 1)
+    var count = 0
+    for (offset, byte) in bytes.enumerated() {
+      if offset % Self.step == 0 { counts.append(count) }
+      if !isUTF8Continuation(byte) { count += 1 }
+    }
+    self.counts = counts
+  }
+
+  /// Returns how many characters begin before an offset of the text.
+  func count(before offset: Int, in bytes: [UInt8]) -> Int {
+    guard !counts.isEmpty else { return 0 }
+    let block = min(offset / Self.step, counts.count - 1)
+    return bytes[block * Self.step..<offset].reduce(counts[block]) { $0 + (isUTF8Continuation($1) ? 0 : 1) }
+  }
+
+  /// Returns the offset of a character of the text, counted from 0; the text's end if there are fewer.
+  func offset(of number: Int, in bytes: [UInt8]) -> Int {
+    // The last block that begins at or before the character.
+    var low = 0
+    var high = counts.count
+    while low < high {
+      let middle = (low + high) / 2
+      if counts[middle] <= number { low = middle + 1 } else { high = middle }
+    }
+    var offset = max(0, low - 1) * Self.step
+    var count = low > 0 ? counts[low - 1] : 0
+    while offset < bytes.count {
+      if !isUTF8Continuation(bytes[offset]) {
+        if count == number { break }
+        count += 1
+      }
+      offset += 1
+    }
+    return offset
   }
 }
 

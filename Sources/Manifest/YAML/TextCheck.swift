@@ -6,12 +6,8 @@ import Model
 /// UTF-16.
 func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
   let bytes = source.bytes
-  if bytes.starts(with: [0xFF, 0xFE, 0, 0]) || bytes.starts(with: [0, 0, 0xFE, 0xFF]) {
-    report.error("the text is UTF-32", at: source.mark(atOffset: 0), hint: "save it as UTF-8")
-    return false
-  }
-  if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
-    report.error("the text is UTF-16", at: source.mark(atOffset: 0), hint: "save it as UTF-8")
+  if let encoding = otherEncoding(of: bytes) {
+    report.error("the text is \(encoding)", at: source.mark(atOffset: 0), hint: "save it as UTF-8")
     return false
   }
   var index = 0
@@ -49,7 +45,33 @@ func isYAMLText(_ source: SourceText, _ report: Diagnostics) -> Bool {
     }
     index += length
   }
-  return !hasConflict(source, report) && !hasOddBlank(source, report)
+  return !hasConflict(source, report) && !hasOddBlank(source, report) && !hasManyDirectives(source, report)
+}
+
+/// Returns the encoding that a byte order mark shows, if it is not UTF-8; otherwise nil.
+func otherEncoding(of bytes: [UInt8]) -> String? {
+  if bytes.starts(with: [0xFF, 0xFE, 0, 0]) || bytes.starts(with: [0, 0, 0xFE, 0xFF]) { return "UTF-32" }
+  return bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) ? "UTF-16" : nil
+}
+
+/// Reports lines that begin with `%`, if they are many or long; returns whether they are.
+///
+/// libyaml compares each `%TAG` with all before it, and copies its text into every tag that uses it
+/// (`yaml_parser_process_directives` and `yaml_parser_parse_node`, src/parser.c, 0.2.5). No manifest needs one.
+private func hasManyDirectives(_ source: SourceText, _ report: Diagnostics) -> Bool {
+  var count = 0
+  for number in 1...source.lineCount {
+    let line = source.line(number)
+    guard line.first == UInt8(ascii: "%") else { continue }
+    count += 1
+    guard count > YAMLLimits.directives || line.count > YAMLLimits.directiveBytes else { continue }
+    report.error(
+      "more than \(YAMLLimits.directives) lines begin with '%', or one of them is longer than "
+        + "\(YAMLLimits.directiveBytes) bytes",
+      at: SourceMark(source: source, line: number, column: 1), hint: "delete the directives; no manifest needs them")
+    return true
+  }
+  return false
 }
 
 /// Reports the first line that git leaves for a conflict; returns whether there is one.

@@ -67,8 +67,10 @@ private struct YAMLBuilder {
     case .documentEnd:
       return true
     case .scalar(let scalar):
-      guard count(1, at: mark) else { return false }
-      return add(Measured(node: YAMLNode(.scalar(scalar), at: mark), size: 1, height: 0), anchor: anchor)
+      // An alias to a long text is short, and whoever reads the text reads all of it each time.
+      let size = 1 + scalar.text.utf8.count / 64
+      guard count(size, at: mark) else { return false }
+      return add(Measured(node: YAMLNode(.scalar(scalar), at: mark), size: size, height: 0), anchor: anchor)
     case .sequenceStart, .mappingStart:
       guard count(1, at: mark), hasDepth(for: 1, at: mark) else { return false }
       var isMapping = false

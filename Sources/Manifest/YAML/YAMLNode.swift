@@ -67,8 +67,12 @@ package struct YAMLLimits: Sendable {
   package var bytes: Int
   /// The depth of nesting, including what aliases repeat.
   package var depth: Int
-  /// The number of nodes of all documents. An alias counts each time it is used.
+  /// The number of nodes of all documents. An alias counts each time it is used, and a long text once more for each 64
+  /// bytes.
   package var nodes: Int
+  /// The number of lines that begin with `%`, and the length of each.
+  static let directives = 16
+  static let directiveBytes = 256
 
   package init(bytes: Int = 1 << 20, depth: Int = 64, nodes: Int = 200_000) {
     self.bytes = bytes

@@ -54,11 +54,11 @@ package struct Policy: Hashable, Sendable {
 
 /// A domain and the devices it should have.
 package struct DesiredDomain: Hashable, Sendable {
-  package var name: String
+  package var name: Name
   /// The UUID of the domain that is meant; nil if the name decides.
   package var uuid: DomainUUID?
   package var devices: [DesiredDevice]
-  package init(name: String, uuid: DomainUUID? = nil, devices: [DesiredDevice]) {
+  package init(name: Name, uuid: DomainUUID? = nil, devices: [DesiredDevice]) {
     self.name = name
     self.uuid = uuid
     self.devices = devices

@@ -4,6 +4,8 @@ package struct DeviceResource: Hashable, Sendable {
   package var space: Space
   /// First and last byte or port, both included.
   package var range: ClosedRange<UInt64>
+  /// The last I/O port of a PC.
+  package static let lastPort: UInt64 = 0xFFFF
   package init(space: Space, range: ClosedRange<UInt64>) { (self.space, self.range) = (space, range) }
 
   /// The whole 4 KiB frames that hold a memory range, even if the range starts inside a frame.
@@ -24,7 +26,8 @@ extension DeviceResource: TextCodable {
     let ends = words[1].split(separator: "-", omittingEmptySubsequences: false)
     guard ends.count == 2, ends.allSatisfy({ $0.hasPrefix("0x") }),
       let first = hexadecimal(ends[0].dropFirst(2), digits: 1...16),
-      let last = hexadecimal(ends[1].dropFirst(2), digits: 1...16), first <= last
+      let last = hexadecimal(ends[1].dropFirst(2), digits: 1...16), first <= last,
+      space == .memory || last <= Self.lastPort
     else { return nil }
     self.init(space: space, range: first...last)
   }

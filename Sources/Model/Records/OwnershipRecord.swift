@@ -2,7 +2,7 @@
 package struct OwnershipRecord: Hashable, Sendable, Codable {
   package var uuid: DomainUUID
   /// The domain's name at that time; for people.
-  package var name: String
+  package var name: Name
   package var devices: [PCIAddress]
   /// The set of manifests that owns each device. A device that an earlier release recorded has none: it belongs to the
   /// first set that declares it, and until then to the default set.
@@ -20,7 +20,7 @@ package struct OwnershipRecord: Hashable, Sendable, Codable {
   package var goneSince: Int64?
 
   package init(
-    uuid: DomainUUID, name: String, devices: [PCIAddress], sets: [DeviceSet] = [], exports: [ExportRecord] = [],
+    uuid: DomainUUID, name: Name, devices: [PCIAddress], sets: [DeviceSet] = [], exports: [ExportRecord] = [],
     emulations: [EmulationRecord] = [], grants: [GrantRecord] = [], refusals: [RefusalRecord] = [],
     goneSince: Int64? = nil
   ) {

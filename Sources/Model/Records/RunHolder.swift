@@ -2,25 +2,31 @@
 package struct RunHolder: Hashable, Sendable {
   /// The process that holds the lock.
   package var process: Int
-  /// The process's command line, at most 200 printable characters; nil if the kernel does not show it.
+  /// The process's command line, made visible and cut at 200 columns; nil if the kernel does not show it.
   package var command: String?
   /// When the lock was taken, in seconds since 1970; nil if the holder has not written it yet.
   package var since: Int64?
   /// Whether the process is stopped (SIGSTOP, or a debugger): it holds the lock until somebody continues or ends it.
   package var isStopped: Bool
+  /// The user of the process, if that is neither root nor the user of this program: no run of Berth is such a user's.
+  package var stranger: String?
 
-  package init(process: Int, command: String? = nil, since: Int64? = nil, isStopped: Bool = false) {
+  package init(
+    process: Int, command: String? = nil, since: Int64? = nil, isStopped: Bool = false, stranger: String? = nil
+  ) {
     self.process = process
     self.command = command
     self.since = since
     self.isStopped = isStopped
+    self.stranger = stranger
   }
 }
 
 extension RunHolder: CustomStringConvertible {
   /// `4711 (berth apply web.yaml), since 12:03:04 UTC, stopped`.
   package var description: String {
-    "\(process)" + (command.map { " (\($0))" } ?? "") + (since.map { ", since \(timeOfDay($0)) UTC" } ?? "")
+    "\(LockHolder(process: process, command: command, stranger: stranger))"
+      + (since.map { ", since \(timeOfDay($0)) UTC" } ?? "")
       + (isStopped ? ", stopped" : "")
   }
 }

@@ -56,7 +56,7 @@ package struct StepOutcome: Hashable, Sendable {
 
 /// The outcomes of one domain's steps.
 package struct DomainOutcome: Hashable, Sendable {
-  package var name: String
+  package var name: Name
   package var id: DomainID?
   package var uuid: DomainUUID?
   package var steps: [StepOutcome]
@@ -72,7 +72,7 @@ package struct DomainOutcome: Hashable, Sendable {
   package var longestLockMicroseconds: Int64
 
   package init(
-    name: String, id: DomainID? = nil, uuid: DomainUUID? = nil, steps: [StepOutcome] = [],
+    name: Name, id: DomainID? = nil, uuid: DomainUUID? = nil, steps: [StepOutcome] = [],
     failure: OutcomeDetail? = nil,
     isLockBusy: Bool = false, readopted: [PCIAddress] = [], rounds: Int = 0, longestLockMicroseconds: Int64 = 0
   ) {
@@ -111,11 +111,11 @@ package struct ApplyOutcome: Hashable, Sendable {
 
 /// A change that became necessary after the plan was shown.
 package struct UnshownChange: Hashable, Sendable {
-  package var domain: String
+  package var domain: Name
   package var uuid: DomainUUID?
   package var id: DomainID?
   package var step: DeviceStep
-  package init(domain: String, uuid: DomainUUID?, id: DomainID?, step: DeviceStep) {
+  package init(domain: Name, uuid: DomainUUID?, id: DomainID?, step: DeviceStep) {
     (self.domain, self.uuid, self.id, self.step) = (domain, uuid, id, step)
   }
 }

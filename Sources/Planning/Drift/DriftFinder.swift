@@ -21,7 +21,7 @@ struct DriftFinder {
   /// What Berth saw exported, by the domain it was exported for.
   let exports: [DomainUUID: [ExportRecord]]
   /// Living domains' names and numbers.
-  let names: [DomainUUID: String]
+  let names: [DomainUUID: Name]
   let numbers: [DomainUUID: DomainID]
   let declared: [PCIAddress: DesiredDevice]
   let steps: PlanIndex
@@ -87,8 +87,9 @@ struct DriftFinder {
   private func row(_ address: PCIAddress) -> DriftRow {
     let device = planner.index.devices[address]
     return DriftRow(
-      device: address, id: device?.facts?.id, label: declared[address]?.label, manifest: planner.declarations[address],
-      records: (recorders[address] ?? []).map { names[$0.uuid] ?? $0.name },
+      device: address, id: device?.facts?.id, label: declared[address]?.label,
+      manifest: planner.declarations[address]?.text,
+      records: (recorders[address] ?? []).map { (names[$0.uuid] ?? $0.name).text },
       saved: (savers[address] ?? []).map(\.holder),
       entries: (listings[address] ?? []).map {
         DriftRow.Entry(
@@ -142,7 +143,10 @@ extension Guest {
   var argument: String { holder.argument ?? id.description }
 
   /// For evidence: `net (domain 5)`.
-  var label: String { "\(name) (domain \(id))" }
+  var label: String { name.isEmpty ? title : "\(name) (domain \(id))" }
+
+  /// Its name, or its number if it has none.
+  var title: String { name.isEmpty ? "domain \(id)" : name.text }
 }
 
 /// A plan's steps by domain and device.

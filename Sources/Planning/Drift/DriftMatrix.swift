@@ -59,8 +59,8 @@ package struct DriftRow: Hashable, Sendable {
 /// A domain by its number, and by its name if it lives.
 package struct Holder: Hashable, Sendable {
   package var id: DomainID?
-  package var name: String?
-  package init(id: DomainID?, name: String?) { (self.id, self.name) = (id, name) }
+  package var name: Name?
+  package init(id: DomainID?, name: Name?) { (self.id, self.name) = (id, name) }
 }
 
 /// One way in which stores disagree.
@@ -114,10 +114,10 @@ extension Holder {
   /// The domain as an argument of a command: its name, quoted for a shell.
   ///
   /// It is the number if xl would take the name for a number or an option (`libxl_domain_qualifier_to_domid`,
-  /// libxl_utils.c, Xen 4.17). Nil if neither is known.
+  /// libxl_utils.c, Xen 4.17), or if the name has a character that is not shown as it is. Nil if neither is known.
   package var argument: String? {
-    guard let name, !name.isEmpty else { return id?.description }
-    let isAmbiguous = name.hasPrefix("-") || name.allSatisfy { ("0"..."9").contains($0) }
+    guard let name = name?.text, !name.isEmpty else { return id?.description }
+    let isAmbiguous = name.hasPrefix("-") || name.allSatisfy { ("0"..."9").contains($0) } || visible(name) != name
     return isAmbiguous ? id?.description ?? shellWord(name) : shellWord(name)
   }
 }

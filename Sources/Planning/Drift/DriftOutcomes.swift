@@ -7,7 +7,7 @@ extension DriftFinder {
     let remedy: String? =
       switch outcome {
       case .left(.obstacle(.notOnPCIBack)), .left(.drift(.notOnPCIBack)):
-        planner.remedy(forTaking: device, orDetachingFrom: guest.name)
+        planner.remedy(forTaking: device, orDetachingFrom: guest)
       case .left(.obstacle(.notAssignable)): planner.remedy(forTaking: device)
       case .left, .planned, .removed, .atWork: nil
       }

@@ -45,6 +45,8 @@ package struct Examination: Sendable {
   package var records: Result<Int, HostError>
   package var intents: Result<[Intent], HostError>
   package var locks: Result<[UserdataLock], HostError>
+  /// Berth's own files that cannot be used.
+  package var damaged: [DamagedFile] = []
   /// Nil if a place that it needs could not be reached.
   package var observation: Result<Observation, HostError>?
 
@@ -79,7 +81,9 @@ package enum Ailment: String, Hashable, Sendable, CaseIterable {
   case pcibackMissing = "pciback-missing"
   case pcibackPermissive = "pciback-permissive"
   case xenAdvisory = "xen-advisory"
+  case runLockUnreadable = "run-lock-unreadable"
   case lockHeld = "lock-held"
+  case lockHeldByStranger = "lock-held-by-other-user"
   case lockLeftOver = "lock-left-over"
   case backEndError = "back-end-error"
   case frontEndError = "front-end-error"
@@ -132,6 +136,7 @@ package func diagnose(_ examination: Examination) -> [Finding] {
   note(examination.records, .recordUnreadable)
   note(examination.intents, .intentUnreadable)
   note(examination.locks, .locksUnreadable)
+  findings += examination.damaged.map { Finding($0.ailment, $0.path, $0.warning) }
   note(examination.observation, .lookFailed)
   if case .success(let hypervisor) = examination.hypervisor {
     if !hypervisor.hasIOMMU { findings.append(Finding(.noIOMMU, "", "Xen \(hypervisor.version) uses no IOMMU")) }
@@ -158,17 +163,29 @@ package func diagnose(_ examination: Examination) -> [Finding] {
   return findings
 }
 
+extension DamagedFile {
+  fileprivate var ailment: Ailment {
+    switch kind {
+    case .record: .recordUnreadable
+    case .intent: .intentUnreadable
+    case .runLock: .runLockUnreadable
+    }
+  }
+}
+
 /// A lock that is held for longer than any toolstack needs is a problem; one that is held now, or left, is not.
 private func lockFindings(_ examination: Examination) -> [Finding] {
   guard case .success(let locks) = examination.locks else { return [] }
   return locks.map { lock in
-    let age = max(0, examination.takenAt - lock.since)
+    let age = max(0, seconds(from: lock.since, to: examination.takenAt))
     guard lock.isHeld else {
       return Finding(.lockLeftOver, lock.path, "nobody holds it; it is \(age) s old", isNote: true)
     }
+    let holder = lock.holder?.description ?? "a process that cannot be identified"
+    let isStranger = lock.holder?.stranger != nil
     return Finding(
-      .lockHeld, lock.path, "held by \(lock.holder ?? "a process that cannot be identified") for \(age) s",
-      isNote: age < 30)
+      isStranger ? .lockHeldByStranger : .lockHeld, lock.path, "held by \(holder) for \(age) s",
+      isNote: age < 30 && !isStranger)
   }
 }
 
@@ -186,7 +203,7 @@ private func errorFindings(_ examination: Examination) -> [Finding] {
     let isUsual = node.isFrontEnd && node.text.hasPrefix("22 freeing event channel")
     return Finding(
       node.isFrontEnd ? .frontEndError : .backEndError,
-      domain.map { "\($0.name) (domain \(node.domain))" } ?? "domain \(node.domain)",
+      domain.flatMap { $0.name.isEmpty ? nil : "\($0.name) (domain \(node.domain))" } ?? "domain \(node.domain)",
       "\"\(node.text)\"" + (isOver ? "; the bus is at rest, so the error is over" : ""), isNote: isOver || isUsual)
   }
 }

@@ -31,6 +31,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case runningWithoutConfiguration = "running-without-configuration"
   case busUnsettled = "bus-unsettled"
   case crashedAndKept = "crashed-and-kept"
+  case ownFileDamaged = "own-file-damaged"
 
   /// Whether the declared domain is not known or does not run, so that `--require-running` asks for it in vain.
   package var isUnreadyDomain: Bool {
@@ -52,7 +53,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
       .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
       .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays,
-      .virtualSlotNotSupported, .busFull:
+      .virtualSlotNotSupported, .busFull, .ownFileDamaged:
       nil
     }
   }

@@ -1,4 +1,5 @@
 package import Model
+package import Ports
 package import XenProtocol
 
 /// Everything that was read from one host at one moment, as far as it was readable.
@@ -16,6 +17,8 @@ package struct Observation: Hashable, Sendable {
   package var records: [OwnershipRecord]
   /// What a Berth process, ended or still at work, announced that it was about to do.
   package var intents: [Intent]
+  /// Berth's own files that could not be used.
+  package var damaged: [DamagedFile] = []
   /// The last export of each device since the host started, by the kernel log; nil if that was not read, or if the log
   /// does not show all of them.
   package var exported: [PCIAddress: ExportRecord]?
@@ -95,7 +98,8 @@ package struct HostFacts: Hashable, Sendable {
 package struct ObservedDomain: Hashable, Sendable {
   package var id: DomainID
   package var uuid: DomainUUID
-  package var name: String
+  /// `Name.missing` if xenstore has none.
+  package var name: Name
   package var kind: DomainKind
   package var lifecycle: DomainLifecycle
   /// Whether the domain was created with support for assigned devices; nil if that was not asked.
@@ -118,7 +122,7 @@ package struct ObservedDomain: Hashable, Sendable {
   package var kept: KeptDomain?
 
   package init(
-    id: DomainID, uuid: DomainUUID, name: String, kind: DomainKind, lifecycle: DomainLifecycle,
+    id: DomainID, uuid: DomainUUID, name: Name, kind: DomainKind, lifecycle: DomainLifecycle,
     hasIOMMU: Bool? = nil, stubDomainOf: DomainID? = nil, stubDomain: DomainID? = nil,
     backEnd: BackEnd? = nil, saved: SavedDevices = .absent
   ) {

@@ -1,4 +1,5 @@
 import Model
+import Ports
 import XenProtocol
 
 /// An observation with its parts by address, by domain and by name. It is built once per observation: a plan and a drift
@@ -7,8 +8,8 @@ package struct ObservationIndex {
   package let observation: Observation
   let devices: [PCIAddress: ObservedDevice]
   let domains: [Guest]
-  /// Living guests by name; stub domains are no guests.
-  let guests: [String: [Guest]]
+  /// Living guests by name; stub domains are no guests. A guest without a name is not among them.
+  let guests: [Name: [Guest]]
   let living: [DomainID: Guest]
   /// Who lists each device in a back end.
   let listings: [PCIAddress: [DomainID]]
@@ -56,10 +57,15 @@ package struct ObservationIndex {
     self.devices = devices
     let stubs = observation.stubDomains
     let histories = Self.histories(observation)
+    // A damaged lock is reported by the run that wants to take it.
+    let damaged = observation.damaged.filter { $0.kind != .runLock }
     domains = observation.domains.map { domain in
-      Guest(domain, stub: stubs[domain.id], history: histories[domain.id] ?? .unknown) { devices[$0]?.claim }
+      Guest(
+        domain, stub: stubs[domain.id], history: histories[domain.id] ?? .unknown,
+        damage: damaged.first { $0.concerns(domain.key) }
+      ) { devices[$0]?.claim }
     }
-    guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil }, by: \.name)
+    guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil && !$0.name.isEmpty }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
     for domain in domains {
@@ -163,7 +169,7 @@ extension ObservationIndex {
       else { continue }
       let listed = Set(guest.entries.compactMap(\.device))
       let ages = attaches.filter { $0.domain == guest.key && !listed.isDisjoint(with: $0.devices) }
-        .compactMap(\.since).map { observation.takenAt - $0 }
+        .compactMap(\.since).map { seconds(from: $0, to: observation.takenAt) }
       if let age = ages.max(), age > longestConnecting { found[guest.id] = age }
     }
     return found

@@ -23,7 +23,7 @@ package func agree(
   var before: [DomainUUID: DomainPlan] = [:]
   for domain in shown.domains { if let uuid = domain.uuid, domain.id != nil { before[uuid] = domain } }
   let living = Set(fresh.domains.compactMap { $0.id == nil ? nil : $0.uuid })
-  var isCovered: Set<String> = []
+  var isCovered: Set<Name> = []
   agreement.plan.domains = fresh.domains.compactMap { domain in
     let isFirst = isCovered.insert(domain.name).inserted
     // A domain that is not there has nothing to lock, and nothing to change.
@@ -31,7 +31,9 @@ package func agree(
     if locked.contains(uuid) { return agreement.take(domain, uuid, shown: before[uuid], locked: locked) }
     if let same = before[uuid] { return same }
     // Another domain had the name, or none.
-    guard let namesake = shown.domains.first(where: { $0.name == domain.name }) else { return nil }
+    guard !domain.name.isEmpty, let namesake = shown.domains.first(where: { $0.name == domain.name }) else {
+      return nil
+    }
     if let old = namesake.uuid, namesake.id != nil {
       if locked.contains(old) { return agreement.take(domain, uuid, shown: nil, locked: locked) }
       if living.contains(old) { return nil }
@@ -65,7 +67,7 @@ extension Agreement {
         return true
       }
       guard case .move(let source, _) = change, !locked.contains(source.key.uuid) else { return false }
-      waiting.append(StepOutcome(step, change, .pending, OutcomeDetail(.lockNotTaken, source.name)))
+      waiting.append(StepOutcome(step, change, .pending, OutcomeDetail(.lockNotTaken, source.name.text)))
       return true
     }
     note(waiting, of: domain, uuid)
@@ -141,7 +143,7 @@ extension Plan {
     return domains.first { domain in
       domain.uuid != guest.uuid
         && domain.steps.contains { $0.device == device && ($0.holder?.key == guest.key || isListed && $0.after != nil) }
-    }?.name
+    }?.name.text
   }
 }
 

@@ -113,10 +113,13 @@ extension Change {
     }
   }
 
-  /// Whether a domain loses the device for good; `policy.maxRemovals` bounds how many do.
+  /// Whether it takes from a domain a device that works there; `policy.maxRemovals` bounds how many do.
+  ///
+  /// A device whose options change is taken, too: its guest loses it, and gets it back only if the attach succeeds. Other
+  /// devices that are attached again have been lost already.
   package var isRemoval: Bool {
     switch self {
-    case .detach, .move: true
+    case .detach, .move, .reattach(_, _, because: .optionsDiffer): true
     case .attach, .reattach, .repair, .adopt: false
     }
   }

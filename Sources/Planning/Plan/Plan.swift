@@ -73,7 +73,7 @@ package struct Plan: Hashable, Sendable {
 
 /// The steps of one domain.
 package struct DomainPlan: Hashable, Sendable {
-  package var name: String
+  package var name: Name
   package var uuid: DomainUUID?
   package var id: DomainID?
   package var kind: DomainKind?
@@ -86,7 +86,7 @@ package struct DomainPlan: Hashable, Sendable {
   package var run: RunHolder?
 
   package init(
-    name: String, uuid: DomainUUID? = nil, id: DomainID? = nil, kind: DomainKind? = nil,
+    name: Name, uuid: DomainUUID? = nil, id: DomainID? = nil, kind: DomainKind? = nil,
     lifecycle: DomainLifecycle? = nil, stubDomain: DomainID? = nil, steps: [DeviceStep] = []
   ) {
     self.name = name

@@ -57,10 +57,10 @@ package struct RunEvent: Hashable, Sendable {
 
   /// A domain as events name it.
   package struct Domain: Hashable, Sendable {
-    package let name: String
+    package let name: Name
     package let uuid: DomainUUID
 
-    package init(name: String, uuid: DomainUUID) {
+    package init(name: Name, uuid: DomainUUID) {
       self.name = name
       self.uuid = uuid
     }

@@ -5,7 +5,7 @@ package struct StepID: Hashable, Sendable {
   package enum Domain: Hashable, Sendable {
     case uuid(DomainUUID)
     /// The domain does not exist, and the manifest gives no UUID.
-    case name(String)
+    case name(Name)
   }
 
   package enum Kind: Hashable, Sendable {
@@ -37,7 +37,7 @@ extension StepID: CustomStringConvertible {
     let place =
       switch domain {
       case .uuid(let uuid): uuid.description
-      case .name(let name): name
+      case .name(let name): name.text
       }
     return "\(place)/\(device)/\(kind.word)"
   }

@@ -19,8 +19,11 @@ struct DeclaredSteps {
     case .blocked(let obstacle): kind = .blocked(obstacle)
     case .pending(let wait): kind = .pending(wait)
     case .change(.adopt):
-      // The domain itself stays as it is, so that nothing but an unknown kind is in the way.
-      if let target = domain.target {
+      // The domain itself stays as it is, so that nothing but an unknown kind is in the way, or a record that cannot be
+      // changed.
+      if let damage = domain.damage {
+        kind = need.obstruct(Guest.Obstruction(damage))
+      } else if let target = domain.target {
         kind = .change(.adopt, in: target)
       } else {
         kind = need.obstruct(domain.observed.unsupported)
@@ -88,7 +91,7 @@ struct DeclaredSteps {
         .blocked(.notOnPCIBack),
         evidence: facts.map { "the back end lists it, but its driver is \($0.driver ?? "none")" }
           ?? "the back end lists it, but the host has no such device",
-        remedy: planner.remedy(forTaking: wanted.address, orDetachingFrom: domain.name), isMissing: facts == nil)
+        remedy: planner.remedy(forTaking: wanted.address, orDetachingFrom: domain), isMissing: facts == nil)
     }
     let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
@@ -210,7 +213,7 @@ struct DeclaredSteps {
     let isOurs = device.claim == domain.id || planner.isOwned(address, in: domain)
     if let claim = device.claim, claim != domain.id, let claimant = planner.index.living[claim] {
       return Need(
-        .blocked(.claimedElsewhere), evidence: "\(claimant.name) (domain \(claim)) has claimed it",
+        .blocked(.claimedElsewhere), evidence: "\(claimant.label) has claimed it",
         remedy: "wait for the other toolstack; if none is at work, `xenstore-rm /libxl/pci/\(address.storeKey)/domid`")
     }
     if device.assignment == .assigned, !isOurs {
@@ -268,13 +271,17 @@ struct DeclaredSteps {
       return Need(
         .blocked(.attachedElsewhere))
     }
-    let evidence = "\(other.name) (domain \(other.id)) has it"
+    let evidence = "\(other.label) has it"
     guard planner.mayRemove(wanted.address, from: other), let source = other.target else {
       return Need(
         .blocked(.attachedElsewhere), evidence: evidence,
         remedy: "detach it there: `xl pci-detach \(other.argument) \(wanted.address)`")
     }
     if let wait = other.wait { return Need(.pending(wait), evidence: evidence, holder: source) }
+    if let damage = other.damage {
+      return Need(
+        .blocked(.ownFileDamaged), evidence: "\(evidence); \(damage.evidence)", remedy: damage.remedy, holder: source)
+    }
     if let kept = other.observed.keptText {
       return Need(.blocked(.crashedAndKept), evidence: "\(evidence), and \(kept)", holder: source)
     }

@@ -14,7 +14,7 @@ enum DomainMatch {
 /// If the manifest gives a UUID, the UUID decides between domains of one name, and finds a renamed domain. Otherwise the
 /// name decides.
 struct DomainMatches {
-  private let byName: [String: DomainMatch]
+  private let byName: [Name: DomainMatch]
   /// The living domains that some declaration means, or may mean.
   let covered: Set<DomainKey>
   /// The part of `covered` of which nothing is certain. Nothing is taken from them.
@@ -22,7 +22,7 @@ struct DomainMatches {
 
   init(_ desired: DesiredState, _ index: ObservationIndex, _ removals: RemovalRules) {
     let finder = MatchFinder(desired, index, removals)
-    var byName: [String: DomainMatch] = [:]
+    var byName: [Name: DomainMatch] = [:]
     var covered: Set<DomainKey> = []
     var doubtful: Set<DomainKey> = []
     for wanted in desired.domains {
@@ -42,10 +42,10 @@ struct DomainMatches {
   }
 
   /// Returns what the declaration of this name means.
-  subscript(name: String) -> DomainMatch { byName[name] ?? .absent }
+  subscript(name: Name) -> DomainMatch { byName[name] ?? .absent }
 
   /// Returns the domain that the declaration of this name means without a doubt; nil if there is none.
-  func guest(_ name: String) -> Guest? {
+  func guest(_ name: Name) -> Guest? {
     if case .guest(let guest) = self[name] { guest } else { nil }
   }
 }
@@ -55,7 +55,7 @@ private struct MatchFinder {
   private let index: ObservationIndex
   private let removals: RemovalRules
   private let byUUID: [DomainUUID: [Guest]]
-  private let declaredNames: Set<String>
+  private let declaredNames: Set<Name>
 
   init(_ desired: DesiredState, _ index: ObservationIndex, _ removals: RemovalRules) {
     self.index = index
@@ -101,7 +101,7 @@ private struct MatchFinder {
       same,
       Guest.Obstruction(
         obstacle: .domainRenamed,
-        evidence: "domain \(found.id) has the uuid of '\(wanted.name)', and is called '\(found.name)'", remedy: nil))
+        evidence: "domain \(found.id) has the uuid of '\(wanted.name)', and \(Self.called(found))", remedy: nil))
   }
 
   /// Returns the domains that are not being destroyed, or all of them if each one is. A domain that restarts leaves its
@@ -115,12 +115,16 @@ private struct MatchFinder {
     "domains \(guests.map(\.id.description).joined(separator: " and "))"
   }
 
+  private static func called(_ guest: Guest) -> String {
+    guest.name.isEmpty ? "has no name" : "is called '\(guest.name)'"
+  }
+
   // MARK: Wrong names
 
   /// Returns the domain that a wrong name probably means; nil if nothing says so.
   private func slip(_ wanted: DesiredDomain) -> DomainMatch? {
-    if let number = UInt32(wanted.name), let guest = index.living[DomainID(number)], guest.stubDomainOf == nil {
-      let evidence = "no domain has the name '\(wanted.name)'; domain \(guest.id) is called '\(guest.name)'"
+    if let number = UInt32(wanted.name.text), let guest = index.living[DomainID(number)], guest.stubDomainOf == nil {
+      let evidence = "no domain has the name '\(wanted.name)'; domain \(guest.id) \(Self.called(guest))"
       return .doubtful(
         [guest],
         Guest.Obstruction(
@@ -133,18 +137,18 @@ private struct MatchFinder {
         .filter { !declaredNames.contains($0.name) && removals.permit(device.address, from: $0) }
     }
     if let renamed = holders.first(where: { recordedName(of: $0) == wanted.name }) {
-      let evidence = "domain \(renamed.id) was called '\(wanted.name)', and is called '\(renamed.name)' now"
+      let evidence = "domain \(renamed.id) was called '\(wanted.name)', and \(Self.called(renamed)) now"
       return .doubtful([renamed], Guest.Obstruction(obstacle: .domainRenamed, evidence: evidence, remedy: nil))
     }
-    guard let name = closest(to: wanted.name, among: holders.map(\.name)),
-      let meant = holders.first(where: { $0.name == name })
+    guard let name = closest(to: wanted.name.text, among: holders.map(\.name.text)),
+      let meant = holders.first(where: { $0.name == Name(name) })
     else { return nil }
     let evidence = "no domain has the name '\(wanted.name)'; did you mean '\(name)'?"
     return .doubtful([meant], Guest.Obstruction(obstacle: .domainUnknown, evidence: evidence, remedy: nil))
   }
 
   /// Returns the name that the domain had when Berth last recorded something of it.
-  private func recordedName(of guest: Guest) -> String? {
+  private func recordedName(of guest: Guest) -> Name? {
     index.observation.records.first { $0.uuid == guest.uuid }?.name
   }
 }

@@ -1,4 +1,5 @@
 import Model
+import Ports
 import XenProtocol
 
 /// A domain as the planner sees it: what was observed, and what follows from that for every device alike.
@@ -23,13 +24,16 @@ final class Guest {
   let access: Access
   /// What is known of exports to its bus, besides the bus's entries; read only if some bus leaves that open.
   let history: ExportHistory
+  /// A file of Berth's about this domain that cannot be used.
+  let damage: DamagedFile?
 
   /// `stub` is the domain's stub domain, if it has one that is there; `claimant` tells which domain claims a device.
   init(
-    _ domain: ObservedDomain, stub: ObservedDomain?, history: ExportHistory = .unknown,
+    _ domain: ObservedDomain, stub: ObservedDomain?, history: ExportHistory = .unknown, damage: DamagedFile? = nil,
     claimant: (PCIAddress) -> DomainID?
   ) {
     observed = domain
+    self.damage = damage
     self.history = history
     key = domain.key
     route = domain.route(through: stub)
@@ -45,7 +49,9 @@ final class Guest {
       guard let device = orphan.device else { return true }
       return backEnd?.entry(for: device) == nil && claimant(device) != domain.id
     }
-    obstruction = Self.obstruction(of: domain, route, backEnd, stray) ?? backEnd.flatMap { $0.doubt(by: history) }
+    obstruction =
+      Self.obstruction(of: domain, route, backEnd, stray) ?? damage.map(Obstruction.init)
+      ?? backEnd.flatMap { $0.doubt(by: history) }
     access =
       if let wait {
         .waiting(wait)
@@ -64,6 +70,15 @@ final class Guest {
     let evidence: String
     /// Nil if the catalogue's words for the obstacle say it.
     let remedy: String?
+
+    init(obstacle: Obstacle, evidence: String, remedy: String?) {
+      (self.obstacle, self.evidence, self.remedy) = (obstacle, evidence, remedy)
+    }
+
+    /// A file of Berth's that may say something of the domain, and cannot be used.
+    init(_ damage: DamagedFile) {
+      self.init(obstacle: .ownFileDamaged, evidence: damage.evidence, remedy: damage.remedy)
+    }
   }
 
   /// Whether changes to a domain can be made now.
@@ -75,7 +90,7 @@ final class Guest {
 
   var id: DomainID { observed.id }
   var uuid: DomainUUID { observed.uuid }
-  var name: String { observed.name }
+  var name: Name { observed.name }
   var kind: DomainKind { observed.kind }
   var lifecycle: DomainLifecycle { observed.lifecycle }
   var hasIOMMU: Bool? { observed.hasIOMMU }

@@ -69,8 +69,10 @@ struct HostSteps {
       + planner.observation.records.flatMap { record -> [RecordChange] in
         guard let domain = alive[record.uuid] else {
           guard let since = record.goneSince else { return [.gone(record.uuid, since: planner.observation.takenAt)] }
-          return planner.observation.takenAt - since > recordLifetime ? [.collect(record.uuid)] : []
+          return seconds(from: since, to: planner.observation.takenAt) > recordLifetime ? [.collect(record.uuid)] : []
         }
+        // An intent that cannot be read may name any of these devices.
+        guard domain.damage == nil else { return [] }
         var changes: [RecordChange] = record.goneSince == nil ? [] : [.returned(record.uuid)]
         guard domain.wait == nil, case .devices(let saved) = domain.saved else { return changes }
         let left = planner.rightsLeft(in: domain)

@@ -41,7 +41,7 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
 }
 
 extension Plan {
-  /// The refusal of a plan that removes more devices than the policy allows.
+  /// The refusal of a plan that takes more devices from domains than the policy allows.
   fileprivate var excessiveRemovals: PlanRefusal? {
     guard let limit = policy.maxRemovals else { return nil }
     let removals = count { $0.change?.isRemoval == true }

@@ -9,9 +9,9 @@ final class Planner {
   let index: ObservationIndex
   var observation: Observation { index.observation }
   /// Where each device is declared.
-  let declarations: [PCIAddress: String]
+  let declarations: [PCIAddress: Name]
   /// What is declared for each domain.
-  let declaredDevices: [String: [PCIAddress]]
+  let declaredDevices: [Name: [PCIAddress]]
   /// What the policy and the sets permit to remove.
   let removals: RemovalRules
   /// Which living domain each declaration means.
@@ -20,7 +20,7 @@ final class Planner {
   init(desired: DesiredState, index: ObservationIndex) {
     self.desired = desired
     self.index = index
-    var declarations = [PCIAddress: String](minimumCapacity: index.observation.devices.count)
+    var declarations = [PCIAddress: Name](minimumCapacity: index.observation.devices.count)
     for domain in desired.domains {
       for device in domain.devices where declarations[device.address] == nil {
         declarations[device.address] = domain.name

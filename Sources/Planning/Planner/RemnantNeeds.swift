@@ -9,7 +9,7 @@ extension DeclaredSteps {
     }
     guard let other = others.first else { return unaskedNeed(wanted, besides: domain) }
     let evidence =
-      "\(other.name) (domain \(other.id)): \((planner.index.remnants[other.id]?[wanted.address] ?? .emulated).evidence)"
+      "\(other.label): \((planner.index.remnants[other.id]?[wanted.address] ?? .emulated).evidence)"
     guard others.count == 1 else {
       return Need(
         .blocked(.attachedElsewhere), evidence: evidence + "; the same is true of \(others.count - 1) more domains",
@@ -17,11 +17,11 @@ extension DeclaredSteps {
     }
     if planner.index.remnants[other.id]?[wanted.address] == .doubtful {
       return Need(
-        .blocked(.attachedElsewhere), evidence: evidence, remedy: "restart \(other.name): pciback then releases it")
+        .blocked(.attachedElsewhere), evidence: evidence, remedy: "restart \(other.title): pciback then releases it")
     }
     var held = heldNeed(wanted, by: other.id)
     held.evidence = evidence
-    if case .blocked = held.kind { held.remedy = "restart \(other.name), or let Berth remove the device from it" }
+    if case .blocked = held.kind { held.remedy = "restart \(other.title), or let Berth remove the device from it" }
     return held
   }
 
@@ -31,8 +31,8 @@ extension DeclaredSteps {
     return other.map { other in
       Need(
         .blocked(.attachedElsewhere),
-        evidence: "\(other.name) (domain \(other.id)) had it, and its QEMU cannot be asked whether it still shows it",
-        remedy: "apply again; if QEMU of \(other.name) is gone, restart the domain")
+        evidence: "\(other.label) had it, and its QEMU cannot be asked whether it still shows it",
+        remedy: "apply again; if QEMU of \(other.title) is gone, restart the domain")
     }
   }
 

@@ -40,7 +40,7 @@ struct RepairSteps {
         steps.append(
           planner.step(
             wanted, .drift(.claimForeign), in: .uuid(domain.uuid),
-            evidence: "\(other.name) claims it, and the back end of \(other.name) lists it too"))
+            evidence: "\(other.title) claims it, and the back end of \(other.title) lists it too"))
       } else {
         repair(.writeClaim(replacing: claim), "domain \(claim) claims it but does not have it")
       }

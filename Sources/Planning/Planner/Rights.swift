@@ -68,9 +68,9 @@ extension Planner {
   /// Returns what a person can do about a device that is not on pciback; nil if the catalogue's words say it.
   ///
   /// A device that a driver of the host has may be the host's own disk: no command is given that takes it away.
-  func remedy(forTaking device: PCIAddress, orDetachingFrom domain: String? = nil) -> String? {
+  func remedy(forTaking device: PCIAddress, orDetachingFrom domain: Guest? = nil) -> String? {
     guard let found = index.devices[device] else { return nil }
-    let detach = domain.map { ", or detach it from \($0)" } ?? ""
+    let detach = domain.map { ", or detach it from \($0.title)" } ?? ""
     guard let facts = found.facts else { return "check that the device is powered\(detach)" }
     guard let driver = facts.driver, !facts.isOnPCIBack else { return nil }
     return "\(driver) drives it now, so something of the host may use it: check the address\(detach). "

@@ -1,4 +1,5 @@
 import Model
+import Ports
 import XenProtocol
 
 /// The steps of what a domain has and the manifest does not declare for it.
@@ -34,6 +35,12 @@ struct UndeclaredSteps {
           device, .kept(.otherSet), in: domain, before: entry.options, evidence: "set '\(set)' owns it")
       }
       let isOwned = planner.isOwned(device, in: domain)
+      // The record may say that the device is Berth's.
+      if !isOwned, let damage = domain.damage, damage.kind == .record, planner.desired.policy.prune != .never {
+        return planner.undeclared(
+          device, .blocked(.ownFileDamaged), in: domain, before: entry.options, evidence: damage.evidence,
+          remedy: damage.remedy)
+      }
       return planner.undeclared(device, isOwned ? .kept(.pruneNever) : .foreign, in: domain, before: entry.options)
     }
     // The step of the domain that is to get the device shows why the device stays here.

@@ -19,7 +19,7 @@ package struct DeviceStatus: Sendable {
 
 /// One domain and its devices.
 package struct DomainStatus: Sendable {
-  package var name: String
+  package var name: Name
   package var uuid: DomainUUID?
   /// Nil if the domain does not exist now.
   package var observed: ObservedDomain?
@@ -92,7 +92,7 @@ package struct HostStatus: Sendable {
 
   /// Returns the record of a name. Of several, it is the one whose domain was last there; of equals, the first by UUID.
   private static func record(
-    named name: String, in records: [DomainUUID: OwnershipRecord], not others: Set<DomainUUID>
+    named name: Name, in records: [DomainUUID: OwnershipRecord], not others: Set<DomainUUID>
   ) -> OwnershipRecord? {
     records.values.filter { $0.name == name && !others.contains($0.uuid) }.max {
       let (lhs, rhs) = ($0.goneSince ?? .max, $1.goneSince ?? .max)
@@ -101,7 +101,7 @@ package struct HostStatus: Sendable {
   }
 
   private static func absentDomain(
-    _ name: String, wanted: DesiredDomain?, record: OwnershipRecord?, among devices: [PCIAddress: ObservedDevice]
+    _ name: Name, wanted: DesiredDomain?, record: OwnershipRecord?, among devices: [PCIAddress: ObservedDevice]
   ) -> DomainStatus {
     let addresses = Set(wanted?.devices.map(\.address) ?? []).union(record?.devices ?? [])
     return DomainStatus(

@@ -38,7 +38,7 @@ final class IntentLog {
   /// Writes an intent, as `open` does.
   func write(_ operation: Intent.Operation, _ devices: [PCIAddress]) throws(HostError) -> OpenedIntent {
     let key = session.key
-    let identifier = "\(key.id)-\(operation.rawValue)-\(String(UInt64.random(in: 0...UInt64.max), radix: 16))"
+    let identifier = IntentName.make(for: key, operation)
     let intent = Intent(
       identifier: identifier, domain: key, operation: operation, devices: devices, since: session.host.wallClock(),
       isLive: true)
@@ -48,9 +48,11 @@ final class IntentLog {
 
   // MARK: Reading
 
-  /// Returns every intent to attach or detach something of this domain.
+  /// Returns every intent to attach or detach something of this domain. Throws if an intent is damaged that may be of
+  /// this domain.
   func all() throws(HostError) -> [Intent] {
-    try session.host.intents.intents().filter { $0.domain == session.key && $0.operation != .rebind }
+    try session.host.intents.readIntents().contents(for: session.key)
+      .filter { $0.domain == session.key && $0.operation != .rebind }
   }
 
   private func ofOthers() throws(HostError) -> [Intent] {

@@ -10,7 +10,7 @@ struct DomainObserver {
 
   func observe(_ domain: HypervisorDomain) throws(HostError) -> ObservedDomain {
     let home = StorePath.home(domain.id)
-    let name = try read(home.child("name")) ?? ""
+    let name = try read(home.child("name")).map { Name($0) } ?? .missing
     let vm = try read(home.child("vm"))
     let kind = try kind(of: domain)
     let key = DomainKey(id: domain.id, uuid: domain.uuid)

@@ -16,14 +16,23 @@ package struct Examiner: Sendable {
         isLoaded: try host.tree.hasPCIBack(), deviceCount: try host.tree.pcibackDevices().count,
         isPermissiveForAll: try host.tree.isPermissiveForAll())
     }
-    let records = attempt { () throws(HostError) in try host.ownership.records() }
-    let intents = attempt { () throws(HostError) in try host.intents.intents() }
+    let records = attempt { () throws(HostError) in try host.ownership.readRecords() }
+    let intents = attempt { () throws(HostError) in try host.intents.readIntents() }
+    let marks = attempt { () throws(HostError) in try host.runLocks.readMarks() }
     let store = attempt { () throws(HostError) in try errorNodes(through: host.stores.connect()) }
     var examination = Examination(
       hostName: host.name, takenAt: host.wallClock(),
       hypervisor: hypervisor.map { Examination.Hypervisor(version: $0.version, hasIOMMU: $0.hasIOMMU) },
-      store: store, pciback: pciback, records: records.map(\.count), intents: intents,
+      store: store, pciback: pciback, records: records.map(\.contents.count),
+      intents: intents.map(\.contents),
       locks: attempt { () throws(HostError) in try host.userdata.locks() }, observation: nil)
+    examination.damaged = damage(records.map(\.damaged)) + damage(intents.map(\.damaged))
+    switch marks {
+    case .success(let marks): examination.damaged += marks.damaged
+    case .failure(.record(let error)): examination.damaged.append(DamagedFile(.runLock, .everything, error))
+    // Another port's failure is that port's finding.
+    case .failure: break
+    }
     if case .success = hypervisor, case .success = store, case .success = pciback {
       // Damage to Berth's own files is already reported, and must not hide everything else.
       var readable = host
@@ -33,6 +42,11 @@ package struct Examiner: Sendable {
       examination.observation = attempt { () throws(HostError) in try observer.observeEverything(desired: nil) }
     }
     return examination
+  }
+
+  /// Returns the damaged files of one kind; none if the folder could not be read, which is a finding of its own.
+  private func damage(_ result: Result<[DamagedFile], HostError>) -> [DamagedFile] {
+    if case .success(let damaged) = result { damaged } else { [] }
   }
 
   /// Returns the last error texts of pciback and of each guest's pcifront. The guest writes its own, so only one line
@@ -64,7 +78,7 @@ private func attempt<Value>(_ body: () throws(HostError) -> Value) -> Result<Val
 
 /// Replaces unreadable records, for a look that changes nothing.
 private struct NoRecords: OwnershipPort {
-  func records() -> [OwnershipRecord] { [] }
+  func readRecords() -> OwnFiles<OwnershipRecord> { OwnFiles() }
   func record(of domain: DomainUUID) -> OwnershipRecord? { nil }
   func update(_ domain: DomainUUID, _ change: (inout OwnershipRecord?) -> Void) throws(HostError) {
     throw .record(RecordError(.other, operation: "update", place: "a record that could not be read"))
@@ -77,7 +91,7 @@ private struct NoIntents: IntentPort {
   func open(_ intent: Intent) throws(HostError) -> any OpenIntent {
     throw .record(RecordError(.other, operation: "open", place: "an intent"))
   }
-  func intents() -> [Intent] { [] }
+  func readIntents() -> OwnFiles<Intent> { OwnFiles() }
   func discard(identifier: String) throws(HostError) {
     throw .record(RecordError(.other, operation: "discard", place: "an intent"))
   }

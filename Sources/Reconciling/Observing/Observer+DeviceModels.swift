@@ -16,7 +16,7 @@ extension Observer {
   /// Asks the QEMU of each guest that has devices, or should get some, which devices it shows.
   ///
   /// All of them are asked at the same time: any number of silent ones cost the wait once.
-  func askDeviceModels(of domains: inout [ObservedDomain], declared: Set<String>) throws(HostError) {
+  func askDeviceModels(of domains: inout [ObservedDomain], declared: Set<Name>) throws(HostError) {
     let asked = domains.indices.filter { index in
       let domain = domains[index]
       return domain.kind == .hvm && domain.deviceModel == .upstream

@@ -21,7 +21,7 @@ package struct Observer: Sendable {
   /// transaction only if a first look finds it out of order. That look may have seen the middle of a change.
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
     // The marks are read first: comparing them shows what a run does after this point.
-    let runs = try host.runLocks.marks()
+    let (runs, damagedLocks) = try host.runLocks.readMarks()
     let (version, hasIOMMU) = try host.hypervisor.hostFacts()
     let hasPCIBack = try host.tree.hasPCIBack()
     let pciback = try host.tree.pcibackDevices()
@@ -30,7 +30,9 @@ package struct Observer: Sendable {
       host: HostFacts(name: host.name, xenVersion: version, hasIOMMU: hasIOMMU, hasPCIBack: hasPCIBack),
       takenAt: host.wallClock())
     observation.runs = runs
-    observation.intents = try host.intents.intents()
+    let intents = try host.intents.readIntents()
+    observation.intents = intents.contents
+    observation.damaged = intents.damaged + damagedLocks
 
     let store = try host.stores.connect()
     let claimed = (try store.list(.claims) ?? []).compactMap { PCIAddress(storeKey: $0) }
@@ -102,7 +104,9 @@ package struct Observer: Sendable {
       switch seen {
       case .domain(let domain): observation.domains.append(domain)
       case .device(let device): observation.devices.append(device)
-      case .records(let records): observation.records = records
+      case .records(let records):
+        observation.records = records.contents
+        observation.damaged = records.damaged + observation.damaged
       }
     }
   }
@@ -235,7 +239,7 @@ private struct ObservationScope: Sendable {
   enum Seen: Sendable {
     case domain(ObservedDomain)
     case device(ObservedDevice)
-    case records([OwnershipRecord])
+    case records(OwnFiles<OwnershipRecord>)
   }
 
   let host: Host
@@ -250,7 +254,7 @@ private struct ObservationScope: Sendable {
     case .domain(let domain):
       .domain(try DomainObserver(host: host, store: store).observe(domain))
     case .device(let address): .device(try device(address, store))
-    case .records: .records(try host.ownership.records())
+    case .records: .records(try host.ownership.readRecords())
     }
   }
 

@@ -65,7 +65,10 @@ struct HostRepairs {
   ///
   /// If the kernel refuses, the intent goes all the same: each plan that needs the device says what is wrong with it.
   private func finishRebind(of device: PCIAddress, _ identifier: String) throws(HostError) {
-    let intents = try host.intents.intents()
+    let found = try host.intents.readIntents()
+    // A damaged intent may be one of a run that is at it.
+    if let damage = found.damaged.first(where: \.mayBeRebind) { throw .record(damage.error) }
+    let intents = found.contents
     // Another run may have finished it, and may be at it again.
     guard let intent = intents.first(where: { $0.identifier == identifier }),
       !intents.contains(where: { $0.isLive && $0.operation == .rebind && $0.devices.contains(device) })
@@ -83,5 +86,15 @@ struct HostRepairs {
       }
     }
     try host.intents.discard(identifier: identifier)
+  }
+}
+
+extension DamagedFile {
+  /// Whether the file may be the intent of a run that has pciback release a device and take it again.
+  fileprivate var mayBeRebind: Bool {
+    guard kind == .intent, let file = path.split(separator: "/").last, file.hasSuffix(".json"),
+      let name = IntentName(String(file.dropLast(5)))
+    else { return kind == .intent }
+    return name.operation == .rebind
   }
 }

@@ -6,7 +6,7 @@ import Synchronization
 /// A living domain on which a run reports.
 struct RunDomain: Hashable {
   var key: DomainKey
-  var name: String
+  var name: Name
 }
 
 /// The run locks that one run holds, one per domain it works on.

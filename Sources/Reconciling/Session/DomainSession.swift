@@ -36,13 +36,13 @@ final class DomainSession {
   }
 
   var key: DomainKey { target.key }
-  var name: String { target.name }
+  var name: Name { target.name }
   /// The way the domain's devices take.
   var route: DeviceRoute { target.route }
   /// The domain whose PCI bus the devices are on: this one, or its stub domain.
   var busID: DomainID { busKey.id }
   /// The name that is written into that bus (`libxl__stub_dm_name`, libxl_dm.c, Xen 4.17).
-  var busName: String { route.stubDomain == nil ? name : name + "-dm" }
+  var busName: String { route.stubDomain == nil ? name.text : name.text + "-dm" }
   private var busKey: DomainKey { route.stubDomain ?? key }
 
   /// The nodes that change when the bus comes to rest.

@@ -6,8 +6,12 @@ enum EngineError: Error {
   case domainGone
   case host(HostError)
 
-  /// Whether Berth did not get libxl's lock in time.
+  /// Whether Berth did not get libxl's lock, or that of its own record, in time.
   var isLockBusy: Bool {
-    if case .host(.userdata(let error)) = self { error.code == .busy } else { false }
+    switch self {
+    case .host(.userdata(let error)): error.code == .busy
+    case .host(.record(let error)): error.code == .busy
+    case .host, .domainGone: false
+    }
   }
 }

@@ -15,7 +15,7 @@ struct RecordCare {
   func forget(_ device: PCIAddress, of uuid: DomainUUID) throws(HostError) {
     guard try !isInUse(device, by: uuid) else { return }
     let (living, facts) = (try number(of: uuid), try host.tree.facts(of: device))
-    var name: String?
+    var name: Name?
     var exports: [ExportRecord] = []
     var emulations: [EmulationRecord] = []
     var (grants, sets): ([GrantRecord], [DeviceSet]) = ([], [])
@@ -80,9 +80,10 @@ struct RecordCare {
   /// Returns whether a run intends to give the device to the domain, or the domain's back end lists it.
   private func isInUse(_ device: PCIAddress, by uuid: DomainUUID) throws(HostError) -> Bool {
     // The intents are read first: an intent that has ended in the meantime left its entry.
-    let intents = try host.intents.intents()
-    if intents.contains(where: { $0.domain.uuid == uuid && $0.devices.contains(device) }) { return true }
+    let found = try host.intents.readIntents()
+    if found.contents.contains(where: { $0.domain.uuid == uuid && $0.devices.contains(device) }) { return true }
     guard let domain = try number(of: uuid) else { return false }
+    _ = try found.contents(for: DomainKey(id: domain, uuid: uuid))
     return try entry(of: device, in: domain) != nil
   }
 

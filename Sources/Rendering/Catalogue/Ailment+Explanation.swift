@@ -25,17 +25,19 @@ extension Ailment {
         remedy: "see \(.command("ls /sys/bus/pci/devices"))")
     case .recordUnreadable:
       Explanation(
-        meaning: "Berth's record of what it owns cannot be read",
-        cause: "A file below /var/lib/berth/domains cannot be read by this caller, or Berth did not write it, or a "
-          + "later release wrote it. Berth replaces its files as a whole, so a crash does not damage one. An editor or "
-          + "a file system repair can.",
+        meaning: "Berth's record of what it owns in a domain cannot be read",
+        cause: "A file below /var/lib/berth/domains cannot be read by this caller, or another user can change it. Or "
+          + "Berth did not write it, or a later release wrote it. Berth replaces its files as a whole, so a crash "
+          + "does not damage one. An editor or a file system repair can. Berth changes nothing in the file's domain "
+          + "until the file is readable or gone. Other domains are changed as usual.",
         remedy: "look at the file; if it is of no use, move it away and run \(.command("berth doctor")) again")
     case .intentUnreadable:
       Explanation(
         meaning: "Berth's intents, which its runs write before they begin, cannot be read",
-        cause: "A file below /run/berth/intents cannot be read by this caller, or Berth did not write it, or a later "
-          + "release wrote it. Berth applies nothing until it is readable. The file may be the only trace of a device "
-          + "that was half attached.",
+        cause: "A file below /run/berth/intents cannot be read by this caller, or another user can change it. Or Berth "
+          + "did not write it, or a later release wrote it. The file may be the only trace of a device that was half "
+          + "attached. Berth changes nothing in the domain that the file's name names until the file is readable or "
+          + "gone. If the name names none, Berth changes nothing in any domain.",
         remedy: "look at the file; if it is of no use, move it away and run \(.command("berth doctor")) again")
     case .locksUnreadable:
       Explanation(
@@ -72,12 +74,26 @@ extension Ailment {
         cause: "A later release has the correction. A distribution may include it in its package without a new version "
           + "number. See the distribution's own list of corrected advisories.",
         remedy: "update Xen, or check whether your distribution's package has the correction")
+    case .runLockUnreadable:
+      Explanation(
+        meaning: "the lock that a run of Berth takes for a domain cannot be used",
+        cause: "A file below /run/berth/locks cannot be read by this caller, or is no plain file, or another user can "
+          + "change it. Berth changes nothing in the file's domain until the file is gone.",
+        remedy: "look at the file; if no run of Berth is at work, move it away")
     case .lockHeld:
       Explanation(
         meaning: "a process holds libxl's lock of a domain",
         cause: "A toolstack is at work. xl holds the lock while xenstored answers. A process that is stopped or hangs "
           + "holds it until it ends. Every attach and detach of the domain waits for the lock.",
         remedy: "check what the holder does; the lock is free when the holder ends")
+    case .lockHeldByStranger:
+      Explanation(
+        meaning: "a process of another user holds libxl's lock of a domain",
+        cause: "Toolstacks run as root, so the holder is none. libxl makes the files of its locks so that every user "
+          + "who can reach them can open them. Whoever can open a file can lock it. Berth makes them for root "
+          + "alone. Every attach and detach of the domain waits for the lock.",
+        remedy:
+          "end the process, and remove its user's right to reach /var/lib/xen")
     case .lockLeftOver:
       Explanation(
         meaning: "nobody holds this lock file of libxl's",

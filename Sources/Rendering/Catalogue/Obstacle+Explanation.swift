@@ -137,6 +137,14 @@ extension Obstacle {
           + "function 0 is alone in its slot. If pciback were asked for one device more, pciback would end the whole "
           + "bus. QEMU shows an HVM guest 32 slots, too, and its own devices use some of them.",
         remedy: "declare fewer devices for the domain, or give some of them to another domain")
+    case .ownFileDamaged:
+      Explanation(
+        meaning: "a file of Berth's about the domain is damaged, so nothing in the domain is changed",
+        cause: "Berth cannot read its record of the domain, or an intent of an earlier run. The file may be the only "
+          + "trace of what the domain was granted, or of a device that was half attached. The evidence names the file "
+          + "and what was found. Files have their domains in their names. If the name of a damaged file has none, "
+          + "no domain is changed.",
+        remedy: "look at the file; if it is of no use, move it away and run again")
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation

@@ -7,7 +7,8 @@ extension PlanRefusal.Name {
       Explanation(
         meaning: "the plan detaches more devices than policy.maxRemovals allows",
         cause: "policy.maxRemovals limits how many devices one apply may remove, so that an empty or truncated "
-          + "manifest does no harm. Nothing of such a plan is applied.",
+          + "manifest does no harm. A device counts if it is detached or moved. It also counts if it is detached and "
+          + "attached again because its options change. Nothing of such a plan is applied.",
         remedy: "if these removals are intended, run again with --allow-removals")
     case .emptyManifest:
       Explanation(

@@ -79,8 +79,8 @@ struct FaultyOwnership: OwnershipPort {
   let inner: any OwnershipPort
   let line: FaultLine
 
-  func records() throws(HostError) -> [OwnershipRecord] {
-    try line.pass(.records, lost: nil) { () throws(HostError) in try inner.records() }
+  func readRecords() throws(HostError) -> OwnFiles<OwnershipRecord> {
+    try line.pass(.records, lost: nil) { () throws(HostError) in try inner.readRecords() }
   }
   func record(of domain: DomainUUID) throws(HostError) -> OwnershipRecord? {
     try line.pass(.ownRecord, lost: nil) { () throws(HostError) in try inner.record(of: domain) }
@@ -102,8 +102,8 @@ struct FaultyIntents: IntentPort {
     }
     return FaultyIntent(inner: open, line: line)
   }
-  func intents() throws(HostError) -> [Intent] {
-    try line.pass(.intents, lost: nil) { () throws(HostError) in try inner.intents() }
+  func readIntents() throws(HostError) -> OwnFiles<Intent> {
+    try line.pass(.intents, lost: nil) { () throws(HostError) in try inner.readIntents() }
   }
   func discard(identifier: String) throws(HostError) {
     try line.pass(.discardIntent, identifier, lost: ()) { () throws(HostError) in
