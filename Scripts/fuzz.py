@@ -28,6 +28,7 @@ SEEDS = {
     "qmp": ["Tests/Fuzz/corpus/qmp"],
     "sysfs": ["Tests/Fuzz/corpus/sysfs"],
     "records": ["Tests/Fuzz/corpus/records"],
+    "store": ["Tests/Fuzz/corpus/store"],
 }
 
 

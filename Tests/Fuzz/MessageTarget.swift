@@ -7,7 +7,7 @@ func readMessages(_ bytes: [UInt8]) {
     do throws(QMPUnreadable) {
       let message: QMPMessage = try decodeQMP(line)
       if let error = message.error { must(error.desc.utf8.count <= line.count * 3, "more was read than was said") }
-    } catch { must(error == .notQMP || QMPMessage.isTooDeep(line), "not deep, and called so") }
+    } catch { must(error == .notQMP || isJSON(line, deeperThan: QMPMessage.deepest), "not deep, and called so") }
     do throws(QMPUnreadable) {
       let _: QMPReply<[QMPBus]> = try decodeQMP(line)
     } catch { continue }
