@@ -188,13 +188,18 @@ enum LockTable {
     return cut(visible(words.joined(separator: " ")), to: 200)
   }
 
-  /// Returns whether a process is stopped, by a signal or by a debugger (`/proc/<pid>/stat`, fs/proc/array.c: state T
-  /// or t).
+  /// Returns whether a process is stopped, by a signal or by a debugger.
   static func isStopped(_ process: Int) -> Bool {
-    guard let bytes = file("stat", of: process) else { return false }
+    let letter = stateLetter(of: process)
+    return letter == "T" || letter == "t"
+  }
+
+  /// Returns the letter for what a process does (`/proc/<pid>/stat`, fs/proc/array.c: `task_state_array`, Linux 6.1); nil
+  /// if the process is gone.
+  static func stateLetter(of process: Int) -> Character? {
     // The name in parentheses may hold anything; the state follows the last of them.
-    let state = bytes.lastIndex(of: UInt8(ascii: ")")).map { bytes[($0 + 1)...].first { $0 != UInt8(ascii: " ") } }
-    return state == UInt8(ascii: "T") || state == UInt8(ascii: "t")
+    guard let bytes = file("stat", of: process), let end = bytes.lastIndex(of: UInt8(ascii: ")")) else { return nil }
+    return bytes[(end + 1)...].first { $0 != UInt8(ascii: " ") }.map { Character(Unicode.Scalar($0)) }
   }
 
   /// Returns a file that the kernel makes for a process; nil if the process is gone or another user's.

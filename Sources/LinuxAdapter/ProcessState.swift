@@ -1,5 +1,3 @@
-import Glibc
-
 extension Machine {
   /// Returns a process as text for people: its number, its command line, and what it does, as the kernel shows them.
   package static func description(ofProcess process: Int32) -> String {
@@ -9,13 +7,9 @@ extension Machine {
 }
 
 extension LockTable {
-  /// Returns what a process does (`/proc/<pid>/stat`, fs/proc/array.c: `task_state_array`, Linux 6.1); nil if it is gone.
+  /// Returns what a process does; nil if it is gone.
   static func state(of process: Int) -> String? {
-    let text: String
-    do throws(SystemFailure) { text = try readAttribute("\(Root.processes)/\(process)/stat") } catch { return nil }
-    // The name in parentheses may hold anything; the state follows the last of them.
-    let rest = text[(text.lastIndex(of: ")") ?? text.startIndex)...].dropFirst()
-    guard let letter = rest.first(where: { $0 != " " }) else { return nil }
+    guard let letter = stateLetter(of: process) else { return nil }
     return switch letter {
     case "T": "stopped by a signal"
     case "t": "stopped by a debugger"

@@ -137,7 +137,7 @@ final class SandboxServer {
         }
         try stepDeviceModels(at: .now)
         let next = try simulation.step(at: .now)
-        if !store.hasEvents { return [next, nextDeviceModelEvent].compactMap(\.self).min() }
+        if try !store.hasEvents() { return [next, nextDeviceModelEvent].compactMap(\.self).min() }
       }
     }
   }

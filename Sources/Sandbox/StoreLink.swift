@@ -23,7 +23,8 @@ package final class StoreLink: SimulatorStore {
 
   /// The descriptor to poll for reading; then call `takeEvents`.
   package var descriptor: Int32 { wire.descriptor }
-  package var hasEvents: Bool { wire.hasEvents }
+  /// Returns whether events have already arrived.
+  package func hasEvents() throws(StoreError) -> Bool { try wire.hasEvents() }
   /// Returns the paths whose watches fired, in order.
   package func takeEvents() throws(StoreError) -> [String] { try wire.takeEvents() }
 
@@ -48,7 +49,7 @@ package final class StoreLink: SimulatorStore {
   }
 
   package func write(_ path: String, _ value: String) throws(StoreError) {
-    _ = try wire.ask(.write, [path, value], transaction: transactionID, lastIsOpen: true)
+    _ = try wire.ask(.write, [path], value: value, transaction: transactionID)
   }
 
   package func remove(_ path: String) throws(StoreError) { _ = try ask(.remove, [path]) }
@@ -90,9 +91,9 @@ package final class StoreLink: SimulatorStore {
   }
 
   /// Returns the reply; nil if the node or its parent is missing.
-  private func ask(_ request: StoreWire.Request, _ parts: [String]) throws(StoreError) -> [UInt8]? {
+  private func ask(_ kind: StoreMessage.Kind, _ words: [String]) throws(StoreError) -> [UInt8]? {
     do {
-      return try wire.ask(request, parts, transaction: transactionID)
+      return try wire.ask(kind, words, transaction: transactionID)
     } catch  where error.errno == ENOENT {
       return nil
     }

@@ -98,7 +98,7 @@ struct LiveSandbox: Sendable {
         throw TestFailure("timed out")
       }
       var entry = pollfd(fd: link.descriptor, events: Int16(POLLIN), revents: 0)
-      if !link.hasEvents { _ = unsafe poll(&entry, 1, Int32(clamping: left.components.seconds * 1000 + 999)) }
+      if try !link.hasEvents() { _ = unsafe poll(&entry, 1, Int32(clamping: left.components.seconds * 1000 + 999)) }
     }
   }
 

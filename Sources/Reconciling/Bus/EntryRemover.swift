@@ -9,8 +9,8 @@ enum MarkResult {
   case round
   /// The guest has released them, or never had them.
   case released
-  /// The bus does not list these, though it listed them before. Nothing was marked.
-  case overwritten(Set<PCIAddress>)
+  /// The bus at rest does not list all devices that were expected. Nothing was marked.
+  case overwritten
   case refused(BusRefusal, String)
   case restless(BusCondition)
   case interrupted
@@ -24,6 +24,12 @@ struct EntryRemover {
   let waits: BusWait
   let rounds: RoundKeeper
   let buses: BusKeeper
+
+  /// What the transaction that marks devices found.
+  private enum Finding {
+    case overwritten
+    case decision(DetachDecision)
+  }
 
   /// Marks the devices and starts the round, in one transaction under libxl's lock. The bus must list those that are
   /// `expected`.
@@ -39,35 +45,34 @@ struct EntryRemover {
       if let entries = staying {
         return try buses.recreateEmptyBus(keeping: entries) ? .released : .restless(.vanishing)
       }
-      var overwritten: Set<PCIAddress> = []
-      let decision = try session.locked { (lock) throws(HostError) -> DetachDecision? in
-        let decision = try lock.decideExport { view, pciback -> (DetachDecision, [StoreEdit]) in
-          overwritten = expected.subtracting(view.backEnd.entries.compactMap(\.device))
+      let finding = try session.locked { (lock) throws(HostError) -> Finding? in
+        let finding = try lock.decideExport { view, pciback -> (Finding, [StoreEdit]) in
           let decision = view.backEnd.detachDecision(
             devices, mode: mode, finishing: removals.mayFinish, exportable: pciback.exportable,
             knowing: pciback.history)
           switch decision {
-          case .mark(let edits) where overwritten.isEmpty, .dropBus(let edits, _) where overwritten.isEmpty:
-            return (decision, edits)
-          default: return (decision, [])
+          // A bus that is not at rest may list the devices again.
+          case .wait, .refuse: return (.decision(decision), [])
+          case _ where !expected.isSubset(of: view.backEnd.entries.compactMap(\.device)): return (.overwritten, [])
+          case .mark(let edits), .dropBus(let edits, _): return (.decision(decision), edits)
+          case .notListed, .alreadyMarked: return (.decision(decision), [])
           }
         }
-        if case .mark? = decision, overwritten.isEmpty { lock.roundStarted() }
-        return decision
+        if case .decision(.mark)? = finding { lock.roundStarted() }
+        return finding
+      }
+      let decision: DetachDecision
+      switch finding {
+      case nil: throw .domainGone
+      case .overwritten?: return .overwritten
+      case .decision(let found)?: decision = found
       }
       switch decision {
-      case nil: throw .domainGone
-      case .mark?, .notListed?, .alreadyMarked?, .dropBus?:
-        if !overwritten.isEmpty { return .overwritten(overwritten) }
-      case .wait?, .refuse?: break
-      }
-      switch decision {
-      case nil: throw .domainGone
-      case .mark?: return .round
-      case .notListed?, .alreadyMarked?: return .released
-      case .dropBus(_, let entries)?: staying = entries
-      case .refuse(let reason, let evidence)?: return .refused(reason, evidence)
-      case .wait(let condition)?:
+      case .mark: return .round
+      case .notListed, .alreadyMarked: return .released
+      case .dropBus(_, let entries): staying = entries
+      case .refuse(let reason, let evidence): return .refused(reason, evidence)
+      case .wait(let condition):
         lastCondition = condition
         guard ContinuousClock.now < patience else { return .restless(condition) }
         switch try waits.awaitRest(from: condition) {
