@@ -4,7 +4,7 @@ import Ports
 /// Files and folders that are looked at before they are opened: opening alone can have an effect, or wait without end.
 ///
 /// A regular file that only root or this program's user can change is trusted with what Berth does next. A link, a pipe,
-/// a device, or a file of another user is reported with the words for what it is, and stays as it is.
+/// a device, or a file of another user is reported with the words for its kind, and stays as it is.
 enum CheckedFile {
   /// Who may have made a file.
   enum Maker {

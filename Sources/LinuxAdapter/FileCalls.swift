@@ -166,7 +166,7 @@ func listFolder(_ path: String) throws(SystemFailure) -> [String] {
   }
 }
 
-/// Where the name begins in a folder's entry.
+/// The offset, in bytes, of the name in a folder's entry.
 private let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size
 
 /// Returns whether a path names something; a link counts by itself.

@@ -105,5 +105,5 @@ enum Files {
   static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 }
 
-/// Where the name begins in a directory's entry.
+/// The offset, in bytes, of the name in a directory's entry.
 private let nameOffset = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size

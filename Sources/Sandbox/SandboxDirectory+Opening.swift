@@ -4,8 +4,8 @@ import Glibc
 extension SandboxDirectory {
   /// Opens the directory of an existing sandbox, running or not.
   ///
-  /// Throws `notFound` without a directory, `notOwned` if it belongs to another user or another user could replace it,
-  /// `inUse` if others may enter it, and `notRunning` if no sandbox is in it.
+  /// Throws `notFound` if there is no directory, and `notOwned` if another user owns the directory or could replace it.
+  /// Throws `inUse` if others may enter the directory, and `notRunning` if no sandbox is in it.
   package static func open(_ path: String) throws(SandboxError) -> SandboxDirectory {
     let directory = try reach(path, makesMissing: false).directory
     try directory.content.requirePrivate()

@@ -7,8 +7,8 @@ package struct SandboxInspection {
 
   package init(of directory: SandboxDirectory) { self.directory = directory }
 
-  /// Throws `inUse` if something stands in the host's files, or at a socket, that a sandbox does not make, and by which
-  /// a program that works on the sandbox could change something outside of it.
+  /// Throws `inUse` if the host's files, or a socket's place, contain something that no sandbox makes. By such a thing, a
+  /// program that works on the sandbox could change something outside of the sandbox.
   ///
   /// Only this user can have made it. Afterwards, the paths of the sandbox are used as if they were a host's.
   package func requireUntouched() throws(SandboxError) {

@@ -41,10 +41,7 @@ package struct AnswerLimit: Sendable {
         ]
         let ready = unsafe poll(&descriptors, 2, max(left, .zero).pollMilliseconds)
         if ready > 0, descriptors[0].revents != 0 { return true }
-        if ready > 0, descriptors[1].revents != 0 {
-          end = min(end, .now + AnswerLimit.afterStop)
-          interruptDescriptor = nil
-        }
+        if ready > 0, descriptors[1].revents != 0 { shorten() }
         if left <= .zero { return false }
       }
     }
@@ -54,11 +51,14 @@ package struct AnswerLimit: Sendable {
       let left = end - .now
       if left <= .zero { return false }
       var stop = pollfd(fd: interruptDescriptor ?? -1, events: Int16(POLLIN), revents: 0)
-      if unsafe poll(&stop, 1, min(pause, left).pollMilliseconds) > 0 {
-        end = min(end, .now + AnswerLimit.afterStop)
-        interruptDescriptor = nil
-      }
+      if unsafe poll(&stop, 1, min(pause, left).pollMilliseconds) > 0 { shorten() }
       return true
+    }
+
+    /// Brings the deadline closer, since the user has asked the program to stop.
+    private mutating func shorten() {
+      end = min(end, .now + AnswerLimit.afterStop)
+      interruptDescriptor = nil
     }
   }
 }

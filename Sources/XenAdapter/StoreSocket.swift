@@ -1,7 +1,7 @@
 import Glibc
 import Ports
 
-/// Where a xenstored answers.
+/// The socket and the devices at which a xenstored answers.
 package struct StorePlace: Hashable, Sendable {
   /// The path of the daemon's socket.
   package let socket: String

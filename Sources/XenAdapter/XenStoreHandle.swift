@@ -6,7 +6,7 @@ import XenProtocol
 
 /// A connection to xenstored: requests with their replies, and the events of watches.
 ///
-/// Berth speaks the protocol itself, since libxenstore waits for an answer without a limit and offers no way to end the
+/// Berth speaks the protocol itself, since libxenstore waits for an answer without a limit. It offers no way to end the
 /// wait (`read_message`, tools/libs/store/xs.c, Xen 4.17).
 ///
 /// After one request without an answer, or with a broken connection, every later request fails in the same way. So a

@@ -1,8 +1,8 @@
 /// Reads the documents of a text that says of itself that it is Berth's.
 ///
-/// A text is Berth's if the key `apiVersion` stands somewhere in it before a value that begins with `berth`, or the key
-/// `kind` before the beginning of `kind`. Case makes no difference, and only quotes, colons and blanks may be between
-/// key and value. Of any other text nothing is read: it may be a file of passwords that a link or a slip has led to. The
+/// A text is Berth's if somewhere in it the key `apiVersion` stands before a value that begins with `berth`. The key
+/// `kind` before the beginning of `kind` serves as well. Case makes no difference, and only quotes, colons and blanks may
+/// be between key and value. No other text is read: it may be a file of passwords that a link or a slip has led to. The
 /// one error then has the location, and no part of the text.
 ///
 /// - Parameters:

@@ -44,9 +44,10 @@ private func numbered(_ scalar: Unicode.Scalar) -> String {
 extension Unicode.Scalar {
   /// Whether a reader sees this character, and can tell it from others.
   ///
-  /// Not visible are control, format, private and unassigned characters, separators, every blank but the space, what
-  /// Unicode lets a program ignore (UAX 44, `Default_Ignorable_Code_Point`), and the empty braille pattern. The accents
-  /// U+0300 to U+036F count as not visible: `e` with U+0301 looks like `é`, and has other bytes.
+  /// Control, format, private and unassigned characters are not visible, nor are separators and every blank but the
+  /// space. The same holds for what Unicode lets a program ignore (UAX 44, `Default_Ignorable_Code_Point`), and for the
+  /// empty braille pattern. The accents U+0300 to U+036F count as not visible: `e` with U+0301 looks like `é`, and has
+  /// other bytes.
   package var isVisible: Bool {
     switch value {
     case 0x20..<0x7F: return true
