@@ -92,9 +92,11 @@ struct HostRepairs {
 extension DamagedFile {
   /// Whether the file may be the intent of a run that has pciback release a device and take it again.
   fileprivate var mayBeRebind: Bool {
-    guard kind == .intent, let file = path.split(separator: "/").last, file.hasSuffix(".json"),
+    guard kind == .intent else { return false }
+    // An intent whose name does not tell may be anything.
+    guard let file = path.split(separator: "/").last, file.hasSuffix(".json"),
       let name = IntentName(String(file.dropLast(5)))
-    else { return kind == .intent }
+    else { return true }
     return name.operation == .rebind
   }
 }
