@@ -8,7 +8,7 @@ set -euo pipefail
 readonly LOCK_SECONDS=600
 
 packages=(
-  libxen-dev      # libxenstore and libxenctrl
+  libxen-dev      # libxenctrl; the bench also calls libxenstore
   xen-utils-4.17  # both xenstoreds, and xl for the tests; Xen itself is not needed
   xenstore-utils  # xenstore-ls and others
   libyaml-dev
