@@ -47,6 +47,13 @@ import Testing
     #expect(status.domains.map { $0.devices.contains(where: \.isDeclared) } == [false, true])
   }
 
+  @Test func `a domain without a name that no manifest declares is called by its number`() {
+    var desired = Sample.desired(["web": []])
+    desired.completeness = .assumed
+    let plan = makePlan(desired: desired, observation: observe([Sample.domain(7, .missing, [one])], owner: 7))
+    #expect(plan.refusal == .domainLeftOut(names: ["domain 7"], planned: 1))
+  }
+
   @Test func `a domain without a name is no declaration's, and is called by its number`() {
     let desired = Sample.desired(["web": []], prune: .all)
     let plan = makePlan(desired: desired, observation: observe([Sample.domain(7, .missing, [one])], owner: 7))

@@ -14,6 +14,9 @@ package struct Name: Hashable, Comparable, Sendable, CustomStringConvertible {
 
   package var description: String { text }
 
+  /// Returns the name of a living domain for people: the number if there is no name.
+  package func title(of domain: DomainID) -> String { isEmpty ? "domain \(domain)" : text }
+
   package static func == (left: Name, right: Name) -> Bool { left.text.utf8.elementsEqual(right.text.utf8) }
 
   // Names with equal bytes are equal strings, and these have equal hashes.

@@ -146,7 +146,7 @@ extension Guest {
   var label: String { name.isEmpty ? title : "\(name) (domain \(id))" }
 
   /// Its name, or its number if it has none.
-  var title: String { name.isEmpty ? "domain \(id)" : name.text }
+  var title: String { name.title(of: id) }
 }
 
 /// A plan's steps by domain and device.

@@ -67,7 +67,8 @@ extension Agreement {
         return true
       }
       guard case .move(let source, _) = change, !locked.contains(source.key.uuid) else { return false }
-      waiting.append(StepOutcome(step, change, .pending, OutcomeDetail(.lockNotTaken, source.name.text)))
+      waiting.append(
+        StepOutcome(step, change, .pending, OutcomeDetail(.lockNotTaken, source.name.title(of: source.key.id))))
       return true
     }
     note(waiting, of: domain, uuid)

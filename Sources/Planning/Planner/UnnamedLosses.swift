@@ -26,7 +26,7 @@ struct UnnamedLosses {
       return isLost && planner.isOwned(step.device, in: domain)
     }
     guard lost > 0 else { return }
-    names.append(domain.name.text)
+    names.append(domain.title)
     count += lost
   }
 

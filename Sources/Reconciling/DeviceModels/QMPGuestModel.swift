@@ -132,7 +132,7 @@ struct QMPGuestModel: GuestModel {
     switch cause.code {
     case .unreachable:
       report.conclude(
-        left, .failed, OutcomeDetail(isAsked ? .endedQEMU : .endedQEMUUnasked, session.name.text),
+        left, .failed, OutcomeDetail(isAsked ? .endedQEMU : .endedQEMUUnasked, session.name.title(of: session.key.id)),
         evidence: ["\(error)"])
     case .refused, .notPermitted: report.conclude(left, .failed, OutcomeDetail(.notRemovedByQEMU, error))
     case .duplicate, .unknownDevice, .busy, .timedOut, .lost, .malformed:
