@@ -107,7 +107,8 @@ let package = Package(
       name: "AdapterTests",
       dependencies: ["Model", "XenProtocol", "Ports", "LinuxAdapter", "XenAdapter", "TestSupport"]),
     .testTarget(
-      name: "SandboxTests", dependencies: ["Model", "XenProtocol", "Ports", "Sandbox", "TestSupport"],
+      name: "SandboxTests",
+      dependencies: ["Model", "XenProtocol", "Ports", "LinuxAdapter", "Sandbox", "TestSupport"],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "IntegrationTests", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "TestSupport", "berth"]),

@@ -24,7 +24,7 @@ UNREACHABLE = {
 # The targets that touch a real host, and the targets that may depend on them: only the executable joins them for use.
 ADAPTERS = {"LinuxAdapter", "XenAdapter"}
 EXECUTABLE = "berth"
-ADAPTER_USERS = {EXECUTABLE, "AdapterTests", "berth-bench", "berth-fuzz"}
+ADAPTER_USERS = {EXECUTABLE, "AdapterTests", "SandboxTests", "berth-bench", "berth-fuzz"}
 LONGEST_EXECUTABLE = 200
 
 # A C module has one importer; these have none or more, for the reason beside them.

@@ -2,10 +2,10 @@ import Glibc
 package import Model
 package import Ports
 
-/// A sandbox's PCI devices: the tree below its root, with writes to pciback that end one after the other.
+/// A sandbox's PCI devices: the tree below its root, with changes of pciback that end one after the other.
 ///
-/// On a host such a write is a call into the kernel. Here it changes a file that the simulator reads later, so a second
-/// writer would overwrite what the simulator has not read yet.
+/// On a host such a write is a call into the kernel. Here it changes a file that the simulator reads and replaces later.
+/// A second writer would overwrite what the simulator has not read yet, and a reader would find half of a change.
 package struct SandboxDeviceTree: DeviceTreePort {
   private let inner: any DeviceTreePort
   private let hypervisor: any HypervisorPort
@@ -15,21 +15,28 @@ package struct SandboxDeviceTree: DeviceTreePort {
     (self.inner, self.hypervisor, self.paths) = (inner, hypervisor, paths)
   }
 
-  /// Makes a write while no other program makes one, and returns when the simulator has carried it out.
-  private func carryOut(_ write: () throws(HostError) -> Void) throws(HostError) {
+  /// Runs `body` while no other program changes pciback.
+  private func alone<Value>(_ body: () throws(HostError) -> Value) throws(HostError) -> Value {
     let folder = paths.pciDrivers + "/" + ScenarioDevice.pciback
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    // Without the folder, the write itself says what is missing.
-    guard descriptor >= 0 else { return try write() }
+    // Without the folder, the body itself says what is missing.
+    guard descriptor >= 0 else { return try body() }
     defer { close(descriptor) }
     while flock(descriptor, LOCK_EX) != 0 {
       guard errno == EINTR else {
         throw .tree(DeviceTreeError(errno: errno, operation: "lock", place: folder))
       }
     }
-    try write()
-    // The simulator processes written files before it answers any request.
-    _ = try hypervisor.hostFacts()
+    return try body()
+  }
+
+  /// Makes a write, and returns when the simulator has carried it out.
+  private func carryOut(_ write: () throws(HostError) -> Void) throws(HostError) {
+    try alone { () throws(HostError) in
+      try write()
+      // The simulator processes written files before it answers any request.
+      _ = try hypervisor.hostFacts()
+    }
   }
 
   package func setPermissive(_ device: PCIAddress) throws(HostError) {
@@ -58,7 +65,9 @@ package struct SandboxDeviceTree: DeviceTreePort {
     }
     return try inner.reset(device, alone: alone)
   }
-  package func permissiveDevices() throws(HostError) -> Set<PCIAddress> { try inner.permissiveDevices() }
+  package func permissiveDevices() throws(HostError) -> Set<PCIAddress> {
+    try alone { () throws(HostError) in try inner.permissiveDevices() }
+  }
   package func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {
     try inner.hasVirtualFunctions(device)
   }

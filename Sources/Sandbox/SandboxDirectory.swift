@@ -47,11 +47,11 @@ package final class SandboxDirectory: Sendable {
     try readBytes(path).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  /// Replaces a file's content, in place.
+  /// Replaces a file's content, in place. A reader without a lock may find the end of the old content after the new.
   func write(_ path: String, _ bytes: [UInt8]) throws(SandboxError) {
     let file = try open(path, O_WRONLY | O_CREAT)
-    guard ftruncate(file.number, 0) == 0 else { throw systemError("emptying \(path)") }
     try Files.write(bytes, to: file, path)
+    guard ftruncate(file.number, bytes.count) == 0 else { throw systemError("shortening \(path)") }
   }
 
   func write(_ path: String, _ text: String) throws(SandboxError) { try write(path, Array(text.utf8)) }

@@ -1,4 +1,5 @@
 import Glibc
+import LinuxAdapter
 import Model
 import Ports
 import Sandbox
@@ -49,6 +50,35 @@ struct HostFileTests {
       #expect(try sandbox.status().devices.first { $0.address == device }?.driver == "pciback")
       #expect(try fileText(driver + "permissive") == "0000:00:06.0\n", "unbinding takes it back")
     }
+  }
+
+  @Test func `a reader of permissive sees all or nothing of another writer's change`() async throws {
+    try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
+      let (kept, changing) = (Scenarios.addresses[1], Scenarios.addresses[0])
+      try tree(of: sandbox).setPermissive(kept)
+      let writer = try ThreadWork {
+        let tree = tree(of: sandbox)
+        for _ in 0..<400 {
+          try tree.setPermissive(changing)
+          try tree.unbindFromPCIBack(changing)
+          try tree.bindToPCIBack(changing)
+        }
+      }
+      let missed = try await onThread {
+        let tree = tree(of: sandbox)
+        var missed = 0
+        for _ in 0..<4000 where try !tree.permissiveDevices().contains(kept) { missed += 1 }
+        return missed
+      }
+      try await writer.value()
+      #expect(missed == 0)
+      #expect(try tree(of: sandbox).permissiveDevices() == [kept])
+    }
+  }
+
+  private func tree(of sandbox: LiveSandbox) -> SandboxDeviceTree {
+    SandboxDeviceTree(
+      SysfsTree(root: sandbox.paths.root), hypervisor: SandboxHypervisor(paths: sandbox.paths), paths: sandbox.paths)
   }
 
   @Test func `a card that is pulled takes everything with it but the guest's rights`() async throws {
