@@ -104,6 +104,11 @@ static long domain_control(struct xen_domctl *call)
     switch (call->cmd) {
     case XEN_DOMCTL_getdomaininfo: {
         int count = sandbox_domains(&call->u.getdomaininfo, domain, 1);
+#if XEN_DOMCTL_INTERFACE_VERSION >= 0x16
+        /* From Xen 4.18 on the call names one domain. Before, it found the next one (`do_domctl`, xen/common/domctl.c). */
+        if (count == 1 && call->u.getdomaininfo.domain != domain)
+            count = 0;
+#endif
         if (count == 1) {
             call->domain = call->u.getdomaininfo.domain;
             return 0;

@@ -32,7 +32,8 @@ static const struct {
     {"/var/run/xenstored", "xenstored", 1},
     {"/sys/bus/pci", "root/sys/bus/pci", 0},
     {"/sys/bus/xen-backend", "root/sys/bus/xen-backend", 0},
-    {"/var/lib/xen", "root/var/lib/xen", 0},
+    /* From 4.19 on, xenstored makes a folder there (`early_init`, tools/xenstored/posix.c). */
+    {"/var/lib/xen", "root/var/lib/xen", 1},
     {"/var/lib/berth", "root/var/lib/berth", 0},
     {"/run/berth", "root/run/berth", 0},
     {"/var/log/xen", "root/var/log/xen", 0},
@@ -323,7 +324,7 @@ static const struct sockaddr *redirect_socket(const struct sockaddr *address, so
     return (const struct sockaddr *)replacement;
 }
 
-/* The path of oxenstored's socket is compiled in, in oxenstored and in newer clients. */
+/* The path of the socket is compiled into oxenstored. */
 int bind(int fd, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_un replacement;

@@ -73,7 +73,7 @@ package struct SandboxPaths: Hashable, Sendable {
   package func environment(forXenTools preload: String?) -> [String: String] {
     var variables = [
       "BERTH_SANDBOX": directory,
-      // libxenstore up to 4.17 reads its socket from this variable.
+      // The C daemon and libxenstore read both variables (`xs_daemon_socket`, tools/libs/store/xs.c).
       "XENSTORED_PATH": storeSocket,
       "XENSTORED_RUNDIR": store,
     ]

@@ -78,11 +78,7 @@ package struct TestHost: Sendable {
 
   /// Returns Debian's own `xl` on this sandbox: not the wrapper in the path, which needs a real Xen.
   package func xl(_ words: String...) throws -> Command {
-    let programs = ["4.17", "4.20", "4.19", "4.18"].map { "/usr/lib/xen-\($0)/bin/xl" }
-    guard let program = programs.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else {
-      throw Command.Failure(description: "there is no xl here: install xen-utils-4.17")
-    }
-    return try stock(program, words, isPreloaded: true)
+    try stock(xenProgram("xl"), words, isPreloaded: true)
   }
 
   /// Returns a stock Xen program on this sandbox's xenstored. With `isPreloaded` it also uses the sandbox's hypervisor
@@ -101,12 +97,22 @@ package struct TestHost: Sendable {
   /// Returns how many requests that change something xenstored has served so far. The sandbox must have been started
   /// with a trace.
   package func storeChanges() throws -> Int {
+    let changes = ["WRITE ", "MKDIR ", "RM ", "SET_PERMS "]
+    return try storeRequests().count { request in changes.contains { request.hasPrefix($0) } }
+  }
+
+  /// Returns the requests that xenstored has served so far, such as `WRITE (/a 1)`. The sandbox must have been started with
+  /// a trace.
+  package func storeRequests() throws -> [Substring] {
     let trace = String(decoding: try folder.read("host/log/xenstored.trace"), as: UTF8.self)
-    let changes = ["WRITE", "MKDIR", "RM", "SET_PERMS"]
-    return trace.split(separator: "\n").count { line in
-      let words = line.split(separator: " ")
-      // `IN <connection> <date> <time> <request> (…)` (trace_io, tools/xenstore/xenstored_core.c, 4.17).
-      return words.count > 4 && words[0] == "IN" && changes.contains(String(words[4]))
+    return trace.split(separator: "\n").compactMap { line in
+      // `IN CONNECTION DATE TIME REQUEST (…)` in 4.17. Later releases begin with `io:`, and name the domain after the
+      // connection: `io: IN CONNECTION (d0) DATE TIME REQUEST (…)` (`trace_io`, tools/xenstored/core.c, 4.20).
+      var words = line.split(separator: " ", maxSplits: 7)[...]
+      if words.first == "io:" { words.removeFirst() }
+      guard words.popFirst() == "IN", words.popFirst() != nil else { return nil }
+      if words.first?.hasPrefix("(") == true { words.removeFirst() }
+      return words.dropFirst(2).first.map { line[$0.startIndex...] }
     }
   }
 

@@ -83,9 +83,8 @@ struct `Plan and apply` {
       #expect(try await host.berth("apply", first, "--yes").status == 0)
       let all = try host.manifest(["net": (0..<9).map(Sample.address)])
       #expect(try await host.berth("apply", all, "--yes").status == 0)
-      let trace = String(decoding: try host.folder.read("host/log/xenstored.trace"), as: UTF8.self)
-      let rounds = trace.split(separator: "\n").count {
-        $0.hasPrefix("IN ") && $0.contains(" WRITE (/local/domain/0/backend/pci/5/0/state 7")
+      let rounds = try host.storeRequests().count {
+        $0.hasPrefix("WRITE (/local/domain/0/backend/pci/5/0/state 7")
       }
       #expect(rounds == 1)
       #expect(try await host.disagreements(of: "net", expecting: Set((0..<9).map(Sample.address))) == [])
