@@ -79,7 +79,7 @@ let package = Package(
     /** Preloaded into a program under test. It ends the program at a call that changes what others see. */
     .target(name: "CCut", path: "Tests/CutPoints"),
     /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
-    .target(name: "TestSupport", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
+    .target(name: "TestSupport", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Sandbox"]),
     .testTarget(name: "ModelTests", dependencies: ["Model"]),
     .testTarget(
       name: "XenProtocolTests", dependencies: ["Model", "XenProtocol", "TestSupport"], exclude: ["Fixtures"]),

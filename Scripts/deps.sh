@@ -9,13 +9,20 @@ readonly LOCK_SECONDS=600
 
 packages=(
   libxen-dev      # libxenctrl; the bench also calls libxenstore
-  xen-utils-4.17  # both xenstoreds, and xl for the tests; Xen itself is not needed
   xenstore-utils  # xenstore-ls and others
   libyaml-dev
   qemu-system-x86 # a real device model, for the tests
   pkg-config      # SwiftPM finds the libraries with it
   python3         # the programs of Scripts/
 )
+
+# Prints the release of Xen that this Debian has: that of the installed or the available libxen-dev.
+xen_release() {
+  local version
+  version=$(dpkg-query -W -f='${Version}' libxen-dev 2>/dev/null) || true
+  [[ $version ]] || version=$(apt-cache policy libxen-dev 2>/dev/null | sed -nE 's/^ *Candidate: *//p')
+  [[ $version =~ ^[0-9]+\.[0-9]+ ]] && echo "${BASH_REMATCH[0]}"
+}
 
 lab_packages=(
   debootstrap e2fsprogs cpio kmod binutils gcc libc6-dev # the machine's disk, kernels and guests
@@ -35,19 +42,7 @@ read -r major minor <<<"$version"
   fail "this is Swift ${major}.${minor}; Berth needs 6.2 or newer: see swift.org/install."
 
 command -v dpkg-query >/dev/null ||
-  fail "this is not a Debian system. Berth needs the files of these Debian packages: ${packages[*]}."
-
-missing=()
-for package in "${packages[@]}"; do
-  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
-  [[ $status == installed ]] || missing+=("$package")
-done
-((${#missing[@]})) || exit 0
-
-if ((EUID != 0)); then
-  fail "these Debian packages are missing: ${missing[*]}" "install them with:" \
-    "  sudo apt-get install --no-install-recommends ${missing[*]}"
-fi
+  fail "this is not a Debian system. Berth needs the files of these Debian packages: ${packages[*]} xen-utils-VERSION."
 
 # Runs apt-get, and waits for the holder of a lock that it needs: on a new machine often an unattended upgrade. apt-get
 # itself waits only for dpkg's locks (DPkg::Lock::Timeout), and not for the locks of its lists and archives.
@@ -65,8 +60,28 @@ run_apt() {
   return "$status"
 } 3>&1
 
-printf 'Installing %s\n' "${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+# A new machine has no lists of packages.
+if ! release=$(xen_release); then
+  ((EUID != 0)) || run_apt update --quiet
+  release=$(xen_release) ||
+    fail "apt does not know libxen-dev. Run 'apt-get update' as root, and check that Debian's main archive is a source."
+fi
+packages+=("xen-utils-$release") # both xenstoreds, and xl for the tests; Xen itself is not needed
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [[ $status == installed ]] || missing+=("$package")
+done
+((${#missing[@]})) || exit 0
+
+if ((EUID != 0)); then
+  fail "these Debian packages are missing: ${missing[*]}" "install them with:" \
+    "  sudo apt-get install --no-install-recommends ${missing[*]}"
+fi
+
+printf 'Installing %s\n' "${missing[*]}"
 install=(install --yes --quiet --no-install-recommends "${missing[@]}")
-# A new machine has no lists of packages. An old machine may have lists of packages that the archive no longer has.
+# An old machine may have lists of packages that the archive no longer has.
 run_apt "${install[@]}" || { run_apt update --quiet && run_apt "${install[@]}"; }

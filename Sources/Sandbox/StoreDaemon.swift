@@ -8,11 +8,8 @@ package enum StoreKind: String, Sendable, Codable, CaseIterable {
   /// The daemon in OCaml, Debian's default on a host.
   case ox
 
-  /// The programs of Debian's releases, newest first.
-  var programs: [String] {
-    let name = self == .c ? "xenstored" : "oxenstored"
-    return ["4.17", "4.20", "4.19", "4.18"].map { "/usr/lib/xen-\($0)/bin/\(name)" } + ["/usr/sbin/\(name)"]
-  }
+  /// The daemon's program.
+  var program: String { self == .c ? "xenstored" : "oxenstored" }
 }
 
 /// A private xenstored, a child of this process that ends with it.
@@ -24,10 +21,11 @@ struct StoreDaemon {
     _ kind: StoreKind, in directory: SandboxDirectory, preload: String, isTracing: Bool, testEagain: Bool,
     until deadline: ContinuousClock.Instant
   ) throws(SandboxError) -> StoreDaemon {
-    guard let program = kind.programs.first(where: { unsafe access($0, X_OK) == 0 }) else {
+    guard let program = try XenPrograms.path(of: kind.program) else {
       throw SandboxError(
         .notInstalled,
-        "\(kind == .c ? "xenstored" : "oxenstored") is not installed: sudo apt-get install xen-utils-4.17")
+        "\(kind.program) is not installed. Debian's package for it is named after Xen's release: "
+          + "`apt-cache search '^xen-utils-[0-9]'` prints the name")
     }
     guard Files.exists(preload) else {
       throw SandboxError(.notInstalled, "the sandbox's preload library is not at \(preload)")

@@ -2,8 +2,6 @@ import Glibc
 
 /// Debian's own C xenstored, run for one test without a hypervisor. It ends with this object.
 package final class PrivateXenstored {
-  private static let program = "/usr/lib/xen-4.17/bin/xenstored"
-
   private let folder: TemporaryFolder
   private let running: RunningProcess
 
@@ -19,7 +17,7 @@ package final class PrivateXenstored {
     try folder.makeFolder("xenstored")
     for domain in domains { try folder.write("dom-\(domain)", "") }
     running = try Command(
-      Self.program, ["-N"],
+      try xenProgram("xenstored"), ["-N"],
       environment: [
         "BERTH_SANDBOX": folder.path, "BERTH_SANDBOX_ROLE": "store", "XENSTORED_RUNDIR": folder.path + "/xenstored",
         "XENSTORED_PATH": folder.path + "/xenstored/socket",

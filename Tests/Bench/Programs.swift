@@ -1,10 +1,11 @@
 import Glibc
+import Sandbox
 
 /// The programs that are measured, and how to run them.
 struct Programs {
   let berth: String
   let preload: String
-  /// Debian's xl for this Xen; nil if it is not installed.
+  /// Debian's xl; nil if it is not installed.
   let xl: String?
 
   init() throws(BenchError) {
@@ -16,7 +17,7 @@ struct Programs {
     for path in [berth, preload] where unsafe access(path, R_OK) != 0 {
       throw BenchError("\(path) is not there: make release")
     }
-    xl = ["4.17", "4.20", "4.19", "4.18"].map { "/usr/lib/xen-\($0)/bin/xl" }.first { unsafe access($0, X_OK) == 0 }
+    do { xl = try XenPrograms.path(of: "xl") } catch { throw BenchError("\(error)") }
   }
 }
 

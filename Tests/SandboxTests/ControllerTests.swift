@@ -184,7 +184,7 @@ struct ControllerTests {
     let xl = try await Command(
       "setpriv",
       ["--reuid", "65534", "--clear-groups", "env"] + variables
-        + ["/usr/lib/xen-4.17/bin/xl", "pci-attach", "pv1", "00:05.0"]
+        + [try xenProgram("xl"), "pci-attach", "pv1", "00:05.0"]
     ).run()
     #expect(xl.status == 0, "\(xl.errors)")
     #expect(try await asNobody(berth, "sandbox", "stop", "--sandbox", sandbox).status == 0)

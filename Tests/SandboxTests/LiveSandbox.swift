@@ -76,8 +76,8 @@ struct LiveSandbox: Sendable {
   }
 
   /// Returns stock xl on this sandbox.
-  func xl(_ arguments: String...) -> Command {
-    Command("/usr/lib/xen-4.17/bin/xl", arguments, environment: paths.environment(forXenTools: preload))
+  func xl(_ arguments: String...) throws -> Command {
+    Command(try xenProgram("xl"), arguments, environment: paths.environment(forXenTools: preload))
   }
 
   /// Waits, on watches, until every node has its value; nil means that the node does not exist.

@@ -119,7 +119,7 @@ struct StockXlTests {
       try sandbox.request("lock pv1")
       let lock = sandbox.paths.userdata(
         "l", of: DomainKey(id: DomainID(1), uuid: Scenarios.uuid), "domain-userdata-lock")
-      let commands = [sandbox.xl("pci-attach", "pv1", "00:05.0"), sandbox.xl("pci-attach", "pv1", "00:07.0")]
+      let commands = try [sandbox.xl("pci-attach", "pv1", "00:05.0"), sandbox.xl("pci-attach", "pv1", "00:07.0")]
       try await onThread {
         let watch = try FileWatch()
         try watch.addOpening(of: lock)

@@ -213,30 +213,24 @@ struct XenAdvisory: Sendable {
   let name: String
   let text: String
   /// The first version of each release that has the correction; releases that are not named are not known to lack it.
-  let corrected: [(release: (Int, Int), patch: Int)]
+  let corrected: [XenVersion]
 
-  /// XSA-476: the removal path cut 64-bit addresses of a device's memory to 32 bits (libxl_pci.c), corrected in
-  /// 4.17.6, 4.18.6, 4.19.4 and 4.20.2.
+  /// XSA-476: the removal path cut 64-bit addresses of a device's memory to 32 bits (libxl_pci.c).
   static let known = [
     XenAdvisory(
       name: "XSA-476",
       text: "`xl pci-detach` leaves a PV guest the right to 64-bit memory ranges of the device",
-      corrected: [((4, 17), 6), ((4, 18), 6), ((4, 19), 4), ((4, 20), 2)])
+      corrected: [
+        XenVersion(XenRelease(4, 17), patch: 6), XenVersion(XenRelease(4, 18), patch: 6),
+        XenVersion(XenRelease(4, 19), patch: 4), XenVersion(XenRelease(4, 20), patch: 2),
+      ])
   ]
 
-  var correctedText: String { corrected.map { "\($0.release.0).\($0.release.1).\($0.patch)" }.joined(separator: ", ") }
+  var correctedText: String { corrected.map { "\($0)" }.joined(separator: ", ") }
 
-  /// Whether a version such as `4.17.5` or `4.17.6-pre` lacks the correction.
-  func affects(_ version: String) -> Bool {
-    let parts = version.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false)
-    guard parts.count == 3, let major = decimal(parts[0]), let minor = decimal(parts[1]) else { return false }
-    let digits = parts[2].prefix { ("0"..."9").contains($0) }
-    guard let patch = decimal(digits), let first = corrected.first(where: { $0.release == (major, minor) })?.patch
-    else {
-      return false
-    }
-    // `4.17.6-pre` and `4.17.6-rc1` come before 4.17.6.
-    let suffix = parts[2].dropFirst(digits.count)
-    return patch < first || patch == first && (suffix.hasPrefix("-pre") || suffix.hasPrefix("-rc"))
+  /// Returns whether a version such as `4.17.5` or `4.17.6-pre` lacks the correction.
+  func affects(_ text: String) -> Bool {
+    guard let version = XenVersion(text) else { return false }
+    return corrected.contains { $0.release == version.release && version < $0 }
   }
 }
