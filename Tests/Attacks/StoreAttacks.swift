@@ -49,8 +49,10 @@ import Testing
     if ![0, 1, 3, 4, 5, 6, 7].contains(apply.status) {
       faults.append("apply ended with \(apply.status): \(apply.output)\(apply.errors)")
     }
+    // A claim in another domain's name may be that domain's.
+    let claims = damage.claims(of: DomainID(7))
     let theirs = try await host.disagreements(of: "theirs", expecting: [Sample.address(2), Sample.address(3)])
-    faults += theirs.map { "theirs: \($0)" }
+    faults += theirs.filter { claims.isEmpty || !$0.hasPrefix("claimed: ") }.map { "theirs: \($0)" }
 
     // A guest whose bus is damaged is replaced, as the plan says.
     try await host.change("destroy", "ours")
@@ -59,6 +61,10 @@ import Testing
       let after = try await host.berth("apply", first, "--yes")
       if after.status == 0 { break }
       if attempt == 2 { faults.append("after the restart: \(after.status): \(after.output)\(after.errors)") }
+      // Such a claim stays until somebody removes it, with the command that the plan gives.
+      for claim in claims where after.output.contains("`xenstore-rm \(claim)`") {
+        _ = try await host.stock("/usr/bin/xenstore-rm", [claim]).run()
+      }
     }
     return faults
   }
@@ -100,14 +106,24 @@ struct StoreDamage: CustomStringConvertible {
     }
   }
 
+  /// Returns the claims that say in the end that a device is the domain's.
+  func claims(of domain: DomainID) -> [String] {
+    ["claim-0", "claim-1"].filter { claim in changes.last { $0.node == claim }?.value == "\(domain)" }.map(
+      path(ofClaim:))
+  }
+
+  /// Returns the path of a device's claim.
+  private func path(ofClaim node: String) -> String {
+    let device = Sample.address(node == "claim-0" ? 0 : 1)
+    return "/libxl/pci/\(device.description.replacing(":", with: "-").replacing(".", with: "-"))/domid"
+  }
+
   /// Writes and removes the nodes of a domain.
   func make(on host: TestHost, _ domain: DomainID) async throws {
     for (node, value) in changes {
       let path: String
       switch node {
-      case "claim-0", "claim-1":
-        let device = Sample.address(node == "claim-0" ? 0 : 1)
-        path = "/libxl/pci/\(device.description.replacing(":", with: "-").replacing(".", with: "-"))/domid"
+      case "claim-0", "claim-1": path = self.path(ofClaim: node)
       default:
         let place = node.replacing("DOMAIN", with: "\(domain)")
         path = place.hasPrefix("backend") ? "/local/domain/0/" + place : "/local/domain/" + place
