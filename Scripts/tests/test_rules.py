@@ -164,6 +164,15 @@ class Code(unittest.TestCase):
             for path in files:
                 self.assertTrue(os.path.exists(os.path.join(tree.ROOT, path)), path)
 
+    def test_a_release_of_xen_is_named_in_the_table_only(self):
+        def found(text, path="Sources/T/A.swift"):
+            return len(list(code.judge({path: swift.code(text + "\n")})))
+        for text in ('let a = "xen-4.17"', 'let a = "Xen 4.20 does"', "let a = 4.21"):
+            self.assertEqual(found(text), 1, text)
+            self.assertEqual(found(text, "Sources/XenProtocol/Releases/XenRelease.swift"), 0, text)
+        for text in ("/// As in Xen 4.17.", 'let a = "14.175"', "let a = XenRelease(4, 17)"):
+            self.assertEqual(found(text), 0, text)
+
     def test_patterns_are_counted_in_code_and_some_in_comments(self):
         whole = {"Sources/T/A.swift": "try? a()  // try?\n// swift-format-ignore\n"}
         found = code.places({path: swift.code(text) for path, text in whole.items()}, whole)

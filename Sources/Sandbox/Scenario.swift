@@ -31,7 +31,8 @@ package struct ScenarioHost: Hashable, Sendable {
   package var introducesDomains: Bool
 
   package init(
-    name: String = "sandbox", xenVersion: String = "4.17.7", hasIOMMU: Bool = true, delay: Duration = .zero,
+    name: String = "sandbox", xenVersion: String = XenVersion.simulated.description, hasIOMMU: Bool = true,
+    delay: Duration = .zero,
     introducesDomains: Bool = true
   ) {
     self.introducesDomains = introducesDomains

@@ -1,5 +1,6 @@
 import Glibc
 package import Model
+import XenProtocol
 
 /// The reason why a simulated hypercall failed: Xen's error number.
 package struct HypercallFailure: Error, Hashable, Sendable {
@@ -126,7 +127,7 @@ package struct SimulatedHypervisor: Sendable {
   package var hostInterrupts: Set<UInt32> = []
   package var faults: [HypercallFault] = []
 
-  package init(version: String = "4.17.7", hasIOMMU: Bool = true) {
+  package init(version: String = XenVersion.simulated.description, hasIOMMU: Bool = true) {
     self.version = version
     self.hasIOMMU = hasIOMMU
   }

@@ -5,7 +5,7 @@ import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.
-// Size 70/0: all ports of one host, and what tests set on it.
+// Size 71/0: all ports of one host, and what tests set on it.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -21,8 +21,10 @@ package final class ModelHost: Sendable {
     package var isMarkRead = true
   }
 
-  // Size 0/29: one host in memory.
+  // Size 0/30: one host in memory.
   struct State {
+    /// What the hypervisor reports as its version.
+    var xenVersion = XenVersion.simulated.description
     var domains: [DomainID: Domain] = [:]
     var owners: [PCIAddress: DomainID] = [:]
     var pciback: Set<PCIAddress> = []
@@ -161,6 +163,7 @@ package final class ModelHost: Sendable {
   /// Does something once, when Xen has assigned a device.
   package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.withLock { $0 = action } }
   /// Whether resets reach the whole bus.
+  package func setXenVersion(_ version: String) { state.withLock { $0.xenVersion = version } }
   package func setResetsSlots(_ resets: Bool) { state.withLock { $0.resetsSlots = resets } }
   package func setOwner(_ address: PCIAddress, _ domain: UInt32) {
     state.withLock { $0.owners[address] = DomainID(domain) }

@@ -1,12 +1,14 @@
 package import Model
 package import Planning
+import XenProtocol
 
 extension Plan {
   /// One step in one domain.
   package static func one(_ kind: DeviceStep.Kind, isRequired: Bool = true, refusal: PlanRefusal? = nil) -> Plan {
     let device = Sample.address(0)
     return Plan(
-      host: HostFacts(name: "host17", xenVersion: "4.17.7"), domainCount: 1, deviceCount: 1, policy: Policy(),
+      host: HostFacts(name: "host17", xenVersion: XenVersion.simulated.description), domainCount: 1, deviceCount: 1,
+      policy: Policy(),
       domains: [
         DomainPlan(
           name: "sys-net", id: DomainID(2), kind: .pv, lifecycle: .running,

@@ -82,6 +82,11 @@ import XenProtocol
     #expect(found == (isReported ? ["xen-advisory"] : []))
   }
 
+  @Test(arguments: [("4.22.9", []), ("4.23.0", ["(xen-newer-than-known)"]), ("5.0.0-rc1", ["(xen-newer-than-known)"])])
+  func `a release that the table lacks is noted`(_ version: String, _ expected: [String]) {
+    #expect(names { $0.hypervisor = .success(.init(version: version, hasIOMMU: true)) } == expected)
+  }
+
   @Test func `a lock is a problem once it is held for longer than any toolstack needs`() {
     func lock(isHeld: Bool, since: Int64, stranger: String? = nil) -> [String] {
       names { examination in

@@ -45,7 +45,7 @@ extension DeviceRoute {
 /// Which program emulates an HVM guest's machine (`/libxl/<domid>/dm-version`).
 package enum DeviceModelVersion: String, Sendable {
   case upstream = "qemu_xen"
-  /// Also the version if the node is missing (`libxl__device_model_version_running`, libxl_internal.c, Xen 4.17).
+  /// Up to Xen 4.20 also the version if the node is missing (`libxl__device_model_version_running`, libxl_internal.c).
   case traditional = "qemu_xen_traditional"
   case unknown
 }

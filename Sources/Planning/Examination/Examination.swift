@@ -81,6 +81,7 @@ package enum Ailment: String, Hashable, Sendable, CaseIterable {
   case pcibackMissing = "pciback-missing"
   case pcibackPermissive = "pciback-permissive"
   case xenAdvisory = "xen-advisory"
+  case xenNewer = "xen-newer-than-known"
   case runLockUnreadable = "run-lock-unreadable"
   case lockHeld = "lock-held"
   case lockHeldByStranger = "lock-held-by-other-user"
@@ -140,6 +141,12 @@ package func diagnose(_ examination: Examination) -> [Finding] {
   note(examination.observation, .lookFailed)
   if case .success(let hypervisor) = examination.hypervisor {
     if !hypervisor.hasIOMMU { findings.append(Finding(.noIOMMU, "", "Xen \(hypervisor.version) uses no IOMMU")) }
+    if let release = XenVersion(hypervisor.version)?.release, release > .newestKnown {
+      findings.append(
+        Finding(
+          .xenNewer, "", "Xen \(hypervisor.version); the newest release that Berth knows is \(XenRelease.newestKnown)",
+          isNote: true))
+    }
     findings += XenAdvisory.known.filter { $0.affects(hypervisor.version) }.map { advisory in
       Finding(
         .xenAdvisory, advisory.name,
@@ -205,32 +212,5 @@ private func errorFindings(_ examination: Examination) -> [Finding] {
       node.isFrontEnd ? .frontEndError : .backEndError,
       domain.flatMap { $0.name.isEmpty ? nil : "\($0.name) (domain \(node.domain))" } ?? "domain \(node.domain)",
       "\"\(node.text)\"" + (isOver ? "; the bus is at rest, so the error is over" : ""), isNote: isOver || isUsual)
-  }
-}
-
-/// An advisory of the Xen Project that concerns PCI passthrough.
-struct XenAdvisory: Sendable {
-  let name: String
-  let text: String
-  /// The first version of each release that has the correction; releases that are not named are not known to lack it.
-  let corrected: [XenVersion]
-
-  /// XSA-476: the removal path cut 64-bit addresses of a device's memory to 32 bits (libxl_pci.c).
-  static let known = [
-    XenAdvisory(
-      name: "XSA-476",
-      text: "`xl pci-detach` leaves a PV guest the right to 64-bit memory ranges of the device",
-      corrected: [
-        XenVersion(XenRelease(4, 17), patch: 6), XenVersion(XenRelease(4, 18), patch: 6),
-        XenVersion(XenRelease(4, 19), patch: 4), XenVersion(XenRelease(4, 20), patch: 2),
-      ])
-  ]
-
-  var correctedText: String { corrected.map { "\($0)" }.joined(separator: ", ") }
-
-  /// Returns whether a version such as `4.17.5` or `4.17.6-pre` lacks the correction.
-  func affects(_ text: String) -> Bool {
-    guard let version = XenVersion(text) else { return false }
-    return corrected.contains { $0.release == version.release && version < $0 }
   }
 }

@@ -225,7 +225,7 @@ extension ObservedDomain {
   var unsupported: Guest.Obstruction {
     let (evidence, remedy) =
       switch kind {
-      case .pvh: ("the domain is PVH", "Xen 4.17 passes no PCI devices to PVH guests")
+      case .pvh: ("the domain is PVH", "Xen passes no PCI devices to PVH guests")
       case .hvm: ("the domain is HVM, but its device model is not known", Self.otherRemedy)
       case .pv: ("the domain is PV", Self.otherRemedy)
       case .unknown: ("the kind of the domain is not known", Self.otherRemedy)

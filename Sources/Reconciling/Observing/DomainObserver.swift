@@ -7,6 +7,8 @@ import XenProtocol
 struct DomainObserver {
   let host: Host
   let store: any StorePort
+  /// The running release of Xen; nil if its version is no usual one.
+  let release: XenRelease?
 
   func observe(_ domain: HypervisorDomain) throws(HostError) -> ObservedDomain {
     let home = StorePath.home(domain.id)
@@ -39,7 +41,9 @@ struct DomainObserver {
   }
 
   private func deviceModel(of domain: DomainID) throws(HostError) -> DeviceModelVersion {
-    guard let version = try read(StorePath.toolstack(domain).child("dm-version")) else { return .traditional }
+    guard let version = try read(StorePath.toolstack(domain).child("dm-version")) else {
+      return release?.hasTraditional == false ? .unknown : .traditional
+    }
     return DeviceModelVersion(rawValue: version) ?? .unknown
   }
 

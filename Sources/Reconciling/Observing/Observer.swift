@@ -40,7 +40,8 @@ package struct Observer: Sendable {
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
     var look = ObservationScope(
-      host: host, pciback: pciback, permissive: try host.tree.permissiveDevices(), claims: Set(claimed))
+      host: host, release: XenVersion(version)?.release, pciback: pciback,
+      permissive: try host.tree.permissiveDevices(), claims: Set(claimed))
     try observe([.records], listed, addresses, look, store, into: &observation)
     try askDeviceModels(of: &observation.domains, declared: Set((desired?.domains ?? []).map(\.name)))
     observation.leftoverBackEnds = try leftoverBackEnds(besides: Set(listed.map(\.id)), store)
@@ -243,6 +244,7 @@ private struct ObservationScope: Sendable {
   }
 
   let host: Host
+  let release: XenRelease?
   let pciback: Set<PCIAddress>
   /// What pciback's `permissive` lists.
   let permissive: Set<PCIAddress>
@@ -252,7 +254,7 @@ private struct ObservationScope: Sendable {
   func see(_ item: Item, _ store: any StorePort) throws(HostError) -> Seen {
     switch item {
     case .domain(let domain):
-      .domain(try DomainObserver(host: host, store: store).observe(domain))
+      .domain(try DomainObserver(host: host, store: store, release: release).observe(domain))
     case .device(let address): .device(try device(address, store))
     case .records: .records(try host.ownership.readRecords())
     }

@@ -74,6 +74,13 @@ extension Ailment {
         cause: "A later release has the correction. A distribution may include it in its package without a new version "
           + "number. See the distribution's own list of corrected advisories.",
         remedy: "update Xen, or check whether your distribution's package has the correction")
+    case .xenNewer:
+      Explanation(
+        meaning: "this Xen is newer than the releases that Berth knows",
+        cause:
+          "Nobody has compared this release with those that Berth was written for. Berth changes devices as usual: "
+          + "each change is proven afterwards, and what is not understood stays.",
+        remedy: "update Berth, if a newer version lists this release in docs/releases.md")
     case .runLockUnreadable:
       Explanation(
         meaning: "the lock that a run of Berth takes for a domain cannot be used",

@@ -16,7 +16,8 @@ extension DriftName {
     case .storeOnly:
       Explanation(
         meaning: "attached, but missing from libxl's saved configuration",
-        cause: "libxl 4.14 did not save a domain's first device. No version of libxl saves the devices of guests with "
+        cause:
+          "Old versions of libxl did not save a domain's first device. No version of libxl saves the devices of guests with "
           + "a stub domain. The device would be lost at a reboot.",
         seen: "back end entry; libxl-json lacks it",
         repair: "Adds the line if the device is declared",

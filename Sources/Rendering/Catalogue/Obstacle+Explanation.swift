@@ -65,7 +65,7 @@ extension Obstacle {
     case .hostWithoutIOMMU:
       Explanation(
         meaning: "the host uses no IOMMU, so Xen assigns no devices",
-        cause: "Without an IOMMU a guest's device could read and write all memory. Xen 4.17 then assigns no devices, "
+        cause: "Without an IOMMU a guest's device could read and write all memory. Xen then assigns no devices, "
           + "even to PV guests.",
         remedy: "turn on VT-d or AMD-Vi in the firmware, and boot Xen without iommu=0")
     case .domainWithoutIOMMU:
@@ -77,7 +77,8 @@ extension Obstacle {
     case .kindNotSupported:
       Explanation(
         meaning: "devices cannot be assigned to a domain of this kind",
-        cause: "PVH guests get no devices in Xen 4.17. For HVM guests Berth supports qemu-xen and qemu-traditional, in "
+        cause:
+          "Xen passes no PCI devices to PVH guests. For HVM guests Berth supports qemu-xen and qemu-traditional, in "
           + "dom0 or in a stub domain.",
         remedy: "use a PV domain or an HVM domain with qemu-xen, or remove the device from this domain in the manifest")
     case .domainMismatch:
