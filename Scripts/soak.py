@@ -21,13 +21,15 @@ BUILD = os.path.join(ROOT, ".build-soak")
 KEYS = ("races_c", "races_ox", "races_eagain", "races_beside_xl", "lost_berth", "lost_beside_xl", "readopted",
         "interleavings", "interleaving_violations", "interleaving_refusals", "cut_points", "cut_violations",
         "faults", "fault_violations", "histories", "history_violations",
-        "attacks", "attack_failures", "store_stops", "store_stop_failures")
+        "attacks", "attack_failures", "store_stops", "store_stop_failures",
+        "store_restarts", "store_restart_failures")
 # What must not be 0.
 COUNTS = ("races_c", "races_ox", "races_eagain", "races_beside_xl", "interleavings", "cut_points", "faults",
-          "histories", "attacks", "store_stops", "fuzz_runs")
+          "histories", "attacks", "store_stops", "store_restarts", "fuzz_runs")
 # What must be 0.
 FAILURES = ("lost_berth", "lost_beside_xl", "interleaving_violations", "cut_violations", "fault_violations",
-            "history_violations", "attack_failures", "store_stop_failures", "fuzz_crashes")
+            "history_violations", "attack_failures", "store_stop_failures", "store_restart_failures",
+            "fuzz_crashes")
 # They run at the same time. Tests of processes wait most of the time. Tests in memory never wait, and in one part with
 # those of processes they would delay them.
 PARTS = ("Races|CutTests|HistoryTests|Contrary runs|SilentStoreTests|Attacks",

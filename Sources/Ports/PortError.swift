@@ -61,8 +61,11 @@ package enum HostError: Error, Hashable, Sendable {
   case record(RecordError)
   case deviceModel(DeviceModelError)
 
-  /// Whether xenstored or the hypervisor gave no answer in time. Either may still do what was asked.
-  package var isWithoutAnswer: Bool { storeCode == .timedOut || hypervisorCode == .timedOut }
+  /// Whether xenstored or the hypervisor gave no answer: not in time, or the connection ended before the answer. Either
+  /// may have done what was asked, or may still do it.
+  package var isWithoutAnswer: Bool {
+    storeCode == .timedOut || storeCode == .lost || hypervisorCode == .timedOut
+  }
 
   /// The store's code; nil for a failure of another port.
   package var storeCode: StoreCode? { if case .store(let error) = self { error.code } else { nil } }

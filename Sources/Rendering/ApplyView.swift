@@ -35,7 +35,7 @@ package struct ApplyView: View {
       columns.heading("Host")
       for repair in outcome.hostRepairs { columns.row(.differ, "done", "", repair) }
       for failure in outcome.hostFailures {
-        columns.row(.refuse, "failed", "", place.text(of: failure), notes: notes(for: failure))
+        write(failure, to: &columns)
       }
     }
     if !outcome.notShown.isEmpty {
@@ -65,19 +65,19 @@ package struct ApplyView: View {
       columns.row(
         .differ, device.description, name(of: device), "entry added again: another toolstack had overwritten it")
     }
-    if let failure = domain.failure {
-      columns.row(
-        .refuse, domain.isLockBusy ? "lock busy" : "failed", "", place.text(of: failure),
-        notes: notes(for: failure))
-    }
+    if let failure = domain.failure { write(failure, isLockBusy: domain.isLockBusy, to: &columns) }
     if style.isVerbose {
       columns.row(
         .none, "rounds \(domain.rounds)", "", "userdata lock held for at most \(domain.longestLockMicroseconds) µs")
     }
   }
 
-  private func notes(for failure: OutcomeDetail) -> [String] {
-    place.nextStep(for: failure).map { ["next: \($0)"] } ?? []
+  /// Without an answer nobody knows whether something failed.
+  private func write(_ failure: OutcomeDetail, isLockBusy: Bool = false, to columns: inout Columns) {
+    let isOpen = failure.isWithoutAnswer && !isLockBusy
+    columns.row(
+      isOpen ? .unsure : .refuse, isLockBusy ? "lock busy" : isOpen ? "unknown" : "failed", "",
+      place.text(of: failure), notes: place.nextStep(for: failure).map { ["next: \($0)"] } ?? [])
   }
 
   private func name(of device: PCIAddress) -> String {
@@ -126,22 +126,31 @@ package struct ApplyView: View {
       (readopted, "added again"), (count(.unchanged), "unchanged"),
     ])
     let lockBusy = outcome.domains.count { $0.isLockBusy }
-    let otherFailures = outcome.domains.count { $0.failure != nil && !$0.isLockBusy && !hasFailedStep($0) }
+    let failedDomains = failures(inDomainsWithout: .failed).count { !$0.isWithoutAnswer }
+    let openDomains = failures(inDomainsWithout: .unknown).count(where: \.isWithoutAnswer)
+    let openRepairs = outcome.hostFailures.count(where: \.isWithoutAnswer)
+    let failedRepairs = outcome.hostFailures.count - openRepairs
     let bad = Words.counts([
-      (count(.failed), "failed"), (otherFailures, otherFailures == 1 ? "domain failed" : "domains failed"),
-      (outcome.hostFailures.count, outcome.hostFailures.count == 1 ? "host repair failed" : "host repairs failed"),
-      (count(.unknown), "unknown"), (lockBusy, lockBusy == 1 ? "domain's lock busy" : "domains' locks busy"),
+      (count(.failed), "failed"), (failedDomains, failedDomains == 1 ? "domain failed" : "domains failed"),
+      (failedRepairs, failedRepairs == 1 ? "host repair failed" : "host repairs failed"),
+      (count(.unknown), "unknown"), (openDomains, openDomains == 1 ? "domain unknown" : "domains unknown"),
+      (openRepairs, openRepairs == 1 ? "host repair unknown" : "host repairs unknown"),
+      (lockBusy, lockBusy == 1 ? "domain's lock busy" : "domains' locks busy"),
       (count(.blocked) + plan.count(.blocked), "blocked"), (count(.pending) + plan.count(.pending), "pending"),
       (count(.interrupted), "not begun"),
     ])
     let verb = outcome.wasInterrupted ? "Interrupted: " : "Applied: "
     return verb + (good.isEmpty ? "nothing" : good) + (bad.isEmpty ? "." : "; \(bad).")
-      + (count(.unknown) > 0 ? " The next apply continues what is unknown." : "")
+      + (count(.unknown) + openDomains + openRepairs > 0 ? " The next apply continues what is unknown." : "")
       + (outcome.notShown.isEmpty
         ? "" : " The host has changed since the plan was shown; run berth apply again to see the new plan.")
   }
 
-  private func hasFailedStep(_ domain: DomainOutcome) -> Bool { domain.steps.contains { $0.result == .failed } }
+  /// Returns the failures of whole domains. A domain with a step of this result is left out, because that step counts.
+  private func failures(inDomainsWithout result: StepResult) -> [OutcomeDetail] {
+    outcome.domains.filter { domain in !domain.isLockBusy && !domain.steps.contains { $0.result == result } }
+      .compactMap(\.failure)
+  }
 }
 
 extension StepOutcome {

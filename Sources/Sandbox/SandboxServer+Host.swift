@@ -75,7 +75,7 @@ extension SandboxServer {
     try storeCall { () throws(StoreError) in
       try toolstack.build(domain, as: id)
       if let target { try toolstack.setTarget(target, of: id) }
-      if domain.lifecycle != .building, scenario.host.introducesDomains { try store.introduce(id) }
+      if isIntroduced(domain) { try store.introduce(id) }
     }
     var domain = domain
     var owner = (id: id, domain: domain)
@@ -98,6 +98,11 @@ extension SandboxServer {
     try writePermissive()
     if domain.lifecycle != .building, target == nil { try toolstack.save(domain, as: id) }
     settle(domain, as: id)
+  }
+
+  /// Returns whether xenstored knows the domain. A domain that is being built is introduced last.
+  func isIntroduced(_ domain: ScenarioDomain) -> Bool {
+    domain.lifecycle != .building && scenario.host.introducesDomains
   }
 
   /// Applies the domain's lifecycle after it was built and started.

@@ -71,6 +71,7 @@ extension SandboxServer {
       }
     case "device-model": try setDeviceModel(words)
     case "restart-stub": try restartStub(of: try find(words))
+    case "restart-store": try restartStore()
     case "lock": try hold(try find(words).key)
     case "unlock": heldLocks.removeValue(forKey: try find(words).key.id)?.release()
     default: return nil

@@ -7,7 +7,7 @@ import Ports
 /// child.
 ///
 /// It has one thread and one event loop, which serves every client, watch and written file in turn.
-// Size 47/11: one event loop for all that the sandbox simulates.
+// Size 50/12: one event loop for all that the sandbox simulates.
 final class SandboxServer {
   /// A program that makes hypercalls or control requests.
   final class Client {
@@ -29,7 +29,7 @@ final class SandboxServer {
   let scenario: Scenario
   let description: SandboxDescription
   let sysfs: SysfsTree
-  let daemon: StoreDaemon
+  var daemon: StoreDaemon
   let store: StoreLink
   let toolstack: Toolstack
   let files: FileWatch
@@ -88,14 +88,19 @@ final class SandboxServer {
     defer { end() }
     let listener = try directory.listen(paths.hypervisorSocket)
     _ = fcntl(listener.number, F_SETFL, O_NONBLOCK)
+    try watchStore()
+    try markReady()
+    isReady()
+    try serve(listener: listener.number, stop: stop)
+  }
+
+  /// Sets the kernels' watches on a new connection.
+  func watchStore() throws(SandboxError) {
     try storeCall { () throws(StoreError) in
       try store.watch("/local/domain/0/backend/pci")
       for domain in domains.keys.sorted() { try store.watch(domain.home + "/device") }
       try watchDeviceModels()
     }
-    try markReady()
-    isReady()
-    try serve(listener: listener.number, stop: stop)
   }
 
   private func serve(listener: Int32, stop: Int32) throws(SandboxError) {
@@ -173,7 +178,7 @@ final class SandboxServer {
     if !Sockets.flush(&client.pending, to: number) { clients[number] = nil }
   }
 
-  private func markReady() throws(SandboxError) {
+  func markReady() throws(SandboxError) {
     var ready = description
     ready.simulatorProcess = getpid()
     ready.storeProcess = daemon.process

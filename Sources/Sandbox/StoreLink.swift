@@ -21,6 +21,9 @@ package final class StoreLink: SimulatorStore {
     self.transactionID = transactionID
   }
 
+  /// Connects to another daemon. The watches of the earlier connection are gone.
+  func reconnect(path: String) throws(StoreError) { try wire.reconnect(path: path) }
+
   /// The descriptor to poll for reading; then call `takeEvents`.
   package var descriptor: Int32 { wire.descriptor }
   /// Returns whether events have already arrived.
@@ -58,6 +61,12 @@ package final class StoreLink: SimulatorStore {
     var parts = [path, "n\(permissions.owner)"]
     if let reader = permissions.reader { parts.append("r\(reader)") }
     _ = try wire.ask(.setPermissions, parts, transaction: transactionID)
+  }
+
+  /// Sets a node's permissions, given in xenstored's letters.
+  func setPermissions(_ path: String, letters: String) throws(StoreError) {
+    _ = try wire.ask(
+      .setPermissions, [path] + letters.split(separator: ",").map(String.init), transaction: transactionID)
   }
 
   /// Returns a node's permissions in xenstored's letters, `n0,r5`; nil if there is no node.

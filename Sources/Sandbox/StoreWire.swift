@@ -8,16 +8,25 @@ import XenProtocol
 /// The simulator speaks the protocol itself, as the kernels that it simulates do. It serves many watches from one event
 /// loop and introduces domains; Berth's own ports need neither. Not safe for several threads.
 final class StoreWire {
-  private let socket: Descriptor
+  private var socket: Descriptor
   private var input = StoreInput()
   private var events: [String] = []
   private var lastRequest: UInt32 = 0
 
   var descriptor: Int32 { socket.number }
 
-  init(path: String) throws(StoreError) {
+  init(path: String) throws(StoreError) { socket = try Self.connect(path) }
+
+  /// Ends the connection and makes another one. What has arrived and was not taken is lost.
+  func reconnect(path: String) throws(StoreError) {
+    socket = try Self.connect(path)
+    input = StoreInput()
+    events = []
+  }
+
+  private static func connect(_ path: String) throws(StoreError) -> Descriptor {
     do {
-      socket = try Sockets.connect(path)
+      return try Sockets.connect(path)
     } catch {
       throw StoreError(
         error.code == .notRunning ? .unreachable : .other, operation: "connect", place: path, errno: error.errno)

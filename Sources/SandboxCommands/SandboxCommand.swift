@@ -52,7 +52,8 @@ struct SandboxCommand: ParsableCommand {
       SandboxStartCommand.self, SandboxStopCommand.self, SandboxStatusCommand.self, SandboxPauseCommand.self,
       SandboxUnpauseCommand.self, SandboxShutDownCommand.self, SandboxStartDomainCommand.self,
       SandboxDestroyCommand.self, SandboxAnswersCommand.self, SandboxDeviceModelCommand.self,
-      SandboxRestartStubCommand.self, SandboxLockCommand.self, SandboxUnlockCommand.self, SandboxServeCommand.self,
+      SandboxRestartStubCommand.self, SandboxRestartStoreCommand.self, SandboxLockCommand.self,
+      SandboxUnlockCommand.self, SandboxServeCommand.self,
     ])
 }
 

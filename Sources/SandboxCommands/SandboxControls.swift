@@ -116,6 +116,15 @@ struct SandboxRestartStubCommand: SandboxRequest {
   var words: [String] { ["restart-stub", domain] }
 }
 
+/// `berth sandbox restart-store`.
+struct SandboxRestartStoreCommand: SandboxRequest {
+  static let configuration = CommandConfiguration(
+    commandName: "restart-store",
+    abstract: "End xenstored and start another one with the same nodes. Connections and transactions end.")
+  @OptionGroup var global: GlobalOptions
+  var words: [String] { ["restart-store"] }
+}
+
 /// `berth sandbox lock DOMAIN`.
 struct SandboxLockCommand: SandboxRequest {
   static let configuration = CommandConfiguration(

@@ -4,7 +4,7 @@ import Model
 /// A started program: its output so far, and the way to end it.
 ///
 /// It is used by one thread at a time. The caller that starts it must call `end`, or use `Command.run`.
-// Size 9/5: one process and its pipes.
+// Size 10/5: one process and its pipes.
 package final class RunningProcess {
   package let pid: Int32
   private var outputBytes: [UInt8] = []
@@ -105,6 +105,15 @@ package final class RunningProcess {
     let ended = raw & 0x7f == 0 ? (raw >> 8) & 0xff : 128 + (raw & 0x7f)
     status = ended
     return ended
+  }
+
+  /// Waits until a signal has stopped the program. Returns false if the program ended instead.
+  package func waitUntilStopped() -> Bool {
+    var information = unsafe siginfo_t()
+    while unsafe waitid(P_PID, id_t(pid), &information, WSTOPPED | WEXITED | WNOWAIT) < 0 {
+      guard errno == EINTR else { return false }
+    }
+    return unsafe information.si_code == CLD_STOPPED
   }
 
   // MARK: Pieces

@@ -49,22 +49,64 @@ extension TestHost {
   package func berth(
     _ words: [String], cutAt cut: CutPoint?, stopping process: Int32? = nil, by signal: Int32 = SIGSTOP
   ) async throws -> (result: Command.Result, calls: [VisibleCall]) {
-    let log = "calls"
-    try folder.write(log, "")
-    var environment = ["LD_PRELOAD": try builtFile("libBerthCut.so"), "BERTH_CUT_LOG": "\(folder.path)/\(log)"]
+    try folder.write(Self.callLog, "")
+    var environment = [
+      "LD_PRELOAD": try builtFile("libBerthCut.so"), "BERTH_CUT_LOG": "\(folder.path)/\(Self.callLog)",
+    ]
     if let cut { environment["BERTH_CUT_AT"] = "\(cut.number)\(cut.isAfter ? "+" : "")" }
     if let process {
       environment["BERTH_CUT_STOP"] = "\(process)"
       environment["BERTH_CUT_SIGNAL"] = "\(signal)"
     }
     let result = try await berth(words, environment: environment)
-    let lines = String(decoding: try folder.read(log), as: UTF8.self).split(separator: "\n")
+    return (result, try visibleCalls())
+  }
+
+  /// Runs `berth` on this sandbox, stops it at `cut`, if it gets that far, and runs another command before it continues.
+  ///
+  /// Returns its calls, in order, and whether it was stopped.
+  package func berth(
+    _ words: [String], stoppedAt cut: CutPoint, during other: [String]
+  ) async throws -> (result: Command.Result, calls: [VisibleCall], wasStopped: Bool) {
+    try folder.write(Self.callLog, "")
+    let command = try Command.berth(
+      words,
+      environment: [
+        "BERTH_SANDBOX": directory, "LD_PRELOAD": try builtFile("libBerthCut.so"),
+        "BERTH_CUT_LOG": "\(folder.path)/\(Self.callLog)", "BERTH_CUT_AT": "\(cut.number)\(cut.isAfter ? "+" : "")",
+        "BERTH_CUT_STOP": "self",
+      ])
+    let second = try Command.berth(other, environment: ["BERTH_SANDBOX": directory])
+    let (result, wasStopped) = try await onThread {
+      let begin = ContinuousClock.now
+      let process = try command.start()
+      let wasStopped = process.waitUntilStopped()
+      if wasStopped {
+        let meanwhile = try second.start()
+        _ = meanwhile.collect(until: .now + .seconds(120)) { _ in false }
+        guard meanwhile.end(SIGTERM) == 0 else { throw Command.Failure(description: "\(other): \(meanwhile.errors)") }
+        kill(process.pid, SIGCONT)
+      }
+      _ = process.collect(until: .now + .seconds(120)) { _ in false }
+      let status = process.end(SIGTERM)
+      let result = Command.Result(
+        status: status, output: process.output, errors: process.errors, duration: .now - begin)
+      return (result, wasStopped)
+    }
+    return (result, try visibleCalls(), wasStopped)
+  }
+
+  private static var callLog: String { "calls" }
+
+  /// Returns the calls that the last program with the library has recorded.
+  private func visibleCalls() throws -> [VisibleCall] {
+    let lines = String(decoding: try folder.read(Self.callLog), as: UTF8.self).split(separator: "\n")
     let calls = try lines.map { line in
       guard var call = VisibleCall(line) else { throw Command.Failure(description: "not a call: \(line)") }
       // The sandbox's path differs from run to run.
       if call.what.hasPrefix(directory) { call.what = "…" + call.what.dropFirst(directory.count) }
       return call
     }
-    return (result, calls.sorted { $0.number < $1.number })
+    return calls.sorted { $0.number < $1.number }
   }
 }

@@ -3,7 +3,8 @@
  *   BERTH_CUT_LOG=<file>   each such call is recorded there before it is made, one line per call:
  *                          <number> TAB <call> TAB <'+' if it ends a message to another process, or '-'> TAB <what>
  *   BERTH_CUT_AT=<N>       the process ends by SIGKILL before call N; with <N>+ right after it, with the reply unread
- *   BERTH_CUT_STOP=<PID>   that process is stopped by SIGSTOP there instead, and this process goes on
+ *   BERTH_CUT_STOP=<PID>   that process is stopped by SIGSTOP there instead, and this process goes on; with `self` this
+ *                          process is stopped
  *   BERTH_CUT_SIGNAL=<N>   that process gets this signal instead of SIGSTOP
  *
  * Calls that only ask are not counted: reads, watches and connections. Calls whose effect comes with the end of the
@@ -70,7 +71,7 @@ __attribute__((constructor)) static void begin(void)
         *(*end == '+' ? &cut_after : &cut_before) = number;
         const char *other = getenv("BERTH_CUT_STOP");
         if (other)
-            stopped = (pid_t)atoi(other);
+            stopped = strcmp(other, "self") ? (pid_t)atoi(other) : getpid();
         const char *signal = getenv("BERTH_CUT_SIGNAL");
         if (signal)
             blow = atoi(signal);

@@ -12,6 +12,8 @@ struct CutTrials {
     case kill
     /// This process, the store, is stopped, until the apply has ended.
     case stopStore(Int32)
+    /// The store ends, and another one with the same nodes is started.
+    case restartStore
   }
 
   let change: CutTests.Change
@@ -25,7 +27,7 @@ struct CutTrials {
     let words = ["apply", manifest, "--yes", "-o", "json", "--lock-timeout", "60s"]
     return switch blow {
     case .kill: words + ["--wait-timeout", "60s"]
-    case .stopStore: words + ["--wait-timeout", "3s", "--store-timeout", "1s"]
+    case .stopStore, .restartStore: words + ["--wait-timeout", "3s", "--store-timeout", "1s"]
     }
   }
 
@@ -51,6 +53,7 @@ struct CutTrials {
     switch blow {
     case .kill: call = try await kill(at: point)
     case .stopStore(let process): (call, findings) = try await stop(process, at: point)
+    case .restartStore: (call, findings) = try await restart(at: point)
     }
     guard let call else { return nil }
     struck += 1
@@ -87,6 +90,19 @@ struct CutTrials {
     _ = Glibc.kill(store, SIGCONT)
     var findings = locks.map { "left: \($0)" }
     // Done, unknown, or nothing begun: a store that does not answer is no failure of the change.
+    if ![0, 7, 69].contains(run.status) {
+      findings.append("the apply ended with \(run.status): \(run.output)\(run.errors)")
+    }
+    return (calls.first { $0.number == point.number }, findings)
+  }
+
+  /// Restarts the store. Returns nil if the process ended before the cut point, and what is wrong with the process's end.
+  private func restart(at point: CutPoint) async throws -> (call: VisibleCall?, findings: [String]) {
+    let (run, calls, wasStopped) = try await host.berth(
+      words, stoppedAt: point, during: ["sandbox", "restart-store"])
+    guard wasStopped else { return (nil, []) }
+    var findings = try host.libxlLocks().map { "left: \($0)" }
+    // Its connection has ended, so the change is unknown, or was not begun; or it had nothing more to ask.
     if ![0, 7, 69].contains(run.status) {
       findings.append("the apply ended with \(run.status): \(run.output)\(run.errors)")
     }

@@ -118,11 +118,52 @@ struct SilentStoreTests {
         let manifest = try host.manifest(["net": addresses([0])])
         let (run, _) = try await host.berth(
           ["apply", manifest] + words, cutAt: point, stopping: try host.storeProcess(), by: SIGKILL)
+        // The sandbox ends with its store, and so does its hypervisor, which is a failure.
         #expect([1, 7, 69].contains(run.status), "\(point): \(run.status): \(run.output)\(run.errors)")
         #expect((run.output + run.errors).contains("xenstored"), "\(point): \(run.output)\(run.errors)")
         let status = try await host.berth("status")
         #expect(status.status == 69, "\(status.output)\(status.errors)")
       }
+    }
+  }
+
+  @Test(arguments: bothStores)
+  func `a store that was restarted serves every command`(_ store: TestHost.Store) async throws {
+    let scenario = TestScenario.host(devices: 3, [Kind.pv.domain("net", 5), Kind.hvm.domain("gpu", 7)])
+    try await TestHost.with(scenario, store) { host in
+      let first = try host.manifest(["net": addresses([0]), "gpu": addresses([1])], name: "first.yaml")
+      #expect(try await host.apply(first).status == 0)
+      let daemon = try host.storeProcess()
+      try await host.change("restart-store")
+      #expect(try host.storeProcess() != daemon)
+      for words in [["status"], ["status", "--drift"], ["plan", first], ["apply", first, "--yes"], ["doctor"]] {
+        let result = try await host.berth(words)
+        #expect(result.status == 0, "\(words): \(result.output)\(result.errors)")
+      }
+      #expect(try await host.findings("net", .pv, [0]) == [])
+      let moved = try await host.apply(["net": [1, 2], "gpu": [0]])
+      #expect(moved.status == 0, "\(moved)")
+      #expect(try await host.findingsAtRest("net", .pv, [1, 2]) == [])
+      #expect(try await host.findingsAtRest("gpu", .hvm, [0]) == [])
+    }
+  }
+
+  @Test(arguments: CutTests.changes, bothStores)
+  func `a store that restarts at any request leaves nothing that one clean run does not finish`(
+    _ change: CutTests.Change, _ store: TestHost.Store
+  ) async throws {
+    try await TestHost.with(change.scenario, store) { host in
+      let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
+      var trials = CutTrials(change: change, host: host, manifest: manifest, blow: .restartStore)
+      let all = try await trials.calls().filter(\.endsMessage)
+      let points =
+        SoakReport.isSoak
+        ? all.flatMap { [CutPoint(number: $0.number), CutPoint(number: $0.number, isAfter: true)] }
+        : CutPoint.sample(of: all, Self.sample)
+      for point in points { try await trials.strike(at: point) }
+      #expect(trials.struck > 0)
+      try SoakReport.add(["store_restarts": trials.struck, "store_restart_failures": trials.violations])
+      print("\(change.testDescription), \(store.rawValue): the store restarted at \(trials.struck) points")
     }
   }
 

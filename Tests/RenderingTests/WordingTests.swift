@@ -1,5 +1,6 @@
 import Model
 import Planning
+import Ports
 import Rendering
 import Testing
 
@@ -44,6 +45,25 @@ import Testing
         as: .table, style: TextStyle()),
     ]
     for line in texts.joined().split(separator: "\n") { #expect(!line.hasSuffix(" "), "\(line)") }
+  }
+
+  @Test(arguments: [
+    (StoreCode.lost, "unknown", "1 domain unknown, 1 host repair unknown. The next apply continues what is unknown."),
+    (.timedOut, "unknown", "1 domain unknown, 1 host repair unknown. The next apply continues what is unknown."),
+    (.refused, "failed", "1 domain failed, 1 host repair failed."),
+  ])
+  func `without an answer of the store nothing is called failed`(
+    _ code: StoreCode, _ word: String, _ summary: String
+  ) throws {
+    let failure = OutcomeDetail(.store(StoreError(code, operation: "commit", errno: 32)))
+    var outcome = try Samples.results()
+    outcome.domains = [DomainOutcome(name: "net", id: DomainID(5), failure: failure)]
+    outcome.hostRepairs = []
+    outcome.hostFailures = [failure]
+    let view = ApplyView(plan: try Samples.inSync(), outcome: outcome, status: .unknown, place: Samples.place)
+    let text = try rendered(view, as: .table, style: TextStyle())
+    #expect(text.split(separator: "\n").count { $0.contains(" \(word)  ") } == 2, "\(text)")
+    #expect(text.contains("Applied: nothing; \(summary)"), "\(text)")
   }
 
   @Test func `the same values give the same bytes`() throws {
