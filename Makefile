@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rules lint format deps build release bench soak sanitize fuzz fuzz-short lab lab-shell lab-ready
+.PHONY: help demo test check rules lint format deps build release bench soak sanitize fuzz fuzz-short lab lab-shell lab-ready other-debian
 
 # Every declared dependency must be used, and every import declared.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
@@ -64,16 +64,23 @@ fuzz: deps ## Run the fuzzers, each for SECONDS_EACH=60
 fuzz-short: deps
 	@Scripts/fuzz.py --runs 20000
 
-# The lab runs the program on another machine's system, so the program contains its Swift libraries.
-LAB_IMAGE ?= $${XDG_CACHE_HOME:-$$HOME/.cache}/berth-lab
-LAB = Tests/Lab/lab --image "$(LAB_IMAGE)" --berth .build-lab/release/berth $(LAB_OPTIONS)
+# The Debian releases that Berth runs on. The lab and the other system are of the one or the other.
+RUNNING_DEBIAN := $(shell . /etc/os-release && echo "$$VERSION_CODENAME")
+RELEASE ?= $(firstword $(filter-out $(RUNNING_DEBIAN),bookworm trixie))
+other-debian: ## Build, and run all tests, on another Debian: RELEASE=trixie
+	@Scripts/deps.sh other-debian
+	@Scripts/other-debian.py $(RELEASE)
+
+DEBIAN ?= bookworm
+LAB_IMAGE ?= $${XDG_CACHE_HOME:-$$HOME/.cache}/berth-lab$(if $(filter-out bookworm,$(DEBIAN)),-$(DEBIAN))
+LAB = Tests/Lab/lab --image "$(LAB_IMAGE)" --debian $(DEBIAN) $(LAB_OPTIONS)
 
 lab-ready:
 	@Scripts/deps.sh lab
-	@Tests/Lab/build-image "$(LAB_IMAGE)"
-	swift build $(SWIFT_FLAGS) -c release --static-swift-stdlib --product berth --scratch-path .build-lab
+	@Tests/Lab/build-image "$(LAB_IMAGE)" $(DEBIAN)
+	@Tests/Lab/build-programs $(DEBIAN)
 
-lab: lab-ready ## Run Berth on a real Xen in QEMU; SCENARIO=name runs one scenario; writes .build/lab.json
+lab: lab-ready ## Run Berth on a real Xen in QEMU; SCENARIO=name runs one scenario, DEBIAN=trixie has Xen 4.20
 	@$(LAB) $(SCENARIO)
 
 lab-shell: lab-ready ## Boot the same Xen, with a shell on its dom0

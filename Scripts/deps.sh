@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks that the packages that Berth is built from are installed; with `lab`, also those of its lab. As root it
-# installs missing packages. Otherwise it prints the command that installs them. It is bash, because it may have to
+# Checks that the packages that Berth is built from are installed; with `lab`, also those of its lab, and with
+# `other-debian` those that make another Debian's system. As root it installs missing packages. Otherwise it prints the command that installs them. It is bash, because it may have to
 # install Python.
 set -euo pipefail
 
@@ -25,10 +25,13 @@ xen_release() {
 }
 
 lab_packages=(
-  debootstrap e2fsprogs cpio kmod binutils gcc libc6-dev # the machine's disk, kernels and guests
-  busybox-static                                         # dom0's first programs
+  debootstrap e2fsprogs cpio kmod binutils xz-utils zstd gcc libc6-dev # the machine's disk, kernels and guests
+  busybox-static                                                       # dom0's first programs
 )
-[[ ${1:-} != lab ]] || packages+=("${lab_packages[@]}")
+case ${1:-} in
+  lab) packages+=("${lab_packages[@]}") ;;
+  other-debian) packages+=(debootstrap) ;;
+esac
 
 fail() { printf 'berth: %s\n' "$@" >&2; exit 1; }
 

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Runs a command in a copy of this checkout, in a small system of a Debian release.
 
-    Scripts/other-debian.py RELEASE [COMMAND…]
+    Scripts/other-debian.py [--fetch PATH] RELEASE [COMMAND…]
 
 RELEASE is a codename, such as trixie. Without a command, the two commands of the README run. The exit code is that of
-the command. As root only: the system is made by debootstrap, from the mirror that apt uses here.
+the command. After a success, the file PATH of the copy is put into .build/RELEASE here. As root only: the system is made
+by debootstrap, from the mirror that apt uses here.
 
 The system and the copy's builds are kept in BERTH_DEBIAN, or else in the user's cache. The Swift toolchain is that of
 this machine, and only readable there. All processes end with the command, and no mount is left behind.
 """
 
+import argparse
 import fcntl
 import hashlib
 import os
@@ -125,30 +127,38 @@ def copy_changed(source, target):
 
 
 def main():
-    arguments = sys.argv[1:]
-    if not arguments or not re.fullmatch(r"[a-z]+", arguments[0]):
-        fail("the first argument is a Debian release, such as trixie")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--fetch", metavar="PATH", action="append", default=[])
+    parser.add_argument("release", type=lambda text: text if re.fullmatch("[a-z]+", text) else fail(
+        f"{text} is no codename of a Debian release: they are like trixie"))
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
     if os.geteuid() != 0:
         fail("only root can make the system: debootstrap needs it")
     swift = shutil.which("swift") or fail("there is no 'swift' here")
     toolchain = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(swift))))
     if not os.path.exists(toolchain + "/usr/bin/swift"):
         fail(f"{swift} is not in a toolchain's folder usr/bin, so the toolchain cannot be brought in")
-    release, command = arguments[0], arguments[1:] or DEFAULT
-    system = os.path.join(SYSTEMS, release)
+    command = arguments.command or DEFAULT
+    system = os.path.join(SYSTEMS, arguments.release)
     os.makedirs(SYSTEMS, exist_ok=True)
     with open(system + ".lock", "w", encoding="utf-8") as lock:
         # Two runs in one system come one after the other.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        make_system(release, system)
+        make_system(arguments.release, system)
         make_copy(system + COPY)
         os.makedirs(system + TOOLCHAIN, exist_ok=True)
         shutil.copy("/etc/resolv.conf", system + "/etc/resolv.conf")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment |= {"PATH": f"{TOOLCHAIN}/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
         enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", ENTER, "bash", system, toolchain]
-        return subprocess.run([*enter, COPY, *command], check=False, env=environment,
-                              stdin=subprocess.DEVNULL).returncode
+        status = subprocess.run([*enter, COPY, *command], check=False, env=environment,
+                                stdin=subprocess.DEVNULL).returncode
+        for path in arguments.fetch if not status else []:
+            target = os.path.join(ROOT, ".build", arguments.release)
+            os.makedirs(target, exist_ok=True)
+            shutil.copy(os.path.join(system + COPY, path), target)
+        return status
 
 
 if __name__ == "__main__":
