@@ -9,7 +9,7 @@ func readStoreMessages(_ bytes: [UInt8]) {
     must(cut.messages == whole.messages && cut.isMalformed == whole.isMalformed, "the pieces change what is read")
   }
   for message in whole.messages {
-    must(message.payload.count <= StoreMessage.longestPayload, "a payload that is too long")
+    must(message.payload.count <= StoreMessage.longestReply, "a payload that is too long")
     _ = (message.words, message.firstWord, message.errorNumber)
   }
 }

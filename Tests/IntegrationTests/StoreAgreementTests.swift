@@ -24,6 +24,20 @@ struct `Stores that disagree` {
   }
 
   @Test(arguments: bothStores)
+  func `a listing that is longer than a request may be is read whole`(_ store: TestHost.Store) async throws {
+    try await TestHost.with(TestScenario.host(), store) { host in
+      let claims = (0..<400).map {
+        "/libxl/pci/0000-\(hex(UInt64(0x40 + $0 / 32), 2))-\(hex(UInt64($0 % 32), 2))-0/domid"
+      }
+      let made = try await host.stock("/usr/bin/xenstore-write", claims.flatMap { [$0, "77"] }).run()
+      #expect(made.status == 0, "\(made.errors)")
+      let status = try await host.berth("status")
+      #expect(status.status == 0, "\(status.errors)")
+      #expect(status.output.ranges(of: "stale-claim: ").count == claims.count, "\(status.output)")
+    }
+  }
+
+  @Test(arguments: bothStores)
   func `all damage is named, and gone after an apply`(_ store: TestHost.Store) async throws {
     try await TestHost.with(TestScenario.host(), store) { host in
       let devices = [0, 1, 2].map(Sample.address)

@@ -219,13 +219,6 @@ import XenProtocol
     #expect(model.emulated(6).isEmpty)
   }
 
-  @Test func `QEMU is asked again if the stub domain's kernel is not ready`() throws {
-    _ = addStub()
-    model.setRefusals(6, ["Could not open '/sys/bus/pci/devices/0000:00:00.0/config'"])
-    #expect(results(try apply([first], wait: .seconds(5))) == [.done])
-    #expect(model.deviceModelCommands(6) == ["add pci-pt-03_00.0", "add pci-pt-03_00.0"])
-  }
-
   @Test func `a restarted stub domain stops the work`() throws {
     let stub = addStub()
     let desired = DesiredState(domains: [DesiredDomain(name: "gpu-vm", devices: [DesiredDevice(address: first)])])

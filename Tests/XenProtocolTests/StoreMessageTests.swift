@@ -46,11 +46,11 @@ import XenProtocol
 
   @Test func `a message longer than xenstored sends is malformed before its end has come`() throws {
     var input = StoreInput()
-    input.add(reply(2, "", length: UInt32(StoreMessage.longestPayload + 1)))
+    input.add(reply(2, "", length: UInt32(StoreMessage.longestReply + 1)))
     #expect(throws: StoreInput.Malformed.self) { try input.next() }
     var longest = StoreInput()
-    longest.add(reply(2, String(repeating: "x", count: StoreMessage.longestPayload)))
-    #expect(try longest.next()?.payload.count == StoreMessage.longestPayload)
+    longest.add(reply(2, String(repeating: "x", count: StoreMessage.longestReply)))
+    #expect(try longest.next()?.payload.count == StoreMessage.longestReply)
   }
 
   @Test func `an unknown kind is kept apart, and an unknown error counts as EINVAL`() throws {

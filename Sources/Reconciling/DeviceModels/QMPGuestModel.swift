@@ -72,9 +72,15 @@ struct QMPGuestModel: GuestModel {
     }
   }
 
+  /// What QEMU says if its kernel does not have the device yet: the first in every version, the others from 9.1 on
+  /// (`xen_host_pci_fill_local_addr`, hw/xen/xen-host-pci-device.c, QEMU 10.0).
+  private static let lateTexts = [
+    "Could not open", "Failed to find PCI device", "Failed to read or parse", "Failed to read device/pci/0/backend",
+  ]
+
   /// Returns whether QEMU's words say that the stub domain's kernel does not have the device yet.
   private func isLate(_ text: String) -> Bool {
-    session.route.stubDomain != nil && text.contains("Could not open")
+    session.route.stubDomain != nil && Self.lateTexts.contains { text.contains($0) }
   }
 
   /// Asks QEMU to take devices from the guest, and waits until QEMU no longer shows them.

@@ -24,8 +24,13 @@ package struct StoreMessage: Hashable, Sendable {
     case directoryPart = 22
   }
 
-  /// The maximum number of bytes of a payload (`XENSTORE_PAYLOAD_MAX`).
+  /// The maximum number of bytes of a request's payload (`XENSTORE_PAYLOAD_MAX`).
   package static let longestPayload = 4096
+  /// The maximum number of bytes of a reply's payload that is taken.
+  ///
+  /// oxenstored sends a long listing to a socket in one reply, whatever its length, and knows no request for a part of it
+  /// (`packet_of`, tools/ocaml/xenstored/connection.ml, Xen 4.20). This is enough for the claims of 80 000 devices.
+  package static let longestReply = 1 << 20
   static let headerBytes = 16
 
   /// What the message is; nil if Berth does not know its number.
@@ -90,7 +95,7 @@ package struct StoreInput: Sendable {
   package mutating func next() throws(Malformed) -> StoreMessage? {
     guard bytes.count - taken >= StoreMessage.headerBytes else { return nil }
     let length = Int(word(at: 12))
-    guard length <= StoreMessage.longestPayload else { throw Malformed() }
+    guard length <= StoreMessage.longestReply else { throw Malformed() }
     let end = taken + StoreMessage.headerBytes + length
     guard end <= bytes.count else { return nil }
     let message = StoreMessage(
