@@ -67,9 +67,9 @@ fuzz-short: deps
 # The Debian releases that Berth runs on. The lab and the other system are of the one or the other.
 RUNNING_DEBIAN := $(shell . /etc/os-release && echo "$$VERSION_CODENAME")
 RELEASE ?= $(firstword $(filter-out $(RUNNING_DEBIAN),bookworm trixie))
-other-debian: ## Build, and run all tests, on another Debian: RELEASE=trixie
+other-debian: ## Run the README's commands on another Debian: RELEASE=trixie; TESTS='A|B' runs only these tests
 	@Scripts/deps.sh other-debian
-	@Scripts/other-debian.py $(RELEASE)
+	@Scripts/other-debian.py $(RELEASE) $(if $(TESTS),bash -c 'make build && Scripts/test.py --once --filter "$(TESTS)"')
 
 DEBIAN ?= bookworm
 LAB_IMAGE ?= $${XDG_CACHE_HOME:-$$HOME/.cache}/berth-lab$(if $(filter-out bookworm,$(DEBIAN)),-$(DEBIAN))
