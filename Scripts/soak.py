@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the long versions of the tests, and the fuzzers, and writes the counts to .build/soak.json.
 
-    Scripts/soak.py [--rounds N] [--races N] [--fuzz-seconds N]
+    Scripts/soak.py [--only PART]... [--rounds N] [--races N] [--fuzz-seconds N]
 
-The tests are built with optimisation, into .build-soak: without it they would take a day. A soak takes more than an
-hour on two cores.
+The tests are built with optimisation, into .build-soak: without it they would take a day. A soak takes more than two
+hours on two cores. A part can be run by itself: the others keep their figures if those are of the same commit. The exit
+code is 0 if every part has run on this commit, and nothing that must be 0 is not.
 """
 
 import argparse
@@ -30,10 +31,12 @@ COUNTS = ("races_c", "races_ox", "races_eagain", "races_beside_xl", "interleavin
 FAILURES = ("lost_berth", "lost_beside_xl", "interleaving_violations", "cut_violations", "fault_violations",
             "history_violations", "attack_failures", "store_stop_failures", "store_restart_failures",
             "fuzz_crashes")
-# They run at the same time. Tests of processes wait most of the time. Tests in memory never wait, and in one part with
-# those of processes they would delay them.
-PARTS = ("Races|CutTests|HistoryTests|Contrary runs|SilentStoreTests|Attacks",
-         "ExplorerTests|CrashTests|PortFaultTests|HostileGuestTests|RunOrderTests")
+# The tests of each part. Two parts run at the same time. Tests of processes wait most of the time. Tests in memory
+# never wait, and in one part with those of processes they would delay them.
+TESTS = {"processes": "Races|CutTests|HistoryTests|Contrary runs|SilentStoreTests|Attacks",
+         "memory": "ExplorerTests|CrashTests|PortFaultTests|HostileGuestTests|RunOrderTests"}
+PARTS = (*TESTS, "fuzz")
+RESULT = os.path.join(ROOT, ".build/soak.json")
 
 
 def build():
@@ -42,7 +45,10 @@ def build():
 
 
 def end_of(parts):
-    """Waits for all parts and returns the worst exit code, or a signal's number. If the wait is stopped, all parts and their programs end."""
+    """Waits for all parts and returns the worst exit code, or a signal's number.
+
+    If the wait is stopped, all parts and their programs end.
+    """
     try:
         return max([abs(part.wait()) for part in parts])
     finally:
@@ -51,32 +57,69 @@ def end_of(parts):
             part.wait()
 
 
-def run_tests(arguments, figures):
+def run_tests(names, arguments):
+    """Runs parts at the same time. Returns the figures of each part."""
     with tempfile.TemporaryDirectory() as folder:
-        report = os.path.join(folder, "report")
-        environment = dict(
-            os.environ, BERTH_ROUNDS=str(arguments.rounds), BERTH_RACES=str(arguments.races), BERTH_SOAK_REPORT=report,
-            BERTH_TESTS=os.path.join(BUILD, "release/berthPackageTests.xctest"))
-        parts = [subprocess.Popen([os.path.join(ROOT, "Scripts/test.py"), "--once", "--filter", part], env=environment,
-                                  stdin=subprocess.DEVNULL) for part in PARTS]
-        status = end_of(parts)
-        if os.path.exists(report):
-            with open(report, encoding="utf-8") as file:
-                for line in file:
-                    key, value = line.split()
-                    figures[key] += int(value)
-    return status
+        start = time.monotonic()
+        parts = {name: subprocess.Popen(
+            [os.path.join(ROOT, "Scripts/test.py"), "--once", "--filter", TESTS[name]], stdin=subprocess.DEVNULL,
+            env=dict(os.environ, BERTH_ROUNDS=str(arguments.rounds), BERTH_RACES=str(arguments.races),
+                     BERTH_SOAK_REPORT=os.path.join(folder, name),
+                     BERTH_TESTS=os.path.join(BUILD, "release/berthPackageTests.xctest"))) for name in names}
+        end_of(parts.values())
+        seconds = round(time.monotonic() - start)
+        return {name: {"seconds": seconds, "failed": bool(part.returncode)} | read_report(os.path.join(folder, name))
+                for name, part in parts.items()}
 
 
-def run_fuzzers(arguments, figures):
+def read_report(path):
+    """Returns the sums of the figures that tests have added to a file, one per line."""
+    figures = {}
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                key, value = line.split()
+                figures[key] = figures.get(key, 0) + int(value)
+    return figures
+
+
+def run_fuzzers(arguments):
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "fuzz.json")
+        start = time.monotonic()
         command = [os.path.join(ROOT, "Scripts/fuzz.py"), "--seconds", str(arguments.fuzz_seconds), "--json", path]
         status = end_of([subprocess.Popen(command, stdin=subprocess.DEVNULL)])
+        figures = {"fuzz_seconds": round(time.monotonic() - start), "failed": bool(status)}
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 figures |= json.load(file)
-    return status
+    return {"fuzz": figures}
+
+
+def commit():
+    """Returns what the tree is: a commit, with a mark if files differ from it."""
+    return subprocess.run(["git", "describe", "--always", "--abbrev=40", "--dirty"], cwd=ROOT, check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def earlier(tree):
+    """Returns the parts that have run on this commit already."""
+    try:
+        with open(RESULT, encoding="utf-8") as file:
+            parts = json.load(file)["parts"]
+        return {name: part for name, part in parts.items() if part["commit"] == tree and not tree.endswith("-dirty")}
+    except (FileNotFoundError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def total(parts):
+    """Returns the figures of all parts together."""
+    figures = dict.fromkeys(KEYS, 0)
+    for part in parts.values():
+        for key, value in part.items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                figures[key] = max(figures.get(key, 0), value) if key == "seconds" else figures.get(key, 0) + value
+    return figures
 
 
 def judge(figures):
@@ -84,32 +127,44 @@ def judge(figures):
     return [key for key in COUNTS if not figures.get(key)], [key for key in FAILURES if figures.get(key)]
 
 
+def remember(parts, figures, tree):
+    """Adds what has run to the parts, and writes the result."""
+    for name, part in figures.items():
+        parts[name] = part | {"commit": tree}
+    os.makedirs(os.path.dirname(RESULT), exist_ok=True)
+    with open(RESULT, "w", encoding="utf-8") as file:
+        json.dump(total(parts) | {"parts": parts}, file, indent=2)
+        file.write("\n")
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", action="append", choices=PARTS, help="run this part; the default is all")
     parser.add_argument("--rounds", type=int, default=100, help="bounds everything that has no end of its own")
     parser.add_argument("--races", type=int, default=1000, help="races of processes on each xenstored")
     parser.add_argument("--fuzz-seconds", type=int, default=200, help="for each target")
     arguments = parser.parse_args()
-    build()
-    figures = dict.fromkeys(KEYS, 0)
-    start = time.monotonic()
-    status = run_tests(arguments, figures)
-    figures["seconds"] = round(time.monotonic() - start)
-    start = time.monotonic()
-    status = run_fuzzers(arguments, figures) or status
-    figures["fuzz_seconds"] = round(time.monotonic() - start)
-    text = json.dumps(figures, indent=2)
-    os.makedirs(os.path.join(ROOT, ".build"), exist_ok=True)
-    with open(os.path.join(ROOT, ".build/soak.json"), "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    print(text)
+    chosen = arguments.only or PARTS
+    tree = commit()
+    parts = earlier(tree) if arguments.only else {}
+    tests = [name for name in TESTS if name in chosen]
+    if tests:
+        build()
+        remember(parts, run_tests(tests, arguments), tree)
+    if "fuzz" in chosen:
+        remember(parts, run_fuzzers(arguments), tree)
+    figures = total(parts)
+    print(json.dumps(figures, indent=2))
     missing, wrong = judge(figures)
     if missing:
         print(f"soak: not run: {', '.join(missing)}", file=sys.stderr)
     if wrong:
         print(f"soak: not 0: {', '.join(wrong)}", file=sys.stderr)
-    return 1 if status or missing or wrong else 0
+    failed = [name for name, part in parts.items() if part["failed"]]
+    if failed:
+        print(f"soak: failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed or missing or wrong else 0
 
 
 if __name__ == "__main__":

@@ -38,5 +38,5 @@ def judge(names, unfit, parts, skips):
 
 
 def check(texts):
-    for place, finding in judge(declared(texts), sanitize.UNFIT, soak.PARTS, skipped(read(SKIPPED))):
+    for place, finding in judge(declared(texts), sanitize.UNFIT, soak.TESTS.values(), skipped(read(SKIPPED))):
         found(place, finding)

@@ -47,6 +47,21 @@ class Soak(unittest.TestCase):
             parts = [mock.Mock(**{"wait.return_value": code}) for code in codes]
             self.assertEqual(soak.end_of(parts), worst)
 
+    def test_a_part_counts_for_its_own_commit_only(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(soak, "RESULT", os.path.join(folder, "build/soak.json")):
+            self.assertEqual(soak.earlier("a"), {})
+            parts = {}
+            soak.remember(parts, {"memory": {"seconds": 9, "failed": False, "faults": 3}}, "a")
+            self.assertEqual(soak.earlier("a"), parts)
+            self.assertEqual(soak.earlier("b"), {})
+            soak.remember(parts, {"processes": {"seconds": 7, "failed": True, "attacks": 2}}, "a-dirty")
+            self.assertEqual(list(soak.earlier("a")), ["memory"])
+            self.assertEqual(soak.earlier("a-dirty"), {})
+            figures = soak.total(parts)
+            self.assertEqual((figures["faults"], figures["attacks"], figures["seconds"]), (3, 2, 9))
+            self.assertNotIn("failed", figures)
+
     def test_every_kind_of_race_is_needed(self):
         self.assertLessEqual({key for key in soak.KEYS if key.startswith("races_")}, set(soak.COUNTS))
 
