@@ -43,8 +43,11 @@ THREAD = Sanitizer(
     # Handles stay open (Tests/Sanitizer/runtime.c), and with them the threads that read from them.
     options="report_thread_leaks=0", reports=("WARNING: ThreadSanitizer",), runtime="runtime.c", selects=None)
 ADDRESS = Sanitizer(
-    name="address", build=".build-asan", variable="ASAN_OPTIONS", options="detect_stack_use_after_return=1",
-    reports=("ERROR: AddressSanitizer", "ERROR: LeakSanitizer"), runtime=None,
+    name="address", build=".build-asan", variable="ASAN_OPTIONS",
+    # Swift keeps pointers to values that are made once in a form that the leak detector does not read, so it would report
+    # each of these values.
+    options=f"detect_stack_use_after_return=1:detect_leaks=0:suppressions={ROOT}/Tests/Sanitizer/address.supp",
+    reports=("ERROR: AddressSanitizer",), runtime=None,
     selects="AdapterTests|SandboxTests|ManifestTests")
 
 
@@ -73,7 +76,7 @@ def run(sanitizer, arguments):
         environment = dict(
             os.environ, BERTH_TESTS=os.path.join(ROOT, sanitizer.build, "debug/berthPackageTests.xctest"),
             BERTH_MINUTES="60", SWIFT_BACKTRACE="enable=no")
-        environment[sanitizer.variable] = f"log_path={log} {sanitizer.options}"
+        environment[sanitizer.variable] = f"log_path={log}:{sanitizer.options}"
         skips = [word for name in UNFIT for word in ("--skip", name)]
         command = [os.path.join(ROOT, "Scripts/test.py"), "--once", *skips, *arguments]
         status = subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
