@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks that the packages that Berth is built from are installed; with `lab`, also those of its lab, and with
-# `other-debian` those that make another Debian's system. As root it installs missing packages. Otherwise it prints the command that installs them. It is bash, because it may have to
-# install Python.
+# `other-debian`, those that make another Debian's system. As root it installs missing packages. Otherwise it prints the
+# command that installs them. It is bash, because it may have to install Python.
 set -euo pipefail
 
 # How long to wait for another program's lock of the package database.

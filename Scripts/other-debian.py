@@ -45,7 +45,7 @@ mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
 mount -t tmpfs -o mode=755 tmpfs "$1/run"
 cd "$1"
 shift 2
-# This shell stays: it is the namespace's first process, to which orphans are left when they end.
+# This shell stays, because the first process of the namespace has to reap the processes whose parents have ended.
 status=0
 chroot . /bin/sh -c 'cd "$0" && exec "$@"' "$@" || status=$?
 exit $status

@@ -72,7 +72,7 @@ package struct ApplyView: View {
     }
   }
 
-  /// Without an answer nobody knows whether something failed.
+  /// Writes a failure of a domain or of the host. If only an answer is missing, the result is unknown.
   private func write(_ failure: OutcomeDetail, isLockBusy: Bool = false, to columns: inout Columns) {
     let isOpen = failure.isWithoutAnswer && !isLockBusy
     columns.row(

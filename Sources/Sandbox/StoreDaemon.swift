@@ -13,8 +13,11 @@ package enum StoreKind: String, Sendable, Codable, CaseIterable {
 }
 
 /// A private xenstored, a child of this process that ends with it.
-struct StoreDaemon {
+final class StoreDaemon {
   let process: pid_t
+  private var isStopped = false
+
+  private init(process: pid_t) { self.process = process }
 
   /// Starts the daemon and returns when it answers.
   static func start(
@@ -57,8 +60,10 @@ struct StoreDaemon {
     return daemon
   }
 
-  /// Ends the daemon and reaps it.
+  /// Ends the daemon and reaps it. A second call does nothing.
   func stop() {
+    guard !isStopped else { return }
+    isStopped = true
     // It is a child that nobody has waited for, so the number is still its own.
     kill(process, SIGTERM)
     do throws(SandboxError) {

@@ -58,9 +58,7 @@ package final class StoreLink: SimulatorStore {
   package func remove(_ path: String) throws(StoreError) { _ = try ask(.remove, [path]) }
 
   package func setPermissions(_ path: String, _ permissions: StorePermissions) throws(StoreError) {
-    var parts = [path, "n\(permissions.owner)"]
-    if let reader = permissions.reader { parts.append("r\(reader)") }
-    _ = try wire.ask(.setPermissions, parts, transaction: transactionID)
+    try setPermissions(path, letters: "n\(permissions.owner)" + (permissions.reader.map { ",r\($0)" } ?? ""))
   }
 
   /// Sets a node's permissions, given in xenstored's letters.

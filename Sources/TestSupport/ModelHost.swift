@@ -162,8 +162,8 @@ package final class ModelHost: Sendable {
   }
   /// Does something once, when Xen has assigned a device.
   package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.withLock { $0 = action } }
-  /// Whether resets reach the whole bus.
   package func setXenVersion(_ version: String) { state.withLock { $0.xenVersion = version } }
+  /// Whether resets reach the whole bus.
   package func setResetsSlots(_ resets: Bool) { state.withLock { $0.resetsSlots = resets } }
   package func setOwner(_ address: PCIAddress, _ domain: UInt32) {
     state.withLock { $0.owners[address] = DomainID(domain) }

@@ -153,15 +153,7 @@ struct SilentStoreTests {
     _ change: CutTests.Change, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(change.scenario, store) { host in
-      let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
-      var trials = CutTrials(change: change, host: host, manifest: manifest, blow: .restartStore)
-      let all = try await trials.calls().filter(\.endsMessage)
-      let points =
-        SoakReport.isSoak
-        ? all.flatMap { [CutPoint(number: $0.number), CutPoint(number: $0.number, isAfter: true)] }
-        : CutPoint.sample(of: all, Self.sample)
-      for point in points { try await trials.strike(at: point) }
-      #expect(trials.struck > 0)
+      let trials = try await strike(change, on: host, .restartStore)
       try SoakReport.add(["store_restarts": trials.struck, "store_restart_failures": trials.violations])
       print("\(change.testDescription), \(store.rawValue): the store restarted at \(trials.struck) points")
     }
@@ -172,19 +164,26 @@ struct SilentStoreTests {
     _ change: CutTests.Change, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(change.scenario, store) { host in
-      let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
-      var trials = CutTrials(
-        change: change, host: host, manifest: manifest, blow: .stopStore(try host.storeProcess()))
-      let all = try await trials.calls().filter(\.endsMessage)
-      let points =
-        SoakReport.isSoak
-        ? all.flatMap { [CutPoint(number: $0.number), CutPoint(number: $0.number, isAfter: true)] }
-        : CutPoint.sample(of: all, Self.sample)
-      for point in points { try await trials.strike(at: point) }
-      #expect(trials.struck > 0)
+      let trials = try await strike(change, on: host, .stopStore(try host.storeProcess()))
       try SoakReport.add(["store_stops": trials.struck, "store_stop_failures": trials.violations])
       print("\(change.testDescription), \(store.rawValue): the store stopped at \(trials.struck) points")
     }
+  }
+
+  /// Strikes a change at requests of its process: in a soak before and after each one.
+  private func strike(
+    _ change: CutTests.Change, on host: TestHost, _ blow: CutTrials.Blow
+  ) async throws -> CutTrials {
+    let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
+    var trials = CutTrials(change: change, host: host, manifest: manifest, blow: blow)
+    let all = try await trials.calls().filter(\.endsMessage)
+    let points =
+      SoakReport.isSoak
+      ? all.flatMap { [CutPoint(number: $0.number), CutPoint(number: $0.number, isAfter: true)] }
+      : CutPoint.sample(of: all, Self.sample)
+    for point in points { try await trials.strike(at: point) }
+    #expect(trials.struck > 0)
+    return trials
   }
 }
 

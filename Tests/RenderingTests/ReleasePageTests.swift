@@ -15,9 +15,9 @@ struct ReleasePageTests {
     try expectRecorded(sections.joined(separator: "\n"), "releases", in: "docs/releases.md")
   }
 
-  @Test func `the page names the releases that are tested and known`() throws {
+  @Test func `the page names the newest release that is known, and the table is in order`() throws {
     let page = try repositoryFile("docs/releases.md").split(separator: "<!--")[0]
-    for release in XenRelease.tested + [.newestKnown] { #expect(page.contains("\(release)")) }
+    #expect(page.contains("\(XenRelease.newestKnown)"))
     let known = ReleaseDifference.all.filter { $0.program == .xen }.compactMap { XenRelease($0.since) }
     #expect(known.count == ReleaseDifference.all.count { $0.program == .xen })
     #expect(known == known.sorted() && known.allSatisfy { $0 <= .newestKnown })

@@ -31,8 +31,6 @@ package struct ReleaseDifference: Sendable {
 }
 
 extension XenRelease {
-  /// The releases on which Berth's tests run: those of Debian 12 and 13.
-  package static let tested = [XenRelease(4, 17), XenRelease(4, 20)]
   /// The newest release whose sources were read for the table.
   package static let newestKnown = XenRelease(4, 22)
 
@@ -91,8 +89,8 @@ extension ReleaseDifference {
       .xen, "4.20",
       earlier: "libxl starts one QEMU per HVM guest.",
       later:
-        "While it builds the guest, libxl first starts a QEMU that it only asks for options. It has the path of the "
-        + "guest's QMP socket.",
+        "While it builds the guest, libxl first starts a QEMU that it only asks for options. That QEMU has the path "
+        + "of the guest's QMP socket.",
       effect: "None. Berth does not ask the QEMU of a domain that is being built.",
       source: "`libxl__spawn_local_dm`, libxl_dm.c, 1817e4c3c5"),
     ReleaseDifference(
