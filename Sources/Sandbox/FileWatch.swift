@@ -16,9 +16,13 @@ package final class FileWatch {
     queue = Descriptor(number)
   }
 
-  /// Watches a directory for files that a writer has closed.
+  /// Watches a directory for files that are written to.
+  ///
+  /// The write itself counts, as in a kernel, because a file is not closed yet if a program that its writer starts at that
+  /// moment still has the descriptor.
   package func add(_ directory: String) throws(SandboxError) {
-    let watch = unsafe inotify_add_watch(descriptor, directory, UInt32(IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW))
+    let watch = unsafe inotify_add_watch(
+      descriptor, directory, UInt32(IN_MODIFY | IN_CLOSE_WRITE | IN_ONLYDIR | IN_DONT_FOLLOW))
     guard watch >= 0 else { throw systemError("watching \(directory)") }
     directories[watch] = directory
   }

@@ -184,7 +184,11 @@ private final class FakeHypervisor: Sendable {
     var ends = [pollfd(fd: listener, events: Int16(POLLIN), revents: 0)]
     guard unsafe poll(&ends, 1, 60_000) == 1 else { return [] }
     let peer = accept(listener, nil, nil)
-    defer { close(peer) }
+    defer {
+      // A program that another test starts at this moment keeps the descriptor, so the socket itself is shut down.
+      shutdown(peer, Int32(SHUT_RDWR))
+      close(peer)
+    }
     var requests: [String] = []
     var unfinished: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)

@@ -192,7 +192,11 @@ private final class FakeStore: Sendable {
         let client = accept(listener, nil, nil)
         guard client >= 0 else { return }
         _ = try ThreadWork { [weak self] in
-          defer { close(client) }
+          defer {
+            // A program that another test starts at this moment keeps the descriptor, so the socket itself is shut down.
+            shutdown(client, Int32(SHUT_RDWR))
+            close(client)
+          }
           var buffer = [UInt8](repeating: 0, count: 65536)
           while unsafe read(client, &buffer, buffer.count) > 0 {
             self?.count.add(1, ordering: .relaxed)

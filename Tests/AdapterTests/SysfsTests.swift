@@ -281,7 +281,7 @@ import Testing
   }
 
   private func append(_ text: String) throws {
-    let number = unsafe open(folder.path + "/dev/kmsg", O_WRONLY | O_APPEND)
+    let number = unsafe open(folder.path + "/dev/kmsg", O_WRONLY | O_APPEND | O_CLOEXEC)
     defer { close(number) }
     let bytes = Array(text.utf8)
     #expect(unsafe write(number, bytes, bytes.count) == bytes.count)

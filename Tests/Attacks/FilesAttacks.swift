@@ -161,7 +161,7 @@ struct RandomDirectory {
       /// Makes a socket below a short path, since the kernel allows only 108 bytes, and moves it to its name.
       func bindSocket() throws {
         let short = path.split(separator: "/").prefix(2).map { "/" + $0 }.joined() + "/s"
-        let descriptor = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
+        let descriptor = Glibc.socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

@@ -4,7 +4,7 @@ func fileExists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
 /// Returns a file's bytes.
 func fileBytes(_ path: String) throws -> [UInt8] {
-  guard let file = unsafe fopen(path, "r") else { throw TestFailure("cannot open \(path): \(errno)") }
+  guard let file = unsafe fopen(path, "re") else { throw TestFailure("cannot open \(path): \(errno)") }
   defer { unsafe fclose(file) }
   var bytes: [UInt8] = []
   var chunk = [UInt8](repeating: 0, count: 65536)
@@ -19,7 +19,7 @@ func fileText(_ path: String) throws -> String { String(decoding: try fileBytes(
 
 /// Writes as a shell's `echo text > path` does.
 func writeFile(_ path: String, _ text: String) throws {
-  guard let file = unsafe fopen(path, "w") else { throw TestFailure("cannot open \(path): \(errno)") }
+  guard let file = unsafe fopen(path, "we") else { throw TestFailure("cannot open \(path): \(errno)") }
   unsafe fputs(text, file)
   unsafe fclose(file)
 }

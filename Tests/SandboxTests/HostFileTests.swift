@@ -52,6 +52,19 @@ struct HostFileTests {
     }
   }
 
+  @Test func `a write is noticed even if a started program still has the descriptor`() async throws {
+    try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
+      let path = sandbox.paths.pciDrivers + "/pciback/permissive"
+      let file = unsafe open(path, O_WRONLY | O_CLOEXEC)
+      let kept = dup(file)
+      defer { close(kept) }
+      let text = Array("\(device)".utf8)
+      #expect(unsafe write(file, text, text.count) == text.count && close(file) == 0)
+      let shown = try sandbox.status().devices.filter(\.isPermissive).map(\.address)
+      #expect(shown == [device])
+    }
+  }
+
   @Test func `a reader of permissive sees all or nothing of another writer's change`() async throws {
     try await LiveSandbox.run(Scenarios.laboratory()) { sandbox in
       let (kept, changing) = (Scenarios.addresses[1], Scenarios.addresses[0])
