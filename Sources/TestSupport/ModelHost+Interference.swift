@@ -12,19 +12,17 @@ extension ModelHost {
   ) {
     let start = store.requests
     state.withLock { $0.hasInterfered = false }
-    store.beforeRequest.withLock { hook in
-      hook = { [unowned self] store in
-        guard store.requests - start >= index, condition(self) else { return }
-        // A lock holder excludes others, except one that takes no lock or has waited for it.
-        guard state.withLock({ $0.locks.isEmpty && !$0.hasInterfered }) else { return }
-        state.withLock { $0.hasInterfered = true }
-        action()
-        store.settle()
-      }
+    store.beforeRequest.function = { [unowned self] store in
+      guard store.requests - start >= index, condition(self) else { return }
+      // A lock holder excludes others, except one that takes no lock or has waited for it.
+      guard state.withLock({ $0.locks.isEmpty && !$0.hasInterfered }) else { return }
+      state.withLock { $0.hasInterfered = true }
+      action()
+      store.settle()
     }
   }
 
-  package func stopInterfering() { store.beforeRequest.withLock { $0 = nil } }
+  package func stopInterfering() { store.beforeRequest.function = nil }
 
   /// Whether any program holds a domain's userdata lock.
   package var isLocked: Bool { state.withLock { !$0.locks.isEmpty } }

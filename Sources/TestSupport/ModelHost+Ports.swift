@@ -46,10 +46,7 @@ struct ModelHypervisor: HypervisorPort {
       return nil
     }
     if let code { throw .hypervisor(HypervisorError(code, operation: "assign")) }
-    model.afterAssign.withLock { hook in
-      hook?()
-      hook = nil
-    }
+    model.afterAssign.take()?(())
   }
 
   func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {

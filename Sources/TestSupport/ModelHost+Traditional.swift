@@ -11,29 +11,27 @@ extension ModelHost {
     let nodes = "/local/domain/\(dm)/device-model/\(number)"
     store[StorePath.toolstack(DomainID(number)).child("dm-version").text] = "qemu_xen_traditional"
     store[nodes + "/state"] = "running"
-    store.whenIdle.withLock { hook in
-      hook = { [unowned self] store in
-        guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"],
-          let parameter = store[nodes + "/parameter"],
-          let device = PCIAddress(parameter.prefix { $0 != "," && $0 != "@" })
-        else { return false }
-        let name = DeviceModelName(device).description
-        if command != "pci-ins", !letsGo(number) { return false }
-        store[nodes + "/command"] = nil
-        if command == "pci-ins" {
-          let hasIt = emulated(number).contains(name)
-          if !hasIt {
-            putEmulated(number, device, slot: 4 + device.device)
-            store[nodes + "/parameter"] = "0x" + String((4 + device.device) << 3, radix: 16)
-          }
-          store[nodes + "/state"] = hasIt ? "pci-insert-failed" : "pci-inserted"
-        } else {
-          guard emulated(number).contains(name) else { return true }
-          removeEmulated(number, device)
-          store[nodes + "/state"] = "pci-removed"
+    store.whenIdle.function = { [unowned self] store in
+      guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"],
+        let parameter = store[nodes + "/parameter"],
+        let device = PCIAddress(parameter.prefix { $0 != "," && $0 != "@" })
+      else { return false }
+      let name = DeviceModelName(device).description
+      if command != "pci-ins", !letsGo(number) { return false }
+      store[nodes + "/command"] = nil
+      if command == "pci-ins" {
+        let hasIt = emulated(number).contains(name)
+        if !hasIt {
+          putEmulated(number, device, slot: 4 + device.device)
+          store[nodes + "/parameter"] = "0x" + String((4 + device.device) << 3, radix: 16)
         }
-        return true
+        store[nodes + "/state"] = hasIt ? "pci-insert-failed" : "pci-inserted"
+      } else {
+        guard emulated(number).contains(name) else { return true }
+        removeEmulated(number, device)
+        store[nodes + "/state"] = "pci-removed"
       }
+      return true
     }
   }
 }

@@ -72,13 +72,13 @@ package final class ModelHost: Sendable {
   let runLocks = Mutex(ModelRunLocks.State())
   package let store: ModelStore
   /// What happens once, when Xen has assigned a device.
-  let afterAssign = Mutex<(@Sendable () -> Void)?>(nil)
+  let afterAssign = Hook<Void, Void>()
 
   package init(rule: ModelStore.Rule = .c) {
     store = ModelStore(rule: rule)
-    store.react.withLock { $0 = { [unowned self] store in self.step(store) } }
-    store.isCut.withLock { $0 = { [unowned self] in self.isKilled } }
-    store.takesStep.withLock { $0 = { [unowned self] in self.takeStep() } }
+    store.react.function = { [unowned self] store in self.step(store) }
+    store.isCut.function = { [unowned self] _ in self.isKilled }
+    store.takesStep.function = { [unowned self] _ in self.takeStep() }
   }
 
   /// The ports to this host.
@@ -161,7 +161,7 @@ package final class ModelHost: Sendable {
     }
   }
   /// Does something once, when Xen has assigned a device.
-  package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.withLock { $0 = action } }
+  package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.function = { _ in action() } }
   package func setXenVersion(_ version: String) { state.withLock { $0.xenVersion = version } }
   /// Whether resets reach the whole bus.
   package func setResetsSlots(_ resets: Bool) { state.withLock { $0.resetsSlots = resets } }

@@ -28,15 +28,15 @@ package final class ModelStore: StoreConnector, Sendable {
   private let rule: Rule
   private let state = Mutex(State())
   /// Runs before each request of the code under test, so that a test can act as another program there.
-  package let beforeRequest = Mutex<(@Sendable (ModelStore) -> Void)?>(nil)
+  package let beforeRequest = Hook<ModelStore, Void>()
   /// Does one step of a part that reacts to the store; returns false if nothing is left to do.
-  package let react = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
+  package let react = Hook<ModelStore, Bool>()
   /// Whether the process under test has been killed. Then none of its requests has an effect.
-  let isCut = Mutex<(@Sendable () -> Bool)?>(nil)
+  let isCut = Hook<Void, Bool>()
   /// Called before each commit that changes something. Returns whether the process is killed before the commit.
-  package let takesStep = Mutex<(@Sendable () -> Bool)?>(nil)
+  package let takesStep = Hook<Void, Bool>()
   /// Runs when a wait would time out: makes the next event elsewhere happen. Returns false if there is none.
-  package let whenIdle = Mutex<(@Sendable (ModelStore) -> Bool)?>(nil)
+  package let whenIdle = Hook<ModelStore, Bool>()
 
   /// The pacer that gives turns to several interleaved runs.
   package let pacer = Mutex<(any Pacer)?>(nil)
@@ -45,7 +45,7 @@ package final class ModelStore: StoreConnector, Sendable {
 
   /// Lets the next thing happen that happens only while everybody waits; false if there is none.
   func answerWhenIdle() -> Bool {
-    guard let next = whenIdle.withLock({ $0 }), next(self) else { return false }
+    guard whenIdle(self) == true else { return false }
     settle()
     return true
   }
@@ -91,17 +91,16 @@ package final class ModelStore: StoreConnector, Sendable {
 
   /// Lets kernels and guests take all possible steps.
   package func settle() {
-    let step = react.withLock { $0 }
+    let step = react.function
     for _ in 0..<10_000 where step?(self) != true { return }
   }
 
   // MARK: As the code under test
 
   func request() throws(HostError) {
-    if isCut.withLock({ $0 })?() == true { throw .store(StoreError(.lost, operation: "request")) }
+    if isCut() == true { throw .store(StoreError(.lost, operation: "request")) }
     state.withLock { $0.requests += 1 }
-    let hook = beforeRequest.withLock { $0 }
-    hook?(self)
+    beforeRequest(self)
   }
 
   func note(_ paths: [String]) { state.withLock { $0.touched.formUnion(paths) } }
@@ -196,7 +195,7 @@ private struct ModelConnection: StorePort {
       case .abort(let result):
         if transaction.abort() { return result }
       case .commit(let result):
-        if !transaction.edits.isEmpty, store.takesStep.withLock({ $0 })?() == true {
+        if !transaction.edits.isEmpty, store.takesStep() == true {
           throw .store(StoreError(.lost, operation: "commit"))
         }
         let isDone = transaction.commit()

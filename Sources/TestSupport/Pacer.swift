@@ -76,8 +76,10 @@ extension ModelHost {
 
   /// Sets whether pciback and the guests take their steps at once after every change, or in their own time.
   func setKernelsSettle(_ settle: Bool) {
-    store.react.withLock { react in
-      if settle { react = { [unowned self] store in self.step(store) } } else { react = nil }
+    if settle {
+      store.react.function = { [unowned self] store in self.step(store) }
+    } else {
+      store.react.function = nil
     }
   }
 }

@@ -116,25 +116,23 @@ import XenProtocol
 
   @Test func `a device that pciback has not released is not reported as detached`() throws {
     let (model, _, run) = try makeAttachedHost()
-    let kernels = model.store.react.withLock { $0 }
+    let kernels = model.store.react.function
     let plan = try run.plan(Sample.desired(["net": [one]]))
     // dom0's xenwatch thread is busy with another domain; the guest answers.
-    model.store.react.withLock {
-      $0 = { store in
-        let (front, back) = ("/local/domain/5/device/pci/0/state", "/local/domain/0/backend/pci/5/0/state")
-        let next: String? =
-          switch (store[back], store[front]) {
-          case ("7"?, "4"?): "7"
-          case ("8"?, "7"?): "4"
-          default: nil
-          }
-        guard let next else { return false }
-        store[front] = next
-        return true
-      }
+    model.store.react.function = { store in
+      let (front, back) = ("/local/domain/5/device/pci/0/state", "/local/domain/0/backend/pci/5/0/state")
+      let next: String? =
+        switch (store[back], store[front]) {
+        case ("7"?, "4"?): "7"
+        case ("8"?, "7"?): "4"
+        default: nil
+        }
+      guard let next else { return false }
+      store[front] = next
+      return true
     }
     let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
-    model.store.react.withLock { $0 = kernels }
+    model.store.react.function = kernels
     model.store.settle()
     #expect(model.exports(to: 5).contains(two))
     #expect(!outcome.domains.flatMap(\.steps).contains { $0.result == .done }, "\(words(outcome))")
@@ -215,20 +213,14 @@ import XenProtocol
 /// Runs an action once, as soon as a device was returned, or before a line is unmapped.
 private final class Racing: HypervisorPort {
   let inner: any HypervisorPort
-  let action: Mutex<(@Sendable () -> Void)?>
+  let action = Hook<Void, Void>()
   let isBeforeUnmap: Bool
   init(_ inner: any HypervisorPort, beforeUnmap: Bool = false, _ action: @escaping @Sendable () -> Void) {
     self.inner = inner
     isBeforeUnmap = beforeUnmap
-    self.action = Mutex(action)
+    self.action.function = { _ in action() }
   }
-  private func act() {
-    let action = action.withLock { action in
-      defer { action = nil }
-      return action
-    }
-    action?()
-  }
+  private func act() { action.take()?(()) }
   func domains() throws(HostError) -> [HypervisorDomain] { try inner.domains() }
   func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain? { try inner.domain(id) }
   func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) { try inner.hostFacts() }

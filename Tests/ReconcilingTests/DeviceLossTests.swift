@@ -129,7 +129,7 @@ import XenProtocol
     try run.apply(Sample.desired(["net": [one, two]]))
     let plan = try run.plan(Sample.desired(["net": [two]]))
     // The state that pciback leaves after an entry that it cannot export: the guest's 7 stays.
-    model.store.react.withLock { $0 = nil }
+    model.store.react.function = nil
     model.interfere(atRequest: 0, onceTrue: { $0.node(5, "state") == "7" }) { [model] in
       model.store["/local/domain/5/device/pci/0/state"] = "7"
       model.store["/local/domain/0/backend/pci/5/0/state"] = "5"
@@ -273,12 +273,10 @@ import XenProtocol
     #expect(model.node(5, "state") == "3")
     model.killWriters()
     let plan = try run.plan(Sample.desired(["net": [two]]))
-    model.store.whenIdle.withLock { hook in
-      hook = { [model] _ in
-        guard model.node(5, "state") == "3" else { return false }
-        model.change(5) { $0.answers = true }
-        return true
-      }
+    model.store.whenIdle.function = { [model] _ in
+      guard model.node(5, "state") == "3" else { return false }
+      model.change(5) { $0.answers = true }
+      return true
     }
     let outcome = execute(plan, on: model)
     // The guest took the other device by itself while this run waited: nothing was done for that one.
@@ -296,12 +294,10 @@ import XenProtocol
     model.killWriters()
     let plan = try run.plan(Sample.desired(["net": [one]]))
     // The round leaves an entry marked for removal, which nobody else will delete.
-    model.store.whenIdle.withLock { hook in
-      hook = { [model] _ in
-        guard model.node(5, "state") == "7" else { return false }
-        model.change(5) { $0.answers = true }
-        return true
-      }
+    model.store.whenIdle.function = { [model] _ in
+      guard model.node(5, "state") == "7" else { return false }
+      model.change(5) { $0.answers = true }
+      return true
     }
     let outcome = execute(plan, on: model)
     #expect(outcome.domains.flatMap(\.steps).map(\.result) == [.done, .unchanged])

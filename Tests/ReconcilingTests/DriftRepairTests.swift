@@ -144,13 +144,11 @@ import XenProtocol
     replaceBus(model, key)
     // The guest is releasing devices that no longer answer.
     model.change(5) { $0.answers = false }
-    model.store.whenIdle.withLock { hook in
-      hook = { [model] _ in
-        guard model.node(5, "state") == "3" else { return false }
-        model.store[StorePath.frontEnd(key.id).child("state").text] = "6"
-        model.change(5) { $0.answers = true }
-        return true
-      }
+    model.store.whenIdle.function = { [model] _ in
+      guard model.node(5, "state") == "3" else { return false }
+      model.store[StorePath.frontEnd(key.id).child("state").text] = "6"
+      model.change(5) { $0.answers = true }
+      return true
     }
     let outcome = try run.apply(Sample.desired(["net": [one, two]]))
     #expect(failures(outcome).isEmpty)

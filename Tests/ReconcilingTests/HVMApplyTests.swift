@@ -252,17 +252,15 @@ import XenProtocol
     let nodes = "/local/domain/\(dm)/device-model/6"
     model.store[StorePath.toolstack(key.id).child("dm-version").text] = "qemu_xen_traditional"
     model.store[nodes + "/state"] = "running"
-    model.store.whenIdle.withLock { hook in
-      hook = { store in
-        guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"] else { return false }
-        store[nodes + "/command"] = nil
-        guard let word = command == "pci-ins" ? insertion : removal else { return false }
-        store[nodes + "/seen"] =
-          (store[nodes + "/seen"] ?? "") + command + " " + (store[nodes + "/parameter"] ?? "") + ";"
-        if word == "pci-inserted" { store[nodes + "/parameter"] = "0x28" }
-        store[nodes + "/state"] = word
-        return true
-      }
+    model.store.whenIdle.function = { store in
+      guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"] else { return false }
+      store[nodes + "/command"] = nil
+      guard let word = command == "pci-ins" ? insertion : removal else { return false }
+      store[nodes + "/seen"] =
+        (store[nodes + "/seen"] ?? "") + command + " " + (store[nodes + "/parameter"] ?? "") + ";"
+      if word == "pci-inserted" { store[nodes + "/parameter"] = "0x28" }
+      store[nodes + "/state"] = word
+      return true
     }
   }
 
@@ -314,11 +312,9 @@ import XenProtocol
     try apply([first])
     #expect(results(try apply([])) == [.unknown])
     model.store["/local/domain/0/device-model/6/state"] = "pci-removed"
-    model.store.whenIdle.withLock { hook in
-      hook = { store in
-        if store["/local/domain/0/device-model/6/state"] == "pci-removed" { store["/waited"] = "1" }
-        return false
-      }
+    model.store.whenIdle.function = { store in
+      if store["/local/domain/0/device-model/6/state"] == "pci-removed" { store["/waited"] = "1" }
+      return false
     }
     #expect(results(try apply([])) == [.done])
     #expect(model.store["/waited"] == nil, "nobody else waits for it")
@@ -331,14 +327,12 @@ import XenProtocol
     let state = "/local/domain/7/device-model/6/state"
     let commits = Mutex(0)
     model.store[state] = "pci-insert-failed"
-    model.store.takesStep.withLock { hook in
-      hook = { [store = model.store] in
-        if store[state] == "running" { store[state] = "pci-insert-failed" }
-        // Without an end of its own, the run is ended here.
-        return commits.withLock { commits in
-          commits += 1
-          return commits > 200
-        }
+    model.store.takesStep.function = { [store = model.store] _ in
+      if store[state] == "running" { store[state] = "pci-insert-failed" }
+      // Without an end of its own, the run is ended here.
+      return commits.withLock { commits in
+        commits += 1
+        return commits > 200
       }
     }
     #expect(results(try apply([first], wait: .milliseconds(20))) == [.unknown])
@@ -349,12 +343,10 @@ import XenProtocol
   @Test func `a guest that disappears while qemu-traditional is asked ends the work`() throws {
     answerCommands(in: 0, "pci-inserted", nil)
     try apply([first])
-    model.store.whenIdle.withLock { hook in
-      hook = { store in
-        guard store["/local/domain/6/vm"] != nil else { return false }
-        store["/local/domain/6/vm"] = nil
-        return true
-      }
+    model.store.whenIdle.function = { store in
+      guard store["/local/domain/6/vm"] != nil else { return false }
+      store["/local/domain/6/vm"] = nil
+      return true
     }
     #expect(try apply([]).domains.first?.failure?.contains("gone") == true)
   }

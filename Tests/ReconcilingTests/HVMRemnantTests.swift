@@ -127,15 +127,13 @@ extension HVMInterleavingTests {
     let nodes = "/local/domain/0/device-model/5"
     model.store[StorePath.toolstack(DomainID(5)).child("dm-version").text] = "qemu_xen_traditional"
     model.store[nodes + "/state"] = "running"
-    model.store.whenIdle.withLock { hook in
-      hook = { store in
-        guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"] else { return false }
-        store[nodes + "/command"] = nil
-        guard let word = command == "pci-ins" ? insertion : "pci-removed" else { return false }
-        if word == "pci-inserted" { store[nodes + "/parameter"] = "0x28" }
-        store[nodes + "/state"] = word
-        return true
-      }
+    model.store.whenIdle.function = { store in
+      guard store[nodes + "/state"] == "running", let command = store[nodes + "/command"] else { return false }
+      store[nodes + "/command"] = nil
+      guard let word = command == "pci-ins" ? insertion : "pci-removed" else { return false }
+      if word == "pci-inserted" { store[nodes + "/parameter"] = "0x28" }
+      store[nodes + "/state"] = word
+      return true
     }
   }
 

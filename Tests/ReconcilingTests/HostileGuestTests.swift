@@ -107,13 +107,11 @@ import Testing
       for index in Swift.stride(from: 1 + number * 17 % stride, to: 2000, by: stride) {
         let trial = try Trial(change)
         let isDone = Flag()
-        trial.model.store.beforeRequest.withLock { hook in
-          let (model, guest, start) = (trial.model, trial.guest, trial.model.store.requests)
-          hook = { store in
-            guard store.requests - start >= index, isDone.raise() else { return }
-            model.change(guest) { $0.answers = false }
-            model.doMischief(mischief, guest)
-          }
+        let (model, guest, start) = (trial.model, trial.guest, trial.model.store.requests)
+        trial.model.store.beforeRequest.function = { store in
+          guard store.requests - start >= index, isDone.raise() else { return }
+          model.change(guest) { $0.answers = false }
+          model.doMischief(mischief, guest)
         }
         let isRight = try check(trial, "\(mischief) at request \(index)") {
           defer { trial.model.stopInterfering() }
@@ -130,15 +128,13 @@ import Testing
     for states in [["4", "7"], ["1", "4", "5", "6", "7", "x", ""]] {
       let trial = try Trial(change)
       let underLock = Mutex((longest: 0, now: 0))
-      trial.model.store.beforeRequest.withLock { hook in
-        let (model, guest) = (trial.model, trial.guest)
-        hook = { store in
-          underLock.withLock { count in
-            count.now = model.isLocked ? count.now + 1 : 0
-            count.longest = max(count.longest, count.now)
-          }
-          model.doMischief(.state(states[store.requests % states.count]), guest)
+      let (model, guest) = (trial.model, trial.guest)
+      trial.model.store.beforeRequest.function = { store in
+        underLock.withLock { count in
+          count.now = model.isLocked ? count.now + 1 : 0
+          count.longest = max(count.longest, count.now)
         }
+        model.doMischief(.state(states[store.requests % states.count]), guest)
       }
       let start = trial.model.store.requests
       let isRight = try check(trial, "\(states) for ever") {
