@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "clinux.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
@@ -72,4 +73,10 @@ pid_t berth_peer(int socket, uid_t *user)
         return -1;
     *user = peer.uid;
     return peer.pid;
+}
+
+const char *berth_library_with(const void *function)
+{
+    Dl_info found;
+    return dladdr(function, &found) ? found.dli_fname : NULL;
 }

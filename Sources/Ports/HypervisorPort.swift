@@ -1,4 +1,5 @@
 package import Model
+package import XenProtocol
 
 /// A domain as the hypervisor lists it.
 package struct HypervisorDomain: Hashable, Sendable {
@@ -29,6 +30,22 @@ package struct HypervisorDomain: Hashable, Sendable {
   }
 }
 
+/// What the hypervisor and its library say of themselves.
+package struct HypervisorFacts: Hashable, Sendable {
+  /// Xen's version as Xen reports it, such as `4.17.5`.
+  package var version: String
+  /// Whether Xen uses an IOMMU.
+  package var hasIOMMU: Bool
+  /// The release of the libxenctrl with which this program was linked; nil if unknown, or without libxenctrl.
+  package var library: XenRelease?
+
+  package init(version: String, hasIOMMU: Bool, library: XenRelease? = nil) {
+    self.version = version
+    self.hasIOMMU = hasIOMMU
+    self.library = library
+  }
+}
+
 /// The hypervisor's answer to whether a device could be assigned.
 package enum AssignmentProbe: String, Sendable {
   case free
@@ -54,8 +71,9 @@ package protocol HypervisorPort: Sendable {
   func domains() throws(HostError) -> [HypervisorDomain]
   /// Returns one domain; nil if it does not exist. `xc_domain_getinfolist`, with a check of the number in its answer.
   func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain?
-  /// Returns Xen's version, and whether Xen uses an IOMMU. `xc_version`, `xc_physinfo`.
-  func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool)
+  /// Returns Xen's version, and whether Xen uses an IOMMU. Throws `otherRelease` if libxenctrl is of a release that Xen
+  /// does not talk to. `xc_version`, `xc_physinfo`.
+  func hostFacts() throws(HostError) -> HypervisorFacts
   /// Asks without changing anything whether the device could be assigned. A nil domain asks whether any guest has it
   /// (`DOMID_INVALID`). `xc_test_assign_device`.
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe

@@ -32,6 +32,8 @@ package enum HypervisorCode: String, PortCode, CaseIterable {
   /// There is no hypervisor interface here.
   case unreachable
   case notPermitted
+  /// libxenctrl is of another release than Xen, so Xen refuses its calls.
+  case otherRelease
   /// EBUSY: a guest owns the device.
   case busy
   /// ENODEV: the device is unknown, or this domain does not own it.

@@ -58,7 +58,10 @@ package struct DoctorView: View {
       }
     }
     return [
-      check("hypervisor", examination.hypervisor) { "Xen \($0.version), \($0.hasIOMMU ? "with" : "without") IOMMU" },
+      check("hypervisor", examination.hypervisor) {
+        "Xen \($0.version), \($0.hasIOMMU ? "with" : "without") IOMMU"
+          + ($0.library.map { "; berth was built for Xen \($0)" } ?? "")
+      },
       check("xenstored", examination.store) { "answers, \(Words.count($0.count, "error node"))" },
       check("pciback", examination.pciback) {
         $0.isLoaded ? "loaded, \(Words.count($0.deviceCount, "device"))" : "not loaded"

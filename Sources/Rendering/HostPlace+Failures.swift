@@ -66,6 +66,11 @@ extension HostPlace {
     case .notPermitted:
       return Failure(
         .notPermitted, "not permitted by the hypervisor: \(error.operation)" + cause(error.errno), hint: noRights)
+    case .otherRelease:
+      return Failure(
+        .unreachable,
+        "the hypervisor refuses this berth: \(error.detail ?? "they are of two releases")" + cause(error.errno),
+        hint: "install or build berth for the Xen that runs, or boot the Xen that belongs to the installed tools")
     case .noIOMMU:
       return Failure(
         .hostNotPrepared,

@@ -27,10 +27,10 @@ package final class SandboxHypervisor: HypervisorPort {
     try list("domains \(id) 1", "xc_domain_getinfolist").first { $0.id == id }
   }
 
-  package func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) {
+  package func hostFacts() throws(HostError) -> HypervisorFacts {
     let words = try ask("facts", "xc_version").split(separator: " ")
     guard words.count == 2 else { throw .hypervisor(HypervisorError(errno: EPROTO, operation: "xc_version")) }
-    return (String(words[0]), words[1] == "1")
+    return HypervisorFacts(version: String(words[0]), hasIOMMU: words[1] == "1")
   }
 
   package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {

@@ -26,7 +26,7 @@ struct ModelHypervisor: HypervisorPort {
   }
 
   func domain(_ id: DomainID) -> HypervisorDomain? { domains().first { $0.id == id } }
-  func hostFacts() -> (version: String, hasIOMMU: Bool) { (model.state.withLock(\.xenVersion), true) }
+  func hostFacts() -> HypervisorFacts { HypervisorFacts(version: model.state.withLock(\.xenVersion), hasIOMMU: true) }
 
   func probe(_ device: PCIAddress, for domain: DomainID?) -> AssignmentProbe {
     model.store.turns?.turn(.hypercall)

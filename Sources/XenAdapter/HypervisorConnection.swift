@@ -1,8 +1,10 @@
+import CLinux
 import CXenControl
 import Glibc
 package import Model
 package import Ports
 import Synchronization
+import XenProtocol
 
 /// The hypervisor, through libxenctrl of the Xen release for which this program was built.
 ///
@@ -43,7 +45,7 @@ package final class HypervisorConnection: HypervisorPort {
     try list(from: id.rawValue, atMost: 1).first { $0.id == id }
   }
 
-  package func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) {
+  package func hostFacts() throws(HostError) -> HypervisorFacts {
     let (number, extra) = try call("xc_version") { interface -> Called<(Int32, [UInt8])> in
       let number = unsafe xc_version(interface.raw, XENVER_version, nil)
       guard number >= 0 else { return .failed(errno) }
@@ -53,14 +55,44 @@ package final class HypervisorConnection: HypervisorPort {
       return .returned((number, extra))
     }
     let suffix = String(decoding: extra.prefix { $0 != 0 }, as: UTF8.self)
-    let capabilities = try call("xc_physinfo") { interface -> Called<UInt32> in
-      var physical = xc_physinfo_t()
-      return unsafe xc_physinfo(interface.raw, &physical) == 0 ? .returned(physical.capabilities) : .failed(errno)
+    let running = XenRelease(Int(number >> 16), Int(number & 0xFFFF))
+    let capabilities: UInt32
+    do throws(HostError) {
+      capabilities = try call("xc_physinfo") { interface -> Called<UInt32> in
+        var physical = xc_physinfo_t()
+        return unsafe xc_physinfo(interface.raw, &physical) == 0 ? .returned(physical.capabilities) : .failed(errno)
+      }
+    } catch {
+      throw Self.mismatch(error, running) ?? error
     }
     // XEN_SYSCTL_PHYSCAP_directio, xen/include/public/sysctl.h.
     let hasIOMMU = capabilities & (1 << UInt32(_XEN_SYSCTL_PHYSCAP_directio)) != 0
-    return ("\(number >> 16).\(number & 0xFFFF)\(suffix)", hasIOMMU)
+    return HypervisorFacts(version: "\(running)\(suffix)", hasIOMMU: hasIOMMU, library: Self.library)
   }
+
+  /// Returns the failure of a call that Xen refused because libxenctrl is of another release; nil if that is not known.
+  ///
+  /// Xen answers EACCES if the interface version in the request is not its own (`do_sysctl`, xen/common/sysctl.c, and
+  /// `do_domctl`, xen/common/domctl.c, Xen 4.17). `xc_version` has no such number.
+  private static func mismatch(_ error: HostError, _ running: XenRelease) -> HostError? {
+    guard case .hypervisor(let refusal) = error, refusal.errno == EACCES, let library, library != running else {
+      return nil
+    }
+    return .hypervisor(
+      HypervisorError(
+        .otherRelease, operation: refusal.operation, errno: EACCES,
+        detail: "Xen \(running) runs, and berth was built for Xen \(library)"))
+  }
+
+  /// The release in the name of the loaded libxenctrl, such as `libxenctrl.so.4.17`. The library's name changes with
+  /// each release (tools/libs/ctrl/Makefile), so the program runs only with the one that it was linked with.
+  private static let library: XenRelease? = {
+    let address: @convention(c) (OpaquePointer?) -> Int32 = unsafe xc_interface_close
+    guard let path = unsafe berth_library_with(unsafeBitCast(address, to: UnsafeRawPointer.self)) else { return nil }
+    let name = unsafe String(cString: path).split(separator: "/").last ?? ""
+    let prefix = "libxenctrl.so."
+    return name.hasPrefix(prefix) ? XenRelease(name.dropFirst(prefix.count)) : nil
+  }()
 
   package func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
     try probe([device], for: domain?.rawValue ?? Self.anyDomain)[0]

@@ -4,6 +4,7 @@ import Ports
 import TestSupport
 import Testing
 import XenAdapter
+import XenProtocol
 
 @Suite struct HypervisorConnectionTests {
   @Test func `ranges that no interface accepts are refused before the call`() throws {
@@ -80,6 +81,40 @@ import XenAdapter
     #expect(result.status == 0, "\(result.output)\(result.errors)")
   }
 
+  /// Runs this program a second time. Xen reports a version that no library here has, and refuses the next request.
+  @Test func `Xen of another release is named, and is no lack of rights`() async throws {
+    if unsafe getenv("BERTH_SANDBOX") != nil {
+      let release = try #require(try loadedLibrary())
+      let failure = HostError.hypervisor(
+        HypervisorError(
+          .otherRelease, operation: "xc_physinfo", errno: EACCES,
+          detail: "Xen 4.5 runs, and berth was built for Xen \(release)"))
+      #expect(throws: failure) { try HypervisorConnection().hostFacts() }
+      return
+    }
+    let fake = try FakeHypervisor(version: "4.5.0", answeredFacts: 2)
+    let requests = try ThreadWork { try fake.serve() }
+    let result = try await Command(
+      programPath(), ["--testing-library", "swift-testing", "--filter", "Xen of another release is named"],
+      environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtFile("libBerthPreload.so")]
+    ).run()
+    #expect(result.status == 0, "\(result.output)\(result.errors)")
+    #expect(try await requests.value() == ["facts", "facts", "facts"])
+  }
+
+  /// Returns the release of the libxenctrl that this program has loaded.
+  private func loadedLibrary() throws -> XenRelease? {
+    let file = unsafe try #require(fopen("/proc/self/maps", "re"))
+    defer { unsafe fclose(file) }
+    var line = [CChar](repeating: 0, count: 4096)
+    while unsafe fgets(&line, Int32(line.count), file) != nil {
+      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      guard let name = text.firstRange(of: "/libxenctrl.so.") else { continue }
+      return XenRelease(text[name.upperBound...].split { $0 == "." || $0 == "\n" }.prefix(2).joined(separator: "."))
+    }
+    return nil
+  }
+
   private func callInVain() {
     let hypervisor = HypervisorConnection(limit: AnswerLimit(.milliseconds(30)))
     func silence(_ operation: String) -> HostError {
@@ -101,7 +136,8 @@ import XenAdapter
     let (first, second, third) = (PCIAddress(sbdf: 0x300), PCIAddress(sbdf: 0x301), PCIAddress(sbdf: 0x302))
     let guest = DomainID(7)
 
-    #expect(try hypervisor.hostFacts() == ("4.17.5", true))
+    let facts = try hypervisor.hostFacts()
+    #expect(facts == HypervisorFacts(version: "4.17.5", hasIOMMU: true, library: try loadedLibrary()))
     #expect(
       try hypervisor.domains() == [
         HypervisorDomain(id: DomainID(2), uuid: uuid, isPaused: true, cpuTime: 0),
@@ -154,17 +190,22 @@ import XenAdapter
 private final class FakeHypervisor: Sendable {
   let folder: TemporaryFolder
   private let listener: Int32
+  private let version: String
+  /// The number of questions for its version and features that it answers. It refuses further ones, as Xen refuses a
+  /// library of another release.
+  private let answeredFacts: Int
 
-  init() throws {
+  init(version: String = "4.17.5", answeredFacts: Int = .max) throws {
+    (self.version, self.answeredFacts) = (version, answeredFacts)
     folder = try TemporaryFolder()
     listener = try listeningSocket("\(folder.path)/hypervisor.sock")
   }
 
   deinit { close(listener) }
 
-  private func answer(_ request: String) -> String {
+  private func answer(_ request: String, after earlier: [String]) -> String {
     switch request {
-    case "facts": "ok 4.17.5 1"
+    case "facts": earlier.count { $0 == "facts" } < answeredFacts ? "ok \(version) 1" : "error \(EACCES)"
     case "domains 1 1024":
       "ok 2,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,8,0,65536 7,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,7,12345678901,65536"
     case "domains 7 1", "domains 3 1": "ok 7,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,2,1,65536"
@@ -199,8 +240,8 @@ private final class FakeHypervisor: Sendable {
       while let end = unfinished.firstIndex(of: UInt8(ascii: "\n")) {
         let request = String(decoding: unfinished[..<end], as: UTF8.self)
         unfinished.removeFirst(end + 1)
+        let reply = Array((answer(request, after: requests) + "\n").utf8)
         requests.append(request)
-        let reply = Array((answer(request) + "\n").utf8)
         guard unsafe send(peer, reply, reply.count, Int32(MSG_NOSIGNAL)) == reply.count else { return requests }
       }
     }

@@ -112,7 +112,8 @@ extension Examination {
   /// A host on which everything answers and nothing is wrong.
   static var calm: Examination {
     Examination(
-      hostName: "host17", takenAt: 1_000_000, hypervisor: .success(Hypervisor(version: "4.17.7", hasIOMMU: true)),
+      hostName: "host17", takenAt: 1_000_000,
+      hypervisor: .success(HypervisorFacts(version: "4.17.7", hasIOMMU: true)),
       store: .success([]), pciback: .success(PCIBack(isLoaded: true, deviceCount: 2)), records: .success(0),
       intents: .success([]), locks: .success([]), observation: .success(Observation(host: HostFacts(name: "host17"))))
   }

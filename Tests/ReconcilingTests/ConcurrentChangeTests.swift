@@ -223,7 +223,7 @@ private final class Racing: HypervisorPort {
   private func act() { action.take()?(()) }
   func domains() throws(HostError) -> [HypervisorDomain] { try inner.domains() }
   func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain? { try inner.domain(id) }
-  func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) { try inner.hostFacts() }
+  func hostFacts() throws(HostError) -> HypervisorFacts { try inner.hostFacts() }
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
     try inner.probe(device, for: domain)
   }

@@ -3,11 +3,13 @@ import Planning
 import Ports
 import Rendering
 import Testing
+import XenProtocol
 
 @Suite struct DoctorTests {
   private func view(isDown: Bool) throws -> DoctorView {
     var examination = Examination(
-      hostName: "host17", takenAt: 10_000, hypervisor: .success(.init(version: "4.17.5", hasIOMMU: false)),
+      hostName: "host17", takenAt: 10_000,
+      hypervisor: .success(.init(version: "4.17.5", hasIOMMU: false, library: XenRelease(4, 17))),
       store: .success([
         .init(domain: DomainID(3), isFrontEnd: false, text: "22 Couldn't locate PCI device"),
         .init(domain: DomainID(3), isFrontEnd: true, text: "\u{1B}[2J"),

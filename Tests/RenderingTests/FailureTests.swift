@@ -31,6 +31,18 @@ import Testing
         == .unreachable)
   }
 
+  @Test func `Xen of another release than berth is named, and nobody is told to become root`() throws {
+    let failure = host.failure(
+      for: .hypervisor(
+        HypervisorError(
+          .otherRelease, operation: "xc_physinfo", errno: 13, detail: "Xen 4.20 runs, and berth was built for Xen 4.17")
+      ))
+    #expect(failure.status == .unreachable)
+    #expect(failure.message.contains("Xen 4.20 runs, and berth was built for Xen 4.17"))
+    #expect(try #require(failure.hint).contains("the Xen that runs"))
+    #expect(!(failure.message + (failure.hint ?? "")).contains("root"))
+  }
+
   @Test func `a missing permission names the user and the remedy`() throws {
     let errors: [HostError] = [
       .store(StoreError(.notPermitted, operation: "read", place: "/libxl")),
@@ -143,7 +155,7 @@ import Testing
 
   @Test(arguments: [
     (HypervisorCode.noIOMMU, Planning.ExitStatus.hostNotPrepared), (.busy, .failed), (.notOwner, .failed),
-    (.noDomain, .failed), (.invalid, .failed), (.other, .failed),
+    (.noDomain, .failed), (.otherRelease, .unreachable), (.invalid, .failed), (.other, .failed),
   ])
   func `each hypervisor failure has its status`(_ code: HypervisorCode, _ status: Planning.ExitStatus) {
     #expect(host.failure(for: .hypervisor(HypervisorError(code, operation: "xc_x", errno: 22))).status == status)

@@ -28,4 +28,8 @@ bool berth_is_interrupted(void);
 /* Returns the process that listened at the other end of a connected UNIX socket, and stores its user. Returns -1 with
  * errno on failure (SO_PEERCRED, unix(7)). */
 pid_t berth_peer(int socket, uid_t *user);
+
+/* Returns the path of the loaded library that has this function, or NULL. The text stays valid while the library is
+ * loaded (dladdr(3)). */
+const char *berth_library_with(const void *function);
 #endif

@@ -4,12 +4,6 @@ import XenProtocol
 
 /// Everything that could be learnt of a host, part by part: what fails for one part leaves the others as they are.
 package struct Examination: Sendable {
-  /// What is asked of the hypervisor.
-  package struct Hypervisor: Hashable, Sendable {
-    package var version: String
-    package var hasIOMMU: Bool
-    package init(version: String, hasIOMMU: Bool) { (self.version, self.hasIOMMU) = (version, hasIOMMU) }
-  }
   /// What is asked of the pciback driver.
   package struct PCIBack: Hashable, Sendable {
     package var isLoaded: Bool
@@ -38,7 +32,7 @@ package struct Examination: Sendable {
   package var hostName: String
   /// Seconds since 1970.
   package var takenAt: Int64
-  package var hypervisor: Result<Hypervisor, HostError>
+  package var hypervisor: Result<HypervisorFacts, HostError>
   package var store: Result<[ErrorNode], HostError>
   package var pciback: Result<PCIBack, HostError>
   /// The number of Berth's records.
@@ -51,7 +45,7 @@ package struct Examination: Sendable {
   package var observation: Result<Observation, HostError>?
 
   package init(
-    hostName: String, takenAt: Int64, hypervisor: Result<Hypervisor, HostError>,
+    hostName: String, takenAt: Int64, hypervisor: Result<HypervisorFacts, HostError>,
     store: Result<[ErrorNode], HostError>, pciback: Result<PCIBack, HostError>, records: Result<Int, HostError>,
     intents: Result<[Intent], HostError>, locks: Result<[UserdataLock], HostError>,
     observation: Result<Observation, HostError>?

@@ -22,7 +22,7 @@ package struct Examiner: Sendable {
     let store = attempt { () throws(HostError) in try errorNodes(through: host.stores.connect()) }
     var examination = Examination(
       hostName: host.name, takenAt: host.wallClock(),
-      hypervisor: hypervisor.map { Examination.Hypervisor(version: $0.version, hasIOMMU: $0.hasIOMMU) },
+      hypervisor: hypervisor,
       store: store, pciback: pciback, records: records.map(\.contents.count),
       intents: intents.map(\.contents),
       locks: attempt { () throws(HostError) in try host.userdata.locks() }, observation: nil)

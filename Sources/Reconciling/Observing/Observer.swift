@@ -22,12 +22,13 @@ package struct Observer: Sendable {
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
     // The marks are read first: comparing them shows what a run does after this point.
     let (runs, damagedLocks) = try host.runLocks.readMarks()
-    let (version, hasIOMMU) = try host.hypervisor.hostFacts()
+    let facts = try host.hypervisor.hostFacts()
     let hasPCIBack = try host.tree.hasPCIBack()
     let pciback = try host.tree.pcibackDevices()
     let listed = try host.hypervisor.domains()
     var observation = Observation(
-      host: HostFacts(name: host.name, xenVersion: version, hasIOMMU: hasIOMMU, hasPCIBack: hasPCIBack),
+      host: HostFacts(
+        name: host.name, xenVersion: facts.version, hasIOMMU: facts.hasIOMMU, hasPCIBack: hasPCIBack),
       takenAt: host.wallClock())
     observation.runs = runs
     let intents = try host.intents.readIntents()
@@ -40,7 +41,7 @@ package struct Observer: Sendable {
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion(observation.intents.flatMap(\.devices))
     var look = ObservationScope(
-      host: host, release: XenVersion(version)?.release, pciback: pciback,
+      host: host, release: XenVersion(facts.version)?.release, pciback: pciback,
       permissive: try host.tree.permissiveDevices(), claims: Set(claimed))
     try observe([.records], listed, addresses, look, store, into: &observation)
     try askDeviceModels(of: &observation.domains, declared: Set((desired?.domains ?? []).map(\.name)))
@@ -57,8 +58,8 @@ package struct Observer: Sendable {
     }
     try lookForRecordedCards(&observation)
     try readExports(into: &observation)
-    try askForAssignments(&observation.devices, hasIOMMU: hasIOMMU)
-    try askForPassthrough(&observation, desired: desired, hasIOMMU: hasIOMMU)
+    try askForAssignments(&observation.devices, hasIOMMU: facts.hasIOMMU)
+    try askForPassthrough(&observation, desired: desired, hasIOMMU: facts.hasIOMMU)
     return observation
   }
 

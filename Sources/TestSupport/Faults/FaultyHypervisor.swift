@@ -32,7 +32,7 @@ struct FaultyHypervisor: HypervisorPort {
   func domain(_ id: DomainID) throws(HostError) -> HypervisorDomain? {
     try ask(.domains, "\(id)") { () throws(HostError) in try inner.domain(id) }
   }
-  func hostFacts() throws(HostError) -> (version: String, hasIOMMU: Bool) {
+  func hostFacts() throws(HostError) -> HypervisorFacts {
     try ask(.hostFacts) { () throws(HostError) in try inner.hostFacts() }
   }
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
