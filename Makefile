@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rules lint format deps build release bench soak sanitize fuzz fuzz-short lab lab-shell lab-ready other-debian
+.PHONY: help demo test check rules lint format deps build release bench soak sanitize fuzz fuzz-short lab lab-shell lab-ready lab-conformance lab-rows other-debian
 
 # Every declared dependency must be used, and every import declared.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
@@ -82,6 +82,15 @@ lab-ready:
 
 lab: lab-ready ## Run Berth on a real Xen in QEMU; SCENARIO=name runs one scenario, DEBIAN=trixie has Xen 4.20
 	@$(LAB) $(SCENARIO)
+
+# Both releases, unless DEBIAN=name was given.
+CONFORMANCE = $(if $(filter command line,$(origin DEBIAN)),$(DEBIAN),bookworm trixie)
+lab-conformance: ## Compare xl and Berth on a real Xen; ROW=name runs one row, ACTOR=xl one toolstack, DEBIAN=trixie one release
+	@for debian in $(CONFORMANCE); do $(MAKE) --no-print-directory DEBIAN=$$debian lab-rows || exit; done
+	@Scripts/conformance.py
+
+lab-rows: lab-ready
+	@$(LAB) --conformance $(if $(ACTOR),--actor $(ACTOR)) $(ROW)
 
 lab-shell: lab-ready ## Boot the same Xen, with a shell on its dom0
 	@$(LAB) --shell

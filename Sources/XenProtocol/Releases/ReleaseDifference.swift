@@ -161,6 +161,20 @@ extension ReleaseDifference {
       effect: "None. Berth asks again and accepts either answer.",
       source: "`acpi_pcihp_device_unplug_request_cb`, hw/acpi/pcihp.c"),
     ReleaseDifference(
+      .qemu, "8.2",
+      earlier: "QEMU in dom0 reads a domain's first console at once.",
+      later: "QEMU reads it only if the console's front end is connected, which no PV domain reports of its first one.",
+      effect: "A Linux stub domain that prints more than 2 KiB while it starts stops there. `xl create` then reports "
+        + "`startup timed out`. The lab writes the front end's state.",
+      source: "`con_event`, hw/char/xen_console.c, 9b77374690"),
+    ReleaseDifference(
+      .qemu, "8.2",
+      earlier: "QEMU in dom0 makes a stub domain's third console without a destination.",
+      later: "QEMU does not make that console unless it has a `-serial` of its own for it.",
+      effect: "A Linux stub domain waits for the console while it starts. The lab gives QEMU three "
+        + "(`device_model_args_pv`).",
+      source: "`xen_console_device_create`, hw/char/xen_console.c, 9b77374690"),
+    ReleaseDifference(
       .qemu, "9.0",
       earlier: "A command whose sender ends at once may be dropped.", later: "Such a command is executed.",
       effect: "None. After a crash Berth asks QEMU what it has.",

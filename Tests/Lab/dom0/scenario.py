@@ -10,9 +10,12 @@ import traceback
 from lab.programs import log
 from lab.stand import OUT, Failed, Stand
 
+# The runner has put the scenarios there, or the rows of the conformance table.
+FOLDER = "/run/lab/scenarios"
+
 
 def load(name):
-    specification = importlib.util.spec_from_file_location("scenario", f"/run/lab/scenarios/{name}.py")
+    specification = importlib.util.spec_from_file_location("scenario", f"{FOLDER}/{name}.py")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
@@ -20,7 +23,7 @@ def load(name):
 
 def main():
     name = sys.argv[1]
-    sys.path.insert(0, "/run/lab/scenarios")
+    sys.path.insert(0, FOLDER)
     stand = Stand()
     start = time.monotonic()
     try:

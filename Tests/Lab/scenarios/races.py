@@ -2,17 +2,14 @@
 
 import subprocess
 
-from lab.devices import BY_ADDRESS
-from lab.programs import Answer, Running, apply, apply_arguments, berth, kernel_log, log, write_manifest
-from lab.waiting import TimedOut
+from lab.present import what_it_has
+from lab.programs import Answer, Running, apply, apply_arguments, berth, log, write_manifest
 
 SECONDS = 5400
 # The programs, and the number of rounds. In each round, xl starts at another moment of berth's work, because what it
 # reads and when it writes matter. On an emulated processor, two programs that start together always take equal turns.
 PAIRS = [("berth", "berth", 4), ("berth", "xl", 12), ("xl", "xl", 4)]
 BEFORE, LEFT, RIGHT = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
-# After this time, libxl no longer acts on what it once read (libxl__wait_for_backend, libxl_device.c, waits 10 s).
-XL_MEMORY = 15
 
 
 def run(stand):
@@ -98,43 +95,6 @@ def race(stand, pair, number, has_one, delay, lost):
     stand.row(**row)
     guest.destroy()
     left_over(stand, guest, name)
-
-
-def what_it_has(stand, guest):
-    """Returns the addresses that the guest really has, when all programs have ended."""
-    try:
-        guest.wait_connected(XL_MEMORY)
-    except TimedOut as error:
-        log(error)
-    entries = stand.entries(guest) or []
-    wanted = len([entry for entry in entries if entry["state"] == "3"])
-    try:
-        guest.wait_devices(lambda seen: len(seen) == wanted, f"{wanted} devices", XL_MEMORY)
-    except TimedOut as error:
-        log(error)
-    exported = exports(guest.id)
-    slots = {device["at"] for device in guest.devices()}
-    log("entries", entries, "exported", exported, "the guest sees", guest.devices())
-    # An overwritten entry names the wrong device: the guest has what pciback exported at the slot.
-    return {address for address, slot in exported.items() if f"0000:00:{slot:02x}.0" in slots}
-
-
-def exports(domain):
-    """Returns {address: slot} of the devices that dom0's kernel has exported to a domain and not released."""
-    slots, result = {}, {}
-    for line in kernel_log().splitlines():
-        words = line.partition("pciback ")[2].split()
-        if not words or words[0].rstrip(":") not in BY_ADDRESS:
-            continue
-        address = words[0].rstrip(":")
-        if "virtual" in words and "slot" in words:
-            slots[address] = int(words[words.index("slot") + 1].split(".")[0])
-        elif "registering" in words:
-            if words[-1] == str(domain):
-                result[address] = slots.get(address)
-            else:
-                result.pop(address, None)
-    return {address: slot for address, slot in result.items() if slot is not None}
 
 
 def left_over(stand, guest, name):

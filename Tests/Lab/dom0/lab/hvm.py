@@ -1,26 +1,33 @@
 """HVM guests: QEMU shows them their devices. QEMU runs in a stub domain, or in dom0 beside a PV domain in its place."""
 
 import json
+import re
 import socket
+import threading
 
 from .devices import BY_ADDRESS
 from .guests import HVM, Guest
 from .programs import apply, exists, log, run, xl
-from .waiting import Folder
+from .waiting import Folder, Store, TimedOut
 
 # In emulation, booting as a PC takes several times as long as a PV guest's start.
 BOOT_SECONDS = 900
 QMP_SECONDS = 60
 LOGS = "/var/log/xen"
 E1000, PLAIN, OTHER = "0000:00:05.0", "0000:00:07.0", "0000:00:08.0"
+# QEMU 10 takes 384 MiB at once when it starts.
 STUB = """\
 device_model_version = "qemu-xen"
 device_model_stubdomain_override = 1
 stubdomain_kernel = "/guest/vmlinux"
 stubdomain_ramdisk = "/guest/stub.cpio.gz"
 stubdomain_cmdline = "console=hvc0 loglevel=5 mitigations=off nokaslr"
-stubdomain_memory = 256
+stubdomain_memory = 640
 """
+# libxl gives a stub domain three consoles, the last one without a destination unless a guest is restored. From QEMU 8.2
+# on, dom0's QEMU takes that destination from its own arguments, or does not make the console (`xen_console_device_create`,
+# hw/char/xen_console.c). The stub domain's kernel then waits half a minute for it.
+CONSOLES_FOR_QEMU = 'device_model_args_pv = ["-serial", "null", "-serial", "null", "-serial", "null"]\n'
 
 
 class HVMGuest(Guest):
@@ -38,9 +45,11 @@ class HVMGuest(Guest):
 
     def create_with_stub(self, tries):
         """Creates the guest paused, with a Linux stub domain from libxl. libxl's limit of 30 s may be too short."""
+        rest = STUB + (CONSOLES_FOR_QEMU if qemu_version() >= (8, 2) else "")
         for left in reversed(range(tries)):
             try:
-                self.create(paused=True, rest=STUB)
+                with StubConsole(f"{self.name}-dm"):
+                    self.create(paused=True, rest=rest)
                 break
             except RuntimeError:
                 if not left:
@@ -92,6 +101,51 @@ class HVMGuest(Guest):
         """Returns the guest's report about the lab's devices, without a PC's own devices."""
         ids = {device.id for device in BY_ADDRESS.values()}
         return [device for device in self.devices() if device["id"] in ids]
+
+
+class StubConsole:
+    """Has dom0's QEMU read a stub domain's first console while the stub domain starts.
+
+    From QEMU 8.2 on, QEMU reads a console only if its front end has said that it is connected (`con_event`). The first
+    console of a PV domain has no front end that says so, and the domain stops when its ring is full, after 2 KiB.
+    """
+
+    def __init__(self, name):
+        self.name, self.ended = name, False
+        self.thread = threading.Thread(target=self._connect) if qemu_version() >= (8, 2) else None
+
+    def __enter__(self):
+        if self.thread:
+            self.thread.start()
+
+    def __exit__(self, *_):
+        self.ended = True
+        if self.thread:
+            self.thread.join()
+
+    def _connect(self):
+        store = Store()
+
+        def waiting():
+            for number in store.list("/local/domain"):
+                if store.read(f"/local/domain/{number}/name") == self.name and \
+                        store.read(f"/local/domain/0/backend/console/{number}/0/state") == "2":
+                    return number
+            return self.ended
+        try:
+            number = store.wait(["/local/domain"], waiting, BOOT_SECONDS, f"QEMU has the console of {self.name}")
+        except TimedOut as error:
+            log(error)
+            return
+        if number is not True:
+            store.write(f"/local/domain/{number}/console/state", "4")
+            log(f"the console of {self.name}, domain {number}, is connected")
+
+
+def qemu_version():
+    """Returns the version of the QEMU that runs in dom0, such as (7, 2)."""
+    found = re.search(r"version (\d+)\.(\d+)", run("/usr/libexec/xen-qemu-system-i386", "--version").output)
+    return tuple(map(int, found.groups())) if found else (0, 0)
 
 
 def qemu_name(address):

@@ -69,13 +69,18 @@ def xl(*arguments):
     return run("xl", *arguments)
 
 
-def write_manifest(assignments, path=MANIFEST, prune=None):
-    """Writes a manifest of `assignments`, {domain: [address or mapping, …]}. Each address also gets its device's id."""
+def write_manifest(assignments, path=MANIFEST, prune=None, owner=None):
+    """Writes a manifest of `assignments`, {domain: [address or mapping, …]}. Each address also gets its device's id.
+
+    `owner` is the manifest's set.
+    """
     assignments = {name: [{"address": device, "id": BY_ADDRESS[device].id}
                           if isinstance(device, str) else device
                           for device in wanted] for name, wanted in assignments.items()}
     document = {"apiVersion": "berth/v1alpha1", "kind": "HostAssignments", "metadata": {"name": "lab"},
                 "spec": {"domains": {name: {"devices": devices} for name, devices in assignments.items()}}}
+    if owner:
+        document["metadata"]["set"] = owner
     if prune:
         document["spec"]["policy"] = {"prune": prune}
     # JSON is YAML.

@@ -216,8 +216,10 @@ class Stand:
         """Saves the stores' present content, for the analysis of a failure."""
         folder = f"{OUT}/{name}"
         os.makedirs(folder, exist_ok=True)
-        for arguments, file in ((["xenstore-ls", "-fp"], "xenstore"), (["xl", "list", "-l"], "xl-list.json"),
-                                (["berth", "status", "-v"], "berth-status")):
+        programs = [(["xenstore-ls", "-fp"], "xenstore"), (["xl", "list", "-l"], "xl-list.json")]
+        if shutil.which("berth"):
+            programs.append((["berth", "status", "-v"], "berth-status"))
+        for arguments, file in programs:
             ended = subprocess.run(arguments, capture_output=True, text=True, errors="replace", check=False)
             with open(f"{folder}/{file}", "w", encoding="utf-8") as output:
                 output.write(ended.stdout + ended.stderr)

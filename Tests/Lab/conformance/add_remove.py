@@ -1,0 +1,14 @@
+"""An attach and a detach at once, of different devices of one guest."""
+
+from lab.conformance import Row
+from lab.scenes import at_once
+
+ROUNDS = 4
+
+
+def run(stand):
+    row = Row(stand)
+    for number in range(stand.rounds(ROUNDS)):
+        at_once(stand, row, f"mixed{number}", before=["0000:00:05.0", "0000:00:07.0"], attach=["0000:00:08.0"],
+                detach=["0000:00:07.0"])
+    row.end()
