@@ -86,8 +86,9 @@ lab: lab-ready ## Run Berth on a real Xen in QEMU; SCENARIO=name runs one scenar
 # Both releases, unless DEBIAN=name was given.
 CONFORMANCE = $(if $(filter command line,$(origin DEBIAN)),$(DEBIAN),bookworm trixie)
 lab-conformance: ## Compare xl and Berth on a real Xen; ROW=name runs one row, ACTOR=xl one toolstack, DEBIAN=trixie one release
-	@for debian in $(CONFORMANCE); do $(MAKE) --no-print-directory DEBIAN=$$debian lab-rows || exit; done
-	@Scripts/conformance.py
+	@status=0; for debian in $(CONFORMANCE); do \
+	  $(MAKE) --no-print-directory DEBIAN=$$debian lab-rows || status=$$?; \
+	done; Scripts/conformance.py && exit $$status
 
 lab-rows: lab-ready
 	@$(LAB) --conformance $(if $(ACTOR),--actor $(ACTOR)) $(ROW)

@@ -128,14 +128,15 @@ def judge(figures):
 
 
 def remember(parts, figures, tree):
-    """Adds what has run to the parts, and writes the result.
+    """Adds what has just run to the parts, and writes the result.
 
-    The file is read again first: another run of this program may have ended in the meantime, with another part.
+    The other parts are read again: another run of this program may have ended in the meantime.
     """
     for name, part in figures.items():
         parts[name] = part | {"commit": tree}
     for name, part in earlier(tree).items():
-        parts.setdefault(name, part)
+        if name not in figures:
+            parts[name] = part
     os.makedirs(os.path.dirname(RESULT), exist_ok=True)
     with open(RESULT, "w", encoding="utf-8") as file:
         json.dump(total(parts) | {"parts": parts}, file, indent=2)

@@ -49,7 +49,8 @@ import XenProtocol
   /// Runs this program a second time. `FakeHypervisor` answers the hypercalls below libxenctrl.
   @Test func `each call makes its hypercall, and each refusal becomes its failure`() async throws {
     if unsafe getenv("BERTH_SANDBOX") != nil { return try callAll() }
-    let fake = try FakeHypervisor()
+    let library = try #require(try loadedLibrary())
+    let fake = try FakeHypervisor(version: "\(library).5")
     let requests = try ThreadWork { try fake.serve() }
     let result = try await Command(
       programPath(), ["--testing-library", "swift-testing", "--filter", "each call makes its hypercall"],
@@ -81,25 +82,59 @@ import XenProtocol
     #expect(result.status == 0, "\(result.output)\(result.errors)")
   }
 
-  /// Runs this program a second time. Xen reports a version that no library here has, and refuses the next request.
-  @Test func `Xen of another release is named, and is no lack of rights`() async throws {
-    if unsafe getenv("BERTH_SANDBOX") != nil {
-      let release = try #require(try loadedLibrary())
-      let failure = HostError.hypervisor(
-        HypervisorError(
-          .otherRelease, operation: "xc_physinfo", errno: EACCES,
-          detail: "Xen 4.5 runs, and berth was built for Xen \(release)"))
-      #expect(throws: failure) { try HypervisorConnection().hostFacts() }
-      return
+  /// A Xen that refuses calls, and what is made of that.
+  enum Refusal: String, CaseIterable {
+    /// Another release refuses sysctls.
+    case sysctl
+    /// Another release refuses domctls only, as Xen 4.20 does with a library of 4.17.
+    case domctl
+    /// The library's own release refuses a sysctl for another reason.
+    case ownRelease
+    /// Another release that refuses nothing.
+    case none
+  }
+
+  /// Runs this program a second time for each refusal.
+  @Test(arguments: Refusal.allCases)
+  func `Xen of another release is named, and is no lack of rights`(_ refusal: Refusal) async throws {
+    let library = try #require(try loadedLibrary())
+    if let wanted = unsafe getenv("BERTH_REFUSAL").map({ unsafe String(cString: $0) }) {
+      guard wanted == refusal.rawValue else { return }
+      return try meet(refusal, library)
     }
-    let fake = try FakeHypervisor(version: "4.5.0", answeredFacts: 2)
+    let facts = refusal == .sysctl || refusal == .ownRelease ? 2 : Int.max
+    let fake = try FakeHypervisor(
+      version: refusal == .ownRelease ? "\(library).0" : "4.5.0", answeredFacts: facts,
+      refusesTests: refusal == .domctl)
     let requests = try ThreadWork { try fake.serve() }
     let result = try await Command(
       programPath(), ["--testing-library", "swift-testing", "--filter", "Xen of another release is named"],
-      environment: ["BERTH_SANDBOX": fake.folder.path, "LD_PRELOAD": try builtFile("libBerthPreload.so")]
+      environment: [
+        "BERTH_SANDBOX": fake.folder.path, "BERTH_REFUSAL": refusal.rawValue,
+        "LD_PRELOAD": try builtFile("libBerthPreload.so"),
+      ]
     ).run()
     #expect(result.status == 0, "\(result.output)\(result.errors)")
-    #expect(try await requests.value() == ["facts", "facts", "facts"])
+    let isAsked = refusal == .domctl || refusal == .none
+    #expect(try await requests.value() == ["facts", "facts", "facts"] + (isAsked ? ["test 32756 0"] : []))
+  }
+
+  private func meet(_ refusal: Refusal, _ library: XenRelease) throws {
+    let hypervisor = HypervisorConnection()
+    func failure(_ code: HypervisorCode, _ operation: String, _ detail: String?) -> HostError {
+      .hypervisor(HypervisorError(code, operation: operation, errno: EACCES, detail: detail))
+    }
+    let difference = "Xen 4.5 runs, and berth was built for Xen \(library)"
+    switch refusal {
+    case .sysctl:
+      #expect(throws: failure(.otherRelease, "xc_physinfo", difference)) { try hypervisor.hostFacts() }
+    case .domctl:
+      #expect(throws: failure(.otherRelease, "xc_test_assign_device", difference)) { try hypervisor.hostFacts() }
+    case .ownRelease:
+      #expect(throws: failure(.notPermitted, "xc_physinfo", nil)) { try hypervisor.hostFacts() }
+    case .none:
+      #expect(try hypervisor.hostFacts() == HypervisorFacts(version: "4.5.0", hasIOMMU: true, library: library))
+    }
   }
 
   /// Returns the release of the libxenctrl that this program has loaded.
@@ -136,8 +171,9 @@ import XenProtocol
     let (first, second, third) = (PCIAddress(sbdf: 0x300), PCIAddress(sbdf: 0x301), PCIAddress(sbdf: 0x302))
     let guest = DomainID(7)
 
-    let facts = try hypervisor.hostFacts()
-    #expect(facts == HypervisorFacts(version: "4.17.5", hasIOMMU: true, library: try loadedLibrary()))
+    let library = try #require(try loadedLibrary())
+    #expect(
+      try hypervisor.hostFacts() == HypervisorFacts(version: "\(library).5", hasIOMMU: true, library: library))
     #expect(
       try hypervisor.domains() == [
         HypervisorDomain(id: DomainID(2), uuid: uuid, isPaused: true, cpuTime: 0),
@@ -194,9 +230,13 @@ private final class FakeHypervisor: Sendable {
   /// The number of questions for its version and features that it answers. It refuses further ones, as Xen refuses a
   /// library of another release.
   private let answeredFacts: Int
+  /// Whether it refuses to say whose a device is.
+  private let refusesTests: Bool
 
-  init(version: String = "4.17.5", answeredFacts: Int = .max) throws {
-    (self.version, self.answeredFacts) = (version, answeredFacts)
+  init(version: String, answeredFacts: Int = .max, refusesTests: Bool = false) throws {
+    self.version = version
+    self.answeredFacts = answeredFacts
+    self.refusesTests = refusesTests
     folder = try TemporaryFolder()
     listener = try listeningSocket("\(folder.path)/hypervisor.sock")
   }
@@ -209,6 +249,7 @@ private final class FakeHypervisor: Sendable {
     case "domains 1 1024":
       "ok 2,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,8,0,65536 7,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,7,12345678901,65536"
     case "domains 7 1", "domains 3 1": "ok 7,c8c08d9c-e6a9-11f1-9257-71012c31cfaf,2,1,65536"
+    case _ where refusesTests && request.hasPrefix("test "): "error \(EACCES)"
     case "test 7 769": "error \(EINVAL)"
     case "test 7 770": "error \(EOPNOTSUPP)"
     case "assign 7 769 1": "error \(EBUSY)"

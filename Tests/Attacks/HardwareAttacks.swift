@@ -32,6 +32,8 @@ import Testing
         let taken = try await host.xl("pci-attach", "theirs", Self.device.description).run()
         guard taken.status == 0 else { continue }
         tried += 1
+        // xl has ended before the guest has taken the device.
+        try await host.wait(for: "/local/domain/7/device/pci/0/state", toBe: "4")
         let before = try await place(of: Self.device, on: host)
         let apply = try await host.berth("apply", without, "--yes")
         let after = try await place(of: Self.device, on: host)

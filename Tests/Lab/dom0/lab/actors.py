@@ -3,19 +3,21 @@
 import glob
 import subprocess
 
-from .programs import Answer, Running, apply_arguments, log, write_manifest
+from .drift import recorded
+from .programs import LONGEST_PROGRAM, Answer, Running, apply_arguments, log, write_manifest
 
-# How long berth waits for a guest. xl's own waits are fixed: 10 s for a back end (libxl__wait_for_backend).
+# How long berth waits for a guest. xl's own waits are fixed: 10 s for a back end (libxl__wait_for_backend, libxl_device.c).
 PATIENCE = "60s"
 
 
 class Request:
-    """One call that has begun. `end` returns {address: whether the toolstack reported it as done}."""
+    """The calls of one request, which have begun."""
 
     def __init__(self, runners, read):
         self.runners, self.read = runners, read
 
     def end(self):
+        """Returns {address: whether the toolstack reported it as done}, when all calls have ended."""
         reported = {}
         for runner, addresses in self.runners:
             reported |= self.read(runner.end(), addresses)
@@ -23,7 +25,7 @@ class Request:
         return reported
 
     def kill(self, seconds):
-        """Kills the call if it is at work after this time. Returns whether it was."""
+        """Kills the first call if it is at work after this time. Returns whether it was."""
         runner, _ = self.runners[0]
         try:
             runner.process.wait(timeout=seconds)
@@ -50,20 +52,22 @@ class Xl:
     def _begin(command, guest, addresses):
         def read(ended, devices):
             return {device: ended.status == 0 for device in devices}
-        first, *rest = addresses
-        # Only one device is asked for at a time, as a person or a script does.
-        runners = [(Running("xl", command, guest.name, first), [first])]
-        for address in rest:
-            runners[-1][0].process.wait()
+        # One call after the other, as a person or a script does. Only the last one runs when this returns.
+        runners = []
+        for address in addresses:
+            if runners:
+                runners[-1][0].process.wait(timeout=LONGEST_PROGRAM)
             runners.append((Running("xl", command, guest.name, address), [address]))
         return Request(runners, read)
 
-    def leftovers(self):
+    @staticmethod
+    def disagreements(_):
+        """Returns nothing: xl has no files of its own about devices besides those of libxl."""
         return []
 
 
 class Berth:
-    """`berth apply`. Each call has a manifest of its own set, which names the devices of that call alone."""
+    """`berth apply`. The devices of one attach are a set of their own, in a manifest of their own."""
 
     name = "berth"
 
@@ -72,24 +76,30 @@ class Berth:
 
     def begin_attach(self, guest, addresses):
         name = f"{guest.name}-{addresses[0]}".replace(":", "-").replace(".", "-")
-        self.sets |= {(guest.name, address): (name, addresses) for address in addresses}
-        return self._begin(guest, name, addresses, addresses)
+        self.sets[guest.name, name] = list(addresses)
+        return self._begin(guest, name, addresses)
 
     def begin_detach(self, guest, addresses):
-        name, owned = self.sets[guest.name, addresses[0]]
-        return self._begin(guest, name, [address for address in owned if address not in addresses], addresses)
+        name = next(name for (owner, name), owned in self.sets.items()
+                    if owner == guest.name and addresses[0] in owned)
+        self.sets[guest.name, name] = [address for address in self.sets[guest.name, name] if address not in addresses]
+        return self._begin(guest, name, addresses)
 
-    @staticmethod
-    def _begin(guest, name, wanted, addresses):
+    def _begin(self, guest, name, addresses):
         def read(ended, devices):
             results = Answer(ended).results()
             return {device: results.get(device) in ("done", "unchanged") for device in devices}
-        path = write_manifest({guest.name: wanted}, f"/run/lab/{name}.yaml", owner=name)
+        path = write_manifest({guest.name: self.sets[guest.name, name]}, f"/run/lab/{name}.yaml", owner=name)
         return Request([(Running(*apply_arguments(path, timeout=PATIENCE)), addresses)], read)
 
-    def leftovers(self):
-        """Returns what runs that have ended have left of their own."""
-        return [f"berth's {path}" for path in glob.glob("/run/berth/intents/*")]
+    @staticmethod
+    def disagreements(guests):
+        """Returns how Berth's own files differ from what guests have: `guests` is {guest: addresses}."""
+        found = [f"{path}: an intent of a run that has ended" for path in glob.glob("/run/berth/intents/*")]
+        for guest, has in guests.items():
+            found += [f"{address}: recorded by berth, not in the guest" for address in set(recorded(guest)) - has]
+            found += [f"{address}: in the guest, not recorded by berth" for address in has - set(recorded(guest))]
+        return found
 
 
 ACTORS = {"berth": Berth, "xl": Xl}

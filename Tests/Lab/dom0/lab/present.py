@@ -1,36 +1,43 @@
-"""Which devices a PV guest really has: those that dom0's kernel exports to it and that the guest sees at their slots."""
+"""Which devices a PV guest has: those that dom0's kernel exports to it, at slots where the guest sees a device."""
+
+import time
 
 from .devices import BY_ADDRESS
 from .programs import kernel_log, log
+from .stand import virtual_address
 from .waiting import TimedOut
 
-# After this time, libxl no longer acts on what it once read (libxl__wait_for_backend, libxl_device.c, waits 10 s).
-XL_MEMORY = 15
+# The time for bus and guest to come to rest after all programs have ended.
+SETTLE_SECONDS = 30
 
 
 def what_it_has(stand, guest):
-    """Returns the addresses that the guest really has, when all programs have ended."""
+    """Returns the addresses that the guest has, once bus and guest are at rest or SETTLE_SECONDS have passed."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+
+    def at_rest(devices):
+        # pciback publishes the slot of each entry that it has exported.
+        slots = {virtual_address(entry["vdev"]) for entry in stand.entries(guest) or [] if entry["state"] == "3"}
+        return {device["at"] for device in devices} == slots
     try:
-        guest.wait_connected(XL_MEMORY)
+        guest.wait_connected(SETTLE_SECONDS)
+        guest.wait_devices(at_rest, "what the back end lists", max(1, deadline - time.monotonic()))
     except TimedOut as error:
         log(error)
-    entries = stand.entries(guest) or []
-    wanted = len([entry for entry in entries if entry["state"] == "3"])
-    try:
-        guest.wait_devices(lambda seen: len(seen) == wanted, f"{wanted} devices", XL_MEMORY)
-    except TimedOut as error:
-        log(error)
-    exported = exports(guest.id)
+    exported = exports(kernel_log(), guest.id)
     slots = {device["at"] for device in guest.devices()}
-    log("entries", entries, "exported", exported, "the guest sees", guest.devices())
+    log("entries", stand.entries(guest), "exported", exported, "the guest sees", guest.devices())
     # An overwritten entry names the wrong device: the guest has what pciback exported at the slot.
     return {address for address, slot in exported.items() if f"0000:00:{slot:02x}.0" in slots}
 
 
-def exports(domain):
-    """Returns {address: slot} of the devices that dom0's kernel has exported to a domain. The last one of a slot counts."""
+def exports(text, domain):
+    """Returns {address: slot} of the devices that a kernel log says are exported to a domain. The last one of a slot counts.
+
+    The kernel does not log that it takes a device back. A slot that it gives again was free.
+    """
     slots, result = {}, {}
-    for line in kernel_log().splitlines():
+    for line in text.splitlines():
         words = line.partition("pciback ")[2].split()
         if not words or words[0].rstrip(":") not in BY_ADDRESS:
             continue
@@ -38,10 +45,8 @@ def exports(domain):
         if "virtual" in words and "slot" in words:
             slots[address] = int(words[words.index("slot") + 1].split(".")[0])
         elif "registering" in words:
+            result.pop(address, None)
             if words[-1] == str(domain):
-                # The kernel does not log that it takes a device back. A slot that is given again was free.
                 result = {other: slot for other, slot in result.items() if slot != slots.get(address)}
                 result[address] = slots.get(address)
-            else:
-                result.pop(address, None)
     return {address: slot for address, slot in result.items() if slot is not None}

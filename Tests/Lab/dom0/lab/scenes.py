@@ -14,5 +14,4 @@ def at_once(stand, row, name, before, attach, detach=()):
     for request in detaching:
         detached |= request.end()
     row.judge([guest], attached=attached, detached=detached)
-    guest.destroy()
-    row.clean()
+    row.leave(guest)
