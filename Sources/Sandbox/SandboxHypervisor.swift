@@ -12,11 +12,15 @@ package final class SandboxHypervisor: HypervisorPort {
 
   private let paths: SandboxPaths
   private let timeout: Duration
+  private let interruptDescriptor: Int32?
   private let free = Mutex<[SandboxLineBox]>([])
 
-  /// Each answer must come within `timeout`.
-  package init(paths: SandboxPaths, timeout: Duration = Host.answerTimeout) {
-    (self.paths, self.timeout) = (paths, timeout)
+  /// Each answer must come within `timeout`, or within a second after `interruptDescriptor` has become readable: the
+  /// user has asked the program to stop then.
+  package init(paths: SandboxPaths, timeout: Duration = Host.answerTimeout, interruptDescriptor: Int32? = nil) {
+    self.paths = paths
+    self.timeout = timeout
+    self.interruptDescriptor = interruptDescriptor
   }
 
   package func domains() throws(HostError) -> [HypervisorDomain] {
@@ -121,7 +125,7 @@ package final class SandboxHypervisor: HypervisorPort {
         box = SandboxLineBox(try SandboxLine(paths))
       }
       do throws(SandboxError) {
-        let reply = try box.line.ask(request, until: .now + timeout)
+        let reply = try box.line.ask(request, until: .now + timeout, interruptDescriptor: interruptDescriptor)
         free.withLock { $0.append(box) }
         return reply
       } catch {

@@ -14,9 +14,13 @@ final class SandboxLine {
   }
 
   /// Returns the text after `ok`. Throws the text after `error`, as its number and message.
-  func ask(_ request: String, until deadline: ContinuousClock.Instant = .now + .seconds(30)) throws(SandboxError)
-    -> String
-  {
+  ///
+  /// The wait for the answer ends at the deadline. It ends a second after `interruptDescriptor` has become readable, if
+  /// that is earlier.
+  func ask(
+    _ request: String, until deadline: ContinuousClock.Instant = .now + .seconds(30), interruptDescriptor: Int32? = nil
+  ) throws(SandboxError) -> String {
+    var wait = Wait(end: deadline, interruptDescriptor: interruptDescriptor)
     guard Sockets.send(Array((request + "\n").utf8), to: socket.number) else {
       throw SandboxError(.ended, "the sandbox's simulator is gone", errno: EPIPE)
     }
@@ -32,14 +36,38 @@ final class SandboxLine {
           number == ENOENT ? .notFound : .system, words.count > 2 ? String(words[2]) : ErrorNumber.text(of: number),
           errno: number)
       }
-      let left = (deadline - .now).wholeMilliseconds
-      guard left > 0, Sockets.waitFor(socket.number, Int16(POLLIN), milliseconds: Int32(clamping: left)) else {
+      guard wait.isReadable(socket.number) else {
         throw SandboxError(.timedOut, "the sandbox's simulator did not answer '\(request)' in time", errno: ETIMEDOUT)
       }
       guard let bytes = Sockets.receive(socket.number), !bytes.isEmpty else {
         throw SandboxError(.ended, "the sandbox's simulator is gone", errno: EPIPE)
       }
       received += bytes
+    }
+  }
+
+  /// The time that is left for an answer.
+  private struct Wait {
+    var end: ContinuousClock.Instant
+    /// Nil from the moment on at which the stop is known.
+    var interruptDescriptor: Int32?
+
+    /// Waits until `descriptor` can be read, or has failed. Returns false if the time is over.
+    mutating func isReadable(_ descriptor: Int32) -> Bool {
+      while true {
+        let left = (end - .now).wholeMilliseconds
+        guard left > 0 else { return false }
+        var entries = [
+          pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+          pollfd(fd: interruptDescriptor ?? -1, events: Int16(POLLIN), revents: 0),
+        ]
+        guard unsafe poll(&entries, 2, Int32(clamping: left)) >= 0 || errno == EINTR else { return false }
+        if entries[0].revents != 0 { return true }
+        if entries[1].revents != 0 {
+          end = min(end, .now + .seconds(1))
+          interruptDescriptor = nil
+        }
+      }
     }
   }
 }

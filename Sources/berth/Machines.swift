@@ -40,7 +40,7 @@ struct Machines: Sendable {
     let root = paths?.root ?? self.root
     let hypervisor: any HypervisorPort =
       if let paths {
-        SandboxHypervisor(paths: paths, timeout: limit.time)
+        SandboxHypervisor(paths: paths, timeout: limit.time, interruptDescriptor: limit.interruptDescriptor)
       } else {
         HypervisorConnection(limit: limit)
       }

@@ -39,16 +39,23 @@ struct SilentStoreTests {
     }
   }
 
-  @Test func `the first Ctrl-C ends an apply that waits for an answer`() async throws {
+  /// Who does not answer, and the call before which it is stopped.
+  enum Silent: String, CaseIterable {
+    case store = "TRANSACTION_END"
+    case hypervisor = "assign "
+  }
+
+  @Test(arguments: Silent.allCases)
+  func `the first Ctrl-C ends an apply that waits for an answer`(_ silent: Silent) async throws {
     let scenario = TestScenario.host(devices: 2, [Kind.pv.domain("net", 5)])
     try await TestHost.with(scenario) { host in
       let manifest = try host.manifest(["net": addresses([0])])
-      let daemon = try host.storeProcess()
-      // The store is stopped in the middle of the apply, which may then take hours for an answer.
+      let silenced = silent == .store ? try host.storeProcess() : try host.simulatorProcess()
+      // It is stopped in the middle of the apply, which may then take hours for an answer.
       let (run, calls) = try await host.berth(["apply", manifest, "--yes"], cutAt: nil)
       #expect(run.status == 0)
-      let commits = calls.filter { $0.what.contains("TRANSACTION_END") }
-      let commit = try #require(commits.dropFirst(commits.count / 2).first)
+      let ends = calls.filter { $0.what.contains(silent.rawValue) }
+      let call = try #require(ends.dropFirst(ends.count / 2).first)
       let detached = try await host.apply(host.manifest(["net": []], name: "none.yaml"))
       #expect(detached.status == 0)
       try host.folder.write("calls", "")
@@ -56,20 +63,20 @@ struct SilentStoreTests {
         ["apply", manifest, "--yes", "--store-timeout", "10h", "--wait-timeout", "10h"],
         environment: [
           "BERTH_SANDBOX": host.directory, "LD_PRELOAD": try builtFile("libBerthCut.so"),
-          "BERTH_CUT_LOG": "\(host.folder.path)/calls", "BERTH_CUT_AT": "\(commit.number)",
-          "BERTH_CUT_STOP": "\(daemon)",
+          "BERTH_CUT_LOG": "\(host.folder.path)/calls", "BERTH_CUT_AT": "\(call.number)",
+          "BERTH_CUT_STOP": "\(silenced)",
         ])
       let (status, text) = try await onThread {
         let process = try command.start()
         let deadline = ContinuousClock.now + .seconds(120)
-        while .now < deadline, !isStopped(daemon) {
+        while .now < deadline, !isStopped(silenced) {
           _ = process.collect(until: .now + .milliseconds(20)) { _ in false }
         }
         // The process may not have sent its request yet; after the signal, that is no different.
         let status = process.end(SIGINT, within: .seconds(120))
         return (status, process.output + process.errors)
       }
-      _ = kill(daemon, SIGCONT)
+      _ = kill(silenced, SIGCONT)
       #expect([7, 69, 130].contains(status), "\(status): \(text)")
       let applied = try await host.apply(manifest)
       #expect(applied.status == 0)
@@ -196,11 +203,24 @@ private func isStopped(_ process: Int32) -> Bool {
 }
 
 extension TestHost {
+  private struct Processes: Decodable {
+    var storeProcess: Int32?
+    var simulatorProcess: Int32?
+  }
+
+  private var processes: Processes {
+    get throws { try JSONDecoder().decode(Processes.self, from: Data(folder.read("host/sandbox.json"))) }
+  }
+
   /// Returns the process of the sandbox's xenstored.
   fileprivate func storeProcess() throws -> Int32 {
-    struct Description: Decodable { var storeProcess: Int32? }
-    let description = try JSONDecoder().decode(Description.self, from: Data(folder.read("host/sandbox.json")))
-    guard let process = description.storeProcess else { throw Odd(description: "the sandbox names no xenstored") }
+    guard let process = try processes.storeProcess else { throw Odd(description: "the sandbox names no xenstored") }
+    return process
+  }
+
+  /// Returns the process that simulates the sandbox's hypervisor, kernel and guests.
+  fileprivate func simulatorProcess() throws -> Int32 {
+    guard let process = try processes.simulatorProcess else { throw Odd(description: "the sandbox names no simulator") }
     return process
   }
 }
