@@ -97,32 +97,6 @@ import XenProtocol
   }
 
   /// As above, at any request of the detach, and with a device beside it whose entry stays.
-  @Test(arguments: [[Int](), [3]])
-  func `an entry that is overwritten during its detach is put back before the guest is asked`(_ kept: [Int]) throws {
-    var hasSeenDone = false
-    for index in 0..<200 {
-      let (model, _) = makeHost()
-      let run = Run(model: model)
-      let (one, two) = (one, two)
-      try run.apply(Sample.desired(["net": [three, one]]))
-      let plan = try run.plan(Sample.desired(["net": kept.map(Sample.address)]))
-      let place = try #require(model.listed(5).firstIndex(of: one))
-      model.interfere(atRequest: index, onceTrue: { $0.listed(5).firstIndex(of: one) == place }) { [unowned model] in
-        model.setOwner(two, 5)
-        model.overwrite(domain: 5, index: place, with: two)
-      }
-      let steps = execute(plan, on: model).domains.flatMap(\.steps)
-      model.stopInterfering()
-      guard model.hasInterfered else { break }
-      for step in steps where step.result == .done {
-        hasSeenDone = hasSeenDone || step.device == one
-        #expect(!model.exports(to: 5).contains(step.device), "\(step.device), overwritten before request \(index)")
-        #expect(model.owner(of: step.device) == nil, "\(step.device), overwritten before request \(index)")
-      }
-    }
-    #expect(hasSeenDone)
-  }
-
   @Test func `a bus that pciback ends during a removal is reported as ended`() throws {
     let (model, _) = makeHost()
     let run = Run(model: model)

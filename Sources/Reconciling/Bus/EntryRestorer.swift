@@ -20,7 +20,10 @@ struct EntryRestorer {
 
   /// Puts the entries of devices to detach back if somebody overwrote them and the guest still has the devices. Without
   /// an entry, the guest cannot be asked to release a device, nor pciback. The others are reported.
-  func restoreEntries(of steps: [Removal]) throws(EngineError) -> RestoredRemovals {
+  ///
+  /// `isAfterRound` says that the entries were marked and a round has ended since. Then pciback has released a device
+  /// whose slot it has given to another one.
+  func restoreEntries(of steps: [Removal], isAfterRound: Bool = false) throws(EngineError) -> RestoredRemovals {
     let listed = try listedDevices()
     var ready = RestoredRemovals(steps: [], listed: listed.intersection(steps.map(\.device)))
     var overwritten: [(step: Removal, wanted: NewEntry)] = []
@@ -29,7 +32,7 @@ struct EntryRestorer {
         ready.steps.append(step)
         continue
       }
-      switch try prior(step.device) {
+      switch try prior(step.device, isAfterRound: isAfterRound) {
       case .none: ready.steps.append(step)
       case .at(let address):
         let options = step.options ?? DeviceOptions()
@@ -64,8 +67,8 @@ struct EntryRestorer {
     return devices
   }
 
-  private func prior(_ device: PCIAddress) throws(EngineError) -> PriorExport {
-    do throws(HostError) { return try exports.find(device) } catch { throw .host(error) }
+  private func prior(_ device: PCIAddress, isAfterRound: Bool) throws(EngineError) -> PriorExport {
+    do throws(HostError) { return try exports.find(device, isAfterRound: isAfterRound) } catch { throw .host(error) }
   }
 
   /// Lists devices again that pciback exports. Returns false if the bus does not come to rest.

@@ -22,7 +22,11 @@ struct PriorExports {
   ///
   /// A device whose entry was never committed was never exported. If somebody overwrote its entry, it may still be
   /// exported. Then Berth's record of what it saw decides, or a kernel log without any export of the device.
-  func find(_ device: PCIAddress) throws(HostError) -> PriorExport {
+  ///
+  /// `isAfterRound` says that a round has ended in which the device was marked. pciback gives each new device the lowest
+  /// free slot, and writes it into the device's entry. So if another entry shows the device's slot, the slot was free.
+  /// Before a round, that entry may have been written over the device's own one, whose slot it still shows.
+  func find(_ device: PCIAddress, isAfterRound: Bool = false) throws(HostError) -> PriorExport {
     guard let view = try session.view(claimsOn: [device]) else { return .none }
     guard view.backEnd.entry(for: device) == nil else { return .none }
     // Its removal has been completed. If no front end answers, pciback may have read no mark.
@@ -38,7 +42,11 @@ struct PriorExports {
       else { return .none }
       return .at(address)
     }
-    if let export { return export.virtualAddress.map(PriorExport.at) ?? .unknown }
+    if let export {
+      guard let address = export.virtualAddress else { return .unknown }
+      let isGivenAgain = isAfterRound && view.backEnd.entries.contains { $0.virtualAddress == address }
+      return isGivenAgain ? .none : .at(address)
+    }
     // A removal changes the record once the guest has released the device, and only then removes the entry.
     if try intents.detachedByOthers().contains(device) { return .none }
     let log = session.host.tree.listenForExports(sinceBoot: true)

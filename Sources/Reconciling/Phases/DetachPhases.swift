@@ -125,23 +125,45 @@ struct WithdrawnDetach: ~Copyable {
         }
         return nil
       }
-    case .overwritten:
-      // Another toolstack has overwritten entries, or taken them off the bus. The guest may still have the devices.
-      parts.session.noteOthers()
-      guard losses < Self.mostLosses else {
-        parts.report.conclude(steps, .unknown, OutcomeDetail(.restlessOverwritten))
-        return nil
-      }
-      let restored = try parts.restorer.restoreEntries(of: steps)
-      guard !restored.steps.isEmpty else { return nil }
-      let isWhole = isWhole && restored.steps.count == steps.count
-      return try WithdrawnDetach(
-        parts, intent, restored.steps, listed: restored.listed, isWhole: isWhole, losses: losses + 1
-      ).release()
+      guard try isMarkGone() else { break }
+      return try markAgain(isAfterRound: true)
+    case .overwritten: return try markAgain(isAfterRound: false)
     case .released: break
     }
     parts.report.reached(.released, steps)
     return ReleasedDetach(parts, intent, steps, isWhole: isWhole)
+  }
+
+  /// Returns whether a marked entry is gone, although this run removes no entry before the round has ended. pciback may
+  /// not have read its mark. Entries that pciback has finished with may be removed from then on.
+  private borrowing func isMarkGone() throws(EngineError) -> Bool {
+    let bus = try parts.session.look().backEnd
+    let devices = Set(steps.map(\.device))
+    switch bus.condition {
+    // pciback releases everything with the bus.
+    case .absent, .vanishing: return false
+    default:
+      let left = bus.entries.filter { entry in entry.device.map(devices.contains) == true }
+      guard Set(left.compactMap(\.device)) != devices else { return false }
+      parts.removals.addOwn(Set(left.filter(\.isMarked).compactMap(\.device)))
+      return true
+    }
+  }
+
+  /// Marks the devices once more, since another toolstack has overwritten entries, or taken them off the bus. The guest
+  /// may still have the devices.
+  private consuming func markAgain(isAfterRound: Bool) throws(EngineError) -> ReleasedDetach? {
+    parts.session.noteOthers()
+    guard losses < Self.mostLosses else {
+      parts.report.conclude(steps, .unknown, OutcomeDetail(.restlessOverwritten))
+      return nil
+    }
+    let restored = try parts.restorer.restoreEntries(of: steps, isAfterRound: isAfterRound)
+    guard !restored.steps.isEmpty else { return nil }
+    let isWhole = isWhole && restored.steps.count == steps.count
+    return try WithdrawnDetach(
+      parts, intent, restored.steps, listed: restored.listed, isWhole: isWhole, losses: losses + 1
+    ).release()
   }
 
   /// Ends the intent of a detach that marked nothing. The intent is left if QEMU has released the devices: the guest has
