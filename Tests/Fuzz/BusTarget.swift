@@ -70,7 +70,7 @@ func changeBus(_ bytes: [UInt8]) {
 
   let leaving = Set(bus.entries.prefix(Int(choice >> 6)).compactMap(\.device))
   switch bus.detachDecision(leaving, mode: mode, finishing: finished, exportable: everything) {
-  case .mark(let edits):
+  case .mark(let edits, _):
     var after = nodes
     after.apply(edits)
     let result = after.bus(hasFrontEndDriver: !isHeld, kernelObject: object)

@@ -44,6 +44,7 @@ extension OutcomeSentence {
     case .stoppedAfterQEMU: [[.devices, .wait]]
     case .stoppedBeforeRelease: [[.commit], [.wait]]
     case .restlessOverwritten: [[.read], [.wait]]
+    case .markOverwritten: [[.read], [.wait], [.probe]]
     case .overwrittenUnclear: [[.read], [.listen]]
     case .listedAgain: [[.commit], [.read]]
     case .busEnded, .busEndedSince, .busEndedWithOthers: [[.read]]

@@ -149,7 +149,7 @@ import XenProtocol
   @Test func `a removal marks by address and starts one round`() {
     let bus = Sample.bus(domain, [one, two, three])
     guard
-      case .mark(let edits) = bus.detachDecision(
+      case .mark(let edits, _) = bus.detachDecision(
         [one, three], mode: .hot, finishing: [], exportable: [one, two, three])
     else {
       Issue.record("not marked")
@@ -265,7 +265,8 @@ import XenProtocol
     // As another toolstack leaves the bus: pciback ignores its entries, and still holds marked devices.
     bus.state = StateNode(.reconfiguring)
     let settling = StoreEdit.write(StorePath.backEnd(domain).child("state"), "3")
-    #expect(bus.detachDecision([one], mode: .hot, finishing: [one], exportable: [one]) == .mark([settling]))
+    #expect(
+      bus.detachDecision([one], mode: .hot, finishing: [one], exportable: [one]) == .mark([settling], devices: [one]))
     bus.state = StateNode(.initialised)
     #expect(bus.detachDecision([one], mode: .hot, finishing: [one], exportable: [one]) == .alreadyMarked)
   }
@@ -368,7 +369,10 @@ import XenProtocol
       domain, [one, two], state: isPV ? .connected : .initialised, front: isPV ? .connected : .initialising,
       states: [.initialised, .initialising])
     bus.hasFrontEndDriver = isPV
-    guard case .mark(let edits) = bus.detachDecision([two], mode: .hot, finishing: [], exportable: [one, two]) else {
+    guard
+      case .mark(let edits, devices: []) = bus.detachDecision(
+        [two], mode: .hot, finishing: [], exportable: [one, two])
+    else {
       Issue.record("not removed")
       return
     }

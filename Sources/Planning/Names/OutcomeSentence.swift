@@ -18,7 +18,8 @@ package enum OutcomeSentence: Hashable, Sendable, CaseIterable {
   case notShown, acceptedNotShown, refusedByQEMU, openedTooLate, keptTooLong, keptAtStop, endedQEMU, endedQEMUUnasked
   case notRemovedByQEMU, traditionalNotReady, traditionalSilent, nextApplyContinues
   // Where a stop or another toolstack left it.
-  case stoppedBefore, stoppedBeforeQEMU, stoppedAfterQEMU, stoppedBeforeRelease, restless, restlessOverwritten
+  case stoppedBefore, stoppedBeforeQEMU, stoppedAfterQEMU, stoppedBeforeRelease, restless, restlessOverwritten,
+    markOverwritten
   case overwrittenUnclear, listedAgain
   // What failed.
   case failed, busEnded, busEndedSince, busEndedWithOthers, undoingFailed, returningFailed, grantingAgainFailed
@@ -235,6 +236,10 @@ extension OutcomeSentence {
       SentenceEntry(
         "its entry was overwritten, and could not be added again",
         "the back end without the entry, and what the attempt to add it found")
+    case .markOverwritten:
+      SentenceEntry(
+        "its entry was gone after the round, and nothing shows that pciback has released it; the next apply continues",
+        "the back end without the marked entry, and Xen's answer that a guest has the device")
     case .overwrittenUnclear:
       SentenceEntry(
         "another toolstack overwrote the entry, and the kernel log does not say whether the guest has the device; "

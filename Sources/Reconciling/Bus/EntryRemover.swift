@@ -5,8 +5,8 @@ import XenProtocol
 
 /// How marking a batch for removal ended.
 enum MarkResult {
-  /// The round runs.
-  case round
+  /// The round runs, for these marked devices. The others have been released before, and are off the bus.
+  case round(Set<PCIAddress>)
   /// The guest has released them, or never had them.
   case released
   /// The bus at rest does not list all devices that were expected. Nothing was marked.
@@ -54,7 +54,7 @@ struct EntryRemover {
           // A bus that is not at rest may list the devices again.
           case .wait, .refuse: return (.decision(decision), [])
           case _ where !expected.isSubset(of: view.backEnd.entries.compactMap(\.device)): return (.overwritten, [])
-          case .mark(let edits), .dropBus(let edits, _): return (.decision(decision), edits)
+          case .mark(let edits, _), .dropBus(let edits, _): return (.decision(decision), edits)
           case .notListed, .alreadyMarked: return (.decision(decision), [])
           }
         }
@@ -68,7 +68,9 @@ struct EntryRemover {
       case .decision(let found)?: decision = found
       }
       switch decision {
-      case .mark: return .round
+      case .mark(_, let marked):
+        removals.retract(marked)
+        return .round(marked)
       case .notListed, .alreadyMarked: return .released
       case .dropBus(_, let entries): staying = entries
       case .refuse(let reason, let evidence): return .refused(reason, evidence)

@@ -20,10 +20,7 @@ struct EntryRestorer {
 
   /// Puts the entries of devices to detach back if somebody overwrote them and the guest still has the devices. Without
   /// an entry, the guest cannot be asked to release a device, nor pciback. The others are reported.
-  ///
-  /// `isAfterRound` says that the entries were marked and a round has ended since. Then pciback has released a device
-  /// whose slot it has given to another one.
-  func restoreEntries(of steps: [Removal], isAfterRound: Bool = false) throws(EngineError) -> RestoredRemovals {
+  func restoreEntries(of steps: [Removal]) throws(EngineError) -> RestoredRemovals {
     let listed = try listedDevices()
     var ready = RestoredRemovals(steps: [], listed: listed.intersection(steps.map(\.device)))
     var overwritten: [(step: Removal, wanted: NewEntry)] = []
@@ -32,7 +29,7 @@ struct EntryRestorer {
         ready.steps.append(step)
         continue
       }
-      switch try prior(step.device, isAfterRound: isAfterRound) {
+      switch try prior(step.device) {
       case .none: ready.steps.append(step)
       case .at(let address):
         let options = step.options ?? DeviceOptions()
@@ -54,6 +51,16 @@ struct EntryRestorer {
     return ready
   }
 
+  /// Returns whether pciback may still export a device that the bus no longer lists.
+  ///
+  /// If Xen says that no guest has it, libxl has detached it: libxl returns a device to Xen before it touches the entry
+  /// (`pci_remove_detached`, libxl_pci.c, Xen 4.17).
+  func mayBeExported(_ device: PCIAddress) throws(HostError) -> Bool {
+    if try session.host.hypervisor.probe(device, for: nil) == .free { return false }
+    if case .none = try exports.find(device) { return false }
+    return true
+  }
+
   /// Returns the devices that the back end names now. A device that is missing here is looked for in a transaction.
   private func listedDevices() throws(EngineError) -> Set<PCIAddress> {
     let back = StorePath.backEnd(session.busID)
@@ -67,8 +74,8 @@ struct EntryRestorer {
     return devices
   }
 
-  private func prior(_ device: PCIAddress, isAfterRound: Bool) throws(EngineError) -> PriorExport {
-    do throws(HostError) { return try exports.find(device, isAfterRound: isAfterRound) } catch { throw .host(error) }
+  private func prior(_ device: PCIAddress) throws(EngineError) -> PriorExport {
+    do throws(HostError) { return try exports.find(device) } catch { throw .host(error) }
   }
 
   /// Lists devices again that pciback exports. Returns false if the bus does not come to rest.

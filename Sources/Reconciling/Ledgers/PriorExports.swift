@@ -22,11 +22,7 @@ struct PriorExports {
   ///
   /// A device whose entry was never committed was never exported. If somebody overwrote its entry, it may still be
   /// exported. Then Berth's record of what it saw decides, or a kernel log without any export of the device.
-  ///
-  /// `isAfterRound` says that a round has ended in which the device was marked. pciback gives each new device the lowest
-  /// free slot, and writes it into the device's entry. So if another entry shows the device's slot, the slot was free.
-  /// Before a round, that entry may have been written over the device's own one, whose slot it still shows.
-  func find(_ device: PCIAddress, isAfterRound: Bool = false) throws(HostError) -> PriorExport {
+  func find(_ device: PCIAddress) throws(HostError) -> PriorExport {
     guard let view = try session.view(claimsOn: [device]) else { return .none }
     guard view.backEnd.entry(for: device) == nil else { return .none }
     // Its removal has been completed. If no front end answers, pciback may have read no mark.
@@ -44,7 +40,8 @@ struct PriorExports {
     }
     if let export {
       guard let address = export.virtualAddress else { return .unknown }
-      let isGivenAgain = isAfterRound && view.backEnd.entries.contains { $0.virtualAddress == address }
+      // pciback writes an entry's slot before its state 3. So the slot was free when that entry's device got it.
+      let isGivenAgain = view.backEnd.entries.contains { $0.isExported && $0.virtualAddress == address }
       return isGivenAgain ? .none : .at(address)
     }
     // A removal changes the record once the guest has released the device, and only then removes the entry.

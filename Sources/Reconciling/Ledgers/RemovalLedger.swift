@@ -21,6 +21,9 @@ final class RemovalLedger {
   /// Adds removals of devices that this run has seen the guest release.
   func addOwn(_ devices: Set<PCIAddress>) { mayFinish.formUnion(devices) }
 
+  /// Takes removals back that are marked once more: the guest's release of an earlier mark says nothing of this one.
+  func retract(_ devices: Set<PCIAddress>) { mayFinish.subtract(devices) }
+
   /// Adds the removals that ended runs of Berth marked. Nobody is waited for.
   func adoptThoseOfEndedRuns() throws(EngineError) { mayFinish.formUnion(try intents.removalsOfEndedRuns()) }
 

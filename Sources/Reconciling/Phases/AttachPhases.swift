@@ -21,15 +21,16 @@ struct AttachPhases {
     guard !steps.isEmpty else { return }
     guard let intended = try IntendedAttach.open(steps, with: parts) else { return }
     guard let claimed = try intended.claim() else { return }
-    let held = claimed.held
+    // An array of its own. Swift 6.3 with -O frees the array of `claimed` with it, although a copy is used afterwards.
+    let taken = claimed.held.map(\.step)
     guard let published = try claimed.publish() else { return }
     do throws(EngineError) {
       if parts.session.mode == .cold { return try published.proveCold() }
-      guard let taken = try published.follow() else { return }
-      try taken.show().prove()
+      guard let answered = try published.follow() else { return }
+      try answered.show().prove()
     } catch {
       // Published: the guest may have the devices, so nothing is undone. The next run resumes the attach.
-      let open = parts.report.unconcluded(held.map(\.step))
+      let open = parts.report.unconcluded(taken)
       parts.report.conclude(open, .unknown, parts.report.describe(error))
     }
   }

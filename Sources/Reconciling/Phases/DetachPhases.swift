@@ -116,54 +116,42 @@ struct WithdrawnDetach: ~Copyable {
         OutcomeDetail(parts.model.showsDevices ? .stoppedAfterQEMU : .stoppedBefore))
       try end()
       return nil
-    case .round:
+    case .round(let marked):
       parts.report.reached(.marked, steps)
-      guard try session.route.hasFrontEndDriver ? awaitRemoval() : parts.remover.awaitSilentRelease(of: devices) else {
-        if !session.route.hasFrontEndDriver {
-          parts.report.conclude(
-            steps, .interrupted, OutcomeDetail(.stoppedBeforeRelease))
+      guard session.route.hasFrontEndDriver else {
+        guard try parts.remover.awaitSilentRelease(of: devices) else {
+          parts.report.conclude(steps, .interrupted, OutcomeDetail(.stoppedBeforeRelease))
+          return nil
         }
+        break
+      }
+      guard let bus = try awaitRemoval() else { return nil }
+      let unproven = try unproven(marked, in: bus)
+      guard !unproven.isEmpty else { break }
+      parts.session.noteOthers()
+      parts.report.conclude(
+        steps.filter { unproven.contains($0.device) }, .unknown, OutcomeDetail(.markOverwritten))
+      let proven = steps.filter { !unproven.contains($0.device) }
+      guard !proven.isEmpty else { return nil }
+      parts.report.reached(.released, proven)
+      return ReleasedDetach(parts, intent, proven, isWhole: false)
+    case .overwritten:
+      // Another toolstack has overwritten entries, or taken them off the bus. The guest may still have the devices.
+      parts.session.noteOthers()
+      guard losses < Self.mostLosses else {
+        parts.report.conclude(steps, .unknown, OutcomeDetail(.restlessOverwritten))
         return nil
       }
-      guard try isMarkGone() else { break }
-      return try markAgain(isAfterRound: true)
-    case .overwritten: return try markAgain(isAfterRound: false)
+      let restored = try parts.restorer.restoreEntries(of: steps)
+      guard !restored.steps.isEmpty else { return nil }
+      let isWhole = isWhole && restored.steps.count == steps.count
+      return try WithdrawnDetach(
+        parts, intent, restored.steps, listed: restored.listed, isWhole: isWhole, losses: losses + 1
+      ).release()
     case .released: break
     }
     parts.report.reached(.released, steps)
     return ReleasedDetach(parts, intent, steps, isWhole: isWhole)
-  }
-
-  /// Returns whether a marked entry is gone, although this run removes no entry before the round has ended. pciback may
-  /// not have read its mark. Entries that pciback has finished with may be removed from then on.
-  private borrowing func isMarkGone() throws(EngineError) -> Bool {
-    let bus = try parts.session.look().backEnd
-    let devices = Set(steps.map(\.device))
-    switch bus.condition {
-    // pciback releases everything with the bus.
-    case .absent, .vanishing: return false
-    default:
-      let left = bus.entries.filter { entry in entry.device.map(devices.contains) == true }
-      guard Set(left.compactMap(\.device)) != devices else { return false }
-      parts.removals.addOwn(Set(left.filter(\.isMarked).compactMap(\.device)))
-      return true
-    }
-  }
-
-  /// Marks the devices once more, since another toolstack has overwritten entries, or taken them off the bus. The guest
-  /// may still have the devices.
-  private consuming func markAgain(isAfterRound: Bool) throws(EngineError) -> ReleasedDetach? {
-    parts.session.noteOthers()
-    guard losses < Self.mostLosses else {
-      parts.report.conclude(steps, .unknown, OutcomeDetail(.restlessOverwritten))
-      return nil
-    }
-    let restored = try parts.restorer.restoreEntries(of: steps, isAfterRound: isAfterRound)
-    guard !restored.steps.isEmpty else { return nil }
-    let isWhole = isWhole && restored.steps.count == steps.count
-    return try WithdrawnDetach(
-      parts, intent, restored.steps, listed: restored.listed, isWhole: isWhole, losses: losses + 1
-    ).release()
   }
 
   /// Ends the intent of a detach that marked nothing. The intent is left if QEMU has released the devices: the guest has
@@ -172,22 +160,39 @@ struct WithdrawnDetach: ~Copyable {
     if !parts.model.showsDevices { try intent.close() }
   }
 
-  /// Waits until the guest has released the devices. If it does not, that is reported, and the round is cancelled if
-  /// that is safe.
-  private borrowing func awaitRemoval() throws(EngineError) -> Bool {
+  /// Returns the marked devices of which the bus after the round does not prove that pciback has released them.
+  ///
+  /// Their entries are gone, although this run removes no entry before a round has ended. Another toolstack may have
+  /// overwritten them before pciback read the marks. Their claims, rights and intent stay, and the next run adds the
+  /// entries again.
+  private borrowing func unproven(_ marked: Set<PCIAddress>, in bus: BackEnd) throws(EngineError) -> Set<PCIAddress> {
+    // pciback releases everything with the bus.
+    if bus.condition == .absent || bus.condition == .vanishing { return [] }
+    var found: Set<PCIAddress> = []
+    for device in marked.subtracting(bus.entries.compactMap(\.device)) {
+      do throws(HostError) {
+        if try parts.restorer.mayBeExported(device) { found.insert(device) }
+      } catch { throw .host(error) }
+    }
+    return found
+  }
+
+  /// Waits until the guest has released the devices, and returns the bus at the end of the round. Returns nil if the
+  /// guest has not released them. Then that is reported, and the round is cancelled if that is safe.
+  private borrowing func awaitRemoval() throws(EngineError) -> BackEnd? {
     let devices = Set(steps.map(\.device))
     parts.report.announceWait(steps, until: parts.session.answerDeadline())
     var answer = try parts.waits.awaitEndOfRound()
     if case .timedOut = answer, try parts.rounds.completeStuckRound() { answer = try parts.waits.awaitEndOfRound() }
     if case .satisfied(let bus) = answer {
       switch bus.condition {
-      case .connected, .halfRemoved, .absent, .vanishing: return true
+      case .connected, .halfRemoved, .absent, .vanishing: return bus
       default: break
       }
       let text = try parts.session.read(.backEndError(parts.session.busID)) ?? "(no error text from pciback)"
       parts.report.conclude(
         steps, .failed, OutcomeDetail(.busEnded, "\(bus.state)", "\(bus.frontEndState)", text))
-      return false
+      return nil
     }
     switch try parts.rounds.cancelRound(removing: [], restoring: devices) {
     case .cancelled:
@@ -201,7 +206,7 @@ struct WithdrawnDetach: ~Copyable {
           parts.session.host.isInterrupted() ? .silentDetachAtStop : .silentDetach, "\(bus.state)",
           "\(bus.frontEndState)"))
     }
-    return false
+    return nil
   }
 }
 

@@ -24,7 +24,7 @@ package enum AttachDecision: Hashable, Sendable {
 /// What one transaction may do to detach devices from a bus.
 package enum DetachDecision: Hashable, Sendable {
   /// These writes mark the devices and start the round.
-  case mark([StoreEdit])
+  case mark([StoreEdit], devices: Set<PCIAddress>)
   /// These writes remove the whole bus of a guest that never ran or never answers. The caller adds the staying entries
   /// to a recreated bus.
   case dropBus([StoreEdit], staying: [BackEndEntry])
@@ -210,7 +210,9 @@ extension BackEnd {
         let marked = hasFrontEndDriver ? all : all.withoutRequests
         if let hazard = marked.hazard(exportable: exportable) { return .refuse(.notAssignable, hazard) }
         let startRound = hasFrontEndDriver && marked.contains { $0.state.state == .closing }
-        return .mark(replacingEntries(with: marked, startRound: startRound) + settlingAtRest())
+        return .mark(
+          replacingEntries(with: marked, startRound: startRound) + settlingAtRest(),
+          devices: Set(marked.filter(\.isMarked).compactMap(\.device)).intersection(leaving))
       }
     }
     switch condition {
