@@ -3,8 +3,8 @@
 
     Scripts/soak.py [--only PART]... [--rounds N] [--races N] [--fuzz-seconds N]
 
-The tests are built with optimisation, into .build-soak: without it they would take a day. A soak takes more than two
-hours on two cores. A part can be run by itself: the others keep their figures if those are of the same commit. The exit
+The tests are built with optimisation, into .build-soak: without it they would take a day. A soak takes more than an
+hour on two cores. A part can be run by itself: the others keep their figures if those are of the same commit. The exit
 code is 0 if every part has run on this commit, and nothing that must be 0 is not.
 """
 
