@@ -102,16 +102,25 @@ import XenProtocol
       (Peer.hello + [.hear, .say(#"{"return": "#)], "query-pci"),
     ] as [([Peer.Step], String)])
   private func `silence ends at the deadline`(_ script: [Peer.Step], _ operation: String) async throws {
-    let peer = try peer(script)
-    let begin = ContinuousClock.now
-    let failure = try await bench.failure(within: .milliseconds(300), Self.list)
-    #expect(
-      failure
-        == DeviceModelError(
-          .timedOut, operation: operation, place: bench.socket, errno: ETIMEDOUT, detail: "it did not answer in time"))
-    #expect(ContinuousClock.now - begin >= .milliseconds(300))
-    _ = try await peer.heard()
-    #expect(try bench.locks == [])
+    // On a busy machine, the script may need longer than a limit to come to its silence.
+    for limit in [300, 5_000, 60_000] as [Int64] {
+      let peer = try peer(script)
+      let begin = ContinuousClock.now
+      let failure = try await bench.failure(within: .milliseconds(limit), Self.list)
+      let isSilent = (try? await peer.heard()) != nil && failure?.operation == operation
+      guard isSilent || limit == 60_000 else {
+        unsafe unlink(bench.socket)
+        continue
+      }
+      #expect(
+        failure
+          == DeviceModelError(
+            .timedOut, operation: operation, place: bench.socket, errno: ETIMEDOUT, detail: "it did not answer in time")
+      )
+      #expect(ContinuousClock.now - begin >= .milliseconds(limit))
+      #expect(try bench.locks == [])
+      return
+    }
   }
 
   @Test func `a server that never stops talking is cut off at the deadline`() async throws {
