@@ -51,7 +51,7 @@ format: ## Format the sources in place
 bench: release ## Measure; writes .build/bench.json
 	.build/release/berth-bench --json .build/bench.json
 
-soak: deps ## Run the long versions of the tests, and the fuzzers, for more than two hours; writes .build/soak.json
+soak: deps ## Run the long versions of the tests, and the fuzzers, for more than an hour; writes .build/soak.json
 	@Scripts/soak.py $(SOAK_OPTIONS)
 
 sanitize: build ## Run the tests under the thread sanitizer, and some under the address sanitizer

@@ -162,6 +162,7 @@ package final class ModelHost: Sendable {
   }
   /// Does something once, when Xen has assigned a device.
   package func afterAssign(_ action: @escaping @Sendable () -> Void) { afterAssign.function = { _ in action() } }
+  /// Sets the version that Xen reports.
   package func setXenVersion(_ version: String) { state.withLock { $0.xenVersion = version } }
   /// Whether resets reach the whole bus.
   package func setResetsSlots(_ resets: Bool) { state.withLock { $0.resetsSlots = resets } }

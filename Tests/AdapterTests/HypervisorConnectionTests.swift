@@ -91,7 +91,7 @@ import XenProtocol
     /// The library's own release refuses a sysctl for another reason.
     case ownRelease
     /// Another release that refuses nothing.
-    case none
+    case nothing
   }
 
   /// Runs this program a second time for each refusal.
@@ -115,7 +115,7 @@ import XenProtocol
       ]
     ).run()
     #expect(result.status == 0, "\(result.output)\(result.errors)")
-    let isAsked = refusal == .domctl || refusal == .none
+    let isAsked = refusal == .domctl || refusal == .nothing
     #expect(try await requests.value() == ["facts", "facts", "facts"] + (isAsked ? ["test 32756 0"] : []))
   }
 
@@ -132,7 +132,7 @@ import XenProtocol
       #expect(throws: failure(.otherRelease, "xc_test_assign_device", difference)) { try hypervisor.hostFacts() }
     case .ownRelease:
       #expect(throws: failure(.notPermitted, "xc_physinfo", nil)) { try hypervisor.hostFacts() }
-    case .none:
+    case .nothing:
       #expect(try hypervisor.hostFacts() == HypervisorFacts(version: "4.5.0", hasIOMMU: true, library: library))
     }
   }

@@ -8,23 +8,7 @@ import Testing
 import XenProtocol
 
 /// States and interleavings that lose a device, return it too early, or never end.
-@Suite struct DeviceLossTests {
-  private let one = Sample.address(1)
-  private let two = Sample.address(2)
-  private let three = Sample.address(3)
-
-  private func makeHost() -> (ModelHost, DomainKey) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    for device in [one, two, three] { model.addDevice(device, interrupt: 17) }
-    return (model, key)
-  }
-
-  private func execute(_ plan: Plan, on model: ModelHost) -> ApplyOutcome {
-    ScheduleRunner(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(20), workers: 1)) { _ in }.apply(
-      plan)
-  }
-
+@Suite struct DeviceLossTests: ThreeDevices {
   @Test func `an ended run's intent takes no device from another guest`() throws {
     let (model, key) = makeHost()
     let other = model.addDomain(6, "other")
@@ -96,7 +80,6 @@ import XenProtocol
     #expect(!model.saved(key).contains(lost))
   }
 
-  /// As above, at any request of the detach, and with a device beside it whose entry stays.
   @Test func `a bus that pciback ends during a removal is reported as ended`() throws {
     let (model, _) = makeHost()
     let run = Run(model: model)

@@ -6,18 +6,7 @@ import TestSupport
 import Testing
 import XenProtocol
 
-@Suite struct EngineTests {
-  private let one = Sample.address(1)
-  private let two = Sample.address(2)
-  private let three = Sample.address(3)
-
-  private func makeHost() -> (ModelHost, DomainKey) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    for device in [one, two, three] { model.addDevice(device, interrupt: 17) }
-    return (model, key)
-  }
-
+@Suite struct EngineTests: ThreeDevices {
   /// Expects every store to agree that the domain has exactly these devices.
   private func expectAgreement(
     _ model: ModelHost, _ key: DomainKey, _ devices: [PCIAddress], at location: SourceLocation = #_sourceLocation

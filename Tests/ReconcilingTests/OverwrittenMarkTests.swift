@@ -7,23 +7,8 @@ import Testing
 import XenProtocol
 
 /// An xl that writes its entry over one of a device that Berth detaches.
-@Suite struct OverwrittenMarkTests {
-  private let one = Sample.address(1)
-  private let two = Sample.address(2)
-  private let three = Sample.address(3)
-
-  private func makeHost() -> (ModelHost, DomainKey) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    for device in [one, two, three] { model.addDevice(device, interrupt: 17) }
-    return (model, key)
-  }
-
-  private func execute(_ plan: Plan, on model: ModelHost) -> ApplyOutcome {
-    ScheduleRunner(host: model.host, options: ApplyOptions(waitTimeout: .milliseconds(20), workers: 1)) { _ in }.apply(
-      plan)
-  }
-
+@Suite struct OverwrittenMarkTests: ThreeDevices {
+  /// xl may write at any request of the detach, alone or beside a device whose entry stays.
   @Test(arguments: [[Int](), [3]])
   func `an entry that is overwritten during its detach is put back before the guest is asked`(_ kept: [Int]) throws {
     var hasSeenDone = false

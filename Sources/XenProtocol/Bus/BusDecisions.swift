@@ -23,7 +23,7 @@ package enum AttachDecision: Hashable, Sendable {
 
 /// What one transaction may do to detach devices from a bus.
 package enum DetachDecision: Hashable, Sendable {
-  /// These writes mark the devices and start the round.
+  /// These writes mark `devices` and start the round. Of the devices to detach, the others are off the bus with them.
   case mark([StoreEdit], devices: Set<PCIAddress>)
   /// These writes remove the whole bus of a guest that never ran or never answers. The caller adds the staying entries
   /// to a recreated bus.
