@@ -1,7 +1,6 @@
 """Two devices through a Linux stub domain, before the HVM guest has run; then it starts."""
 
 from lab.conformance import Row
-from lab.hvm import HVMGuest
 from lab.programs import xl
 
 SECONDS = 3600
@@ -10,9 +9,7 @@ PCIBACK = "passthrough=1"
 
 def run(stand):
     row = Row(stand)
-    guest = HVMGuest(stand.store, stand.consoles, "vault")
-    stand.guests.append(guest)
-    guest.create_with_stub(tries=3)
+    guest = stand.stub_guest("vault")
     attached = row.actor.begin_attach(guest, ["0000:00:05.0", "0000:00:07.0"]).end()
     xl("unpause", guest.name)
     guest.wait_up()

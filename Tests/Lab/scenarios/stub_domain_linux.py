@@ -3,7 +3,7 @@
 QEMU 7.2 looks for a device in the stub domain's sysfs at dom0's address, so pciback has to show it there.
 """
 
-from lab.hvm import HVMGuest, through_stub
+from lab.hvm import through_stub
 from lab.programs import xl
 
 SECONDS = 3600
@@ -11,9 +11,7 @@ PCIBACK = "passthrough=1"
 
 
 def run(stand):
-    guest = HVMGuest(stand.store, stand.consoles, "vault")
-    stand.guests.append(guest)
-    guest.create_with_stub(tries=3)
+    guest = stand.stub_guest("vault")
     through_stub(stand, guest)
     stub = guest.stub.id
     xl("destroy", "vault")

@@ -42,6 +42,13 @@ class Stand:
         """Creates an HVM guest, with QEMU in dom0, as `guest` does."""
         return self._start(HVMGuest(self.store, self.consoles, name), options)
 
+    def stub_guest(self, name):
+        """Creates an HVM guest, which stays paused, with a Linux stub domain from libxl."""
+        guest = HVMGuest(self.store, self.consoles, name)
+        self.guests.append(guest)
+        guest.create_with_stub(tries=3)
+        return guest
+
     def _start(self, guest, options):
         guest.create(**options)
         self.guests.append(guest)
