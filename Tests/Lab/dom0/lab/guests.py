@@ -141,10 +141,17 @@ class Guest:
 
     def destroy(self):
         """Destroys the domain, and waits until its number is gone."""
+        if self.id is not None:
+            self.ask_to_destroy()
+            self.wait_destroyed()
+
+    def ask_to_destroy(self):
+        """Returns how `xl destroy` of the domain ended."""
+        return xl("destroy", str(self.id))
+
+    def wait_destroyed(self):
+        """Waits until the domain's number is gone."""
         number = self.id
-        if number is None:
-            return
-        xl("destroy", str(number))
         self.store.wait(
             ["@releaseDomain"], lambda: self.store.read(f"/local/domain/{number}/name") is None
             and not exists(self.kernel_object), PCI_SECONDS, f"{self.name} is destroyed")
