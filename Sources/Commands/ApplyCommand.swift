@@ -89,7 +89,8 @@ struct ApplyCommand: BerthCommand {
   private func showPlan(_ view: PlanView, in context: CommandContext) {
     switch global.output {
     case .table: context.standardOutput(view.text(global.style(in: context)) + "\n")
-    case .json, .jsonl, .markdown: if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
+    case .wide, .json, .jsonl, .markdown:
+      if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
     }
   }
 

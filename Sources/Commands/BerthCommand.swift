@@ -21,7 +21,16 @@ extension BerthCommand {
     throw Failure(
       .usage, "this answer has no form called \(global.output.rawValue)",
       hint: "use -o \(formats.map(\.rawValue).joined(separator: " or "))"
-        + (global.output == .markdown ? "; `berth explain --all -o markdown` prints the names" : ""))
+        + Self.whereElse(global.output))
+  }
+
+  /// Returns which command has a form that this one lacks.
+  private static func whereElse(_ format: OutputFormat) -> String {
+    switch format {
+    case .markdown: "; `berth explain --all -o markdown` prints the names"
+    case .wide: "; `berth devices -o wide` lists the devices"
+    case .table, .json, .jsonl: ""
+    }
   }
 
   /// Shows an answer on standard output.

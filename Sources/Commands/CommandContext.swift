@@ -38,6 +38,8 @@ package struct CommandContext: Sendable {
     @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) throws(Failure) -> HostSession
   /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
+  /// Looks up names of classes, each of 24 bits; called only if some are shown.
+  package var classNames: @Sendable (Set<UInt32>) -> [UInt32: String]
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
   package var outputLoss: @Sendable () -> OutputLoss?
   /// What the program is too short of to begin; nil if it has enough.
@@ -54,6 +56,7 @@ package struct CommandContext: Sendable {
       @escaping @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) throws(Failure) ->
       HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
+    classNames: @escaping @Sendable (Set<UInt32>) -> [UInt32: String] = { _ in [:] },
     outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }, shortage: String? = nil
   ) {
     self.environment = environment
@@ -69,6 +72,7 @@ package struct CommandContext: Sendable {
     self.sandboxHostName = sandboxHostName
     self.openHost = openHost
     self.names = names
+    self.classNames = classNames
     self.outputLoss = outputLoss
     self.shortage = shortage
   }
@@ -87,6 +91,8 @@ package struct HostSession: Sendable {
   package var observe: @Sendable (DesiredState?) throws(HostError) -> Observation
   /// Observes also devices on which no plan depends.
   package var observeEverything: @Sendable (DesiredState?) throws(HostError) -> Observation
+  /// Returns all PCI functions of dom0, with these facts.
+  package var inventory: @Sendable (Set<FunctionFact>) throws(HostError) -> Inventory
   /// Asks whatever can be asked, even if some parts of the host do not answer.
   package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
@@ -97,6 +103,9 @@ package struct HostSession: Sendable {
   package init(
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
     observeEverything: (@Sendable (DesiredState?) throws(HostError) -> Observation)? = nil,
+    inventory: @escaping @Sendable (Set<FunctionFact>) throws(HostError) -> Inventory = {
+      Inventory(functions: [], facts: $0)
+    },
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
@@ -105,6 +114,7 @@ package struct HostSession: Sendable {
   ) {
     self.observe = observe
     self.observeEverything = observeEverything ?? observe
+    self.inventory = inventory
     self.examine = examine
     self.plan = plan
     self.apply = apply
@@ -120,6 +130,7 @@ package struct HostSession: Sendable {
       observeEverything: { (desired) throws(HostError) in
         try Observer(host: host).observeEverything(desired: desired)
       },
+      inventory: { (facts) throws(HostError) in try host.inventory.inventory(of: facts) },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
         try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)

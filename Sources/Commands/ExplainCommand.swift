@@ -15,7 +15,7 @@ struct ExplainCommand: BerthCommand {
   var all = false
   @OptionGroup var global: GlobalOptions
 
-  var formats: [OutputFormat] { all ? OutputFormat.allCases : [.table, .json, .jsonl] }
+  var formats: [OutputFormat] { [.table, .json, .jsonl] + (all ? [.markdown] : []) }
 
   func validate() throws {
     if all, let name { throw ValidationError("give either --all or the name \(name)") }

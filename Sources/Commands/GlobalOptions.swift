@@ -16,7 +16,7 @@ package struct GlobalOptions: ParsableArguments {
   @Option(
     name: [.customShort("o", allowingJoined: true), .long],
     help: ArgumentHelp(
-      "The form of the answer: table (for people), json or jsonl (for programs), or markdown (only explain --all).",
+      "The form of the answer: table (for people), json or jsonl (for programs), wide (only devices), or markdown (only explain --all).",
       discussion: "With jsonl, apply writes one line per event."))
   var output: OutputFormat = .table
 

@@ -71,6 +71,12 @@ extension CommandContext {
     let names = names(Set(ids.compactMap(\.self)))
     return { names[$0] }
   }
+
+  /// Returns the names of an inventory's devices and classes.
+  func functionNames(of inventory: Inventory) -> FunctionNames {
+    let classes = classNames(Set(inventory.functions.compactMap(\.deviceClass)))
+    return FunctionNames(device: naming(inventory.functions.map(\.id)), deviceClass: { classes[$0] })
+  }
 }
 
 extension BerthCommand {

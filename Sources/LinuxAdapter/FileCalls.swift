@@ -147,6 +147,19 @@ func readAttribute(_ path: String) throws(SystemFailure) -> String {
   }
 }
 
+/// Returns the target of a link; nil if nothing is there, or something else than a link.
+func readLink(_ path: String) throws(SystemFailure) -> String? {
+  // PATH_MAX (linux/limits.h).
+  var buffer = [CChar](repeating: 0, count: 4096)
+  let count = unsafe readlink(path, &buffer, buffer.count)
+  guard count >= 0 else {
+    let failure = errno
+    if failure == ENOENT || failure == EINVAL { return nil }
+    throw SystemFailure("read-link", failure)
+  }
+  return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
 /// Returns the names in a folder in byte order, without `.` and `..`.
 func listFolder(_ path: String) throws(SystemFailure) -> [String] {
   guard let folder = unsafe opendir(path) else { throw SystemFailure("list", errno) }

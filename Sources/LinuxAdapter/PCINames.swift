@@ -3,7 +3,7 @@ package import Model
 
 /// Device names for people, from the PCI ID Repository's list as distributions install it (package `pci.ids`).
 ///
-/// The list is read once per question, and only for a question about some device. Without the list there are no names.
+/// The list is read once per question, and only for a question about some device or class. Without the list there are no names.
 package struct PCINames: Sendable {
   private let root: Root
 
@@ -12,12 +12,16 @@ package struct PCINames: Sendable {
 
   /// Returns the known names, such as `Intel I210 Gigabit Network Connection`.
   package func names(for devices: Set<DeviceID>) -> [DeviceID: String] {
-    guard !devices.isEmpty else { return [:] }
+    guard !devices.isEmpty, let list else { return [:] }
+    return Self.names(for: devices, in: list)
+  }
+
+  /// The first list that can be read. An unreadable list counts as a missing one: names are optional.
+  private var list: [UInt8]? {
     for path in root.pciNames {
-      // An unreadable list counts as a missing one: names are optional.
-      if let bytes = try? readFile(path, atMost: 16 << 20) { return Self.names(for: devices, in: bytes) }
+      if let bytes = try? readFile(path, atMost: 16 << 20) { return bytes }
     }
-    return [:]
+    return nil
   }
 
   /// Returns the names in a list.
@@ -47,6 +51,56 @@ package struct PCINames: Sendable {
       }
     }
     return names
+  }
+
+  /// Returns the known names of classes, such as `Ethernet controller`. A class has 24 bits.
+  package func classNames(for classes: Set<UInt32>) -> [UInt32: String] {
+    guard !classes.isEmpty, let list else { return [:] }
+    return Self.classNames(for: classes, in: list)
+  }
+
+  /// Returns the names of classes in a list.
+  ///
+  /// A class's line is `C 02  Network controller`, a subclass's below it `<tab>00  Ethernet controller`, and an
+  /// interface's `<tab><tab>02  NVM Express`. An interface's name stands behind that of its subclass.
+  static func classNames(for classes: Set<UInt32>, in list: [UInt8]) -> [UInt32: String] {
+    var found: [UInt32: String] = [:]
+    var base: UInt32?
+    var sub: (number: UInt32, name: String)?
+    var position = startOfClasses(in: list)
+    while position < list.count {
+      let end = endOfLine(list, position)
+      let line = list[position..<end]
+      position = end + 1
+      let depth = line.prefix { $0 == UInt8(ascii: "\t") }.count
+      if depth == 0, line.first == UInt8(ascii: "C") {
+        base = classEntry(line.dropFirst(2))?.number
+        sub = nil
+      } else if depth == 1, let base {
+        sub = classEntry(line.dropFirst()).map { (base << 8 | $0.number, $0.name) }
+        if let sub { for wanted in classes where wanted >> 8 == sub.number { found[wanted] = sub.name } }
+      } else if depth == 2, let sub, let (number, name) = classEntry(line.dropFirst(2)) {
+        let wanted = sub.number << 8 | number
+        if classes.contains(wanted) { found[wanted] = "\(sub.name) (\(name))" }
+      }
+    }
+    return found
+  }
+
+  /// Returns where the list of classes begins; the list's end if it has none.
+  private static func startOfClasses(in list: [UInt8]) -> Int {
+    var position = 0
+    while position < list.count {
+      if list[position] == UInt8(ascii: "C") { return position }
+      position = endOfLine(list, position) + 1
+    }
+    return list.count
+  }
+
+  private static func classEntry(_ line: ArraySlice<UInt8>) -> (number: UInt32, name: String)? {
+    guard line.count > 4, let number = hexadecimal(String(decoding: line.prefix(2), as: UTF8.self), digits: 2...2)
+    else { return nil }
+    return (UInt32(number), String(decoding: line.dropFirst(4), as: UTF8.self))
   }
 
   private static func endOfLine(_ list: [UInt8], _ start: Int) -> Int {

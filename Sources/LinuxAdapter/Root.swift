@@ -34,6 +34,10 @@ struct Root: Sendable {
 
   /// The PCI bus (`SYSFS_PCI_DEV`, libxl_osdeps.h).
   var pciDevices: String { prefix + "/sys/bus/pci/devices" }
+  /// The labels of the board's slots.
+  var pciSlots: String { prefix + "/sys/bus/pci/slots" }
+  /// What the bonding driver shows of each bond.
+  var bonds: String { prefix + "/proc/net/bonding" }
   /// The driver; its module is called xen-pciback (`SYSFS_PCIBACK_DRIVER`, libxl_osdeps.h).
   var pciback: String { prefix + "/sys/bus/pci/drivers/" + Self.pcibackDriver }
   /// The module's parameter `permissive` (`xen_pcibk_permissive`, Linux drivers/xen/xen-pciback/conf_space.c, 6.1).

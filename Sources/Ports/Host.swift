@@ -7,6 +7,7 @@ package struct Host: Sendable {
   package var stores: any StoreConnector
   package var hypervisor: any HypervisorPort
   package var tree: any DeviceTreePort
+  package var inventory: any InventoryPort
   package var userdata: any UserdataPort
   package var deviceModels: any DeviceModelPort
   package var ownership: any OwnershipPort
@@ -19,7 +20,8 @@ package struct Host: Sendable {
 
   package init(
     name: String, stores: any StoreConnector, hypervisor: any HypervisorPort, tree: any DeviceTreePort,
-    userdata: any UserdataPort, deviceModels: any DeviceModelPort, ownership: any OwnershipPort,
+    inventory: any InventoryPort, userdata: any UserdataPort, deviceModels: any DeviceModelPort,
+    ownership: any OwnershipPort,
     intents: any IntentPort, runLocks: any RunLockPort, wallClock: @escaping @Sendable () -> Int64,
     isInterrupted: @escaping @Sendable () -> Bool
   ) {
@@ -27,6 +29,7 @@ package struct Host: Sendable {
     self.stores = stores
     self.hypervisor = hypervisor
     self.tree = tree
+    self.inventory = inventory
     self.userdata = userdata
     self.deviceModels = deviceModels
     self.ownership = ownership

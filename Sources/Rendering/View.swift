@@ -5,6 +5,8 @@ package import Model
 package enum OutputFormat: String, Sendable, CaseIterable {
   /// Text for people; it may change in any release.
   case table
+  /// The same with everything that is known. Only `berth devices` has it.
+  case wide
   /// A versioned document for programs.
   case json
   /// Versioned documents for programs, one per line; of a command that reports as it goes, one per event.
@@ -38,6 +40,10 @@ package struct MissingForm: Error {}
 package func render(_ view: some View, as format: OutputFormat, style: TextStyle) throws -> TerminalText {
   switch format {
   case .table: return view.text(style)
+  case .wide:
+    var style = style
+    style.isVerbose = true
+    return view.text(style)
   case .markdown:
     guard let markdown = view.markdown else { throw MissingForm() }
     // The catalogue, which has no text from outside.

@@ -60,11 +60,25 @@ package struct SandboxDeviceTree: DeviceTreePort {
   package func reset(_ device: PCIAddress, alone: Bool) throws(HostError) -> ResetOutcome {
     let file = paths.pciDevices + "/\(device)/reset"
     var found = stat()
-    if unsafe lstat(file, &found) == 0, found.st_mode & S_IFMT != S_IFREG || found.st_nlink > 1 {
-      throw .tree(DeviceTreeError(errno: ELOOP, operation: "reset", place: file))
+    if unsafe lstat(file, &found) == 0 {
+      let isOdd = found.st_mode & S_IFMT != S_IFREG || found.st_nlink > 1
+      guard !isOdd, isBelowRoot(file) else {
+        throw .tree(DeviceTreeError(errno: ELOOP, operation: "reset", place: file))
+      }
     }
     return try inner.reset(device, alone: alone)
   }
+  /// Returns whether no link leads a path out of the sandbox's own tree of devices.
+  private func isBelowRoot(_ file: String) -> Bool {
+    func resolved(_ path: String) -> String? {
+      guard let text = unsafe realpath(path, nil) else { return nil }
+      defer { unsafe free(text) }
+      return unsafe String(cString: text)
+    }
+    guard let place = resolved(file), let devices = resolved(paths.devices) else { return false }
+    return place.hasPrefix(devices + "/")
+  }
+
   package func permissiveDevices() throws(HostError) -> Set<PCIAddress> {
     try alone { () throws(HostError) in try inner.permissiveDevices() }
   }

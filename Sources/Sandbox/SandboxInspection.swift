@@ -1,4 +1,5 @@
 import Glibc
+import Model
 
 /// Looks for things in a sandbox that no sandbox makes.
 package struct SandboxInspection {
@@ -30,10 +31,10 @@ package struct SandboxInspection {
 
   private func requireUntouched(_ path: String) throws(SandboxError) {
     let below = String(path.dropFirst(paths.root.count))
-    // Berth itself looks at each file of its own before it uses the file. Devices are many, and each is looked at before
-    // its reset.
+    // Berth itself looks at each file of its own before it uses the file. Devices are many, and the way to each is looked
+    // at before its reset.
     let areBerths = ["/run/berth/locks", "/run/berth/intents", "/var/lib/berth/domains"].contains(below)
-    let looksInside = !areBerths && below != "/sys/bus/pci/devices"
+    let looksInside = !areBerths && !below.hasPrefix("/sys/devices/")
     let folder: Descriptor
     do throws(SandboxError) { folder = try directory.open(path, O_RDONLY | O_DIRECTORY, type: S_IFDIR) } catch {
       if error.errno == ENOENT { return }
@@ -63,12 +64,30 @@ package struct SandboxInspection {
     _ = consume folder
   }
 
-  /// Returns whether the simulator makes this link: those of a bound driver, and `/var/run`.
+  /// Returns whether the simulator makes this link: those to devices and their interfaces, and `/var/run`.
   private static func isOwnLink(_ path: String, to target: String?) -> Bool {
     if path == "/var/run" { return target == "../run" }
+    guard let target else { return false }
     let names = path.split(separator: "/").map(String.init)
-    guard names.count == 6, names[..<3] == ["sys", "bus", "pci"], names[3] == "drivers" else { return false }
-    return target == "../../devices/" + names[5]
+    switch names.dropLast() {
+    case ["sys", "bus", "pci", "devices"]: return isDevice(target, below: "../../../devices/", named: names[4])
+    case ["sys", "class", "net"]:
+      let end = "/net/" + names[3]
+      return target.hasSuffix(end) && isDevice(String(target.dropLast(end.count)), below: "../../devices/")
+    default:
+      guard names.count == 6, names[..<4] == ["sys", "bus", "pci", "drivers"] else { return false }
+      return isDevice(target, below: "../../../../devices/", named: names[5])
+    }
+  }
+
+  /// Returns whether a link's target is a device's folder in the tree of all devices.
+  private static func isDevice(_ target: String, below way: String, named name: String? = nil) -> Bool {
+    guard target.hasPrefix(way) else { return false }
+    let parts = target.dropFirst(way.count).split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count > 1, parts[0].hasPrefix("pci"), parts.dropFirst().allSatisfy({ PCIAddress($0) != nil }) else {
+      return false
+    }
+    return name == nil || parts.last.map(String.init) == name
   }
 
   private func touched(_ path: String) -> SandboxError {

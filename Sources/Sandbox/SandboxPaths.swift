@@ -37,6 +37,10 @@ package struct SandboxPaths: Hashable, Sendable {
   /// Returns the file that shows the preloaded xenstored that a domain exists.
   package func domainFile(_ domain: DomainID) -> String { directory + "/dom-\(domain)" }
 
+  /// The tree of all devices, to which `pciDevices` has links.
+  package var devices: String { root + "/sys/devices" }
+  package var networkInterfaces: String { root + "/sys/class/net" }
+  package var pciSlots: String { root + "/sys/bus/pci/slots" }
   package var pciDevices: String { root + "/sys/bus/pci/devices" }
   package var pciDrivers: String { root + "/sys/bus/pci/drivers" }
   package var backEndObjects: String { root + "/sys/bus/xen-backend/devices" }

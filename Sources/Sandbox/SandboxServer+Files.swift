@@ -21,11 +21,11 @@ extension SandboxServer {
   }
 
   private func notice(_ path: String) throws(SandboxError) {
-    let names = path.split(separator: "/").suffix(3)
-    guard names.count == 3 else { return }
-    let (folder, owner, name) = (names[names.startIndex], String(names[names.startIndex + 1]), names.last ?? "")
-    if folder == "devices" {
-      guard let device = PCIAddress(owner), try directory.read(path)?.isEmpty == false else { return }
+    let names = path.split(separator: "/").suffix(2)
+    guard names.count == 2 else { return }
+    let (owner, name) = (String(names[names.startIndex]), names.last ?? "")
+    if let device = sysfs.device(withFile: path) {
+      guard try directory.read(path)?.isEmpty == false else { return }
       if name == "remove" { return try remove(device) }
       guard name == "reset" else { return }
       resets[device, default: 0] += 1

@@ -58,7 +58,7 @@ final class SandboxServer {
     self.directory = directory
     self.scenario = scenario
     self.description = description
-    sysfs = SysfsTree(directory: directory)
+    sysfs = SysfsTree(directory: directory, devices: scenario.devices)
     hypervisor = SimulatedHypervisor(version: scenario.host.xenVersion, hasIOMMU: scenario.host.hasIOMMU)
     files = try FileWatch()
     daemon = try StoreDaemon.start(

@@ -57,6 +57,32 @@ package struct ScenarioDevice: Hashable, Sendable {
   package var interrupt: UInt32
   package var canReset: Bool
   package var isVirtualFunction: Bool
+  /// The bridge behind which it is; nil if it is on a root bus.
+  package var bridge: PCIAddress?
+  package var revision: UInt8 = 0
+  /// The label of its slot.
+  package var slot: String?
+  /// The serial number of PCI Express: eight bytes, the highest first.
+  package var serial: UInt64?
+  /// The network interface that its own driver makes.
+  package var interface: Interface?
+  /// The NVMe controller that its own driver makes.
+  package var controller: Controller?
+
+  package struct Interface: Hashable, Sendable {
+    package var name: String
+    package var address: MACAddress
+    package init(name: String, address: MACAddress) { (self.name, self.address) = (name, address) }
+  }
+
+  package struct Controller: Hashable, Sendable {
+    package var name: String
+    package var serial: String
+    package var model: String
+    package init(name: String, serial: String, model: String) {
+      (self.name, self.serial, self.model) = (name, serial, model)
+    }
+  }
 
   package init(
     address: PCIAddress, id: DeviceID, subsystem: DeviceID? = nil, deviceClass: UInt32 = 0x020000,
@@ -73,6 +99,8 @@ package struct ScenarioDevice: Hashable, Sendable {
     self.canReset = canReset
     self.isVirtualFunction = isVirtualFunction
   }
+
+  package var isBridge: Bool { deviceClass >> 16 == 0x06 }
 
   /// The name of the driver in sysfs; the module's name is xen-pciback.
   package static let pciback = "pciback"

@@ -74,7 +74,7 @@ private struct ScenarioReader {
     // A note for readers of the scenario.
     _ = reader.optional("name", .text)
     let driver = reader.optional("driver", .text) ?? ScenarioDevice.pciback
-    let device = ScenarioDevice(
+    var device = ScenarioDevice(
       address: address ?? PCIAddress(sbdf: 0), id: id ?? DeviceID(vendor: 0, device: 0),
       subsystem: reader.optional("subsystem", ScenarioTypes.identity),
       deviceClass: reader.optional("class", ScenarioTypes.deviceClass) ?? 0x020000,
@@ -83,11 +83,61 @@ private struct ScenarioReader {
       interrupt: UInt32(reader.optional("irq", .integer(0...1023)) ?? 0),
       canReset: reader.optional("reset", .boolean) ?? true,
       isVirtualFunction: reader.optional("virtualFunction", .boolean) ?? false)
+    device.bridge = reader.optional("behind", ScenarioTypes.address)
+    device.revision = UInt8(reader.optional("revision", .integer(0...255)) ?? 0)
+    device.slot = reader.optional("slot", ScenarioTypes.fileName)
+    device.serial = reader.optional("serial", ScenarioTypes.serial)
+    device.interface = reader.optional("interface", .node).flatMap { interface($0) }
+    device.controller = reader.optional("nvme", .node).flatMap { controller($0) }
     reader.finish()
     if driver.contains("/") || driver.hasPrefix(".") {
       report.error("'driver' must be a driver's name", at: reader.mark(ofValueAt: "driver"))
     }
     return address == nil || id == nil ? nil : device
+  }
+
+  private func interface(_ node: YAMLNode) -> ScenarioDevice.Interface? {
+    guard var reader = MappingReader(node, "'interface'", report) else { return nil }
+    let name = reader.required("name", ScenarioTypes.fileName)
+    let address = reader.required("mac", ScenarioTypes.mac)
+    reader.finish()
+    guard let name, let address else { return nil }
+    return ScenarioDevice.Interface(name: name, address: address)
+  }
+
+  private func controller(_ node: YAMLNode) -> ScenarioDevice.Controller? {
+    guard var reader = MappingReader(node, "'nvme'", report) else { return nil }
+    let name = reader.required("name", ScenarioTypes.fileName)
+    let serial = reader.required("serial", .text)
+    let model = reader.optional("model", .text) ?? "Simulated NVMe"
+    reader.finish()
+    guard let name, let serial else { return nil }
+    return ScenarioDevice.Controller(name: name, serial: serial, model: model)
+  }
+
+  /// Checks that each device's bridge is one, and that bridges are not behind each other in a circle.
+  private func checkBridges(_ devices: [Located<ScenarioDevice>]) {
+    let known = Dictionary(devices.map { ($0.value.address, $0.value) }, uniquingKeysWith: { first, _ in first })
+    for device in devices {
+      guard let first = device.value.bridge else { continue }
+      guard known[first]?.isBridge == true else {
+        report.error("\(first) is no bridge of the scenario (class 0604)", at: device.mark)
+        continue
+      }
+      var bridge: PCIAddress? = first
+      var seen: Set<PCIAddress> = [device.value.address]
+      while let next = bridge {
+        guard seen.insert(next).inserted else {
+          report.error("\(device.value.address) is behind itself", at: device.mark)
+          break
+        }
+        bridge = known[next]?.bridge
+      }
+      if device.value.address.segment != first.segment || device.value.address.bus <= first.bus {
+        report.error(
+          "\(device.value.address) cannot be behind \(first): its bus must have a higher number", at: device.mark)
+      }
+    }
   }
 
   private func domains(_ nodes: [YAMLNode]) -> [Located<ScenarioDomain>] {
@@ -172,6 +222,7 @@ private struct ScenarioReader {
           "the device \(device.value.address) is given twice", at: device.mark, notes: [.init("first", at: first)])
       }
     }
+    checkBridges(devices)
     let assignable = Set(devices.map(\.value).filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
     var names: [Name: SourceMark] = [:]
     var numbers: [DomainID: SourceMark] = [:]

@@ -19,6 +19,33 @@ enum ScenarioTypes {
     expected: "a UUID", schema: .members(["type": .string("string")])
   ) { DomainUUID($0) }
 
+  /// A name that can be a folder's.
+  static let fileName = ValueType<String>.parsed(
+    expected: "a name of at most 64 letters, digits, '.', '_' and '-'", schema: .members(["type": .string("string")])
+  ) { text in
+    let isPlain = text.utf8.allSatisfy { byte in
+      byte == UInt8(ascii: "-") || byte == UInt8(ascii: "_") || byte == UInt8(ascii: ".")
+        || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+        || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+    }
+    return isPlain && (1...64).contains(text.utf8.count) && !text.hasPrefix(".") ? text : nil
+  }
+
+  /// `a0-36-9f-ff-ff-12-34-56`.
+  static let serial = ValueType<UInt64>.parsed(
+    expected: "a serial number of eight bytes such as a0-36-9f-ff-ff-12-34-56",
+    schema: .members(["type": .string("string")])
+  ) { text in
+    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
+    let bytes = parts.compactMap { hexadecimal($0, digits: 2...2) }
+    return parts.count == 8 && bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | $1 } : nil
+  }
+
+  static let mac = ValueType<MACAddress>.parsed(
+    expected: "a hardware address such as 52:54:00:12:34:56", schema: .members(["type": .string("string")])
+  ) { MACAddress($0) }
+
   /// `0200` or `020000`: class and subclass, optionally with the programming interface.
   static let deviceClass = ValueType<UInt32>.parsed(
     expected: "a PCI class of 4 or 6 hexadecimal digits such as 0200", schema: .members(["type": .string("string")])

@@ -6,6 +6,15 @@ import Model
 /// later. `attributes` and `resetFile` name the files to watch.
 struct SysfsTree {
   let directory: SandboxDirectory
+  private let devices: [PCIAddress: ScenarioDevice]
+  private let folders: DeviceFolders
+
+  init(directory: SandboxDirectory, devices: [ScenarioDevice] = []) {
+    self.directory = directory
+    self.devices = Dictionary(devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
+    folders = DeviceFolders(devices)
+  }
+
   private var paths: SandboxPaths { directory.paths }
 
   /// The writable attributes of pciback (Linux `drivers/xen/xen-pciback/pci_stub.c`) and of the driver core.
@@ -14,7 +23,8 @@ struct SysfsTree {
   }
 
   func driver(_ name: String) -> String { paths.pciDrivers + "/" + name }
-  func device(_ address: PCIAddress) -> String { paths.pciDevices + "/\(address)" }
+  /// Returns a device's own folder, to which the bus's folder has a link.
+  func device(_ address: PCIAddress) -> String { paths.devices + "/" + folders.folder(of: address) }
   func attribute(_ attribute: Attribute, of driver: String = ScenarioDevice.pciback) -> String {
     self.driver(driver) + "/" + attribute.rawValue
   }
@@ -34,13 +44,18 @@ struct SysfsTree {
       try directory.write(self.attribute(attribute), "")
     }
     try directory.write(driver(ScenarioDevice.pciback) + "/slots", "")
-    for device in devices { try build(device) }
+    let functions = Dictionary(grouping: devices, by: { $0.address.sbdf >> 3 })
+    for device in devices {
+      try build(device, isMultiFunction: functions[device.address.sbdf >> 3].map { $0.count > 1 } ?? false)
+    }
     try writeSlots(devices.filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
   }
 
-  private func build(_ device: ScenarioDevice) throws(SandboxError) {
+  private func build(_ device: ScenarioDevice, isMultiFunction: Bool) throws(SandboxError) {
     let path = self.device(device.address)
     try directory.makeDirectories(path)
+    try directory.link(
+      paths.pciDevices + "/\(device.address)", to: "../../../devices/" + folders.folder(of: device.address))
     let subsystem = device.subsystem ?? DeviceID(vendor: 0, device: 0)
     let values = [
       "vendor": "0x" + hex(UInt64(device.id.vendor), 4), "device": "0x" + hex(UInt64(device.id.device), 4),
@@ -48,9 +63,19 @@ struct SysfsTree {
       "subsystem_device": "0x" + hex(UInt64(subsystem.device), 4),
       "class": "0x" + hex(UInt64(device.deviceClass), 6), "irq": "\(device.interrupt)",
       "modalias": Self.moduleAlias(device.id, subsystem, device.deviceClass),
-      "resource": Self.resourceText(device.resources),
+      "resource": Self.resourceText(device.resources), "revision": "0x" + hex(UInt64(device.revision), 2),
+      "driver_override": "(null)",
     ]
     for (name, text) in values { try directory.write(path + "/" + name, text + "\n") }
+    try directory.write(
+      path + "/config", ConfigurationBytes(device, isMultiFunction: isMultiFunction).bytes)
+    if let first = folders.behind[device.address]?.map(\.bus).min() {
+      try directory.write(path + "/secondary_bus_number", "\(first)\n")
+    }
+    if let slot = device.slot {
+      try directory.makeDirectories(paths.pciSlots + "/" + slot)
+      try directory.write(paths.pciSlots + "/" + slot + "/address", "\("\(device.address)".dropLast(2))\n")
+    }
     try directory.write(path + "/remove", "")
     if device.canReset { try directory.write(path + "/reset", "") }
     if let driver = device.driver { try bind(device.address, to: driver) }
@@ -81,17 +106,60 @@ struct SysfsTree {
 
   /// Makes the two links that the kernel makes when a driver takes a device.
   func bind(_ device: PCIAddress, to name: String) throws(SandboxError) {
-    try directory.link(self.device(device) + "/driver", to: "../../drivers/\(name)")
-    try directory.link(driver(name) + "/\(device)", to: "../../devices/\(device)")
+    try directory.link(self.device(device) + "/driver", to: folders.wayUp(from: device) + "bus/pci/drivers/\(name)")
+    try directory.link(driver(name) + "/\(device)", to: "../../../../devices/" + folders.folder(of: device))
+    if name != ScenarioDevice.pciback { try addParts(of: device) }
+  }
+
+  /// Makes what a device's own driver makes: a network interface, an NVMe controller.
+  private func addParts(of device: PCIAddress) throws(SandboxError) {
+    if let interface = devices[device]?.interface {
+      let folder = self.device(device) + "/net/" + interface.name
+      try directory.makeDirectories(folder)
+      try directory.write(folder + "/address", "\(interface.address)\n")
+      try directory.write(folder + "/addr_assign_type", "0\n")
+      try directory.link(folder + "/device", to: "../..")
+      try directory.makeDirectories(paths.networkInterfaces)
+      try directory.link(
+        paths.networkInterfaces + "/" + interface.name,
+        to: "../../devices/" + folders.folder(of: device) + "/net/" + interface.name)
+    }
+    if let controller = devices[device]?.controller {
+      let folder = self.device(device) + "/nvme/" + controller.name
+      try directory.makeDirectories(folder)
+      // The kernel pads both texts with blanks (`nvme_show_str_function`, Linux drivers/nvme/host/sysfs.c).
+      try directory.write(folder + "/serial", controller.serial + "  \n")
+      try directory.write(folder + "/model", controller.model + "  \n")
+      try directory.write(folder + "/transport", "pcie\n")
+      try directory.write(folder + "/address", "\(device)\n")
+    }
+  }
+
+  private func removeParts(of device: PCIAddress) throws(SandboxError) {
+    if let interface = devices[device]?.interface {
+      try directory.remove(paths.networkInterfaces + "/" + interface.name)
+      try directory.removeTree(self.device(device) + "/net")
+    }
+    if devices[device]?.controller != nil { try directory.removeTree(self.device(device) + "/nvme") }
   }
 
   func unbind(_ device: PCIAddress, from name: String) throws(SandboxError) {
     try directory.remove(self.device(device) + "/driver")
     try directory.remove(driver(name) + "/\(device)")
+    try removeParts(of: device)
   }
 
   /// Removes what the kernel shows of a device that is gone.
-  func remove(_ device: PCIAddress) throws(SandboxError) { try directory.removeTree(self.device(device)) }
+  func remove(_ device: PCIAddress) throws(SandboxError) {
+    try directory.remove(paths.pciDevices + "/\(device)")
+    try directory.removeTree(self.device(device))
+  }
+
+  /// Returns the device whose folder has this file; nil if it is in no device's folder.
+  func device(withFile path: String) -> PCIAddress? {
+    guard path.hasPrefix(paths.devices + "/") else { return nil }
+    return path.split(separator: "/").dropLast().last.flatMap { PCIAddress($0) }
+  }
 
   func writeSlots(_ devices: [PCIAddress]) throws(SandboxError) {
     try directory.write(driver(ScenarioDevice.pciback) + "/slots", devices.sorted().map { "\($0)\n" }.joined())

@@ -85,7 +85,8 @@ package final class ModelHost: Sendable {
   package var host: Host {
     Host(
       name: "model", stores: store, hypervisor: ModelHypervisor(model: self), tree: ModelTree(model: self),
-      userdata: ModelUserdata(model: self), deviceModels: ModelDeviceModels(model: self),
+      inventory: ModelInventory(model: self), userdata: ModelUserdata(model: self),
+      deviceModels: ModelDeviceModels(model: self),
       ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
       runLocks: ModelRunLocks(model: self),
       wallClock: { 1_000_000 }, isInterrupted: { [self] in state.withLock(\.isInterrupted) })

@@ -36,6 +36,7 @@ struct Berth {
         machine.open(sandbox: paths, name: name, answerTimeout: timeout)
       },
       names: { devices in machine.names(for: devices) },
+      classNames: { classes in machine.classNames(for: classes) },
       outputLoss: { output.loss }, shortage: Machine.shortage())
   }
 

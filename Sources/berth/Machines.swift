@@ -54,7 +54,7 @@ struct Machines: Sendable {
       name: name,
       stores: XenStoreConnector(
         storePlace(paths), limit: limit, describe: { Machine.description(ofProcess: $0) }),
-      hypervisor: hypervisor, tree: tree, userdata: UserdataFiles(root: root),
+      hypervisor: hypervisor, tree: tree, inventory: SysfsInventory(root: root), userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root, lockTimeout: lockTimeout), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),
@@ -69,4 +69,6 @@ struct Machines: Sendable {
 
   /// Names come from this machine's list, even for a sandbox's devices.
   func names(for devices: Set<DeviceID>) -> [DeviceID: String] { PCINames(root: root).names(for: devices) }
+
+  func classNames(for classes: Set<UInt32>) -> [UInt32: String] { PCINames(root: root).classNames(for: classes) }
 }

@@ -325,6 +325,30 @@ import Testing
     #expect(PCINames(root: folder.path + "/none").names(for: [intel]) == [:])
   }
 
+  @Test func `classes have the names of the list's second part`() throws {
+    let folder = try TemporaryFolder()
+    try folder.write(
+      "usr/share/misc/pci.ids",
+      """
+      0c03  Not a class
+      \t0200  Not a subclass
+      C 01  Mass storage controller
+      \t08  Non-Volatile memory controller
+      \t\t02  NVM Express
+      C 02  Network controller
+      \t00  Ethernet controller
+
+      """)
+    let names = PCINames(root: folder.path)
+    #expect(
+      names.classNames(for: [0x010802, 0x010801, 0x020000, 0x0C0330]) == [
+        0x010802: "Non-Volatile memory controller (NVM Express)", 0x010801: "Non-Volatile memory controller",
+        0x020000: "Ethernet controller",
+      ])
+    #expect(names.classNames(for: []) == [:])
+    #expect(PCINames(root: folder.path + "/none").classNames(for: [0x020000]) == [:])
+  }
+
   @Test func `the machine reports its name and time`() throws {
     #expect(!Machine.hostName.isEmpty)
     #expect(Machine.secondsSince1970 > 1_700_000_000)

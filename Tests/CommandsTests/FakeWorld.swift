@@ -19,6 +19,8 @@ final class FakeWorld: Sendable {
     var desired: [DesiredState?] = []
     var applied: [(plan: Plan, options: ApplyOptions)] = []
     var questions = 0
+    /// The facts of each inventory that was asked for.
+    var facts: [Set<FunctionFact>] = []
   }
   let state = Mutex(State())
 
@@ -33,6 +35,7 @@ final class FakeWorld: Sendable {
     var outcome = ApplyOutcome()
     var events: [RunEvent] = []
     var observeFailure: HostError?
+    var inventory = Inventory(functions: [], facts: [])
     var examination = Examination.calm
     var isSandboxDown = false
     var damaged: [DamagedFile] = []
@@ -69,6 +72,10 @@ final class FakeWorld: Sendable {
             var observation = Observation(host: HostFacts(name: "host17"))
             observation.damaged = given.damaged
             return observation
+          },
+          inventory: { facts in
+            self.state.withLock { $0.facts.append(facts) }
+            return given.inventory
           },
           examine: { given.examination },
           plan: { _, _ in given.plan },

@@ -38,12 +38,16 @@ extension DeviceResource: TextCodable {
 /// What must be granted to a domain for the use of a device.
 package struct DeviceGrants: Hashable, Sendable {
   package var resources: [DeviceResource]
-  /// The legacy interrupt line; nil if there is none (0, 255 and 0x80000000 mean none).
+  /// The legacy interrupt line; nil if there is none.
   package var interrupt: UInt32?
   package init(resources: [DeviceResource], interrupt: UInt32?) {
     self.resources = resources
     self.interrupt = interrupt
   }
+
+  /// Returns whether a number in sysfs's file `irq` is an interrupt. 0, 255 and 2³¹ mean none: the line register's value
+  /// for "not connected", and Linux's value for an unrouted line.
+  package static func isInterrupt(_ line: UInt32) -> Bool { line != 0 && line != 255 && line != 0x8000_0000 }
 }
 
 extension DeviceGrants: CustomStringConvertible {

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Model
+import Planning
+import Ports
+import Rendering
+
+/// `berth devices`: lists the PCI devices of the host.
+struct DevicesCommand: BerthCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "devices",
+    abstract: "List the PCI devices of this host: what each is, which driver or domain has it, and whether it is free.",
+    discussion: """
+      With -o wide, or --verbose, also the path, the slot, serial numbers, hardware addresses, how each device can be \
+      reset, and from which others it is not isolated. Changes nothing. Works without Xen too, but then nothing is \
+      known of domains.
+      """)
+
+  @Argument(
+    help: ArgumentHelp("Only devices whose address begins so: 03:00, or 0000:03:00.0.", valueName: "address"))
+  var addresses: [String] = []
+
+  @Flag(help: "Also list bridges, which no domain can have.")
+  var all = false
+
+  @OptionGroup var global: GlobalOptions
+
+  var formats: [OutputFormat] { [.table, .wide, .json, .jsonl] }
+
+  func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let session = try openHost(in: context)
+    let isWhole = global.verbose || global.output != .table
+    let inventory = try asking(context) { () throws(HostError) in
+      try session.inventory(isWhole ? Set(FunctionFact.allCases) : FunctionFact.usual)
+    }
+    var warnings: [String] = []
+    var observation: ObservationIndex?
+    do throws(HostError) {
+      let found = try session.observeEverything(nil)
+      warnings = warn(of: found.damaged, in: context)
+      observation = ObservationIndex(found)
+    } catch {
+      let failure = context.failure(for: error, sandbox: global.sandboxDirectory(in: context))
+      warnings = ["\(failure.message); nothing is known of domains"]
+      context.standardError("berth: warning: \(global.errorStyle(in: context).printable(warnings[0]))\n")
+    }
+    var listing = DeviceListing(inventory: inventory, observation: observation)
+    for address in addresses where listing.matching([address]).devices.isEmpty {
+      throw Failure(
+        .failed, "no device has an address that begins with \(address)", hint: "`berth devices --all` lists all")
+    }
+    if !addresses.isEmpty { listing = listing.matching(addresses) }
+    try show(
+      DevicesView(
+        hostName: try hostName(in: context), listing: listing, names: context.functionNames(of: inventory),
+        showsBridges: all || !addresses.isEmpty, warnings: warnings),
+      in: context)
+    return .done
+  }
+}

@@ -1,0 +1,58 @@
+import Glibc
+package import Model
+package import Ports
+
+/// dom0's PCI functions, from sysfs.
+package struct SysfsInventory: InventoryPort {
+  private let root: Root
+
+  /// `root` is `/`, or the folder that replaces it for a sandbox or a captured host.
+  package init(root: String) { self.root = Root(root) }
+
+  package func inventory(of facts: Set<FunctionFact>) throws(HostError) -> Inventory {
+    let names = try listed(root.pciDevices).compactMap { FunctionName($0) }.sorted()
+    var readers = names.map { FunctionReader(name: $0, root: root) }
+    // The others need the paths: a function's way is written with its bridges' buses.
+    for index in readers.indices { readers[index].readChain() }
+    if facts.contains(.path) {
+      let bridges = Set(readers.flatMap { $0.function.chain.dropLast() })
+      for index in readers.indices where bridges.contains(names[index]) { readers[index].readSecondaryBus() }
+      let buses = Dictionary(
+        readers.compactMap { reader in reader.function.secondaryBus.map { (reader.function.name, $0) } },
+        uniquingKeysWith: { first, _ in first })
+      for index in readers.indices { readers[index].readPath(buses: buses) }
+    }
+    let slots = facts.contains(.slot) ? slotLabels() : .success([:])
+    for index in readers.indices {
+      readers[index].read(facts)
+      if facts.contains(.slot) { readers[index].setSlots(slots) }
+    }
+    return Inventory(functions: readers.map(\.function), facts: facts)
+  }
+
+  private func listed(_ folder: String) throws(HostError) -> [String] {
+    do throws(SystemFailure) { return try listFolder(folder) } catch {
+      if error.errno == ENOENT { return [] }
+      throw .tree(DeviceTreeError(error, folder))
+    }
+  }
+
+  /// Returns the labels of each slot by its segment, bus and device: `0000:03:00`.
+  ///
+  /// The file `address` has no function. A slot without a device has `0000:03` (`address_read_file`, Linux
+  /// drivers/pci/slot.c, 6.1), and is of no use here.
+  private func slotLabels() -> Result<[String: [String]], ReadFailure> {
+    do throws(SystemFailure) {
+      var labels: [String: [String]] = [:]
+      for label in try listFolder(root.pciSlots) {
+        let place = try readAttribute("\(root.pciSlots)/\(label)/address")
+        labels[String(place.prefix { $0 != "\n" }), default: []].append(label)
+      }
+      return .success(labels)
+    } catch {
+      // A kernel without slots has no such folder.
+      return error.errno == ENOENT
+        ? .success([:]) : .failure(ReadFailure(place: root.pciSlots, .failed(error.errno)))
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import Model
+import Ports
+import Synchronization
+
+/// The model host's devices as an inventory. Each is on the root bus.
+struct ModelInventory: InventoryPort {
+  let model: ModelHost
+
+  func inventory(of facts: Set<FunctionFact>) -> Inventory {
+    let tree = ModelTree(model: model)
+    let functions = model.state.withLock(\.present).sorted().map { address in
+      var function = PCIFunction(name: FunctionName(address))
+      let known = tree.facts(of: address)
+      (function.id, function.subsystem, function.deviceClass) = (known?.id, known?.subsystem, known?.deviceClass)
+      function.driver = known?.driver
+      function.path = PCIPath(
+        segment: function.name.segment, steps: [PCIPath.Step(bus: address.bus, place: function.name.place)])
+      if facts.contains(.serial) { function.serial = tree.serial(of: address) }
+      return function
+    }
+    return Inventory(functions: functions, facts: facts)
+  }
+}

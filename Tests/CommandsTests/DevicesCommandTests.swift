@@ -1,0 +1,67 @@
+import Model
+import Planning
+import Ports
+import Synchronization
+import Testing
+
+@Suite struct DevicesCommandTests {
+  private func inventory() throws -> Inventory {
+    let functions = try ["0000:00:1c.0", "0000:03:00.0"].map { text in
+      var function = PCIFunction(name: try #require(FunctionName(text)))
+      function.deviceClass = text.hasSuffix("1c.0") ? 0x060400 : 0x020000
+      function.driver = "igb"
+      return function
+    }
+    return Inventory(functions: functions, facts: FunctionFact.usual)
+  }
+
+  private func given(failure: HostError? = nil) throws -> FakeWorld.Given {
+    var given = FakeWorld.Given()
+    given.inventory = try inventory()
+    given.observeFailure = failure
+    return given
+  }
+
+  @Test func `the list leaves out bridges unless it is asked for them`() throws {
+    let world = FakeWorld()
+    #expect(world.run("devices", given: try given()) == 0)
+    #expect(world.output.contains("0000:03:00.0") && !world.output.contains("0000:00:1c.0"))
+    #expect(world.output.contains("1 bridge not shown: --all shows it."))
+    let whole = FakeWorld()
+    #expect(whole.run("devices", "--all", given: try given()) == 0)
+    #expect(whole.output.contains("0000:00:1c.0") && !whole.output.contains("not shown"))
+  }
+
+  @Test func `only the wide list, and a document, ask for costly facts`() throws {
+    for (arguments, isWhole) in [
+      ([], false), (["-o", "wide"], true), (["-v"], true), (["-o", "json"], true),
+    ] {
+      let world = FakeWorld()
+      #expect(world.run(["devices"] + arguments, given: try given()) == 0)
+      let asked = world.state.withLock(\.facts)
+      #expect(asked == [isWhole ? Set(FunctionFact.allCases) : FunctionFact.usual], "\(arguments)")
+    }
+  }
+
+  @Test func `an address narrows the list, and one that no device has is an error`() throws {
+    let world = FakeWorld()
+    #expect(world.run("devices", "03:00", given: try given()) == 0)
+    #expect(world.output.contains("1 device,"))
+    #expect(world.run("devices", "07:00", given: try given()) == 1)
+    #expect(world.messages.contains("no device has an address that begins with 07:00"))
+  }
+
+  @Test func `without Xen the devices are listed, and a warning says what is missing`() throws {
+    let world = FakeWorld()
+    let failure = HostError.hypervisor(HypervisorError(.unreachable, operation: "xc_interface_open"))
+    #expect(world.run("devices", given: try given(failure: failure)) == 0)
+    #expect(world.output.contains("domains unknown"))
+    #expect(world.messages.contains("warning") && world.messages.contains("nothing is known of domains"))
+  }
+
+  @Test func `other answers have no wide form`() throws {
+    let world = FakeWorld()
+    #expect(world.run("status", "-o", "wide", given: try given()) == 64)
+    #expect(world.messages.contains("`berth devices -o wide`"))
+  }
+}

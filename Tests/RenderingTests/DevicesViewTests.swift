@@ -1,0 +1,114 @@
+import Model
+import Planning
+import Rendering
+import Testing
+import XenProtocol
+
+@Suite struct DevicesViewTests {
+  private func function(_ name: String, _ change: (inout PCIFunction) -> Void) throws -> PCIFunction {
+    var function = PCIFunction(name: try #require(FunctionName(name)))
+    change(&function)
+    return function
+  }
+
+  /// A host with one device of each kind.
+  private func listing(hasXen: Bool = true) throws -> DeviceListing {
+    let bridge = try #require(FunctionName("0000:00:1c.0"))
+    let functions = [
+      try function("0000:00:14.0") { usb in
+        (usb.id, usb.deviceClass, usb.driver) = (DeviceID("8086:a36d"), 0x0C0330, "xhci_hcd")
+        usb.reset = ResetMethods(isPossible: true, methods: ["pm", "bus"])
+        usb.interrupt = Interrupt(line: 16, usesMessages: false)
+      },
+      try function("0000:00:17.0") { disks in
+        (disks.id, disks.deviceClass, disks.driver) = (DeviceID("8086:a352"), 0x010601, "ahci")
+        disks.interrupt = Interrupt(line: 16, usesMessages: false)
+        disks.reset = ResetMethods(isPossible: false, methods: nil)
+        disks.driverOverride = "vfio-pci"
+      },
+      try function("0000:00:1c.0") {
+        ($0.id, $0.deviceClass, $0.driver) = (DeviceID("8086:a338"), 0x060400, "pcieport")
+      },
+      try function("0000:03:00.0") { card in
+        card.chain = [bridge, card.name]
+        (card.id, card.subsystem, card.deviceClass) = (DeviceID("8086:1533"), DeviceID("8086:0001"), 0x020000)
+        (card.driver, card.revision, card.slots) = ("pciback", 3, ["PCIE1"])
+        card.path = PCIPath("00_1c.0-00_00.0")
+        card.serial = "a0-36-9f-ff-ff-12-34-56"
+      },
+      try function("0000:04:00.0") { disk in
+        (disk.id, disk.deviceClass, disk.driver) = (DeviceID("144d:a80a"), 0x010802, "nvme")
+        disk.nvme = [NVMeController(name: "nvme0", serial: "S4EVNX0R", model: "Samsung SSD 980 PRO")]
+        disk.power = PowerState(state: "D0", mayReachD3Cold: true)
+      },
+      try function("0000:05:00.0") {
+        ($0.id, $0.deviceClass, $0.driver) = (DeviceID("10ec:8125"), 0x020000, "pciback")
+      },
+      try function("0000:06:00.0") { card in
+        (card.id, card.deviceClass, card.driver) = (DeviceID("8086:1521"), 0x020000, "igb")
+        card.interfaces = [NetworkInterface(name: "eth0", address: MACAddress("52:54:00:00:00:01"))]
+        card.virtualisation.limit = 7
+        card.virtualisation.children = [FunctionName("0000:06:10.0")].compactMap(\.self)
+      },
+      try function("0000:06:10.0") { card in
+        (card.id, card.deviceClass) = (DeviceID("8086:1520"), 0x020000)
+        card.virtualisation.parent = FunctionName("0000:06:00.0")
+        card.unread = [.serial: ReadFailure(place: "/sys/bus/pci/devices/0000:06:10.0/config", .silent)]
+      },
+      try function("10000:e1:00.0") { ($0.id, $0.deviceClass, $0.driver) = (DeviceID("144d:a80a"), 0x010802, "nvme") },
+    ]
+    let facts = Set(FunctionFact.allCases).subtracting([.isolation])
+    let inventory = Inventory(functions: functions, facts: facts)
+    guard hasXen else { return DeviceListing(inventory: inventory, observation: nil) }
+    return DeviceListing(inventory: inventory, observation: ObservationIndex(try observation()))
+  }
+
+  /// A guest has one device, another device is free, and a third one is reserved.
+  private func observation() throws -> Observation {
+    let (device, id) = (try Samples.address("0000:05:00.0"), DomainID(2))
+    let bus = BackEnd(
+      domain: id, state: StateNode(.connected), frontEndState: StateNode(.connected), count: .number(1),
+      hasFrontEndPath: true, entries: [BackEndEntry(index: 0, device: device, state: StateNode(.initialised))])
+    let domain = ObservedDomain(
+      id: id, uuid: try Samples.uuid("2"), name: "sys-net", kind: .pv, lifecycle: .running, backEnd: bus,
+      saved: .devices([]))
+    let facts = DeviceFacts(driver: "pciback", isOnPCIBack: true)
+    return Observation(
+      host: Samples.host, domains: [domain],
+      devices: [
+        ObservedDevice(address: try Samples.address("0000:03:00.0"), facts: facts, assignment: .free),
+        ObservedDevice(address: device, facts: facts, claim: id, assignment: .assigned),
+      ])
+  }
+
+  private let names = FunctionNames(
+    device: Samples.naming, deviceClass: { $0 >> 8 == 0x0200 ? "Ethernet controller" : nil })
+
+  @Test func `a host with one of each device`() throws {
+    let view = DevicesView(
+      hostName: "host17", listing: try listing(), names: names, warnings: ["a record is damaged"])
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "everything/devices.txt")
+    try expectRecorded(
+      "```\n\(try rendered(view, as: .table, style: TextStyle()))```\n", "devices", in: "docs/devices.md")
+    try expectGolden(try rendered(view, as: .wide, style: TextStyle()), "everything/devices.wide.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "everything/devices.json")
+  }
+
+  @Test func `without Xen nothing is said of domains`() throws {
+    let view = DevicesView(hostName: "host17", listing: try listing(hasXen: false), names: names, showsBridges: true)
+    let text = try rendered(view, as: .table, style: TextStyle())
+    #expect(text.contains("? 0000:05:00.0"))
+    #expect(text.contains("driver pciback"))
+    #expect(text.contains("8 devices, domains unknown."))
+    #expect(!text.contains("assignable") && !text.contains("in use") && text.contains("0000:00:1c.0"))
+    #expect(try rendered(view, as: .json, style: TextStyle()).contains(#""isXenKnown" : false"#))
+  }
+
+  @Test func `a listing can be narrowed to addresses`() throws {
+    let all = try listing()
+    #expect(all.matching(["03:00"]).devices.map(\.function.name.description) == ["0000:03:00.0"])
+    #expect(all.matching(["0000:06"]).devices.count == 2)
+    #expect(all.matching(["10000:e1"]).devices.count == 1)
+    #expect(all.matching(["07:00"]).devices.isEmpty)
+  }
+}
