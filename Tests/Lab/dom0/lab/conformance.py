@@ -120,13 +120,17 @@ class Row:
             self.stand.store.remove(f"/libxl/pci/{address.replace(':', '-').replace('.', '-')}")
 
     def complete_entries(self, guest):
-        """Writes a device into each entry that has none: one that is not on the bus."""
+        """Writes a device that is not on the bus into each entry that has none. xl reads all these nodes."""
         bus = guest.bus if isinstance(guest, HVMGuest) else guest
         entries = self.stand.entries(bus) or []
         free = [address for address in ADDRESSES if address not in {entry["dev"] for entry in entries}]
         for index, entry in enumerate(entries):
-            if not entry["dev"]:
-                self.stand.store.write(f"{bus.back_end}/dev-{index}", free.pop())
+            if entry["dev"]:
+                continue
+            address = free.pop()
+            for name, value in (("key", address), ("dev", address), ("vdev", "0000:00:1f.00"), ("state", "3"),
+                                ("opts", "msitranslate=0,power_mgmt=0,permissive=0,rdm_policy=strict")):
+                self.stand.store.write(f"{bus.back_end}/{name}-{index}", value)
 
     def end(self):
         """Hands the row to the runner."""
