@@ -20,7 +20,7 @@ struct ValidateCommand: BerthCommand {
       let hosts = valid.hosts.map { host in
         ValidatedHost(
           host: host.host?.text, domainCount: host.desired.domains.count,
-          deviceCount: host.desired.domains.reduce(0) { $0 + $1.devices.count })
+          deviceCount: host.desired.domains.reduce(0) { $0 + $1.devices.count + $1.selections.count })
       }
       try show(
         ValidationView(files: valid.files, hosts: hosts, remarks: valid.warnings.map(Remark.init)), in: context)

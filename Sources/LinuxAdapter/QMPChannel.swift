@@ -1,3 +1,5 @@
+// CLinux includes the header of `timeval`, too, and then the compiler may take the type from there.
+import CLinux
 import Glibc
 import Ports
 

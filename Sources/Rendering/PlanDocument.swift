@@ -113,6 +113,8 @@ struct DomainPlanDocument: Encodable, Sendable {
   let stubDomain: UInt32?
   let run: RunDocument?
   let steps: [StepDocument]
+  /// Nil if every declared device was found.
+  let unresolved: [UnresolvedDocument]?
 
   init(_ domain: DomainPlan, naming: DeviceNaming) {
     name = domain.name.text
@@ -123,6 +125,33 @@ struct DomainPlanDocument: Encodable, Sendable {
     stubDomain = domain.stubDomain?.rawValue
     run = domain.run.map(RunDocument.init)
     steps = domain.steps.map { StepDocument($0, in: domain.holder, naming: naming) }
+    unresolved = domain.unresolved.isEmpty ? nil : domain.unresolved.map(UnresolvedDocument.init)
+  }
+}
+
+/// A declared device that the manifest's selector does not lead to.
+struct UnresolvedDocument: Encodable, Sendable {
+  let label: String
+  /// What the manifest says of the device, by the manifest's keys.
+  let selector: [String: String]
+  let reason: String
+  let meaning: String
+  let candidates: [String]
+  let isRequired: Bool
+  let evidence: String
+  let remedy: String?
+
+  init(_ step: UnresolvedStep) {
+    label = step.label
+    selector = Dictionary(
+      step.selector.keys.compactMap { key in step.selector.value(of: key).map { (key.rawValue, $0) } },
+      uniquingKeysWith: { first, _ in first })
+    reason = step.obstacle.rawValue
+    meaning = step.obstacle.explanation.meaning
+    candidates = step.candidates.map(\.description)
+    isRequired = step.isRequired
+    evidence = step.evidence
+    remedy = step.nextStep
   }
 }
 

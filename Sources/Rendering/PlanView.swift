@@ -37,7 +37,7 @@ package struct PlanView: View {
 
   private func write(_ domain: DomainPlan, to columns: inout Columns, style: TextStyle) {
     let steps = domain.steps.filter { Self.isShown($0, style) && !Self.isDrift($0) }
-    guard !steps.isEmpty || domain.run != nil else { return }
+    guard !steps.isEmpty || domain.run != nil || !domain.unresolved.isEmpty else { return }
     columns.heading(
       Words.holder(domain.holder),
       Words.domain(id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle, stubDomain: domain.stubDomain))
@@ -50,6 +50,7 @@ package struct PlanView: View {
         Mark(step.kind), step.device.description, Words.device(step.deviceID, label: step.label, naming: naming),
         Self.words(for: step), notes: isRepeated ? [] : notes[position])
     }
+    columns.rows(forUnresolved: domain.unresolved)
   }
 
   private func writeDrift(to columns: inout Columns, style: TextStyle) {
@@ -186,7 +187,22 @@ extension DeviceStep {
   }
 }
 
+extension UnresolvedStep {
+  /// What a person can do about the step; nil if there is nothing to do.
+  var nextStep: String? { remedy ?? obstacle.explanation.remedy?.text() }
+}
+
 extension Columns {
+  /// Writes the declared devices that were not found, each under its name in the manifest.
+  mutating func rows(forUnresolved steps: [UnresolvedStep]) {
+    for step in steps {
+      row(
+        .refuse, step.label, "\(step.selector)",
+        "blocked: \(step.obstacle.rawValue), \(step.evidence)" + (step.isRequired ? "" : " (optional)"),
+        notes: step.nextStep.map { ["next: \($0)"] } ?? [])
+    }
+  }
+
   /// Writes that a run of Berth is at work on the domain, if one is.
   mutating func row(forRun run: RunHolder?) {
     if let run { row(.wait, "run", "", "a run of Berth is at work on the domain: \(run)") }

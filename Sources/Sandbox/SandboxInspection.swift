@@ -34,7 +34,7 @@ package struct SandboxInspection {
     // Berth itself looks at each file of its own before it uses the file. Devices are many, and the way to each is looked
     // at before its reset.
     let areBerths = ["/run/berth/locks", "/run/berth/intents", "/var/lib/berth/domains"].contains(below)
-    let looksInside = !areBerths && !below.hasPrefix("/sys/devices/")
+    let looksInside = !areBerths && below != "/sys/bus/pci/devices" && !below.hasPrefix("/sys/devices/")
     let folder: Descriptor
     do throws(SandboxError) { folder = try directory.open(path, O_RDONLY | O_DIRECTORY, type: S_IFDIR) } catch {
       if error.errno == ENOENT { return }

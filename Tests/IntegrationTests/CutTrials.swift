@@ -24,7 +24,7 @@ struct CutTrials {
   var violations = 0
 
   private var words: [String] {
-    let words = ["apply", manifest, "--yes", "-o", "json", "--lock-timeout", "60s"]
+    let words = ["apply", manifest, "--yes", "-o", "json", "--lock-timeout", "10m"]
     return switch blow {
     case .kill: words + ["--wait-timeout", "60s"]
     case .stopStore, .restartStore: words + ["--wait-timeout", "3s", "--store-timeout", "1s"]

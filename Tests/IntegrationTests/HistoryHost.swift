@@ -90,7 +90,7 @@ struct HistoryHost {
     // A domain that a wish leaves out is to lose its devices.
     let words = ["apply", "\(host.folder.path)/\(name)", "--yes", "--allow-removals", "-o", "json"]
     return try Command.berth(
-      words + ["--wait-timeout", "20s", "--lock-timeout", "60s"], environment: ["BERTH_SANDBOX": host.directory])
+      words + ["--wait-timeout", "20s", "--lock-timeout", "10m"], environment: ["BERTH_SANDBOX": host.directory])
   }
 
   /// Gives the domains their devices at the start; replaces the guests if the old ones may be damaged.

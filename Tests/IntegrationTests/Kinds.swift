@@ -117,7 +117,7 @@ extension TestHost {
   /// with the document.
   func apply(_ manifest: String, wait: String = "60s") async throws -> Applied {
     let result = try await berth(
-      "apply", manifest, "--yes", "-o", "json", "--wait-timeout", wait, "--lock-timeout", "60s")
+      "apply", manifest, "--yes", "-o", "json", "--wait-timeout", wait, "--lock-timeout", "10m")
     let applied: Applied
     do {
       applied = try JSONDecoder().decode(Applied.self, from: Data(result.output.utf8))

@@ -24,7 +24,7 @@ struct Races {
         try await host.change("start-domain", "net")
         let results = try await Self.all(
           manifests.map { manifest in
-            { try await host.berth("apply", manifest, "--yes", "--lock-timeout", "60s", "--wait-timeout", "60s") }
+            { try await host.berth("apply", manifest, "--yes", "--lock-timeout", "10m", "--wait-timeout", "60s") }
           })
         for result in results {
           #expect(result.status == 0, "round \(round): \(result.output)\(result.errors)")

@@ -53,6 +53,14 @@ func outline(_ desired: DesiredState) -> String {
       if !device.isRequired { words.append("optional") }
       lines.append(words.joined(separator: " "))
     }
+    for selection in domain.selections {
+      var words = ["    \(selection.selector) (\(selection.label))"]
+      if selection.selector.takesAllFunctions { words.append("all functions") }
+      if selection.selector.follows { words.append("follow") }
+      if selection.options != DeviceOptions() { words.append(selection.options.storeText) }
+      if !selection.isRequired { words.append("optional") }
+      lines.append(words.joined(separator: " "))
+    }
   }
   return lines.joined(separator: "\n") + "\n"
 }

@@ -52,9 +52,11 @@ struct SchemaCase: Sendable, CustomTestStringConvertible {
   /// Returns an object with one property, the required ones, and the first of a choice of required ones.
   private static func instance(of schema: JSONValue, with key: String, _ value: JSONValue) -> JSONValue {
     var names = strings(schema["required"])
-    if case .array(let choices)? = schema["oneOf"], !choices.contains(where: { strings($0["required"]).contains(key) })
-    {
-      names += strings(choices.first?["required"])
+    for word in ["oneOf", "anyOf"] {
+      guard case .array(let choices)? = schema[word] else { continue }
+      if !choices.contains(where: { strings($0["required"]).contains(key) }) {
+        names += strings(choices.first?["required"])
+      }
     }
     var members = names.filter { $0 != key }.map {
       JSONValue.Member(key: $0, value: sample(schema["properties"]?[$0] ?? .null))
@@ -80,7 +82,8 @@ struct SchemaCase: Sendable, CustomTestStringConvertible {
   private static func text(_ schema: JSONValue) -> String {
     guard case .string(let pattern)? = schema["pattern"] ?? first(schema["anyOf"])?["pattern"] else { return "text" }
     let samples = [
-      "0000:03:00.0", "8086:1533", "6f6d3c2e-8b1a-4c52-9a53-0d6c1f0f2a11", "lan0",
+      "0000:03:00.0", "8086:1533", "6f6d3c2e-8b1a-4c52-9a53-0d6c1f0f2a11", "a0-36-9f-ff-ff-12-34-56",
+      "a0:36:9f:12:34:56", "00_1c.4-00_00.0", "0200", "03", "lan0",
     ]
     return samples.first { matches($0, pattern) } ?? "none matches \(pattern)"
   }

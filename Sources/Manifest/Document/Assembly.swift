@@ -7,8 +7,7 @@ struct Assembly {
   /// The first names of `definitions`, among which a misspelt one is looked for. Empty until there is a misspelt one.
   private var suggestions: [String] = []
   private var hasUnreadDefinitions = false
-  /// The domain for which a device was first declared, and the location of that declaration.
-  private var holders: [PCIAddress: (domain: Name, mark: SourceMark)] = [:]
+  private var holders = Holders()
 
   /// Returns the desired state of a host to which all of the documents apply.
   static func desiredState(of documents: [ManifestDocument], _ report: Diagnostics) -> DesiredState {
@@ -56,7 +55,9 @@ struct Assembly {
         continue
       }
       definitions[name.value] = definition
-      guard let address = definition.value.address else { continue }
+      guard let selector = definition.value.selector, selector.isPlain, let address = definition.value.address else {
+        continue
+      }
       if let earlier = names[address.value] {
         report.warning(
           "device \(address.value) has two names, \(quoted(earlier.value)) and \(quoted(name.value))",
@@ -111,11 +112,49 @@ struct Assembly {
           uuids[uuid.value] = Located(name.value, at: uuid.mark)
         }
       }
+      let selections = domain.value.devices.compactMap { selection($0, of: name.value) }
       let devices = domain.value.devices.compactMap { device($0, of: name.value) }
       reportSharedSlots(of: name.value, devices)
-      result.append(DesiredDomain(name: name.value, uuid: domain.value.uuid?.value, devices: devices.map(\.value)))
+      result.append(
+        DesiredDomain(
+          name: name.value, uuid: domain.value.uuid?.value, devices: devices.map(\.value), selections: selections))
     }
     return result.sorted { $0.name < $1.name }
+  }
+
+  /// Returns what an entry of a domain selects; nil if the entry has a plain address, or an error.
+  private mutating func selection(_ assignment: Assignment, of domain: Name) -> DeviceSelection? {
+    guard case .name(let name) = assignment.reference, var selector = definitions[Name(name)]?.value.selector,
+      !selector.isPlain
+    else { return nil }
+    if let id = assignment.id {
+      if let there = selector.id, there != id.value { reportOtherID(id, name: name) }
+      selector.id = selector.id ?? id.value
+    }
+    if let holder = holders.byName[Name(name)] {
+      report.error(
+        holder.domain == domain
+          ? "device \(quoted(name)) is listed twice for \(quoted(domain))"
+          : "device \(quoted(name)) is assigned to both \(quoted(holder.domain)) and \(quoted(domain))",
+        at: assignment.mark, notes: [.init("first", at: holder.mark)])
+      return nil
+    }
+    holders.byName[Name(name)] = (domain, assignment.mark)
+    if selector.takesAllFunctions, let mark = assignment.slotMark {
+      report.error(
+        "the functions of \(quoted(name)) cannot share one virtual slot: each becomes function 0 of its slot", at: mark,
+        hint: "remove 'virtualSlot', and Xen chooses one for each")
+      return nil
+    }
+    return DeviceSelection(
+      selector: selector, label: name, options: assignment.options, isRequired: assignment.isRequired)
+  }
+
+  private func reportOtherID(_ here: Located<DeviceID>, name: String) {
+    guard let there = definitions[Name(name)]?.value.id, here.value != there.value else { return }
+    report.error(
+      "device \(quoted(name)) cannot be \(here.value) here and \(there.value) by its definition", at: here.mark,
+      notes: [.init("defined", at: there.mark)])
   }
 
   private mutating func device(_ assignment: Assignment, of domain: Name) -> Located<DesiredDevice>? {
@@ -138,11 +177,8 @@ struct Assembly {
         return nil
       }
       label = name
-      if let here = assignment.id, let there = definition.value.id, here.value != there.value {
-        report.error(
-          "device \(quoted(name)) cannot be \(here.value) here and \(there.value) by its definition", at: here.mark,
-          notes: [.init("defined", at: there.mark)])
-      }
+      if let selector = definition.value.selector, !selector.isPlain { return nil }
+      if let here = assignment.id { reportOtherID(here, name: name) }
       id = id ?? definition.value.id?.value
       guard let found = definition.value.address else { return nil }
       address = found.value
@@ -154,8 +190,8 @@ struct Assembly {
   }
 
   private mutating func claim(_ address: PCIAddress, for domain: Name, at mark: SourceMark) -> Bool {
-    guard let holder = holders[address] else {
-      holders[address] = (domain, mark)
+    guard let holder = holders.byAddress[address] else {
+      holders.byAddress[address] = (domain, mark)
       return true
     }
     let message =
@@ -184,4 +220,11 @@ struct Assembly {
         hint: isOneDevice ? "give the functions different slots, or none" : nil)
     }
   }
+}
+
+/// The domain for which each device was first declared, and the location of that declaration.
+private struct Holders {
+  var byAddress: [PCIAddress: (domain: Name, mark: SourceMark)] = [:]
+  /// Of devices that have no plain address.
+  var byName: [Name: (domain: Name, mark: SourceMark)] = [:]
 }

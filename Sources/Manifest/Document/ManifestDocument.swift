@@ -31,11 +31,13 @@ struct DocumentPolicy: Sendable {
 
 /// A device with a name.
 struct DeviceDefinition: Sendable {
-  /// The address; nil if it could not be read. The name is defined nevertheless.
+  /// The address; nil if none is given, or if it could not be read. The name is defined nevertheless.
   var address: Located<PCIAddress>?
   var id: Located<DeviceID>?
   /// Whether an id is given, readable or not.
   var saysID = false
+  /// All keys; nil if one of them could not be read, or if they identify no device.
+  var selector: DeviceSelector?
 }
 
 /// A domain and the devices it should have.
@@ -99,26 +101,67 @@ extension ValueType where Value == DocumentSpec {
 
 extension ValueType where Value == DeviceDefinition {
   static var definition: ValueType {
-    let options = DeviceOptions().list.map(\.name) + [ManifestKeys.isRequired.name, ManifestKeys.functions.name]
+    let options = DeviceOptions().list.map(\.name) + [ManifestKeys.isRequired.name]
     let hint = "options belong to the device in a domain's list: {device: NAME, permissive: true}"
     let whole = ValueType.object(
       "A device with a name.", keys: ManifestKeys.definitionTable,
-      hints: Dictionary(options.map { ($0, hint) }) { first, _ in first }
+      hints: Dictionary(options.map { ($0, hint) }) { first, _ in first },
+      also: [
+        "anyOf": .array(
+          DeviceSelector.Key.identifying.map { .members(["required": .array([.string($0.rawValue)])]) })
+      ]
     ) { reader in
-      let definition = DeviceDefinition(
-        address: reader.value(ManifestKeys.definedAddress), id: reader.value(ManifestKeys.identity),
-        saysID: reader.has(ManifestKeys.identity.name))
-      // These are read to report their errors; both are then refused as not supported.
-      _ = reader.value(ManifestKeys.subsystem)
-      _ = reader.value(ManifestKeys.serial)
-      _ = reader.value(ManifestKeys.macAddress)
-      return definition
+      let (address, id) = (reader.value(ManifestKeys.definedAddress), reader.value(ManifestKeys.identity))
+      return DeviceDefinition(
+        address: address, id: id, saysID: reader.has(ManifestKeys.identity.name),
+        selector: DeviceDefinition.selector(&reader, address: address?.value, id: id?.value))
     }
     return ValueType(schema: whole.schema) { node, name, report in
       // The name is defined even if its definition has errors.
       whole.read(node, as: name, report) ?? DeviceDefinition()
     }
   }
+}
+
+extension DeviceDefinition {
+  /// Reads the keys that say which device is meant; nil if one of them is not valid, or if they identify none.
+  fileprivate static func selector(
+    _ reader: inout MappingReader, address: PCIAddress?, id: DeviceID?
+  ) -> DeviceSelector? {
+    var selector = DeviceSelector(address: address, id: id)
+    selector.subsystem = reader.value(ManifestKeys.subsystem)
+    selector.deviceClass = reader.value(ManifestKeys.deviceClass)
+    selector.revision = reader.value(ManifestKeys.revision)
+    selector.path = reader.value(ManifestKeys.path)
+    selector.slot = reader.value(ManifestKeys.slot)
+    selector.serial = reader.value(ManifestKeys.serial)
+    selector.mac = reader.value(ManifestKeys.macAddress)
+    selector.nvmeSerial = reader.value(ManifestKeys.nvmeSerial)
+    selector.takesAllFunctions = reader.value(ManifestKeys.definedFunctions) == .all
+    selector.follows = reader.value(ManifestKeys.follow) ?? false
+    let keys = DeviceSelector.Key.allCases.map(\.rawValue)
+    let given = keys.filter(reader.has)
+    let identifying = DeviceSelector.Key.identifying.map(\.rawValue)
+    if !given.contains(where: identifying.contains), !reader.isProbablyMisspelt(keys) {
+      reader.report.error(
+        given.isEmpty
+          ? "\(reader.name) does not say which device is meant"
+          : "\(reader.name) identifies no device: \(given.joined(separator: " and ")) can be that of many",
+        at: reader.node.mark, hint: "add one of \(identifying.joined(separator: ", "))")
+      return nil
+    }
+    if selector.follows, !selector.keys.contains(where: \.movesWithCard) {
+      reader.report.warning(
+        "'follow' has no effect on \(reader.name): none of its keys goes with the card",
+        at: reader.mark(ofValueAt: ManifestKeys.follow.name) ?? reader.node.mark, hint: "add serial, mac or nvmeSerial")
+    }
+    return selector.keys.count == given.count ? selector : nil
+  }
+}
+
+extension DeviceSelector.Key {
+  /// The keys of which a definition needs one: those of one device, or of one type of device.
+  fileprivate static let identifying = allCases.filter { $0.isUnique || $0 == .id || $0 == .subsystem }
 }
 
 extension ValueType where Value == DomainDeclaration {
@@ -164,10 +207,12 @@ extension ValueType where Value == Assignment {
     let one: JSONValue = .array([
       .members(["required": .array([.string("device")])]), .members(["required": .array([.string("address")])]),
     ])
+    let named = "it belongs to a name in 'spec.devices'; use that name here"
     return .object(
       "A device with options.", keys: ManifestKeys.assignmentTable,
       hints: [
-        "serial": "it belongs in 'match'", "mac": "it belongs in 'match'", "name": "use 'device'",
+        "serial": named, "mac": named, "path": named, "slot": named, "nvmeSerial": named, "subsystem": named,
+        "name": "use 'device'",
         "bdf": "use 'address'", "vslot": "use 'virtualSlot', in decimal: xl's vslot is hexadecimal",
         "msitranslate": "use 'msiTranslate'", "rdm_policy": "use 'rdmPolicy'", "power_mgmt": "use 'powerManagement'",
       ],

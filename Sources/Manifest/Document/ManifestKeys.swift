@@ -49,17 +49,34 @@ enum ManifestKeys {
   // MARK: A named device
 
   static let definedAddress = Key(
-    "address", ValueType<PCIAddress>.address.located, "Where the device is expected.", isRequired: true)
+    "address", ValueType<PCIAddress>.address.located,
+    "Where the device is expected. Beside other keys: if the device is elsewhere, the plan says so and changes nothing."
+  )
   static let identity = Key(
     "id", ValueType<DeviceID>.deviceID.located,
     "What the device must be: vendor and device id, as lspci -n prints them. Another device at the address is left "
       + "alone.")
-  static let subsystem = Key(
-    "subsystem", .deviceID, "The subsystem's vendor and device id.", isSupported: false, instead: "use 'id'")
-  static let serial = Key("serial", .text, "The device's serial number.", isSupported: false, instead: "use 'id'")
-  static let macAddress = Key("mac", .text, "A network card's address.", isSupported: false, instead: "use 'id'")
+  static let subsystem = Key("subsystem", .deviceID, "The card's own vendor and device id.")
+  static let deviceClass = Key(
+    "class", .deviceClass, "The first 2, 4 or 6 digits of the class. It does not identify a device alone.")
+  static let revision = Key(
+    "revision", .revision, "The revision in hexadecimal. It does not identify a device alone.")
+  static let path = Key(
+    "path", .path, "The way through the bridges, which stays the same if the firmware gives buses other numbers.")
+  static let slot = Key("slot", .slotLabel, "The label of the slot.")
+  static let serial = Key("serial", .serial, "The card's serial number of PCI Express.")
+  static let macAddress = Key("mac", .mac, "The network card's own hardware address.")
+  static let nvmeSerial = Key("nvmeSerial", .nvmeSerial, "The serial number of an NVMe controller.")
+  static let definedFunctions = Key(
+    "functions", ValueType<Functions>.choice(),
+    "Which functions of the slot are meant: all. Without it, only the one that the other keys say.")
+  static let follow = Key(
+    "follow", .boolean,
+    "Whether the device may be taken at another address than the one given, if its serial number or hardware address "
+      + "proves that it moved.", default: false)
   static let definitionTable = [
-    definedAddress.info, identity.info, subsystem.info, serial.info, macAddress.info,
+    definedAddress.info, identity.info, subsystem.info, deviceClass.info, revision.info, path.info, slot.info,
+    serial.info, macAddress.info, nvmeSerial.info, definedFunctions.info, follow.info,
   ]
 
   // MARK: A domain
@@ -78,10 +95,10 @@ enum ManifestKeys {
   static let address = Key("address", .address, "The device's address.")
   static let match = Key(
     "match", .match, "Finds the device by its identity instead of its address.", isSupported: false,
-    instead: "use 'address' and 'id'")
+    instead: "give the device a name in 'spec.devices', with these keys, and use the name here")
   static let functions = Key(
     "functions", ValueType<Functions>.choice(), "Which functions of the slot: all.", isSupported: false,
-    instead: "list the functions one by one, each with its address")
+    instead: "give the device a name in 'spec.devices', with functions: all, and use the name here")
   /// The options that are read into the device's options one by one. `virtualSlot` is not among them, because its place
   /// in the file is kept.
   static let options = [

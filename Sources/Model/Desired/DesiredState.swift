@@ -7,6 +7,14 @@ package struct DesiredState: Hashable, Sendable {
   package var domains: [DesiredDomain]
   package var completeness: Completeness
 
+  /// The facts that an inventory needs to find all devices; empty if every address is known.
+  ///
+  /// Facts that no selector names are among them: they tell two devices apart that one selector fits.
+  package var neededFacts: Set<FunctionFact> {
+    if domains.allSatisfy(\.selections.isEmpty) { return [] }
+    return Set(DeviceSelector.Key.allCases.compactMap(\.fact)).union([.driver])
+  }
+
   /// The set of manifests that name none.
   package static let defaultSet = "default"
 
@@ -57,11 +65,20 @@ package struct DesiredDomain: Hashable, Sendable {
   package var name: Name
   /// The UUID of the domain that is meant; nil if the name decides.
   package var uuid: DomainUUID?
+  /// The devices with known addresses.
   package var devices: [DesiredDevice]
-  package init(name: Name, uuid: DomainUUID? = nil, devices: [DesiredDevice]) {
+  /// The devices that an inventory still has to find.
+  package var selections: [DeviceSelection]
+  /// The devices that an inventory did not find.
+  package var unresolved: [UnresolvedDevice] = []
+
+  package init(
+    name: Name, uuid: DomainUUID? = nil, devices: [DesiredDevice], selections: [DeviceSelection] = []
+  ) {
     self.name = name
     self.uuid = uuid
     self.devices = devices
+    self.selections = selections
   }
 }
 

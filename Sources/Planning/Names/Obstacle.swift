@@ -32,6 +32,11 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case busUnsettled = "bus-unsettled"
   case crashedAndKept = "crashed-and-kept"
   case ownFileDamaged = "own-file-damaged"
+  case selectorAmbiguous = "selector-ambiguous"
+  case selectorUnproven = "selector-unproven"
+  case deviceMoved = "device-moved"
+  case deviceContested = "device-contested"
+  case segmentTooLarge = "segment-too-large"
 
   /// Whether the declared domain is not known or does not run, so that `--require-running` asks for it in vain.
   package var isUnreadyDomain: Bool {
@@ -53,7 +58,8 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
       .claimedElsewhere,
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
       .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays,
-      .virtualSlotNotSupported, .busFull, .ownFileDamaged:
+      .virtualSlotNotSupported, .busFull, .ownFileDamaged, .selectorAmbiguous, .selectorUnproven, .deviceMoved,
+      .deviceContested, .segmentTooLarge:
       nil
     }
   }

@@ -24,6 +24,8 @@ package struct Observation: Hashable, Sendable {
   package var exported: [PCIAddress: ExportRecord]?
   /// The domains in `exported` whose bus dom0's kernel no longer has.
   package var endedBuses: Set<DomainID> = []
+  /// The host's PCI functions; nil if no declared device has to be found by what it is.
+  package var inventory: Inventory?
   /// The marks of the run locks, read before anything else.
   package var runs: [DomainUUID: RunMark] = [:]
 

@@ -56,10 +56,14 @@ package struct Plan: Hashable, Sendable {
   package var hasChanges: Bool { hasStep { $0.isChange } || hostSteps.contains { $0.isChange } }
 
   /// Whether a step that counts as blocked is left.
-  package var isBlocked: Bool { hasStep { $0.countsAsBlocked } }
+  package var isBlocked: Bool {
+    hasStep { $0.countsAsBlocked } || domains.contains { $0.unresolved.contains(where: \.countsAsBlocked) }
+  }
 
   /// Returns how many steps there are of an action.
-  package func count(_ action: StepAction) -> Int { count { $0.action == action } }
+  package func count(_ action: StepAction) -> Int {
+    count { $0.action == action } + (action == .blocked ? domains.reduce(0) { $0 + $1.unresolved.count } : 0)
+  }
 
   func count(_ predicate: (DeviceStep) -> Bool) -> Int {
     domains.reduce(0) { sum, domain in sum + domain.steps.count(where: predicate) }
@@ -82,12 +86,15 @@ package struct DomainPlan: Hashable, Sendable {
   package var stubDomain: DomainID?
   /// In order of address; drift after requested change.
   package var steps: [DeviceStep]
+  /// Declared devices that were not found, or not as exactly one, in order of label.
+  package var unresolved: [UnresolvedStep]
   /// The run of Berth that was at work on the domain when the host was observed.
   package var run: RunHolder?
 
   package init(
     name: Name, uuid: DomainUUID? = nil, id: DomainID? = nil, kind: DomainKind? = nil,
-    lifecycle: DomainLifecycle? = nil, stubDomain: DomainID? = nil, steps: [DeviceStep] = []
+    lifecycle: DomainLifecycle? = nil, stubDomain: DomainID? = nil, steps: [DeviceStep] = [],
+    unresolved: [UnresolvedStep] = []
   ) {
     self.name = name
     self.uuid = uuid
@@ -96,6 +103,7 @@ package struct DomainPlan: Hashable, Sendable {
     self.lifecycle = lifecycle
     self.stubDomain = stubDomain
     self.steps = steps
+    self.unresolved = unresolved
   }
 }
 

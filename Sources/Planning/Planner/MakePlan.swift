@@ -19,7 +19,7 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
     policy: desired.policy)
   plan.set = desired.set
   plan.otherSets = Set(index.setHolders.values.joined().map(\.set)).subtracting([desired.set]).sorted()
-  let declared = desired.domains.sorted { $0.name < $1.name }
+  let declared = planner.desired.domains.sorted { $0.name < $1.name }
   for domain in declared { plan.domains += planner.plans(for: domain) }
   var losses = UnnamedLosses(planner: planner)
   let others = index.domains.filter { !planner.matches.covered.contains($0.key) && $0.stubDomainOf == nil }
@@ -50,9 +50,9 @@ extension Plan {
 }
 
 extension DomainPlan {
-  init(_ domain: Guest, steps: [DeviceStep]) {
+  init(_ domain: Guest, steps: [DeviceStep], unresolved: [UnresolvedStep] = []) {
     self.init(
       name: domain.name, uuid: domain.uuid, id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle,
-      stubDomain: domain.observed.stubDomain, steps: steps)
+      stubDomain: domain.observed.stubDomain, steps: steps, unresolved: unresolved)
   }
 }

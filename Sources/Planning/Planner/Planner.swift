@@ -16,8 +16,11 @@ final class Planner {
   let removals: RemovalRules
   /// Which living domain each declaration means.
   let matches: DomainMatches
+  /// What unresolved selections may mean.
+  let reservations: Reservations
 
   init(desired: DesiredState, index: ObservationIndex) {
+    let desired = desired.resolved(in: index.observation.inventory)
     self.desired = desired
     self.index = index
     var declarations = [PCIAddress: Name](minimumCapacity: index.observation.devices.count)
@@ -31,6 +34,7 @@ final class Planner {
       desired.domains.map { ($0.name, $0.devices.map(\.address)) }, uniquingKeysWith: { $0 + $1 })
     removals = RemovalRules(desired: desired, index: index, declared: Set(declarations.keys))
     matches = DomainMatches(desired, index, removals)
+    reservations = Reservations(desired, matches, index.observation.inventory)
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
@@ -39,7 +43,8 @@ final class Planner {
   /// Returns whether the device may be taken out of this domain. The rules must permit it, and the domain must be known
   /// to be the one that is meant.
   func mayRemove(_ device: PCIAddress, from domain: Guest) -> Bool {
-    !matches.doubtful.contains(domain.key) && removals.permit(device, from: domain)
+    reservations.selection(for: device, in: domain) == nil && !matches.doubtful.contains(domain.key)
+      && removals.permit(device, from: domain)
   }
 
   /// Whether the device is declared for this very domain.
@@ -76,7 +81,7 @@ final class Planner {
     let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let fitting = BusRoom(planner: self).steps(declared, besides: undeclared, in: domain)
     let steps = (fitting + undeclared).sorted { $0.device < $1.device } + repairs.sorted { $0.device < $1.device }
-    return DomainPlan(domain, steps: steps)
+    return DomainPlan(domain, steps: steps, unresolved: unresolved(of: wanted))
   }
 
   /// The plan of a domain that does not exist now. Whoever has one of its devices keeps the device until it does.
@@ -91,7 +96,14 @@ final class Planner {
         device, .pending(.domainAbsent), in: id,
         evidence: holder.map { "the domain does not exist now; \($0.label) has the device until then" })
     }
-    return DomainPlan(name: wanted.name, uuid: wanted.uuid, steps: steps.sorted { $0.device < $1.device })
+    return DomainPlan(
+      name: wanted.name, uuid: wanted.uuid, steps: steps.sorted { $0.device < $1.device },
+      unresolved: unresolved(of: wanted))
+  }
+
+  /// Returns the steps of the devices that were not found, in order of label.
+  private func unresolved(of wanted: DesiredDomain) -> [UnresolvedStep] {
+    wanted.unresolved.map { UnresolvedStep($0, in: observation.inventory) }.sorted { $0.label < $1.label }
   }
 
   /// The plan of a domain that may be the declared one. Its devices stay as they are: the declared ones, and those that
@@ -114,7 +126,8 @@ final class Planner {
           device, .blocked(doubt.obstacle), in: guest, before: entry.options,
           evidence: "the device is Berth's in \(guest.label); \(doubt.evidence)", remedy: doubt.remedy))
     }
-    return DomainPlan(guest, steps: steps.sorted { $0.device < $1.device })
+    return DomainPlan(
+      guest, steps: steps.sorted { $0.device < $1.device }, unresolved: isFirst ? unresolved(of: wanted) : [])
   }
 
   /// Returns a step for a device that is declared for the domain.

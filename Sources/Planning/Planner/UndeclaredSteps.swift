@@ -35,6 +35,12 @@ struct UndeclaredSteps {
           device, .kept(.otherSet), in: domain, before: entry.options, evidence: "set '\(set)' owns it")
       }
       let isOwned = planner.isOwned(device, in: domain)
+      if isOwned, let open = planner.reservations.selection(for: device, in: domain) {
+        let step = UnresolvedStep(open, in: planner.observation.inventory)
+        return planner.undeclared(
+          device, .blocked(step.obstacle), in: domain, before: entry.options,
+          evidence: "it may be the declared device \(step.label), and stays until that is settled")
+      }
       // The record may say that the device is Berth's.
       if !isOwned, let damage = domain.damage, damage.kind == .record, planner.desired.policy.prune != .never {
         return planner.undeclared(

@@ -47,6 +47,7 @@ package struct HostStatus: Sendable {
   /// Puts together what the observation and `desired` say; `plan` must be made from the same two.
   package init(index: ObservationIndex, desired: DesiredState?, plan: Plan) {
     let observation = index.observation
+    let desired = desired?.resolved(in: observation.inventory)
     hostSteps = plan.hostSteps
     drifts = makeDriftMatrix(desired: desired, index: index, plan: plan).findings
     host = observation.host

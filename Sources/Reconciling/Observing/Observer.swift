@@ -22,6 +22,9 @@ package struct Observer: Sendable {
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
     // The marks are read first: comparing them shows what a run does after this point.
     let (runs, damagedLocks) = try host.runLocks.readMarks()
+    let needed = desired?.neededFacts ?? []
+    let inventory = needed.isEmpty ? nil : try host.inventory.inventory(of: needed)
+    let desired = desired?.resolved(in: inventory)
     let facts = try host.hypervisor.hostFacts()
     let hasPCIBack = try host.tree.hasPCIBack()
     let pciback = try host.tree.pcibackDevices()
@@ -31,6 +34,7 @@ package struct Observer: Sendable {
         name: host.name, xenVersion: facts.version, hasIOMMU: facts.hasIOMMU, hasPCIBack: hasPCIBack),
       takenAt: host.wallClock())
     observation.runs = runs
+    observation.inventory = inventory
     let intents = try host.intents.readIntents()
     observation.intents = intents.contents
     observation.damaged = intents.damaged + damagedLocks
@@ -39,6 +43,7 @@ package struct Observer: Sendable {
     let claimed = (try store.list(.claims) ?? []).compactMap { PCIAddress(storeKey: $0) }
     var addresses = pciback.union(claimed)
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
+    addresses.formUnion((desired?.domains ?? []).flatMap(\.unresolved).flatMap(\.problem.candidates))
     addresses.formUnion(observation.intents.flatMap(\.devices))
     var look = ObservationScope(
       host: host, release: XenVersion(facts.version)?.release, pciback: pciback,

@@ -146,6 +146,38 @@ extension Obstacle {
           + "and what was found. Files have their domains in their names. If the name of a damaged file has none, "
           + "no domain is changed.",
         remedy: "look at the file; if it is of no use, move it away and run again")
+    case .selectorAmbiguous:
+      Explanation(
+        meaning: "several devices are what the manifest says",
+        cause: "The keys of the device in `spec.devices` hold for more than one function of the host. A second card of "
+          + "the same type was added, or no key is unique. Berth changes nothing about any of "
+          + "them.",
+        remedy: "add a key that only the right device has; \(.command("berth devices -o wide")) shows them")
+    case .selectorUnproven:
+      Explanation(
+        meaning: "a device may be the declared one, but that cannot be proven",
+        cause: "A key of the device in `spec.devices` cannot be read of the device now. A hardware address and the "
+          + "serial number of an NVMe controller are shown only by the device's own driver. Other facts are unknown if "
+          + "the device is switched off, or if Berth does not run as root.",
+        remedy: "add address, path or slot, or use only keys that \(.command("berth devices -o wide")) shows now")
+    case .deviceMoved:
+      Explanation(
+        meaning: "the device is at another address than the manifest says",
+        cause: "The serial number or the hardware address proves that the card is there. The card was put into another "
+          + "slot, or its bus got another number when a card was added or removed.",
+        remedy: "correct the address in the manifest, or write `follow: true` beside it")
+    case .deviceContested:
+      Explanation(
+        meaning: "two entries of the manifest mean one device",
+        cause: "The entries have different keys, and all of them hold for the same function. Berth cannot know which "
+          + "entry is wrong, so it does nothing for either of them.",
+        remedy: "remove one of the entries, or correct its keys")
+    case .segmentTooLarge:
+      Explanation(
+        meaning: "Xen has no address for the device",
+        cause: "Linux numbers the PCI segments behind Intel VMD from 10000 on. Xen's hypercalls and libxl have 16 bits "
+          + "for a segment.",
+        remedy: "turn VMD off in the firmware, or declare the VMD controller itself")
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation

@@ -1,0 +1,158 @@
+import Model
+import Planning
+import TestSupport
+import Testing
+
+/// Plans of manifests that say what a device is, and not where.
+@Suite struct SelectionPlanTests {
+  private let one = Sample.address(1)
+  private let two = Sample.address(2)
+
+  private func function(_ address: PCIAddress, serial: String?, isSilent: Bool = false) -> PCIFunction {
+    var function = PCIFunction(name: FunctionName(address))
+    (function.id, function.deviceClass, function.driver) = (DeviceID("8086:1533"), 0x020000, "pciback")
+    function.serial = serial
+    if isSilent { function.unread[.serial] = ReadFailure(place: "config", .silent) }
+    return function
+  }
+
+  private func selection(_ change: (inout DeviceSelector) -> Void, isRequired: Bool = true) -> DeviceSelection {
+    var selector = DeviceSelector()
+    change(&selector)
+    return DeviceSelection(selector: selector, label: "lan0", isRequired: isRequired)
+  }
+
+  /// Plans for a host with two cards of one type. Domain 1 has `attached`, as Berth's.
+  private func plan(
+    _ selection: DeviceSelection, attached: [PCIAddress] = [], prune: Policy.Prune = .owned,
+    functions: [PCIFunction]? = nil
+  ) -> Plan {
+    let desired = DesiredState(
+      policy: Policy(prune: prune), domains: [DesiredDomain(name: "net", devices: [], selections: [selection])])
+    var observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", attached)],
+      devices: [one, two].map { Sample.device($0, heldBy: attached.contains($0) ? 1 : nil) },
+      records: attached.isEmpty
+        ? [] : [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: attached)])
+    let cards = [function(one, serial: "a0-36-9f-ff-ff-00-00-01"), function(two, serial: "a0-36-9f-ff-ff-00-00-02")]
+    observation.inventory = Inventory(functions: functions ?? cards, facts: Set(FunctionFact.allCases))
+    return makePlan(desired: desired, observation: observation)
+  }
+
+  @Test func `a device that is found is planned as if its address was declared`() throws {
+    let found = plan(selection { $0.serial = "a0-36-9f-ff-ff-00-00-02" })
+    let step = try #require(found.steps.first)
+    #expect((step.device, step.label, step.action) == (two, "lan0", .attach))
+    #expect(found.domains[0].unresolved.isEmpty && found.verdict == .applicable(leavesBlocked: false))
+    let same = plan(selection { $0.serial = "a0-36-9f-ff-ff-00-00-02" }, attached: [two])
+    #expect(same.verdict == .nothingToDo)
+  }
+
+  @Test func `a device that is not found blocks, and nothing else is done for it`() throws {
+    let open = plan(selection { $0.id = DeviceID("8086:1533") })
+    let step = try #require(open.domains.first?.unresolved.first)
+    #expect(step.obstacle.rawValue == "selector-ambiguous")
+    #expect(step.candidates == [one, two])
+    #expect(step.evidence == "\(one) and \(two) have id 8086:1533")
+    #expect(
+      step.remedy
+        == "add one key to the manifest: serial: \"a0-36-9f-ff-ff-00-00-01\" (\(one)), or "
+        + "serial: \"a0-36-9f-ff-ff-00-00-02\" (\(two))")
+    #expect(open.steps.isEmpty && open.isBlocked && open.count(.blocked) == 1)
+    #expect(exitStatus(of: open, isDetailed: false, requiresRunning: false) == .blocked)
+  }
+
+  @Test func `a missing device that is optional does not block`() throws {
+    let absent = plan(selection({ $0.serial = "a0-36-9f-ff-ff-00-00-09" }, isRequired: false))
+    #expect(absent.domains.first?.unresolved.first?.obstacle == .deviceMissing)
+    #expect(!absent.isBlocked && exitStatus(of: absent, isDetailed: false, requiresRunning: false) == .done)
+    let ambiguous = plan(selection({ $0.id = DeviceID("8086:1533") }, isRequired: false))
+    #expect(ambiguous.isBlocked, "what is optional is only whether the device is there")
+  }
+
+  @Test(arguments: [Policy.Prune.owned, .all])
+  func `a device that may be the declared one stays`(_ prune: Policy.Prune) throws {
+    // The domain has the device already. Since a second card is there, the manifest fits both.
+    let ambiguous = plan(selection { $0.id = DeviceID("8086:1533") }, attached: [one], prune: prune)
+    #expect(ambiguous.steps.map(\.kind) == [.blocked(.selectorAmbiguous)])
+    #expect(ambiguous.steps[0].evidence == "it may be the declared device lan0, and stays until that is settled")
+    // Its serial number cannot be read now.
+    let silent = plan(
+      selection { $0.serial = "a0-36-9f-ff-ff-00-00-01" }, attached: [one], prune: prune,
+      functions: [function(one, serial: nil, isSilent: true), function(two, serial: "a0-36-9f-ff-ff-00-00-02")])
+    #expect(silent.steps.map(\.kind) == [.blocked(.selectorUnproven)])
+    #expect(silent.domains[0].unresolved[0].obstacle.rawValue == "selector-unproven")
+    #expect(!silent.hasChanges && !ambiguous.hasChanges)
+  }
+
+  @Test func `a device that is certainly another one is no longer declared`() {
+    let other = plan(selection { $0.serial = "a0-36-9f-ff-ff-00-00-02" }, attached: [one])
+    #expect(other.steps.map(\.action) == [.detach, .attach])
+  }
+
+  @Test func `a card that moved keeps both places as they are`() throws {
+    let moved = plan(
+      selection { ($0.address, $0.serial) = (one, "a0-36-9f-ff-ff-00-00-02") }, attached: [one])
+    let step = try #require(moved.domains.first?.unresolved.first)
+    #expect(step.obstacle.rawValue == "device-moved")
+    #expect(step.evidence == "the device with serial a0-36-9f-ff-ff-00-00-02 is at \(two), not at \(one)")
+    #expect(moved.steps.map(\.kind) == [.blocked(.deviceMoved)] && !moved.hasChanges)
+  }
+
+  @Test func `what a selection may mean is not moved to another domain either`() {
+    let desired = DesiredState(domains: [
+      DesiredDomain(name: "net", devices: [], selections: [selection { $0.id = DeviceID("8086:1533") }]),
+      DesiredDomain(name: "web", devices: [DesiredDevice(address: one)]),
+    ])
+    var observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", [one]), Sample.domain(2, "web")],
+      devices: [Sample.device(one, heldBy: 1), Sample.device(two)],
+      records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [one])])
+    observation.inventory = Inventory(
+      functions: [function(one, serial: nil), function(two, serial: nil)], facts: Set(FunctionFact.allCases))
+    let plan = makePlan(desired: desired, observation: observation)
+    #expect(!plan.hasChanges && plan.isBlocked)
+  }
+
+  @Test func `two entries for one device change nothing`() throws {
+    let desired = DesiredState(domains: [
+      DesiredDomain(
+        name: "net", devices: [], selections: [selection { $0.serial = "a0-36-9f-ff-ff-00-00-01" }]),
+      DesiredDomain(name: "web", devices: [DesiredDevice(address: one)]),
+    ])
+    var observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", [one]), Sample.domain(2, "web")],
+      devices: [Sample.device(one, heldBy: 1)],
+      records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [one])])
+    observation.inventory = Inventory(
+      functions: [function(one, serial: "a0-36-9f-ff-ff-00-00-01")], facts: Set(FunctionFact.allCases))
+    let plan = makePlan(desired: desired, observation: observation)
+    #expect(!plan.hasChanges)
+    let open = plan.domains.flatMap(\.unresolved)
+    #expect(open.map(\.obstacle.rawValue) == ["device-contested", "device-contested"])
+    #expect(open.map(\.evidence) == ["\(one) also means \(one)", "lan0 also means \(one)"])
+  }
+
+  @Test func `a declared card that was pulled is not taken from its domain as undeclared`() throws {
+    let pulled = plan(
+      selection { $0.serial = "a0-36-9f-ff-ff-00-00-01" }, attached: [one],
+      functions: [function(two, serial: "a0-36-9f-ff-ff-00-00-02")])
+    #expect(pulled.steps.map(\.kind) == [.blocked(.deviceMissing)] && !pulled.hasChanges)
+    #expect(pulled.domains[0].unresolved.map(\.obstacle) == [.deviceMissing])
+  }
+
+  @Test func `without an inventory nothing is proven, and nothing is taken away`() {
+    let desired = DesiredState(domains: [
+      DesiredDomain(name: "net", devices: [], selections: [selection { $0.serial = "a0-36-9f-ff-ff-00-00-01" }])
+    ])
+    let observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), domains: [Sample.domain(1, "net", [one])],
+      devices: [Sample.device(one, heldBy: 1)],
+      records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [one])])
+    let plan = makePlan(desired: desired, observation: observation)
+    #expect(!plan.hasChanges && plan.isBlocked)
+  }
+}
