@@ -38,8 +38,8 @@ func explainAddress(_ text: String) -> (message: String, hint: String?)? {
     return ("\(what) \(quoted(text)) is above \(limit(of: what))", hint)
   case .path:
     return (
-      "\(quoted(text)) is Qubes' path through bridges, which is not supported yet",
-      "give the address that lspci -D prints"
+      "\(quoted(text)) is Qubes' path through bridges, not an address",
+      "give the device a name in 'spec.devices' that has the key 'path', and use the name here"
     )
   case .all(let first, let isStar):
     let slot = written.shown(first).dropLast(2)
@@ -47,15 +47,15 @@ func explainAddress(_ text: String) -> (message: String, hint: String?)? {
     let hasKeys = entry.hasPrefix("{")
     let more = !hasKeys ? "" : written.slot == nil ? ", each as \(entry)" : "; only one can have the slot: \(entry)"
     return (
-      "\(quoted(text)) \(isStar ? "names all functions, which is not supported yet" : "is a slot, and lacks the function")",
-      "list \(isStar ? "them one by one, .0 to .7" : "its functions one by one, as lspci -s \(slot) prints them")"
+      "\(quoted(text)) \(isStar ? "names all functions" : "is a slot, and lacks the function")",
+      "give the slot a name in 'spec.devices' with functions: all; or list \(isStar ? "them one by one, .0 to .7" : "its functions one by one, as lspci -s \(slot) prints them")"
         + more + written.remark
     )
   case .several(let functions):
     let list = written.entries(of: functions)
     let head = list.dropLast().joined(separator: ", ")
     return (
-      "\(quoted(text)) names several functions, which is not supported yet",
+      "\(quoted(text)) names several functions",
       "list \(head.isEmpty ? "" : head + " and ")\(list.last ?? "")\(written.remark)"
     )
   case .one(let address):
