@@ -105,7 +105,7 @@ let package = Package(
       dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Reconciling", "TestSupport"]),
     .testTarget(
       name: "AdapterTests",
-      dependencies: ["Model", "XenProtocol", "Ports", "LinuxAdapter", "XenAdapter", "TestSupport"],
+      dependencies: ["Model", "XenProtocol", "Ports", "Planning", "LinuxAdapter", "XenAdapter", "TestSupport"],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "SandboxTests",

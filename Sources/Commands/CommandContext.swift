@@ -93,6 +93,8 @@ package struct HostSession: Sendable {
   package var observeEverything: @Sendable (DesiredState?) throws(HostError) -> Observation
   /// Returns all PCI functions of dom0, with these facts.
   package var inventory: @Sendable (Set<FunctionFact>) throws(HostError) -> Inventory
+  /// Returns what dom0 itself uses its devices for.
+  package var usage: @Sendable () -> HostUsage
   /// Asks whatever can be asked, even if some parts of the host do not answer.
   package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
@@ -106,6 +108,7 @@ package struct HostSession: Sendable {
     inventory: @escaping @Sendable (Set<FunctionFact>) throws(HostError) -> Inventory = {
       Inventory(functions: [], facts: $0)
     },
+    usage: @escaping @Sendable () -> HostUsage = { HostUsage() },
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
@@ -115,6 +118,7 @@ package struct HostSession: Sendable {
     self.observe = observe
     self.observeEverything = observeEverything ?? observe
     self.inventory = inventory
+    self.usage = usage
     self.examine = examine
     self.plan = plan
     self.apply = apply
@@ -131,6 +135,7 @@ package struct HostSession: Sendable {
         try Observer(host: host).observeEverything(desired: desired)
       },
       inventory: { (facts) throws(HostError) in try host.inventory.inventory(of: facts) },
+      usage: { host.usage.usage() },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
         try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)

@@ -40,10 +40,14 @@ struct DevicesCommand: BerthCommand {
       observation = ObservationIndex(found)
     } catch {
       let failure = context.failure(for: error, sandbox: global.sandboxDirectory(in: context))
-      warnings = ["\(failure.message); nothing is known of domains"]
-      context.standardError("berth: warning: \(global.errorStyle(in: context).printable(warnings[0]))\n")
+      warnings = [warn("\(failure.message); nothing is known of domains", in: context)]
     }
-    var listing = DeviceListing(inventory: inventory, observation: observation)
+    let usage = session.usage()
+    for failure in usage.unread.sorted(by: { $0.key.rawValue < $1.key.rawValue }).map(\.value) {
+      let text = "\(failure.words), so not everything is known that dom0 uses its devices for"
+      warnings.append(warn(text, in: context))
+    }
+    var listing = DeviceListing(inventory: inventory, observation: observation, usage: usage)
     for address in addresses where listing.matching([address]).devices.isEmpty {
       throw Failure(
         .failed, "no device has an address that begins with \(address)", hint: "`berth devices --all` lists all")
@@ -55,5 +59,11 @@ struct DevicesCommand: BerthCommand {
         showsBridges: all || !addresses.isEmpty, warnings: warnings),
       in: context)
     return .done
+  }
+
+  /// Writes a warning to standard error, and returns its text.
+  private func warn(_ text: String, in context: CommandContext) -> String {
+    context.standardError("berth: warning: \(global.errorStyle(in: context).printable(text))\n")
+    return text
   }
 }

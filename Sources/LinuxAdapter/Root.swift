@@ -2,6 +2,8 @@
 struct Root: Sendable {
   /// The kernel's processes and locks. They are this machine's even if the other paths are a sandbox's.
   static let processes = "/proc"
+  /// What the paths of devices begin with, on each host.
+  static let devices = "/dev/"
   /// This machine's users.
   static let users = "/etc/passwd"
 
@@ -36,6 +38,20 @@ struct Root: Sendable {
   var pciDevices: String { prefix + "/sys/bus/pci/devices" }
   /// The labels of the board's slots.
   var pciSlots: String { prefix + "/sys/bus/pci/slots" }
+  /// The mounts of process 1.
+  var mounts: String { prefix + "/proc/1/mountinfo" }
+  var swaps: String { prefix + "/proc/swaps" }
+  /// The block devices, each a link into the tree of all devices.
+  var blockClass: String { prefix + "/sys/class/block" }
+  var btrfs: String { prefix + "/sys/fs/btrfs" }
+  /// The NVMe subsystems.
+  var subsystems: String { prefix + "/sys/class/nvme-subsystem" }
+  /// The NVMe controllers.
+  var controllers: String { prefix + "/sys/class/nvme" }
+  /// What udev knows of devices (`/run/udev/data/b<major>:<minor>`, systemd).
+  var udevData: String { prefix + "/run/udev/data" }
+  /// Returns where a path of the host is.
+  func path(_ path: String) -> String { prefix + path }
   /// What the bonding driver shows of each bond.
   var bonds: String { prefix + "/proc/net/bonding" }
   /// The driver; its module is called xen-pciback (`SYSFS_PCIBACK_DRIVER`, libxl_osdeps.h).

@@ -8,6 +8,7 @@ package struct Host: Sendable {
   package var hypervisor: any HypervisorPort
   package var tree: any DeviceTreePort
   package var inventory: any InventoryPort
+  package var usage: any HostUsagePort
   package var userdata: any UserdataPort
   package var deviceModels: any DeviceModelPort
   package var ownership: any OwnershipPort
@@ -20,7 +21,8 @@ package struct Host: Sendable {
 
   package init(
     name: String, stores: any StoreConnector, hypervisor: any HypervisorPort, tree: any DeviceTreePort,
-    inventory: any InventoryPort, userdata: any UserdataPort, deviceModels: any DeviceModelPort,
+    inventory: any InventoryPort, usage: any HostUsagePort, userdata: any UserdataPort,
+    deviceModels: any DeviceModelPort,
     ownership: any OwnershipPort,
     intents: any IntentPort, runLocks: any RunLockPort, wallClock: @escaping @Sendable () -> Int64,
     isInterrupted: @escaping @Sendable () -> Bool
@@ -30,6 +32,7 @@ package struct Host: Sendable {
     self.hypervisor = hypervisor
     self.tree = tree
     self.inventory = inventory
+    self.usage = usage
     self.userdata = userdata
     self.deviceModels = deviceModels
     self.ownership = ownership

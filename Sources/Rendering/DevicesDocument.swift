@@ -41,6 +41,7 @@ struct FunctionDocument: Encodable, Sendable {
   let claim: UInt32?
   let assignment: String
   let isolation: IsolationDocument?
+  let uses: [UseDocument]
   let sharesInterruptWith: [String]
   let sharesPageWith: [String]
   let unknown: [UnknownFactDocument]
@@ -50,7 +51,7 @@ struct FunctionDocument: Encodable, Sendable {
     case deviceClass = "class"
     case className, revision, path, behind, slots, driver, driverOverride, serial, interfaces, nvme, physicalFunction
     case virtualFunctions, virtualFunctionLimit, reset, powerState, isBootDisplay, availability, domain, claim
-    case assignment, isolation, sharesInterruptWith, sharesPageWith, unknown
+    case assignment, isolation, uses, sharesInterruptWith, sharesPageWith, unknown
   }
 
   init(_ device: InventoryEntry, names: FunctionNames) {
@@ -85,6 +86,7 @@ struct FunctionDocument: Encodable, Sendable {
     claim = device.claim?.rawValue
     assignment = device.assignment.rawValue
     isolation = device.isolation.map(IsolationDocument.init)
+    uses = device.uses.map(UseDocument.init)
     sharesInterruptWith = device.interruptSharers.map(\.description)
     sharesPageWith = device.pageSharers.map(\.description)
     unknown = function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
@@ -127,6 +129,22 @@ struct IsolationDocument: Encodable, Sendable {
       case .unknown: "unknown"
       }
     sharedWith = isolation.neighbours.map(\.description)
+  }
+}
+
+struct UseDocument: Encodable, Sendable {
+  /// `mount` or `swap`.
+  let kind: String
+  /// The folder of a mount; the device or the file of a swap area.
+  let name: String
+  let chain: [String]
+
+  init(_ use: DeviceUse) {
+    switch use.subject {
+    case .mount(let point): (kind, name) = ("mount", point)
+    case .swap(let area): (kind, name) = ("swap", area)
+    }
+    chain = use.chain
   }
 }
 

@@ -90,6 +90,9 @@ package struct DevicesView: View {
     case .unknown: parts.append(function.driver.map { "driver \($0)" } ?? "unknown")
     }
     parts += function.interfaces.map(\.name) + function.nvme.map(\.name)
+    if let first = device.uses.first?.chain.last {
+      parts.append("carries \(first)" + (device.uses.count > 1 ? " and \(device.uses.count - 1) more" : ""))
+    }
     if let parent = function.virtualisation.parent { parts.append("virtual function of \(parent)") }
     if !function.virtualisation.children.isEmpty {
       parts.append(Words.count(function.virtualisation.children.count, "virtual function"))
@@ -122,8 +125,9 @@ package struct DevicesView: View {
       ].compactMap(\.self))
     lines.append(
       Self.sharing(device.interruptSharers, "interrupt") + Self.sharing(device.pageSharers, "page of memory"))
+    lines += device.uses.map { ["carries " + $0.chain.joined(separator: " → ")] }
     lines += function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
-      ["unknown: \($0.key.rawValue), because \($0.value.place) \(Words.cause($0.value.cause))"]
+      ["unknown: \($0.key.rawValue), because \($0.value.words)"]
     }
     return lines.filter { !$0.isEmpty }.map { $0.joined(separator: ", ") }
   }
@@ -159,6 +163,11 @@ package struct DevicesView: View {
     return parts.joined(separator: ", ") + "."
       + (hidden == 0 ? "" : " \(Words.count(hidden, "bridge")) not shown: --all shows \(hidden == 1 ? "it" : "them").")
   }
+}
+
+extension ReadFailure {
+  /// What could not be read, and why, for people.
+  package var words: String { "\(place) \(Words.cause(cause))" }
 }
 
 extension Words {

@@ -71,8 +71,8 @@ package struct SandboxInspection {
     let names = path.split(separator: "/").map(String.init)
     switch names.dropLast() {
     case ["sys", "bus", "pci", "devices"]: return isDevice(target, below: "../../../devices/", named: names[4])
-    case ["sys", "class", "net"]:
-      let end = "/net/" + names[3]
+    case ["sys", "class", "net"], ["sys", "class", "block"]:
+      let end = "/\(names[2])/" + names[3]
       return target.hasSuffix(end) && isDevice(String(target.dropLast(end.count)), below: "../../devices/")
     default:
       guard names.count == 6, names[..<4] == ["sys", "bus", "pci", "drivers"] else { return false }

@@ -40,6 +40,9 @@ package struct SandboxPaths: Hashable, Sendable {
   /// The tree of all devices, to which `pciDevices` has links.
   package var devices: String { root + "/sys/devices" }
   package var networkInterfaces: String { root + "/sys/class/net" }
+  package var blockDevices: String { root + "/sys/class/block" }
+  package var mounts: String { root + "/proc/1/mountinfo" }
+  package var swaps: String { root + "/proc/swaps" }
   package var pciSlots: String { root + "/sys/bus/pci/slots" }
   package var pciDevices: String { root + "/sys/bus/pci/devices" }
   package var pciDrivers: String { root + "/sys/bus/pci/drivers" }

@@ -18,6 +18,7 @@ extension SandboxServer {
     simulation.kernelDelay = .zero
     effects.kernelLog(priority: 6, "xen_pciback: backend is vpci", device: nil)
     try sysfs.build(scenario.devices)
+    try sysfs.writeMounts()
     for device in scenario.devices { addDevice(device) }
     try watchFiles()
     try storeCall { () throws(StoreError) in try toolstack.prepareHost() }

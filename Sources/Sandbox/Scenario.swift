@@ -69,6 +69,16 @@ package struct ScenarioDevice: Hashable, Sendable {
   /// The NVMe controller that its own driver makes.
   package var controller: Controller?
 
+  /// The disk that its own driver makes, and where dom0 has mounted it.
+  package var disk: Disk?
+
+  package struct Disk: Hashable, Sendable {
+    package var name: String
+    /// The folder; nil if the disk is not mounted.
+    package var mount: String?
+    package init(name: String, mount: String?) { (self.name, self.mount) = (name, mount) }
+  }
+
   package struct Interface: Hashable, Sendable {
     package var name: String
     package var address: MACAddress

@@ -88,6 +88,7 @@ private struct ScenarioReader {
     device.slot = reader.optional("slot", ScenarioTypes.fileName)
     device.serial = reader.optional("serial", ScenarioTypes.serial)
     device.interface = reader.optional("interface", .node).flatMap { interface($0) }
+    device.disk = reader.optional("disk", .node).flatMap { disk($0) }
     device.controller = reader.optional("nvme", .node).flatMap { controller($0) }
     reader.finish()
     if driver.contains("/") || driver.hasPrefix(".") {
@@ -103,6 +104,14 @@ private struct ScenarioReader {
     reader.finish()
     guard let name, let address else { return nil }
     return ScenarioDevice.Interface(name: name, address: address)
+  }
+
+  private func disk(_ node: YAMLNode) -> ScenarioDevice.Disk? {
+    guard var reader = MappingReader(node, "'disk'", report) else { return nil }
+    let name = reader.required("name", ScenarioTypes.fileName)
+    let mount = reader.optional("mount", ScenarioTypes.folder)
+    reader.finish()
+    return name.map { ScenarioDevice.Disk(name: $0, mount: mount) }
   }
 
   private func controller(_ node: YAMLNode) -> ScenarioDevice.Controller? {

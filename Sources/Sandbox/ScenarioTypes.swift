@@ -32,6 +32,11 @@ enum ScenarioTypes {
     return isPlain && (1...64).contains(text.utf8.count) && !text.hasPrefix(".") ? text : nil
   }
 
+  /// An absolute path.
+  static let folder = ValueType<String>.parsed(
+    expected: "an absolute path such as /srv", schema: .members(["type": .string("string")])
+  ) { $0.hasPrefix("/") && !$0.contains("\n") && $0.utf8.count <= 1024 ? $0 : nil }
+
   /// `a0-36-9f-ff-ff-12-34-56`.
   static let serial = ValueType<UInt64>.parsed(
     expected: "a serial number of eight bytes such as a0-36-9f-ff-ff-12-34-56",

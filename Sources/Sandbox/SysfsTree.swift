@@ -81,6 +81,27 @@ struct SysfsTree {
     if let driver = device.driver { try bind(device.address, to: driver) }
   }
 
+  /// Writes what process 1 of dom0 has mounted: its root, which is in memory, and the scenario's disks.
+  func writeMounts() throws(SandboxError) {
+    var lines = ["22 1 0:20 / / rw,relatime shared:1 - rootfs rootfs rw"]
+    for device in devices.values.sorted(by: { $0.address < $1.address }) {
+      guard let disk = device.disk, let mount = disk.mount else { continue }
+      let place = mount.replacing(" ", with: "\\040")
+      lines.append(
+        "\(22 + lines.count) 22 \(number(ofDiskAt: device.address)) / \(place) rw,relatime - ext4 /dev/\(disk.name) rw")
+    }
+    try directory.makeDirectories(paths.root + "/proc/1")
+    try directory.write(paths.mounts, lines.map { $0 + "\n" }.joined())
+    try directory.write(paths.swaps, "Filename\tType\tSize\tUsed\tPriority\n")
+  }
+
+  /// Returns a disk's major and minor number: those of SCSI disks, of which each has 16 (Documentation/admin-guide/
+  /// devices.txt, Linux 6.1).
+  private func number(ofDiskAt device: PCIAddress) -> String {
+    let disks = devices.values.filter { $0.disk != nil }.map(\.address).sorted()
+    return "8:\(16 * (disks.firstIndex(of: device) ?? 0))"
+  }
+
   /// Returns the text that `modalias_show` prints (Linux drivers/pci/pci-sysfs.c).
   static func moduleAlias(_ id: DeviceID, _ subsystem: DeviceID, _ deviceClass: UInt32) -> String {
     func digits(_ value: some BinaryInteger, _ count: Int) -> String { hex(UInt64(value), count).uppercased() }
@@ -124,6 +145,15 @@ struct SysfsTree {
         paths.networkInterfaces + "/" + interface.name,
         to: "../../devices/" + folders.folder(of: device) + "/net/" + interface.name)
     }
+    if let disk = devices[device]?.disk {
+      let folder = self.device(device) + "/block/" + disk.name
+      try directory.makeDirectories(folder)
+      try directory.write(folder + "/dev", number(ofDiskAt: device) + "\n")
+      try directory.makeDirectories(paths.blockDevices)
+      try directory.link(
+        paths.blockDevices + "/" + disk.name,
+        to: "../../devices/" + folders.folder(of: device) + "/block/" + disk.name)
+    }
     if let controller = devices[device]?.controller {
       let folder = self.device(device) + "/nvme/" + controller.name
       try directory.makeDirectories(folder)
@@ -139,6 +169,10 @@ struct SysfsTree {
     if let interface = devices[device]?.interface {
       try directory.remove(paths.networkInterfaces + "/" + interface.name)
       try directory.removeTree(self.device(device) + "/net")
+    }
+    if let disk = devices[device]?.disk {
+      try directory.remove(paths.blockDevices + "/" + disk.name)
+      try directory.removeTree(self.device(device) + "/block")
     }
     if devices[device]?.controller != nil { try directory.removeTree(self.device(device) + "/nvme") }
   }

@@ -21,3 +21,8 @@ struct ModelInventory: InventoryPort {
     return Inventory(functions: functions, facts: facts)
   }
 }
+
+/// The model host has no files.
+struct ModelUsage: HostUsagePort {
+  func usage() -> HostUsage { HostUsage() }
+}

@@ -50,7 +50,8 @@ final class BenchSandbox {
   func host(_ stores: any StoreConnector) -> Host {
     Host(
       name: "bench", stores: stores, hypervisor: SandboxHypervisor(paths: paths), tree: SysfsTree(root: paths.root),
-      inventory: SysfsInventory(root: paths.root), userdata: UserdataFiles(root: paths.root),
+      inventory: SysfsInventory(root: paths.root), usage: UsageReader(root: paths.root),
+      userdata: UserdataFiles(root: paths.root),
       deviceModels: QMPDeviceModels(root: paths.root),
       ownership: OwnershipFiles(root: paths.root),
       intents: IntentFiles(root: paths.root), runLocks: RunLockFiles(root: paths.root),

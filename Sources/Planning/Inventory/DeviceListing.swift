@@ -8,14 +8,16 @@ package struct DeviceListing: Sendable {
   package let devices: [InventoryEntry]
 
   /// Puts together an inventory and an observation. `observation` is nil if Xen or xenstored did not answer.
-  package init(inventory: Inventory, observation: ObservationIndex?) {
+  package init(inventory: Inventory, observation: ObservationIndex?, usage: HostUsage = HostUsage()) {
     host = observation?.observation.host
     let groups = IsolationGroups.facts.isSubset(of: inventory.facts) ? IsolationGroups(inventory) : nil
     let sharing = ResourceSharing(inventory)
+    let storage = StorageGraph(usage)
     devices = inventory.functions.map { function in
       let observed = function.address.flatMap { observation?.devices[$0] }
       return InventoryEntry(
         function: function, availability: Self.availability(of: function, observed, observation),
+        uses: storage.uses(of: function.name),
         claim: observed?.claim, assignment: observed?.assignment ?? .unknown,
         isolation: groups?.isolation(of: function.name), interruptSharers: sharing.interrupts[function.name] ?? [],
         pageSharers: sharing.pages[function.name] ?? [])
@@ -61,6 +63,8 @@ package struct DeviceListing: Sendable {
 package struct InventoryEntry: Sendable {
   package let function: PCIFunction
   package let availability: Availability
+  /// What of dom0 stands on it.
+  package let uses: [DeviceUse]
   /// The domain number in its claim.
   package let claim: DomainID?
   package let assignment: HypervisorAssignment
