@@ -20,7 +20,10 @@ struct ConfigurationSpace: ~Copyable {
   }
 
   /// Returns whether the function answers. One in D3cold does not: each of its bytes reads as ones.
-  func answers() throws(SystemFailure) -> Bool { try word(at: 0).map { $0 != .max } ?? false }
+  ///
+  /// Class and revision are asked for. Vendor and device of a virtual function are ones on every host (Single Root I/O
+  /// Virtualization and Sharing Specification 1.1, 3.4.1).
+  func answers() throws(SystemFailure) -> Bool { try word(at: 0x08).map { $0 != .max } ?? false }
 
   /// Returns the offset of an extended capability; nil if there is none.
   private func extendedCapability(_ number: UInt32) throws(SystemFailure) -> Int? {
@@ -35,9 +38,28 @@ struct ConfigurationSpace: ~Copyable {
     return nil
   }
 
-  /// Returns the serial number (`PCI_EXT_CAP_ID_DSN`, linux/pci_regs.h): two words, the lower first. Returns nil if there
-  /// is none.
-  func serial() throws(SystemFailure) -> String? {
+  /// What is known of a serial number.
+  enum Serial {
+    /// The function has none if the text is nil.
+    case known(String?)
+    /// The extended space of a function of PCI Express does not answer, which is so on a host without MMCONFIG (EOPNOTSUPP)
+    /// and for a reader without CAP_SYS_ADMIN (EPERM).
+    case hidden(Int32)
+  }
+
+  /// Returns the serial number (`PCI_EXT_CAP_ID_DSN`, linux/pci_regs.h): two words, the lower first.
+  func serial() throws(SystemFailure) -> Serial {
+    guard let first = try word(at: 0x100), first != .max else {
+      switch try express() {
+      case .conventional?: return .known(nil)
+      case .express?: return .hidden(EOPNOTSUPP)
+      case nil: return .hidden(EPERM)
+      }
+    }
+    return .known(try serialNumber())
+  }
+
+  private func serialNumber() throws(SystemFailure) -> String? {
     guard let offset = try extendedCapability(0x0003), let low = try word(at: offset + 4),
       let high = try word(at: offset + 8)
     else { return nil }

@@ -86,13 +86,19 @@ struct FunctionReader {
     switch fact {
     case .path, .slot: break
     case .ids: try readIDs()
-    case .revision: function.revision = try parsed("revision", Self.byte)
+    case .revision:
+      function.revision = try parsed("revision", Self.byte)
+      if function.revision == nil { throw missing("revision") }
     case .driver: function.driver = try linkName("driver")
     case .driverOverride:
       // `(null)` if there is none (`driver_override_show`, Linux drivers/pci/pci-sysfs.c, 6.1).
       function.driverOverride = try text("driver_override").flatMap { $0 == "(null)" || $0.isEmpty ? nil : $0 }
     case .serial:
-      function.serial = try configuration { space throws(SystemFailure) in .some(try space.serial()) }
+      let serial = try configuration { space throws(SystemFailure) in try space.serial() }
+      switch serial {
+      case .known(let text): function.serial = text
+      case .hidden(let number): throw ReadFailure(place: folder + "/config", .failed(number))
+      }
     case .isolation:
       function.isolation = try configuration { space throws(SystemFailure) in try space.isolation() }
     case .interfaces: try readInterfaces()
@@ -116,7 +122,7 @@ struct FunctionReader {
   }
 
   private mutating func readIDs() throws(ReadFailure) {
-    guard let names = try parsed("modalias", { ModuleAlias($0) }) else { return }
+    guard let names = try parsed("modalias", { ModuleAlias($0) }) else { throw missing("modalias") }
     (function.id, function.subsystem, function.deviceClass) = (names.id, names.subsystem, names.deviceClass)
   }
 
@@ -161,16 +167,16 @@ struct FunctionReader {
   /// (`NET_ADDR_PERM`, include/uapi/linux/netdevice.h, Linux 6.1), and the bonding driver shows the card's own one.
   private func ownAddress(of interface: String) throws(ReadFailure) -> MACAddress? {
     let folder = "net/\(interface)"
-    let shown = try text("\(folder)/address").flatMap { MACAddress($0) }
-    guard let shown else { return nil }
+    guard let text = try text("\(folder)/address") else { throw missing("\(folder)/address") }
+    guard let shown = MACAddress(text) else { return nil }
     switch try number("\(folder)/addr_assign_type") {
     case 0, nil: return shown.isIdentity ? shown : nil
     // `NET_ADDR_RANDOM`: the card has no address of its own.
     case 1: return nil
     default: break
     }
-    if let bond = try linkName("\(folder)/master"), let text = try content("\(root.bonds)/\(bond)"),
-      let address = Self.ownAddress(of: interface, inBond: text)
+    if let bond = try linkName("\(folder)/master"), let cards = try content("\(root.bonds)/\(bond)"),
+      let address = Self.ownAddress(of: interface, inBond: cards)
     {
       return address
     }
@@ -201,6 +207,9 @@ struct FunctionReader {
     guard let value = parse(text) else { throw ReadFailure(place: "\(folder)/\(name)", .malformed) }
     return value
   }
+
+  /// Returns the failure for a file that each function has.
+  private func missing(_ name: String) -> ReadFailure { ReadFailure(place: "\(folder)/\(name)", .failed(ENOENT)) }
 
   /// Returns a file's text without blanks at its ends; nil if there is no file.
   private func text(_ name: String) throws(ReadFailure) -> String? {

@@ -42,17 +42,19 @@ package struct SysfsInventory: InventoryPort {
   /// The file `address` has no function. A slot without a device has `0000:03` (`address_read_file`, Linux
   /// drivers/pci/slot.c, 6.1), and is of no use here.
   private func slotLabels() -> Result<[String: [String]], ReadFailure> {
-    do throws(SystemFailure) {
-      var labels: [String: [String]] = [:]
-      for label in try listFolder(root.pciSlots) {
-        let place = try readAttribute("\(root.pciSlots)/\(label)/address")
-        labels[String(place.prefix { $0 != "\n" }), default: []].append(label)
-      }
-      return .success(labels)
-    } catch {
+    let names: [String]
+    do throws(SystemFailure) { names = try listFolder(root.pciSlots) } catch {
       // A kernel without slots has no such folder.
       return error.errno == ENOENT
         ? .success([:]) : .failure(ReadFailure(place: root.pciSlots, .failed(error.errno)))
     }
+    var labels: [String: [String]] = [:]
+    for label in names {
+      let file = "\(root.pciSlots)/\(label)/address"
+      do throws(SystemFailure) {
+        labels[String(try readAttribute(file).prefix { $0 != "\n" }), default: []].append(label)
+      } catch { return .failure(ReadFailure(place: file, .failed(error.errno))) }
+    }
+    return .success(labels)
   }
 }

@@ -48,7 +48,10 @@ package struct SysfsTree: DeviceTreePort {
 
   package func serial(of device: PCIAddress) throws(HostError) -> String? {
     let path = folder(of: device) + "/config"
-    do throws(SystemFailure) { return try ConfigurationSpace(opening: path).serial() } catch {
+    do throws(SystemFailure) {
+      if case .known(let serial) = try ConfigurationSpace(opening: path).serial() { return serial }
+      return nil
+    } catch {
       if error.errno == ENOENT { return nil }
       throw .tree(DeviceTreeError(error, path))
     }

@@ -42,6 +42,8 @@ struct DomainStatusDocument: Encodable, Sendable {
   let otherSavedLines: [String]?
   let run: RunDocument?
   let devices: [DeviceStatusDocument]
+  /// Nil if every declared device was found.
+  let unresolved: [UnresolvedDocument]?
 
   init(_ domain: DomainStatus, naming: DeviceNaming) {
     name = domain.name.text
@@ -64,6 +66,7 @@ struct DomainStatusDocument: Encodable, Sendable {
     otherSavedLines = lines.isEmpty ? nil : lines
     run = domain.run.map(RunDocument.init)
     devices = domain.devices.map { DeviceStatusDocument($0, naming: naming) }
+    unresolved = domain.unresolved.isEmpty ? nil : domain.unresolved.map(UnresolvedDocument.init)
   }
 }
 
@@ -73,6 +76,8 @@ struct DeviceStatusDocument: Encodable, Sendable {
   let virtualAddress: String?
   let options: OptionsDocument?
   let isDeclared: Bool
+  /// The declared device that it may be; nil if that is settled.
+  let perhaps: String?
   let isOwned: Bool
   let set: String?
   let isSaved: Bool
@@ -85,6 +90,7 @@ struct DeviceStatusDocument: Encodable, Sendable {
     virtualAddress = status.virtualAddress?.description
     options = status.options.map(OptionsDocument.init)
     isDeclared = status.isDeclared
+    perhaps = status.perhaps
     isOwned = status.isOwned
     set = status.set
     isSaved = status.isSaved

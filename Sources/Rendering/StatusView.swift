@@ -47,6 +47,7 @@ package struct StatusView: View {
         Self.mark(device), device.address.description, Words.device(device.id, label: device.label, naming: naming),
         Self.words(for: device, in: domain.observed, style))
     }
+    columns.rows(forUnresolved: domain.unresolved)
     for line in domain.observed?.otherSavedLines ?? [] {
       columns.row(.none, "saved", "", "\(line.text), left alone: \(Self.words(for: line.oddity))")
     }
@@ -100,6 +101,7 @@ package struct StatusView: View {
     case (false, true): parts.append(owner)
     case (false, false): parts.append("foreign")
     }
+    if let label = device.perhaps { parts.append("perhaps the declared \(label)") }
     let options = Words.unusualOptions(device.options)
     if !options.isEmpty { parts.append(options) }
     let isThere = device.attachment != .absent && device.attachment != .saved

@@ -2,22 +2,25 @@ import Model
 
 /// A device's configuration space, as its file shows it.
 ///
-/// The device is one of PCI Express. A bridge is a root port that isolates what is behind it (offsets and numbers:
-/// include/uapi/linux/pci_regs.h, Linux 6.1).
+/// A bridge is a root port of PCI Express that isolates what is behind it, and a device with a serial number is an
+/// endpoint of PCI Express. Other devices are conventional PCI (offsets and numbers: include/uapi/linux/pci_regs.h, Linux
+/// 6.1).
 struct ConfigurationBytes {
   private(set) var bytes: [UInt8]
 
   init(_ device: ScenarioDevice, isMultiFunction: Bool) {
     // The extended part costs 4096 bytes, and most devices need none of it.
-    bytes = [UInt8](repeating: 0, count: device.serial != nil || device.isBridge ? 4096 : 256)
+    let isExpress = device.serial != nil || device.isBridge
+    bytes = [UInt8](repeating: 0, count: isExpress ? 4096 : 256)
     put(UInt32(device.id.device) << 16 | UInt32(device.id.vendor), at: 0)
     // `PCI_STATUS_CAP_LIST`.
-    put(0x0010_0000, at: 0x04)
+    put(isExpress ? 0x0010_0000 : 0, at: 0x04)
     put(device.deviceClass << 8 | UInt32(device.revision), at: 0x08)
     put((isMultiFunction ? 0x80_0000 : 0) | (device.isBridge ? 0x01_0000 : 0), at: 0x0C)
     if let subsystem = device.subsystem, !device.isBridge {
       put(UInt32(subsystem.device) << 16 | UInt32(subsystem.vendor), at: 0x2C)
     }
+    guard isExpress else { return }
     put(0x40, at: 0x34)
     // `PCI_CAP_ID_EXP`, version 2: a root port or an endpoint.
     put(device.isBridge ? 0x0042_0010 : 0x0002_0010, at: 0x40)

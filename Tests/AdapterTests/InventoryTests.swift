@@ -98,9 +98,13 @@ import Testing
 
   private let place = "sys/devices/pci0000:00/0000:00:05.0"
 
-  private func makeCard() throws {
+  private func makeCard(isBare: Bool = false) throws {
     try folder.makeFolder("sys/bus/pci/devices")
     try folder.makeFolder(place)
+    if !isBare {
+      try folder.write("\(place)/modalias", "pci:v00008086d00001533sv00008086sd00000001bc02sc00i00\n")
+      try folder.write("\(place)/revision", "0x03\n")
+    }
     try folder.link("sys/bus/pci/devices/0000:00:05.0", to: "../../../devices/pci0000:00/0000:00:05.0")
   }
 
@@ -158,6 +162,10 @@ import Testing
   /// Writes a configuration space: words at offsets, zeros elsewhere.
   private func writeConfiguration(_ words: [Int: UInt32], size: Int = 4096) throws {
     try makeCard()
+    try rewriteConfiguration(words, size: size)
+  }
+
+  private func rewriteConfiguration(_ words: [Int: UInt32], size: Int) throws {
     var bytes = [UInt8](repeating: 0, count: size)
     for (offset, word) in words {
       for index in 0..<4 { bytes[offset + index] = UInt8(truncatingIfNeeded: word >> (8 * UInt32(index))) }
@@ -190,6 +198,41 @@ import Testing
         == IsolationFacts(
           isMultiFunction: false, type: nil, isExpress: false, accessControl: nil, hasExtendedSpace: false))
     #expect(card.unread.isEmpty)
+  }
+
+  @Test func `a function of PCI Express whose extended space does not answer has an unknown serial`() throws {
+    let capability: [Int: UInt32] = [
+      0x00: 0x1533_8086, 0x04: 0x0010_0406, 0x34: 0x40, 0x40: 0x0002_0010, 0x100: .max,
+    ]
+    try writeConfiguration(capability)
+    #expect(try card([.serial]).unread[.serial]?.cause == .failed(EOPNOTSUPP))
+    var short = capability
+    short[0x100] = nil
+    try folder.write("\(place)/config", [UInt8](repeating: 0, count: 0))
+    try rewriteConfiguration(short, size: 256)
+    #expect(try card([.serial]).unread[.serial]?.cause == .failed(EOPNOTSUPP))
+    try rewriteConfiguration([0x00: 0x1533_8086, 0x04: 0x0010_0406, 0x34: 0x40], size: 64)
+    #expect(try card([.serial]).unread[.serial]?.cause == .failed(EPERM))
+  }
+
+  @Test func `a virtual function answers although its ids are ones`() throws {
+    try writeConfiguration([
+      0x00: .max, 0x04: 0x0010_0000, 0x08: 0x0200_0001, 0x34: 0x40, 0x40: 0x0002_0010, 0x100: 0x0001_000E,
+    ])
+    let card = try card([.serial, .isolation])
+    #expect(card.unread.isEmpty && card.serial == nil && card.isolation?.isExpress == true)
+  }
+
+  @Test(arguments: [(FunctionFact.ids, "modalias"), (.revision, "revision")])
+  func `a file that each function has, and that is missing, is unknown`(fact: FunctionFact, file: String) throws {
+    try makeCard(isBare: true)
+    #expect(try card([fact]).unread[fact]?.cause == .failed(ENOENT))
+  }
+
+  @Test func `a slot whose address cannot be read makes the slots unknown`() throws {
+    try makeCard()
+    try folder.makeFolder("sys/bus/pci/slots/7")
+    #expect(try card([.slot]).unread[.slot]?.cause == .failed(ENOENT))
   }
 
   @Test func `a function that is switched off is silent, not gone`() throws {

@@ -154,6 +154,62 @@ import Testing
       try problem(gpu, in: open) == .unproven([name("0000:01:00.0"), name("0000:05:00.0")], .id))
   }
 
+  @Test func `without any function nothing is proven`() throws {
+    let card = selector { $0.serial = "a0-36-9f-ff-ff-00-00-01" }
+    #expect(try problem(card, in: Inventory(functions: [], facts: [])) == .unproven([], .serial))
+  }
+
+  /// A card with two ports, whose functions have one serial number, behind a bridge of its own.
+  private func ports(secondIsSilent: Bool = false) throws -> Inventory {
+    try inventory { functions in
+      for number in 0..<2 {
+        var port = PCIFunction(name: try name("0000:08:00.\(number)"))
+        (port.id, port.deviceClass, port.slots) = (DeviceID("8086:1521"), 0x020000, ["PCIE3"])
+        if number == 1, secondIsSilent {
+          port.unread[.serial] = ReadFailure(place: "config", .silent)
+        } else {
+          port.serial = "b0-36-9f-ff-ff-00-00-01"
+        }
+        functions.insert(port, at: functions.count - 1)
+      }
+    }
+  }
+
+  @Test func `the functions of a card may share its serial number and its slot`() throws {
+    let serial = selector { $0.serial = "b0-36-9f-ff-ff-00-00-01" }
+    let both = [try name("0000:08:00.0"), try name("0000:08:00.1")]
+    #expect(try problem(serial, in: ports()) == .ambiguous(both, separatedBy: .address))
+    #expect(try problem(serial, in: ports(secondIsSilent: true)) == .unproven(both, .serial))
+    let whole = selector { ($0.slot, $0.takesAllFunctions) = ("PCIE3", true) }
+    #expect(try found(whole, in: ports()) == ["0000:08:00.0", "0000:08:00.1"])
+    let silent = selector { ($0.serial, $0.takesAllFunctions) = ("b0-36-9f-ff-ff-00-00-01", true) }
+    #expect(try found(silent, in: ports(secondIsSilent: true)) == ["0000:08:00.0", "0000:08:00.1"])
+  }
+
+  @Test func `a card with several functions is followed to the function with the same number`() throws {
+    func port(_ address: String, follows: Bool) -> DeviceSelector {
+      selector { selector in
+        (selector.address, selector.serial) = (PCIAddress(address), "b0-36-9f-ff-ff-00-00-01")
+        selector.follows = follows
+      }
+    }
+    #expect(try found(port("0000:07:00.1", follows: true), in: ports()) == ["0000:08:00.1"])
+    #expect(
+      try problem(port("0000:07:00.0", follows: false), in: ports())
+        == .moved(from: address("0000:07:00.0"), to: name("0000:08:00.0"), by: .serial))
+    let both = [try name("0000:08:00.0"), try name("0000:08:00.1")]
+    #expect(try problem(port("0000:07:00.2", follows: true), in: ports()) == .ambiguous(both, separatedBy: .address))
+  }
+
+  @Test func `each function keeps its own id`() throws {
+    let gpu = selector { selector in
+      (selector.address, selector.id) = (PCIAddress("0000:01:00.0"), DeviceID("10de:2504"))
+      selector.takesAllFunctions = true
+    }
+    let devices = resolved([gpu], in: try inventory()).devices
+    #expect(devices.map(\.id) == [DeviceID("10de:2504"), DeviceID("10de:228e")])
+  }
+
   @Test func `pciback hides a hardware address, so the card may be the one`() throws {
     let hidden = selector { $0.mac = MACAddress("00:e0:4c:68:00:01") }
     #expect(try problem(hidden) == .unproven([name("0000:05:00.0")], .mac))
@@ -212,6 +268,30 @@ import Testing
       (functions[4].serial, functions[4].unread) = (nil, [.serial: ReadFailure(place: "config", .silent)])
     }
     #expect(try problem(card(at: "0000:04:00.0"), in: silent) == .unproven([name("0000:04:00.0")], .serial))
+  }
+
+  @Test func `a card is not missing while another device may be it`() throws {
+    func silent(_ index: Int) throws -> Inventory {
+      try inventory { functions in
+        (functions[index].serial, functions[index].unread) = (nil, [.serial: ReadFailure(place: "config", .silent)])
+      }
+    }
+    // The expected place is empty, or has another card.
+    #expect(
+      try problem(card(at: "0000:07:00.0", follows: true), in: silent(4)) == .unproven([name("0000:04:00.0")], .serial))
+    #expect(
+      try problem(card(at: "0000:03:00.0"), in: silent(4))
+        == .unproven([name("0000:04:00.0"), name("0000:03:00.0")], .serial))
+    // The device at the expected place does not answer, and the card is elsewhere.
+    #expect(
+      try problem(card(at: "0000:03:00.0"), in: silent(3))
+        == .moved(from: address("0000:03:00.0"), to: name("0000:04:00.0"), by: .serial))
+  }
+
+  @Test func `a card at its address with another slot differs, and is not elsewhere`() throws {
+    var stale = card(at: "0000:04:00.0", follows: true)
+    stale.slot = "PCIE9"
+    #expect(try problem(stale) == .differs(address("0000:04:00.0"), .slot))
   }
 
   // MARK: Two entries for one device

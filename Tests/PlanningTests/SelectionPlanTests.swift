@@ -142,6 +142,111 @@ import Testing
       functions: [function(two, serial: "a0-36-9f-ff-ff-00-00-02")])
     #expect(pulled.steps.map(\.kind) == [.blocked(.deviceMissing)] && !pulled.hasChanges)
     #expect(pulled.domains[0].unresolved.map(\.obstacle) == [.deviceMissing])
+    #expect(!pulled.bookkeeping.contains(.forget(Sample.uuid(1), one)))
+  }
+
+  @Test func `a pulled card stays while another device may be the declared one`() throws {
+    // Another card hides its hardware address.
+    let hidden = plan(
+      selection { $0.mac = MACAddress("a0:36:9f:00:00:01") }, attached: [one], functions: [function(two, serial: nil)])
+    #expect(hidden.steps.map(\.kind) == [.blocked(.selectorUnproven)] && !hidden.hasChanges)
+    // Two spare cards are of its type.
+    let spares = plan(
+      selection { $0.id = DeviceID("8086:1533") }, attached: [one],
+      functions: [function(two, serial: nil), function(Sample.address(3), serial: nil)])
+    #expect(spares.steps.map(\.kind) == [.blocked(.selectorAmbiguous)] && !spares.hasChanges)
+  }
+
+  @Test(arguments: ["web", "absent"])
+  func `a pulled card stays in the domain that has it, for whichever domain it is declared`(_ owner: Name) {
+    let desired = DesiredState(
+      policy: Policy(maxRemovals: 10),
+      domains: [
+        DesiredDomain(name: "net", devices: []),
+        DesiredDomain(
+          name: owner, devices: [], selections: [selection { $0.serial = "a0-36-9f-ff-ff-00-00-01" }]),
+      ])
+    var observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", [one]), Sample.domain(2, "web")],
+      devices: [Sample.device(one, heldBy: 1)],
+      records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [one])])
+    observation.inventory = Inventory(functions: [function(two, serial: nil)], facts: Set(FunctionFact.allCases))
+    let plan = makePlan(desired: desired, observation: observation)
+    #expect(!plan.hasChanges && plan.refusal == nil)
+  }
+
+  @Test func `a renamed domain is recognised by what its selections may mean`() {
+    for functions in [[function(two, serial: nil)], [function(one, serial: nil, isSilent: true)]] {
+      let desired = DesiredState(
+        policy: Policy(maxRemovals: 10),
+        domains: [
+          DesiredDomain(name: "net", devices: [], selections: [selection { $0.serial = "a0-36-9f-ff-ff-00-00-01" }])
+        ])
+      var observation = Observation(
+        host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+        domains: [Sample.domain(1, "netvm", [one])], devices: [Sample.device(one, heldBy: 1)],
+        records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [one])])
+      observation.inventory = Inventory(functions: functions, facts: Set(FunctionFact.allCases))
+      let plan = makePlan(desired: desired, observation: observation)
+      #expect(!plan.hasChanges && plan.domains.flatMap(\.steps).map(\.kind) == [.blocked(.domainRenamed)])
+    }
+  }
+
+  @Test func `all functions of a slot stay while one of them is open`() {
+    let (first, second) = (PCIAddress(sbdf: 0x308), PCIAddress(sbdf: 0x309))
+    let whole = selection { selector in
+      (selector.address, selector.serial) = (first, "a0-36-9f-ff-ff-00-00-01")
+      selector.takesAllFunctions = true
+    }
+    let desired = DesiredState(domains: [DesiredDomain(name: "net", devices: [], selections: [whole])])
+    var observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", [first, second])],
+      devices: [first, second].map { Sample.device($0, heldBy: 1) },
+      records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [first, second])])
+    var bridge = function(first, serial: "a0-36-9f-ff-ff-00-00-01")
+    bridge.deviceClass = 0x060100
+    for functions in [
+      [function(first, serial: nil, isSilent: true), function(second, serial: "other")],
+      [bridge, function(second, serial: nil)],
+    ] {
+      observation.inventory = Inventory(functions: functions, facts: Set(FunctionFact.allCases))
+      let plan = makePlan(desired: desired, observation: observation)
+      #expect(!plan.hasChanges && plan.count(.blocked) == 3, "\(plan.steps)")
+    }
+  }
+
+  @Test func `what stays is no loss of a domain that no manifest names`() {
+    let desired = DesiredState(
+      domains: [
+        DesiredDomain(name: "other", devices: [], selections: [selection { $0.id = DeviceID("8086:1533") }])
+      ], completeness: .assumed)
+    var observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", [one])], devices: [Sample.device(one, heldBy: 1)],
+      records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [one])])
+    observation.inventory = Inventory(
+      functions: [function(one, serial: nil), function(two, serial: nil)], facts: Set(FunctionFact.allCases))
+    let plan = makePlan(desired: desired, observation: observation)
+    #expect(plan.refusal == nil && !plan.hasChanges && plan.unreadyCount == 1)
+  }
+
+  @Test func `a status shows what was not found, and what may be meant`() throws {
+    let desired = DesiredState(domains: [
+      DesiredDomain(name: "net", devices: [], selections: [selection { $0.id = DeviceID("8086:1533") }])
+    ])
+    var observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", [one])], devices: [Sample.device(one, heldBy: 1)],
+      records: [OwnershipRecord(uuid: Sample.uuid(1), name: "net", devices: [one])])
+    observation.inventory = Inventory(
+      functions: [function(one, serial: nil), function(two, serial: nil)], facts: Set(FunctionFact.allCases))
+    let index = ObservationIndex(observation)
+    let status = HostStatus(index: index, desired: desired, plan: makePlan(desired: desired, index: index))
+    let domain = try #require(status.domains.first)
+    #expect(domain.unresolved.map(\.label) == ["lan0"])
+    #expect(domain.devices.map(\.perhaps) == ["lan0"])
   }
 
   @Test func `without an inventory nothing is proven, and nothing is taken away`() {

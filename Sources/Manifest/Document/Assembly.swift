@@ -114,16 +114,20 @@ struct Assembly {
       }
       let selections = domain.value.devices.compactMap { selection($0, of: name.value) }
       let devices = domain.value.devices.compactMap { device($0, of: name.value) }
-      reportSharedSlots(of: name.value, devices)
+      let named = selections.map { selection in
+        SlotClaim(slot: selection.value.options.virtualSlot, name: quoted(selection.value.label), mark: selection.mark)
+      }
+      reportSharedSlots(of: name.value, devices.map(SlotClaim.init) + named)
       result.append(
         DesiredDomain(
-          name: name.value, uuid: domain.value.uuid?.value, devices: devices.map(\.value), selections: selections))
+          name: name.value, uuid: domain.value.uuid?.value, devices: devices.map(\.value),
+          selections: selections.map(\.value)))
     }
     return result.sorted { $0.name < $1.name }
   }
 
   /// Returns what an entry of a domain selects; nil if the entry has a plain address, or an error.
-  private mutating func selection(_ assignment: Assignment, of domain: Name) -> DeviceSelection? {
+  private mutating func selection(_ assignment: Assignment, of domain: Name) -> Located<DeviceSelection>? {
     guard case .name(let name) = assignment.reference, var selector = definitions[Name(name)]?.value.selector,
       !selector.isPlain
     else { return nil }
@@ -146,8 +150,9 @@ struct Assembly {
         hint: "remove 'virtualSlot', and Xen chooses one for each")
       return nil
     }
-    return DeviceSelection(
+    let selection = DeviceSelection(
       selector: selector, label: name, options: assignment.options, isRequired: assignment.isRequired)
+    return Located(selection, at: assignment.slotMark ?? assignment.mark)
   }
 
   private func reportOtherID(_ here: Located<DeviceID>, name: String) {
@@ -207,18 +212,34 @@ struct Assembly {
   ///
   /// Functions of one physical slot cannot share one either: each gets function 0 of its slot in the guest, and QEMU
   /// refuses the second.
-  private func reportSharedSlots(of domain: Name, _ devices: [Located<DesiredDevice>]) {
-    var first: [UInt8: Located<DesiredDevice>] = [:]
+  private func reportSharedSlots(of domain: Name, _ devices: [SlotClaim]) {
+    var first: [UInt8: SlotClaim] = [:]
     for device in devices {
-      guard let slot = device.value.options.virtualSlot else { continue }
+      guard let slot = device.slot else { continue }
       guard let earlier = first[slot] else { first[slot] = device; continue }
-      let isOneDevice = earlier.value.address.sbdf >> 3 == device.value.address.sbdf >> 3
+      let isOneDevice = device.address != nil && earlier.address == device.address
       report.error(
-        "virtual slot \(slot) of \(quoted(domain)) is given to both \(earlier.value.address) and "
-          + "\(device.value.address)" + (isOneDevice ? ", but each function becomes function 0 of its slot" : ""),
+        "virtual slot \(slot) of \(quoted(domain)) is given to both \(earlier.name) and \(device.name)"
+          + (isOneDevice ? ", but each function becomes function 0 of its slot" : ""),
         at: device.mark, notes: [.init("first given", at: earlier.mark)],
         hint: isOneDevice ? "give the functions different slots, or none" : nil)
     }
+  }
+}
+
+/// A device of a domain, and the virtual slot that it is to have.
+private struct SlotClaim {
+  let slot: UInt8?
+  let name: String
+  let mark: SourceMark
+  /// The physical slot, without the function; nil if it is not known yet.
+  var address: UInt32?
+
+  init(slot: UInt8?, name: String, mark: SourceMark) { (self.slot, self.name, self.mark) = (slot, name, mark) }
+
+  init(_ device: Located<DesiredDevice>) {
+    self.init(slot: device.value.options.virtualSlot, name: "\(device.value.address)", mark: device.mark)
+    address = device.value.address.sbdf >> 3
   }
 }
 

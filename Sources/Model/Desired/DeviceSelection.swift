@@ -24,6 +24,22 @@ package struct UnresolvedDevice: Hashable, Sendable {
   package init(selection: DeviceSelection, problem: SelectionProblem) {
     (self.selection, self.problem) = (selection, problem)
   }
+
+  /// The addresses that the selection may mean. Nothing is taken from them as long as that is open. If all functions of a
+  /// slot are meant, each address of the slot is among them.
+  package var candidates: [PCIAddress] {
+    guard selection.selector.takesAllFunctions else { return problem.candidates }
+    let slots = Set(problem.candidates.map { $0.sbdf & ~7 })
+    return slots.sorted().flatMap { slot in (0..<8).map { PCIAddress(sbdf: slot | $0) } }
+  }
+
+  /// Whether the declared device may be one that the host does not show now: a card that was pulled or is switched off.
+  package var mayBeGone: Bool {
+    switch problem {
+    case .moved, .contested: false
+    case .missing, .ambiguous, .unproven, .differs, .bridge, .segmentTooLarge: true
+    }
+  }
 }
 
 /// Why a selection names no device.
@@ -45,13 +61,21 @@ package enum SelectionProblem: Hashable, Sendable {
   /// Other entries of the manifest mean the same device.
   case contested(PCIAddress, with: [String])
 
-  /// The addresses that the selection may mean. Nothing is taken from them as long as that is open.
-  package var candidates: [PCIAddress] {
+  fileprivate var candidates: [PCIAddress] {
     switch self {
-    case .missing, .bridge, .segmentTooLarge: []
+    case .missing: []
+    case .bridge(let name), .segmentTooLarge(let name): [name.address].compactMap(\.self)
     case .ambiguous(let names, _), .unproven(let names, _): names.compactMap(\.address)
     case .moved(let address, let name, _): [address] + [name.address].compactMap(\.self)
     case .differs(let address, _), .contested(let address, _): [address]
+    }
+  }
+
+  /// The addresses that a person is to look at.
+  package var shown: [PCIAddress] {
+    switch self {
+    case .bridge, .segmentTooLarge: []
+    case .missing, .ambiguous, .unproven, .moved, .differs, .contested: candidates
     }
   }
 }

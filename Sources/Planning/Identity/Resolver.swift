@@ -7,7 +7,8 @@ extension DesiredState {
   /// Pure: the same inventory gives the same state. Two entries that mean one device are both unresolved.
   package func resolved(in inventory: Inventory?) -> DesiredState {
     guard domains.contains(where: { !$0.selections.isEmpty }) else { return self }
-    let resolver = Resolver(inventory ?? Inventory(functions: [], facts: []))
+    // Without any function, sysfs was not there: nothing was read.
+    let resolver = Resolver(inventory.flatMap { $0.functions.isEmpty ? nil : $0 })
     var state = self
     for index in state.domains.indices { state.domains[index].resolve(with: resolver) }
     state.settleContests()
@@ -35,7 +36,7 @@ extension DesiredDomain {
           guard let address = function.address else { continue }
           devices.append(
             DesiredDevice(
-              address: address, id: selection.selector.id ?? function.id, label: selection.label,
+              address: address, id: function.id ?? selection.selector.id, label: selection.label,
               options: selection.options, isRequired: selection.isRequired))
         }
       case .failure(let failure):
@@ -66,65 +67,106 @@ struct Resolver {
   /// A problem as an error, so that a result can have it.
   struct Failure: Error { let problem: SelectionProblem }
 
-  private let inventory: Inventory
+  /// Nil if no function could be read.
+  private let inventory: Inventory?
 
-  init(_ inventory: Inventory) { self.inventory = inventory }
+  init(_ inventory: Inventory?) { self.inventory = inventory }
+
+  private var functions: [PCIFunction] { inventory?.functions ?? [] }
 
   /// Returns the functions that a selector means: one, or all of one slot.
   func resolve(_ selector: DeviceSelector) -> Result<[PCIFunction], Failure> {
+    guard inventory != nil else {
+      return .failure(Failure(problem: .unproven([], selector.keys.first ?? .address)))
+    }
     switch selector.address.map({ find(selector, at: $0) }) ?? find(selector) {
     case .failure(let failure): return .failure(failure)
     case .success(let function):
-      let functions =
-        selector.takesAllFunctions
-        ? inventory.functions.filter { $0.name.isInSlot(of: function.name) } : [function]
-      for function in functions {
+      let meant =
+        selector.takesAllFunctions ? functions.filter { $0.name.isInSlot(of: function.name) } : [function]
+      for function in meant {
         if function.isBridge == true { return .failure(Failure(problem: .bridge(function.name))) }
         if function.address == nil { return .failure(Failure(problem: .segmentTooLarge(function.name))) }
       }
-      return .success(functions)
+      return .success(meant)
+    }
+  }
+
+  /// What fits a selector among some functions, and what may.
+  private struct Fits {
+    var found: [PCIFunction] = []
+    var unknown: [(function: PCIFunction, key: DeviceSelector.Key)] = []
+
+    init(_ selector: DeviceSelector, _ functions: some Sequence<PCIFunction>) {
+      for function in functions {
+        switch selector.match(function) {
+        case .yes: found.append(function)
+        case .no: break
+        case .unknown(let key): unknown.append((function, key))
+        }
+      }
+    }
+
+    /// Whether all that fit, or may fit, are functions of one slot.
+    var isOneSlot: Bool {
+      guard let first = found.first else { return false }
+      return (found + unknown.map(\.function)).allSatisfy { $0.name.isInSlot(of: first.name) }
     }
   }
 
   /// Looks for a device whose address is expected.
   private func find(_ selector: DeviceSelector, at address: PCIAddress) -> Result<PCIFunction, Failure> {
-    let here = inventory.functions.first { $0.address == address }
+    let here = functions.first { $0.address == address }
     let match = here.map { selector.match($0) }
     if let here, match == .yes { return .success(here) }
-    if case .unknown(let key)? = match {
-      return .failure(Failure(problem: .unproven([FunctionName(address)], key)))
-    }
-    // Another card is here, or none. Only what goes with the card proves that it is elsewhere.
+    // Another card is here, or none, or one that cannot be read. Only what goes with the card proves that it is elsewhere.
     if let key = selector.keys.first(where: \.movesWithCard) {
-      let others = inventory.functions.filter { selector.without(.path, .slot).match($0) == .yes }
-      if others.count == 1, let other = others.first {
+      let fits = Fits(selector.withoutPlace, functions.filter { $0.address != address })
+      if let other = elsewhere(fits, function: address.function) {
         if selector.follows { return .success(other) }
         return .failure(Failure(problem: .moved(from: address, to: other.name, by: key)))
       }
+      if fits.found.count > 1 {
+        return .failure(
+          Failure(problem: .ambiguous(fits.found.map(\.name), separatedBy: Self.separatingKey(of: fits.found))))
+      }
+      if let first = fits.unknown.first {
+        let names = fits.unknown.map(\.function.name) + (here.map { [$0.name] } ?? [])
+        return .failure(Failure(problem: .unproven(names, first.key)))
+      }
     }
-    if case .no(let key)? = match { return .failure(Failure(problem: .differs(address, key))) }
-    return .failure(Failure(problem: .missing))
+    switch match {
+    case .unknown(let key): return .failure(Failure(problem: .unproven([FunctionName(address)], key)))
+    case .no(let key): return .failure(Failure(problem: .differs(address, key)))
+    case .yes, nil: return .failure(Failure(problem: .missing))
+    }
+  }
+
+  /// Returns the function to which a card moved: the only one that fits, or, of several in one slot, the one with the
+  /// expected number.
+  private func elsewhere(_ fits: Fits, function: UInt8) -> PCIFunction? {
+    if fits.found.count == 1 { return fits.found[0] }
+    return fits.isOneSlot ? fits.found.first { $0.name.function == function } : nil
   }
 
   /// Looks for a device at any address.
   private func find(_ selector: DeviceSelector) -> Result<PCIFunction, Failure> {
-    var found: [PCIFunction] = []
-    var unknown: [(function: PCIFunction, key: DeviceSelector.Key)] = []
-    for function in inventory.functions {
-      switch selector.match(function) {
-      case .yes: found.append(function)
-      case .no: break
-      case .unknown(let key): unknown.append((function, key))
-      }
-    }
-    if found.count > 1 {
+    let fits = Fits(selector, functions)
+    // Functions of one card may have one serial number, and have one slot.
+    if selector.takesAllFunctions, fits.isOneSlot, let first = fits.found.first { return .success(first) }
+    if fits.found.count > 1 {
       return .failure(
-        Failure(problem: .ambiguous(found.map(\.name), separatedBy: Self.separatingKey(of: found))))
+        Failure(problem: .ambiguous(fits.found.map(\.name), separatedBy: Self.separatingKey(of: fits.found))))
     }
-    // What is unique and fits proves the device, whatever is not known of others.
-    if let one = found.first, unknown.isEmpty || selector.keys.contains(where: \.isUnique) { return .success(one) }
-    if let first = unknown.first {
-      return .failure(Failure(problem: .unproven((found + unknown.map(\.function)).map(\.name), first.key)))
+    if let one = fits.found.first {
+      // What is unique and fits proves the device, whatever is not known of others; but not of others of its own card.
+      let isUnique = selector.keys.contains(where: \.isUnique)
+      let rivals = fits.unknown.filter { !isUnique || $0.function.name.isInSlot(of: one.name) }
+      guard let rival = rivals.first else { return .success(one) }
+      return .failure(Failure(problem: .unproven([one.name] + rivals.map(\.function.name), rival.key)))
+    }
+    if let first = fits.unknown.first {
+      return .failure(Failure(problem: .unproven(fits.unknown.map(\.function.name), first.key)))
     }
     return .failure(Failure(problem: .missing))
   }
@@ -142,11 +184,10 @@ struct Resolver {
 }
 
 extension DeviceSelector {
-  /// Returns the selector without keys that name a place.
-  fileprivate func without(_ keys: Key...) -> DeviceSelector {
+  /// The selector without the keys that name a place.
+  fileprivate var withoutPlace: DeviceSelector {
     var selector = self
-    if keys.contains(.path) { selector.path = nil }
-    if keys.contains(.slot) { selector.slot = nil }
+    (selector.path, selector.slot) = (nil, nil)
     return selector
   }
 }

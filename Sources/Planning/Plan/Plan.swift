@@ -43,13 +43,14 @@ package struct Plan: Hashable, Sendable {
 
   /// The number of devices that declared domains cannot take now, because a domain does not run or is not known.
   package var unreadyCount: Int {
-    count { step in
-      switch step.kind {
-      case .pending: true
-      case .blocked(let obstacle): obstacle.isUnreadyDomain
-      case .change, .unchanged, .kept, .foreign, .drift: false
+    domains.reduce(0) { $0 + ($1.id == nil ? $1.unresolved.count : 0) }
+      + count { step in
+        switch step.kind {
+        case .pending: true
+        case .blocked(let obstacle): obstacle.isUnreadyDomain
+        case .change, .unchanged, .kept, .foreign, .drift: false
+        }
       }
-    }
   }
 
   /// Whether the steps would change anything but Berth's own records and intents of what is gone.

@@ -38,7 +38,7 @@ extension UnresolvedStep {
     let words = SelectionWords(selection.selector, inventory)
     let (obstacle, evidence, remedy) = words.step(for: device.problem)
     self.init(
-      label: selection.label, selector: selection.selector, obstacle: obstacle, candidates: device.problem.candidates,
+      label: selection.label, selector: selection.selector, obstacle: obstacle, candidates: device.problem.shown,
       isRequired: selection.isRequired, evidence: evidence, remedy: remedy)
   }
 }
@@ -62,6 +62,8 @@ private struct SelectionWords {
         .selectorAmbiguous, "\(list(names)) have \(selector)",
         key.map { "add one key to the manifest: \(choices(names, $0))" }
       )
+    case .unproven([], _):
+      return (.selectorUnproven, "no PCI function could be read, so that \(selector) is not proven", nil)
     case .unproven(let names, let key):
       let subject = names.count == 1 ? "\(names[0]) may be the device" : "\(list(names)) may be the device"
       return (.selectorUnproven, "\(subject), but \(unreadable(key, names)), so that \(selector) is not proven", nil)

@@ -132,9 +132,17 @@ private struct MatchFinder {
           remedy: "write the domain's name, or its uuid, instead of its number"))
     }
     // Only a domain that has one of the devices as Berth's own can be the one that is meant.
-    let holders = wanted.devices.flatMap { device in
-      (index.listings[device.address] ?? []).compactMap { index.living[$0] }
-        .filter { !declaredNames.contains($0.name) && removals.permit(device.address, from: $0) }
+    let addresses = wanted.devices.map(\.address) + wanted.unresolved.flatMap(\.candidates)
+    var holders = addresses.flatMap { device in
+      (index.listings[device] ?? []).compactMap { index.living[$0] }
+        .filter { !declaredNames.contains($0.name) && removals.permit(device, from: $0) }
+    }
+    if wanted.unresolved.contains(where: \.mayBeGone) {
+      // What is not there now may be in the domain that Berth knows by this name.
+      holders += index.domains.filter { guest in
+        guest.stubDomainOf == nil && !declaredNames.contains(guest.name) && recordedName(of: guest) == wanted.name
+          && index.owned[guest.uuid]?.isEmpty == false
+      }
     }
     if let renamed = holders.first(where: { recordedName(of: $0) == wanted.name }) {
       let evidence = "domain \(renamed.id) was called '\(wanted.name)', and \(Self.called(renamed)) now"

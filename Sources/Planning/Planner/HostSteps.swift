@@ -80,6 +80,7 @@ struct HostSteps {
         for device in record.devices
         where !isDoubtful && domain.entry(for: device) == nil && !saved.contains(where: { $0.address == device })
           && !planner.isDeclared(device, for: domain)
+          && planner.reservations.selection(for: device, in: domain) == nil
           && planner.index.intended[domain.key]?.contains(device) != true
           && planner.index.devices[device]?.claim != domain.id
           && planner.index.remnants[domain.id]?[device] == nil && left[device] == nil

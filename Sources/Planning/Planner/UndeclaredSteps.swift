@@ -28,6 +28,7 @@ struct UndeclaredSteps {
         device, .drift(.halfRemoved), in: domain, before: entry.options,
         evidence: "another toolstack marked it for removal, and is still at work or has stopped")
     }
+    let open = planner.reservations.selection(for: device, in: domain)
     // Berth finishes a removal that it began, whatever the policy says now: the guest has lost the device already.
     guard planner.mayRemove(device, from: domain) || entry.isMarked else {
       if let set = planner.removals.otherSet(of: device, in: domain) {
@@ -35,7 +36,7 @@ struct UndeclaredSteps {
           device, .kept(.otherSet), in: domain, before: entry.options, evidence: "set '\(set)' owns it")
       }
       let isOwned = planner.isOwned(device, in: domain)
-      if isOwned, let open = planner.reservations.selection(for: device, in: domain) {
+      if let open, isOwned || planner.desired.policy.prune == .all {
         let step = UnresolvedStep(open, in: planner.observation.inventory)
         return planner.undeclared(
           device, .blocked(step.obstacle), in: domain, before: entry.options,
@@ -56,7 +57,8 @@ struct UndeclaredSteps {
     return switch domain.access {
     case .open(let target):
       planner.undeclared(
-        device, .change(.detach(entry.options, because: isElsewhere ? .halfRemoved : .notDeclared), in: target),
+        device,
+        .change(.detach(entry.options, because: isElsewhere || open != nil ? .halfRemoved : .notDeclared), in: target),
         in: domain, before: entry.options, evidence: absence(of: device, in: domain), effects: effects)
     case .waiting(let wait):
       planner.undeclared(device, .pending(wait), in: domain, before: entry.options, effects: effects)
@@ -109,6 +111,9 @@ struct UndeclaredSteps {
           // The line shows that QEMU must be asked about the device.
           return step(
             .drift(.configOnly), "left by an xl pci-detach; QEMU was not asked whether it still shows the device")
+        }
+        if planner.reservations.selection(for: device.address, in: domain) != nil {
+          return step(.drift(.configOnly), "left by an xl pci-detach, and perhaps a declared device")
         }
         // Berth edits a domain outside the manifest only to remove what Berth left there.
         guard planner.matches.covered.contains(domain.key) || planner.mayRemove(device.address, from: domain) else {

@@ -20,7 +20,9 @@ struct UnnamedLosses {
         switch step.kind {
         case .change(.detach(_, because: .notDeclared), _): true
         // A device that is declared for another domain may wait for that domain.
-        case .pending, .blocked: planner.declarations[step.device] == nil
+        case .pending, .blocked:
+          planner.declarations[step.device] == nil
+            && planner.reservations.selection(for: step.device, in: domain) == nil
         case .change, .unchanged, .kept, .foreign, .drift: false
         }
       return isLost && planner.isOwned(step.device, in: domain)

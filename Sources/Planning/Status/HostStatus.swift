@@ -15,6 +15,8 @@ package struct DeviceStatus: Sendable {
   package var set: String?
   package var isSaved: Bool
   package var claim: DomainID?
+  /// The declared device that it may be, by its name in the manifest, if that is not settled.
+  package var perhaps: String?
 }
 
 /// One domain and its devices.
@@ -28,6 +30,8 @@ package struct DomainStatus: Sendable {
   /// The run of Berth that was at work on the domain.
   package var run: RunHolder?
   package var devices: [DeviceStatus]
+  /// Declared devices that were not found, or not as exactly one.
+  package var unresolved: [UnresolvedStep] = []
 }
 
 /// What a host has, put together from an observation and what is declared for it.
@@ -89,6 +93,7 @@ package struct HostStatus: Sendable {
     absent += records.values.map { Self.absentDomain($0.name, wanted: nil, record: $0, among: devices) }
     domains += absent.sorted { ($0.name, $0.uuid?.description ?? "") < ($1.name, $1.uuid?.description ?? "") }
     free = observation.devices.filter { !used.contains($0.address) && $0.facts != nil }
+    domains.note(plan.domains.filter { !$0.unresolved.isEmpty })
   }
 
   /// Returns the record of a name. Of several, it is the one whose domain was last there; of equals, the first by UUID.
@@ -156,6 +161,25 @@ package struct HostStatus: Sendable {
     case .initialising, .initWait: return .entered
     case .closing, .closed: return .removing
     case .unknown, .connected, .reconfiguring, .reconfigured, nil: return .unclear
+    }
+  }
+}
+
+extension [DomainStatus] {
+  /// Adds the declared devices that were not found, and marks those that may be meant.
+  fileprivate mutating func note(_ open: [DomainPlan]) {
+    guard !open.isEmpty else { return }
+    var names: [PCIAddress: String] = [:]
+    for step in open.flatMap(\.unresolved) {
+      for address in step.candidates { names[address] = names[address] ?? step.label }
+    }
+    for index in indices {
+      let domain = self[index]
+      let plan = open.first { $0.uuid == nil || domain.uuid == nil ? $0.name == domain.name : $0.uuid == domain.uuid }
+      self[index].unresolved = plan?.unresolved ?? []
+      for position in domain.devices.indices where !domain.devices[position].isDeclared {
+        self[index].devices[position].perhaps = names[domain.devices[position].address]
+      }
     }
   }
 }

@@ -43,7 +43,7 @@ package struct Observer: Sendable {
     let claimed = (try store.list(.claims) ?? []).compactMap { PCIAddress(storeKey: $0) }
     var addresses = pciback.union(claimed)
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
-    addresses.formUnion((desired?.domains ?? []).flatMap(\.unresolved).flatMap(\.problem.candidates))
+    addresses.formUnion((desired?.domains ?? []).flatMap(\.unresolved).flatMap(\.candidates))
     addresses.formUnion(observation.intents.flatMap(\.devices))
     var look = ObservationScope(
       host: host, release: XenVersion(facts.version)?.release, pciback: pciback,
