@@ -90,8 +90,8 @@ import Testing
     #expect(
       desired.resolved(in: try inventory()).domains[0].devices == [
         DesiredDevice(
-          address: try address("0000:03:00.0"), id: DeviceID("8086:1533"), label: "lan0",
-          options: DeviceOptions(permissive: true), isRequired: false)
+          address: try address("0000:03:00.0"), id: DeviceID("8086:1533"), serial: "a0-36-9f-ff-ff-00-00-01",
+          label: "lan0", options: DeviceOptions(permissive: true), isRequired: false)
       ])
   }
 

@@ -102,6 +102,28 @@ import XenProtocol
     #expect(replaced.first?.detail?.plain.hasPrefix("identity-mismatch: ") == true)
   }
 
+  @Test(arguments: ["2", nil])
+  func `a card of the same type that replaced the declared one is not taken`(_ serial: String?) throws {
+    let model = ModelHost()
+    model.addDomain(5, "net")
+    model.addDevice(one, interrupt: 17)
+    model.plug(ModelCard(serial: "1"), at: one, onPCIBack: true)
+    var selector = DeviceSelector()
+    selector.serial = "1"
+    let desired = DesiredState(domains: [
+      DesiredDomain(name: "net", devices: [], selections: [DeviceSelection(selector: selector, label: "lan0")])
+    ])
+    let run = Run(model: model)
+    let plan = try run.plan(desired)
+    #expect(plan.steps.map(\.action) == [.attach])
+    model.pull(one)
+    model.plug(ModelCard(serial: serial), at: one, onPCIBack: true)
+    let outcome = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
+    #expect(model.owner(of: one) == nil && model.granted.isEmpty && model.resets.isEmpty)
+    let detail = outcome.domains.flatMap(\.steps).first?.detail?.plain
+    #expect(detail?.hasPrefix("identity-mismatch: serial 1 was planned, but the device is ") == true, "\(detail ?? "")")
+  }
+
   @Test func `a card that is replaced after Xen has assigned it is granted nothing`() throws {
     let model = ModelHost()
     let key = model.addDomain(5, "net")

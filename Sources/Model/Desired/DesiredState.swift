@@ -87,6 +87,9 @@ package struct DesiredDevice: Hashable, Sendable {
   package var address: PCIAddress
   /// The identity that the device must have; a mismatch blocks the assignment.
   package var id: DeviceID?
+  /// The serial number of the device that the manifest means, as the inventory has it; nil if it has none, or if the
+  /// manifest says only where the device is.
+  package var serial: String?
   /// The device's name in the manifest's `devices`.
   package var label: String?
   package var options: DeviceOptions
@@ -94,11 +97,13 @@ package struct DesiredDevice: Hashable, Sendable {
   package var isRequired: Bool
 
   package init(
-    address: PCIAddress, id: DeviceID? = nil, label: String? = nil, options: DeviceOptions = DeviceOptions(),
+    address: PCIAddress, id: DeviceID? = nil, serial: String? = nil, label: String? = nil,
+    options: DeviceOptions = DeviceOptions(),
     isRequired: Bool = true
   ) {
     self.address = address
     self.id = id
+    self.serial = serial
     self.label = label
     self.options = options
     self.isRequired = isRequired

@@ -36,7 +36,8 @@ extension DesiredDomain {
           guard let address = function.address else { continue }
           devices.append(
             DesiredDevice(
-              address: address, id: function.id ?? selection.selector.id, label: selection.label,
+              address: address, id: function.id ?? selection.selector.id, serial: function.serial,
+              label: selection.label,
               options: selection.options, isRequired: selection.isRequired))
         }
       case .failure(let failure):

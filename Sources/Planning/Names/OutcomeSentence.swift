@@ -91,7 +91,9 @@ extension OutcomeSentence {
     case .deviceMissing: SentenceEntry("sysfs has no device at {}", "sysfs, read before the claim")
     case .driverIsOther: SentenceEntry("its driver is {}, not pciback", "sysfs, read before the claim")
     case .identityChanged:
-      SentenceEntry("{} was planned, but the device is {} now", "vendor and device in sysfs, read before the claim")
+      SentenceEntry(
+        "{} was planned, but the device is {} now",
+        "vendor and device in sysfs, or the serial number, read before the claim")
     case .claimedWithoutEntry:
       SentenceEntry(
         "it is claimed for the domain, but its entry is gone; no store says whether the guest still has it. A restart "

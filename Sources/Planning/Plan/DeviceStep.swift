@@ -23,6 +23,8 @@ package struct DeviceStep: Hashable, Sendable {
   package let device: PCIAddress
   /// What the device is, if sysfs or the manifest says.
   package let deviceID: DeviceID?
+  /// The serial number of the device that the manifest means; nil if it has none, or if nothing was said of it.
+  package let serial: String?
   /// Its name in the manifest.
   package let label: String?
   package let kind: Kind
@@ -43,13 +45,15 @@ package struct DeviceStep: Hashable, Sendable {
   package let effects: [String]
 
   package init(
-    domain: StepID.Domain, device: PCIAddress, deviceID: DeviceID? = nil, label: String? = nil, kind: Kind,
+    domain: StepID.Domain, device: PCIAddress, deviceID: DeviceID? = nil, serial: String? = nil, label: String? = nil,
+    kind: Kind,
     before: DeviceOptions? = nil, after: DeviceOptions? = nil, holder: DomainTarget? = nil, isRequired: Bool = true,
     isMissing: Bool = false, evidence: String? = nil, remedy: String? = nil, effects: [String] = []
   ) {
     self.domain = domain
     self.device = device
     self.deviceID = deviceID
+    self.serial = serial
     self.label = label
     self.kind = kind
     self.before = before

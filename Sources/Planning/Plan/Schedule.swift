@@ -73,13 +73,17 @@ package struct Addition: DeviceWork {
   package let options: DeviceOptions
   /// What the plan took the device for; nil if sysfs did not show it.
   package let id: DeviceID?
+  /// The serial number that the device must have; nil if nothing was said of it.
+  package let serial: String?
   package let isRequired: Bool
 
   package init(
-    device: PCIAddress, kind way: Way = .attach, options: DeviceOptions, id: DeviceID? = nil, isRequired: Bool = true
+    device: PCIAddress, kind way: Way = .attach, options: DeviceOptions, id: DeviceID? = nil, serial: String? = nil,
+    isRequired: Bool = true
   ) {
     self.device = device
     self.id = id
+    self.serial = serial
     self.way = way
     self.options = options
     self.isRequired = isRequired
@@ -207,17 +211,22 @@ extension DomainWork {
     let (device, isRequired) = (step.device, step.isRequired)
     switch change {
     case .attach(let options, _):
-      additions.append(Addition(device: device, options: options, id: step.deviceID, isRequired: isRequired))
+      additions.append(
+        Addition(device: device, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired))
     case .detach(let options, _):
       removals.append(Removal(device: device, options: options, isRequired: isRequired))
     case .reattach(let old, let new, _):
       reattachments.append(
         Reattachment(
           removal: Removal(device: device, kind: .reattach, options: old, isRequired: isRequired),
-          addition: Addition(device: device, kind: .reattach, options: new, id: step.deviceID, isRequired: isRequired)))
+          addition: Addition(
+            device: device, kind: .reattach, options: new, id: step.deviceID, serial: step.serial,
+            isRequired: isRequired)))
     case .move(_, let options):
       arrivals.append(
-        Addition(device: device, kind: .move, options: options, id: step.deviceID, isRequired: isRequired))
+        Addition(
+          device: device, kind: .move, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired)
+      )
     case .repair(let repair):
       repairs.append(RepairWork(device: device, repair: repair, isRequired: isRequired))
     case .adopt: adoptions.append(Adoption(device: device, isRequired: isRequired))

@@ -138,7 +138,7 @@ final class Planner {
   ) -> DeviceStep {
     DeviceStep(
       domain: domain, device: wanted.address, deviceID: index.devices[wanted.address]?.facts?.id ?? wanted.id,
-      label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
+      serial: wanted.serial, label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
       isRequired: wanted.isRequired, isMissing: isMissing, evidence: evidence, remedy: remedy, effects: effects)
   }
 

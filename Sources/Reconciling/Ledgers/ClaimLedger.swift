@@ -161,6 +161,11 @@ final class ClaimLedger {
     if let planned = step.id, let found = card.identity?.id, planned != found {
       return .blocked(.obstacle(.identityMismatch), OutcomeDetail(.identityChanged, "\(planned)", "\(found)"))
     }
+    // What cannot be read now is not the device either.
+    if let planned = step.serial, planned != card.identity?.serial {
+      let found = card.identity?.serial.map { "serial \($0)" } ?? "one whose serial number is not known"
+      return .blocked(.obstacle(.identityMismatch), OutcomeDetail(.identityChanged, "serial \(planned)", found))
+    }
     var held = ClaimedDevice(
       step: step, isAssignedHere: true, grants: try session.host.tree.grants(for: step.device),
       identity: card.identity, isVirtualFunction: card.facts.isVirtualFunction)
