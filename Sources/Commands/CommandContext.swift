@@ -93,6 +93,8 @@ package struct HostSession: Sendable {
   package var observeEverything: @Sendable (DesiredState?) throws(HostError) -> Observation
   /// Returns all PCI functions of dom0, with these facts.
   package var inventory: @Sendable (Set<FunctionFact>) throws(HostError) -> Inventory
+  /// Returns what a device says of itself as a product.
+  package var productData: @Sendable (FunctionName) throws(HostError) -> ProductData?
   /// Returns what dom0 itself uses its devices for.
   package var usage: @Sendable () -> HostUsage
   /// Asks whatever can be asked, even if some parts of the host do not answer.
@@ -108,6 +110,7 @@ package struct HostSession: Sendable {
     inventory: @escaping @Sendable (Set<FunctionFact>) throws(HostError) -> Inventory = {
       Inventory(functions: [], facts: $0)
     },
+    productData: @escaping @Sendable (FunctionName) throws(HostError) -> ProductData? = { _ in nil },
     usage: @escaping @Sendable () -> HostUsage = { HostUsage() },
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
@@ -118,6 +121,7 @@ package struct HostSession: Sendable {
     self.observe = observe
     self.observeEverything = observeEverything ?? observe
     self.inventory = inventory
+    self.productData = productData
     self.usage = usage
     self.examine = examine
     self.plan = plan
@@ -135,6 +139,7 @@ package struct HostSession: Sendable {
         try Observer(host: host).observeEverything(desired: desired)
       },
       inventory: { (facts) throws(HostError) in try host.inventory.inventory(of: facts) },
+      productData: { (device) throws(HostError) in try host.inventory.productData(of: device) },
       usage: { host.usage.usage() },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in

@@ -27,11 +27,37 @@ struct DevicesCommand: BerthCommand {
   var formats: [OutputFormat] { [.table, .wide, .json, .jsonl] }
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
-    let session = try openHost(in: context)
     let isWhole = global.verbose || global.output != .table
-    let inventory = try asking(context) { () throws(HostError) in
-      try session.inventory(isWhole ? Set(FunctionFact.allCases) : FunctionFact.usual)
+    let look = try lookAtDevices(isWhole ? Set(FunctionFact.allCases) : FunctionFact.usual, in: context)
+    var listing = look.listing
+    for address in addresses where listing.matching([address]).devices.isEmpty {
+      throw Failure(
+        .failed, "no device has an address that begins with \(address)", hint: "`berth devices --all` lists all")
     }
+    if !addresses.isEmpty { listing = listing.matching(addresses) }
+    try show(
+      DevicesView(
+        hostName: try hostName(in: context), listing: listing, names: look.names,
+        showsBridges: all || !addresses.isEmpty, warnings: look.warnings),
+      in: context)
+    return .done
+  }
+}
+
+/// What a look at the devices of a host found.
+struct DevicesLook {
+  let session: HostSession
+  let listing: DeviceListing
+  let names: FunctionNames
+  /// Written to standard error already.
+  var warnings: [String]
+}
+
+extension BerthCommand {
+  /// Looks at all devices of the host. Without Xen, nothing is known of domains; a warning says so.
+  func lookAtDevices(_ facts: Set<FunctionFact>, in context: CommandContext) throws(Failure) -> DevicesLook {
+    let session = try openHost(in: context)
+    let inventory = try asking(context) { () throws(HostError) in try session.inventory(facts) }
     var warnings: [String] = []
     var observation: ObservationIndex?
     do throws(HostError) {
@@ -47,22 +73,13 @@ struct DevicesCommand: BerthCommand {
       let text = "\(failure.words), so not everything is known that dom0 uses its devices for"
       warnings.append(warn(text, in: context))
     }
-    var listing = DeviceListing(inventory: inventory, observation: observation, usage: usage)
-    for address in addresses where listing.matching([address]).devices.isEmpty {
-      throw Failure(
-        .failed, "no device has an address that begins with \(address)", hint: "`berth devices --all` lists all")
-    }
-    if !addresses.isEmpty { listing = listing.matching(addresses) }
-    try show(
-      DevicesView(
-        hostName: try hostName(in: context), listing: listing, names: context.functionNames(of: inventory),
-        showsBridges: all || !addresses.isEmpty, warnings: warnings),
-      in: context)
-    return .done
+    return DevicesLook(
+      session: session, listing: DeviceListing(inventory: inventory, observation: observation, usage: usage),
+      names: context.functionNames(of: inventory), warnings: warnings)
   }
 
   /// Writes a warning to standard error, and returns its text.
-  private func warn(_ text: String, in context: CommandContext) -> String {
+  func warn(_ text: String, in context: CommandContext) -> String {
     context.standardError("berth: warning: \(global.errorStyle(in: context).printable(text))\n")
     return text
   }

@@ -30,6 +30,17 @@ package struct SysfsInventory: InventoryPort {
     return Inventory(functions: readers.map(\.function), facts: facts)
   }
 
+  package func productData(of device: FunctionName) throws(HostError) -> ProductData? {
+    let path = "\(root.pciDevices)/\(device)/vpd"
+    do throws(SystemFailure) {
+      return VitalProductData(try readFile(path, atMost: VitalProductData.mostBytes)).data
+    } catch {
+      // Most devices have none.
+      if error.errno == ENOENT { return nil }
+      throw .tree(DeviceTreeError(error, path))
+    }
+  }
+
   private func listed(_ folder: String) throws(HostError) -> [String] {
     do throws(SystemFailure) { return try listFolder(folder) } catch {
       if error.errno == ENOENT { return [] }

@@ -37,6 +37,8 @@ struct FunctionDocument: Encodable, Sendable {
   let powerState: String?
   let isBootDisplay: Bool?
   let availability: String
+  let meaning: String
+  let remedy: String?
   let domain: DomainReferenceDocument?
   let claim: UInt32?
   let assignment: String
@@ -50,7 +52,8 @@ struct FunctionDocument: Encodable, Sendable {
     case address, id, name, subsystem
     case deviceClass = "class"
     case className, revision, path, behind, slots, driver, driverOverride, serial, interfaces, nvme, physicalFunction
-    case virtualFunctions, virtualFunctionLimit, reset, powerState, isBootDisplay, availability, domain, claim
+    case virtualFunctions, virtualFunctionLimit, reset, powerState, isBootDisplay, availability, meaning, remedy
+    case domain, claim
     case assignment, isolation, uses, sharesInterruptWith, sharesPageWith, unknown
   }
 
@@ -78,6 +81,8 @@ struct FunctionDocument: Encodable, Sendable {
     powerState = function.power?.state
     isBootDisplay = function.isBootDisplay
     availability = device.availability.name
+    meaning = device.availability.meaning
+    remedy = device.remedy
     if case .inUse(let holder) = device.availability {
       domain = DomainReferenceDocument(name: holder.name?.text, domid: holder.id?.rawValue)
     } else {

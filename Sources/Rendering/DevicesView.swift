@@ -14,6 +14,12 @@ package struct FunctionNames: Sendable {
   }
 }
 
+/// What an explanation of one device has besides the list's facts.
+package struct DeviceExplanation: Sendable {
+  package let product: ProductData?
+  package init(product: ProductData?) { self.product = product }
+}
+
 /// The PCI functions of a host, for people and for programs.
 package struct DevicesView: View {
   private let hostName: String
@@ -22,11 +28,13 @@ package struct DevicesView: View {
   /// Whether bridges are shown to people. Programs see them always.
   private let showsBridges: Bool
   private let warnings: [String]
+  private let explanation: DeviceExplanation?
 
   package init(
     hostName: String, listing: DeviceListing, names: FunctionNames = FunctionNames(), showsBridges: Bool = false,
-    warnings: [String] = []
+    explanation: DeviceExplanation? = nil, warnings: [String] = []
   ) {
+    self.explanation = explanation
     self.hostName = hostName
     self.listing = listing
     self.names = names
@@ -46,7 +54,7 @@ package struct DevicesView: View {
     for device in shown {
       columns.row(
         Self.mark(device.availability), "\(device.function.name)", title(device.function), Self.words(for: device),
-        notes: style.isVerbose ? notes(for: device) : [])
+        notes: style.isVerbose || explanation != nil ? notes(for: device) : [])
     }
     let list: TerminalText = columns.isEmpty ? "" : "\(columns.rendered())\n"
     return
@@ -129,7 +137,19 @@ package struct DevicesView: View {
     lines += function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
       ["unknown: \($0.key.rawValue), because \($0.value.words)"]
     }
-    return lines.filter { !$0.isEmpty }.map { $0.joined(separator: ", ") }
+    return lines.filter { !$0.isEmpty }.map { $0.joined(separator: ", ") } + explanations(of: device)
+  }
+
+  /// The lines that only an explanation has.
+  private func explanations(of device: InventoryEntry) -> [String] {
+    guard let explanation else { return [] }
+    let product = [
+      explanation.product?.name.map { "product \($0)" }, explanation.product?.partNumber.map { "part number \($0)" },
+      explanation.product?.serial.map { "serial number of the product \($0)" },
+    ].compactMap(\.self)
+    return (product.isEmpty ? [] : [product.joined(separator: ", ")])
+      + ["\(device.availability.name): \(device.availability.meaning)"]
+      + (device.remedy.map { ["next: \($0)"] } ?? [])
   }
 
   private static func words(for reset: ResetMethods) -> String {

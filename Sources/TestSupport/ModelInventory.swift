@@ -6,6 +6,8 @@ import Synchronization
 struct ModelInventory: InventoryPort {
   let model: ModelHost
 
+  func productData(of device: FunctionName) -> ProductData? { nil }
+
   func inventory(of facts: Set<FunctionFact>) -> Inventory {
     let tree = ModelTree(model: model)
     let functions = model.state.withLock(\.present).sorted().map { address in

@@ -94,6 +94,35 @@ import XenProtocol
     try expectGolden(try rendered(view, as: .json, style: TextStyle()), "everything/devices.json")
   }
 
+  @Test func `the page of documentation has each availability`() throws {
+    try expectRecorded(Availability.table, "availability", in: "docs/devices.md")
+  }
+
+  @Test func `an explanation says what a device is, what its state means, and what to do`() throws {
+    var product = ProductData()
+    (product.name, product.partNumber, product.serial) = ("NVMe SSD", "MZVL2", "S4EV")
+    let view = DevicesView(
+      hostName: "host17", listing: try listing().matching(["0000:04:00.0"]), names: names,
+      explanation: DeviceExplanation(product: product))
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "everything/device.explained.txt")
+  }
+
+  @Test func `what dom0 stores its files on is not offered`() throws {
+    var usage = HostUsage()
+    var disk = BlockDevice(name: "nvme0n1")
+    (disk.number, disk.functions) = ("259:0", [FunctionName("0000:04:00.0")].compactMap(\.self))
+    usage.blocks = [disk]
+    usage.mounts = [Mount(number: "259:0", type: "ext4", source: "nvme0n1", point: "/")]
+    let inventory = Inventory(functions: try listing().devices.map(\.function), facts: [])
+    let view = DevicesView(
+      hostName: "host17", listing: DeviceListing(inventory: inventory, observation: nil, usage: usage),
+      explanation: DeviceExplanation(product: nil))
+    let text = try rendered(view, as: .table, style: TextStyle())
+    #expect(text.contains("carries 0000:04:00.0 → nvme0n1 → /"))
+    #expect(text.contains("next: keep it: dom0 stores its own files on it"))
+    #expect(!text.contains("xl pci-assignable-add 0000:04:00.0"))
+  }
+
   @Test func `without Xen nothing is said of domains`() throws {
     let view = DevicesView(hostName: "host17", listing: try listing(hasXen: false), names: names, showsBridges: true)
     let text = try rendered(view, as: .table, style: TextStyle())

@@ -112,6 +112,14 @@ package struct PowerState: Hashable, Sendable {
   package init(state: String?, mayReachD3Cold: Bool?) { (self.state, self.mayReachD3Cold) = (state, mayReachD3Cold) }
 }
 
+/// What a device says of itself as a product.
+package struct ProductData: Hashable, Sendable {
+  package var name: String?
+  package var partNumber: String?
+  package var serial: String?
+  package init() {}
+}
+
 /// A function's interrupt.
 package struct Interrupt: Hashable, Sendable {
   /// The legacy line; nil if there is none.
