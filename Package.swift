@@ -124,7 +124,8 @@ let package = Package(
 if Context.environment["BERTH_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
-      name: "berth-fuzz", dependencies: ["Model", "XenProtocol", "Ports", "Manifest", "Reconciling", "LinuxAdapter"],
+      name: "berth-fuzz",
+      dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Manifest", "Reconciling", "LinuxAdapter"],
       path: "Tests/Fuzz", exclude: ["corpus", "words.dict"]))
 }
 

@@ -27,6 +27,7 @@ SEEDS = {
     "bus": ["Tests/Fuzz/corpus/bus"],
     "qmp": ["Tests/Fuzz/corpus/qmp"],
     "sysfs": ["Tests/Fuzz/corpus/sysfs"],
+    "inventory": ["Tests/Fuzz/corpus/inventory"],
     "records": ["Tests/Fuzz/corpus/records"],
     "store": ["Tests/Fuzz/corpus/store"],
 }

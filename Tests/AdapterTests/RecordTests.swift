@@ -14,7 +14,7 @@ import Testing
 
   init() throws {
     folder = try TemporaryFolder()
-    files = OwnershipFiles(root: folder.path)
+    files = OwnershipFiles(root: folder.path, lockTimeout: .seconds(600))
     first = try #require(DomainUUID("10000000-0000-0000-0000-000000000001"))
     second = try #require(DomainUUID("20000000-0000-0000-0000-000000000002"))
   }

@@ -5,12 +5,12 @@ import Model
 import Ports
 
 /// A root that belongs to this process, below the folder that the caller created.
-private let root: String = {
+let fuzzRoot: String = {
   let top = unsafe getenv("BERTH_FUZZ_FOLDER").map { unsafe String(cString: $0) } ?? "/tmp"
   return "\(top)/\(getpid())"
 }()
 
-private func makeFolders(_ path: String) {
+func makeFolders(_ path: String) {
   var made = ""
   for part in path.split(separator: "/") {
     made += "/" + part
@@ -18,7 +18,7 @@ private func makeFolders(_ path: String) {
   }
 }
 
-private func write(_ text: [UInt8], to path: String) {
+func write(_ text: [UInt8], to path: String) {
   let file = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
   must(file >= 0, "cannot write \(path)")
   let count = unsafe write(file, text, text.count)
@@ -28,13 +28,13 @@ private func write(_ text: [UInt8], to path: String) {
 
 private let device = PCIAddress("0000:03:00.0")
 private let deviceFolder: String = {
-  let folder = root + "/sys/bus/pci/devices/0000:03:00.0"
+  let folder = fuzzRoot + "/sys/bus/pci/devices/0000:03:00.0"
   makeFolders(folder)
-  makeFolders(root + "/dev")
+  makeFolders(fuzzRoot + "/dev")
   return folder
 }()
 
-private func hasPlace(_ error: HostError) -> Bool {
+func hasPlace(_ error: HostError) -> Bool {
   if case .tree(let error) = error { error.place?.isEmpty == false } else { false }
 }
 
@@ -45,8 +45,8 @@ func readDeviceTree(_ bytes: [UInt8]) {
   for (name, text) in zip(["resource", "irq", "modalias"], pieces) {
     write(Array(text.utf8), to: deviceFolder + "/" + name)
   }
-  write(Array(pieces[3].utf8), to: root + "/dev/kmsg")
-  let tree = SysfsTree(root: root)
+  write(Array(pieces[3].utf8), to: fuzzRoot + "/dev/kmsg")
+  let tree = SysfsTree(root: fuzzRoot)
   do throws(HostError) { _ = try tree.facts(of: device) } catch {
     must(hasPlace(error), "an error without a place")
   }
@@ -62,7 +62,7 @@ func readDeviceTree(_ bytes: [UInt8]) {
 }
 
 private let recordFolders: (owned: String, intents: String) = {
-  let folders = (root + "/var/lib/berth/domains", root + "/run/berth/intents")
+  let folders = (fuzzRoot + "/var/lib/berth/domains", fuzzRoot + "/run/berth/intents")
   makeFolders(folders.0)
   makeFolders(folders.1)
   return folders
@@ -73,12 +73,12 @@ func readRecords(_ bytes: [UInt8]) {
   let name = "/00000000-0000-4000-8000-000000000005.json"
   write(bytes, to: recordFolders.owned + name)
   do throws(HostError) {
-    let records = try OwnershipFiles(root: root).records()
+    let records = try OwnershipFiles(root: fuzzRoot).records()
     must(records.count == 1, "a file that is there is passed over")
   } catch { must(!"\(error)".isEmpty, "an error without words") }
   write(bytes, to: recordFolders.intents + "/5-attach-1.json")
   do throws(HostError) {
-    let intents = try IntentFiles(root: root).intents()
+    let intents = try IntentFiles(root: fuzzRoot).intents()
     must(intents.count == 1, "a file that is there is passed over")
   } catch { must(!"\(error)".isEmpty, "an error without words") }
 }

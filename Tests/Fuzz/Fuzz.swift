@@ -5,7 +5,7 @@ import Glibc
 /// A target ends the process if a required property does not hold: libFuzzer takes that for a crash, and keeps the
 /// bytes.
 enum FuzzTarget: String, CaseIterable {
-  case manifest, configuration, bus, qmp, sysfs, records, store
+  case manifest, configuration, bus, qmp, sysfs, inventory, records, store
 
   func take(_ bytes: [UInt8]) {
     switch self {
@@ -14,6 +14,7 @@ enum FuzzTarget: String, CaseIterable {
     case .bus: changeBus(bytes)
     case .qmp: readMessages(bytes)
     case .sysfs: readDeviceTree(bytes)
+    case .inventory: readInventory(bytes)
     case .records: readRecords(bytes)
     case .store: readStoreMessages(bytes)
     }

@@ -9,7 +9,8 @@ struct `Documents` {
       var kinds: Set<String> = []
       for words in [
         ["validate", manifest], ["plan", manifest], ["apply", manifest, "--yes"], ["plan", manifest],
-        ["status", manifest], ["status", manifest, "--drift"], ["doctor"], ["explain"], ["explain", "half-removed"],
+        ["status", manifest], ["status", manifest, "--drift"], ["devices"], ["doctor"], ["explain"],
+        ["explain", "half-removed"],
         ["sandbox", "status"],
       ] {
         let result = try await host.berth(words + ["-o", "json"])
