@@ -42,6 +42,13 @@ import Testing
     #expect(Set(options.flatMap { $0.unusual.map(\.name) }) == Set(DeviceOptions().list.map(\.name)))
   }
 
+  @Test func `the full example has every key that says what a device is`() throws {
+    let loaded = try loadManifests(paths: [repositoryRoot + "/examples/full.yaml"], hostName: "host17")
+    let selectors = loaded.desired.domains.flatMap(\.selections).map(\.selector)
+    #expect(Set(selectors.flatMap(\.keys)).union([.id]) == Set(DeviceSelector.Key.allCases))
+    #expect(selectors.contains(where: \.takesAllFunctions) && selectors.contains(where: \.follows))
+  }
+
   @Test func `a directory's manifests are read in order of name, without subdirectories and other files`() throws {
     try folder.add("b.yml", document("domains: {web: {devices: [lan0]}}"))
     try folder.add("a.yaml", document("devices: {lan0: {address: 0000:03:00.0, id: 8086:1533}}"))
