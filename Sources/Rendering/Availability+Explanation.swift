@@ -25,8 +25,9 @@ extension Availability {
     case .assignable: "declare it in a manifest"
     case .inUse, .bridge: ""
     case .claimed, .assignedElsewhere: "`berth status --drift` says why"
-    case .hostDriver, .noDriver:
-      "if dom0 can do without it, `xl pci-assignable-add ADDRESS` gives it to pciback"
+    case .hostDriver:
+      "find out what of dom0 uses it; if dom0 can do without it, hide it at boot with xen-pciback.hide"
+    case .noDriver: "if dom0 can do without it, `xl pci-assignable-add ADDRESS` gives it to pciback"
     case .overridden: "find out who wrote it"
     case .segmentTooLarge: "turn VMD off in the firmware, or give the VMD controller to the domain"
     case .unknown: "`berth devices -o wide ADDRESS` names the fact"
