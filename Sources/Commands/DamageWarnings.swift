@@ -6,11 +6,14 @@ import Rendering
 extension BerthCommand {
   /// Writes a warning to standard error for each of Berth's own files that cannot be used, and returns the warnings.
   func warn(of damaged: [DamagedFile], in context: CommandContext) -> [String] {
+    damaged.map { warn($0.warning, next: $0.remedy, in: context) }
+  }
+
+  /// Writes a warning to standard error, with what a person can do if that is known, and returns the warning.
+  func warn(_ text: String, next remedy: String? = nil, in context: CommandContext) -> String {
     let style = global.errorStyle(in: context)
-    for file in damaged {
-      context.standardError(
-        "berth: warning: \(style.printable(file.warning))\n  \(style.printable("next: " + file.remedy))\n")
-    }
-    return damaged.map(\.warning)
+    let next = remedy.map { "  \(style.printable("next: " + $0))\n" } ?? ""
+    context.standardError("berth: warning: \(style.printable(text))\n\(next)")
+    return text
   }
 }

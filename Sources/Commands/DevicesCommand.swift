@@ -73,14 +73,17 @@ extension BerthCommand {
       let text = "\(failure.words), so not everything is known that dom0 uses its devices for"
       warnings.append(warn(text, in: context))
     }
+    let listing = DeviceListing(inventory: inventory, observation: observation, usage: usage)
+    if !listing.unexplainedMounts.isEmpty {
+      let shown = listing.unexplainedMounts.prefix(4).joined(separator: ", ")
+      let more = listing.unexplainedMounts.count - 4
+      warnings.append(
+        warn(
+          "it is not known on which devices the files of \(shown)\(more > 0 ? " and \(more) more" : "") are stored",
+          in: context))
+    }
     return DevicesLook(
-      session: session, listing: DeviceListing(inventory: inventory, observation: observation, usage: usage),
+      session: session, listing: listing,
       names: context.functionNames(of: inventory), warnings: warnings)
-  }
-
-  /// Writes a warning to standard error, and returns its text.
-  func warn(_ text: String, in context: CommandContext) -> String {
-    context.standardError("berth: warning: \(global.errorStyle(in: context).printable(text))\n")
-    return text
   }
 }

@@ -128,10 +128,12 @@ struct FunctionReader {
 
   private mutating func readControllers() throws(ReadFailure) {
     for name in try names("nvme") {
-      let serial = try text("nvme/\(name)/serial"), model = try text("nvme/\(name)/model")
+      let file = "nvme/\(name)/serial"
+      guard let serial = try text(file) else { throw missing(file) }
+      let model = try text("nvme/\(name)/model")
       function.nvme.append(
         NVMeController(
-          name: name, serial: serial.flatMap { $0.isEmpty ? nil : $0 }, model: model.flatMap { $0.isEmpty ? nil : $0 }))
+          name: name, serial: serial.isEmpty ? nil : serial, model: model.flatMap { $0.isEmpty ? nil : $0 }))
     }
   }
 

@@ -38,22 +38,6 @@ struct Root: Sendable {
   var pciDevices: String { prefix + "/sys/bus/pci/devices" }
   /// The labels of the board's slots.
   var pciSlots: String { prefix + "/sys/bus/pci/slots" }
-  /// The mounts of process 1.
-  var mounts: String { prefix + "/proc/1/mountinfo" }
-  var swaps: String { prefix + "/proc/swaps" }
-  /// The block devices, each a link into the tree of all devices.
-  var blockClass: String { prefix + "/sys/class/block" }
-  var btrfs: String { prefix + "/sys/fs/btrfs" }
-  /// The NVMe subsystems.
-  var subsystems: String { prefix + "/sys/class/nvme-subsystem" }
-  /// The NVMe controllers.
-  var controllers: String { prefix + "/sys/class/nvme" }
-  /// What udev knows of devices (`/run/udev/data/b<major>:<minor>`, systemd).
-  var udevData: String { prefix + "/run/udev/data" }
-  /// Returns where a path of the host is.
-  func path(_ path: String) -> String { prefix + path }
-  /// What the bonding driver shows of each bond.
-  var bonds: String { prefix + "/proc/net/bonding" }
   /// The driver; its module is called xen-pciback (`SYSFS_PCIBACK_DRIVER`, libxl_osdeps.h).
   var pciback: String { prefix + "/sys/bus/pci/drivers/" + Self.pcibackDriver }
   /// The module's parameter `permissive` (`xen_pcibk_permissive`, Linux drivers/xen/xen-pciback/conf_space.c, 6.1).
@@ -64,4 +48,24 @@ struct Root: Sendable {
   var kernelLog: String { prefix + "/dev/kmsg" }
   /// The PCI ID Repository's list, in the places where distributions install it.
   var pciNames: [String] { [prefix + "/usr/share/misc/pci.ids", prefix + "/usr/share/hwdata/pci.ids"] }
+
+  /// The mounts of process 1.
+  var mounts: String { prefix + "/proc/1/mountinfo" }
+  /// The swap areas.
+  var swaps: String { prefix + "/proc/swaps" }
+  /// The block devices, each a link into the tree of all devices.
+  var blockClass: String { prefix + "/sys/class/block" }
+  /// The btrfs file systems, each a folder.
+  var btrfs: String { prefix + "/sys/fs/btrfs" }
+  /// The NVMe subsystems.
+  var subsystems: String { prefix + "/sys/class/nvme-subsystem" }
+  /// The NVMe controllers.
+  var controllers: String { prefix + "/sys/class/nvme" }
+  /// What udev knows of devices (`/run/udev/data/b<major>:<minor>`, systemd).
+  var udevData: String { prefix + "/run/udev/data" }
+  /// What the bonding driver shows of each bond.
+  var bonds: String { prefix + "/proc/net/bonding" }
+
+  /// Returns where a path of the host is.
+  func path(_ path: String) -> String { prefix + path }
 }

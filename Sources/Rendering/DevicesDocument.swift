@@ -28,6 +28,8 @@ struct FunctionDocument: Encodable, Sendable {
   let driver: String?
   let driverOverride: String?
   let serial: String?
+  /// Nil if the device says nothing, or was not asked: only an explanation asks.
+  let product: ProductDocument?
   let interfaces: [InterfaceDocument]
   let nvme: [ControllerDocument]
   let physicalFunction: String?
@@ -51,13 +53,14 @@ struct FunctionDocument: Encodable, Sendable {
   enum CodingKeys: String, CodingKey {
     case address, id, name, subsystem
     case deviceClass = "class"
-    case className, revision, path, behind, slots, driver, driverOverride, serial, interfaces, nvme, physicalFunction
-    case virtualFunctions, virtualFunctionLimit, reset, powerState, isBootDisplay, availability, meaning, remedy
+    case className, revision, path, behind, slots, driver, driverOverride, serial, product, interfaces, nvme
+    case physicalFunction, virtualFunctions, virtualFunctionLimit, reset, powerState, isBootDisplay, availability,
+      meaning, remedy
     case domain, claim
     case assignment, isolation, uses, sharesInterruptWith, sharesPageWith, unknown
   }
 
-  init(_ device: InventoryEntry, names: FunctionNames) {
+  init(_ device: InventoryEntry, names: FunctionNames, product: ProductData? = nil) {
     let function = device.function
     address = function.name.description
     id = function.id?.description
@@ -72,6 +75,7 @@ struct FunctionDocument: Encodable, Sendable {
     driver = function.driver
     driverOverride = function.driverOverride
     serial = function.serial
+    self.product = product.map(ProductDocument.init)
     interfaces = function.interfaces.map { InterfaceDocument(name: $0.name, mac: $0.address?.description) }
     nvme = function.nvme.map { ControllerDocument(name: $0.name, serial: $0.serial, model: $0.model) }
     physicalFunction = function.virtualisation.parent?.description
@@ -97,6 +101,16 @@ struct FunctionDocument: Encodable, Sendable {
     unknown = function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
       UnknownFactDocument(fact: $0.key.rawValue, file: $0.value.place, reason: Words.cause($0.value.cause))
     }
+  }
+}
+
+struct ProductDocument: Encodable, Sendable {
+  let name: String?
+  let partNumber: String?
+  let serial: String?
+
+  init(_ product: ProductData) {
+    (name, partNumber, serial) = (product.name, product.partNumber, product.serial)
   }
 }
 

@@ -45,7 +45,8 @@ package struct DevicesView: View {
   package var document: DevicesDocument {
     DevicesDocument(
       host: hostName, isXenKnown: listing.host != nil,
-      devices: listing.devices.map { FunctionDocument($0, names: names) }, warnings: warnings)
+      devices: listing.devices.map { FunctionDocument($0, names: names, product: explanation?.product) },
+      warnings: warnings)
   }
 
   package func text(_ style: TextStyle) -> TerminalText {

@@ -68,6 +68,7 @@ package struct SandboxDeviceTree: DeviceTreePort {
     }
     return try inner.reset(device, alone: alone)
   }
+
   /// Returns whether no link leads a path out of the sandbox's own tree of devices.
   private func isBelowRoot(_ file: String) -> Bool {
     func resolved(_ path: String) -> String? {

@@ -41,11 +41,7 @@ enum ScenarioTypes {
   static let serial = ValueType<UInt64>.parsed(
     expected: "a serial number of eight bytes such as a0-36-9f-ff-ff-12-34-56",
     schema: .members(["type": .string("string")])
-  ) { text in
-    let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-    let bytes = parts.compactMap { hexadecimal($0, digits: 2...2) }
-    return parts.count == 8 && bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | $1 } : nil
-  }
+  ) { serialNumber($0) }
 
   static let mac = ValueType<MACAddress>.parsed(
     expected: "a hardware address such as 52:54:00:12:34:56", schema: .members(["type": .string("string")])

@@ -132,7 +132,7 @@ struct SysfsTree {
     if name != ScenarioDevice.pciback { try addParts(of: device) }
   }
 
-  /// Makes what a device's own driver makes: a network interface, an NVMe controller.
+  /// Makes what a device's own driver makes: a network interface, a disk, an NVMe controller.
   private func addParts(of device: PCIAddress) throws(SandboxError) {
     if let interface = devices[device]?.interface {
       let folder = self.device(device) + "/net/" + interface.name
@@ -140,19 +140,13 @@ struct SysfsTree {
       try directory.write(folder + "/address", "\(interface.address)\n")
       try directory.write(folder + "/addr_assign_type", "0\n")
       try directory.link(folder + "/device", to: "../..")
-      try directory.makeDirectories(paths.networkInterfaces)
-      try directory.link(
-        paths.networkInterfaces + "/" + interface.name,
-        to: "../../devices/" + folders.folder(of: device) + "/net/" + interface.name)
+      try linkPart("net/" + interface.name, of: device, into: paths.networkInterfaces)
     }
     if let disk = devices[device]?.disk {
       let folder = self.device(device) + "/block/" + disk.name
       try directory.makeDirectories(folder)
       try directory.write(folder + "/dev", number(ofDiskAt: device) + "\n")
-      try directory.makeDirectories(paths.blockDevices)
-      try directory.link(
-        paths.blockDevices + "/" + disk.name,
-        to: "../../devices/" + folders.folder(of: device) + "/block/" + disk.name)
+      try linkPart("block/" + disk.name, of: device, into: paths.blockDevices)
     }
     if let controller = devices[device]?.controller {
       let folder = self.device(device) + "/nvme/" + controller.name
@@ -163,6 +157,13 @@ struct SysfsTree {
       try directory.write(folder + "/transport", "pcie\n")
       try directory.write(folder + "/address", "\(device)\n")
     }
+  }
+
+  /// Makes the link in the folder of a class that leads to a part of a device.
+  private func linkPart(_ part: String, of device: PCIAddress, into folder: String) throws(SandboxError) {
+    let name = part.drop { $0 != "/" }
+    try directory.makeDirectories(folder)
+    try directory.link(folder + name, to: "../../devices/" + folders.folder(of: device) + "/" + part)
   }
 
   private func removeParts(of device: PCIAddress) throws(SandboxError) {

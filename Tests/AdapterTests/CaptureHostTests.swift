@@ -73,6 +73,20 @@ import Testing
     #expect(card.serial != nil && card.serial != "a0-36-9f-ff-ff-12-34-56")
   }
 
+  @Test func `a hardware address in an IPv6 address, and an input device's serial number, are replaced`() async throws {
+    let route = "0000000000000001000000000000ffff"
+    try host.write(
+      "proc/net/ipv6_route", "fe800000000000003eeceffffe000001 80 \(route) 00 lan0\nfe80 80 \(route) 00 lan0\n")
+    try host.write("proc/bus/input/devices", "N: Name=\"Keyboard\"\nU: Uniq=KB1234567\nU: Uniq=3c:ec:ef:00:00:01\n")
+    let text = try await capture("bond")
+    #expect(!text.contains("KB1234567") && !text.contains("3eeceffffe000001") && !text.contains("3c:ec:ef:00:00:0"))
+    // The address is the same card's as before.
+    let card = try #require(try functions(copy).first?.interfaces.first?.address).description
+    let end = card.split(separator: ":").suffix(3).joined()
+    #expect(text.contains("fe800000000000003eeceffffe\(end)") && text.contains("U: Uniq=\(card)"), "\(text)")
+    #expect(text.contains("N: Name=\"Keyboard\"") && text.contains(route))
+  }
+
   private func script() -> String {
     tests.deletingLastPathComponent().deletingLastPathComponent().path + "/Scripts/capture-host"
   }

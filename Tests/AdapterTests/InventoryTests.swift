@@ -129,8 +129,16 @@ import Testing
 
   @Test func `bytes that are no text make one fact unknown`() throws {
     try makeCard()
+    try folder.write("\(place)/nvme/nvme0/serial", "S4EV\n")
     try folder.write("\(place)/nvme/nvme0/model", [0xFF, 0xFE, 0x0A])
     #expect(try card([.nvme]).unread[.nvme]?.cause == .malformed)
+  }
+
+  @Test func `an NVMe controller without a file for its serial number is not known to have none`() throws {
+    try makeCard()
+    try folder.write("\(place)/nvme/nvme0/model", "Disk\n")
+    let card = try card([.nvme])
+    #expect(card.unread[.nvme]?.cause == .failed(ENOENT) && card.nvme.isEmpty)
   }
 
   @Test func `a function that is no link has no path`() throws {

@@ -59,6 +59,20 @@ import Testing
     #expect(world.messages.contains("warning") && world.messages.contains("nothing is known of domains"))
   }
 
+  @Test func `a warning names the file systems whose devices are not known`() throws {
+    var given = try given()
+    given.usage.mounts = (1...6).map {
+      Mount(number: "0:\($0)", type: "nfs4", source: "store:/", point: "/store/\($0)")
+    }
+    let world = FakeWorld()
+    #expect(world.run("devices", given: given) == 0)
+    #expect(
+      world.messages.contains("the files of /store/1, /store/2, /store/3, /store/4 and 2 more are stored"),
+      "\(world.messages)")
+    #expect(world.run("devices", "-o", "json", given: given) == 0)
+    #expect(world.output.contains("it is not known on which devices"))
+  }
+
   @Test func `other answers have no wide form`() throws {
     let world = FakeWorld()
     #expect(world.run("status", "-o", "wide", given: try given()) == 64)

@@ -36,6 +36,7 @@ final class FakeWorld: Sendable {
     var events: [RunEvent] = []
     var observeFailure: HostError?
     var inventory = Inventory(functions: [], facts: [])
+    var usage = HostUsage()
     var examination = Examination.calm
     var isSandboxDown = false
     var damaged: [DamagedFile] = []
@@ -77,6 +78,7 @@ final class FakeWorld: Sendable {
             self.state.withLock { $0.facts.append(facts) }
             return given.inventory
           },
+          usage: { given.usage },
           examine: { given.examination },
           plan: { _, _ in given.plan },
           apply: { shown, options, report in

@@ -74,6 +74,7 @@ struct SelectorTests {
       let apply = try await host.berth("apply", file, "--yes")
       #expect(apply.status == 3 && apply.output.contains("device-missing"), "\(apply.output)")
       #expect(!apply.output.contains("detached"))
+      #expect(try await devices(host) == [Sample.address(1)])
     }
   }
 

@@ -105,6 +105,7 @@ import XenProtocol
       hostName: "host17", listing: try listing().matching(["0000:04:00.0"]), names: names,
       explanation: DeviceExplanation(product: product))
     try expectGolden(try rendered(view, as: .table, style: TextStyle()), "everything/device.explained.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "everything/device.explained.json")
   }
 
   @Test func `what dom0 stores its files on is not offered`() throws {
@@ -138,6 +139,7 @@ import XenProtocol
     #expect(all.matching(["03:00"]).devices.map(\.function.name.description) == ["0000:03:00.0"])
     #expect(all.matching(["0000:06"]).devices.count == 2)
     #expect(all.matching(["10000:e1"]).devices.count == 1)
+    #expect(all.matching(["10000:E1"]).devices.count == 1)
     #expect(all.matching(["07:00"]).devices.isEmpty)
   }
 }

@@ -149,7 +149,7 @@ import XenProtocol
   @Test func `a removal marks by address and starts one round`() {
     let bus = Sample.bus(domain, [one, two, three])
     guard
-      case .mark(let edits, _) = bus.detachDecision(
+      case .mark(let edits, devices: [one, three]) = bus.detachDecision(
         [one, three], mode: .hot, finishing: [], exportable: [one, two, three])
     else {
       Issue.record("not marked")

@@ -136,11 +136,7 @@ struct Assembly {
       selector.id = selector.id ?? id.value
     }
     if let holder = holders.byName[Name(name)] {
-      report.error(
-        holder.domain == domain
-          ? "device \(quoted(name)) is listed twice for \(quoted(domain))"
-          : "device \(quoted(name)) is assigned to both \(quoted(holder.domain)) and \(quoted(domain))",
-        at: assignment.mark, notes: [.init("first", at: holder.mark)])
+      reportSecondUse(of: quoted(name), by: domain, at: assignment.mark, first: holder)
       return nil
     }
     holders.byName[Name(name)] = (domain, assignment.mark)
@@ -199,13 +195,20 @@ struct Assembly {
       holders.byAddress[address] = (domain, mark)
       return true
     }
-    let message =
-      holder.domain == domain
-      ? "device \(address) is listed twice for \(quoted(domain))"
-      : "device \(address) is assigned to both \(quoted(holder.domain)) and \(quoted(domain))"
-    let verb = holder.domain == domain ? "first listed" : "first assigned"
-    report.error(message, at: mark, notes: [.init(verb, at: holder.mark)])
+    reportSecondUse(of: "\(address)", by: domain, at: mark, first: holder)
     return false
+  }
+
+  private func reportSecondUse(of device: String, by domain: Name, at mark: SourceMark, first: Holders.Holder) {
+    if first.domain == domain {
+      report.error(
+        "device \(device) is listed twice for \(quoted(domain))", at: mark,
+        notes: [.init("first listed", at: first.mark)])
+    } else {
+      report.error(
+        "device \(device) is assigned to both \(quoted(first.domain)) and \(quoted(domain))", at: mark,
+        notes: [.init("first assigned", at: first.mark)])
+    }
   }
 
   /// Reports devices of one domain that share a virtual slot.
@@ -245,7 +248,8 @@ private struct SlotClaim {
 
 /// The domain for which each device was first declared, and the location of that declaration.
 private struct Holders {
-  var byAddress: [PCIAddress: (domain: Name, mark: SourceMark)] = [:]
-  /// Of devices that have no plain address.
-  var byName: [Name: (domain: Name, mark: SourceMark)] = [:]
+  typealias Holder = (domain: Name, mark: SourceMark)
+  var byAddress: [PCIAddress: Holder] = [:]
+  /// The domains of devices that have no plain address.
+  var byName: [Name: Holder] = [:]
 }

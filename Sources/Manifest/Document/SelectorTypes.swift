@@ -89,13 +89,6 @@ extension ValueType where Value == String {
   }
 }
 
-/// Returns the number of eight bytes with dashes between them; nil if the text is none.
-private func serialNumber(_ text: String) -> UInt64? {
-  let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-  let bytes = parts.compactMap { hexadecimal($0, digits: 2...2) }
-  return parts.count == 8 && bytes.count == 8 ? bytes.reduce(0) { $0 << 8 | $1 } : nil
-}
-
 /// Returns whether a text has visible ASCII characters, up to this limit, with blanks only between them.
 private func isWritten(_ text: String, atMost limit: Int) -> Bool {
   let bytes = text.utf8

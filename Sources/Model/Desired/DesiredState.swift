@@ -12,7 +12,7 @@ package struct DesiredState: Hashable, Sendable {
   /// Facts that no selector names are among them: they tell two devices apart that one selector fits.
   package var neededFacts: Set<FunctionFact> {
     if domains.allSatisfy(\.selections.isEmpty) { return [] }
-    return Set(DeviceSelector.Key.allCases.compactMap(\.fact)).union([.driver])
+    return Set(DeviceSelector.Key.allCases.compactMap(\.fact))
   }
 
   /// The set of manifests that name none.

@@ -1,8 +1,8 @@
 /// The way from a root bus to a function, in Qubes' text form: `00_1c.4-00_00.0`.
 ///
 /// Each step is a function. Its bus number is relative to the first bus behind the bridge before it, and absolute for the
-/// first step (`sbdf_to_path`, qubes-core-admin). So the path stays the same if the firmware gives the buses other numbers. It
-/// changes if the card moves to another slot.
+/// first step (`sbdf_to_path`, qubes-core-admin). So the path stays the same if the firmware gives the buses other numbers. The
+/// path changes if the card moves to another slot.
 package struct PCIPath: Hashable, Sendable {
   package struct Step: Hashable, Sendable {
     package let bus: UInt8
@@ -47,9 +47,4 @@ extension PCIPath: CustomStringConvertible {
     let start = segment == 0 ? "" : hex(UInt64(segment), 4) + "_"
     return start + steps.map { hex(UInt64($0.bus), 2) + "_" + $0.place.description }.joined(separator: "-")
   }
-}
-
-extension PCIPath: TextCodable {
-  package init?(text: String) { self.init(text) }
-  package var text: String { description }
 }

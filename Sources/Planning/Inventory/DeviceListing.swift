@@ -5,7 +5,9 @@ package struct DeviceListing: Sendable {
   /// Nil if Xen or xenstored did not answer. Then nothing is known of domains.
   package let host: HostFacts?
   /// In order of their names.
-  package let devices: [InventoryEntry]
+  package private(set) var devices: [InventoryEntry]
+  /// The folders of the file systems of dom0 whose devices are not known.
+  package let unexplainedMounts: [String]
 
   /// Puts together an inventory and an observation. `observation` is nil if Xen or xenstored did not answer.
   package init(inventory: Inventory, observation: ObservationIndex?, usage: HostUsage = HostUsage()) {
@@ -13,6 +15,7 @@ package struct DeviceListing: Sendable {
     let groups = IsolationGroups.facts.isSubset(of: inventory.facts) ? IsolationGroups(inventory) : nil
     let sharing = ResourceSharing(inventory)
     let storage = StorageGraph(usage)
+    unexplainedMounts = storage.unexplained
     devices = inventory.functions.map { function in
       let observed = function.address.flatMap { observation?.devices[$0] }
       return InventoryEntry(
@@ -24,16 +27,16 @@ package struct DeviceListing: Sendable {
     }
   }
 
-  private init(host: HostFacts?, devices: [InventoryEntry]) { (self.host, self.devices) = (host, devices) }
-
-  /// Returns the listing with those devices whose names begin with one of these texts. The segment 0000 may be left out.
+  /// Returns the listing with those devices whose names begin with one of these texts, in either case. The segment 0000
+  /// may be left out.
   package func matching(_ prefixes: [String]) -> DeviceListing {
-    DeviceListing(
-      host: host,
-      devices: devices.filter { device in
-        let name = device.function.name.description
-        return prefixes.contains { name.hasPrefix($0) || name.hasPrefix("0000:" + $0) }
-      })
+    let prefixes = prefixes.map { $0.lowercased() }
+    var listing = self
+    listing.devices.removeAll { device in
+      let name = device.function.name.description
+      return !prefixes.contains { name.hasPrefix($0) || name.hasPrefix("0000:" + $0) }
+    }
+    return listing
   }
 
   private static func availability(

@@ -64,11 +64,11 @@ package struct StorageGraph {
     }
   }
 
-  /// File systems that are in memory, in the kernel, or on another host.
+  /// File systems that are in memory or in the kernel. One on another host needs a network card, and which is not known.
   private static let needNoDevice: Set<String> = [
     "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
     "fuse.lxcfs", "fusectl", "hugetlbfs", "mqueue", "nfsd", "nsfs", "proc", "pstore", "ramfs", "rootfs", "rpc_pipefs",
-    "securityfs", "sysfs", "tmpfs", "tracefs", "xenfs",
+    "securityfs", "selinuxfs", "sysfs", "tmpfs", "tracefs", "xenfs",
   ]
 
   /// Follows a mount down; returns whether it is on anything that is known.
@@ -90,6 +90,7 @@ package struct StorageGraph {
 
   private func block(named name: String) -> String? { blocks[name] == nil ? titles[name] : name }
 
+  /// Follows a pool down to its devices; returns whether there is one that is meant.
   private mutating func followPool(_ kind: StoragePool.Kind, _ isMeant: (StoragePool) -> Bool, _ way: Way) -> Bool {
     guard let pool = usage.pools.first(where: { $0.kind == kind && isMeant($0) }) else { return false }
     for member in pool.members { followBlock(member, kind == .zfs ? way.adding(pool.name) : way) }
