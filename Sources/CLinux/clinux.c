@@ -2,6 +2,7 @@
 #include "clinux.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -79,4 +80,31 @@ const char *berth_library_with(const void *function)
 {
     Dl_info found;
     return dladdr(function, &found) ? found.dli_fname : NULL;
+}
+
+int berth_pipe(int ends[2])
+{
+    return pipe2(ends, O_CLOEXEC | O_NONBLOCK);
+}
+
+pid_t berth_begin_write(const char *path, const char *text, size_t length)
+{
+    pid_t child = fork();
+    if (child)
+        return child;
+    setsid();
+    close_range(0, ~0U, 0);
+    int file = open(path, O_WRONLY | O_CLOEXEC);
+    if (file < 0)
+        _exit(errno);
+    while (length > 0) {
+        ssize_t written = write(file, text, length);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            _exit(errno);
+        text += written;
+        length -= (size_t)written;
+    }
+    _exit(0);
 }

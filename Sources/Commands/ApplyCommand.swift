@@ -49,7 +49,8 @@ struct ApplyCommand: BerthCommand {
         hint: "run `berth plan` first, then `berth apply --yes`")
     }
     let prepared = try prepare(manifests, policy, in: context)
-    let naming = context.naming(prepared.plan.steps.map(\.deviceID))
+    let naming = context.naming(
+      prepared.plan.steps.map(\.deviceID) + prepared.plan.driverSteps.map(\.deviceID))
     let view = prepared.view(naming: naming)
     if dryRun {
       try show(view, in: context)
@@ -64,7 +65,7 @@ struct ApplyCommand: BerthCommand {
     }
     // Berth's own records change without a question, because nothing else on the host changes.
     if plan.hasChanges {
-      showPlan(view, in: context)
+      showPlan(view, yes: yes, in: context)
       guard yes || isConfirmed(in: context) else { throw Failure(.failed, "not confirmed; nothing was changed") }
     }
     let progress = Progress(context: context, style: global.errorStyle(in: context))
@@ -85,15 +86,6 @@ struct ApplyCommand: BerthCommand {
     return status
   }
 
-  /// People see the plan before the question. For programs, the plan is part of the document.
-  private func showPlan(_ view: PlanView, in context: CommandContext) {
-    switch global.output {
-    case .table: context.standardOutput(view.text(global.style(in: context)) + "\n")
-    case .wide, .json, .jsonl, .markdown:
-      if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
-    }
-  }
-
   private func showResult(
     of applied: AppliedPlan, _ warnings: [String], status: ExitStatus, naming: @escaping DeviceNaming,
     in context: CommandContext
@@ -102,7 +94,8 @@ struct ApplyCommand: BerthCommand {
     // If nothing is to be changed, the plan's own sentence says so to people.
     let isQuiet =
       outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil } && outcome.notShown.isEmpty
-      && outcome.hostRepairs.isEmpty && outcome.hostFailures.isEmpty
+      && outcome.drivers.isEmpty && outcome.unshownDrivers.isEmpty && outcome.hostRepairs.isEmpty
+      && outcome.hostFailures.isEmpty
     if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.refusal != nil || !plan.hasChanges {
       try show(PlanView(plan: plan, warnings: warnings, naming: naming), in: context)
       return
@@ -116,14 +109,5 @@ struct ApplyCommand: BerthCommand {
 
   private func place(in context: CommandContext) -> HostPlace {
     context.place(sandbox: global.sandboxDirectory(in: context))
-  }
-
-  private func isConfirmed(in context: CommandContext) -> Bool {
-    context.standardError("Apply this plan? [y/N] ")
-    guard let answer = context.readLine() else {
-      context.standardError("\n")
-      return false
-    }
-    return ["y", "yes"].contains(answer.lowercased().filter { !$0.isWhitespace })
   }
 }

@@ -104,6 +104,9 @@ package struct HostSession: Sendable {
   package var apply:
     @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (RunEvent) -> Void) throws(HostError) -> AppliedPlan
 
+  /// Returns devices to their drivers.
+  package var release: @Sendable ([DriverStep], ApplyOptions) throws(HostError) -> ApplyOutcome
+
   package init(
     observe: @escaping @Sendable (DesiredState?) throws(HostError) -> Observation,
     observeEverything: (@Sendable (DesiredState?) throws(HostError) -> Observation)? = nil,
@@ -116,7 +119,10 @@ package struct HostSession: Sendable {
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
       @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (RunEvent) -> Void) throws(HostError) ->
-      AppliedPlan
+      AppliedPlan,
+    release: @escaping @Sendable ([DriverStep], ApplyOptions) throws(HostError) -> ApplyOutcome = { _, _ in
+      ApplyOutcome()
+    }
   ) {
     self.observe = observe
     self.observeEverything = observeEverything ?? observe
@@ -126,6 +132,7 @@ package struct HostSession: Sendable {
     self.examine = examine
     self.plan = plan
     self.apply = apply
+    self.release = release
   }
 
   /// Returns the planner and the engine over a host's ports.
@@ -138,12 +145,21 @@ package struct HostSession: Sendable {
       observeEverything: { (desired) throws(HostError) in
         try Observer(host: host).observeEverything(desired: desired)
       },
-      inventory: { (facts) throws(HostError) in try host.inventory.inventory(of: facts) },
+      inventory: { (facts) throws(HostError) in
+        try host.inventory(of: facts, recalling: host.preparations.readPreparations().contents)
+      },
       productData: { (device) throws(HostError) in try host.inventory.productData(of: device) },
       usage: { host.usage.usage() },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
         try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)
+      },
+      release: { (steps, options) throws(HostError) in
+        let host = applying(options.lockTimeout)
+        var outcome = ApplyOutcome()
+        outcome.drivers = DriverRun(host: host, options: options).apply(steps)
+        outcome.wasInterrupted = host.isInterrupted()
+        return outcome
       })
   }
 }

@@ -51,10 +51,13 @@ struct PolicyOptions: ParsableArguments {
   @Flag(name: .customLong("require-running"), help: "Fail if a declared domain cannot take its devices now.")
   var requireRunning = false
 
+  @OptionGroup var modules: ModuleOptions
+
   /// Returns the desired state with these options in place of its own policy.
   func applied(to desired: DesiredState) -> DesiredState {
     var desired = desired
     if let prune { desired.policy.prune = prune }
+    desired.policy.loadsModules = modules.loadModules
     if allowRemovals {
       desired.policy.maxRemovals = nil
       desired.completeness = .stated

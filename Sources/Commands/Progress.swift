@@ -46,6 +46,8 @@ final class Progress: Sendable {
         let run = holder.map { "run \($0)" } ?? "another run"
         state.wait(for: domain, .run)
         say("\(domain.name): waiting for \(run) to end, at most \(Words.seconds(until: deadline)) s")
+      case .driverBegan(let step): say("\(step.device): \(DriverWords.words(for: step))")
+      case .driverEnded: break
       case .domainBegan(let domain, let steps):
         state.endWait(for: domain)
         say("\(domain.name): working on \(Words.count(steps.count, "device"))")

@@ -15,7 +15,8 @@ struct RootCommand<Added: CommandSet>: ParsableCommand {
         """ + (Added.hint.map { "\n" + $0 } ?? ""),
       version: berthVersion,
       subcommands: [
-        PlanCommand.self, ApplyCommand.self, StatusCommand.self, DevicesCommand.self, DoctorCommand.self,
+        PlanCommand.self, ApplyCommand.self, ReleaseCommand.self, StatusCommand.self, DevicesCommand.self,
+        DoctorCommand.self,
         ValidateCommand.self,
         SchemaCommand.self,
         ExplainCommand.self,

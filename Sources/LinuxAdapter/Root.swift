@@ -1,3 +1,5 @@
+import Model
+
 /// Where a host's files are: below `/`, or below a sandbox's folder. Absolute paths are written only here.
 struct Root: Sendable {
   /// The kernel's processes and locks. They are this machine's even if the other paths are a sandbox's.
@@ -7,8 +9,10 @@ struct Root: Sendable {
   /// This machine's users.
   static let users = "/etc/passwd"
 
-  /// The name of the pciback driver, in a device's link and in the bus's folder.
-  static let pcibackDriver = "pciback"
+  /// The folders of programs that administrators use.
+  static let systemPrograms = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"]
+  /// The file that has no content.
+  static let nothing = "/dev/null"
 
   private let prefix: String
 
@@ -29,6 +33,8 @@ struct Root: Sendable {
   var deviceModelSockets: String { prefix + "/var/run/xen" }
   /// What Berth owns, one file per domain. The files survive a reboot of the host.
   var ownership: String { prefix + "/var/lib/berth/domains" }
+  /// The devices that Berth took from their drivers, one file per device. The files survive a reboot of the host.
+  var preparations: String { prefix + "/var/lib/berth/devices" }
   /// What Berth is about to do. The files disappear with a reboot, as the domains do.
   var intents: String { prefix + "/run/berth/intents" }
   /// The locks that runs of Berth hold while they work on a domain.
@@ -39,7 +45,11 @@ struct Root: Sendable {
   /// The labels of the board's slots.
   var pciSlots: String { prefix + "/sys/bus/pci/slots" }
   /// The driver; its module is called xen-pciback (`SYSFS_PCIBACK_DRIVER`, libxl_osdeps.h).
-  var pciback: String { prefix + "/sys/bus/pci/drivers/" + Self.pcibackDriver }
+  var pciback: String { driver(DriverBinding.pciback) }
+  /// Returns the folder of a driver of PCI devices.
+  func driver(_ name: String) -> String { prefix + "/sys/bus/pci/drivers/" + name }
+  /// Offers a device to all drivers.
+  var pciProbe: String { prefix + "/sys/bus/pci/drivers_probe" }
   /// The module's parameter `permissive` (`xen_pcibk_permissive`, Linux drivers/xen/xen-pciback/conf_space.c, 6.1).
   var pcibackPermissive: String { prefix + "/sys/module/xen_pciback/parameters/permissive" }
   /// The kernel's objects for back ends in xenstore.

@@ -33,7 +33,7 @@ package struct SysfsTree: DeviceTreePort {
       return nil
     }
     facts.driver = try linkTarget(folder + "/driver")
-    facts.isOnPCIBack = facts.driver == Root.pcibackDriver
+    facts.isOnPCIBack = facts.driver == DriverBinding.pciback
     // `physfn` is a link to the physical function (pci_iov_add_virtfn, drivers/pci/iov.c, Linux 6.1).
     facts.isVirtualFunction = try isThere(folder + "/physfn")
     return facts

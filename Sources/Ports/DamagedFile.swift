@@ -9,6 +9,8 @@ package struct DamagedFile: Hashable, Sendable {
     case intent
     /// The lock that a run holds. A run that cannot take the lock reports the file itself.
     case runLock
+    /// What a device was before Berth took it from its driver.
+    case preparation
   }
 
   /// The domains of which the file may say something, as its name tells.
@@ -19,6 +21,8 @@ package struct DamagedFile: Hashable, Sendable {
     case domain(DomainKey)
     /// The domain with this number.
     case number(DomainID)
+    /// This device, whichever domain gets it.
+    case device(PCIAddress)
     /// No domain: Berth writes no file of this name.
     case nothing
     /// Any domain: the name does not tell.
@@ -45,7 +49,7 @@ package struct DamagedFile: Hashable, Sendable {
     case .uuid(let uuid): uuid == domain.uuid
     case .domain(let key): key == domain
     case .number(let id): id == domain.id
-    case .nothing: false
+    case .nothing, .device: false
     case .everything: true
     }
   }

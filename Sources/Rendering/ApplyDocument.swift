@@ -16,6 +16,10 @@ package struct ApplyDocument: VersionedDocument, Sendable {
   let hostFailures: [String]
   /// Changes that a fresh look asked for and no plan had shown; none of them was made.
   let notShown: [UnshownChangeDocument]
+  /// What became of the steps about drivers; nil if there were none.
+  let drivers: [DriverOutcomeDocument]?
+  /// Steps about drivers that a fresh look asked for and no plan had shown; nil if there were none.
+  let unshownDrivers: [DriverStepDocument]?
 
   init(
     plan: Plan, outcome: ApplyOutcome, status: ExitStatus, place: HostPlace, warnings: [String], naming: DeviceNaming
@@ -24,7 +28,7 @@ package struct ApplyDocument: VersionedDocument, Sendable {
     changed =
       outcome.domains.contains { domain in
         !domain.readopted.isEmpty || domain.steps.contains { $0.result == .done }
-      } || !outcome.hostRepairs.isEmpty
+      } || !outcome.hostRepairs.isEmpty || outcome.drivers.contains { $0.result == .done }
     wasInterrupted = outcome.wasInterrupted
     self.plan = WithHead(PlanDocument(plan, warnings: warnings, naming: naming))
     let ids = Dictionary(plan.steps.map { ($0.device, $0) }, uniquingKeysWith: { first, _ in first })
@@ -32,6 +36,9 @@ package struct ApplyDocument: VersionedDocument, Sendable {
     hostRepairs = outcome.hostRepairs
     hostFailures = outcome.hostFailures.map(place.text)
     notShown = outcome.notShown.map { UnshownChangeDocument($0, naming: naming) }
+    drivers = outcome.drivers.isEmpty ? nil : outcome.drivers.map { DriverOutcomeDocument($0, place, naming) }
+    unshownDrivers =
+      outcome.unshownDrivers.isEmpty ? nil : outcome.unshownDrivers.map { DriverStepDocument($0, naming: naming) }
   }
 }
 

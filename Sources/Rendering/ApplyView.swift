@@ -31,6 +31,7 @@ package struct ApplyView: View {
   package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     for domain in outcome.domains { write(domain, to: &columns, style: style) }
+    columns.rows(forDrivers: outcome.drivers, place, naming: naming, isVerbose: style.isVerbose)
     if !outcome.hostRepairs.isEmpty || !outcome.hostFailures.isEmpty {
       columns.heading("Host")
       for repair in outcome.hostRepairs { columns.row(.differ, "done", "", repair) }
@@ -38,12 +39,15 @@ package struct ApplyView: View {
         write(failure, to: &columns)
       }
     }
-    if !outcome.notShown.isEmpty {
+    if !outcome.notShown.isEmpty || !outcome.unshownDrivers.isEmpty {
       columns.heading("Not shown before, so not done")
       for change in outcome.notShown {
         columns.row(
           .wait, change.step.device.description, Words.holder(Holder(id: change.id, name: change.domain)),
           PlanView.words(for: change.step))
+      }
+      for step in outcome.unshownDrivers {
+        columns.row(.wait, step.device.description, "", DriverWords.words(for: step))
       }
     }
     return "\(columns.rendered())\(columns.isEmpty ? "" : "\n" as TerminalText)\(style.printable(summary))\n"
@@ -118,12 +122,17 @@ package struct ApplyView: View {
   var summary: String {
     let steps = outcome.domains.flatMap(\.steps)
     func done(_ action: ChangeKind) -> Int { steps.count { $0.result == .done && $0.action == action } }
-    func count(_ result: StepResult) -> Int { steps.count { $0.result == result } }
+    let drivers = outcome.drivers
+    func count(_ result: StepResult) -> Int {
+      steps.count { $0.result == result } + drivers.count { $0.result == result }
+    }
+    func done(_ kind: DriverStep.Kind) -> Int { drivers.count { $0.result == .done && $0.step.kind == kind } }
     let readopted = outcome.domains.reduce(0) { $0 + $1.readopted.count }
     let good = Words.counts([
       (done(.attach), "attached"), (done(.detach), "detached"), (done(.reattach), "changed"), (done(.move), "moved"),
       (done(.repair) + outcome.hostRepairs.count, "repaired"), (done(.adopt), "adopted"),
-      (readopted, "added again"), (count(.unchanged), "unchanged"),
+      (done(.prepare), "prepared"), (done(.release), "released"), (readopted, "added again"),
+      (count(.unchanged), "unchanged"),
     ])
     let lockBusy = outcome.domains.count { $0.isLockBusy }
     let failedDomains = failures(inDomainsWithout: .failed).count { !$0.isWithoutAnswer }
@@ -142,7 +151,7 @@ package struct ApplyView: View {
     let verb = outcome.wasInterrupted ? "Interrupted: " : "Applied: "
     return verb + (good.isEmpty ? "nothing" : good) + (bad.isEmpty ? "." : "; \(bad).")
       + (count(.unknown) + openDomains + openRepairs > 0 ? " The next apply continues what is unknown." : "")
-      + (outcome.notShown.isEmpty
+      + (outcome.notShown.isEmpty && outcome.unshownDrivers.isEmpty
         ? "" : " The host has changed since the plan was shown; run berth apply again to see the new plan.")
   }
 

@@ -17,6 +17,8 @@ package struct PlanDocument: VersionedDocument, Sendable {
   let summary: SummaryDocument
   let domains: [DomainPlanDocument]
   let hostDrift: [HostDriftDocument]
+  /// Nil if no driver loses or gets a device.
+  let drivers: [DriverStepDocument]?
   let bookkeeping: [RecordChangeDocument]
   let warnings: [String]
 
@@ -27,10 +29,12 @@ package struct PlanDocument: VersionedDocument, Sendable {
     refusal = plan.refusal.map(RefusalDocument.init)
     set = plan.set
     otherSets = plan.otherSets
-    policy = PolicyDocument(prune: plan.policy.prune.rawValue, maxRemovals: plan.policy.maxRemovals)
+    policy = PolicyDocument(plan.policy)
     summary = SummaryDocument(plan)
     domains = plan.domains.map { DomainPlanDocument($0, naming: naming) }
     hostDrift = plan.hostSteps.map(HostDriftDocument.init)
+    drivers =
+      plan.driverSteps.isEmpty ? nil : plan.driverSteps.map { DriverStepDocument($0, naming: naming) }
     bookkeeping = plan.bookkeeping.map(RecordChangeDocument.init)
     self.warnings = warnings
   }
@@ -82,11 +86,22 @@ struct HostDocument: Encodable, Sendable {
 struct PolicyDocument: Encodable, Sendable {
   let prune: String
   let maxRemovals: Int?
+  let hostDrivers: String
+  let afterDetach: String
+
+  init(_ policy: Policy) {
+    prune = policy.prune.rawValue
+    maxRemovals = policy.maxRemovals
+    hostDrivers = policy.hostDrivers.rawValue
+    afterDetach = policy.afterDetach.rawValue
+  }
 }
 
 /// How many steps there are of each action.
 struct SummaryDocument: Encodable, Sendable {
   let attach, detach, reattach, move, repair, adopt, keep, foreign, blocked, pending, drift, hostRepair: Int
+  /// Nil if there are none.
+  let prepare, release: Int?
 
   init(_ plan: Plan) {
     attach = plan.count(.attach)
@@ -101,6 +116,11 @@ struct SummaryDocument: Encodable, Sendable {
     pending = plan.count(.pending)
     drift = plan.count(.drift)
     hostRepair = plan.hostSteps.count { $0.isChange }
+    func count(_ kind: DriverStep.Kind) -> Int? {
+      let number = plan.driverSteps.count { $0.kind == kind }
+      return number == 0 ? nil : number
+    }
+    (prepare, release) = (count(.prepare), count(.release))
   }
 }
 

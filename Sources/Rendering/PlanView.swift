@@ -19,6 +19,7 @@ package struct PlanView: View {
   package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     for domain in plan.domains { write(domain, to: &columns, style: style) }
+    columns.rows(forDrivers: plan.driverSteps, naming: naming)
     writeDrift(to: &columns, style: style)
 
     var result: TerminalText = "\(style.printable(header))\n"
@@ -150,6 +151,8 @@ package struct PlanView: View {
     let changes = Words.counts([
       (plan.count(.attach), "to attach"), (plan.count(.detach), "to detach"), (plan.count(.reattach), "to change"),
       (plan.count(.move), "to move"), (repairs, "to repair"), (plan.count(.adopt), "to adopt"),
+      (plan.driverSteps.count { $0.kind == .prepare }, "to prepare"),
+      (plan.driverSteps.count { $0.kind == .release }, "to release"),
     ])
     let rest = Words.counts([
       (plan.count(.blocked), "blocked"), (plan.count(.pending), "pending"), (plan.count(.foreign), "foreign"),

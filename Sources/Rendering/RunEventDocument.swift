@@ -22,12 +22,18 @@ package struct RunEventDocument: VersionedDocument, Sendable {
   let seconds: Int64?
   let result: StepOutcomeDocument?
   let failure: String?
+  /// The step about a driver that begins.
+  let driver: DriverStepDocument?
+  /// What became of a step about a driver.
+  let driverResult: DriverOutcomeDocument?
   let outcome: WithHead<ApplyDocument>?
 
   /// The words for events. They are stable: scripts depend on them.
   package enum Name: String, Encodable, Sendable, CaseIterable {
     case runBegan = "run-began"
     case waitingForRun = "waiting-for-run"
+    case driverBegan = "driver-began"
+    case driverEnded = "driver-ended"
     case domainBegan = "domain-began"
     case phase
     case waitingForGuest = "waiting-for-guest"
@@ -40,7 +46,8 @@ package struct RunEventDocument: VersionedDocument, Sendable {
   private init(
     _ run: String, at time: Int64, _ event: Name, _ domain: RunEvent.Domain? = nil, steps: [StepID]? = nil,
     phase: RunEvent.Phase? = nil, holder: RunHolder? = nil, until deadline: ContinuousClock.Instant? = nil,
-    result: StepOutcomeDocument? = nil, failure: String? = nil, outcome: WithHead<ApplyDocument>? = nil
+    result: StepOutcomeDocument? = nil, failure: String? = nil, driver: DriverStepDocument? = nil,
+    driverResult: DriverOutcomeDocument? = nil, outcome: WithHead<ApplyDocument>? = nil
   ) {
     self.run = run
     self.time = time
@@ -53,6 +60,8 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     seconds = deadline.map { Words.seconds(until: $0) }
     self.result = result
     self.failure = failure
+    self.driver = driver
+    self.driverResult = driverResult
     self.outcome = outcome
   }
 
@@ -64,6 +73,11 @@ package struct RunEventDocument: VersionedDocument, Sendable {
     case .runBegan(let steps): self.init(run, at: time, .runBegan, steps: steps)
     case .waitingForRun(let domain, let holder, let deadline):
       self.init(run, at: time, .waitingForRun, domain, holder: holder, until: deadline)
+    case .driverBegan(let step):
+      self.init(run, at: time, .driverBegan, driver: DriverStepDocument(step, naming: { _ in nil }))
+    case .driverEnded(let outcome):
+      let result = DriverOutcomeDocument(outcome, place, { _ in nil })
+      self.init(run, at: time, .driverEnded, driverResult: result)
     case .domainBegan(let domain, let steps): self.init(run, at: time, .domainBegan, domain, steps: steps)
     case .phase(let phase, let domain, let steps): self.init(run, at: time, .phase, domain, steps: steps, phase: phase)
     case .waiting(let domain, let steps, let deadline):

@@ -27,6 +27,13 @@ package final class FileWatch {
     directories[watch] = directory
   }
 
+  /// Watches one file for programs that write to it.
+  package func addFile(_ file: String) throws(SandboxError) {
+    let watch = unsafe inotify_add_watch(descriptor, file, UInt32(IN_MODIFY | IN_CLOSE_WRITE | IN_DONT_FOLLOW))
+    guard watch >= 0 else { throw systemError("watching \(file)") }
+    files[watch] = file
+  }
+
   /// Watches one file for programs that open it.
   package func addOpening(of file: String) throws(SandboxError) {
     let watch = unsafe inotify_add_watch(descriptor, file, UInt32(IN_OPEN | IN_DONT_FOLLOW))

@@ -20,10 +20,15 @@ final class HostEffects: KernelEffects {
   /// Writes `/dev/kmsg`'s record: priority, sequence, microseconds, flags. A device's record has its dictionary below
   /// it.
   func kernelLog(priority: Int, _ text: String, device: PCIAddress?) {
+    log(priority: priority, text, device: device, driver: ScenarioDevice.pciback)
+  }
+
+  /// Writes what a driver says of a device.
+  func log(priority: Int, _ text: String, device: PCIAddress?, driver: String) {
     let (seconds, attoseconds) = (ContinuousClock.now - began).components
     let microseconds = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
     var record = "\(priority),\(sequence),\(microseconds),-;"
-    record += device.map { "pciback \($0): \(text)\n SUBSYSTEM=pci\n DEVICE=+pci:\($0)\n" } ?? "\(text)\n"
+    record += device.map { "\(driver) \($0): \(text)\n SUBSYSTEM=pci\n DEVICE=+pci:\($0)\n" } ?? "\(text)\n"
     sequence += 1
     do {
       try directory.append(directory.paths.kernelLog, record)

@@ -16,7 +16,7 @@ package struct SandboxDeviceTree: DeviceTreePort {
   }
 
   /// Runs `body` while no other program changes pciback.
-  private func alone<Value>(_ body: () throws(HostError) -> Value) throws(HostError) -> Value {
+  func alone<Value>(_ body: () throws(HostError) -> Value) throws(HostError) -> Value {
     let folder = paths.pciDrivers + "/" + ScenarioDevice.pciback
     let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     // Without the folder, the body itself says what is missing.
@@ -31,11 +31,12 @@ package struct SandboxDeviceTree: DeviceTreePort {
   }
 
   /// Makes a write, and returns when the simulator has carried it out.
-  private func carryOut(_ write: () throws(HostError) -> Void) throws(HostError) {
+  func carryOut<Value>(_ write: () throws(HostError) -> Value) throws(HostError) -> Value {
     try alone { () throws(HostError) in
-      try write()
+      let value = try write()
       // The simulator processes written files before it answers any request.
       _ = try hypervisor.hostFacts()
+      return value
     }
   }
 

@@ -46,6 +46,8 @@ package struct SandboxPaths: Hashable, Sendable {
   package var pciSlots: String { root + "/sys/bus/pci/slots" }
   package var pciDevices: String { root + "/sys/bus/pci/devices" }
   package var pciDrivers: String { root + "/sys/bus/pci/drivers" }
+  /// Offers a device to all drivers.
+  package var pciProbe: String { root + "/sys/bus/pci/drivers_probe" }
   package var backEndObjects: String { root + "/sys/bus/xen-backend/devices" }
   /// libxl's userdata files and their locks.
   package var userdata: String { root + "/var/lib/xen" }

@@ -47,14 +47,11 @@ extension SandboxServer {
   }
 
   private func addDevice(_ device: ScenarioDevice) {
-    if let driver = device.driver { drivers[device.address] = driver }
+    drivers.begin(device)
     hypervisor.owners[device.address] = device.driver == ScenarioDevice.pciback ? .quarantine : .dom0
     if device.interrupt != 0 { hypervisor.hostInterrupts.insert(device.interrupt) }
     if device.isVirtualFunction { simulation.kernel.virtualFunctions.insert(device.address) }
     if device.deviceClass >> 16 == 0x06 { simulation.kernel.bridges.insert(device.address) }
-    guard device.driver == ScenarioDevice.pciback else { return }
-    slots.insert(device.address)
-    simulation.kernel.bind(device.address)
   }
 
   /// Builds a domain as a toolstack would, in the scenario's stage of its life.
@@ -95,8 +92,7 @@ extension SandboxServer {
       try toolstack.attach(domain.devices, to: owner.domain, as: owner.id, claimedBy: id)
       if !domain.devices.isEmpty { try simulation.connectNow(owner.id) }
     }
-    for device in domain.devices where device.options.permissive { permissive.insert(device.address) }
-    try writePermissive()
+    try drivers.permit(domain.devices.filter(\.options.permissive).map(\.address))
     if domain.lifecycle != .building, target == nil { try toolstack.save(domain, as: id) }
     settle(domain, as: id)
   }

@@ -160,8 +160,8 @@ extension SandboxServer {
       case nil: "none"
       }
     return SandboxStatus.Device(
-      address: device.address, id: device.id, driver: drivers[device.address], owner: owner,
-      isPermissive: permissive.contains(device.address), resets: resets[device.address] ?? 0)
+      address: device.address, id: device.id, driver: drivers.bound[device.address], owner: owner,
+      isPermissive: drivers.permissive.contains(device.address), resets: resets[device.address] ?? 0)
   }
 }
 

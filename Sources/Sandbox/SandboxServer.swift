@@ -7,7 +7,7 @@ import Ports
 /// child.
 ///
 /// It has one thread and one event loop, which serves every client, watch and written file in turn.
-// Size 50/12: one event loop for all that the sandbox simulates.
+// Size 47/9: one event loop for all that the sandbox simulates.
 final class SandboxServer {
   /// A program that makes hypercalls or control requests.
   final class Client {
@@ -40,9 +40,7 @@ final class SandboxServer {
   var domains: [DomainID: LiveDomain] = [:]
   /// The numbers in use so far. No number is used again: a real toolstack also waits before it reuses one.
   var usedNumbers: Set<DomainID> = []
-  var drivers: [PCIAddress: String] = [:]
-  var slots: Set<PCIAddress> = []
-  var permissive: Set<PCIAddress> = []
+  let drivers: SimulatedDrivers
   var resets: [PCIAddress: Int] = [:]
   var heldLocks: [DomainID: HeldLock] = [:]
   /// The device models of HVM guests, by guest.
@@ -73,6 +71,8 @@ final class SandboxServer {
     toolstack = Toolstack(directory: directory, store: store)
     effects = HostEffects(directory: directory)
     simulation = Simulation(store: store, effects: effects)
+    drivers = SimulatedDrivers(
+      directory: directory, sysfs: sysfs, kernel: simulation.kernel, effects: effects, scenario: scenario)
     do {
       try setUp()
     } catch {

@@ -52,6 +52,8 @@ package struct ScenarioDevice: Hashable, Sendable {
   package var deviceClass: UInt32
   /// The driver to which it is bound: `pciback`, another one, or nil.
   package var driver: String?
+  /// The driver of dom0 that can have it; nil if any can.
+  package var ownDriver: String?
   package var resources: [DeviceResource]
   /// The GSI; 0 if there is none.
   package var interrupt: UInt32
@@ -104,6 +106,7 @@ package struct ScenarioDevice: Hashable, Sendable {
     self.subsystem = subsystem
     self.deviceClass = deviceClass
     self.driver = driver
+    ownDriver = driver == Self.pciback ? nil : driver
     self.resources = resources
     self.interrupt = interrupt
     self.canReset = canReset
@@ -112,8 +115,7 @@ package struct ScenarioDevice: Hashable, Sendable {
 
   package var isBridge: Bool { deviceClass >> 16 == 0x06 }
 
-  /// The name of the driver in sysfs; the module's name is xen-pciback.
-  package static let pciback = "pciback"
+  package static let pciback = DriverBinding.pciback
 }
 
 /// A domain of the host.
@@ -175,6 +177,18 @@ package struct ScenarioFaults: Hashable, Sendable {
 
   /// The faults of the guests' device models, by the guests' names.
   package var deviceModels: [DeviceModel]
+  /// The devices that drivers do not release, or do not take.
+  package var drivers: [DriverRefusal] = []
+
+  package struct DriverRefusal: Hashable, Sendable {
+    package enum Refusal: String, Sendable, CaseIterable { case unbind, bind }
+    package var device: PCIAddress
+    package var driver: String
+    package var refusal: Refusal
+    package init(device: PCIAddress, driver: String, refusal: Refusal) {
+      (self.device, self.driver, self.refusal) = (device, driver, refusal)
+    }
+  }
 
   package struct DeviceModel: Hashable, Sendable {
     package var domain: String

@@ -83,6 +83,7 @@ private struct ScenarioReader {
       interrupt: UInt32(reader.optional("irq", .integer(0...1023)) ?? 0),
       canReset: reader.optional("reset", .boolean) ?? true,
       isVirtualFunction: reader.optional("virtualFunction", .boolean) ?? false)
+    device.ownDriver = reader.optional("ownDriver", ScenarioTypes.fileName) ?? device.ownDriver
     device.bridge = reader.optional("behind", ScenarioTypes.address)
     device.revision = UInt8(reader.optional("revision", .integer(0...255)) ?? 0)
     device.slot = reader.optional("slot", ScenarioTypes.fileName)
@@ -271,6 +272,9 @@ private struct ScenarioReader {
     for fault in reader.optional("deviceModels", .list(of: .node)) ?? [] {
       if let fault = deviceModel(fault, domains) { faults.deviceModels.append(fault) }
     }
+    for refusal in reader.optional("drivers", .list(of: .node)) ?? [] {
+      if let refusal = driverRefusal(refusal) { faults.drivers.append(refusal) }
+    }
     if let store = reader.optional("store", .node) {
       for entry in mappingEntries(store, "'store'", report) ?? [] {
         if let change = storeChange(entry) { faults.store.append(change) }
@@ -291,6 +295,16 @@ private struct ScenarioReader {
     let target = name.flatMap { domain(named: $0, domains) }
     guard let call, let error, name == nil || target != nil else { return nil }
     return HypercallFault(call: call, device: device, domain: target?.id, errno: error, times: times)
+  }
+
+  private func driverRefusal(_ node: YAMLNode) -> ScenarioFaults.DriverRefusal? {
+    guard var reader = MappingReader(node, "a driver's fault", report) else { return nil }
+    let device = reader.required("device", ScenarioTypes.address)
+    let driver = reader.required("driver", ScenarioTypes.fileName)
+    let refusal = reader.required("refuses", .choice(ScenarioFaults.DriverRefusal.Refusal.self))
+    reader.finish()
+    guard let device, let driver, let refusal else { return nil }
+    return ScenarioFaults.DriverRefusal(device: device, driver: driver, refusal: refusal)
   }
 
   private func deviceModel(_ node: YAMLNode, _ domains: [ScenarioDomain]) -> ScenarioFaults.DeviceModel? {

@@ -33,7 +33,9 @@ struct SysfsTree {
   /// the simulator reads them as an ordinary user.
   func build(_ devices: [ScenarioDevice]) throws(SandboxError) {
     for path in [paths.pciDevices, paths.pciDrivers, paths.backEndObjects] { try directory.makeDirectories(path) }
-    let drivers = Set(devices.compactMap(\.driver) + [ScenarioDevice.pciback])
+    let drivers = Set(
+      devices.compactMap(\.driver) + devices.compactMap(\.ownDriver) + [ScenarioDevice.pciback])
+    try directory.write(paths.pciProbe, "")
     for name in drivers.sorted() {
       try directory.makeDirectories(driver(name))
       for attribute in [Attribute.bind, .unbind] {

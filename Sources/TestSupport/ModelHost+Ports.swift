@@ -40,9 +40,14 @@ struct ModelHypervisor: HypervisorPort {
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     try check("assign")
     let code = model.state.withLock { state -> HypervisorCode? in
+      if domain == .quarantine {
+        if state.owners[device] == nil { state.drivers.quarantined.insert(device) }
+        return state.owners[device] == nil ? nil : .busy
+      }
       guard state.domains[domain]?.hasIOMMU == true else { return .noIOMMU }
       guard state.owners[device] == nil else { return .busy }
       state.owners[device] = domain
+      state.drivers.quarantined.remove(device)
       return nil
     }
     if let code { throw .hypervisor(HypervisorError(code, operation: "assign")) }
@@ -52,6 +57,7 @@ struct ModelHypervisor: HypervisorPort {
   func deassign(_ device: PCIAddress, from domain: DomainID) throws(HostError) {
     try check("deassign")
     let isOwner = model.state.withLock { state -> Bool in
+      if domain == .quarantine { return state.drivers.quarantined.remove(device) != nil }
       guard state.owners[device] == domain else { return false }
       state.owners[device] = nil
       return true
@@ -93,7 +99,7 @@ struct ModelHypervisor: HypervisorPort {
 
 struct ModelTree: DeviceTreePort {
   let model: ModelHost
-  func hasPCIBack() -> Bool { true }
+  func hasPCIBack() -> Bool { model.state.withLock { !$0.drivers.unloaded.contains(DriverBinding.pciback) } }
   func pcibackDevices() -> Set<PCIAddress> { model.state.withLock(\.pciback) }
   func facts(of device: PCIAddress) -> DeviceFacts? {
     model.state.withLock { state in
@@ -101,7 +107,7 @@ struct ModelTree: DeviceTreePort {
       let card = state.cards[device] ?? ModelCard()
       return DeviceFacts(
         id: card.id, subsystem: card.subsystem, deviceClass: 0x020000,
-        driver: state.pciback.contains(device) ? "pciback" : state.driverless.contains(device) ? nil : "e1000e",
+        driver: ModelDrivers.driver(of: device, in: state),
         isOnPCIBack: state.pciback.contains(device))
     }
   }

@@ -21,7 +21,7 @@ package final class ModelHost: Sendable {
     package var isMarkRead = true
   }
 
-  // Size 0/30: one host in memory.
+  // Size 0/31: one host in memory.
   struct State {
     /// What the hypervisor reports as its version.
     var xenVersion = XenVersion.simulated.description
@@ -66,6 +66,7 @@ package final class ModelHost: Sendable {
     /// Calls that fail for one device: `frames` of a memory range, …
     var failingGrants: Set<String> = []
     var deviceModels: [DomainID: ModelDeviceModel] = [:]
+    var drivers = ModelDriverState()
   }
 
   let state = Mutex(State())
@@ -85,7 +86,8 @@ package final class ModelHost: Sendable {
   package var host: Host {
     Host(
       name: "model", stores: store, hypervisor: ModelHypervisor(model: self), tree: ModelTree(model: self),
-      inventory: ModelInventory(model: self), usage: ModelUsage(), userdata: ModelUserdata(model: self),
+      inventory: ModelInventory(model: self), usage: ModelUsage(model: self), drivers: ModelDrivers(model: self),
+      preparations: ModelPreparations(model: self), userdata: ModelUserdata(model: self),
       deviceModels: ModelDeviceModels(model: self),
       ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
       runLocks: ModelRunLocks(model: self),
@@ -126,6 +128,7 @@ package final class ModelHost: Sendable {
     state.withLock { state in
       state.present.insert(address)
       state.pciback.insert(address)
+      state.drivers.slots.insert(address)
       state.interrupts[address] = interrupt
     }
   }

@@ -17,6 +17,10 @@ struct ModelInventory: InventoryPort {
       function.driver = known?.driver
       function.path = PCIPath(
         segment: function.name.segment, steps: [PCIPath.Step(bus: address.bus, place: function.name.place)])
+      let drivers = model.state.withLock(\.drivers)
+      function.virtualisation.children = drivers.children[address] ?? []
+      // A driver shows what it made of the device, and pciback makes nothing.
+      if known?.driver != nil, known?.isOnPCIBack == false { function.interfaces = drivers.interfaces[address] ?? [] }
       if facts.contains(.serial) { function.serial = tree.serial(of: address) }
       return function
     }
@@ -24,7 +28,8 @@ struct ModelInventory: InventoryPort {
   }
 }
 
-/// The model host has no files.
+/// What tests say that the model host stands on.
 struct ModelUsage: HostUsagePort {
-  func usage() -> HostUsage { HostUsage() }
+  let model: ModelHost
+  func usage() -> HostUsage { model.state.withLock(\.drivers.usage) }
 }

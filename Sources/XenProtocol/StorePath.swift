@@ -36,6 +36,11 @@ package struct StorePath: Hashable, Sendable, CustomStringConvertible {
   package static func libxlName(_ device: PCIAddress) -> StorePath { StorePath("/libxl/pci/\(device.storeKey)/name") }
   /// The node by which toolstacks reserve a device.
   package static func claim(_ device: PCIAddress) -> StorePath { StorePath("/libxl/pci/\(device.storeKey)/domid") }
+  /// The folder of the driver that gets the device back by `xl pci-assignable-remove -r`
+  /// (`pci_assignable_driver_path_write`, tools/libs/light/libxl_pci.c, Xen 4.17).
+  package static func driverPath(_ device: PCIAddress) -> StorePath {
+    StorePath("/libxl/pci/\(device.storeKey)/driver_path")
+  }
   /// The node that holds the number of an HVM guest's stub domain.
   package static func stubDomain(of guest: DomainID) -> StorePath {
     home(guest).child("image").child("device-model-domid")

@@ -44,18 +44,19 @@ struct Machines: Sendable {
       } else {
         HypervisorConnection(limit: limit)
       }
-    let tree: any DeviceTreePort =
-      if let paths {
-        SandboxDeviceTree(SysfsTree(root: root), hypervisor: hypervisor, paths: paths)
-      } else {
-        SysfsTree(root: root)
-      }
+    var tree: any DeviceTreePort = SysfsTree(root: root)
+    var drivers: any DriverPort = SysfsDrivers(root: root)
+    if let paths {
+      let sandbox = SandboxDeviceTree(tree, hypervisor: hypervisor, paths: paths)
+      (tree, drivers) = (sandbox, SandboxDrivers(drivers, tree: sandbox))
+    }
     return Host(
       name: name,
       stores: XenStoreConnector(
         storePlace(paths), limit: limit, describe: { Machine.description(ofProcess: $0) }),
       hypervisor: hypervisor, tree: tree, inventory: SysfsInventory(root: root),
-      usage: UsageReader(root: root), userdata: UserdataFiles(root: root),
+      usage: UsageReader(root: root), drivers: drivers, preparations: PreparationFiles(root: root),
+      userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root, lockTimeout: lockTimeout), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),

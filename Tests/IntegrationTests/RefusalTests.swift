@@ -5,7 +5,7 @@ import Testing
 /// What cannot be done is reported with the reason, and everything else is done.
 struct Refusals {
   @Test func `missing devices, the host's and another guest's are blocked, and the others continue`() async throws {
-    let ahci = "{address: \"0000:00:17.0\", id: \"8086:a352\", driver: ahci}"
+    let ahci = "{address: \"0000:00:17.0\", id: \"8086:a352\", driver: ahci, disk: {name: sda, mount: /srv}}"
     let scenario = TestScenario.host(
       devices: 3, extraDevices: [ahci],
       ["{name: net, domid: 5}", "{name: other, domid: 6, devices: [\"\(Sample.address(1))\"]}"])
@@ -14,7 +14,9 @@ struct Refusals {
       let wanted = [good, Sample.address(1), Sample.address(30)] + [PCIAddress("0000:00:17.0")].compactMap { $0 }
       let apply = try await host.berth("apply", try host.manifest(["net": wanted]), "--yes")
       #expect(apply.status == 3, "\(apply.output)\(apply.errors)")
-      for reason in ["device-missing", "not-assignable", "attached-elsewhere"] {
+      for reason in [
+        "device-missing", "interlocked, mounted-file-system: 0000:00:17.0 → sda → /srv", "attached-elsewhere",
+      ] {
         #expect(apply.output.contains(reason), "\(reason) is missing in\n\(apply.output)")
       }
       #expect(try await host.disagreements(of: "net", expecting: [good]) == [])

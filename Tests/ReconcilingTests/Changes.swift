@@ -74,6 +74,7 @@ func unrest(_ plan: Plan) -> [String] {
   plan.steps.filter { $0.isChange || $0.action == .blocked || $0.action == .drift }.map {
     "again \($0.action) \($0.device) \($0.kind.name)"
   } + plan.bookkeeping.map { "again \($0)" } + plan.hostSteps.map { "again \($0.evidence)" }
+    + plan.driverSteps.map { "again \($0.kind) \($0.device)" }
 }
 
 /// Returns what an apply reports as not done.
@@ -83,6 +84,8 @@ func failures(_ outcome: ApplyOutcome) -> [String] {
       .map { "\($0.action) \($0.device) \($0.result): \($0.detail?.plain ?? "")" }
       + [domain.failure.map { "\(domain.name): \($0.plain)" }].compactMap(\.self)
   } + outcome.hostFailures.map(\.plain)
+    + outcome.drivers.filter { $0.result != .done && $0.result != .unchanged }
+    .map { "\($0.step.kind) \($0.step.device) \($0.result): \($0.detail?.plain ?? "")" }
 }
 
 /// A change that is interrupted, and the declaration afterwards.
@@ -103,6 +106,8 @@ struct Change: CustomTestStringConvertible, Sendable {
   var isPermissive = false
   var isCold = false
   var isSilent = false
+  /// Whether a driver of dom0 has the devices at first, and gets them back when no domain is to have them.
+  var isOnHost = false
   var kind = Kind.pv
 
   /// Returns a host with `net`, of this kind, and the PV domain `other`; four devices are on pciback, and none is
@@ -110,7 +115,11 @@ struct Change: CustomTestStringConvertible, Sendable {
   func makeHost(_ rule: ModelStore.Rule = .c) -> (model: ModelHost, keys: [String: DomainKey]) {
     let model = ModelHost(rule: rule)
     let keys = ["net": add(5, "net", to: model), "other": model.addDomain(6, "other")]
-    for number in 1...4 { model.addDevice(Sample.address(number), interrupt: 17) }
+    for number in 1...4 {
+      let device = Sample.address(number)
+      model.addDevice(device, interrupt: 17)
+      if isOnHost { model.drivers.giveToHost(device) }
+    }
     if isCold {
       model.change(5) { domain in
         domain.isPaused = true
@@ -133,6 +142,7 @@ struct Change: CustomTestStringConvertible, Sendable {
 
   func desired(_ domains: [Name: [PCIAddress]], reattaching: Bool = false) -> DesiredState {
     var desired = Sample.desired(domains)
+    if isOnHost { desired.policy.afterDetach = .restore }
     if reattaching {
       desired.domains[0].devices[0].options.msiTranslate = true
       desired.domains[0].devices[0].options.permissive = true
@@ -158,6 +168,18 @@ struct Change: CustomTestStringConvertible, Sendable {
       return ReconcilingTests.disagreements(
         model, key, after[Name(name)] ?? [], bus: isHVM && kind == .stubDomain ? 15 : nil, hasDeviceModel: isHVM
       ).map { "\(name) \($0)" }
+    } + (isOnHost ? wrongDrivers(model) : [])
+  }
+
+  /// Returns what is wrong with the drivers of devices that dom0 had at first.
+  private func wrongDrivers(_ model: ModelHost) -> [String] {
+    let taken = Set(after.values.joined())
+    return (1...4).map(Sample.address).flatMap { device in
+      let isTaken = taken.contains(device)
+      let found = model.drivers.driverState(of: device)
+      let wanted = ModelDriverSettings.DriverState(
+        driver: isTaken ? "pciback" : "e1000e", isRecorded: isTaken, hasDriverPath: isTaken, hasSlot: isTaken)
+      return found == wanted ? [] : ["\(device): \(found)"]
     }
   }
 }

@@ -68,6 +68,16 @@ import XenProtocol
           testDescription: name, before: ["net": [one, two]], killed: ["net": [one]], after: ["net": after],
           isCold: true))
     }
+    for (name, before, killed, after) in [
+      ("prepare and attach", [], [one, two], [one, two]), ("prepare and attach, given up", [], [one, two], []),
+      ("detach and release", [one, two], [], []), ("detach and release, taken back", [one, two], [], [one, two]),
+      ("exchange with the host", [one], [two], [two]),
+    ] as [(String, [PCIAddress], [PCIAddress], [PCIAddress])] {
+      var change = Change(
+        testDescription: name, before: ["net": before], killed: ["net": killed], after: ["net": after])
+      change.isOnHost = true
+      changes.append(change)
+    }
     let others = [Change.Kind.deviceModel, .stubDomain, .traditional].flatMap { kind in
       changes.map { change in
         var other = change

@@ -18,7 +18,7 @@ extension OutcomeSentence {
     case .refused, .failed, .busFlawed, .hostRepairFailed, .recordsFailed, .nextApplyContinues: []
     case .deviceMissing, .driverIsOther, .identityChanged, .anotherDevice: [[.facts]]
     case .claimedWithoutEntry: [[.assign], [.read], [.ownRecord]]
-    case .anotherGuestHasIt: [[.assign], [.read]]
+    case .anotherGuestHasIt: [[.assign, .probe], [.read]]
     case .createdWithoutPassthrough, .unknownToXen, .assignmentForbidden: [[.assign]]
     case .mayBeHeld, .entryGoneUnclear: [[.read], [.ownRecord]]
     case .leftUnbound: [[.unbind], [.facts]]
@@ -51,6 +51,15 @@ extension OutcomeSentence {
     case .undoingFailed, .returningFailed, .grantingAgainFailed: []
     case .releasedBut, .rightsLeft, .grantUnknown: [[.ownRecord]]
     case .mayStillReach: [[.ports, .frames, .interrupt, .unmap]]
+    case .driverSilent, .driverKeeps, .driverRefuses, .otherDriverTook: [[.unbindDriver, .bindDriver]]
+    case .putBack, .notPutBack: [[.binding]]
+    case .quarantineFailed: [[.assign], [.binding]]
+    case .overrideStays: [[.override], [.binding]]
+    case .noteStays: [[.commit], [.read]]
+    case .heldByDomain: [[.read]]
+    case .beingReleased: [[.assign], [.preparation]]
+    case .moduleMissing: [[.driverLoaded, .hasPCIBack]]
+    case .otherRunOnDevice: [[.holdPreparation]]
     case .tracesLeft: [[.commit], [.read]]
     }
   }
@@ -61,7 +70,7 @@ func unwitnessed(_ outcome: ApplyOutcome, _ requests: [PortRequest]) -> [String]
   let made = Set(requests)
   let details =
     outcome.domains.flatMap { domain in domain.steps.compactMap(\.detail) + [domain.failure].compactMap(\.self) }
-    + outcome.hostFailures
+    + outcome.hostFailures + outcome.drivers.compactMap(\.detail)
   return details.flatMap { detail in
     detail.sentences.filter { sentence in !sentence.witnesses.allSatisfy { !$0.isDisjoint(with: made) } }
       .map { "said without having looked: \($0): \(detail.plain)" }

@@ -70,7 +70,7 @@ import XenProtocol
     let device = try Samples.address("03:00.0")
     let domain = Holder(id: DomainID(5), name: "vm")
     func text(_ remedy: Remedy?) throws -> String { try #require(remedy).text(device: device, in: domain) }
-    #expect(try text(Obstacle.notAssignable.explanation.remedy).contains("`xl pci-assignable-add 0000:03:00.0`"))
+    #expect(try text(Obstacle.notAssignable.explanation.remedy).contains("`berth explain 0000:03:00.0`"))
     #expect(try text(Wait.domainPaused.explanation.remedy) == "`xl unpause vm`, then run again")
     #expect(try text(DriftName.mislabelled.explanation.remedy).hasPrefix("run `lspci` in vm to see"))
     #expect(Wait.domainPaused.explanation.remedy?.text() == "`xl unpause DOMAIN`, then run again")

@@ -18,6 +18,8 @@ import Testing
     return [
       ("run-began", .runBegan([repair, attach])),
       ("waiting-for-run", .waitingForRun(domain, holder: holder, until: passed)),
+      ("driver-began", .driverBegan(try Samples.driverSteps()[0])),
+      ("driver-ended", .driverEnded(DriverOutcome(try Samples.driverSteps()[0], .done, evidence: ["driver pciback"]))),
       ("domain-began", .domainBegan(domain, [repair, attach])), ("phase", .phase(.published, domain, [attach])),
       ("waiting-for-guest", .waiting(domain, [attach], until: passed)), ("auditing", .auditing(domain, until: passed)),
       (

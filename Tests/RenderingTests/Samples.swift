@@ -61,7 +61,7 @@ enum Samples {
   static func everything() throws -> Plan {
     var permissive = DeviceOptions()
     permissive.permissive = true
-    return Plan(
+    var plan = Plan(
       host: host, domainCount: 4, deviceCount: 11, policy: Policy(prune: .owned, maxRemovals: 4),
       domains: [
         DomainPlan(
@@ -111,6 +111,20 @@ enum Samples {
         .gone(try uuid("8"), since: 1_700_000_000), .forget(try uuid("2"), try address("0000:0e:00.0")),
         .discard(intent: "17-4"),
       ])
+    plan.driverSteps = try driverSteps()
+    return plan
+  }
+
+  /// Steps about drivers: one of each kind.
+  static func driverSteps() throws -> [DriverStep] {
+    [
+      DriverStep(
+        .prepare, device: try address("0000:03:00.0"), deviceID: try id("8086:1533"), label: "lan0", driver: "igb",
+        domain: "sys-net", loadsPCIBack: true),
+      DriverStep(
+        .release, device: try address("0000:0f:00.0"), driver: "e1000e", isResumed: true,
+        evidence: "an ended run began to take it from its driver"),
+    ]
   }
 
   /// Returns a plan in which everything is as declared.
@@ -136,7 +150,7 @@ enum Samples {
 
   /// Every result a step can have.
   static func results() throws -> ApplyOutcome {
-    ApplyOutcome(
+    var outcome = ApplyOutcome(
       domains: [
         DomainOutcome(
           name: "gpu-vm", id: DomainID(4), uuid: try uuid("4"),
@@ -166,6 +180,20 @@ enum Samples {
           ], readopted: [try address("0000:0b:00.0")], rounds: 2, longestLockMicroseconds: 1204),
       ], hostRepairs: ["removed the back end of domain 9"],
       hostFailures: [OutcomeDetail(.hostRepairFailed, "stale-claim", denied)])
+    let steps = try driverSteps()
+    outcome.drivers = [
+      DriverOutcome(
+        steps[0], .done, evidence: ["driver pciback", "driver_override none", "Xen quarantined it"]),
+      DriverOutcome(
+        steps[1], .failed,
+        OutcomeDetail(.putBack, OutcomeDetail(.driverKeeps, "pciback", ": the kernel's own words"), "pciback"),
+        isUndone: true),
+      DriverOutcome(
+        steps[0], .blocked, OutcomeDetail(.refused, "interlocked", "default-route: 0000:03:00.0 → eth0"),
+        obstacle: .interlocked),
+    ]
+    outcome.unshownDrivers = [steps[1]]
+    return outcome
   }
 
   static func observation() throws -> Observation {

@@ -59,6 +59,7 @@ import Testing
     var outcome = try Samples.results()
     outcome.domains = [DomainOutcome(name: "net", id: DomainID(5), failure: failure)]
     outcome.hostRepairs = []
+    (outcome.drivers, outcome.unshownDrivers) = ([], [])
     outcome.hostFailures = [failure]
     let view = ApplyView(plan: try Samples.inSync(), outcome: outcome, status: .unknown, place: Samples.place)
     let text = try rendered(view, as: .table, style: TextStyle())

@@ -32,4 +32,14 @@ pid_t berth_peer(int socket, uid_t *user);
 /* Returns the path of the loaded library that has this function, or NULL. The text stays valid while the library is
  * loaded (dladdr(3)). */
 const char *berth_library_with(const void *function);
+
+/* Makes a pipe whose ends neither wait nor are open in programs that this one starts. Returns -1 with errno on failure
+ * (pipe2(2)). */
+int berth_pipe(int ends[2]);
+
+/* Begins to write a text to an existing file in a process of its own, and returns that process's number, or -1 with
+ * errno. The process ends with the error number of the failed call as its status; 0 is success. It has none of this
+ * process's files and signals from the terminal: a write into sysfs may wait in the kernel for ever, and must then keep
+ * neither a lock nor a pipe. This is C because only safe functions may follow fork(2) in a program with threads. */
+pid_t berth_begin_write(const char *path, const char *text, size_t length);
 #endif

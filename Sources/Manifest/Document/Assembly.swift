@@ -29,6 +29,8 @@ struct Assembly {
     var result = Policy()
     if let prune = agreed(policies.compactMap(\.prune), on: "prune") { result.prune = prune }
     result.maxRemovals = agreed(policies.compactMap(\.maxRemovals), on: "maxRemovals")
+    if let drivers = agreed(policies.compactMap(\.hostDrivers), on: "hostDrivers") { result.hostDrivers = drivers }
+    if let after = agreed(policies.compactMap(\.afterDetach), on: "afterDetach") { result.afterDetach = after }
     return result
   }
 

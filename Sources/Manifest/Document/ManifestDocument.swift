@@ -27,6 +27,8 @@ struct DocumentSpec: Sendable {
 struct DocumentPolicy: Sendable {
   var prune: Located<Policy.Prune>?
   var maxRemovals: Located<Int>?
+  var hostDrivers: Located<Policy.HostDrivers>?
+  var afterDetach: Located<Policy.AfterDetach>?
 }
 
 /// A device with a name.
@@ -77,8 +79,12 @@ extension ValueType where Value == DocumentMetadata {
 
 extension ValueType where Value == DocumentPolicy {
   static var policy: ValueType {
-    .object("What may be removed.", keys: ManifestKeys.policyTable) { reader in
-      DocumentPolicy(prune: reader.value(ManifestKeys.prune), maxRemovals: reader.value(ManifestKeys.maxRemovals))
+    .object(
+      "What may be removed, and what may be taken from the host's drivers.", keys: ManifestKeys.policyTable
+    ) { reader in
+      DocumentPolicy(
+        prune: reader.value(ManifestKeys.prune), maxRemovals: reader.value(ManifestKeys.maxRemovals),
+        hostDrivers: reader.value(ManifestKeys.hostDrivers), afterDetach: reader.value(ManifestKeys.afterDetach))
     }
   }
 }
@@ -87,7 +93,8 @@ extension ValueType where Value == DocumentSpec {
   static var spec: ValueType {
     .object(
       "What is declared.", keys: ManifestKeys.specTable,
-      hints: ["prune": "it belongs in 'policy'", "maxRemovals": "it belongs in 'policy'"]
+      hints: Dictionary(
+        ManifestKeys.policyTable.map { ($0.name, "it belongs in 'policy'") }, uniquingKeysWith: { first, _ in first })
     ) { reader in
       let policy = reader.value(ManifestKeys.policy)
       let definitions = reader.value(ManifestKeys.definitions)

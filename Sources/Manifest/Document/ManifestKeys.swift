@@ -23,7 +23,7 @@ enum ManifestKeys {
 
   // MARK: spec
 
-  static let policy = Key("policy", .policy, "What may be removed.")
+  static let policy = Key("policy", .policy, "What may be removed, and what may be taken from the host's drivers.")
   static let definitions = Key(
     "devices", .map("device", key: .deviceName, of: .definition),
     "Names for devices, to be used in the lists of domains.")
@@ -42,8 +42,18 @@ enum ManifestKeys {
     "maxRemovals", ValueType<Int>.integer(0...100_000).located,
     "A plan that detaches or moves more devices than this is refused. Without it, a plan is refused that takes all of "
       + "Berth's devices from a domain that no manifest names.")
+  static let hostDrivers = Key(
+    "hostDrivers", ValueType<Policy.HostDrivers>.choice().located,
+    "Whether a declared device is taken from a driver of dom0 if the host does not need the device (prepare), or is "
+      + "blocked (never).")
+  static let afterDetach = Key(
+    "afterDetach", ValueType<Policy.AfterDetach>.choice().located,
+    "What happens to a device that Berth took from its driver, once it is not declared any more: it stays on pciback "
+      + "(keep), or is returned to the driver (restore).")
   static let policyTable = [
     prune.info(default: .string(Policy().prune.rawValue)), maxRemovals.info,
+    hostDrivers.info(default: .string(Policy().hostDrivers.rawValue)),
+    afterDetach.info(default: .string(Policy().afterDetach.rawValue)),
   ]
 
   // MARK: A named device

@@ -39,7 +39,7 @@ package enum Completeness: Hashable, Sendable {
   case doubtful
 }
 
-/// What may be removed.
+/// What may be removed, and what may be taken from the host's drivers.
 package struct Policy: Hashable, Sendable {
   /// What happens to attached devices that nobody declares.
   package enum Prune: String, Sendable, CaseIterable {
@@ -50,7 +50,25 @@ package struct Policy: Hashable, Sendable {
     /// Berth detaches all undeclared devices, in every domain.
     case all
   }
+  /// Whether declared devices may be taken from the drivers of dom0.
+  package enum HostDrivers: String, Sendable, CaseIterable {
+    /// Berth takes a declared device from its driver, if neither the host nor another guest stands on the device.
+    case prepare
+    /// A declared device that has another driver than pciback is blocked.
+    case never
+  }
+  /// What happens to a device that Berth took from its driver, once no manifest declares it and no domain has it.
+  package enum AfterDetach: String, Sendable, CaseIterable {
+    /// It stays on pciback.
+    case keep
+    /// It is returned to its driver.
+    case restore
+  }
   package var prune: Prune
+  package var hostDrivers = HostDrivers.prepare
+  package var afterDetach = AfterDetach.keep
+  /// Whether a run may load modules of the kernel: pciback, and those of drivers that get a device back.
+  package var loadsModules = true
   /// The largest number of devices that a plan may detach; a plan with more is refused. Nil sets no limit.
   package var maxRemovals: Int?
 

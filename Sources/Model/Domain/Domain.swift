@@ -6,6 +6,8 @@ package struct DomainID: RawRepresentable, Hashable, Comparable, Sendable, Codab
 
   /// The control domain.
   package static let zero = DomainID(0)
+  /// The owner of quarantined devices, which can use none of them (`DOMID_IO`, xen/include/public/xen.h).
+  package static let quarantine = DomainID(0x7FF1)
   /// The first number that no ordinary domain has (`DOMID_FIRST_RESERVED`, xen/include/public/xen.h).
   package static let firstReserved: UInt32 = 0x7FF0
 

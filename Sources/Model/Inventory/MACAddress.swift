@@ -25,3 +25,8 @@ extension MACAddress: CustomStringConvertible {
     (0..<6).map { hex(number >> (40 - 8 * UInt64($0)) & 0xFF, 2) }.joined(separator: ":")
   }
 }
+
+extension MACAddress: TextCodable {
+  package init?(text: String) { self.init(text) }
+  package var text: String { description }
+}

@@ -98,6 +98,10 @@ package struct ApplyOutcome: Hashable, Sendable {
   package var wasInterrupted: Bool
   /// Changes that a fresh look asks for, but that nobody saw in the plan. They were not made.
   package var notShown: [UnshownChange] = []
+  /// What became of the steps about drivers.
+  package var drivers: [DriverOutcome] = []
+  /// Steps about drivers that a fresh look asks for, but that nobody saw in the plan. They were not made.
+  package var unshownDrivers: [DriverStep] = []
   package init(
     domains: [DomainOutcome] = [], hostRepairs: [String] = [], hostFailures: [OutcomeDetail] = [],
     wasInterrupted: Bool = false
@@ -106,6 +110,32 @@ package struct ApplyOutcome: Hashable, Sendable {
     self.hostRepairs = hostRepairs
     self.hostFailures = hostFailures
     self.wasInterrupted = wasInterrupted
+  }
+}
+
+/// The outcome of one step about a device's driver, and what was read back to prove it.
+package struct DriverOutcome: Hashable, Sendable {
+  package var step: DriverStep
+  package var result: StepResult
+  /// For people: the cause, and the present state.
+  package var detail: OutcomeDetail?
+  /// What the step was refused for, if that has a name.
+  package var obstacle: Obstacle?
+  /// What was read back: `driver pciback`, `driver_override none`, …
+  package var evidence: [String]
+  /// Whether this run undid what it had done for the step.
+  package var isUndone: Bool
+
+  package init(
+    _ step: DriverStep, _ result: StepResult, _ detail: OutcomeDetail? = nil, obstacle: Obstacle? = nil,
+    evidence: [String] = [], isUndone: Bool = false
+  ) {
+    self.step = step
+    self.result = result
+    self.detail = detail
+    self.obstacle = obstacle
+    self.evidence = evidence
+    self.isUndone = isUndone
   }
 }
 

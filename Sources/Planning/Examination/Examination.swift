@@ -77,6 +77,8 @@ package enum Ailment: String, Hashable, Sendable, CaseIterable {
   case xenAdvisory = "xen-advisory"
   case xenNewer = "xen-newer-than-known"
   case runLockUnreadable = "run-lock-unreadable"
+  case preparationUnreadable = "device-record-unreadable"
+  case driverChangeUnfinished = "driver-change-unfinished"
   case lockHeld = "lock-held"
   case lockHeldByStranger = "lock-held-by-other-user"
   case lockLeftOver = "lock-left-over"
@@ -160,8 +162,21 @@ package func diagnose(_ examination: Examination) -> [Finding] {
     let index = ObservationIndex(observation)
     let matrix = makeDriftMatrix(desired: nil, index: index, plan: makePlan(desired: undeclared, index: index))
     findings += matrix.findings.map { Finding($0) }
+    findings += observation.preparations.filter { $0.phase != .prepared }.map(Finding.init)
   }
   return findings
+}
+
+extension Finding {
+  /// Says that a run ended while it changed a device's driver.
+  fileprivate init(_ record: PreparationRecord) {
+    let driver = record.driver ?? "no driver"
+    self.init(
+      .driverChangeUnfinished, "\(record.device)",
+      record.phase == .releasing
+        ? "its record says that it is being returned to \(driver)"
+        : "its record says that it is being taken from \(driver)")
+  }
 }
 
 extension DamagedFile {
@@ -170,6 +185,7 @@ extension DamagedFile {
     case .record: .recordUnreadable
     case .intent: .intentUnreadable
     case .runLock: .runLockUnreadable
+    case .preparation: .preparationUnreadable
     }
   }
 }

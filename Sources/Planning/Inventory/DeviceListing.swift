@@ -49,17 +49,14 @@ package struct DeviceListing: Sendable {
       return .inUse(Holder(id: id, name: holder?.name))
     }
     if function.unread[.driver] != nil || function.unread[.ids] != nil { return .unknown }
-    guard function.driver == pciback else {
-      if let override = function.driverOverride, override != pciback { return .overridden(override) }
+    guard function.driver == DriverBinding.pciback else {
+      if let override = function.driverOverride, override != DriverBinding.pciback { return .overridden(override) }
       return function.driver.map { .hostDriver($0) } ?? .noDriver
     }
     guard observation != nil else { return .unknown }
     if let claim = observed?.claim { return .claimed(claim) }
     return observed?.assignment == .assigned ? .assignedElsewhere : .assignable
   }
-
-  /// The driver's name in sysfs.
-  private static let pciback = "pciback"
 }
 
 /// A PCI function and its part in Xen.

@@ -37,6 +37,11 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case deviceMoved = "device-moved"
   case deviceContested = "device-contested"
   case segmentTooLarge = "segment-too-large"
+  case driverReserved = "driver-reserved"
+  case hasVirtualFunctions = "has-virtual-functions"
+  case pcibackNotLoaded = "pciback-not-loaded"
+  case interlocked
+  case interlockUnknown = "interlock-unknown"
 
   /// Whether the declared domain is not known or does not run, so that `--require-running` asks for it in vain.
   package var isUnreadyDomain: Bool {
@@ -59,7 +64,8 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
       .identityMismatch, .identityUnknown, .hostWithoutIOMMU, .domainWithoutIOMMU, .kindNotSupported, .domainMismatch,
       .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays,
       .virtualSlotNotSupported, .busFull, .ownFileDamaged, .selectorAmbiguous, .selectorUnproven, .deviceMoved,
-      .deviceContested, .segmentTooLarge:
+      .deviceContested, .segmentTooLarge, .driverReserved, .hasVirtualFunctions, .pcibackNotLoaded, .interlocked,
+      .interlockUnknown:
       nil
     }
   }

@@ -23,6 +23,10 @@ package enum OutcomeSentence: Hashable, Sendable, CaseIterable {
   case overwrittenUnclear, listedAgain
   // What failed.
   case failed, busEnded, busEndedSince, busEndedWithOthers, undoingFailed, returningFailed, grantingAgainFailed
+  // What a driver did not do, and where its device is.
+  case driverSilent, driverKeeps, driverRefuses, putBack, notPutBack, quarantineFailed, otherDriverTook, overrideStays,
+    noteStays
+  case heldByDomain, beingReleased, moduleMissing, otherRunOnDevice
   case releasedBut, tracesLeft, rightsLeft, grantUnknown, mayStillReach, hostRepairFailed, recordsFailed
 }
 
@@ -283,6 +287,40 @@ extension OutcomeSentence {
         "no record says what it was granted with the card, which is gone", "Berth's record, and sysfs")
     case .mayStillReach:
       SentenceEntry("it may still reach {}: {}", "Berth's record of the grant, and Xen's answer to the revocation")
+    case .driverSilent:
+      SentenceEntry(
+        "{} has not answered in time{}; the device is left as it is, and the next apply continues from here",
+        "the end of the wait for the write to `unbind` or `bind`, and the stack of the process that waits there")
+    case .driverKeeps:
+      SentenceEntry(
+        "{} did not release it{}", "the device's driver in sysfs after the write to `unbind`, and the kernel log")
+    case .driverRefuses:
+      SentenceEntry(
+        "{} did not take it{}", "the device's driver in sysfs after the write to `bind`, and the kernel log")
+    case .putBack: SentenceEntry("{}; {} has it again", "the device's driver in sysfs, read after it was put back")
+    case .notPutBack:
+      SentenceEntry(
+        "{}; and {} has not taken it back: it has no driver", "the device's driver in sysfs, read afterwards")
+    case .quarantineFailed:
+      SentenceEntry(
+        "pciback has it, but Xen has not quarantined it: {}", "the device's driver in sysfs, and Xen's answer")
+    case .otherDriverTook:
+      SentenceEntry("{} took it instead of {}", "the device's driver in sysfs, read after the bind")
+    case .overrideStays:
+      SentenceEntry("its driver_override is {} and not what was written", "`driver_override`, read after the write")
+    case .noteStays:
+      SentenceEntry(
+        "{} is {} and not what was written", "the node that xl reads the driver from, read after the commit")
+    case .heldByDomain:
+      SentenceEntry("domain {} has it, or is about to get it", "the claim, or a back end that lists the device")
+    case .beingReleased:
+      SentenceEntry(
+        "a run of Berth is returning it to its driver, or ended while it did",
+        "Berth's record of the device, read after Xen had assigned the device")
+    case .moduleMissing:
+      SentenceEntry("its driver {} is not loaded: {}", "the drivers in sysfs, and modprobe's answer")
+    case .otherRunOnDevice:
+      SentenceEntry("another run of Berth is at work on the device: {}", "the lock of the device's record is held")
     case .hostRepairFailed: SentenceEntry("{}: {}", "the failed request's answer")
     case .recordsFailed: SentenceEntry("records: {}", "the failed request's answer")
     }

@@ -16,6 +16,7 @@ extension DamagedFile {
       "look at the file; if you move it away, its domain's devices count as foreign until they are adopted again"
     case .intent: "look at the file; if you move it away, compare the stores with `berth status --drift`"
     case .runLock: "look at the file; if no run of Berth is at work, move it away"
+    case .preparation: "look at the file; if you move it away, Berth no longer knows the device's driver"
     }
   }
 
@@ -28,6 +29,7 @@ extension DamagedFile {
     case .uuid(let uuid): "nothing is changed in the domain \(uuid)"
     case .domain(let key): "nothing is changed in domain \(key.id)"
     case .number(let id): "nothing is changed in domain \(id)"
+    case .device(let device): "\(device) is neither taken from a driver nor returned to one"
     case .nothing: "it is not read"
     case .everything: "nothing is changed in any domain, because no name tells which one it concerns"
     }

@@ -26,6 +26,10 @@ package struct Observation: Hashable, Sendable {
   package var endedBuses: Set<DomainID> = []
   /// The host's PCI functions; nil if no declared device has to be found by what it is.
   package var inventory: Inventory?
+  /// What Berth recorded of devices that it took from their drivers.
+  package var preparations: [PreparationRecord] = []
+  /// What the host stands on; nil if no declared device would be taken from a driver.
+  package var hostUse: HostUse?
   /// The marks of the run locks, read before anything else.
   package var runs: [DomainUUID: RunMark] = [:]
 
@@ -183,6 +187,10 @@ package struct ObservedDevice: Hashable, Sendable {
   package var isPermissive: Bool?
   /// Whether it has virtual functions; read only of permissive devices.
   package var hasVirtualFunctions = false
+  /// Its driver and its override; read only of declared devices that pciback does not have.
+  package var binding: DriverBinding?
+  /// Its virtual functions; read with `binding`.
+  package var virtualFunctions: [FunctionName] = []
 
   package init(
     address: PCIAddress, facts: DeviceFacts?, claim: DomainID? = nil, assignment: HypervisorAssignment = .unknown

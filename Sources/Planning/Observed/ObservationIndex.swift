@@ -44,6 +44,20 @@ package struct ObservationIndex {
   /// The guests that have a device only by their saved line, because their QEMU could not be asked.
   let unasked: [PCIAddress: [DomainID]]
 
+  /// The devices that Berth took from their drivers.
+  let preparations: [PCIAddress: PreparationRecord]
+
+  /// Returns what stands on a device that would be taken from its driver. What was not looked at is unknown.
+  func interlocks(on device: PCIAddress) -> [Interlock] {
+    observation.hostUse?.interlocks(on: device)
+      ?? [Interlock(.unknown, chain: [.function(FunctionName(device)), .gap])]
+  }
+
+  /// Returns the damage that keeps the record of a device's driver from being read; nil if there is none.
+  func damage(ofPreparation device: PCIAddress) -> DamagedFile? {
+    observation.damaged.first { $0.kind == .preparation && $0.concern == .device(device) }
+  }
+
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
   func isOwned(_ device: PCIAddress, in domain: Guest) -> Bool {
     owned[domain.uuid]?.contains(device) == true || intended[domain.key]?.contains(device) == true
@@ -55,10 +69,12 @@ package struct ObservationIndex {
     var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
     for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
     self.devices = devices
+    preparations = Dictionary(
+      observation.preparations.map { ($0.device, $0) }, uniquingKeysWith: { first, _ in first })
     let stubs = observation.stubDomains
     let histories = Self.histories(observation)
     // A damaged lock is reported by the run that wants to take it.
-    let damaged = observation.damaged.filter { $0.kind != .runLock }
+    let damaged = observation.damaged.filter { $0.kind != .runLock && $0.kind != .preparation }
     domains = observation.domains.map { domain in
       Guest(
         domain, stub: stubs[domain.id], history: histories[domain.id] ?? .unknown,

@@ -10,6 +10,8 @@ package struct Agreement: Hashable, Sendable {
   package var settled: [DomainOutcome]
   /// Changes of the fresh plan that were not shown. They are not in `plan`.
   package var notShown: [UnshownChange]
+  /// Steps of the fresh plan about drivers that were not shown. They are not in `plan`.
+  package var unshownDrivers: [DriverStep] = []
 }
 
 /// Returns the changes of `fresh` that may be made in the `locked` domains, if `shown` is the plan that a person saw.
@@ -49,6 +51,9 @@ package func agree(
   }
   let hostChanges = Set(shown.hostSteps.filter(\.isChange).map(\.kind))
   agreement.plan.hostSteps = fresh.hostSteps.filter { !$0.isChange || hostChanges.contains($0.kind) }
+  let driverConsents = Set(shown.driverSteps.map(\.consent))
+  agreement.plan.driverSteps = fresh.driverSteps.filter { driverConsents.contains($0.consent) }
+  agreement.unshownDrivers = fresh.driverSteps.filter { !driverConsents.contains($0.consent) }
   return agreement
 }
 

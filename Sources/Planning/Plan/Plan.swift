@@ -14,6 +14,8 @@ package struct Plan: Hashable, Sendable {
   package var domains: [DomainPlan]
   /// What belongs to no living domain: back ends and claims of domains that are gone.
   package var hostSteps: [HostStep]
+  /// What is done with drivers of devices: preparations before the work on the domains, releases after it.
+  package var driverSteps: [DriverStep] = []
   /// Changes to Berth's own records that an apply makes on the way; nothing on the host depends on them.
   package var bookkeeping: [RecordChange]
   /// Why nothing of the plan may be applied; nil if it may be.
@@ -54,7 +56,9 @@ package struct Plan: Hashable, Sendable {
   }
 
   /// Whether the steps would change anything but Berth's own records and intents of what is gone.
-  package var hasChanges: Bool { hasStep { $0.isChange } || hostSteps.contains { $0.isChange } }
+  package var hasChanges: Bool {
+    hasStep { $0.isChange } || hostSteps.contains { $0.isChange } || !driverSteps.isEmpty
+  }
 
   /// Whether a step that counts as blocked is left.
   package var isBlocked: Bool {

@@ -18,6 +18,9 @@ package struct RunEvent: Hashable, Sendable {
     case runBegan([StepID])
     /// Another run of Berth is at work on the domain; its end is waited for.
     case waitingForRun(Domain, holder: RunHolder?, until: ContinuousClock.Instant)
+    /// The work on a device's driver begins.
+    case driverBegan(DriverStep)
+    case driverEnded(DriverOutcome)
     /// The work on a domain begins.
     case domainBegan(Domain, [StepID])
     /// Steps of one domain have come this far, together.

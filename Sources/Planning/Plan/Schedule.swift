@@ -2,12 +2,16 @@ package import Model
 
 /// The changes of a plan in the order they can be made in.
 ///
-/// Host steps and bookkeeping come first. Then all domains are worked on side by side. Each domain begins with its
+/// Host steps, bookkeeping and preparations come first, and releases last. Between them, all domains are worked on side by side. Each domain begins with its
 /// adoptions, repairs and removals. A domain that waits for no other one makes its additions at once. The other ones
 /// make theirs when every domain has removed what it is to remove, so that each bus still has one round.
 package struct Schedule: Hashable, Sendable {
   package fileprivate(set) var hostSteps: [HostStep] = []
   package fileprivate(set) var bookkeeping: [RecordChange] = []
+  /// Devices that are taken from their drivers before the work on the domains.
+  package fileprivate(set) var preparations: [DriverStep] = []
+  /// Devices that are returned to their drivers after it.
+  package fileprivate(set) var releases: [DriverStep] = []
   /// One per domain that something is done to, also for a domain that only loses a device.
   package fileprivate(set) var domains: [DomainWork] = []
 
@@ -181,6 +185,8 @@ package func makeSchedule(_ plan: Plan) -> Schedule {
   guard plan.refusal == nil else { return schedule }
   schedule.hostSteps = plan.hostSteps.filter(\.isChange)
   schedule.bookkeeping = plan.bookkeeping
+  schedule.preparations = plan.driverSteps.filter { $0.kind == .prepare }
+  schedule.releases = plan.driverSteps.filter { $0.kind == .release }
   var places: [DomainKey: Int] = [:]
   func place(_ target: DomainTarget) -> Int {
     if let place = places[target.key] { return place }

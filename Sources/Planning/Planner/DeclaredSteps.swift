@@ -201,12 +201,11 @@ struct DeclaredSteps {
         remedy: "check with `xl list` that the domain is gone; "
           + "then `xenstore-rm \(StorePath.backEndHome(leftover))` makes the kernel release the device")
     }
-    // What an ended run left without a driver is bound before the domains' steps.
-    guard facts.isOnPCIBack || facts.driver == nil && planner.index.rebinding.contains(address) else {
-      return Need(
-        .blocked(.notAssignable),
-        evidence: facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver",
-        remedy: planner.remedy(forTaking: address))
+    // What an ended run left without a driver is bound before the domains' steps, and so is what a driver of dom0 has.
+    if planner.unpreparedDevices.contains(address) || facts.driver != nil && !facts.isOnPCIBack,
+      let block = DriverSteps(planner: planner).block(address)
+    {
+      return block
     }
     if let remnant = remnantNeed(wanted, in: domain) { return remnant }
     if let holder = interruptedHolder(of: device, besides: domain) { return heldNeed(wanted, by: holder.id) }

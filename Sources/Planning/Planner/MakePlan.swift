@@ -36,6 +36,7 @@ package func makePlan(desired: DesiredState, index: ObservationIndex) -> Plan {
   let host = HostSteps(planner: planner)
   plan.hostSteps = host.steps()
   plan.bookkeeping = host.bookkeeping() + host.settledIntents(besides: plan)
+  plan.driverSteps = DriverSteps(planner: planner).steps(for: plan)
   plan.refusal = losses.refusal ?? plan.excessiveRemovals
   return plan
 }

@@ -18,6 +18,8 @@ final class Planner {
   let matches: DomainMatches
   /// What unresolved selections may mean.
   let reservations: Reservations
+  /// The declared devices that pciback does not have yet.
+  private(set) var unpreparedDevices: Set<PCIAddress> = []
 
   init(desired: DesiredState, index: ObservationIndex) {
     let desired = desired.resolved(in: index.observation.inventory)
@@ -35,6 +37,8 @@ final class Planner {
     removals = RemovalRules(desired: desired, index: index, declared: Set(declarations.keys))
     matches = DomainMatches(desired, index, removals)
     reservations = Reservations(desired, matches, index.observation.inventory)
+    let drivers = DriverSteps(planner: self)
+    unpreparedDevices = Set(declarations.keys.filter(drivers.concern))
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
@@ -92,9 +96,11 @@ final class Planner {
         return step(device, .blocked(doubt.obstacle), in: id, evidence: doubt.evidence, remedy: doubt.remedy)
       }
       let holder = index.listings[device.address]?.first.flatMap { index.living[$0] }
+      let block = unpreparedDevices.contains(device.address) ? DriverSteps(planner: self).block(device.address) : nil
       return step(
         device, .pending(.domainAbsent), in: id,
-        evidence: holder.map { "the domain does not exist now; \($0.label) has the device until then" })
+        evidence: holder.map { "the domain does not exist now; \($0.label) has the device until then" }
+          ?? block.flatMap(\.evidence).map { "the domain does not exist now; \($0)" })
     }
     return DomainPlan(
       name: wanted.name, uuid: wanted.uuid, steps: steps.sorted { $0.device < $1.device },

@@ -24,6 +24,9 @@ struct Reservations {
     if anyGone != nil { present = Set((inventory?.functions ?? []).compactMap(\.address)) }
   }
 
+  /// Returns whether an unresolved selection may mean a device that the host shows.
+  func mayMean(_ device: PCIAddress) -> Bool { candidates[device] != nil }
+
   /// Returns the unresolved selection that may mean a device which a domain has; nil if there is none.
   func selection(for device: PCIAddress, in domain: Guest) -> UnresolvedDevice? {
     if let selection = candidates[device] { return selection }

@@ -61,13 +61,27 @@ final class ClaimLedger {
   func claim(_ step: Addition) -> ClaimResult {
     do throws(HostError) {
       let result = try take(step)
-      if case .held = result { holding.insert(step.device) }
-      return result
+      guard case .held(let held) = result else { return result }
+      holding.insert(step.device)
+      guard held.isAssignedHere, let refusal = refusalOfRelease(step.device) else { return result }
+      release([held])
+      return refusal
     } catch {
       // Xen may still assign it. Then only the intent shows whose the device is.
       if error.isWithoutAnswer { stuck.insert(step.device) }
       return .failed(error)
     }
+  }
+
+  /// Returns why the device is not kept: a run of Berth returns it to its driver, or ended on the way. Nil if none does.
+  ///
+  /// That run records it before it asks Xen whether the device is free, and this run asks for the record after Xen has
+  /// assigned the device. So one of the two sees the other.
+  private func refusalOfRelease(_ device: PCIAddress) -> ClaimResult? {
+    do throws(HostError) {
+      guard try session.host.preparations.preparation(of: device)?.phase == .releasing else { return nil }
+      return .blocked(.obstacle(.notAssignable), OutcomeDetail(.beingReleased))
+    } catch { return .failed(error) }
   }
 
   /// Grants the domain what devices that it holds need. Returns why it was not granted some of them; those are Xen's

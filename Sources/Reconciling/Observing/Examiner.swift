@@ -26,7 +26,12 @@ package struct Examiner: Sendable {
       store: store, pciback: pciback, records: records.map(\.contents.count),
       intents: intents.map(\.contents),
       locks: attempt { () throws(HostError) in try host.userdata.locks() }, observation: nil)
-    examination.damaged = damage(records.map(\.damaged)) + damage(intents.map(\.damaged))
+    let preparations = attempt { () throws(HostError) in try host.preparations.readPreparations() }
+    examination.damaged =
+      damage(records.map(\.damaged)) + damage(intents.map(\.damaged)) + damage(preparations.map(\.damaged))
+    if case .failure(.record(let error)) = preparations {
+      examination.damaged.append(DamagedFile(.preparation, .nothing, error))
+    }
     switch marks {
     case .success(let marks): examination.damaged += marks.damaged
     case .failure(.record(let error)): examination.damaged.append(DamagedFile(.runLock, .everything, error))

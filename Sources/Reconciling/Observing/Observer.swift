@@ -22,8 +22,9 @@ package struct Observer: Sendable {
   package func observe(desired: DesiredState?) throws(HostError) -> Observation {
     // The marks are read first: comparing them shows what a run does after this point.
     let (runs, damagedLocks) = try host.runLocks.readMarks()
+    let preparations = try host.preparations.readPreparations()
     let needed = desired?.neededFacts ?? []
-    let inventory = needed.isEmpty ? nil : try host.inventory.inventory(of: needed)
+    let inventory = needed.isEmpty ? nil : try host.inventory(of: needed, recalling: preparations.contents)
     let desired = desired?.resolved(in: inventory)
     let facts = try host.hypervisor.hostFacts()
     let hasPCIBack = try host.tree.hasPCIBack()
@@ -37,7 +38,8 @@ package struct Observer: Sendable {
     observation.inventory = inventory
     let intents = try host.intents.readIntents()
     observation.intents = intents.contents
-    observation.damaged = intents.damaged + damagedLocks
+    observation.damaged = intents.damaged + damagedLocks + preparations.damaged
+    observation.preparations = preparations.contents
 
     let store = try host.stores.connect()
     let claimed = (try store.list(.claims) ?? []).compactMap { PCIAddress(storeKey: $0) }
@@ -45,6 +47,8 @@ package struct Observer: Sendable {
     addresses.formUnion((desired?.domains ?? []).flatMap(\.devices).map(\.address))
     addresses.formUnion((desired?.domains ?? []).flatMap(\.unresolved).flatMap(\.candidates))
     addresses.formUnion(observation.intents.flatMap(\.devices))
+    // A device that an ended run left without a driver is on no list.
+    addresses.formUnion(preparations.contents.filter { $0.phase != .prepared }.map(\.device))
     var look = ObservationScope(
       host: host, release: XenVersion(facts.version)?.release, pciback: pciback,
       permissive: try host.tree.permissiveDevices(), claims: Set(claimed))
@@ -63,6 +67,7 @@ package struct Observer: Sendable {
     }
     try lookForRecordedCards(&observation)
     try readExports(into: &observation)
+    try readDrivers(into: &observation, desired: desired)
     try askForAssignments(&observation.devices, hasIOMMU: facts.hasIOMMU)
     try askForPassthrough(&observation, desired: desired, hasIOMMU: facts.hasIOMMU)
     return observation

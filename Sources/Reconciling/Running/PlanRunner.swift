@@ -76,11 +76,13 @@ package struct PlanRunner: Sendable {
 
     var options = options
     options.set = shown.desired.set
+    options.loadsModules = shown.desired.policy.loadsModules
     let runner = ScheduleRunner(host: host, options: options, ended: { taking.locks.release($0) }, report: report)
     report(.runBegan(work.steps.filter(\.isChange).map(\.id)))
     var outcome = runner.apply(work)
     outcome.domains = (outcome.domains + agreement.settled + taking.refused).mergedByDomain()
     outcome.notShown = agreement.notShown
+    outcome.unshownDrivers = agreement.unshownDrivers
     report(.runEnded)
     host.runLocks.sweep(keeping: Set(observation.domains.map(\.uuid)))
     return AppliedPlan(run: run, plan: agreement.plan, outcome: outcome)

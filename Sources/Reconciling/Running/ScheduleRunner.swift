@@ -31,6 +31,8 @@ package struct ScheduleRunner: Sendable {
     host.intents.sweep()
     var result = ApplyOutcome()
     (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(schedule)
+    let drivers = DriverRun(host: host, options: options, report: report)
+    result.drivers = drivers.apply(schedule.preparations)
     // A device that moves is attached only when its old domain has released it. So the domains that receive one come
     // last, with all their attaches: each still has one round.
     let first = concurrently(schedule.domains, workers: options.workers) { work in
@@ -52,6 +54,7 @@ package struct ScheduleRunner: Sendable {
       return outcome
     }
     result.domains = (first + second).mergedByDomain()
+    result.drivers += drivers.apply(schedule.releases)
     result.wasInterrupted = host.isInterrupted()
     return result
   }

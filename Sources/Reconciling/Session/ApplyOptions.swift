@@ -10,6 +10,8 @@ package struct ApplyOptions: Sendable {
   package var audits: Bool
   /// The set of manifests for which devices are recorded.
   package var set = DesiredState.defaultSet
+  /// Whether modules of the kernel may be loaded.
+  package var loadsModules = true
   /// Domains worked on at the same time.
   package var workers: Int
 

@@ -87,6 +87,22 @@ extension Ailment {
         cause: "A file below /run/berth/locks cannot be read by this caller, or is no plain file, or another user can "
           + "change it. Berth changes nothing in the file's domain until the file is gone.",
         remedy: "look at the file; if no run of Berth is at work, move it away")
+    case .preparationUnreadable:
+      Explanation(
+        meaning: "the record of a device that Berth took from its driver cannot be used",
+        cause:
+          "A file below /var/lib/berth/devices cannot be read by this caller, is damaged, or a later release wrote "
+          + "the file. It names the driver that gets the device back.",
+        remedy: "look at the file; if it is of no use, move it away")
+    case .driverChangeUnfinished:
+      Explanation(
+        meaning: "a run ended while it changed a device's driver",
+        cause:
+          "The run was killed, the host restarted, or the driver did not answer. The device may have no driver, or "
+          + "its `driver_override` may still name pciback.",
+        remedy:
+          "\(.command("berth apply")) finishes it if the device is declared, and \(.command("berth release", .address)) "
+          + "returns it to its driver")
     case .lockHeld:
       Explanation(
         meaning: "a process holds libxl's lock of a domain",

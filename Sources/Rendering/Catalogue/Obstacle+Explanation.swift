@@ -14,10 +14,11 @@ extension Obstacle {
       Explanation(
         meaning: "the device is not bound to pciback",
         cause: "Only devices that are bound to pciback can be given to a guest. If pciback is asked for another "
-          + "device, it ends the guest's whole PCI bus, so Berth does not ask.",
+          + "device, it ends the guest's whole PCI bus, so Berth does not ask. Berth takes a declared device from its "
+          + "driver, unless `policy.hostDrivers` is `never`, or something stands on the device.",
         remedy:
-          "check that the host can do without the device; then \(.command("xl pci-assignable-add", .address)), or "
-          + "hide it at boot with xen-pciback.hide")
+          "see with \(.command("berth explain", .address)) what the host uses the device for; then let Berth take "
+          + "it (policy.hostDrivers: prepare), or hide it at boot with xen-pciback.hide")
     case .isBridge:
       Explanation(
         meaning: "a bridge cannot be passed through",
@@ -178,6 +179,40 @@ extension Obstacle {
         cause: "Linux numbers the PCI segments behind Intel VMD from 10000 on. Xen's hypercalls and libxl have 16 bits "
           + "for a segment.",
         remedy: "turn VMD off in the firmware, or declare the VMD controller itself")
+    case .driverReserved:
+      Explanation(
+        meaning: "the device is reserved for another driver than pciback",
+        cause:
+          "The file `driver_override` of the device names a driver. `driverctl`, another tool for virtual machines, "
+          + "or a person wrote that name, and expects the device there.",
+        remedy: "find out who reserved it, for example with \(.command("driverctl list-overrides")), and let that "
+          + "program release the device")
+    case .hasVirtualFunctions:
+      Explanation(
+        meaning: "the device has virtual functions, which would end with its driver",
+        cause:
+          "The driver of a physical function removes its virtual functions when it releases the function, even those "
+          + "that guests have (SR-IOV).",
+        remedy: "declare the virtual functions instead of the physical one, or turn them off first")
+    case .pcibackNotLoaded:
+      Explanation(
+        meaning: "dom0's kernel has not loaded pciback, and this run may not load it",
+        cause: "pciback gives devices to guests. Most distributions build it as the module xen-pciback, which nothing "
+          + "loads by itself.",
+        remedy: "load it with \(.command("modprobe xen-pciback")), or run with `--load-modules`")
+    case .interlocked:
+      Explanation(
+        meaning: "the host, or another guest, stands on the device",
+        cause: "A file system, a swap area, a network connection, a console or a guest's disk leads to the device. The "
+          + "evidence shows the whole way. The host or the guest would lose it with the device.",
+        remedy: "check the address; if it is right, move what stands on the device elsewhere first")
+    case .interlockUnknown:
+      Explanation(
+        meaning: "it is not known whether the host stands on the device",
+        cause:
+          "A file about what the host uses could not be read, or leads to something that Berth does not know. "
+          + "What is not known is not taken.",
+        remedy: "run as root, and see \(.command("berth explain", .address)) for what could not be read")
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation

@@ -9,10 +9,12 @@ package enum PortRequest: String, Sendable, CaseIterable {
   // sysfs and the kernel log.
   case hasPCIBack, pciback, facts, grants, serial, neighbours, reset, permissive, object, listen, exports
   case permissiveList, virtualFunctions, unbind, bind, permissiveForAll
+  case binding, driverLoaded, override, unbindDriver, bindDriver, offer, slots, removeSlot, loadModule
   // libxl's userdata.
   case lock, saved, save, waiter
   // Berth's own files.
   case records, ownRecord, record, openIntent, intents, closeIntent, discardIntent
+  case preparations, preparation, holdPreparation, writePreparation, removePreparation
   // The device model.
   case conversation, devices, addDevice, removeDevice
 }

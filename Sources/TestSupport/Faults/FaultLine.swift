@@ -52,6 +52,8 @@ package final class FaultLine: Sendable {
     faulty.stores = FaultyStores(inner: host.stores, line: self)
     faulty.hypervisor = FaultyHypervisor(inner: host.hypervisor, line: self)
     faulty.tree = FaultyTree(inner: host.tree, line: self)
+    faulty.drivers = FaultyDrivers(inner: host.drivers, line: self)
+    faulty.preparations = FaultyPreparations(inner: host.preparations, line: self)
     faulty.userdata = FaultyUserdata(inner: host.userdata, line: self)
     faulty.deviceModels = FaultyDeviceModels(inner: host.deviceModels, line: self)
     faulty.ownership = FaultyOwnership(inner: host.ownership, line: self)
@@ -117,10 +119,13 @@ extension PortRequest {
     case .connect, .read, .list, .begin, .write, .makeDirectory, .remove, .commit, .wait: 0
     case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt: 1
     case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
-      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll:
+      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll, .binding, .driverLoaded, .override,
+      .unbindDriver, .bindDriver, .offer, .slots, .removeSlot, .loadModule:
       2
     case .lock, .saved, .save, .waiter: 3
-    case .records, .ownRecord, .record, .openIntent, .intents, .closeIntent, .discardIntent: 4
+    case .records, .ownRecord, .record, .openIntent, .intents, .closeIntent, .discardIntent, .preparations,
+      .preparation, .holdPreparation, .writePreparation, .removePreparation:
+      4
     case .conversation, .devices, .addDevice, .removeDevice: 5
     }
   }

@@ -39,12 +39,18 @@ extension PortRequest {
     case .permissive, .unbind, .bind: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
     case .permissiveList, .virtualFunctions, .permissiveForAll:
       trees([.notPermitted, .malformed, .other]) + [outage]
+    case .binding, .driverLoaded, .slots: trees([.notPermitted, .malformed, .other]) + [outage]
+    case .override, .unbindDriver, .bindDriver, .offer, .removeSlot, .loadModule:
+      trees([.missing, .notPermitted, .other]) + [.isLost, outage]
     case .listen: [.isLost]
     case .lock: files([.busy, .notPermitted, .missing, .other]) + [outage]
     case .saved: files([.notPermitted, .missing, .empty, .other]) + [outage]
     case .save: files([.notPermitted, .missing, .other]) + [.isLost, outage]
     case .waiter: [.isLost]
     case .records, .ownRecord, .intents: records([.notPermitted, .damaged, .other]) + [outage]
+    case .preparations, .preparation, .holdPreparation: records([.notPermitted, .damaged, .other]) + [outage]
+    case .writePreparation, .removePreparation:
+      records([.notPermitted, .other]) + [synchronised, .isLost, outage]
     case .record: records([.notPermitted, .damaged, .other]) + [synchronised, .isLost, outage]
     case .openIntent: records([.notPermitted, .damaged, .other]) + [synchronised, .isLost, outage]
     case .closeIntent, .discardIntent: records([.notPermitted, .other]) + [synchronised, .isLost, outage]
@@ -79,11 +85,13 @@ extension PortRequest {
     case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt:
       .outage(.hypervisor(HypervisorError(.notPermitted, operation: rawValue, errno: EACCES)))
     case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
-      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll:
+      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll, .binding, .driverLoaded, .override,
+      .unbindDriver, .bindDriver, .offer, .slots, .removeSlot, .loadModule:
       .outage(.tree(DeviceTreeError(.other, operation: rawValue, place: "sysfs", errno: EIO)))
     case .lock, .saved, .save, .waiter:
       .outage(.userdata(UserdataError(.other, operation: rawValue, place: "userdata", errno: ENOSPC)))
-    case .records, .ownRecord, .record, .openIntent, .intents, .closeIntent, .discardIntent:
+    case .records, .ownRecord, .record, .openIntent, .intents, .closeIntent, .discardIntent, .preparations,
+      .preparation, .holdPreparation, .writePreparation, .removePreparation:
       .outage(.record(RecordError(.other, operation: rawValue, place: "record", errno: ENOSPC)))
     case .conversation, .devices, .addDevice, .removeDevice:
       .outage(.deviceModel(DeviceModelError(.unreachable, operation: rawValue, place: "no socket")))

@@ -1,0 +1,63 @@
+package import Model
+
+/// What an apply does with the driver of one device, before or after the work on the domains.
+package struct DriverStep: Hashable, Sendable {
+  package enum Kind: String, Hashable, Sendable, CaseIterable {
+    /// Takes the device from its driver, and gives the device to pciback.
+    case prepare
+    /// Takes the device from pciback, and returns the device to its driver.
+    case release
+  }
+
+  package let kind: Kind
+  package let device: PCIAddress
+  package let deviceID: DeviceID?
+  /// The serial number that the device must have; nil if nothing was said of it.
+  package let serial: String?
+  /// Its name in the manifest.
+  package let label: String?
+  /// The driver that loses the device or gets it; nil if there is none, or if Berth has no record of it.
+  package let driver: String?
+  /// The declared domain that is to get the device; nil for a release.
+  package let domain: Name?
+  /// Whether an ended run began the step.
+  package let isResumed: Bool
+  /// Whether pciback has to be loaded first.
+  package let loadsPCIBack: Bool
+  /// Whether Berth has a record of the device that is released. If not, xl's note of its driver decides.
+  package let isRecorded: Bool
+  /// What was found that leads to this step, for people.
+  package let evidence: String?
+
+  package init(
+    _ kind: Kind, device: PCIAddress, deviceID: DeviceID? = nil, serial: String? = nil, label: String? = nil,
+    driver: String?, domain: Name? = nil, isResumed: Bool = false, loadsPCIBack: Bool = false,
+    isRecorded: Bool = true, evidence: String? = nil
+  ) {
+    self.kind = kind
+    self.device = device
+    self.deviceID = deviceID
+    self.serial = serial
+    self.label = label
+    self.driver = driver
+    self.domain = domain
+    self.isResumed = isResumed
+    self.loadsPCIBack = loadsPCIBack
+    self.isRecorded = isRecorded
+    self.evidence = evidence
+  }
+}
+
+extension DriverStep {
+  /// What a person agrees to who sees the step.
+  package struct Consent: Hashable, Sendable {
+    package let kind: Kind
+    package let device: PCIAddress
+    package let driver: String?
+    package let loadsPCIBack: Bool
+  }
+
+  package var consent: Consent {
+    Consent(kind: kind, device: device, driver: driver, loadsPCIBack: loadsPCIBack)
+  }
+}

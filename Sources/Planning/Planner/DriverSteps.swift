@@ -1,0 +1,133 @@
+import Model
+import Ports
+import XenProtocol
+
+/// The steps that take declared devices from drivers of dom0, and that return devices which Berth took.
+struct DriverSteps {
+  let planner: Planner
+
+  /// Returns whether a declared device is there, and has to be taken from a driver, or bound for the first time.
+  func concern(_ device: PCIAddress) -> Bool {
+    guard let facts = planner.index.devices[device]?.facts, !facts.isBridge else { return false }
+    return !facts.isOnPCIBack && !planner.index.rebinding.contains(device)
+  }
+
+  /// Returns what keeps a declared device from being given to pciback; nil if nothing does.
+  ///
+  /// The device must be one that these steps concern.
+  func block(_ device: PCIAddress) -> Need? {
+    guard let found = planner.index.devices[device], let facts = found.facts else { return nil }
+    guard planner.desired.policy.hostDrivers == .prepare, let binding = found.binding else {
+      return Need(
+        .blocked(.notAssignable),
+        evidence: (facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver")
+          + (planner.desired.policy.hostDrivers == .never ? "; policy.hostDrivers is never" : ""),
+        remedy: planner.remedy(forTaking: device))
+    }
+    if let damage = planner.index.damage(ofPreparation: device) {
+      return Need(.blocked(.ownFileDamaged), evidence: damage.evidence, remedy: damage.remedy)
+    }
+    guard facts.id != nil else {
+      return Need(.blocked(.identityUnknown), evidence: "sysfs gives no vendor and device")
+    }
+    if binding.isReserved, let override = binding.driverOverride {
+      return Need(
+        .blocked(.driverReserved),
+        evidence: "its driver_override is \(override): another program, or a person, reserved it for that driver")
+    }
+    if !found.virtualFunctions.isEmpty {
+      let children = found.virtualFunctions.map(\.description).joined(separator: ", ")
+      return Need(
+        .blocked(.hasVirtualFunctions),
+        evidence: "\(facts.driver ?? "its driver") would remove its virtual functions \(children) when it releases the "
+          + "device")
+    }
+    if !planner.observation.host.hasPCIBack, !planner.desired.policy.loadsModules {
+      return Need(.blocked(.pcibackNotLoaded), evidence: "dom0's kernel has not loaded pciback")
+    }
+    return interlock(device)
+  }
+
+  /// Returns the refusal to take what the host, or another guest, stands on; nil if nothing is known to.
+  private func interlock(_ device: PCIAddress) -> Need? {
+    let found = planner.index.interlocks(on: device).filter(\.isRefusal)
+    guard let first = found.first else { return nil }
+    let reasons = found.map { "\($0.name.rawValue): \($0)" }.joined(separator: "; ")
+    return Need(.blocked(first.name == .unknown ? .interlockUnknown : .interlocked), evidence: reasons)
+  }
+
+  /// Returns the devices that are given to pciback before the work on the domains of `plan`, and those that are returned
+  /// to their drivers after it.
+  func steps(for plan: Plan) -> [DriverStep] {
+    (preparations(for: plan) + releases(besides: plan)).sorted {
+      ($0.kind.order, $0.device) < ($1.kind.order, $1.device)
+    }
+  }
+
+  private func preparations(for plan: Plan) -> [DriverStep] {
+    let unfinished = Set(planner.index.preparations.values.filter { $0.phase != .prepared }.map(\.device))
+    guard !planner.unpreparedDevices.isEmpty || !unfinished.isEmpty else { return [] }
+    var seen: Set<PCIAddress> = []
+    var steps: [DriverStep] = []
+    for domain in plan.domains {
+      for step in domain.steps where step.after != nil && awaitsDevice(step) {
+        let device = step.device
+        let isUnfinished = unfinished.contains(device) && isFree(device)
+        guard planner.unpreparedDevices.contains(device) || isUnfinished, seen.insert(device).inserted,
+          !concern(device) || block(device) == nil
+        else { continue }
+        steps.append(
+          DriverStep(
+            .prepare, device: device, deviceID: step.deviceID, serial: step.serial, label: step.label,
+            driver: planner.index.devices[device]?.binding?.driver.flatMap { $0 == DriverBinding.pciback ? nil : $0 },
+            domain: domain.name, isResumed: unfinished.contains(device),
+            loadsPCIBack: !planner.observation.host.hasPCIBack))
+      }
+    }
+    return steps
+  }
+
+  /// Returns whether the step gives its domain the device, now or once the domain can take it.
+  private func awaitsDevice(_ step: DeviceStep) -> Bool {
+    switch step.kind {
+    case .change(.attach, _), .change(.move, _), .change(.reattach, _), .pending: true
+    case .change, .unchanged, .kept, .foreign, .blocked, .drift: false
+    }
+  }
+
+  private func releases(besides plan: Plan) -> [DriverStep] {
+    guard !planner.index.preparations.isEmpty else { return [] }
+    let detached = Set(
+      plan.domains.flatMap(\.steps).compactMap { step -> PCIAddress? in
+        if case .change(.detach, _) = step.kind { step.device } else { nil }
+      })
+    return planner.index.preparations.values.compactMap { record -> DriverStep? in
+      let device = record.device
+      guard planner.declarations[device] == nil, !planner.reservations.mayMean(device),
+        let facts = planner.index.devices[device]?.facts, record.identity.fits(facts),
+        isFree(device) || detached.contains(device)
+      else { return nil }
+      switch record.phase {
+      case .preparing, .releasing: break
+      case .prepared:
+        guard facts.isOnPCIBack, planner.desired.policy.afterDetach == .restore, record.set == planner.desired.set
+        else {
+          return nil
+        }
+      }
+      return DriverStep(
+        .release, device: device, deviceID: facts.id, driver: record.driver, isResumed: record.phase != .prepared,
+        evidence: record.phase == .preparing ? "an ended run began to take it from its driver" : nil)
+    }
+  }
+
+  /// Returns whether no domain has the device, or is about to get it.
+  private func isFree(_ device: PCIAddress) -> Bool {
+    planner.index.listings[device] == nil && planner.index.leftoverListings[device] == nil && !planner.isHeld(device)
+  }
+}
+
+extension DriverStep.Kind {
+  /// Devices are taken before the domains are worked on, and returned afterwards.
+  fileprivate var order: Int { self == .prepare ? 0 : 1 }
+}

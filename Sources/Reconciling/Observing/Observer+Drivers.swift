@@ -1,0 +1,43 @@
+package import Model
+import Planning
+package import Ports
+
+extension Host {
+  /// Returns the inventory with these facts, and with what Berth recorded of devices before it took them from their
+  /// drivers.
+  package func inventory(
+    of facts: Set<FunctionFact>, recalling records: [PreparationRecord]
+  ) throws(HostError) -> Inventory {
+    let whole = records.isEmpty ? facts : facts.union([.ids, .driver])
+    return try inventory.inventory(of: whole).recalling(records)
+  }
+
+  /// Returns what the host stands on now: the facts on which interlocks depend.
+  func hostUse() throws(HostError) -> HostUse {
+    HostUse(usage: usage.usage(), inventory: try inventory.inventory(of: HostUse.neededFacts))
+  }
+}
+
+extension Observer {
+  /// Reads the drivers of declared devices that pciback does not have, and what the host stands on if there are any.
+  func readDrivers(into observation: inout Observation, desired: DesiredState?) throws(HostError) {
+    guard let desired, desired.policy.hostDrivers == .prepare else { return }
+    let declared = Set(desired.domains.flatMap(\.devices).map(\.address))
+    for index in observation.devices.indices {
+      let device = observation.devices[index]
+      guard declared.contains(device.address), let facts = device.facts, !facts.isOnPCIBack, !facts.isBridge else {
+        continue
+      }
+      observation.devices[index].binding = try host.drivers.binding(of: device.address)
+    }
+    let unprepared = observation.devices.indices.filter { observation.devices[$0].binding != nil }
+    guard !unprepared.isEmpty else { return }
+    let use = try host.hostUse()
+    let children = Dictionary(
+      use.inventory.functions.map { ($0.name, $0.virtualisation.children) }, uniquingKeysWith: { first, _ in first })
+    for index in unprepared {
+      observation.devices[index].virtualFunctions = children[FunctionName(observation.devices[index].address)] ?? []
+    }
+    observation.hostUse = use
+  }
+}

@@ -1,0 +1,62 @@
+import Model
+package import Planning
+package import Ports
+
+/// Carries out the steps about drivers, one device after the other.
+package struct DriverRun {
+  /// The module that contains pciback (`obj-$(CONFIG_XEN_PCIDEV_BACKEND)`, Linux drivers/xen/xen-pciback/Makefile, 6.1).
+  private static let pcibackModule = "xen-pciback"
+
+  private let host: Host
+  private let options: ApplyOptions
+  private let report: @Sendable (RunEvent.Kind) -> Void
+
+  package init(host: Host, options: ApplyOptions, report: @escaping @Sendable (RunEvent.Kind) -> Void = { _ in }) {
+    (self.host, self.options, self.report) = (host, options, report)
+  }
+
+  /// Returns what became of each step. A step that follows the user's stop is not begun.
+  package func apply(_ steps: [DriverStep]) -> [DriverOutcome] {
+    var failure: OutcomeDetail?
+    if steps.contains(where: \.loadsPCIBack) { failure = loadPCIBack() }
+    return steps.map { step in
+      if host.isInterrupted() { return DriverOutcome(step, .interrupted, OutcomeDetail(.stoppedBefore)) }
+      if step.loadsPCIBack, let failure { return DriverOutcome(step, .failed, failure) }
+      report(.driverBegan(step))
+      let outcome = apply(step)
+      report(.driverEnded(outcome))
+      return outcome
+    }
+  }
+
+  private func apply(_ step: DriverStep) -> DriverOutcome {
+    let held: any HeldPreparation
+    do throws(HostError) {
+      held = try host.preparations.hold(step.device, until: .now + options.lockTimeout)
+    } catch {
+      guard case .record(let record) = error, record.code == .busy else {
+        return DriverOutcome(step, .failed, OutcomeDetail(error))
+      }
+      let holder = record.holder.map { "\($0)" } ?? "the kernel does not show which"
+      return DriverOutcome(step, .failed, OutcomeDetail(.otherRunOnDevice, holder))
+    }
+    defer { held.release() }
+    let work = DriverWork(host: host, device: step.device, held: held, log: host.drivers.listen(about: step.device))
+    return switch step.kind {
+    case .prepare: PrepareWork(work: work, step: step, set: options.set).outcome()
+    case .release: ReleaseWork(work: work, step: step, loadsModules: options.loadsModules).outcome()
+    }
+  }
+
+  /// Returns why pciback could not be loaded; nil if it is loaded.
+  private func loadPCIBack() -> OutcomeDetail? {
+    do throws(HostError) {
+      if try host.tree.hasPCIBack() { return nil }
+      try host.drivers.loadModule(Self.pcibackModule, until: .now + DriverWork.patience)
+      guard try host.tree.hasPCIBack() else {
+        return OutcomeDetail(.moduleMissing, DriverBinding.pciback, "the module is loaded, and sysfs shows no driver")
+      }
+      return nil
+    } catch { return OutcomeDetail(.moduleMissing, DriverBinding.pciback, OutcomeDetail(error)) }
+  }
+}

@@ -1,0 +1,166 @@
+import Model
+import Planning
+import Ports
+
+/// Takes one device from its driver, and gives the device to pciback.
+///
+/// ```
+/// look ─► record on disk ─► libxl's note ─► override pciback ─► unbind ─► bind to pciback ─► remove override ─►
+/// quarantine ─► record "prepared"
+/// ```
+///
+/// From the override on, no other driver can take the device. A run that ends anywhere leaves the record, and the next
+/// run goes on from what the device is then.
+struct PrepareWork {
+  let work: DriverWork
+  let step: DriverStep
+  /// The set of manifests for which the device is recorded.
+  let set: String
+
+  /// Returns what became of the step.
+  func outcome() -> DriverOutcome {
+    do throws(DriverStop) {
+      guard let evidence = try prepare() else {
+        return DriverOutcome(step, .unchanged, OutcomeDetail(.alreadySo), evidence: try work.evidence())
+      }
+      return DriverOutcome(step, .done, evidence: evidence)
+    } catch {
+      return DriverOutcome(step, error.result, error.detail, obstacle: error.obstacle, isUndone: error.isUndone)
+    }
+  }
+
+  /// Returns what was read back; nil if the device was prepared already.
+  private func prepare() throws(DriverStop) -> [String]? {
+    let identity = try work.identity()
+    try check(identity)
+    let before = try work.ask { () throws(HostError) in try work.held.read() }
+    let known = before.flatMap { $0.identity == identity ? $0 : nil }
+    let binding = try work.binding()
+    guard binding.driver != DriverBinding.pciback else {
+      guard let known, known.phase != .prepared else { return nil }
+      return try finish(known)
+    }
+    try check(binding)
+    let record = try record(of: identity, binding, known: known)
+    try work.ask { () throws(HostError) in try work.held.write(record) }
+    if let driver = record.driver { try work.noteDriverPath(driver) }
+    try work.setOverride(DriverBinding.pciback)
+    try take(record, from: binding)
+    return try finish(record)
+  }
+
+  // MARK: What stands against it
+
+  /// Throws if the device is not the planned one.
+  private func check(_ identity: DeviceIdentity) throws(DriverStop) {
+    if let planned = step.deviceID, planned != identity.id {
+      throw .blocked(OutcomeDetail(.identityChanged, "\(planned)", "\(identity.id)"))
+    }
+    if let planned = step.serial, planned != identity.serial {
+      let found = identity.serial.map { "serial \($0)" } ?? "one whose serial number is not known"
+      throw .blocked(OutcomeDetail(.identityChanged, "serial \(planned)", found))
+    }
+  }
+
+  /// Throws if somebody reserved the device, or if something stands on it.
+  private func check(_ binding: DriverBinding) throws(DriverStop) {
+    if binding.isReserved, let override = binding.driverOverride {
+      throw .blocked(.driverReserved, "its driver_override is \(override)")
+    }
+    guard try work.ask({ () throws(HostError) in try work.host.tree.hasPCIBack() }) else {
+      throw .blocked(.pcibackNotLoaded, "dom0's kernel has not loaded pciback")
+    }
+    let use = try work.ask { () throws(HostError) in try work.host.hostUse() }
+    let name = FunctionName(work.device)
+    let function = use.inventory.functions.first { $0.name == name }
+    if let children = function?.virtualisation.children, !children.isEmpty {
+      throw .blocked(.hasVirtualFunctions, children.map(\.description).joined(separator: ", "))
+    }
+    let refusals = use.interlocks(on: work.device).filter(\.isRefusal)
+    guard let first = refusals.first else { return }
+    throw .blocked(
+      first.name == .unknown ? .interlockUnknown : .interlocked,
+      refusals.map { "\($0.name.rawValue): \($0)" }.joined(separator: "; "))
+  }
+
+  // MARK: The record
+
+  /// Returns the record of the device as it is now. The driver of an earlier run that ended is kept: the device has none
+  /// any more.
+  private func record(
+    of identity: DeviceIdentity, _ binding: DriverBinding, known: PreparationRecord?
+  ) throws(DriverStop) -> PreparationRecord {
+    if binding.driver == nil, var known {
+      known.phase = .preparing
+      known.set = set
+      return known
+    }
+    let name = FunctionName(work.device)
+    let inventory = try work.ask { () throws(HostError) in
+      try work.host.inventory.inventory(of: [.interfaces, .nvme])
+    }
+    let function = inventory.functions.first { $0.name == name }
+    // An ended run may have written the override already. What was there before it is in its record.
+    let wasOurs = binding.driverOverride == DriverBinding.pciback
+    return PreparationRecord(
+      device: work.device, identity: identity, driver: binding.driver, module: binding.module,
+      driverOverride: wasOurs ? known?.driverOverride : binding.driverOverride,
+      interfaces: function?.interfaces ?? [], controllers: function?.nvme ?? [], set: set,
+      since: work.host.wallClock())
+  }
+
+  // MARK: The device
+
+  /// Takes the device from its driver, and binds it to pciback. What fails is undone, unless the driver does not answer.
+  private func take(_ record: PreparationRecord, from binding: DriverBinding) throws(DriverStop) {
+    do throws(DriverStop) {
+      if let driver = binding.driver { try work.unbind(from: driver) }
+      try work.bind(to: DriverBinding.pciback)
+    } catch {
+      guard error.result == .failed else { throw error }
+      throw putBack(record, after: error)
+    }
+  }
+
+  /// Returns the device to the driver that had it, and says how that ended.
+  private func putBack(_ record: PreparationRecord, after stop: DriverStop) -> DriverStop {
+    let driver = record.driver
+    do throws(DriverStop) {
+      try work.setOverride(record.driverOverride)
+      if let driver, try work.binding().driver != driver { try work.bind(to: driver) }
+      try work.removeDriverPath()
+      try work.ask { () throws(HostError) in try work.held.remove() }
+    } catch {
+      return .failed(OutcomeDetail(.notPutBack, stop.detail, driver ?? "no driver"))
+    }
+    return DriverStop(
+      result: .failed, detail: OutcomeDetail(.putBack, stop.detail, driver ?? "no driver"), isUndone: true)
+  }
+
+  /// Finishes what is left once pciback has the device. Returns what was read back.
+  private func finish(_ record: PreparationRecord) throws(DriverStop) -> [String] {
+    // pciback keeps the device without it, and `xl pci-assignable-remove -r` fails with it.
+    if try work.binding().driverOverride != nil { try work.setOverride(nil) }
+    let quarantine = try quarantine()
+    var record = record
+    record.phase = .prepared
+    record.set = set
+    try work.ask { () throws(HostError) in try work.held.write(record) }
+    return try work.evidence() + [quarantine]
+  }
+
+  /// Gives the device to the domain that can use nothing, so that nobody's DMA reaches memory until a guest has it.
+  private func quarantine() throws(DriverStop) -> String {
+    do throws(HostError) {
+      try work.host.hypervisor.assign(work.device, to: .quarantine, relaxed: true)
+      return "Xen quarantined it"
+    } catch {
+      switch error.hypervisorCode {
+      // A guest got it in the meantime, by another toolstack.
+      case .busy: return "a guest has it"
+      case .noIOMMU: return "Xen has no IOMMU to quarantine it with"
+      default: throw .failed(OutcomeDetail(.quarantineFailed, error))
+      }
+    }
+  }
+}
