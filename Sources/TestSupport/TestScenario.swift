@@ -18,20 +18,21 @@ package enum TestScenario {
         devices:
 
       """
-    for number in 0..<devices {
-      let memory = 0xa000_0000 + number << 20
-      text += """
-            - address: \(Sample.address(number))
-              id: 8086:1533
-              irq: \(16 + number)
-              resources: [memory 0x\(hex(UInt64(memory), 8))-0x\(hex(UInt64(memory + 0xffff), 8))]
-
-        """
-    }
+    for number in 0..<devices { text += "    - \(device(number, "pciback"))\n" }
     for device in extraDevices { text += "    - \(device)\n" }
     text += "  domains:\n"
     for domain in domains { text += "    - \(domain)\n" }
     if let faults { text += "  faults: \(faults)\n" }
     return text
+  }
+
+  /// Returns a device that a driver of dom0 has: a network card without an interface.
+  package static func hostDevice(_ number: Int) -> String { device(number, "igb") }
+
+  private static func device(_ number: Int, _ driver: String) -> String {
+    let memory = 0xa000_0000 + number << 20
+    let range = "0x\(hex(UInt64(memory), 8))-0x\(hex(UInt64(memory + 0xffff), 8))"
+    return "{address: \"\(Sample.address(number))\", id: \"8086:1533\", driver: \(driver), irq: \(16 + number), "
+      + "resources: [\"memory \(range)\"]}"
   }
 }

@@ -4,9 +4,15 @@ import Glibc
 /// times of the last change. Equal snapshots mean that nothing was written there.
 package struct TreeSnapshot: Hashable, Sendable {
   private var lines: [String: String] = [:]
+  private let hasTimes: Bool
 
   /// Looks at a folder, without following links.
-  package init(of path: String) throws { try add(path) }
+  ///
+  /// Without times, snapshots are equal if everything else is: what was written has been put back.
+  package init(of path: String, withTimes hasTimes: Bool = true) throws {
+    self.hasTimes = hasTimes
+    try add(path)
+  }
 
   /// Returns a line for each name that differs from an earlier snapshot.
   package func differences(from earlier: TreeSnapshot) -> [String] {
@@ -22,7 +28,7 @@ package struct TreeSnapshot: Hashable, Sendable {
       throw Command.Failure(description: "cannot look at \(path): \(errno)")
     }
     var line = "mode \(String(found.st_mode, radix: 8)), owner \(found.st_uid), "
-    line += "changed \(found.st_mtim.tv_sec).\(found.st_mtim.tv_nsec)"
+    if hasTimes { line += "changed \(found.st_mtim.tv_sec).\(found.st_mtim.tv_nsec)" }
     switch found.st_mode & S_IFMT {
     case S_IFREG: line += ", content \(try Self.content(path))"
     case S_IFLNK: line += ", to \(try Self.target(path))"

@@ -13,6 +13,7 @@
  * header, those to the sandbox's hypervisor and to QEMU by their words.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -317,6 +318,19 @@ ssize_t writev(int fd, const struct iovec *pieces, int number)
 ssize_t sendmsg(int fd, const struct msghdr *sent, int flags)
 {
     PIECES("sendmsg", fd, sent->msg_iov, sent->msg_iovlen, SYS_sendmsg, fd, sent, flags);
+}
+
+/* MARK: Processes */
+
+/* A process that this one starts may change what others see, and lives on when this one ends. */
+pid_t fork(void)
+{
+    static pid_t (*real)(void);
+    if (!real)
+        *(void **)&real = dlsym(RTLD_NEXT, "fork");
+    unsigned long number = count("fork", 0, "", 0);
+    pid_t child = real();
+    return child > 0 ? (pid_t)done(number, child) : child;
 }
 
 /* MARK: Files and names */

@@ -12,13 +12,20 @@ struct CutTests {
     var isCold = false
     /// All of the devices then become permissive.
     var changesOptions = false
+    /// A driver of dom0 has all devices at first, and gets back those that are not declared.
+    var isOnHost = false
 
     init(_ name: String, _ before: [Int], _ after: [Int], kind: Kind = .pv) {
       (testDescription, self.before, self.after, self.kind) = (name, before, after, kind)
     }
 
     var options: String? { changesOptions ? "permissive: true" : nil }
-    var scenario: String { TestScenario.host(devices: 4, [kind.domain("net", 5, isCold ? "lifecycle: cold" : "")]) }
+    var policy: String? { isOnHost ? "{afterDetach: restore}" : nil }
+    var scenario: String {
+      let domain = kind.domain("net", 5, isCold ? "lifecycle: cold" : "")
+      guard isOnHost else { return TestScenario.host(devices: 4, [domain]) }
+      return TestScenario.host(devices: 0, extraDevices: (0..<4).map(TestScenario.hostDevice), [domain])
+    }
   }
 
   static let changes: [Change] = {
@@ -26,10 +33,13 @@ struct CutTests {
     reattach.changesOptions = true
     var cold = Change("cold attach", [0], [0, 1])
     cold.isCold = true
+    var (prepare, release) = (Change("prepare and attach", [], [0, 1]), Change("detach and release", [0, 1], []))
+    (prepare.isOnHost, release.isOnHost) = (true, true)
     return [
       Change("first attach", [], [0, 1]), Change("later attach", [0], [0, 1, 2]),
       Change("detach some", [0, 1, 2], [0, 2]), Change("detach all", [0, 1], []), reattach, cold,
       Change("HVM attach", [], [0, 1], kind: .hvm), Change("HVM detach", [0, 1], [1], kind: .hvm),
+      prepare, release,
     ]
   }()
 
@@ -41,7 +51,8 @@ struct CutTests {
     _ change: Change, _ store: TestHost.Store
   ) async throws {
     try await TestHost.with(change.scenario, store) { host in
-      let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
+      let manifest = try host.manifest(
+        ["net": addresses(change.after)], options: change.options, policy: change.policy, name: "after.yaml")
       var trials = CutTrials(change: change, host: host, manifest: manifest, blow: .kill)
       if SoakReport.isSoak {
         var number = 1

@@ -111,7 +111,7 @@ struct CutTrials {
 
   /// Gives the guest the devices that it has before the change.
   private func prepare() async throws {
-    let applied = try await host.apply(["net": change.before], name: "before.yaml")
+    let applied = try await host.apply(["net": change.before], policy: change.policy, name: "before.yaml")
     guard applied.status == 0 else { throw Odd(description: "before the change: \(applied)") }
   }
 
@@ -122,6 +122,7 @@ struct CutTrials {
     findings += try await host.findings("net", change.kind, change.after, isCold: change.isCold)
     findings += try await unsavedPlaces()
     findings += try host.leftFiles()
+    if change.isOnHost { findings += try host.wrongDrivers(addresses(change.after)) }
     let plan = try await host.berth("plan", manifest, "--detailed-exitcode")
     if plan.status != 0 { findings.append("to do again: \(plan.output)\(plan.errors)") }
     return findings

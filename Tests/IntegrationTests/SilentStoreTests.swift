@@ -181,7 +181,8 @@ struct SilentStoreTests {
   private func strike(
     _ change: CutTests.Change, on host: TestHost, _ blow: CutTrials.Blow
   ) async throws -> CutTrials {
-    let manifest = try host.manifest(["net": addresses(change.after)], options: change.options, name: "after.yaml")
+    let manifest = try host.manifest(
+      ["net": addresses(change.after)], options: change.options, policy: change.policy, name: "after.yaml")
     var trials = CutTrials(change: change, host: host, manifest: manifest, blow: blow)
     let all = try await trials.calls().filter(\.endsMessage)
     let points =
