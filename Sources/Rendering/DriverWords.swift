@@ -15,7 +15,9 @@ package enum DriverWords {
       text = "release: take it from pciback, and "
       text +=
         step.driver.map { "return it to \($0)" }
-        ?? (step.isRecorded ? "leave it without a driver, as before" : "return it to the driver that xl noted, if any")
+        ?? (step.isRecorded
+          ? "leave it without a driver, as before"
+          : "return it to the driver that xl noted, or else to any that wants it")
     }
     if step.isResumed, step.evidence == nil { text += "; an ended run began that" }
     return text

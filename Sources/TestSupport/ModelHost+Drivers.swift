@@ -87,7 +87,13 @@ struct ModelDrivers: DriverPort {
 
   func offer(_ device: PCIAddress, until deadline: ContinuousClock.Instant) throws(HostError) -> DriverAnswer {
     try step("offers \(device)", "offer", device)
-    return .answered(errno: nil)
+    return model.state.withLock { state in
+      if state.driverless.contains(device), state.drivers.overrides[device] == nil {
+        state.driverless.remove(device)
+        state.drivers.natives[device] = "e1000e"
+      }
+      return .answered(errno: nil)
+    }
   }
 
   func slots() -> Set<PCIAddress> { model.state.withLock { $0.drivers.slots } }

@@ -26,7 +26,7 @@ extension TestHost {
     struct Record: Decodable { var phase: String }
     let path = "\(directory)/root/var/lib/berth/devices/\(device).json"
     guard let bytes = FileManager.default.contents(atPath: path) else { return "none" }
-    return (try? JSONDecoder().decode(Record.self, from: bytes).phase) ?? "unreadable"
+    do { return try JSONDecoder().decode(Record.self, from: bytes).phase } catch { return "unreadable" }
   }
 
   /// Returns the driver of a device; `none` if no driver has it.

@@ -289,6 +289,16 @@ import XenProtocol
     #expect(again.map(\.result) == [.unchanged])
   }
 
+  @Test func `a device that was hidden at boot goes to the driver that wants it`() throws {
+    let model = ModelHost()
+    model.addDevice(one)
+    let index = ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
+    let outcomes = DriverRun(host: model.host, options: .hasty)
+      .apply(makeReleasePlan(of: [one], index: index).driverSteps)
+    #expect(outcomes.map(\.result) == [.done] && model.drivers.driver(of: one) == "e1000e")
+    #expect(outcomes.first?.evidence.contains("driver e1000e") == true)
+  }
+
   @Test func `the doctor names a driver change that no run finished`() throws {
     let (model, _, _) = makeHost()
     let identity = DeviceIdentity(id: DeviceID(vendor: 0x8086, device: 0x1533))

@@ -55,7 +55,8 @@ struct ReleaseWork {
     }
     try forgetSlot()
     if try work.binding().driverOverride != record.driverOverride { try work.setOverride(record.driverOverride) }
-    try restore(record)
+    // Nobody knows what had a device that was hidden at boot, so that whichever driver wants it gets it.
+    if before == nil, record.driver == nil { _ = try offer() } else { try restore(record) }
     try work.removeDriverPath()
     try work.ask { () throws(HostError) in try work.held.remove() }
     return try work.evidence()
@@ -132,6 +133,12 @@ struct ReleaseWork {
       guard let found = try work.binding().driver, found != DriverBinding.pciback else { throw error }
       if found != driver { throw .failed(OutcomeDetail(.otherDriverTook, found, driver)) }
     }
+  }
+
+  /// Offers the device to all drivers, and returns the one that took it; nil if none did.
+  private func offer() throws(DriverStop) -> String? {
+    _ = try work.ask { () throws(HostError) in try work.drivers.offer(work.device, until: .now + DriverWork.patience) }
+    return try work.binding().driver
   }
 
   private func load(_ driver: String, _ module: String?) throws(DriverStop) {
