@@ -44,14 +44,15 @@ final class Guest {
     self.backEnd = backEnd
     wait = domain.wait(through: stub)
     entries = backEnd?.entries ?? []
-    condition = backEnd?.condition
+    let condition = backEnd?.condition
+    self.condition = condition
     let stray = backEnd?.orphans.first { orphan in
       guard let device = orphan.device else { return true }
       return backEnd?.entry(for: device) == nil && claimant(device) != domain.id
     }
     obstruction =
-      Self.obstruction(of: domain, route, backEnd, stray) ?? damage.map(Obstruction.init)
-      ?? backEnd.flatMap { $0.doubt(by: history) }
+      Self.obstruction(of: domain, route, backEnd, condition, stray) ?? damage.map(Obstruction.init)
+      ?? backEnd.flatMap { condition == .holding ? $0.doubt(by: history) : nil }
     access =
       if let wait {
         .waiting(wait)
@@ -136,7 +137,8 @@ final class Guest {
   /// `stray` is an entry beyond the count, of no device that is known to be the domain's. One that the domain has
   /// claimed was cut off by another toolstack's count, and is put back like any lost entry.
   private static func obstruction(
-    of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
+    of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ condition: BusCondition?,
+    _ stray: BackEndEntry?
   ) -> Obstruction? {
     if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil { return domain.unsupported }
     if let evidence = domain.keptText {
@@ -146,7 +148,6 @@ final class Guest {
       return Obstruction(
         obstacle: .runningWithoutConfiguration, evidence: ObservedDomain.noConfiguration, remedy: nil)
     }
-    let condition = backEnd?.condition
     let bus = backEnd?.domain ?? domain.id
     if case .corrupt(let what) = domain.saved {
       return Obstruction(obstacle: .corruptSavedConfiguration, evidence: what, remedy: nil)
@@ -176,10 +177,10 @@ final class Guest {
 }
 
 extension BackEnd {
-  /// Says why an HVM guest's bus takes no change: the change would make pciback end it, if pciback holds what is
-  /// requested already.
+  /// Says why the bus of an HVM guest, at rest, takes no change: the change would make pciback end it, if pciback holds
+  /// what is requested already.
   fileprivate func doubt(by history: ExportHistory) -> Guest.Obstruction? {
-    guard condition == .holding, let device = BusHolds(self, history).doubtfulRequest() else { return nil }
+    guard let device = BusHolds(self, history).doubtfulRequest() else { return nil }
     return Guest.Obstruction(
       obstacle: .busUnsettled, evidence: "the back end is at \(state); \(device.doubt)", remedy: nil)
   }

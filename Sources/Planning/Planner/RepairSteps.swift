@@ -17,7 +17,7 @@ struct RepairSteps {
     if domain.isSaved(wanted.address) == false {
       repair(.saveEntry, "libxl-json does not list it")
     }
-    if let bus = domain.backEnd, bus.condition == .holding, bus.isUnsettled,
+    if domain.condition == .holding, let bus = domain.backEnd, bus.isUnsettled,
       wanted.address == firstListed(in: domain), !awaitsHeld(domain)
     {
       let seen = "another toolstack left the back end at \(bus.state), at which pciback exports nothing more"
