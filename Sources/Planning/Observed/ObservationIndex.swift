@@ -69,9 +69,7 @@ package struct ObservationIndex {
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
     for domain in domains {
-      for entry in domain.entries {
-        if let device = entry.device { listings[device, default: []].append(domain.id) }
-      }
+      for device in domain.listed { listings[device, default: []].append(domain.id) }
     }
     self.listings = listings
     leftoverListings = Dictionary(
@@ -167,8 +165,7 @@ extension ObservationIndex {
       guard guest.lifecycle == .running, guest.condition == .connecting,
         guest.backEnd?.frontEndState.state == .initialising
       else { continue }
-      let listed = Set(guest.entries.compactMap(\.device))
-      let ages = attaches.filter { $0.domain == guest.key && !listed.isDisjoint(with: $0.devices) }
+      let ages = attaches.filter { $0.domain == guest.key && $0.devices.contains(where: guest.lists) }
         .compactMap(\.since).map { seconds(from: $0, to: observation.takenAt) }
       if let age = ages.max(), age > longestConnecting { found[guest.id] = age }
     }

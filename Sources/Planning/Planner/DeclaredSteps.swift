@@ -256,9 +256,7 @@ struct DeclaredSteps {
     guard domain.route?.hasDeviceModel == true else { return nil }
     let name = DeviceModelName(wanted.address)
     let declared = (planner.declaredDevices[domain.name] ?? []).filter { $0 < wanted.address }
-    let rival = (domain.entries.compactMap(\.device) + declared).first {
-      $0 != wanted.address && DeviceModelName($0) == name
-    }
+    let rival = (domain.listed + declared).first { $0 != wanted.address && DeviceModelName($0) == name }
     return rival.map { rival in
       Need(
         .blocked(.nameCollision), evidence: "QEMU has one name for it and for \(rival): \(name)")

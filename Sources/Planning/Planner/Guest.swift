@@ -16,6 +16,8 @@ final class Guest {
   let backEnd: BackEnd?
   /// What its back end lists.
   let entries: [BackEndEntry]
+  /// The devices of the entries, in their order.
+  let listed: [PCIAddress]
   /// What its bus can take now; nil if it has no back end.
   let condition: BusCondition?
   /// What stands in the way of every change to this domain.
@@ -44,6 +46,7 @@ final class Guest {
     self.backEnd = backEnd
     wait = domain.wait(through: stub)
     entries = backEnd?.entries ?? []
+    listed = entries.compactMap(\.device)
     let condition = backEnd?.condition
     self.condition = condition
     let stray = backEnd?.orphans.first { orphan in
@@ -104,6 +107,9 @@ final class Guest {
   /// Whether libxl's saved configuration makes libxl attach the device; nil if the configuration is not there or cannot
   /// be read.
   func isSaved(_ device: PCIAddress) -> Bool? { observed.isSaved(device) }
+
+  /// Whether some entry is of the device.
+  func lists(_ device: PCIAddress) -> Bool { listed.contains(device) }
 
   /// Returns the first entry of a device.
   func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }

@@ -78,7 +78,7 @@ struct HostSteps {
         let left = planner.rightsLeft(in: domain)
         let isDoubtful = planner.matches.doubtful.contains(domain.key)
         for device in record.devices
-        where !isDoubtful && domain.entry(for: device) == nil && !saved.contains(where: { $0.address == device })
+        where !isDoubtful && !domain.lists(device) && !saved.contains(where: { $0.address == device })
           && !planner.isDeclared(device, for: domain)
           && planner.reservations.selection(for: device, in: domain) == nil
           && planner.index.intended[domain.key]?.contains(device) != true

@@ -44,7 +44,7 @@ extension ObservationIndex {
         found[domain.id, default: [:]][address] = .doubtful
       }
       var names = Set((domain.observed.emulated ?? []).map(\.name))
-      names.subtract(domain.entries.compactMap(\.device).map { DeviceModelName($0) })
+      names.subtract(domain.listed.map { DeviceModelName($0) })
       guard !names.isEmpty else { continue }
       let named = devices.filter { names.contains(DeviceModelName($0.address)) }
       // Names lack the segment. A name that fits a device which is being attached belongs to that device.
@@ -76,7 +76,7 @@ extension Guest {
   fileprivate func doubtfulHolds(besides busy: Set<PCIAddress>) -> [PCIAddress] {
     guard route?.hasFrontEndDriver == false, let backEnd, !backEnd.isGoing else { return [] }
     return observed.savedAddresses.sorted().filter { address in
-      entry(for: address) == nil && !busy.contains(address) && BusHolds(backEnd, history).hold(of: address) == .unknown
+      !lists(address) && !busy.contains(address) && BusHolds(backEnd, history).hold(of: address) == .unknown
     }
   }
 
@@ -88,8 +88,7 @@ extension Guest {
     let places = Set(entries.compactMap(\.virtualAddress))
     return records.filter { $0.uuid == uuid }.flatMap(\.exports).filter { export in
       // If another device now has the place, the bus was recreated.
-      export.domain == id && entry(for: export.device) == nil
-        && export.virtualAddress.map { !places.contains($0) } == true
+      export.domain == id && !lists(export.device) && export.virtualAddress.map { !places.contains($0) } == true
     }.map(\.device)
   }
 }

@@ -7,7 +7,7 @@ struct RepairSteps {
 
   /// Stores that disagree about a declared device which the domain has.
   func steps(for wanted: DesiredDevice, in domain: Guest) -> [DeviceStep] {
-    guard domain.entry(for: wanted.address) != nil else { return [] }
+    guard domain.lists(wanted.address) else { return [] }
     guard case .open(let target) = domain.access else { return doubts(about: wanted, in: domain) }
     var steps: [DeviceStep] = []
     func repair(_ repair: Repair, _ evidence: String) {
@@ -68,7 +68,7 @@ struct RepairSteps {
 
   /// Returns the first declared device that the domain's bus lists: it alone gets the step that repairs the bus.
   private func firstListed(in domain: Guest) -> PCIAddress? {
-    let listed = Set(domain.entries.compactMap(\.device))
+    let listed = Set(domain.listed)
     return (planner.declaredDevices[domain.name] ?? []).filter(listed.contains).min()
   }
 }

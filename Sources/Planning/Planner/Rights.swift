@@ -58,7 +58,7 @@ extension Planner {
     guard let records = index.grants[domain.uuid] else { return [:] }
     let left = Dictionary(grouping: records.filter { $0.domain == domain.id }, by: \.device)
     return left.filter { device, _ in
-      guard domain.entry(for: device) == nil, index.devices[device]?.claim != domain.id,
+      guard !domain.lists(device), index.devices[device]?.claim != domain.id,
         index.intended[domain.key]?.contains(device) != true, index.remnants[domain.id]?[device] == nil
       else { return false }
       return index.owned[domain.uuid]?.contains(device) != true || replacement(of: device, in: domain) != nil
