@@ -80,7 +80,9 @@ final class Planner {
     let repairs = wanted.devices.flatMap { RepairSteps(planner: self).steps(for: $0, in: domain) }
     let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let fitting = BusRoom(planner: self).steps(declared, besides: undeclared, in: domain)
-    let steps = (fitting + undeclared).sorted { $0.device < $1.device } + repairs.sorted { $0.device < $1.device }
+    var steps = fitting + undeclared
+    steps.sort { $0.device < $1.device }
+    steps += repairs.sorted { $0.device < $1.device }
     return DomainPlan(domain, steps: steps, unresolved: unresolved(of: wanted))
   }
 
@@ -156,8 +158,7 @@ final class Planner {
   /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
   func leftByDeadRuns(in domain: Guest) -> Set<PCIAddress> {
     guard let left = index.abandoned[domain.key] else { return [] }
-    return left.subtracting(index.announced[domain.key] ?? [])
-      .subtracting(domain.entries.compactMap(\.device))
+    return left.subtracting(index.announced[domain.key] ?? []).subtracting(domain.listed)
   }
 
   /// Whether Xen or a claim says that some domain has the device.
@@ -167,8 +168,8 @@ final class Planner {
 
   /// Whether the device is shown once, as the move it is, in the domain that gets it.
   func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
-    guard let target = declarations[device], mayRemove(device, from: domain), let receiver = matches.guest(target),
-      receiver.key != domain.key
+    guard let target = declarations[device], let receiver = matches.guest(target), receiver.key != domain.key,
+      mayRemove(device, from: domain)
     else { return false }
     return receiver.wait == nil && domain.wait == nil
   }
