@@ -140,9 +140,9 @@ struct DeclaredSteps {
           evidence: "a run ended before it had recorded where QEMU shows the device")
       }
     }
-    guard planner.index.owned[domain.uuid]?.contains(wanted.address) == true else { return Need(.change(.adopt)) }
+    guard domain.recorded.owned.contains(wanted.address) else { return Need(.change(.adopt)) }
     // A named set adopts what an earlier release recorded without one.
-    let isInSet = planner.index.sets[domain.uuid]?[wanted.address] != nil
+    let isInSet = domain.recorded.sets[wanted.address] != nil
     return Need(isInSet || planner.desired.set == DesiredState.defaultSet ? .nothing : .change(.adopt))
   }
 

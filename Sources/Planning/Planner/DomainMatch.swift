@@ -141,7 +141,7 @@ private struct MatchFinder {
       // What is not there now may be in the domain that Berth knows by this name.
       holders += index.domains.filter { guest in
         guest.stubDomainOf == nil && !declaredNames.contains(guest.name) && recordedName(of: guest) == wanted.name
-          && index.owned[guest.uuid]?.isEmpty == false
+          && !guest.recorded.owned.isEmpty
       }
     }
     if let renamed = holders.first(where: { recordedName(of: $0) == wanted.name }) {

@@ -24,6 +24,8 @@ final class Guest {
   let obstruction: Obstruction?
   /// Whether changes can be made now.
   let access: Access
+  /// What Berth recorded of its devices.
+  let recorded: RecordedDevices
   /// What is known of exports to its bus, besides the bus's entries; read only if some bus leaves that open.
   let history: ExportHistory
   /// A file of Berth's about this domain that cannot be used.
@@ -31,11 +33,12 @@ final class Guest {
 
   /// `stub` is the domain's stub domain, if it has one that is there; `claimant` tells which domain claims a device.
   init(
-    _ domain: ObservedDomain, stub: ObservedDomain?, history: ExportHistory = .unknown, damage: DamagedFile? = nil,
-    claimant: (PCIAddress) -> DomainID?
+    _ domain: ObservedDomain, stub: ObservedDomain?, recorded: RecordedDevices, history: ExportHistory,
+    damage: DamagedFile?, claimant: (PCIAddress) -> DomainID?
   ) {
     observed = domain
     self.damage = damage
+    self.recorded = recorded
     self.history = history
     key = domain.key
     route = domain.route(through: stub)

@@ -32,7 +32,7 @@ final class Planner {
     self.declarations = declarations
     declaredDevices = Dictionary(
       desired.domains.map { ($0.name, $0.devices.map(\.address)) }, uniquingKeysWith: { $0 + $1 })
-    removals = RemovalRules(desired: desired, index: index, declared: Set(declarations.keys))
+    removals = RemovalRules(desired: desired, index: index, declarations: declarations)
     matches = DomainMatches(desired, index, removals)
     reservations = Reservations(desired, matches, index.observation.inventory)
   }

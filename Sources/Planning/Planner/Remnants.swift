@@ -25,13 +25,12 @@ enum Remnant {
 extension ObservationIndex {
   /// The remnants in each HVM guest. A device that Xen or a claim gives to the guest is none: it is being attached.
   static func remnants(
-    in domains: [Guest], among devices: [ObservedDevice], _ records: [OwnershipRecord],
-    besides busy: [DomainKey: Set<PCIAddress>]
+    in domains: [Guest], among devices: [ObservedDevice], besides busy: [DomainKey: Set<PCIAddress>]
   ) -> [DomainID: [PCIAddress: Remnant]] {
     var found: [DomainID: [PCIAddress: Remnant]] = [:]
     lazy var byAddress = Dictionary(devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
     for domain in domains where domain.route?.hasDeviceModel == true {
-      for address in domain.exportedBeyondEntries(records) {
+      for address in domain.exportedBeyondEntries {
         guard let device = byAddress[address], device.assignment != .assigned, device.claim != domain.id else {
           continue
         }
@@ -83,10 +82,10 @@ extension Guest {
   /// Devices that pciback still holds for this guest, though the bus does not list them any more.
   ///
   /// Berth saw each export, and nothing has made pciback release the device since.
-  fileprivate func exportedBeyondEntries(_ records: [OwnershipRecord]) -> [PCIAddress] {
+  fileprivate var exportedBeyondEntries: [PCIAddress] {
     guard route?.hasFrontEndDriver == false, case .holding? = condition else { return [] }
     let places = Set(entries.compactMap(\.virtualAddress))
-    return records.filter { $0.uuid == uuid }.flatMap(\.exports).filter { export in
+    return recorded.exports.filter { export in
       // If another device now has the place, the bus was recreated.
       export.domain == id && !lists(export.device) && export.virtualAddress.map { !places.contains($0) } == true
     }.map(\.device)
