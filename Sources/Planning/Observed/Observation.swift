@@ -68,6 +68,7 @@ extension Observation {
   /// Returns the stub domain of each guest that has one. Each of the two must name the other: a number alone may
   /// belong to another domain by now.
   package var stubDomains: [DomainID: ObservedDomain] {
+    guard domains.contains(where: { $0.stubDomainOf != nil }) else { return [:] }
     let named = Dictionary(domains.map { ($0.id, $0.stubDomain) }, uniquingKeysWith: { first, _ in first })
     var stubs: [DomainID: ObservedDomain] = [:]
     for domain in domains {

@@ -46,9 +46,9 @@ package struct ObservationIndex {
 
   package init(_ observation: Observation) {
     self.observation = observation
-    // Built in loops, with room for all from the start: these grow with the host.
+    // Built in loops, with room for all from the start: these grow with the host. The first one of an address stays.
     var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
-    for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
+    for device in observation.devices.reversed() { devices[device.address] = device }
     self.devices = devices
     let stubs = observation.stubDomains
     let records = RecordedDevices.byDomain(observation.records)

@@ -22,8 +22,8 @@ struct DomainMatches {
 
   init(_ desired: DesiredState, _ index: ObservationIndex, _ removals: RemovalRules) {
     let finder = MatchFinder(desired, index, removals)
-    var byName: [Name: DomainMatch] = [:]
-    var covered: Set<DomainKey> = []
+    var byName = [Name: DomainMatch](minimumCapacity: desired.domains.count)
+    var covered = Set<DomainKey>(minimumCapacity: desired.domains.count)
     var doubtful: Set<DomainKey> = []
     for wanted in desired.domains {
       let match = finder.match(wanted)

@@ -24,10 +24,9 @@ final class Planner {
     self.desired = desired
     self.index = index
     var declarations = [PCIAddress: Name](minimumCapacity: index.observation.devices.count)
-    for domain in desired.domains {
-      for device in domain.devices where declarations[device.address] == nil {
-        declarations[device.address] = domain.name
-      }
+    // The first declaration of a device stays.
+    for domain in desired.domains.reversed() {
+      for device in domain.devices { declarations[device.address] = domain.name }
     }
     self.declarations = declarations
     declaredDevices = Dictionary(
