@@ -75,8 +75,14 @@ final class Planner {
   }
 
   private func plan(for wanted: DesiredDomain, in domain: Guest) -> DomainPlan {
-    let declared = wanted.devices.map { DeclaredSteps(planner: self).step(for: $0, in: domain) }
-    let repairs = wanted.devices.flatMap { RepairSteps(planner: self).steps(for: $0, in: domain) }
+    var declared: [DeviceStep] = []
+    var repairs: [DeviceStep] = []
+    declared.reserveCapacity(wanted.devices.count)
+    for wanted in wanted.devices {
+      let device = DeclaredDevice(wanted, in: domain, self)
+      declared.append(device.step())
+      repairs += device.repairs()
+    }
     let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let fitting = BusRoom(planner: self).steps(declared, besides: undeclared, in: domain)
     var steps = fitting + undeclared
@@ -89,12 +95,14 @@ final class Planner {
   private func absentPlan(for wanted: DesiredDomain, _ doubt: Guest.Obstruction?) -> DomainPlan {
     let id = wanted.uuid.map(StepID.Domain.uuid) ?? .name(wanted.name)
     let steps = wanted.devices.map { device -> DeviceStep in
+      let found = index.devices[device.address]
       if let doubt {
-        return step(device, .blocked(doubt.obstacle), in: id, evidence: doubt.evidence, remedy: doubt.remedy)
+        return step(
+          device, found: found, .blocked(doubt.obstacle), in: id, evidence: doubt.evidence, remedy: doubt.remedy)
       }
       let holder = index.listings[device.address]?.first.flatMap { index.living[$0] }
       return step(
-        device, .pending(.domainAbsent), in: id,
+        device, found: found, .pending(.domainAbsent), in: id,
         evidence: holder.map { "the domain does not exist now; \($0.label) has the device until then" })
     }
     return DomainPlan(
@@ -117,7 +125,9 @@ final class Planner {
       return holders.contains(guest.key) || isFirst && matches.doubtful.isDisjoint(with: holders)
     }
     var steps = declared.map {
-      step($0, .blocked(doubt.obstacle), in: .uuid(guest.uuid), evidence: doubt.evidence, remedy: doubt.remedy)
+      step(
+        $0, found: index.devices[$0.address], .blocked(doubt.obstacle), in: .uuid(guest.uuid),
+        evidence: doubt.evidence, remedy: doubt.remedy)
     }
     let shown = Set(declared.map(\.address))
     for entry in guest.entries {
@@ -131,14 +141,14 @@ final class Planner {
       guest, steps: steps.sorted { $0.device < $1.device }, unresolved: isFirst ? unresolved(of: wanted) : [])
   }
 
-  /// Returns a step for a device that is declared for the domain.
+  /// Returns a step for a device that is declared for the domain. `found` is the device as found.
   func step(
-    _ wanted: DesiredDevice, _ kind: DeviceStep.Kind, in domain: StepID.Domain, before: DeviceOptions? = nil,
-    holder: DomainTarget? = nil, isMissing: Bool = false, evidence: String? = nil, remedy: String? = nil,
-    effects: [String] = []
+    _ wanted: DesiredDevice, found: ObservedDevice?, _ kind: DeviceStep.Kind, in domain: StepID.Domain,
+    before: DeviceOptions? = nil, holder: DomainTarget? = nil, isMissing: Bool = false, evidence: String? = nil,
+    remedy: String? = nil, effects: [String] = []
   ) -> DeviceStep {
     DeviceStep(
-      domain: domain, device: wanted.address, deviceID: index.devices[wanted.address]?.facts?.id ?? wanted.id,
+      domain: domain, device: wanted.address, deviceID: found?.facts?.id ?? wanted.id,
       serial: wanted.serial, label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
       isRequired: wanted.isRequired, isMissing: isMissing, evidence: evidence, remedy: remedy, effects: effects)
   }
@@ -161,9 +171,7 @@ final class Planner {
   }
 
   /// Whether Xen or a claim says that some domain has the device.
-  func isHeld(_ device: PCIAddress) -> Bool {
-    index.devices[device]?.assignment == .assigned || index.devices[device]?.claim != nil
-  }
+  func isHeld(_ device: PCIAddress) -> Bool { index.devices[device]?.isHeld == true }
 
   /// Whether the device is shown once, as the move it is, in the domain that gets it.
   func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
@@ -172,4 +180,9 @@ final class Planner {
     else { return false }
     return receiver.wait == nil && domain.wait == nil
   }
+}
+
+extension ObservedDevice {
+  /// Whether Xen or a claim says that some domain has the device.
+  var isHeld: Bool { assignment == .assigned || claim != nil }
 }
