@@ -11,7 +11,9 @@ struct BusRoom {
   /// added.
   func steps(_ declared: [DeviceStep], besides undeclared: [DeviceStep], in domain: Guest) -> [DeviceStep] {
     let additions = declared.indices.filter { addsDevice(declared[$0], to: domain) }
-    guard !additions.isEmpty else { return declared }
+    // No device takes more than one slot.
+    let mostUsed = max(domain.entries.count, domain.observed.usedSlots?.count ?? 0) + additions.count
+    guard mostUsed > VirtualSlots.count else { return declared }
     let detached = undeclared.filter(\.isDetach).map(\.device)
     let moved = domain.listed.filter { planner.movesOut($0, of: domain) }
     let leaving = Set(detached + moved)
