@@ -72,7 +72,7 @@ struct DriftFinder {
   }
 
   func matrix() -> DriftMatrix {
-    var addresses = Set(planner.index.devices.keys).union(planner.declarations.keys)
+    var addresses = Set(planner.index.devices.all.map(\.address)).union(planner.declarations.keys)
     addresses.formUnion(listings.keys)
     addresses.formUnion(savers.keys)
     addresses.formUnion(leftovers.keys)

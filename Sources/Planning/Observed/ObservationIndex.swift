@@ -6,7 +6,7 @@ import XenProtocol
 /// matrix of the same observation share it.
 package struct ObservationIndex {
   package let observation: Observation
-  let devices: [PCIAddress: ObservedDevice]
+  let devices: DeviceTable
   let domains: [Guest]
   /// Living guests by name; stub domains are no guests. A guest without a name is not among them.
   let guests: [Name: [Guest]]
@@ -46,9 +46,7 @@ package struct ObservationIndex {
 
   package init(_ observation: Observation) {
     self.observation = observation
-    // Built in loops, with room for all from the start: these grow with the host. The first one of an address stays.
-    var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
-    for device in observation.devices.reversed() { devices[device.address] = device }
+    let devices = DeviceTable(observation.devices)
     self.devices = devices
     let stubs = observation.stubDomains
     let records = RecordedDevices.byDomain(observation.records)
@@ -63,6 +61,7 @@ package struct ObservationIndex {
     }
     guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil && !$0.name.isEmpty }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    // Built in a loop, with room for all from the start, because it grows with the host.
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
     for domain in domains {
       for device in domain.listed { listings[device, default: []].append(domain.id) }
@@ -100,7 +99,7 @@ package struct ObservationIndex {
     }
     self.abandoners = abandoners
     unconnected = Self.unconnected(domains, observation)
-    let remnants = Self.remnants(in: domains, among: observation.devices, besides: intended)
+    let remnants = Self.remnants(in: domains, among: devices, besides: intended)
     self.remnants = remnants
     var remnantHolders: [PCIAddress: [DomainID]] = [:]
     var unasked: [PCIAddress: [DomainID]] = [:]

@@ -25,19 +25,18 @@ enum Remnant {
 extension ObservationIndex {
   /// The remnants in each HVM guest. A device that Xen or a claim gives to the guest is none: it is being attached.
   static func remnants(
-    in domains: [Guest], among devices: [ObservedDevice], besides busy: [DomainKey: Set<PCIAddress>]
+    in domains: [Guest], among devices: DeviceTable, besides busy: [DomainKey: Set<PCIAddress>]
   ) -> [DomainID: [PCIAddress: Remnant]] {
     var found: [DomainID: [PCIAddress: Remnant]] = [:]
-    lazy var byAddress = Dictionary(devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
     for domain in domains where domain.route?.hasDeviceModel == true {
       for address in domain.exportedBeyondEntries {
-        guard let device = byAddress[address], device.assignment != .assigned, device.claim != domain.id else {
+        guard let device = devices[address], device.assignment != .assigned, device.claim != domain.id else {
           continue
         }
         found[domain.id, default: [:]][address] = .exported
       }
       for address in domain.doubtfulHolds(besides: busy[domain.key] ?? []) {
-        guard let device = byAddress[address], device.facts?.isOnPCIBack == true, device.claim != domain.id,
+        guard let device = devices[address], device.facts?.isOnPCIBack == true, device.claim != domain.id,
           !domains.contains(where: { $0.entry(for: address)?.isExported == true })
         else { continue }
         found[domain.id, default: [:]][address] = .doubtful
@@ -45,7 +44,7 @@ extension ObservationIndex {
       var names = Set((domain.observed.emulated ?? []).map(\.name))
       names.subtract(domain.listed.map { DeviceModelName($0) })
       guard !names.isEmpty else { continue }
-      let named = devices.filter { names.contains(DeviceModelName($0.address)) }
+      let named = devices.all.filter { names.contains(DeviceModelName($0.address)) }
       // Names lack the segment. A name that fits a device which is being attached belongs to that device.
       let explained = Set(named.filter { $0.claim == domain.id }.map { DeviceModelName($0.address) })
       for device in named where device.assignment != .assigned {
