@@ -13,7 +13,7 @@ struct BusRoom {
     let additions = declared.indices.filter { addsDevice(declared[$0], to: domain) }
     // No device takes more than one slot.
     let mostUsed = max(domain.entries.count, domain.observed.usedSlots?.count ?? 0) + additions.count
-    guard mostUsed > VirtualSlots.count else { return declared }
+    guard !additions.isEmpty, mostUsed > VirtualSlots.count else { return declared }
     let detached = undeclared.filter(\.isDetach).map(\.device)
     let moved = domain.listed.filter { planner.movesOut($0, of: domain) }
     let leaving = Set(detached + moved)

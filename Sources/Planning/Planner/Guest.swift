@@ -115,7 +115,9 @@ final class Guest {
   func lists(_ device: PCIAddress) -> Bool { listed.contains(device) }
 
   /// Returns the first entry of a device.
-  func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
+  func entry(for device: PCIAddress) -> BackEndEntry? {
+    lists(device) ? entries.first { $0.device == device } : nil
+  }
 
   /// Whether the guest's bus shows that pciback exports a device, or Berth's record shows it of a request that pciback
   /// has not read.
