@@ -72,7 +72,7 @@ struct DriftFinder {
   }
 
   func matrix() -> DriftMatrix {
-    var addresses = Set(planner.index.devices.keys).union(planner.declarations.keys)
+    var addresses = Set(planner.index.devices.all.map(\.address)).union(planner.declarations.keys)
     addresses.formUnion(listings.keys)
     addresses.formUnion(savers.keys)
     addresses.formUnion(leftovers.keys)
@@ -110,7 +110,7 @@ struct DriftFinder {
     let name = DeviceModelName(address)
     return suspects(of: address).compactMap { guest in
       guard guest.route?.hasDeviceModel == true else { return nil }
-      let isListed = guest.entry(for: address) != nil
+      let isListed = guest.lists(address)
       // Names lack the segment: a device that another address of that name explains is not this one.
       guard isListed || planner.index.remnants[guest.id]?[address] == .emulated else { return nil }
       let shown = guest.observed.emulated?.first { $0.name == name }

@@ -124,7 +124,7 @@ extension DriftFinder {
   fileprivate func exportedElsewise(at place: PCIAddress, in guest: Guest) -> PCIAddress? {
     let bus = guest.backEnd?.domain ?? guest.id
     return exports[guest.uuid]?.first { export in
-      export.domain == bus && export.virtualAddress == place && guest.entry(for: export.device) == nil
+      export.domain == bus && export.virtualAddress == place && !guest.lists(export.device)
         && planner.index.devices[export.device]?.claim == guest.id
     }?.device
   }

@@ -63,21 +63,26 @@ extension Observation {
 
   /// Whether some HVM guest's bus leaves open what pciback holds, so that the kernel log is to be read.
   package var leavesHoldsOpen: Bool {
-    domains.contains { domain in
-      guard domain.kind == .hvm, domain.stubDomain == nil, let bus = domain.backEnd, !bus.isGoing else { return false }
-      return bus.isUnsettled || domain.savedAddresses.contains { bus.entry(for: $0) == nil }
-    }
+    domains.contains { $0.leavesHoldsOpen }
   }
 
   /// Returns the stub domain of each guest that has one. Each of the two must name the other: a number alone may
   /// belong to another domain by now.
   package var stubDomains: [DomainID: ObservedDomain] {
+    guard domains.contains(where: { $0.stubDomainOf != nil }) else { return [:] }
     let named = Dictionary(domains.map { ($0.id, $0.stubDomain) }, uniquingKeysWith: { first, _ in first })
     var stubs: [DomainID: ObservedDomain] = [:]
     for domain in domains {
       if let guest = domain.stubDomainOf, named[guest] == domain.id { stubs[guest] = domain }
     }
     return stubs
+  }
+}
+
+extension ObservedDomain {
+  fileprivate var leavesHoldsOpen: Bool {
+    guard kind == .hvm, stubDomain == nil, let bus = backEnd, !bus.isGoing else { return false }
+    return bus.isUnsettled || savedAddresses.contains { bus.entry(for: $0) == nil }
   }
 }
 

@@ -6,7 +6,7 @@ import XenProtocol
 /// matrix of the same observation share it.
 package struct ObservationIndex {
   package let observation: Observation
-  let devices: [PCIAddress: ObservedDevice]
+  let devices: DeviceTable
   let domains: [Guest]
   /// Living guests by name; stub domains are no guests. A guest without a name is not among them.
   let guests: [Name: [Guest]]
@@ -15,13 +15,8 @@ package struct ObservationIndex {
   let listings: [PCIAddress: [DomainID]]
   /// Who lists each device in a back end that outlived its domain, and that the kernel still serves.
   let leftoverListings: [PCIAddress: DomainID]
-  let owned: [DomainUUID: Set<PCIAddress>]
-  /// The set that owns each device, for devices that are recorded with one.
-  let sets: [DomainUUID: [PCIAddress: String]]
   /// The living domains in which a set owns each device.
   let setHolders: [PCIAddress: [(guest: Guest, set: String)]]
-  /// What Berth recorded that domains were granted, and of which cards.
-  let grants: [DomainUUID: [GrantRecord]]
   /// Why the last attach to a living domain failed, if the cause does not go away by itself.
   let refusals: [DomainID: [PCIAddress: String]]
   /// The living domains that were granted something of each device, in order.
@@ -60,58 +55,45 @@ package struct ObservationIndex {
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
   func isOwned(_ device: PCIAddress, in domain: Guest) -> Bool {
-    owned[domain.uuid]?.contains(device) == true || intended[domain.key]?.contains(device) == true
+    domain.recorded.owned.contains(device) || intended[domain.key]?.contains(device) == true
   }
 
   package init(_ observation: Observation) {
     self.observation = observation
-    // Built in loops, with room for all from the start: these grow with the host.
-    var devices = [PCIAddress: ObservedDevice](minimumCapacity: observation.devices.count)
-    for device in observation.devices where devices[device.address] == nil { devices[device.address] = device }
+    let devices = DeviceTable(observation.devices)
     self.devices = devices
     preparations = Dictionary(
       observation.preparations.map { ($0.device, $0) }, uniquingKeysWith: { first, _ in first })
     let stubs = observation.stubDomains
-    let histories = Self.histories(observation)
+    let records = RecordedDevices.byDomain(observation.records)
+    let histories = Self.histories(observation, records)
     // A damaged lock is reported by the run that wants to take it.
     let damaged = observation.damaged.filter { $0.kind != .runLock && $0.kind != .preparation }
     domains = observation.domains.map { domain in
       Guest(
-        domain, stub: stubs[domain.id], history: histories[domain.id] ?? .unknown,
-        damage: damaged.first { $0.concerns(domain.key) }
+        domain, stub: stubs[domain.id], recorded: records[domain.uuid] ?? .none,
+        history: histories[domain.id] ?? .unknown, damage: damaged.first { $0.concerns(domain.key) }
       ) { devices[$0]?.claim }
     }
     guests = Dictionary(grouping: domains.filter { $0.stubDomainOf == nil && !$0.name.isEmpty }, by: \.name)
     living = Dictionary(domains.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    // Built in a loop, with room for all from the start, because it grows with the host.
     var listings = [PCIAddress: [DomainID]](minimumCapacity: observation.devices.count)
     for domain in domains {
-      for entry in domain.entries {
-        if let device = entry.device { listings[device, default: []].append(domain.id) }
-      }
+      for device in domain.listed { listings[device, default: []].append(domain.id) }
     }
     self.listings = listings
     leftoverListings = Dictionary(
       observation.leftoverBackEnds.filter { $0.hasKernelObject != false }.flatMap { backEnd in
         backEnd.entries.compactMap { entry in entry.device.map { ($0, backEnd.domain) } }
       }, uniquingKeysWith: { first, _ in first })
-    owned = Dictionary(
-      observation.records.map { ($0.uuid, Set($0.devices)) }, uniquingKeysWith: { $0.union($1) })
-    let sets = Dictionary(
-      observation.records.map { record in
-        (record.uuid, Dictionary(record.sets.map { ($0.device, $0.set) }, uniquingKeysWith: { first, _ in first }))
-      }, uniquingKeysWith: { first, _ in first })
-    self.sets = sets
     var setHolders: [PCIAddress: [(guest: Guest, set: String)]] = [:]
-    if !sets.isEmpty {
-      for guest in domains where guest.stubDomainOf == nil {
-        for (device, set) in sets[guest.uuid] ?? [:] where owned[guest.uuid]?.contains(device) == true {
-          setHolders[device, default: []].append((guest, set))
-        }
+    for guest in domains where guest.stubDomainOf == nil {
+      for (device, set) in guest.recorded.sets where guest.recorded.owned.contains(device) {
+        setHolders[device, default: []].append((guest, set))
       }
     }
     self.setHolders = setHolders
-    grants = Dictionary(
-      observation.records.filter { !$0.grants.isEmpty }.map { ($0.uuid, $0.grants) }, uniquingKeysWith: { $0 + $1 })
     var refusals: [DomainID: [PCIAddress: String]] = [:]
     for record in observation.records where !record.refusals.isEmpty {
       for refusal in record.refusals where living[refusal.domain]?.uuid == record.uuid {
@@ -133,14 +115,14 @@ package struct ObservationIndex {
     }
     self.abandoners = abandoners
     unconnected = Self.unconnected(domains, observation)
-    let remnants = Self.remnants(in: domains, among: observation.devices, observation.records, besides: intended)
+    let remnants = Self.remnants(in: domains, among: devices, besides: intended)
     self.remnants = remnants
     var remnantHolders: [PCIAddress: [DomainID]] = [:]
     var unasked: [PCIAddress: [DomainID]] = [:]
     var grantees: [PCIAddress: [DomainID]] = [:]
     for domain in domains {
       for device in (remnants[domain.id] ?? [:]).keys { remnantHolders[device, default: []].append(domain.id) }
-      let granted = (grants[domain.uuid] ?? []).filter { $0.domain == domain.id }.map(\.device)
+      let granted = domain.recorded.grants.filter { $0.domain == domain.id }.map(\.device)
       for device in Set(granted) { grantees[device, default: []].append(domain.id) }
       for device in domain.savedUnasked { unasked[device, default: []].append(domain.id) }
     }
@@ -152,15 +134,16 @@ package struct ObservationIndex {
 
 extension ObservationIndex {
   /// Returns what is known of exports to the buses of HVM guests, besides the buses' entries.
-  private static func histories(_ observation: Observation) -> [DomainID: ExportHistory] {
+  private static func histories(
+    _ observation: Observation, _ records: [DomainUUID: RecordedDevices]
+  ) -> [DomainID: ExportHistory] {
     guard observation.leavesHoldsOpen else { return [:] }
     let released = observation.released
-    let records = Dictionary(
-      observation.records.map { ($0.uuid, $0.exports) }, uniquingKeysWith: { $0 + $1 })
     var histories: [DomainID: ExportHistory] = [:]
     for domain in observation.domains where domain.kind == .hvm {
       histories[domain.id] = ExportHistory(
-        recorded: ExportHistory.places(of: records[domain.uuid] ?? [], on: domain.id), logged: observation.exported,
+        recorded: ExportHistory.places(of: records[domain.uuid]?.exports ?? [], on: domain.id),
+        logged: observation.exported,
         released: released)
     }
     return histories
@@ -183,8 +166,7 @@ extension ObservationIndex {
       guard guest.lifecycle == .running, guest.condition == .connecting,
         guest.backEnd?.frontEndState.state == .initialising
       else { continue }
-      let listed = Set(guest.entries.compactMap(\.device))
-      let ages = attaches.filter { $0.domain == guest.key && !listed.isDisjoint(with: $0.devices) }
+      let ages = attaches.filter { $0.domain == guest.key && $0.devices.contains(where: guest.lists) }
         .compactMap(\.since).map { seconds(from: $0, to: observation.takenAt) }
       if let age = ages.max(), age > longestConnecting { found[guest.id] = age }
     }

@@ -145,7 +145,7 @@ extension Plan {
   ///
   /// Such a device is no step of the domain that loses it.
   fileprivate func receiver(of device: PCIAddress, from guest: Guest) -> String? {
-    let isListed = guest.entry(for: device) != nil
+    let isListed = guest.lists(device)
     return domains.first { domain in
       domain.uuid != guest.uuid
         && domain.steps.contains { $0.device == device && ($0.holder?.key == guest.key || isListed && $0.after != nil) }

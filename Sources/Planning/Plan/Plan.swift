@@ -41,7 +41,13 @@ package struct Plan: Hashable, Sendable {
     return hasChanges ? .applicable(leavesBlocked: isBlocked) : .nothingToDo
   }
 
-  package var steps: [DeviceStep] { domains.flatMap(\.steps) }
+  /// The steps of all domains, in their order.
+  package var steps: [DeviceStep] {
+    var steps: [DeviceStep] = []
+    steps.reserveCapacity(count { _ in true })
+    for domain in domains { steps += domain.steps }
+    return steps
+  }
 
   /// The number of devices that declared domains cannot take now, because a domain does not run or is not known.
   package var unreadyCount: Int {

@@ -10,24 +10,31 @@ struct BusRoom {
   /// Returns `declared`, the steps of `domain`'s devices in the order of the manifest. The first devices that fit are
   /// added.
   func steps(_ declared: [DeviceStep], besides undeclared: [DeviceStep], in domain: Guest) -> [DeviceStep] {
-    guard declared.contains(where: { addsDevice($0, to: domain) }) else { return declared }
+    let additions = declared.indices.filter { addsDevice(declared[$0], to: domain) }
+    // No device takes more than one slot.
+    let mostUsed = max(domain.entries.count, domain.observed.usedSlots?.count ?? 0) + additions.count
+    guard !additions.isEmpty, mostUsed > VirtualSlots.count else { return declared }
     let detached = undeclared.filter(\.isDetach).map(\.device)
-    let moved = domain.entries.compactMap(\.device).filter { planner.movesOut($0, of: domain) }
-    var slots = VirtualSlots(
-      of: domain.entries, without: Set(detached + moved),
-      virtualFunctions: Set(domain.entries.compactMap(\.device).filter(isVirtualFunction)))
-    var free = freeSlots(in: domain, without: Set(detached + moved))
-    return declared.map { step in
-      guard addsDevice(step, to: domain) else { return step }
-      guard slots.add(step.device, isVirtualFunction: isVirtualFunction(step.device)) else {
-        return step.blocked(slots.lackText)
+    let moved = domain.listed.filter { planner.movesOut($0, of: domain) }
+    let leaving = Set(detached + moved)
+    var slots = VirtualSlots(of: domain.entries, without: leaving, isVirtualFunction: isVirtualFunction)
+    var free = freeSlots(in: domain, without: leaving)
+    var steps = declared
+    for index in additions {
+      let device = steps[index].device
+      guard slots.add(device, isVirtualFunction: isVirtualFunction(device)) else {
+        steps[index] = steps[index].blocked(slots.lackText)
+        continue
       }
-      guard let left = free else { return step }
-      guard left > 0 else { return step.blocked("QEMU has 32 slots for the guest, and all of them are in use") }
-      // QEMU gives each device a slot, whether it is a function of a card or not.
-      free = left - 1
-      return step
+      guard let left = free else { continue }
+      if left > 0 {
+        // QEMU gives each device a slot, whether it is a function of a card or not.
+        free = left - 1
+      } else {
+        steps[index] = steps[index].blocked("QEMU has 32 slots for the guest, and all of them are in use")
+      }
     }
+    return steps
   }
 
   /// Returns the number of slots that QEMU has left once `leaving` have been removed; nil if that is not known.
@@ -45,7 +52,7 @@ struct BusRoom {
   }
 
   private func addsDevice(_ step: DeviceStep, to domain: Guest) -> Bool {
-    guard case .change(let change, _) = step.kind, domain.entry(for: step.device) == nil else { return false }
+    guard case .change(let change, _) = step.kind, !domain.lists(step.device) else { return false }
     return switch change {
     case .attach, .move: true
     case .reattach, .detach, .repair, .adopt: false

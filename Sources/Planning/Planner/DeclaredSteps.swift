@@ -1,19 +1,37 @@
 import Model
 import XenProtocol
 
-/// The one step per device that brings a declared device to its living domain.
-struct DeclaredSteps {
+/// A declared device and its living domain, with what was found of the device there.
+struct DeclaredDevice {
   let planner: Planner
+  let wanted: DesiredDevice
+  let domain: Guest
+  /// The device as found; nil if nobody looked for it.
+  let device: ObservedDevice?
+  /// Its first entry in the domain's back end.
+  let entry: BackEndEntry?
+  /// The options that it has in the domain in fact; nil if it has no entry.
+  let options: DeviceOptions?
 
-  /// Returns the one step that brings a declared device to its living domain.
-  func step(for wanted: DesiredDevice, in domain: Guest) -> DeviceStep {
-    let entry = domain.entry(for: wanted.address)
-    let options = entry.map { self.options(of: $0, wanted.address, in: domain) }
-    var need = need(of: wanted, entry: entry, options: options, in: domain)
+  init(_ wanted: DesiredDevice, in domain: Guest, _ planner: Planner) {
+    self.planner = planner
+    self.wanted = wanted
+    self.domain = domain
+    device = planner.index.devices[wanted.address]
+    entry = domain.entry(for: wanted.address)
+    var options = entry?.options
+    // pciback's own list decides on `permissive` if pciback guards the configuration space.
+    if domain.isGuardedByPCIBack, let isPermissive = device?.isPermissive { options?.permissive = isPermissive }
+    self.options = options
+  }
+
+  /// Returns the one step that brings the device to the domain.
+  func step() -> DeviceStep {
+    var need = need()
     let kind: DeviceStep.Kind
     var effects: [String] = []
-    let endsPermissive = need.kind.isPut && mustEndPermissive(wanted, entry, options, in: domain)
-    if endsPermissive, let stay = permissionBlock(wanted) { need = stay }
+    let endsPermissive = need.kind.isPut && mustEndPermissive
+    if endsPermissive, let stay = permissionBlock() { need = stay }
     switch need.kind {
     case .nothing: kind = .unchanged
     case .blocked(let obstacle): kind = .blocked(obstacle)
@@ -44,69 +62,55 @@ struct DeclaredSteps {
       }
     }
     return planner.step(
-      wanted, kind, in: .uuid(domain.uuid), before: options, holder: need.holder, isMissing: need.isMissing,
+      wanted, found: device, kind, in: .uuid(domain.uuid), before: options, holder: need.holder,
+      isMissing: need.isMissing,
       evidence: need.evidence, remedy: need.remedy, effects: effects)
   }
 
-  /// Returns the options that a device has in fact. pciback's own list decides on `permissive` if pciback guards the
-  /// configuration space.
-  private func options(of entry: BackEndEntry, _ device: PCIAddress, in domain: Guest) -> DeviceOptions {
-    var options = entry.options
-    if domain.isGuardedByPCIBack, let isPermissive = planner.index.devices[device]?.isPermissive {
-      options.permissive = isPermissive
-    }
-    return options
-  }
-
   /// Whether a change has to end the permission that pciback keeps from an earlier attach.
-  private func mustEndPermissive(
-    _ wanted: DesiredDevice, _ entry: BackEndEntry?, _ options: DeviceOptions?, in domain: Guest
-  ) -> Bool {
-    !wanted.options.permissive && domain.isGuardedByPCIBack
-      && planner.index.devices[wanted.address]?.isPermissive == true
+  private var mustEndPermissive: Bool {
+    !wanted.options.permissive && domain.isGuardedByPCIBack && device?.isPermissive == true
       && (entry == nil || options?.satisfies(wanted.options) == false)
   }
 
-  private func permissionBlock(_ wanted: DesiredDevice) -> Need? {
-    guard planner.index.devices[wanted.address]?.hasVirtualFunctions == true else { return nil }
+  private func permissionBlock() -> Need? {
+    guard device?.hasVirtualFunctions == true else { return nil }
     return Need(
       .blocked(.permissiveStays),
       evidence: "pciback's `permissive` lists the device, and the device has virtual functions")
   }
 
-  private func need(
-    of wanted: DesiredDevice, entry: BackEndEntry?, options: DeviceOptions?, in domain: Guest
-  ) -> Need {
-    if let block = setBlock(wanted) { return block }
+  private func need() -> Need {
+    if let block = setBlock() { return block }
     if let slot = wanted.options.virtualSlot, let route = domain.route, !route.hasDeviceModel {
       return Need(
         .blocked(.virtualSlotNotSupported), evidence: "the domain is PV, and the manifest declares slot \(slot)")
     }
-    if let mismatch = identityBlock(wanted) { return mismatch }
-    guard let entry else { return absentNeed(wanted, in: domain) }
+    if let mismatch = identityBlock() { return mismatch }
+    guard let entry else { return absentNeed() }
     // The entry may stay as it was: the store does not tell that the guest has lost the device.
-    guard planner.index.devices[wanted.address]?.facts?.isOnPCIBack == true || entry.isMarked else {
-      let facts = planner.index.devices[wanted.address]?.facts
+    guard device?.facts?.isOnPCIBack == true || entry.isMarked else {
+      let facts = device?.facts
       return Need(
         .blocked(.notOnPCIBack),
         evidence: facts.map { "the back end lists it, but its driver is \($0.driver ?? "none")" }
           ?? "the back end lists it, but the host has no such device",
         remedy: planner.remedy(forTaking: wanted.address, orDetachingFrom: domain), isMissing: facts == nil)
     }
-    let isRevoked = planner.index.devices[wanted.address]?.assignment == .free && entry.isExported
+    let isRevoked = device?.assignment == .free && entry.isExported
     // pciback exports a device to one domain, and ends the bus that asks for it again (`xen_pcibk_export_device`, Linux
     // drivers/xen/xen-pciback/xenbus.c): the other domain releases it first.
-    if isRevoked || !isTaken(entry, in: domain),
+    if isRevoked || !isTaken(entry),
       let holder = planner.index.listings[wanted.address]?.first(where: { $0 != domain.id })
     {
-      return heldNeed(wanted, by: holder)
+      return heldNeed(by: holder)
     }
     if isRevoked {
       return Need(
         .change(.reattach(from: options, to: wanted.options, because: .revokedButListed)),
         evidence: "the back end lists it, but Xen has taken it from the domain")
     }
-    if !isTaken(entry, in: domain) {
+    if !isTaken(entry) {
       if let seconds = planner.index.unconnected[domain.id] {
         return Need(.blocked(.neverConnected), evidence: domain.unconnectedText(seconds))
       }
@@ -140,14 +144,14 @@ struct DeclaredSteps {
           evidence: "a run ended before it had recorded where QEMU shows the device")
       }
     }
-    guard planner.index.owned[domain.uuid]?.contains(wanted.address) == true else { return Need(.change(.adopt)) }
+    guard domain.recorded.owned.contains(wanted.address) else { return Need(.change(.adopt)) }
     // A named set adopts what an earlier release recorded without one.
-    let isInSet = planner.index.sets[domain.uuid]?[wanted.address] != nil
+    let isInSet = domain.recorded.sets[wanted.address] != nil
     return Need(isInSet || planner.desired.set == DesiredState.defaultSet ? .nothing : .change(.adopt))
   }
 
   /// Whether the guest has the device, or will find it if it never ran.
-  private func isTaken(_ entry: BackEndEntry, in domain: Guest) -> Bool {
+  private func isTaken(_ entry: BackEndEntry) -> Bool {
     if domain.lifecycle == .cold, domain.route?.canBeCold == true {
       return !entry.isMarked && domain.backEnd?.awaitsGuest == true
     }
@@ -159,15 +163,15 @@ struct DeclaredSteps {
   }
 
   /// A device that another set owns in a living domain.
-  private func setBlock(_ wanted: DesiredDevice) -> Need? {
+  private func setBlock() -> Need? {
     guard let holders = planner.index.setHolders[wanted.address],
       let holder = holders.first(where: { $0.set != planner.desired.set })
     else { return nil }
     return Need(.blocked(.otherSet), evidence: "set '\(holder.set)' owns it in \(holder.guest.label)")
   }
 
-  private func identityBlock(_ wanted: DesiredDevice) -> Need? {
-    guard let expected = wanted.id, let facts = planner.index.devices[wanted.address]?.facts else { return nil }
+  private func identityBlock() -> Need? {
+    guard let expected = wanted.id, let facts = device?.facts else { return nil }
     guard let found = facts.id else {
       return Need(
         .blocked(.identityUnknown), evidence: "the manifest says \(expected), but sysfs gives no vendor and device",
@@ -180,9 +184,9 @@ struct DeclaredSteps {
   }
 
   /// A declared device that the domain's back end does not list.
-  private func absentNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need {
+  private func absentNeed() -> Need {
     let address = wanted.address
-    guard let device = planner.index.devices[address], let facts = device.facts else {
+    guard let device, let facts = device.facts else {
       return Need(
         .blocked(.deviceMissing), evidence: "sysfs has no device at \(address)", isMissing: true)
     }
@@ -190,9 +194,9 @@ struct DeclaredSteps {
       return Need(
         .blocked(.isBridge), evidence: "the device is a bridge")
     }
-    if let blocked = passthroughBlock(wanted, in: domain) ?? collisionBlock(wanted, in: domain) { return blocked }
+    if let blocked = passthroughBlock() ?? collisionBlock() { return blocked }
     if let holder = planner.index.listings[address]?.first(where: { $0 != domain.id }) {
-      return heldNeed(wanted, by: holder)
+      return heldNeed(by: holder)
     }
     if let leftover = planner.index.leftoverListings[address] {
       return Need(
@@ -207,8 +211,8 @@ struct DeclaredSteps {
     {
       return block
     }
-    if let remnant = remnantNeed(wanted, in: domain) { return remnant }
-    if let holder = interruptedHolder(of: device, besides: domain) { return heldNeed(wanted, by: holder.id) }
+    if let remnant = remnantNeed() { return remnant }
+    if let holder = interruptedHolder(of: device) { return heldNeed(by: holder.id) }
     let isOurs = device.claim == domain.id || planner.isOwned(address, in: domain)
     if let claim = device.claim, claim != domain.id, let claimant = planner.index.living[claim] {
       return Need(
@@ -219,16 +223,16 @@ struct DeclaredSteps {
       return Need(
         .blocked(.assignedElsewhere), evidence: "Xen says that a guest has it")
     }
-    if let remnant = ownRemnantNeed(wanted, in: domain) { return remnant }
+    if let remnant = ownRemnantNeed() { return remnant }
     var attach = Need(.change(.attach(wanted.options, because: .declared)))
     if device.assignment == .assigned { attach.evidence = "claimed for the domain, but its back end does not list it" }
     return attach
   }
 
   /// The domain that has a device which its bus does not list, by what a killed run or another toolstack left there.
-  private func interruptedHolder(of device: ObservedDevice, besides domain: Guest) -> Guest? {
+  private func interruptedHolder(of device: ObservedDevice) -> Guest? {
     let address = device.address
-    guard planner.isHeld(address) else { return nil }
+    guard device.isHeld else { return nil }
     let left = planner.index.abandoners[address] ?? []
     return (left + [device.claim].compactMap(\.self)).compactMap { planner.index.living[$0] }.first { other in
       guard other.id != domain.id, planner.mayRemove(address, from: other) else { return false }
@@ -238,7 +242,7 @@ struct DeclaredSteps {
   }
 
   /// Whether Xen can give this domain any device: asked before anything is taken from another one.
-  private func passthroughBlock(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+  private func passthroughBlock() -> Need? {
     if planner.observation.host.hasIOMMU == false {
       return Need(
         .blocked(.hostWithoutIOMMU), evidence: "Xen runs without an IOMMU")
@@ -251,13 +255,11 @@ struct DeclaredSteps {
   }
 
   /// Two devices that QEMU cannot tell apart: its names lack the segment.
-  private func collisionBlock(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+  private func collisionBlock() -> Need? {
     guard domain.route?.hasDeviceModel == true else { return nil }
     let name = DeviceModelName(wanted.address)
     let declared = (planner.declaredDevices[domain.name] ?? []).filter { $0 < wanted.address }
-    let rival = (domain.entries.compactMap(\.device) + declared).first {
-      $0 != wanted.address && DeviceModelName($0) == name
-    }
+    let rival = (domain.listed + declared).first { $0 != wanted.address && DeviceModelName($0) == name }
     return rival.map { rival in
       Need(
         .blocked(.nameCollision), evidence: "QEMU has one name for it and for \(rival): \(name)")
@@ -265,7 +267,7 @@ struct DeclaredSteps {
   }
 
   /// A declared device that another domain's back end lists.
-  func heldNeed(_ wanted: DesiredDevice, by holder: DomainID) -> Need {
+  func heldNeed(by holder: DomainID) -> Need {
     guard let other = planner.index.living[holder] else {
       return Need(
         .blocked(.attachedElsewhere))

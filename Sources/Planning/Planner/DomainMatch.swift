@@ -22,8 +22,8 @@ struct DomainMatches {
 
   init(_ desired: DesiredState, _ index: ObservationIndex, _ removals: RemovalRules) {
     let finder = MatchFinder(desired, index, removals)
-    var byName: [Name: DomainMatch] = [:]
-    var covered: Set<DomainKey> = []
+    var byName = [Name: DomainMatch](minimumCapacity: desired.domains.count)
+    var covered = Set<DomainKey>(minimumCapacity: desired.domains.count)
     var doubtful: Set<DomainKey> = []
     for wanted in desired.domains {
       let match = finder.match(wanted)
@@ -141,7 +141,7 @@ private struct MatchFinder {
       // What is not there now may be in the domain that Berth knows by this name.
       holders += index.domains.filter { guest in
         guest.stubDomainOf == nil && !declaredNames.contains(guest.name) && recordedName(of: guest) == wanted.name
-          && index.owned[guest.uuid]?.isEmpty == false
+          && !guest.recorded.owned.isEmpty
       }
     }
     if let renamed = holders.first(where: { recordedName(of: $0) == wanted.name }) {

@@ -6,15 +6,9 @@ import XenProtocol
 struct DriverSteps {
   let planner: Planner
 
-  /// Returns whether a declared device is there, and has to be taken from a driver, or bound for the first time.
-  func concern(_ device: PCIAddress) -> Bool {
-    guard let facts = planner.index.devices[device]?.facts, !facts.isBridge else { return false }
-    return !facts.isOnPCIBack && !planner.index.rebinding.contains(device)
-  }
-
   /// Returns what keeps a declared device from being given to pciback; nil if nothing does.
   ///
-  /// The device must be one that these steps concern.
+  /// pciback must not have the device yet.
   func block(_ device: PCIAddress) -> Need? {
     guard let found = planner.index.devices[device], let facts = found.facts else { return nil }
     guard planner.desired.policy.hostDrivers == .prepare, let binding = found.binding else {
@@ -74,7 +68,7 @@ struct DriverSteps {
         let device = step.device
         let isUnfinished = unfinished.contains(device) && isFree(device)
         guard planner.unpreparedDevices.contains(device) || isUnfinished, seen.insert(device).inserted,
-          !concern(device) || block(device) == nil
+          !planner.unpreparedDevices.contains(device) || block(device) == nil
         else { continue }
         steps.append(
           DriverStep(
@@ -130,4 +124,12 @@ struct DriverSteps {
 extension DriverStep.Kind {
   /// Devices are taken before the domains are worked on, and returned afterwards.
   fileprivate var order: Int { self == .prepare ? 0 : 1 }
+}
+
+extension ObservedDevice {
+  /// Whether the device is there, and pciback does not have it. A bridge is never given to pciback.
+  var awaitsPreparation: Bool {
+    guard let facts else { return false }
+    return !facts.isOnPCIBack && !facts.isBridge
+  }
 }

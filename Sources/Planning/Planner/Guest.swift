@@ -16,12 +16,16 @@ final class Guest {
   let backEnd: BackEnd?
   /// What its back end lists.
   let entries: [BackEndEntry]
+  /// The devices of the entries, in their order.
+  let listed: [PCIAddress]
   /// What its bus can take now; nil if it has no back end.
   let condition: BusCondition?
   /// What stands in the way of every change to this domain.
   let obstruction: Obstruction?
   /// Whether changes can be made now.
   let access: Access
+  /// What Berth recorded of its devices.
+  let recorded: RecordedDevices
   /// What is known of exports to its bus, besides the bus's entries; read only if some bus leaves that open.
   let history: ExportHistory
   /// A file of Berth's about this domain that cannot be used.
@@ -29,11 +33,12 @@ final class Guest {
 
   /// `stub` is the domain's stub domain, if it has one that is there; `claimant` tells which domain claims a device.
   init(
-    _ domain: ObservedDomain, stub: ObservedDomain?, history: ExportHistory = .unknown, damage: DamagedFile? = nil,
-    claimant: (PCIAddress) -> DomainID?
+    _ domain: ObservedDomain, stub: ObservedDomain?, recorded: RecordedDevices, history: ExportHistory,
+    damage: DamagedFile?, claimant: (PCIAddress) -> DomainID?
   ) {
     observed = domain
     self.damage = damage
+    self.recorded = recorded
     self.history = history
     key = domain.key
     route = domain.route(through: stub)
@@ -44,14 +49,16 @@ final class Guest {
     self.backEnd = backEnd
     wait = domain.wait(through: stub)
     entries = backEnd?.entries ?? []
-    condition = backEnd?.condition
+    listed = entries.compactMap(\.device)
+    let condition = backEnd?.condition
+    self.condition = condition
     let stray = backEnd?.orphans.first { orphan in
       guard let device = orphan.device else { return true }
       return backEnd?.entry(for: device) == nil && claimant(device) != domain.id
     }
     obstruction =
-      Self.obstruction(of: domain, route, backEnd, stray) ?? damage.map(Obstruction.init)
-      ?? backEnd.flatMap { $0.doubt(by: history) }
+      Self.obstruction(of: domain, route, backEnd, condition, stray) ?? damage.map(Obstruction.init)
+      ?? backEnd.flatMap { condition == .holding ? $0.doubt(by: history) : nil }
     access =
       if let wait {
         .waiting(wait)
@@ -104,8 +111,13 @@ final class Guest {
   /// be read.
   func isSaved(_ device: PCIAddress) -> Bool? { observed.isSaved(device) }
 
+  /// Whether some entry is of the device.
+  func lists(_ device: PCIAddress) -> Bool { listed.contains(device) }
+
   /// Returns the first entry of a device.
-  func entry(for device: PCIAddress) -> BackEndEntry? { entries.first { $0.device == device } }
+  func entry(for device: PCIAddress) -> BackEndEntry? {
+    lists(device) ? entries.first { $0.device == device } : nil
+  }
 
   /// Whether the guest's bus shows that pciback exports a device, or Berth's record shows it of a request that pciback
   /// has not read.
@@ -136,7 +148,8 @@ final class Guest {
   /// `stray` is an entry beyond the count, of no device that is known to be the domain's. One that the domain has
   /// claimed was cut off by another toolstack's count, and is put back like any lost entry.
   private static func obstruction(
-    of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ stray: BackEndEntry?
+    of domain: ObservedDomain, _ route: DeviceRoute?, _ backEnd: BackEnd?, _ condition: BusCondition?,
+    _ stray: BackEndEntry?
   ) -> Obstruction? {
     if route == nil, domain.stubDomain == nil || domain.knownDeviceModel == nil { return domain.unsupported }
     if let evidence = domain.keptText {
@@ -146,7 +159,6 @@ final class Guest {
       return Obstruction(
         obstacle: .runningWithoutConfiguration, evidence: ObservedDomain.noConfiguration, remedy: nil)
     }
-    let condition = backEnd?.condition
     let bus = backEnd?.domain ?? domain.id
     if case .corrupt(let what) = domain.saved {
       return Obstruction(obstacle: .corruptSavedConfiguration, evidence: what, remedy: nil)
@@ -176,10 +188,10 @@ final class Guest {
 }
 
 extension BackEnd {
-  /// Says why an HVM guest's bus takes no change: the change would make pciback end it, if pciback holds what is
-  /// requested already.
+  /// Says why the bus of an HVM guest, at rest, takes no change: the change would make pciback end it, if pciback holds
+  /// what is requested already.
   fileprivate func doubt(by history: ExportHistory) -> Guest.Obstruction? {
-    guard condition == .holding, let device = BusHolds(self, history).doubtfulRequest() else { return nil }
+    guard let device = BusHolds(self, history).doubtfulRequest() else { return nil }
     return Guest.Obstruction(
       obstacle: .busUnsettled, evidence: "the back end is at \(state); \(device.doubt)", remedy: nil)
   }

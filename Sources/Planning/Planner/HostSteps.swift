@@ -58,7 +58,7 @@ struct HostSteps {
   /// What an apply writes into Berth's records besides its steps.
   func bookkeeping() -> [RecordChange] {
     let alive = Dictionary(planner.index.domains.map { ($0.uuid, $0) }, uniquingKeysWith: { first, _ in first })
-    let live = Set(planner.index.domains.map(\.key))
+    lazy var live = Set(planner.index.domains.map(\.key))
     let dead = planner.observation.intents.filter { !$0.isLive }
     let unbound = dead.filter { $0.operation == .rebind }.flatMap { intent in
       intent.devices.map { RecordChange.bind($0, intent: intent.identifier) }
@@ -78,7 +78,7 @@ struct HostSteps {
         let left = planner.rightsLeft(in: domain)
         let isDoubtful = planner.matches.doubtful.contains(domain.key)
         for device in record.devices
-        where !isDoubtful && domain.entry(for: device) == nil && !saved.contains(where: { $0.address == device })
+        where !isDoubtful && !domain.lists(device) && !saved.contains(where: { $0.address == device })
           && !planner.isDeclared(device, for: domain)
           && planner.reservations.selection(for: device, in: domain) == nil
           && planner.index.intended[domain.key]?.contains(device) != true

@@ -19,26 +19,26 @@ final class Planner {
   /// What unresolved selections may mean.
   let reservations: Reservations
   /// The declared devices that pciback does not have yet.
-  private(set) var unpreparedDevices: Set<PCIAddress> = []
+  let unpreparedDevices: Set<PCIAddress>
 
   init(desired: DesiredState, index: ObservationIndex) {
     let desired = desired.resolved(in: index.observation.inventory)
     self.desired = desired
     self.index = index
     var declarations = [PCIAddress: Name](minimumCapacity: index.observation.devices.count)
-    for domain in desired.domains {
-      for device in domain.devices where declarations[device.address] == nil {
-        declarations[device.address] = domain.name
-      }
+    // The first declaration of a device stays.
+    for domain in desired.domains.reversed() {
+      for device in domain.devices { declarations[device.address] = domain.name }
     }
     self.declarations = declarations
     declaredDevices = Dictionary(
       desired.domains.map { ($0.name, $0.devices.map(\.address)) }, uniquingKeysWith: { $0 + $1 })
-    removals = RemovalRules(desired: desired, index: index, declared: Set(declarations.keys))
+    removals = RemovalRules(desired: desired, index: index, declarations: declarations)
     matches = DomainMatches(desired, index, removals)
     reservations = Reservations(desired, matches, index.observation.inventory)
-    let drivers = DriverSteps(planner: self)
-    unpreparedDevices = Set(declarations.keys.filter(drivers.concern))
+    unpreparedDevices = Set(
+      index.devices.all.filter { $0.awaitsPreparation && declarations[$0.address] != nil }.map(\.address)
+    ).subtracting(index.rebinding)
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.
@@ -80,11 +80,19 @@ final class Planner {
   }
 
   private func plan(for wanted: DesiredDomain, in domain: Guest) -> DomainPlan {
-    let declared = wanted.devices.map { DeclaredSteps(planner: self).step(for: $0, in: domain) }
-    let repairs = wanted.devices.flatMap { RepairSteps(planner: self).steps(for: $0, in: domain) }
+    var declared: [DeviceStep] = []
+    var repairs: [DeviceStep] = []
+    declared.reserveCapacity(wanted.devices.count)
+    for wanted in wanted.devices {
+      let device = DeclaredDevice(wanted, in: domain, self)
+      declared.append(device.step())
+      repairs += device.repairs()
+    }
     let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let fitting = BusRoom(planner: self).steps(declared, besides: undeclared, in: domain)
-    let steps = (fitting + undeclared).sorted { $0.device < $1.device } + repairs.sorted { $0.device < $1.device }
+    var steps = fitting + undeclared
+    steps.sort { $0.device < $1.device }
+    steps += repairs.sorted { $0.device < $1.device }
     return DomainPlan(domain, steps: steps, unresolved: unresolved(of: wanted))
   }
 
@@ -92,13 +100,15 @@ final class Planner {
   private func absentPlan(for wanted: DesiredDomain, _ doubt: Guest.Obstruction?) -> DomainPlan {
     let id = wanted.uuid.map(StepID.Domain.uuid) ?? .name(wanted.name)
     let steps = wanted.devices.map { device -> DeviceStep in
+      let found = index.devices[device.address]
       if let doubt {
-        return step(device, .blocked(doubt.obstacle), in: id, evidence: doubt.evidence, remedy: doubt.remedy)
+        return step(
+          device, found: found, .blocked(doubt.obstacle), in: id, evidence: doubt.evidence, remedy: doubt.remedy)
       }
       let holder = index.listings[device.address]?.first.flatMap { index.living[$0] }
       let block = unpreparedDevices.contains(device.address) ? DriverSteps(planner: self).block(device.address) : nil
       return step(
-        device, .pending(.domainAbsent), in: id,
+        device, found: found, .pending(.domainAbsent), in: id,
         evidence: holder.map { "the domain does not exist now; \($0.label) has the device until then" }
           ?? block.flatMap(\.evidence).map { "the domain does not exist now; \($0)" })
     }
@@ -122,7 +132,9 @@ final class Planner {
       return holders.contains(guest.key) || isFirst && matches.doubtful.isDisjoint(with: holders)
     }
     var steps = declared.map {
-      step($0, .blocked(doubt.obstacle), in: .uuid(guest.uuid), evidence: doubt.evidence, remedy: doubt.remedy)
+      step(
+        $0, found: index.devices[$0.address], .blocked(doubt.obstacle), in: .uuid(guest.uuid),
+        evidence: doubt.evidence, remedy: doubt.remedy)
     }
     let shown = Set(declared.map(\.address))
     for entry in guest.entries {
@@ -136,14 +148,14 @@ final class Planner {
       guest, steps: steps.sorted { $0.device < $1.device }, unresolved: isFirst ? unresolved(of: wanted) : [])
   }
 
-  /// Returns a step for a device that is declared for the domain.
+  /// Returns a step for a device that is declared for the domain. `found` is the device as found.
   func step(
-    _ wanted: DesiredDevice, _ kind: DeviceStep.Kind, in domain: StepID.Domain, before: DeviceOptions? = nil,
-    holder: DomainTarget? = nil, isMissing: Bool = false, evidence: String? = nil, remedy: String? = nil,
-    effects: [String] = []
+    _ wanted: DesiredDevice, found: ObservedDevice?, _ kind: DeviceStep.Kind, in domain: StepID.Domain,
+    before: DeviceOptions? = nil, holder: DomainTarget? = nil, isMissing: Bool = false, evidence: String? = nil,
+    remedy: String? = nil, effects: [String] = []
   ) -> DeviceStep {
     DeviceStep(
-      domain: domain, device: wanted.address, deviceID: index.devices[wanted.address]?.facts?.id ?? wanted.id,
+      domain: domain, device: wanted.address, deviceID: found?.facts?.id ?? wanted.id,
       serial: wanted.serial, label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
       isRequired: wanted.isRequired, isMissing: isMissing, evidence: evidence, remedy: remedy, effects: effects)
   }
@@ -162,20 +174,22 @@ final class Planner {
   /// Devices that a killed run meant to attach or detach, that no live one is at work on, and the bus does not list.
   func leftByDeadRuns(in domain: Guest) -> Set<PCIAddress> {
     guard let left = index.abandoned[domain.key] else { return [] }
-    return left.subtracting(index.announced[domain.key] ?? [])
-      .subtracting(domain.entries.compactMap(\.device))
+    return left.subtracting(index.announced[domain.key] ?? []).subtracting(domain.listed)
   }
 
   /// Whether Xen or a claim says that some domain has the device.
-  func isHeld(_ device: PCIAddress) -> Bool {
-    index.devices[device]?.assignment == .assigned || index.devices[device]?.claim != nil
-  }
+  func isHeld(_ device: PCIAddress) -> Bool { index.devices[device]?.isHeld == true }
 
   /// Whether the device is shown once, as the move it is, in the domain that gets it.
   func movesOut(_ device: PCIAddress, of domain: Guest) -> Bool {
-    guard let target = declarations[device], mayRemove(device, from: domain), let receiver = matches.guest(target),
-      receiver.key != domain.key
+    guard let target = declarations[device], let receiver = matches.guest(target), receiver.key != domain.key,
+      mayRemove(device, from: domain)
     else { return false }
     return receiver.wait == nil && domain.wait == nil
   }
+}
+
+extension ObservedDevice {
+  /// Whether Xen or a claim says that some domain has the device.
+  var isHeld: Bool { assignment == .assigned || claim != nil }
 }

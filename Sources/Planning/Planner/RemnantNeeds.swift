@@ -1,13 +1,13 @@
 import Model
 import XenProtocol
 
-extension DeclaredSteps {
+extension DeclaredDevice {
   /// What remnants make of a device that nobody else holds: it leaves where it is before it is given away.
-  func remnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+  func remnantNeed() -> Need? {
     let others = (planner.index.remnantHolders[wanted.address] ?? []).filter { $0 != domain.id }.compactMap {
       planner.index.living[$0]
     }
-    guard let other = others.first else { return unaskedNeed(wanted, besides: domain) }
+    guard let other = others.first else { return unaskedNeed() }
     let evidence =
       "\(other.label): \((planner.index.remnants[other.id]?[wanted.address] ?? .emulated).evidence)"
     guard others.count == 1 else {
@@ -19,14 +19,14 @@ extension DeclaredSteps {
       return Need(
         .blocked(.attachedElsewhere), evidence: evidence, remedy: "restart \(other.title): pciback then releases it")
     }
-    var held = heldNeed(wanted, by: other.id)
+    var held = heldNeed(by: other.id)
     held.evidence = evidence
     if case .blocked = held.kind { held.remedy = "restart \(other.title), or let Berth remove the device from it" }
     return held
   }
 
   /// While QEMU cannot be asked, only the saved line shows a device that xl detached.
-  private func unaskedNeed(_ wanted: DesiredDevice, besides domain: Guest) -> Need? {
+  private func unaskedNeed() -> Need? {
     let other = planner.index.unasked[wanted.address]?.first { $0 != domain.id }.flatMap { planner.index.living[$0] }
     return other.map { other in
       Need(
@@ -37,7 +37,7 @@ extension DeclaredSteps {
   }
 
   /// Returns what a remnant in the receiving guest itself needs. The useless remnant goes first.
-  func ownRemnantNeed(_ wanted: DesiredDevice, in domain: Guest) -> Need? {
+  func ownRemnantNeed() -> Need? {
     guard let remnant = planner.index.remnants[domain.id]?[wanted.address] else { return nil }
     let name = DeviceModelName(wanted.address)
     let rival = planner.index.remnants[domain.id]?.keys.first { $0 != wanted.address && DeviceModelName($0) == name }

@@ -25,28 +25,26 @@ enum Remnant {
 extension ObservationIndex {
   /// The remnants in each HVM guest. A device that Xen or a claim gives to the guest is none: it is being attached.
   static func remnants(
-    in domains: [Guest], among devices: [ObservedDevice], _ records: [OwnershipRecord],
-    besides busy: [DomainKey: Set<PCIAddress>]
+    in domains: [Guest], among devices: DeviceTable, besides busy: [DomainKey: Set<PCIAddress>]
   ) -> [DomainID: [PCIAddress: Remnant]] {
     var found: [DomainID: [PCIAddress: Remnant]] = [:]
-    lazy var byAddress = Dictionary(devices.map { ($0.address, $0) }, uniquingKeysWith: { first, _ in first })
     for domain in domains where domain.route?.hasDeviceModel == true {
-      for address in domain.exportedBeyondEntries(records) {
-        guard let device = byAddress[address], device.assignment != .assigned, device.claim != domain.id else {
+      for address in domain.exportedBeyondEntries {
+        guard let device = devices[address], device.assignment != .assigned, device.claim != domain.id else {
           continue
         }
         found[domain.id, default: [:]][address] = .exported
       }
       for address in domain.doubtfulHolds(besides: busy[domain.key] ?? []) {
-        guard let device = byAddress[address], device.facts?.isOnPCIBack == true, device.claim != domain.id,
+        guard let device = devices[address], device.facts?.isOnPCIBack == true, device.claim != domain.id,
           !domains.contains(where: { $0.entry(for: address)?.isExported == true })
         else { continue }
         found[domain.id, default: [:]][address] = .doubtful
       }
       var names = Set((domain.observed.emulated ?? []).map(\.name))
-      names.subtract(domain.entries.compactMap(\.device).map { DeviceModelName($0) })
+      names.subtract(domain.listed.map { DeviceModelName($0) })
       guard !names.isEmpty else { continue }
-      let named = devices.filter { names.contains(DeviceModelName($0.address)) }
+      let named = devices.all.filter { names.contains(DeviceModelName($0.address)) }
       // Names lack the segment. A name that fits a device which is being attached belongs to that device.
       let explained = Set(named.filter { $0.claim == domain.id }.map { DeviceModelName($0.address) })
       for device in named where device.assignment != .assigned {
@@ -76,20 +74,19 @@ extension Guest {
   fileprivate func doubtfulHolds(besides busy: Set<PCIAddress>) -> [PCIAddress] {
     guard route?.hasFrontEndDriver == false, let backEnd, !backEnd.isGoing else { return [] }
     return observed.savedAddresses.sorted().filter { address in
-      entry(for: address) == nil && !busy.contains(address) && BusHolds(backEnd, history).hold(of: address) == .unknown
+      !lists(address) && !busy.contains(address) && BusHolds(backEnd, history).hold(of: address) == .unknown
     }
   }
 
   /// Devices that pciback still holds for this guest, though the bus does not list them any more.
   ///
   /// Berth saw each export, and nothing has made pciback release the device since.
-  fileprivate func exportedBeyondEntries(_ records: [OwnershipRecord]) -> [PCIAddress] {
+  fileprivate var exportedBeyondEntries: [PCIAddress] {
     guard route?.hasFrontEndDriver == false, case .holding? = condition else { return [] }
     let places = Set(entries.compactMap(\.virtualAddress))
-    return records.filter { $0.uuid == uuid }.flatMap(\.exports).filter { export in
+    return recorded.exports.filter { export in
       // If another device now has the place, the bus was recreated.
-      export.domain == id && entry(for: export.device) == nil
-        && export.virtualAddress.map { !places.contains($0) } == true
+      export.domain == id && !lists(export.device) && export.virtualAddress.map { !places.contains($0) } == true
     }.map(\.device)
   }
 }

@@ -4,8 +4,8 @@ import Model
 struct RemovalRules {
   let desired: DesiredState
   let index: ObservationIndex
-  /// The devices that the manifest declares for any domain.
-  let declared: Set<PCIAddress>
+  /// Where each device is declared.
+  let declarations: [PCIAddress: Name]
 
   /// Returns whether the policy permits to take the device out of this domain, and no other set owns the device there.
   func permit(_ device: PCIAddress, from domain: Guest) -> Bool {
@@ -21,9 +21,9 @@ struct RemovalRules {
   ///
   /// A device on record without a set belongs to the default set until another set declares the device.
   func otherSet(of device: PCIAddress, in domain: Guest) -> String? {
-    guard index.owned[domain.uuid]?.contains(device) == true else { return nil }
-    let recorded = index.sets[domain.uuid]?[device]
-    if recorded == nil, declared.contains(device) { return nil }
+    guard domain.recorded.owned.contains(device) else { return nil }
+    let recorded = domain.recorded.sets[device]
+    if recorded == nil, declarations[device] != nil { return nil }
     let set = recorded ?? DesiredState.defaultSet
     return set == desired.set ? nil : set
   }

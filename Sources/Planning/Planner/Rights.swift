@@ -24,7 +24,7 @@ struct LeftRights {
 extension Planner {
   /// Returns what Berth recorded that the domain was granted with a device, in this life of the domain.
   func grants(of device: PCIAddress, in domain: Guest) -> [GrantRecord] {
-    (index.grants[domain.uuid] ?? []).filter { $0.device == device && $0.domain == domain.id }
+    domain.recorded.grants.filter { $0.device == device && $0.domain == domain.id }
   }
 
   /// Returns what a device was when the domain was granted it, in this life; nil if that is not on record.
@@ -55,13 +55,13 @@ extension Planner {
   /// A device in Berth's record that is still in its place is none: its rights went with it when another toolstack
   /// detached it.
   func rightsLeft(in domain: Guest) -> [PCIAddress: LeftRights] {
-    guard let records = index.grants[domain.uuid] else { return [:] }
-    let left = Dictionary(grouping: records.filter { $0.domain == domain.id }, by: \.device)
-    return left.filter { device, _ in
-      guard domain.entry(for: device) == nil, index.devices[device]?.claim != domain.id,
+    let records = domain.recorded.grants.filter { $0.domain == domain.id }
+    guard !records.isEmpty else { return [:] }
+    return Dictionary(grouping: records, by: \.device).filter { device, _ in
+      guard !domain.lists(device), index.devices[device]?.claim != domain.id,
         index.intended[domain.key]?.contains(device) != true, index.remnants[domain.id]?[device] == nil
       else { return false }
-      return index.owned[domain.uuid]?.contains(device) != true || replacement(of: device, in: domain) != nil
+      return !domain.recorded.owned.contains(device) || replacement(of: device, in: domain) != nil
     }.mapValues { LeftRights(records: $0) }
   }
 

@@ -95,10 +95,9 @@ struct UndeclaredSteps {
     guard case .devices(let saved) = domain.saved, case .open(let target) = domain.access else { return [] }
     let rest = saved.filter { !declared.contains($0.address) && !shown.contains($0.address) }
     guard !rest.isEmpty else { return [] }
-    let listed = Set(domain.entries.compactMap(\.device))
     let left = planner.leftByDeadRuns(in: domain)
     return rest.compactMap { device -> DeviceStep? in
-      guard !listed.contains(device.address) else { return nil }
+      guard !domain.lists(device.address) else { return nil }
       // A killed run or a forced `xl pci-detach` leaves more than a line in a file: the whole device is returned.
       guard !left.contains(device.address), planner.index.remnants[domain.id]?[device.address] == nil else {
         return nil

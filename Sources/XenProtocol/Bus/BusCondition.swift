@@ -61,7 +61,7 @@ extension BackEnd {
     if let stateless = entries.first(where: { $0.state.state == nil }) {
       return "state-\(stateless.index) is \(stateless.state)"
     }
-    var seen: Set<PCIAddress> = []
+    var seen = Set<PCIAddress>(minimumCapacity: entries.count)
     for entry in entries {
       if let device = entry.device, !seen.insert(device).inserted { return "\(device) is listed twice" }
     }
@@ -106,7 +106,7 @@ extension BackEnd {
     }
   }
 
-  private var marked: Set<PCIAddress> { Set(entries.filter(\.isMarked).compactMap(\.device)) }
+  private var marked: Set<PCIAddress> { Set(entries.lazy.filter(\.isMarked).compactMap(\.device)) }
 
   /// Whether a guest that has never run will find this bus when it starts.
   package var awaitsGuest: Bool {

@@ -22,10 +22,11 @@ package struct VirtualSlots: Sendable {
   /// The number of slots in use.
   package private(set) var used = 0
 
-  /// Returns the slots in use once `leaving` have been removed. `virtualFunctions` are those that are known; any other
-  /// device counts as none.
+  /// Returns the slots in use once `leaving` have been removed. A device counts as a virtual function only if it is known
+  /// to be one.
   package init(
-    of entries: [BackEndEntry], without leaving: Set<PCIAddress> = [], virtualFunctions: Set<PCIAddress> = []
+    of entries: [BackEndEntry], without leaving: Set<PCIAddress> = [],
+    isVirtualFunction: (PCIAddress) -> Bool = { _ in false }
   ) {
     var shown: Set<UInt8> = []
     var requested: [PCIAddress] = []
@@ -36,10 +37,10 @@ package struct VirtualSlots: Sendable {
         continue
       }
       shown.insert(address.device)
-      if device.function != 0 || !virtualFunctions.contains(device) { cards.insert(Card(device)) }
+      if device.function != 0 || !isVirtualFunction(device) { cards.insert(Card(device)) }
     }
     used = shown.count
-    for device in requested { _ = add(device, isVirtualFunction: virtualFunctions.contains(device)) }
+    for device in requested { _ = add(device, isVirtualFunction: isVirtualFunction(device)) }
   }
 
   /// Says that no slot is left, for people.
