@@ -69,10 +69,10 @@ def xl(*arguments):
     return run("xl", *arguments)
 
 
-def write_manifest(assignments, path=MANIFEST, prune=None, owner=None):
+def write_manifest(assignments, path=MANIFEST, prune=None, owner=None, after=None):
     """Writes a manifest of `assignments`, {domain: [address or mapping, …]}. Each address also gets its device's id.
 
-    `owner` is the manifest's set.
+    `owner` is the manifest's set, and `after` what happens to prepared devices that are not declared any more.
     """
     assignments = {name: [{"address": device, "id": BY_ADDRESS[device].id}
                           if isinstance(device, str) else device
@@ -81,8 +81,9 @@ def write_manifest(assignments, path=MANIFEST, prune=None, owner=None):
                 "spec": {"domains": {name: {"devices": devices} for name, devices in assignments.items()}}}
     if owner:
         document["metadata"]["set"] = owner
-    if prune:
-        document["spec"]["policy"] = {"prune": prune}
+    policy = {key: value for key, value in (("prune", prune), ("afterDetach", after)) if value}
+    if policy:
+        document["spec"]["policy"] = policy
     # JSON is YAML.
     with open(path, "w", encoding="utf-8") as file:
         json.dump(document, file, indent=1)
@@ -121,12 +122,18 @@ class Answer:
         return {step["device"]["address"]: (step["action"], step["reason"])
                 for domain in domains for step in domain["steps"]}
 
+    def drivers(self):
+        """Returns {address: (action, result)} of what an apply did with drivers."""
+        return {outcome["step"]["device"]["address"]: (outcome["step"]["action"], outcome["result"])
+                for outcome in self.document.get("drivers", [])}
+
     def rounds(self):
         return sum(domain.get("rounds", 0) for domain in self.domains)
 
 
-def berth(command, assignments, *options, prune=None):
-    return Answer(run("berth", command, write_manifest(assignments, prune=prune), "--output", "json", *options))
+def berth(command, assignments, *options, prune=None, after=None):
+    path = write_manifest(assignments, prune=prune, after=after)
+    return Answer(run("berth", command, path, "--output", "json", *options))
 
 
 def apply_arguments(path, *options, timeout=GUEST_TIMEOUT):
@@ -134,8 +141,9 @@ def apply_arguments(path, *options, timeout=GUEST_TIMEOUT):
     return ["berth", "apply", path, "--output", "json", "--yes", "--allow-removals", "--wait-timeout", timeout, *options]
 
 
-def apply(assignments, *options, timeout=GUEST_TIMEOUT, prune=None):
-    return Answer(run(*apply_arguments(write_manifest(assignments, prune=prune), *options, timeout=timeout)))
+def apply(assignments, *options, timeout=GUEST_TIMEOUT, prune=None, after=None):
+    path = write_manifest(assignments, prune=prune, after=after)
+    return Answer(run(*apply_arguments(path, *options, timeout=timeout)))
 
 
 def monitor(command, **arguments):
