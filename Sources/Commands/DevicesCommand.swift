@@ -73,7 +73,8 @@ extension BerthCommand {
       let text = "\(failure.words), so not everything is known that dom0 uses its devices for"
       warnings.append(warn(text, in: context))
     }
-    let listing = DeviceListing(inventory: inventory, observation: observation, usage: usage)
+    let rules = InterlockRules(usage: usage, inventory: inventory)
+    let listing = DeviceListing(inventory: inventory, observation: observation, rules: rules)
     if !listing.unexplainedMounts.isEmpty {
       let shown = listing.unexplainedMounts.prefix(4).joined(separator: ", ")
       let more = listing.unexplainedMounts.count - 4

@@ -116,7 +116,9 @@ import XenProtocol
     usage.mounts = [Mount(number: "259:0", type: "ext4", source: "nvme0n1", point: "/")]
     let inventory = Inventory(functions: try listing().devices.map(\.function), facts: [])
     let view = DevicesView(
-      hostName: "host17", listing: DeviceListing(inventory: inventory, observation: nil, usage: usage),
+      hostName: "host17",
+      listing: DeviceListing(
+        inventory: inventory, observation: nil, rules: InterlockRules(usage: usage, inventory: inventory)),
       explanation: DeviceExplanation(product: nil))
     let text = try rendered(view, as: .table, style: TextStyle())
     #expect(text.contains("carries 0000:04:00.0 → nvme0n1 → /"))

@@ -42,6 +42,12 @@ package struct PCIFunction: Hashable, Sendable {
   /// The function's address for Xen; nil if Xen cannot have one for it.
   package var address: PCIAddress? { name.address }
 
+  /// The name of the driver xen-pciback in sysfs.
+  package static let pciback = "pciback"
+
+  /// Whether pciback has the function.
+  package var isOnPCIBack: Bool { driver == Self.pciback }
+
   /// Whether the function is a bridge (class 06), which cannot be passed through; nil if the class is unknown.
   package var isBridge: Bool? { deviceClass.map { $0 >> 16 == 0x06 } }
 }
