@@ -27,4 +27,5 @@ struct ModelInventory: InventoryPort {
 /// The model host has no files.
 struct ModelUsage: HostUsagePort {
   func usage() -> HostUsage { HostUsage() }
+  func openings(of disks: [String]) -> [DiskOpening] { disks.map { DiskOpening(disk: $0, answer: .free) } }
 }

@@ -50,12 +50,14 @@ struct Machines: Sendable {
       } else {
         SysfsTree(root: root)
       }
+    let reader = UsageReader(root: root)
+    let usage: any HostUsagePort = paths == nil ? reader : SandboxUsage(reader)
     return Host(
       name: name,
       stores: XenStoreConnector(
         storePlace(paths), limit: limit, describe: { Machine.description(ofProcess: $0) }),
       hypervisor: hypervisor, tree: tree, inventory: SysfsInventory(root: root),
-      usage: UsageReader(root: root), userdata: UserdataFiles(root: root),
+      usage: usage, userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root, lockTimeout: lockTimeout), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),

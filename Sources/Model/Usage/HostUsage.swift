@@ -59,6 +59,8 @@ package struct BlockDevice: Hashable, Sendable {
   package var isVirtual = false
   /// What it is a member of, as udev has seen it: `LVM2_member` and others; nil if it is of nothing.
   package var membership: String?
+  /// The name of what it is, or of what it is a member of; nil if it has none.
+  package var label: String?
   /// The type and the number of a partition of a GPT, in lower case; nil if it is none.
   package var partition: PartitionIdentity?
 
