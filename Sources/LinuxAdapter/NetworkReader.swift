@@ -26,9 +26,7 @@ struct NetworkReader {
     do throws(ReadFailure) {
       let routes: any RouteSource = root.isThisMachine ? KernelRoutes() : try CapturedRoutes(root: root)
       network.defaultRoutes = try routes.defaultRoutes()
-      for way in ways {
-        if let names = try interfaces(for: way, routes) { network.ways[way.peer.text, default: []] += names }
-      }
+      network.ways = try self.ways(ways, routes)
     } catch {
       // A host without interfaces has no routes.
       if !(isAlone && error.cause == .failed(ENOENT)) { usage.unread[.routes] = error }
@@ -42,6 +40,21 @@ struct NetworkReader {
     let peer: InternetAddress
     /// The host's own address in the conversation, by which the kernel may choose another way.
     let source: InternetAddress?
+  }
+
+  /// Returns the interfaces by which each peer is reached. A peer is left out if one of its ways is not known.
+  private func ways(_ ways: [Way], _ routes: any RouteSource) throws(ReadFailure) -> [String: [String]] {
+    var found: [String: [String]] = [:]
+    var unknown: Set<String> = []
+    for way in ways {
+      if let names = try interfaces(for: way, routes) {
+        found[way.peer.text, default: []] += names.filter { found[way.peer.text]?.contains($0) != true }
+      } else if !way.peer.isOfOneLink {
+        // For an address of one link, another look at the same session may say on which link it is.
+        unknown.insert(way.peer.text)
+      }
+    }
+    return found.filter { !unknown.contains($0.key) }
   }
 
   /// Returns the interfaces by which packets to a peer leave; nil if they are not known.

@@ -95,9 +95,10 @@ package struct UsageReader: HostUsagePort {
     return addresses.compactMap { InternetAddress(String($0))?.text }
   }
 
-  /// Returns the folders in an option of an overlay (Documentation/filesystems/overlayfs.rst, Linux 6.1).
+  /// Returns the folders in an option of an overlay (Documentation/filesystems/overlayfs.rst, Linux 6.1). Each folder has
+  /// an option of its own since Linux 6.8 (`ovl_show_options`, fs/overlayfs/params.c).
   private static func layers(_ option: Substring) -> [String] {
-    for name in ["upperdir=", "lowerdir="] where option.hasPrefix(name) {
+    for name in ["upperdir=", "lowerdir=", "lowerdir+=", "datadir+="] where option.hasPrefix(name) {
       return option.dropFirst(name.count).split(separator: ":").map(String.init)
     }
     return []

@@ -216,6 +216,25 @@ import Testing
       ])
   }
 
+  @Test func `a terminal on a display is a spare console only with a display`() throws {
+    var host = InterlockHost()
+    let card = try #require(FunctionName("0000:00:16.3"))
+    host.usage.attendants.consoles = [Attendant(name: "ttyS4", functions: [card]), Attendant(name: "tty0")]
+    #expect(try host.interlocks("0000:00:16.3") == ["!console: 0000:00:16.3 → ttyS4"])
+    try host.function("0000:00:02.0", 0x030000)
+    #expect(try host.interlocks("0000:00:16.3") == ["console: 0000:00:16.3 → ttyS4"])
+    #expect(try host.interlocks("0000:00:16.3", with: "0000:00:02.0") == ["!console: 0000:00:16.3 → ttyS4"])
+  }
+
+  @Test(arguments: [FunctionFact.ids, .driver, .virtualFunctions])
+  func `a function of which it is not known what it is, or who has it, is refused`(fact: FunctionFact) throws {
+    var host = InterlockHost()
+    try host.function("0000:01:00.0", 0x040300) { $0.unread = [fact: ReadFailure(place: "/file", .failed(5))] }
+    try host.function("0000:02:00.0", 0x040300) { $0.unread = [.serial: ReadFailure(place: "/file", .failed(5))] }
+    #expect(try host.interlocks("0000:01:00.0") == ["!interlock-unknown: 0000:01:00.0 → ? → /file"])
+    #expect(try host.interlocks("0000:02:00.0").isEmpty)
+  }
+
   @Test func `a watchdog, a security module and the board's controller are only warned of`() throws {
     var host = InterlockHost()
     let name = try #require(FunctionName("0000:00:1f.0"))

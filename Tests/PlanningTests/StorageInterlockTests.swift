@@ -79,6 +79,27 @@ import Testing
     #expect(try host.interlocks("0000:02:00.0").isEmpty)
   }
 
+  @Test func `a root that is made of folders which it hides is not understood`() throws {
+    var host = InterlockHost()
+    try host.function("0000:01:00.0", 0x010601)
+    host.usage.mounts = [
+      Mount(number: "0:20", type: "overlay", source: "overlay", point: "/", layers: ["/lower", "/cow/upper"])
+    ]
+    #expect(try host.interlocks("0000:01:00.0") == ["!interlock-unknown: 0000:01:00.0 → ? → /"])
+    host.usage.mounts[0] = Mount(number: "0:20", type: "overlay", source: "overlay", point: "/", layers: ["l/A"])
+    #expect(try host.interlocks("0000:01:00.0") == ["!interlock-unknown: 0000:01:00.0 → ? → /"])
+  }
+
+  @Test func `a swap area by the name that a person gave it is found`() throws {
+    var host = InterlockHost()
+    try host.block("sda", on: "0000:01:00.0")
+    try host.block("dm-1") { ($0.title, $0.parts) = ("vg-swap", ["sda"]) }
+    host.usage.swaps = ["vg-swap"]
+    #expect(try host.interlocks("0000:01:00.0") == ["!active-swap: 0000:01:00.0 → sda → vg-swap → swap"])
+    host.usage.swaps = ["gone"]
+    #expect(try host.interlocks("0000:01:00.0") == ["!interlock-unknown: 0000:01:00.0 → ? → gone → swap"])
+  }
+
   @Test func `a stack with many ways through it is followed once`() throws {
     var host = InterlockHost()
     try host.block("sda", on: "0000:01:00.0")

@@ -16,6 +16,7 @@ struct InterlockFinder {
   private let served: ServedDevices
   /// In the order in which they are found.
   private(set) var found: [FunctionName: [Interlock]] = [:]
+  private var known: Set<Interlock> = []
   private(set) var questions: [Question] = []
   /// The folders of the file systems of which it is not known what they are on.
   private(set) var unexplained: [String] = []
@@ -51,11 +52,11 @@ struct InterlockFinder {
   /// Notes an interlock on a function. `way` leads from the function up.
   private mutating func note(_ name: InterlockName, on function: FunctionName, _ way: [Link]) {
     let interlock = Interlock(name, chain: way)
-    if found[function]?.contains(interlock) != true { found[function, default: []].append(interlock) }
+    if known.insert(interlock).inserted { found[function, default: []].append(interlock) }
     // Virtual functions end with their physical one (`pci_disable_sriov`, Linux drivers/pci/iov.c, 6.1).
     if let parent = functions[function]?.virtualisation.parent, parent != function {
       let interlock = Interlock(name, chain: [.function(parent)] + way)
-      if found[parent]?.contains(interlock) != true { found[parent, default: []].append(interlock) }
+      if known.insert(interlock).inserted { found[parent, default: []].append(interlock) }
     }
   }
 
@@ -121,7 +122,8 @@ struct InterlockFinder {
   private mutating func findSwaps() {
     for swap in usage.swaps {
       walk(.activeSwap, Link(.swap, "swap")) { walk, way in
-        swap.hasPrefix("/") ? walk.follow(file: swap, way) : walk.follow(block: swap, way)
+        let block = walk.index.block(named: swap) ?? swap
+        swap.hasPrefix("/") ? walk.follow(file: swap, way) : walk.follow(block: block, way)
       }
     }
   }

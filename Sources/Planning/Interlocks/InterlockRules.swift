@@ -81,7 +81,11 @@ package struct InterlockRules: Sendable {
       (InterlockName.keyboard, Interlock.Link.Kind.keyboard, attendants.keyboards),
       (.console, .console, attendants.consoles),
     ] {
-      let hasSpare = devices.contains { lost.isDisjoint(with: $0.functions) }
+      let hasSpare = devices.contains { device in
+        // The kernel's own terminals are on a display.
+        let isVisible = kind != .console || device.name != "tty0" || !remaining.isEmpty
+        return isVisible && lost.isDisjoint(with: device.functions)
+      }
       for device in devices where device.functions.contains(name) {
         result.append(
           Interlock(kind, chain: [.function(name), .init(link, device.name)], hasSpare: hasSpare))
@@ -100,7 +104,8 @@ package struct InterlockRules: Sendable {
     // dom0 itself uses nothing that pciback has.
     if functions[name]?.isOnPCIBack == true { return [] }
     var result: [Interlock] = []
-    if let failure = functions[name]?.unread[.virtualFunctions] ?? functions[name]?.unread[.driver] {
+    let unread = functions[name]?.unread ?? [:]
+    if let failure = [FunctionFact.ids, .driver, .virtualFunctions].lazy.compactMap({ unread[$0] }).first {
       result.append(Interlock(.unknown, chain: [.function(name), .gap, .init(.file, failure.place)]))
     }
     for question in questions where functions[name] == nil || concerned[question.concern]?.contains(name) == true {

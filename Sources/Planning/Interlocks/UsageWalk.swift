@@ -37,6 +37,8 @@ struct UsageWalk {
   private(set) var ends = Ends()
   /// What was followed already. One way to each thing is enough to show that the subject stands on it.
   private var visited: Set<Link> = []
+  /// What is being followed now. What leads to itself is not understood.
+  private var open: [Link] = []
   private var reached: [String: Reach] = [:]
 
   /// Stacks of block devices are at most this deep.
@@ -49,7 +51,19 @@ struct UsageWalk {
   /// Follows the file system of this number in the list of mounts. `way` leads from the subject down.
   mutating func follow(mount number: Int, _ way: [Link]) {
     let mount = index.usage.mounts[number]
-    guard visited.insert(Link(.mount, "\(number)")).inserted, way.count < Self.deepest else { return }
+    visit(Link(.mount, "\(number)"), way) { $0.descend(from: mount, way) }
+  }
+
+  /// Follows something that was not followed before.
+  private mutating func visit(_ key: Link, _ way: [Link], _ body: (inout UsageWalk) -> Void) {
+    if open.contains(key) || way.count >= Self.deepest { return leave(way, [.storage, .network]) }
+    guard visited.insert(key).inserted else { return }
+    open.append(key)
+    body(&self)
+    open.removeLast()
+  }
+
+  private mutating func descend(from mount: Mount, _ way: [Link]) {
     if mount.type == "zfs" {
       let name = mount.source.split(separator: "/").first.map(String.init) ?? ""
       return follow(pool: { $0.kind == .zfs && $0.name == name }, way)
@@ -91,10 +105,12 @@ struct UsageWalk {
   // MARK: Block devices
 
   mutating func follow(block name: String, _ way: [Link]) {
-    guard visited.insert(Link(.blockDevice, name)).inserted else { return }
-    guard let block = index.blocks[name], way.count < Self.deepest else {
-      return leave(way + [Link(.blockDevice, name)], [.storage])
-    }
+    guard let block = index.blocks[name] else { return leave(way + [Link(.blockDevice, name)], [.storage]) }
+    visit(Link(.blockDevice, name), way) { $0.descend(from: block, way) }
+  }
+
+  private mutating func descend(from block: BlockDevice, _ way: [Link]) {
+    let name = block.name
     let title = block.title.map { Link(.blockDevice, $0) }
     let way = way + [title.flatMap { way.contains($0) ? nil : $0 } ?? Link(.blockDevice, name)]
     reach(block.functions, way)
