@@ -97,6 +97,10 @@ package struct HostSession: Sendable {
   package var productData: @Sendable (FunctionName) throws(HostError) -> ProductData?
   /// Returns what dom0 itself uses its devices for.
   package var usage: @Sendable () -> HostUsage
+  /// Returns what dom0 serves to guests. The observation is nil if Xen or xenstored did not answer.
+  package var served: @Sendable (ObservationIndex?) -> ServedDevices
+  /// Tries to open each of these block devices exclusively, and returns whether somebody holds it.
+  package var openings: @Sendable ([String]) -> [DiskOpening]
   /// Asks whatever can be asked, even if some parts of the host do not answer.
   package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
@@ -115,6 +119,8 @@ package struct HostSession: Sendable {
     },
     productData: @escaping @Sendable (FunctionName) throws(HostError) -> ProductData? = { _ in nil },
     usage: @escaping @Sendable () -> HostUsage = { HostUsage() },
+    served: @escaping @Sendable (ObservationIndex?) -> ServedDevices = { _ in ServedDevices() },
+    openings: @escaping @Sendable ([String]) -> [DiskOpening] = { _ in [] },
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
@@ -129,6 +135,8 @@ package struct HostSession: Sendable {
     self.inventory = inventory
     self.productData = productData
     self.usage = usage
+    self.served = served
+    self.openings = openings
     self.examine = examine
     self.plan = plan
     self.apply = apply
@@ -150,6 +158,8 @@ package struct HostSession: Sendable {
       },
       productData: { (device) throws(HostError) in try host.inventory.productData(of: device) },
       usage: { host.usage.usage() },
+      served: { ServedDeviceReader(host: host).served($0) },
+      openings: { host.usage.openings(of: $0) },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
         try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)

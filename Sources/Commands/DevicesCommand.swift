@@ -10,8 +10,8 @@ struct DevicesCommand: BerthCommand {
     commandName: "devices",
     abstract: "List the PCI devices of this host: what each is, which driver or domain has it, and whether it is free.",
     discussion: """
-      With -o wide, or --verbose, also the path, the slot, serial numbers, hardware addresses, how each device can be \
-      reset, and from which others it is not isolated. Changes nothing. Works without Xen too, but then nothing is \
+      Says what of dom0 or of guests needs a device. With -o wide, or --verbose, also by which way, the path, the slot, \
+      serial numbers, hardware addresses, how each device can be reset, and from which others it is not isolated. Changes nothing. Works without Xen too, but then nothing is \
       known of domains.
       """)
 
@@ -55,9 +55,15 @@ struct DevicesLook {
 
 extension BerthCommand {
   /// Looks at all devices of the host. Without Xen, nothing is known of domains; a warning says so.
-  func lookAtDevices(_ facts: Set<FunctionFact>, in context: CommandContext) throws(Failure) -> DevicesLook {
+  ///
+  /// The disks of `device` are opened for a moment, to learn whether somebody holds them.
+  func lookAtDevices(
+    _ facts: Set<FunctionFact>, opening device: FunctionName? = nil, in context: CommandContext
+  ) throws(Failure) -> DevicesLook {
     let session = try openHost(in: context)
-    let inventory = try asking(context) { () throws(HostError) in try session.inventory(facts) }
+    let inventory = try asking(context) { () throws(HostError) in
+      try session.inventory(facts.union(InterlockRules.facts))
+    }
     var warnings: [String] = []
     var observation: ObservationIndex?
     do throws(HostError) {
@@ -73,7 +79,10 @@ extension BerthCommand {
       let text = "\(failure.words), so not everything is known that dom0 uses its devices for"
       warnings.append(warn(text, in: context))
     }
-    let listing = DeviceListing(inventory: inventory, observation: observation, usage: usage)
+    let rules = InterlockRules(usage: usage, inventory: inventory, served: session.served(observation))
+    let openings = device.map { [$0: session.openings(rules.disks(of: $0))] } ?? [:]
+    let listing = DeviceListing(
+      inventory: inventory, observation: observation, rules: rules, openings: openings)
     if !listing.unexplainedMounts.isEmpty {
       let shown = listing.unexplainedMounts.prefix(4).joined(separator: ", ")
       let more = listing.unexplainedMounts.count - 4

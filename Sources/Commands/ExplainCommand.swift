@@ -47,7 +47,7 @@ struct ExplainCommand: BerthCommand {
   }
 
   private func explain(_ device: FunctionName, in context: CommandContext) throws(Failure) -> ExitStatus {
-    var look = try lookAtDevices(Set(FunctionFact.allCases), in: context)
+    var look = try lookAtDevices(Set(FunctionFact.allCases), opening: device, in: context)
     let listing = look.listing.matching(["\(device)"])
     guard !listing.devices.isEmpty else {
       throw Failure(.failed, "the host has no device at \(device)", hint: "`berth devices --all` lists all")

@@ -11,6 +11,9 @@ struct SystemFailure: Error {
   init(_ operation: String, _ errno: Int32, oddity: String? = nil) {
     (self.operation, self.errno, self.oddity) = (operation, errno, oddity)
   }
+
+  /// Whether there is no such file or folder.
+  var isAbsence: Bool { errno == ENOENT || errno == ENOTDIR }
 }
 
 extension PortError {

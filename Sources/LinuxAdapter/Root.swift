@@ -61,6 +61,8 @@ struct Root: Sendable {
 
   /// The mounts of process 1.
   var mounts: String { prefix + "/proc/1/mountinfo" }
+  /// The mounts of this process. In a captured host there are none.
+  var ownMounts: String { prefix + "/proc/self/mountinfo" }
   /// The swap areas.
   var swaps: String { prefix + "/proc/swaps" }
   /// The block devices, each a link into the tree of all devices.
@@ -73,8 +75,47 @@ struct Root: Sendable {
   var controllers: String { prefix + "/sys/class/nvme" }
   /// What udev knows of devices (`/run/udev/data/b<major>:<minor>`, systemd).
   var udevData: String { prefix + "/run/udev/data" }
+  /// The ZFS pools that are imported, each a folder (`kstat_create`, module/os/linux/spl/spl-kstat.c, OpenZFS 2.1).
+  var pools: String { prefix + "/proc/spl/kstat/zfs" }
+  /// The connections of iSCSI sessions.
+  var iscsiConnections: String { prefix + "/sys/class/iscsi_connection" }
+  /// The number of the partition from which systemd-boot was started (`LoaderDevicePartUUID`, the Boot Loader Interface).
+  var loaderPartition: String {
+    prefix + "/sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+  }
   /// What the bonding driver shows of each bond.
   var bonds: String { prefix + "/proc/net/bonding" }
+
+  /// The network interfaces, each a link into the tree of all devices.
+  var networkInterfaces: String { prefix + "/sys/class/net" }
+  /// The connections of TCP over both families.
+  var connections: [String] { [prefix + "/proc/net/tcp", prefix + "/proc/net/tcp6"] }
+  /// The processes of the host. They are this machine's only if the host is this machine.
+  var hostProcesses: String { prefix + Self.processes }
+  /// The routes of a host that is not this machine, per family, as `ip -o route show table all` prints them.
+  var capturedRoutes: [DefaultRoute.Family: String] {
+    [.ipv4: prefix + "/run/berth-capture/routes-ipv4", .ipv6: prefix + "/run/berth-capture/routes-ipv6"]
+  }
+
+  /// The consoles of the kernel.
+  var consoles: String { prefix + "/proc/consoles" }
+  var terminals: String { prefix + "/sys/class/tty" }
+  /// The devices of input, with the keys that they have.
+  var inputDevices: String { prefix + "/proc/bus/input/devices" }
+  var securityModules: String { prefix + "/sys/class/tpm" }
+  var watchdogs: String { prefix + "/sys/class/watchdog" }
+  var managementControllers: String { prefix + "/sys/class/ipmi" }
+
+  /// What folders of a host are for, by their paths on that host.
+  var purposes: [String: FolderPurpose] {
+    [
+      "/boot": .boot, "/boot/efi": .boot, "/efi": .boot, "/var/lib/berth": .berth, "/run/berth": .berth,
+      "/var/lib/xen": .toolstack,
+    ]
+  }
+
+  /// Whether the host is the machine on which this program runs.
+  var isThisMachine: Bool { prefix.isEmpty }
 
   /// Returns where a path of the host is.
   func path(_ path: String) -> String { prefix + path }

@@ -2,12 +2,11 @@ import Glibc
 package import Model
 import Ports
 
-/// What dom0 stores its files on, from sysfs, the mounts of process 1, and udev's database.
+/// What dom0 uses its devices for. What it stores its files on comes from sysfs, the mounts of process 1 and of this
+/// process, and udev's database; the rest from the readers that are named below.
 package struct UsageReader: HostUsagePort {
-  /// A host with more lines than this fills more than 4 MiB.
-  private static let mostBytes = 4 << 20
-
   private let root: Root
+  private let files = FactFiles()
 
   /// `root` is `/`, or the folder that replaces it for a sandbox or a captured host.
   package init(root: String) { self.root = Root(root) }
@@ -17,36 +16,89 @@ package struct UsageReader: HostUsagePort {
     do throws(ReadFailure) { usage.mounts = try mounts() } catch { usage.unread[.mounts] = error }
     do throws(ReadFailure) { usage.swaps = try swaps() } catch { usage.unread[.swaps] = error }
     do throws(ReadFailure) {
-      usage.blocks = try names(root.blockClass).map { (name) throws(ReadFailure) in try block(name) }
-      usage.pools = try btrfs() + zfs(usage.blocks)
+      let reader = BlockReader(root: root)
+      usage.blocks = try reader.blocks()
+      usage.pools = try reader.pools(usage.blocks, mounts: usage.mounts)
+      usage.loaderPartition = try reader.loaderPartition()
     } catch { usage.unread[.blockDevices] = error }
+    for (folder, purpose) in root.purposes { usage.purposes[folder] = purpose }
+    NetworkReader(root: root).read(into: &usage)
+    AttendantReader(root: root).read(into: &usage)
     return usage
+  }
+
+  package func openings(of disks: [String]) -> [DiskOpening] {
+    disks.map { DiskOpening(disk: $0, answer: opening(of: $0)) }
+  }
+
+  /// Tries to open a block device exclusively, and closes it at once.
+  ///
+  /// Whoever mounts a device, or makes something of it, holds it exclusively, and a partition's holder keeps the whole
+  /// disk from others (`bd_may_claim`, Linux block/bdev.c, 6.1). Reading causes no event of udev's.
+  private func opening(of disk: String) -> DiskOpening.Answer {
+    // The kernel writes a slash in a name as an exclamation mark (`dev_set_name`, Linux drivers/base/core.c).
+    let path = root.path(Root.devices + disk.replacing("!", with: "/"))
+    do throws(SystemFailure) {
+      var found = stat()
+      guard unsafe stat(path, &found) == 0 else { throw SystemFailure("stat", errno) }
+      guard found.st_mode & S_IFMT == S_IFBLK else { return .failed(ReadFailure(place: path, .malformed)) }
+      _ = try Descriptor(opening: path, O_RDONLY | O_EXCL | O_NONBLOCK)
+      return .free
+    } catch {
+      switch error.errno {
+      case EBUSY: return .held
+      // An empty drive holds nothing.
+      case ENOMEDIUM: return .free
+      default: return .failed(ReadFailure(place: path, .failed(error.errno)))
+      }
+    }
   }
 
   // MARK: Mounts and swap
 
-  /// Reads the mounts of process 1: those of this process may be fewer, if systemd has hardened its unit.
-  ///
-  /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` (proc(5), mountinfo).
+  /// Reads the mounts of process 1, and those of this process: systemd can hide from a unit what the host has mounted, and
+  /// a person can mount what process 1 does not see.
   private func mounts() throws(ReadFailure) -> [Mount] {
+    let mounts = try mounts(in: root.mounts, files.lines(root.mounts))
+    guard let own = try files.optionalLines(root.ownMounts) else { return mounts }
+    let known = Set(mounts)
+    return mounts + (try self.mounts(in: root.ownMounts, own)).filter { !known.contains($0) }
+  }
+
+  /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue` (proc(5), mountinfo).
+  private func mounts(in file: String, _ lines: [Substring]) throws(ReadFailure) -> [Mount] {
     var mounts: [Mount] = []
-    for line in try lines(root.mounts) {
+    for line in lines {
       let words = line.split(separator: " ")
       guard let dash = words.firstIndex(of: "-"), dash >= 6, words.count > dash + 2 else {
-        throw ReadFailure(place: root.mounts, .malformed)
+        throw ReadFailure(place: file, .malformed)
       }
       let options = words.count > dash + 3 ? Self.unescaped(words[dash + 3]).split(separator: ",") : []
+      let (type, source) = (String(words[dash + 1]), Self.unescaped(words[dash + 2]))
       mounts.append(
         Mount(
-          number: String(words[2]), type: String(words[dash + 1]), source: device(Self.unescaped(words[dash + 2])),
-          point: Self.unescaped(words[4]), layers: options.flatMap(Self.layers)))
+          number: String(words[2]), type: type, source: device(source), point: Self.unescaped(words[4]),
+          layers: options.flatMap(Self.layers), peers: Self.peers(type, source, options)))
     }
     return mounts
   }
 
-  /// Returns the folders in an option of an overlay (Documentation/filesystems/overlayfs.rst, Linux 6.1).
+  /// Returns the addresses of the hosts that have the files. NFS and CIFS show theirs as an option (`nfs_show_mount_options`,
+  /// Linux fs/nfs/super.c, 6.1); Ceph mounts `10.0.0.1:6789,10.0.0.2:6789:/`.
+  private static func peers(_ type: String, _ source: String, _ options: [Substring]) -> [String] {
+    let addresses =
+      type == "ceph"
+      ? source.split(separator: ":/", maxSplits: 1).prefix(1).flatMap { $0.split(separator: ",") }.map { host in
+        let end = host.lastIndex(of: ":") ?? host.endIndex
+        return host.hasPrefix("[") ? host.dropFirst().prefix { $0 != "]" } : host[..<end]
+      } : options.filter { $0.hasPrefix("addr=") }.map { $0.dropFirst(5) }
+    return addresses.compactMap { InternetAddress(String($0))?.text }
+  }
+
+  /// Returns the folders in an option of an overlay (Documentation/filesystems/overlayfs.rst, Linux 6.1). Each folder has
+  /// an option of its own since Linux 6.8 (`ovl_show_options`, fs/overlayfs/params.c).
   private static func layers(_ option: Substring) -> [String] {
-    for name in ["upperdir=", "lowerdir="] where option.hasPrefix(name) {
+    for name in ["upperdir=", "lowerdir=", "lowerdir+=", "datadir+="] where option.hasPrefix(name) {
       return option.dropFirst(name.count).split(separator: ":").map(String.init)
     }
     return []
@@ -62,7 +114,7 @@ package struct UsageReader: HostUsagePort {
 
   /// `/dev/sda2  partition  8388604  0  -2`, below a line of heads (proc(5), swaps).
   private func swaps() throws(ReadFailure) -> [String] {
-    try lines(root.swaps).dropFirst().compactMap { line in
+    try files.lines(root.swaps).dropFirst().compactMap { line in
       line.split { $0 == " " || $0 == "\t" }.first.map { device(Self.unescaped($0)) }
     }
   }
@@ -84,88 +136,5 @@ package struct UsageReader: HostUsagePort {
       }
     }
     return String(decoding: bytes, as: UTF8.self)
-  }
-
-  // MARK: Block devices
-
-  private func block(_ name: String) throws(ReadFailure) -> BlockDevice {
-    let folder = "\(root.blockClass)/\(name)"
-    var block = BlockDevice(name: name)
-    let parts = (try link(folder) ?? "").split(separator: "/").map(String.init)
-    block.functions = parts.compactMap { FunctionName($0) }
-    block.number = try text("\(folder)/dev")
-    block.title = try text("\(folder)/dm/name")
-    block.backingFile = try text("\(folder)/loop/backing_file")
-    block.parts = try names("\(folder)/slaves")
-    // A partition's folder is in its disk's.
-    if try text("\(folder)/partition") != nil, parts.count > 1 { block.parts.append(parts[parts.count - 2]) }
-    if parts.contains("nvme-subsystem"), parts.count > 1 {
-      // With native multipath the disk is the subsystem's, whose folder has a link to each controller
-      // (`nvme_mpath_set_live`, Linux drivers/nvme/host/multipath.c, 6.1).
-      let subsystem = "\(root.subsystems)/\(parts[parts.count - 2])"
-      for controller in try names(subsystem) where controller.hasPrefix("nvme") {
-        let way = try link("\(subsystem)/\(controller)") ?? ""
-        let found = way.split(separator: "/").compactMap { FunctionName($0) }
-        block.functions += try found.isEmpty ? functions(ofController: controller) : found
-      }
-    }
-    block.functions = Set(block.functions).sorted()
-    return block
-  }
-
-  private func functions(ofController name: String) throws(ReadFailure) -> [FunctionName] {
-    (try link("\(root.controllers)/\(name)") ?? "").split(separator: "/").compactMap { FunctionName($0) }
-  }
-
-  private func btrfs() throws(ReadFailure) -> [StoragePool] {
-    try names(root.btrfs).map { (name) throws(ReadFailure) in
-      StoragePool(kind: .btrfs, name: name, members: try names("\(root.btrfs)/\(name)/devices"))
-    }.filter { !$0.members.isEmpty }
-  }
-
-  /// Returns the ZFS pools. Nothing in sysfs names their devices, but udev has seen what is on each.
-  private func zfs(_ blocks: [BlockDevice]) throws(ReadFailure) -> [StoragePool] {
-    var members: [String: [String]] = [:]
-    for block in blocks {
-      guard let number = block.number, let data = try content("\(root.udevData)/b\(number)") else { continue }
-      let lines = data.split(separator: "\n")
-      guard lines.contains("E:ID_FS_TYPE=zfs_member"),
-        let label = lines.first(where: { $0.hasPrefix("E:ID_FS_LABEL=") })?.dropFirst(14)
-      else { continue }
-      members[String(label), default: []].append(block.name)
-    }
-    return members.sorted { $0.key < $1.key }.map { StoragePool(kind: .zfs, name: $0.key, members: $0.value) }
-  }
-
-  // MARK: Files
-
-  private func lines(_ path: String) throws(ReadFailure) -> [Substring] {
-    do throws(SystemFailure) {
-      return String(decoding: try readFile(path, atMost: Self.mostBytes), as: UTF8.self).split(separator: "\n")
-    } catch { throw ReadFailure(place: path, .failed(error.errno)) }
-  }
-
-  private func content(_ path: String) throws(ReadFailure) -> String? {
-    do throws(SystemFailure) { return String(decoding: try readFile(path, atMost: 64 << 10), as: UTF8.self) } catch {
-      if error.errno == ENOENT || error.errno == ENOTDIR { return nil }
-      throw ReadFailure(place: path, .failed(error.errno))
-    }
-  }
-
-  private func text(_ path: String) throws(ReadFailure) -> String? {
-    try content(path).map { String($0.prefix { $0 != "\n" }) }
-  }
-
-  private func names(_ path: String) throws(ReadFailure) -> [String] {
-    do throws(SystemFailure) { return try listFolder(path) } catch {
-      if error.errno == ENOENT || error.errno == ENOTDIR { return [] }
-      throw ReadFailure(place: path, .failed(error.errno))
-    }
-  }
-
-  private func link(_ path: String) throws(ReadFailure) -> String? {
-    do throws(SystemFailure) { return try readLink(path) } catch {
-      throw ReadFailure(place: path, .failed(error.errno))
-    }
   }
 }

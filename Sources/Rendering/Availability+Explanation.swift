@@ -50,7 +50,13 @@ extension Availability {
 extension InventoryEntry {
   /// What a person can do about the device; nil if there is nothing to do.
   var remedy: String? {
-    if !uses.isEmpty, case .hostDriver = availability { return "keep it: dom0 stores its own files on it" }
+    if let first = interlocks.first, first.isRefusal {
+      switch availability {
+      // A command that could harm the host is not offered.
+      case .hostDriver, .noDriver, .overridden: return first.name.explanation.remedy?.text(device: function.address)
+      case .assignable, .inUse, .claimed, .assignedElsewhere, .bridge, .segmentTooLarge, .unknown: break
+      }
+    }
     let text = availability.remedy.replacing("ADDRESS", with: "\(function.name)")
     return text.isEmpty ? nil : text
   }

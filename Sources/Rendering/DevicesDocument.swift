@@ -46,6 +46,7 @@ struct FunctionDocument: Encodable, Sendable {
   let assignment: String
   let isolation: IsolationDocument?
   let uses: [UseDocument]
+  let interlocks: [InterlockDocument]
   let sharesInterruptWith: [String]
   let sharesPageWith: [String]
   let unknown: [UnknownFactDocument]
@@ -57,7 +58,7 @@ struct FunctionDocument: Encodable, Sendable {
     case physicalFunction, virtualFunctions, virtualFunctionLimit, reset, powerState, isBootDisplay, availability,
       meaning, remedy
     case domain, claim
-    case assignment, isolation, uses, sharesInterruptWith, sharesPageWith, unknown
+    case assignment, isolation, uses, interlocks, sharesInterruptWith, sharesPageWith, unknown
   }
 
   init(_ device: InventoryEntry, names: FunctionNames, product: ProductData? = nil) {
@@ -96,6 +97,7 @@ struct FunctionDocument: Encodable, Sendable {
     assignment = device.assignment.rawValue
     isolation = device.isolation.map(IsolationDocument.init)
     uses = device.uses.map(UseDocument.init)
+    interlocks = device.interlocks.map(InterlockDocument.init)
     sharesInterruptWith = device.interruptSharers.map(\.description)
     sharesPageWith = device.pageSharers.map(\.description)
     unknown = function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
@@ -164,6 +166,29 @@ struct UseDocument: Encodable, Sendable {
     case .swap(let area): (kind, name) = ("swap", area)
     }
     chain = use.chain
+  }
+}
+
+/// One reason not to take a device from dom0.
+struct InterlockDocument: Encodable, Sendable {
+  struct Link: Encodable, Sendable {
+    let what: String
+    let name: String
+  }
+
+  let name: String
+  let meaning: String
+  /// `refuse`, `refuse-unless-spare` or `warn`.
+  let strength: String
+  let isRefusal: Bool
+  let chain: [Link]
+
+  init(_ interlock: Interlock) {
+    name = interlock.name.rawValue
+    meaning = interlock.name.explanation.meaning
+    strength = interlock.strength.rawValue
+    isRefusal = interlock.isRefusal
+    chain = interlock.chain.map { Link(what: $0.what.rawValue, name: $0.name) }
   }
 }
 

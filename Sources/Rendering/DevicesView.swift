@@ -99,14 +99,22 @@ package struct DevicesView: View {
     case .unknown: parts.append(function.driver.map { "driver \($0)" } ?? "unknown")
     }
     parts += function.interfaces.map(\.name) + function.nvme.map(\.name)
-    if let first = device.uses.first?.chain.last {
-      parts.append("carries \(first)" + (device.uses.count > 1 ? " and \(device.uses.count - 1) more" : ""))
-    }
+    if let need = Self.need(of: device) { parts.append(need) }
     if let parent = function.virtualisation.parent { parts.append("virtual function of \(parent)") }
     if !function.virtualisation.children.isEmpty {
       parts.append(Words.count(function.virtualisation.children.count, "virtual function"))
     }
     return parts.joined(separator: ", ")
+  }
+
+  /// Returns what needs a device, in a few words: the first thing by name, and how many more there are.
+  private static func need(of device: InventoryEntry) -> String? {
+    let refusals = device.interlocks.filter(\.isRefusal)
+    let known = refusals.filter { $0.name != .unknown }
+    guard let first = known.first?.chain.last else {
+      return refusals.isEmpty ? nil : "not known what needs it"
+    }
+    return "needed for \(first.name)" + (refusals.count > 1 ? " and \(refusals.count - 1) more" : "")
   }
 
   // MARK: Everything of a device
@@ -134,7 +142,7 @@ package struct DevicesView: View {
       ].compactMap(\.self))
     lines.append(
       Self.sharing(device.interruptSharers, "interrupt") + Self.sharing(device.pageSharers, "page of memory"))
-    lines += device.uses.map { ["carries " + $0.chain.joined(separator: " → ")] }
+    lines += device.interlocks.map { ["\($0.name.rawValue) \($0.isRefusal ? "refuses" : "warns"): \($0)"] }
     lines += function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
       ["unknown: \($0.key.rawValue), because \($0.value.words)"]
     }

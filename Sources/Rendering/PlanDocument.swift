@@ -219,6 +219,8 @@ struct StepDocument: Encodable, Sendable {
   let evidence: String?
   let remedy: String?
   let effects: [String]
+  /// What stands on the device; nil if nothing does, or if nobody had to ask.
+  let interlocks: [InterlockDocument]?
   let isChange: Bool
   /// Whether it follows from stores that disagree rather than from the manifest.
   let isDrift: Bool
@@ -242,6 +244,7 @@ struct StepDocument: Encodable, Sendable {
     case .change, .unchanged, .kept, .foreign: remedy = step.remedy
     }
     effects = step.effects
+    interlocks = step.interlocks.isEmpty ? nil : step.interlocks.map(InterlockDocument.init)
     isChange = step.isChange
     isDrift = why.isDrift
     isRequired = step.isRequired

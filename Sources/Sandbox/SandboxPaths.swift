@@ -43,6 +43,11 @@ package struct SandboxPaths: Hashable, Sendable {
   package var blockDevices: String { root + "/sys/class/block" }
   package var mounts: String { root + "/proc/1/mountinfo" }
   package var swaps: String { root + "/proc/swaps" }
+  package var consoles: String { root + "/proc/consoles" }
+  package var inputDevices: String { root + "/proc/bus/input/devices" }
+  package var connections: String { root + "/proc/net/tcp" }
+  /// Returns the file with the default routes of a family: `ipv4` or `ipv6`.
+  package func routes(_ family: String) -> String { root + "/run/berth-capture/routes-\(family)" }
   package var pciSlots: String { root + "/sys/bus/pci/slots" }
   package var pciDevices: String { root + "/sys/bus/pci/devices" }
   package var pciDrivers: String { root + "/sys/bus/pci/drivers" }

@@ -19,6 +19,7 @@ extension SandboxServer {
     effects.kernelLog(priority: 6, "xen_pciback: backend is vpci", device: nil)
     try sysfs.build(scenario.devices)
     try sysfs.writeMounts()
+    try sysfs.writeNetwork(routes: scenario.host.routes)
     for device in scenario.devices { addDevice(device) }
     try watchFiles()
     try storeCall { () throws(StoreError) in try toolstack.prepareHost() }

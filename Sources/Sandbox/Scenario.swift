@@ -29,6 +29,8 @@ package struct ScenarioHost: Hashable, Sendable {
   /// Whether the domains are introduced to xenstored. Before every answer it looks at the ring of each domain it knows,
   /// so a host with a thousand domains is slow (`main`, tools/xenstore/xenstored_core.c, Xen 4.17).
   package var introducesDomains: Bool
+  /// The network interfaces by which dom0 has a default route.
+  package var routes: [String] = []
 
   package init(
     name: String = "sandbox", xenVersion: String = XenVersion.simulated.description, hasIOMMU: Bool = true,

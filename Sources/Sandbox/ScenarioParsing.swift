@@ -63,6 +63,7 @@ private struct ScenarioReader {
     host.hasIOMMU = reader.optional("iommu", .boolean) ?? host.hasIOMMU
     host.delay = reader.optional("delay", .duration) ?? host.delay
     host.introducesDomains = reader.optional("introduce", .boolean) ?? host.introducesDomains
+    host.routes = reader.optional("routes", .list(of: ScenarioTypes.fileName)) ?? []
     reader.finish()
     return host
   }

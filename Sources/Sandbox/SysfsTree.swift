@@ -97,6 +97,19 @@ struct SysfsTree {
     try directory.write(paths.swaps, "Filename\tType\tSize\tUsed\tPriority\n")
   }
 
+  /// Writes by what dom0 is reached: its default routes, no session, the hypervisor's console, and no keyboard.
+  func writeNetwork(routes: [String]) throws(SandboxError) {
+    for path in [paths.root + "/proc/net", paths.root + "/proc/bus/input", paths.root + "/run/berth-capture"] {
+      try directory.makeDirectories(path)
+    }
+    // An address for documentation (RFC 5737).
+    try directory.write(paths.routes("ipv4"), routes.map { "default via 192.0.2.1 dev \($0)\n" }.joined())
+    try directory.write(paths.routes("ipv6"), "")
+    try directory.write(paths.connections, "  sl  local_address rem_address   st\n")
+    try directory.write(paths.consoles, "hvc0                 -W- (EC p  )  229:0\n")
+    try directory.write(paths.inputDevices, "")
+  }
+
   /// Returns a disk's major and minor number: those of SCSI disks, of which each has 16 (Documentation/admin-guide/
   /// devices.txt, Linux 6.1).
   private func number(ofDiskAt device: PCIAddress) -> String {

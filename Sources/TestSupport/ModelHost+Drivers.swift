@@ -21,6 +21,8 @@ struct ModelDriverState {
   var children: [PCIAddress: [FunctionName]] = [:]
   var interfaces: [PCIAddress: [NetworkInterface]] = [:]
   var usage = HostUsage()
+  /// The disks that somebody has opened exclusively.
+  var heldDisks: Set<String> = []
   var records: [PCIAddress: PreparationRecord] = [:]
   /// The devices whose records a run holds.
   var held: Set<PCIAddress> = []

@@ -32,4 +32,8 @@ struct ModelInventory: InventoryPort {
 struct ModelUsage: HostUsagePort {
   let model: ModelHost
   func usage() -> HostUsage { model.state.withLock(\.drivers.usage) }
+  func openings(of disks: [String]) -> [DiskOpening] {
+    let held = model.state.withLock(\.drivers.heldDisks)
+    return disks.map { DiskOpening(disk: $0, answer: held.contains($0) ? .held : .free) }
+  }
 }

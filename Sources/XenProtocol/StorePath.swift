@@ -18,6 +18,9 @@ package struct StorePath: Hashable, Sendable, CustomStringConvertible {
   package static let domains = StorePath("/local/domain")
   package static let backEnds = StorePath("/local/domain/0/backend/pci")
 
+  /// The directory of everything that dom0 serves to domains, by kind: `vbd`, `vif`, `pci`, …
+  package static let servedByHost = StorePath("/local/domain/0/backend")
+
   /// `/local/domain/<domid>`. The guest can read it; its owner is dom0.
   package static func home(_ domain: DomainID) -> StorePath { StorePath("/local/domain/\(domain)") }
   /// `/libxl/<domid>`, which belongs to dom0.

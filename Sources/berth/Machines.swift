@@ -50,12 +50,14 @@ struct Machines: Sendable {
       let sandbox = SandboxDeviceTree(tree, hypervisor: hypervisor, paths: paths)
       (tree, drivers) = (sandbox, SandboxDrivers(drivers, tree: sandbox))
     }
+    let reader = UsageReader(root: root)
+    let usage: any HostUsagePort = paths == nil ? reader : SandboxUsage(reader)
     return Host(
       name: name,
       stores: XenStoreConnector(
         storePlace(paths), limit: limit, describe: { Machine.description(ofProcess: $0) }),
       hypervisor: hypervisor, tree: tree, inventory: SysfsInventory(root: root),
-      usage: UsageReader(root: root), drivers: drivers, preparations: PreparationFiles(root: root),
+      usage: usage, drivers: drivers, preparations: PreparationFiles(root: root),
       userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root, lockTimeout: lockTimeout), intents: IntentFiles(root: root),

@@ -39,6 +39,57 @@ import Testing
     let (before, after) = (UsageReader(root: host.path).usage(), UsageReader(root: copy.path).usage())
     #expect(before.blocks == after.blocks && before.mounts == after.mounts)
     #expect(before.swaps == after.swaps && before.pools == after.pools)
+    #expect(before.network == after.network && before.attendants == after.attendants)
+  }
+
+  /// A host with routes, a session, a console, storage on another host and what else the interlocks read.
+  private func server() -> CraftedHost {
+    var server = CraftedHost()
+    server.function("pci0000:00/0000:01:00.0", class: "020000", driver: "igb")
+    server.interface("pci0000:00/0000:01:00.0/net/eth0", files: ["ifindex": "2"])
+    server.interface("virtual/net/br0", lower: ["eth0"], files: ["uevent": "DEVTYPE=bridge"])
+    server.interface("virtual/net/vx0", files: ["uevent": "DEVTYPE=vxlan", "iflink": "2"])
+    server.route("default via 192.0.2.1 dev br0 table 100")
+    server.routeOfIPv6("default via fe80::3eec:efff:fe00:1 dev br0 metric 5")
+    server.connection(from: "010200C0:0016", to: "070200C0:C35A", socket: 501)
+    server.connection(from: "010200C0:0050", to: "080200C0:C35A", socket: 502)
+    server.process(101, "sshd-session", sockets: [501])
+    server.process(102, "nginx", sockets: [502])
+    let disk = server.block("platform/host6/session1/block/sdz")
+    server.mount("\(disk) / /data rw - ext4 /dev/sdz rw")
+    server.add(
+      """
+      /sys/class/iscsi_connection/connection1:0/address = 192.0.2.9
+      /proc/spl/kstat/zfs/tank/
+      /proc/consoles = ttyS4                -W- (EC   p a)    4:68
+      /sys/class/tty/ttyS4 -> ../../devices/pci0000:00/0000:00:16.3/tty/ttyS4
+      /sys/class/watchdog/watchdog0 -> ../../devices/pci0000:00/0000:00:1f.0/watchdog/watchdog0
+      /run/udev/data/b\(disk) <<
+       | E:ID_PART_ENTRY_TYPE=c12a7328-f81f-11d2-ba4b-00a0c93ec93b
+       | E:ID_PART_ENTRY_UUID=11112222-3333-4444-5555-666677778888
+      /sys/firmware/efi/efivars/LoaderDevicePartUUID-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f : 06000000\(
+        "11112222-3333-4444-5555-666677778888".utf8.map { hex(UInt64($0), 2) + "00" }.joined())0000
+      """)
+    return server
+  }
+
+  @Test func `the copy has what the interlocks read, and other connections stay at home`() async throws {
+    try HostTree(server().text).write(to: host)
+    let before = UsageReader(root: host.path).usage()
+    #expect(before.unread.isEmpty && before.network.sessions == ["192.0.2.7"] && before.loaderPartition != nil)
+    #expect(before.network.ways.keys.sorted() == ["192.0.2.7", "192.0.2.9"] && before.pools.count == 1)
+    let exact = try await Command(script(), ["--root", host.path, "--keep-identities"]).run()
+    try HostTree(exact.output).write(to: copy)
+    #expect(UsageReader(root: copy.path).usage() == before)
+    #expect(!exact.output.contains("080200C0"))
+    // The partition that the boot loader names is the one that udev names, under another number.
+    let disguised = try TemporaryFolder()
+    let text = try await Command(script(), ["--root", host.path]).run().output
+    try HostTree(text).write(to: disguised)
+    let after = UsageReader(root: disguised.path).usage()
+    #expect(!text.contains("3eec:efff:fe00:1") && !text.contains("11112222") && text.contains("fe80::3eec:efff:fe"))
+    #expect(after.loaderPartition == after.blocks.first?.partition?.number && after.loaderPartition != nil)
+    #expect(after.loaderPartition != before.loaderPartition)
   }
 
   @Test func `serial numbers and hardware addresses are replaced, the same by the same`() async throws {

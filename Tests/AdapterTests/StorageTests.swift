@@ -18,8 +18,16 @@ import Testing
     return UsageReader(root: folder.path).usage()
   }
 
-  private func chains(_ graph: StorageGraph, _ function: String) throws -> [String] {
-    graph.uses(of: try #require(FunctionName(function))).map { $0.chain.joined(separator: " → ") }.sorted()
+  private func rules(_ usage: HostUsage) -> InterlockRules {
+    InterlockRules(usage: usage, inventory: Inventory(functions: [], facts: []))
+  }
+
+  private func uses(_ rules: InterlockRules, _ function: String) throws -> [DeviceUse] {
+    rules.interlocks(on: try #require(FunctionName(function))).compactMap(DeviceUse.init)
+  }
+
+  private func chains(_ rules: InterlockRules, _ function: String) throws -> [String] {
+    try uses(rules, function).map { $0.chain.joined(separator: " → ") }.sorted()
   }
 
   @Test(arguments: [
@@ -41,14 +49,14 @@ import Testing
   func `what stands on a function is found`(function: String, subjects: [String]) throws {
     let usage = try usage(of: "storage")
     #expect(usage.unread.isEmpty)
-    let graph = StorageGraph(usage)
-    let found = graph.uses(of: try #require(FunctionName(function)))
+    let graph = rules(usage)
+    let found = try uses(graph, function)
     #expect(found.compactMap(\.chain.last).sorted() == subjects)
     #expect(found.allSatisfy { $0.chain.first == function })
   }
 
   @Test func `a chain has each step from the device to the folder`() throws {
-    let graph = StorageGraph(try usage(of: "storage"))
+    let graph = rules(try usage(of: "storage"))
     #expect(try chains(graph, "0000:05:00.0").contains("0000:05:00.0 → sda1 → md0 → /store/raid array"))
     #expect(try chains(graph, "0000:09:00.0") == ["0000:09:00.0 → sde → tank → /store/zfs"])
     #expect(
@@ -63,13 +71,14 @@ import Testing
   }
 
   @Test func `a file system whose device is not known is named`() throws {
-    let graph = StorageGraph(try usage(of: "storage"))
-    #expect(graph.unexplained == ["/store/nfs"])
+    let graph = rules(try usage(of: "storage"))
+    #expect(graph.unexplainedMounts == ["/store/nfs"])
   }
 
   @Test func `a host without these files is unknown, not unused`() throws {
     let usage = UsageReader(root: folder.path).usage()
-    #expect(Set(usage.unread.keys) == [.mounts, .swaps])
+    // It has no network interfaces, so it has neither routes nor sessions.
+    #expect(Set(usage.unread.keys) == [.mounts, .swaps, .consoles, .keyboards])
     #expect(usage.unread[.mounts]?.cause == .failed(ENOENT))
   }
 
@@ -79,13 +88,15 @@ import Testing
     #expect(UsageReader(root: folder.path).usage().unread[.mounts]?.cause == .malformed)
   }
 
-  @Test func `a stack that contains itself ends`() throws {
+  @Test func `a stack that contains itself ends, and is not understood`() throws {
     try HostTree(
       """
       /proc/1/mountinfo <<
        | 22 1 253:0 / / rw - ext4 /dev/dm-0 rw
        | 23 22 7:0 / /loop rw - ext4 /dev/loop0 rw
       /proc/swaps = Filename
+      /proc/consoles =
+      /proc/bus/input/devices =
       /sys/class/block/dm-0/dev = 253:0
       /sys/class/block/dm-0/slaves/dm-1 -> ../../dm-1
       /sys/class/block/dm-1/dev = 253:1
@@ -96,7 +107,7 @@ import Testing
     ).write(to: folder)
     let usage = UsageReader(root: folder.path).usage()
     #expect(usage.unread.isEmpty && usage.mounts.count == 2)
-    let graph = StorageGraph(usage)
-    #expect(graph.unexplained.isEmpty)
+    let graph = rules(usage)
+    #expect(graph.unexplainedMounts == ["/", "/loop"])
   }
 }

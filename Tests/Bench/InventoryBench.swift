@@ -10,7 +10,8 @@ import Planning
 /// device.
 func measureInventory(_: Programs) throws -> Section {
   var section = Section(
-    title: "Inventory of 512 functions", rows: [["facts", "ms", "reads", "reads each"]], figures: [])
+    title: "Inventory of 512 functions, and what stands on them", rows: [["facts", "ms", "reads", "reads each"]],
+    figures: [])
   var template = Array("/tmp/berth-bench-XXXXXX\0".utf8CString.dropLast())
   guard unsafe mkdtemp(&template) != nil else { throw BenchError("mkdtemp: errno \(errno)") }
   let root = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -40,6 +41,7 @@ func measureInventory(_: Programs) throws -> Section {
   for _ in 0..<11 { times.append(milliseconds { _ = IsolationGroups(whole) }) }
   section.rows.append(["isolation", times.median.text(decimals: 1), "0", "0.0"])
   section.figures.append(Figure("inventory_isolation_ms", times.median))
+  try measureInterlocks(whole, into: &section)
   return section
 }
 

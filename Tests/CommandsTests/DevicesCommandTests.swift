@@ -73,6 +73,50 @@ import Testing
     #expect(world.output.contains("it is not known on which devices"))
   }
 
+  /// A disk with dom0's root, and a network card by which a guest is served.
+  private func givenUse() throws -> FakeWorld.Given {
+    var given = try given()
+    let name = try #require(FunctionName("0000:03:00.0"))
+    var disk = BlockDevice(name: "sda")
+    (disk.number, disk.functions) = ("8:0", [name])
+    given.usage.blocks = [disk]
+    given.usage.network.interfaces = [HostInterface(name: "br0", kind: .device, functions: [name])]
+    given.served.interfaces = [ServedInterface(guest: DomainID(3), bridge: "br0")]
+    given.openings = [DiskOpening(disk: "sda", answer: .held)]
+    return given
+  }
+
+  @Test func `only an explanation opens disks, and only those of its device`() throws {
+    for arguments in [["devices"], ["devices", "-o", "json"], ["devices", "03:00", "-o", "wide"]] {
+      let world = FakeWorld()
+      #expect(world.run(arguments, given: try givenUse()) == 0)
+      #expect(world.state.withLock(\.disks).isEmpty && !world.output.contains("held-open"), "\(arguments)")
+    }
+    let world = FakeWorld()
+    #expect(world.run("explain", "03:00.0", given: try givenUse()) == 0)
+    #expect(world.state.withLock(\.disks) == [["sda"]])
+    #expect(world.output.contains("held-open refuses: 0000:03:00.0 -> sda -> held by the kernel or a program"))
+    let other = FakeWorld()
+    #expect(other.run("explain", "00:1c.0", given: try givenUse()) == 0)
+    #expect(other.state.withLock(\.disks) == [[]])
+  }
+
+  @Test func `a list says what needs a device, a document says by which way, and no command is offered`() throws {
+    let world = FakeWorld()
+    #expect(world.run("devices", given: try givenUse()) == 0)
+    #expect(world.output.contains("driver igb, needed for domid 3"), "\(world.output)")
+    #expect(world.run("devices", "-o", "json", given: try givenUse()) == 0)
+    #expect(world.output.contains(#""strength" : "refuse""#) && world.output.contains(#""what" : "interface""#))
+    #expect(world.run("explain", "03:00.0", given: try givenUse()) == 0)
+    #expect(
+      world.output.contains("next: move the guests to another bridge") && !world.output.contains("pci-assignable"))
+    var given = try givenUse()
+    given.usage.unread = [.mounts: ReadFailure(place: "/proc/1/mountinfo", .failed(13))]
+    given.served.interfaces = []
+    #expect(world.run("devices", given: given) == 0)
+    #expect(world.output.contains("driver igb, not known what needs it"))
+  }
+
   @Test func `other answers have no wide form`() throws {
     let world = FakeWorld()
     #expect(world.run("status", "-o", "wide", given: try given()) == 64)

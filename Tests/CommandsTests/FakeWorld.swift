@@ -19,6 +19,8 @@ final class FakeWorld: Sendable {
     var desired: [DesiredState?] = []
     var applied: [(plan: Plan, options: ApplyOptions)] = []
     var questions = 0
+    /// The disks that were to be opened, per request.
+    var disks: [[String]] = []
     /// The facts of each inventory that was asked for.
     var facts: [Set<FunctionFact>] = []
   }
@@ -37,6 +39,8 @@ final class FakeWorld: Sendable {
     var observeFailure: HostError?
     var inventory = Inventory(functions: [], facts: [])
     var usage = HostUsage()
+    var served = ServedDevices()
+    var openings: [DiskOpening] = []
     var examination = Examination.calm
     var isSandboxDown = false
     var damaged: [DamagedFile] = []
@@ -79,6 +83,11 @@ final class FakeWorld: Sendable {
             return given.inventory
           },
           usage: { given.usage },
+          served: { _ in given.served },
+          openings: { disks in
+            self.state.withLock { $0.disks.append(disks) }
+            return given.openings
+          },
           examine: { given.examination },
           plan: { _, _ in given.plan },
           apply: { shown, options, report in

@@ -14,7 +14,9 @@ enum FuzzTarget: String, CaseIterable {
     case .bus: changeBus(bytes)
     case .qmp: readMessages(bytes)
     case .sysfs: readDeviceTree(bytes)
-    case .inventory: readInventory(bytes)
+    case .inventory:
+      readInventory(bytes)
+      readRoutes(bytes)
     case .records: readRecords(bytes)
     case .store: readStoreMessages(bytes)
     }

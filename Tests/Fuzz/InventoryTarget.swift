@@ -13,19 +13,22 @@ private let host: (root: String, bridge: String, card: String) = {
   for folder in [
     bus, card + "/net/lan0", card + "/nvme/nvme0", root + "/sys/bus/pci/slots/1", root + "/proc/1",
     root + "/proc/net/bonding", root + "/run/udev/data", root + "/sys/class/block/sda/slaves",
-    root + "/sys/class/block/sda/dm", root + "/sys/class/block/sda/loop", root + "/sys/fs/btrfs/1/devices/sda",
+    root + "/proc/bus/input", root + "/run/berth-capture", root + "/sys/class/net", root + "/sys/class/block/sda/dm",
+    root + "/sys/class/block/sda/loop", root + "/sys/fs/btrfs/1/devices/sda",
   ] { makeFolders(folder) }
   _ = unsafe symlink("../../../devices/pci0000:00/0000:00:1c.0", bus + "/0000:00:1c.0")
   _ = unsafe symlink("../../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0", bus + "/0000:03:00.0")
   _ = unsafe symlink("../../../../../virtual/net/bond0", card + "/net/lan0/master")
+  _ = unsafe symlink(
+    "../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0/net/lan0", root + "/sys/class/net/lan0")
   return (root, bridge, card)
 }()
 
-/// Tests the inventory of PCI functions, and what dom0 stores on them. Whatever the files contain, each function is listed,
+/// Tests the inventory of PCI functions, and what stands on them. Whatever the files contain, each function is listed,
 /// a fact that is not understood is named with its file, and the graphs end.
 func readInventory(_ bytes: [UInt8]) {
   // The configuration space comes last, as it is bytes.
-  let pieces = bytes.split(separator: 0, maxSplits: 21, omittingEmptySubsequences: false).map(Array.init)
+  let pieces = bytes.split(separator: 0, maxSplits: 26, omittingEmptySubsequences: false).map(Array.init)
   func piece(_ number: Int) -> [UInt8] { number < pieces.count ? pieces[number] : [] }
   let files = [
     host.bridge + "/secondary_bus_number", host.bridge + "/modalias", host.card + "/modalias", host.card + "/revision",
@@ -34,7 +37,9 @@ func readInventory(_ bytes: [UInt8]) {
     host.card + "/nvme/nvme0/serial", host.root + "/sys/bus/pci/slots/1/address", host.root + "/proc/1/mountinfo",
     host.root + "/proc/swaps", host.root + "/proc/net/bonding/bond0", host.root + "/run/udev/data/b8:0",
     host.root + "/sys/class/block/sda/dev", host.root + "/sys/class/block/sda/dm/name",
-    host.root + "/sys/class/block/sda/loop/backing_file", host.card + "/vpd", host.card + "/config",
+    host.root + "/sys/class/block/sda/loop/backing_file", host.root + "/proc/net/tcp",
+    host.root + "/run/berth-capture/routes-ipv4", host.root + "/run/berth-capture/routes-ipv6",
+    host.root + "/proc/consoles", host.root + "/proc/bus/input/devices", host.card + "/vpd", host.card + "/config",
   ]
   for (number, file) in files.enumerated() { write(piece(number), to: file) }
   let reader = SysfsInventory(root: host.root)
@@ -46,9 +51,14 @@ func readInventory(_ bytes: [UInt8]) {
     }
     let groups = IsolationGroups(inventory)
     for function in inventory.functions { _ = groups.isolation(of: function.name) }
-    let listing = DeviceListing(
-      inventory: inventory, observation: nil, usage: UsageReader(root: host.root).usage())
+    let usage = UsageReader(root: host.root).usage()
+    for failure in usage.unread.values { must(failure.place.hasPrefix(host.root), "an unknown fact without its file") }
+    let rules = InterlockRules(usage: usage, inventory: inventory)
+    let listing = DeviceListing(inventory: inventory, observation: nil, rules: rules)
     must(listing.devices.count == 2, "a device that is there is passed over")
+    for interlock in listing.devices.flatMap(\.interlocks) {
+      must(interlock.chain.count > 1, "an interlock without a way")
+    }
     resolve(in: inventory)
     if let card = FunctionName("0000:03:00.0") { _ = try reader.productData(of: card) }
   } catch { must(hasPlace(error), "an error without a place") }

@@ -13,3 +13,10 @@ func readMessages(_ bytes: [UInt8]) {
     } catch { continue }
   }
 }
+
+/// Tests bytes from the kernel as messages about routes: the reading ends.
+func readRoutes(_ bytes: [UInt8]) {
+  var answer = RouteAnswer()
+  answer.read(bytes[...])
+  must(answer.routes.count * 28 <= bytes.count, "more routes than fit")
+}

@@ -11,7 +11,9 @@ import XenProtocol
   @Test func `every name has one entry`() {
     let names = Catalogue.all.map(\.name)
     #expect(Set(names).count == names.count)
-    #expect(Set(names) == Set(Reason.allCases.map(\.name) + Ailment.allCases.map(\.rawValue)))
+    #expect(
+      Set(names)
+        == Set(Reason.allCases.map(\.name) + Ailment.allCases.map(\.rawValue) + InterlockName.allCases.map(\.rawValue)))
   }
 
   @Test func `meanings differ, and are one sentence without a full stop`() {
@@ -109,6 +111,8 @@ import XenProtocol
     try expectRecorded(
       Catalogue.remedyTable(of: Catalogue.reasons) + "\n" + Catalogue.table(of: Catalogue.drifts), "reasons",
       in: "docs/output.md")
+    try expectRecorded(Catalogue.interlockTable, "interlocks", in: "docs/safety.md")
+    try expectRecorded(Catalogue.sections(of: Catalogue.interlocks, level: 3), "interlock names", in: "docs/safety.md")
     try expectRecorded(Catalogue.sentenceTable, "sentences", in: "docs/output.md")
   }
 

@@ -59,8 +59,37 @@ import XenProtocol
     ]
     let facts = Set(FunctionFact.allCases).subtracting([.isolation])
     let inventory = Inventory(functions: functions, facts: facts)
-    guard hasXen else { return DeviceListing(inventory: inventory, observation: nil) }
-    return DeviceListing(inventory: inventory, observation: ObservationIndex(try observation()))
+    let rules = InterlockRules(usage: try usage(), inventory: inventory)
+    guard hasXen else { return DeviceListing(inventory: inventory, observation: nil, rules: rules) }
+    return DeviceListing(inventory: inventory, observation: ObservationIndex(try observation()), rules: rules)
+  }
+
+  /// dom0 has its root and a boot partition on a disk, its default route on a card, and one of two keyboards on USB.
+  private func usage() throws -> HostUsage {
+    func functions(_ name: String) throws -> [FunctionName] { [try #require(FunctionName(name))] }
+    var usage = HostUsage()
+    usage.purposes = ["/boot/efi": .boot]
+    for (number, name) in ["nvme0n1", "nvme0n1p1", "nvme0n1p2"].enumerated() {
+      var block = BlockDevice(name: name)
+      (block.number, block.functions) = ("259:\(number)", try functions("0000:04:00.0"))
+      usage.blocks.append(block)
+    }
+    var root = BlockDevice(name: "dm-0")
+    (root.number, root.title, root.parts, root.isVirtual) = ("253:0", "vg-root", ["nvme0n1p2"], true)
+    usage.blocks.append(root)
+    usage.mounts = [
+      Mount(number: "253:0", type: "ext4", source: "dm-0", point: "/"),
+      Mount(number: "259:1", type: "vfat", source: "nvme0n1p1", point: "/boot/efi"),
+    ]
+    usage.network.interfaces = [
+      HostInterface(name: "eth0", kind: .device, functions: try functions("0000:06:00.0")),
+      HostInterface(name: "xenbr0", kind: .virtual, lower: ["eth0"]),
+    ]
+    usage.network.defaultRoutes = [DefaultRoute(family: .ipv4, table: "main", interfaces: ["xenbr0"])]
+    usage.attendants.keyboards = [
+      Attendant(name: "USB keyboard", functions: try functions("0000:00:14.0")), Attendant(name: "AT keyboard"),
+    ]
+    return usage
   }
 
   /// A guest has one device, another device is free, and a third one is reserved.
@@ -116,11 +145,13 @@ import XenProtocol
     usage.mounts = [Mount(number: "259:0", type: "ext4", source: "nvme0n1", point: "/")]
     let inventory = Inventory(functions: try listing().devices.map(\.function), facts: [])
     let view = DevicesView(
-      hostName: "host17", listing: DeviceListing(inventory: inventory, observation: nil, usage: usage),
+      hostName: "host17",
+      listing: DeviceListing(
+        inventory: inventory, observation: nil, rules: InterlockRules(usage: usage, inventory: inventory)),
       explanation: DeviceExplanation(product: nil))
     let text = try rendered(view, as: .table, style: TextStyle())
-    #expect(text.contains("carries 0000:04:00.0 → nvme0n1 → /"))
-    #expect(text.contains("next: keep it: dom0 stores its own files on it"))
+    #expect(text.contains("root-file-system refuses: 0000:04:00.0 → nvme0n1 → /"))
+    #expect(text.contains("next: keep the device in dom0"))
     #expect(!text.contains("xl pci-assignable-add 0000:04:00.0"))
   }
 

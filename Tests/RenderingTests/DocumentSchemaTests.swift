@@ -173,6 +173,7 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
       "reason": Reason.allCases.map(\.name),
       "driftName": Reason.allCases.filter(\.isDrift).map(\.name),
       "ailment": Ailment.allCases.map(\.rawValue),
+      "interlock": InterlockName.allCases.map(\.rawValue),
       "domainKind": DomainKind.allCases.map(\.rawValue),
       "lifecycle": DomainLifecycle.allCases.map(\.rawValue),
       "assignment": HypervisorAssignment.allCases.map(\.rawValue),
@@ -183,6 +184,11 @@ struct BrokenPlan: Sendable, CustomTestStringConvertible {
       ])
     #expect(
       try words(shared["$defs"]?["options"]?["properties"]?["rdmPolicy"]) == Set(RDMPolicy.allCases.map(\.rawValue)))
+    let interlock = try #require(schemas.all["DeviceList-v1.schema.json"]?["$defs"]?["interlock"]?["properties"])
+    #expect(try words(interlock["strength"]) == Set(InterlockStrength.allCases.map(\.rawValue)))
+    #expect(
+      try words(interlock["chain"]?["items"]?["properties"]?["what"])
+        == Set(Interlock.Link.Kind.allCases.map(\.rawValue)))
     let event = try #require(schemas.all["RunEvent-v1.schema.json"])
     #expect(try words(event["properties"]?["event"]) == Set(RunEventDocument.Name.allCases.map(\.rawValue)))
     #expect(try words(event["properties"]?["phase"]) == Set(RunEvent.Phase.allCases.map(\.rawValue)))

@@ -37,6 +37,6 @@ import Testing
       type.allCases.map { ($0.rawValue, "\($0)") }
     }
     return pairs(ChangeReason.self) + pairs(Obstacle.self) + pairs(Wait.self) + pairs(PlanRefusal.Name.self)
-      + pairs(DriftName.self) + pairs(Ailment.self)
+      + pairs(DriftName.self) + pairs(Ailment.self) + pairs(InterlockName.self)
   }
 }

@@ -112,6 +112,15 @@ enum Samples {
         .discard(intent: "17-4"),
       ])
     plan.driverSteps = try driverSteps()
+    var kept = try step(
+      "0000:02:00.1", .blocked(.interlocked), id: "144d:a808",
+      evidence: "root-file-system: 0000:02:00.1 → nvme0n1 → /")
+    kept.interlocks = [
+      Interlock(
+        .rootFileSystem,
+        chain: [.function(FunctionName(kept.device)), .init(.blockDevice, "nvme0n1"), .init(.mount, "/")])
+    ]
+    plan.domains[1].steps.append(kept)
     return plan
   }
 

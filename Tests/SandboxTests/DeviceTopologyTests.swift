@@ -66,6 +66,33 @@ struct DeviceTopologyTests {
     }
   }
 
+  @Test func `all that dom0 uses its devices for is known`() async throws {
+    let scenario = """
+      apiVersion: berth/v1alpha1
+      kind: SandboxScenario
+      spec:
+        host: {routes: [lan0]}
+        devices:
+          - {address: "0000:03:00.0", id: "8086:1533", driver: igb, interface: {name: lan0, mac: "a0:36:9f:12:34:56"}}
+          - {address: "0000:04:00.0", id: "144d:a80a", driver: ahci, class: "0106", disk: {name: sda, mount: /srv}}
+          - {address: "0000:05:00.0", id: "144d:a80a", driver: ahci, class: "0106", disk: {name: sdb}}
+      """
+    for (text, routes) in [(scenario, [["lan0"]]), (scenario.replacing("[lan0]", with: "[]"), [])] {
+      try await LiveSandbox.run(text) { sandbox in
+        let reader = SandboxUsage(UsageReader(root: sandbox.paths.root))
+        let usage = reader.usage()
+        #expect(usage.unread.isEmpty, "\(usage.unread)")
+        #expect(usage.network.defaultRoutes.map(\.interfaces) == routes && usage.network.sessions.isEmpty)
+        #expect(usage.attendants.consoles.map(\.name) == ["hvc0"] && usage.attendants.keyboards.isEmpty)
+        // A disk without a mount is nobody's.
+        #expect(
+          reader.openings(of: ["sda", "sdb"]) == [
+            DiskOpening(disk: "sda", answer: .held), DiskOpening(disk: "sdb", answer: .free),
+          ])
+      }
+    }
+  }
+
   @Test func `a device that is removed leaves no link`() async throws {
     try await LiveSandbox.run(Self.scenario) { sandbox in
       try writeFile(sandbox.paths.pciDevices + "/0000:05:00.0/remove", "1")

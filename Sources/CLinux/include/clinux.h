@@ -1,6 +1,8 @@
 /* Linux calls and structures that Swift's Glibc module does not have. */
 #ifndef BERTH_CLINUX_H
 #define BERTH_CLINUX_H
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

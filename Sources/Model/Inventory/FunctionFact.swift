@@ -27,6 +27,6 @@ package enum FunctionFact: String, Sendable, CaseIterable {
 
   /// The facts that a list of devices shows to people. Each costs one or two reads of small files.
   package static let usual: Set<FunctionFact> = [
-    .ids, .path, .driver, .driverOverride, .slot, .interfaces, .nvme, .virtualFunctions,
+    .ids, .path, .driver, .driverOverride, .slot, .interfaces, .nvme, .virtualFunctions, .bootDisplay,
   ]
 }

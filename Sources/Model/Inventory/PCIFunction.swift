@@ -42,6 +42,9 @@ package struct PCIFunction: Hashable, Sendable {
   /// The function's address for Xen; nil if Xen cannot have one for it.
   package var address: PCIAddress? { name.address }
 
+  /// Whether pciback has the function.
+  package var isOnPCIBack: Bool { driver == DriverBinding.pciback }
+
   /// Whether the function is a bridge (class 06), which cannot be passed through; nil if the class is unknown.
   package var isBridge: Bool? { deviceClass.map { $0 >> 16 == 0x06 } }
 }

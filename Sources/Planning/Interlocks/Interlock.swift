@@ -68,3 +68,17 @@ extension Interlock.Link {
   /// The link behind which nothing is known.
   package static let gap = Self(.gap, "?")
 }
+
+extension [Interlock] {
+  /// The obstacle that the refusals among them are; nil if there are none. What is known goes before what is not.
+  package var obstacle: Obstacle? {
+    let refusals = filter(\.isRefusal)
+    if refusals.isEmpty { return nil }
+    return refusals.allSatisfy { $0.name == .unknown } ? .interlockUnknown : .interlocked
+  }
+
+  /// The refusals in one line, each with its name and its way.
+  package var refusals: String {
+    filter(\.isRefusal).map { "\($0.name.rawValue): \($0)" }.joined(separator: "; ")
+  }
+}

@@ -10,17 +10,22 @@ package struct DeviceListing: Sendable {
   package let unexplainedMounts: [String]
 
   /// Puts together an inventory and an observation. `observation` is nil if Xen or xenstored did not answer.
-  package init(inventory: Inventory, observation: ObservationIndex?, usage: HostUsage = HostUsage()) {
+  ///
+  /// `rules` say what stands on the devices; nil if that was not asked. `openings` are the answers for the disks of the
+  /// devices about which they were asked.
+  package init(
+    inventory: Inventory, observation: ObservationIndex?, rules: InterlockRules? = nil,
+    openings: [FunctionName: [DiskOpening]] = [:]
+  ) {
     host = observation?.observation.host
     let groups = IsolationGroups.facts.isSubset(of: inventory.facts) ? IsolationGroups(inventory) : nil
     let sharing = ResourceSharing(inventory)
-    let storage = StorageGraph(usage)
-    unexplainedMounts = storage.unexplained
+    unexplainedMounts = rules?.unexplainedMounts ?? []
     devices = inventory.functions.map { function in
       let observed = function.address.flatMap { observation?.devices[$0] }
       return InventoryEntry(
         function: function, availability: Self.availability(of: function, observed, observation),
-        uses: storage.uses(of: function.name),
+        interlocks: rules?.interlocks(on: function.name, openings: openings[function.name] ?? []) ?? [],
         claim: observed?.claim, assignment: observed?.assignment ?? .unknown,
         isolation: groups?.isolation(of: function.name), interruptSharers: sharing.interrupts[function.name] ?? [],
         pageSharers: sharing.pages[function.name] ?? [])
@@ -49,7 +54,7 @@ package struct DeviceListing: Sendable {
       return .inUse(Holder(id: id, name: holder?.name))
     }
     if function.unread[.driver] != nil || function.unread[.ids] != nil { return .unknown }
-    guard function.driver == DriverBinding.pciback else {
+    guard function.isOnPCIBack else {
       if let override = function.driverOverride, override != DriverBinding.pciback { return .overridden(override) }
       return function.driver.map { .hostDriver($0) } ?? .noDriver
     }
@@ -63,8 +68,8 @@ package struct DeviceListing: Sendable {
 package struct InventoryEntry: Sendable {
   package let function: PCIFunction
   package let availability: Availability
-  /// What of dom0 stands on it.
-  package let uses: [DeviceUse]
+  /// What of dom0, or of guests, stands on it, refusals first.
+  package let interlocks: [Interlock]
   /// The domain number in its claim.
   package let claim: DomainID?
   package let assignment: HypervisorAssignment
@@ -74,6 +79,9 @@ package struct InventoryEntry: Sendable {
   package let interruptSharers: [FunctionName]
   /// The other functions that have memory in the same 4 KiB page.
   package let pageSharers: [FunctionName]
+
+  /// What dom0 stores on it.
+  package var uses: [DeviceUse] { interlocks.compactMap(DeviceUse.init) }
 }
 
 /// Which functions share an interrupt line, or a page of memory.

@@ -5,19 +5,25 @@ package struct HostUse: Hashable, Sendable {
   package var usage: HostUsage
   /// All functions, with the facts of `neededFacts`.
   package var inventory: Inventory
+  /// What dom0 serves to guests, without the devices that guests have.
+  package var served: ServedDevices
+  /// Whether somebody holds the disks of devices that would be taken from their drivers, by function.
+  package var openings: [FunctionName: [DiskOpening]]
 
-  package init(usage: HostUsage, inventory: Inventory) { (self.usage, self.inventory) = (usage, inventory) }
+  package init(
+    usage: HostUsage, inventory: Inventory, served: ServedDevices = ServedDevices(),
+    openings: [FunctionName: [DiskOpening]] = [:]
+  ) {
+    (self.usage, self.inventory, self.served, self.openings) = (usage, inventory, served, openings)
+  }
 
-  /// The facts of functions on which interlocks depend.
-  package static let neededFacts: Set<FunctionFact> = [
-    .ids, .path, .driver, .interfaces, .nvme, .virtualFunctions, .bootDisplay,
-  ]
+  /// The facts of functions on which a preparation depends.
+  package static let neededFacts: Set<FunctionFact> = InterlockRules.facts.union([.virtualFunctions])
 
-  /// Returns what stands on a device.
-  package func interlocks(on device: PCIAddress) -> [Interlock] {
-    let name = FunctionName(device)
-    return StorageGraph(usage).uses(of: name).map { use in
-      Interlock(.mountedFileSystem, chain: use.chain.map { Interlock.Link(.blockDevice, $0) })
-    }
+  /// Returns the rules for these facts; `index` says which devices guests have.
+  package func rules(_ index: ObservationIndex?) -> InterlockRules {
+    var served = served
+    index?.addHolders(to: &served)
+    return InterlockRules(usage: usage, inventory: inventory, served: served)
   }
 }

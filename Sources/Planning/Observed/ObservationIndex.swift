@@ -42,12 +42,6 @@ package struct ObservationIndex {
   /// The devices that Berth took from their drivers.
   let preparations: [PCIAddress: PreparationRecord]
 
-  /// Returns what stands on a device that would be taken from its driver. What was not looked at is unknown.
-  func interlocks(on device: PCIAddress) -> [Interlock] {
-    observation.hostUse?.interlocks(on: device)
-      ?? [Interlock(.unknown, chain: [.function(FunctionName(device)), .gap])]
-  }
-
   /// Returns the damage that keeps the record of a device's driver from being read; nil if there is none.
   func damage(ofPreparation device: PCIAddress) -> DamagedFile? {
     observation.damaged.first { $0.kind == .preparation && $0.concern == .device(device) }

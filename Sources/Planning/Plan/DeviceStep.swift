@@ -43,6 +43,8 @@ package struct DeviceStep: Hashable, Sendable {
   package let remedy: String?
   /// What else happens, for people: "guest link drops", …
   package let effects: [String]
+  /// What stands on the device, if it would have to be taken from a driver of dom0.
+  package var interlocks: [Interlock] = []
 
   package init(
     domain: StepID.Domain, device: PCIAddress, deviceID: DeviceID? = nil, serial: String? = nil, label: String? = nil,

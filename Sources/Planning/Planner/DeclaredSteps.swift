@@ -61,10 +61,12 @@ struct DeclaredDevice {
         }
       }
     }
-    return planner.step(
+    var step = planner.step(
       wanted, found: device, kind, in: .uuid(domain.uuid), before: options, holder: need.holder,
       isMissing: need.isMissing,
       evidence: need.evidence, remedy: need.remedy, effects: effects)
+    step.interlocks = need.interlocks
+    return step
   }
 
   /// Whether a change has to end the permission that pciback keeps from an earlier attach.

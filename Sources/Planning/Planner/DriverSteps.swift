@@ -44,10 +44,9 @@ struct DriverSteps {
 
   /// Returns the refusal to take what the host, or another guest, stands on; nil if nothing is known to.
   private func interlock(_ device: PCIAddress) -> Need? {
-    let found = planner.index.interlocks(on: device).filter(\.isRefusal)
-    guard let first = found.first else { return nil }
-    let reasons = found.map { "\($0.name.rawValue): \($0)" }.joined(separator: "; ")
-    return Need(.blocked(first.name == .unknown ? .interlockUnknown : .interlocked), evidence: reasons)
+    let found = planner.interlocks(on: device)
+    guard let obstacle = found.obstacle else { return nil }
+    return Need(.blocked(obstacle), evidence: found.refusals, interlocks: found)
   }
 
   /// Returns the devices that are given to pciback before the work on the domains of `plan`, and those that are returned
@@ -64,10 +63,11 @@ struct DriverSteps {
     var seen: Set<PCIAddress> = []
     var steps: [DriverStep] = []
     for domain in plan.domains {
-      for step in domain.steps where step.after != nil && awaitsDevice(step) {
+      for step in domain.steps where step.after != nil {
         let device = step.device
-        let isUnfinished = unfinished.contains(device) && isFree(device)
-        guard planner.unpreparedDevices.contains(device) || isUnfinished, seen.insert(device).inserted,
+        // A device that the guest has all the same may still be reserved, and its record says that it is on the way.
+        guard unfinished.contains(device) || planner.unpreparedDevices.contains(device) && awaitsDevice(step),
+          seen.insert(device).inserted,
           !planner.unpreparedDevices.contains(device) || block(device) == nil
         else { continue }
         steps.append(

@@ -21,10 +21,14 @@ struct Need {
   var holder: DomainTarget?
   /// Whether the host lacks the device.
   var isMissing: Bool
+  /// What stands on the device.
+  var interlocks: [Interlock]
 
   init(
-    _ kind: Kind, evidence: String? = nil, remedy: String? = nil, holder: DomainTarget? = nil, isMissing: Bool = false
+    _ kind: Kind, evidence: String? = nil, remedy: String? = nil, holder: DomainTarget? = nil, isMissing: Bool = false,
+    interlocks: [Interlock] = []
   ) {
+    self.interlocks = interlocks
     self.isMissing = isMissing
     self.kind = kind
     self.evidence = evidence

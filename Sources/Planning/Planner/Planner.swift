@@ -20,6 +20,8 @@ final class Planner {
   let reservations: Reservations
   /// The declared devices that pciback does not have yet.
   let unpreparedDevices: Set<PCIAddress>
+  /// What stands on the host's devices; nil if no declared device would be taken from a driver.
+  private let interlockRules: InterlockRules?
 
   init(desired: DesiredState, index: ObservationIndex) {
     let desired = desired.resolved(in: index.observation.inventory)
@@ -39,6 +41,16 @@ final class Planner {
     unpreparedDevices = Set(
       index.devices.all.filter { $0.awaitsPreparation && declarations[$0.address] != nil }.map(\.address)
     ).subtracting(index.rebinding)
+    interlockRules = unpreparedDevices.isEmpty ? nil : index.observation.hostUse?.rules(index)
+  }
+
+  /// Returns what stands on a device that would be taken from its driver. What was not looked at is unknown.
+  func interlocks(on device: PCIAddress) -> [Interlock] {
+    let name = FunctionName(device)
+    guard let interlockRules else { return [Interlock(.unknown, chain: [.function(name), .gap])] }
+    return interlockRules.interlocks(
+      on: name, takenWith: Set(unpreparedDevices.map { FunctionName($0) }),
+      openings: observation.hostUse?.openings[name] ?? [])
   }
 
   /// Whether Berth attached or adopted the device in this domain, or said it was about to.

@@ -12,9 +12,16 @@ extension Host {
     return try inventory.inventory(of: whole).recalling(records)
   }
 
-  /// Returns what the host stands on now: the facts on which interlocks depend.
-  func hostUse() throws(HostError) -> HostUse {
-    HostUse(usage: usage.usage(), inventory: try inventory.inventory(of: HostUse.neededFacts))
+  /// Returns what the host stands on now: the facts on which interlocks depend. The disks of `devices` are asked for their
+  /// holders.
+  func hostUse(for devices: [PCIAddress]) throws(HostError) -> HostUse {
+    var use = HostUse(
+      usage: usage.usage(), inventory: try inventory.inventory(of: HostUse.neededFacts),
+      served: ServedDeviceReader(host: self).served())
+    for name in devices.map({ FunctionName($0) }) {
+      use.openings[name] = usage.openings(of: use.usage.disks(of: name))
+    }
+    return use
   }
 }
 
@@ -32,7 +39,7 @@ extension Observer {
     }
     let unprepared = observation.devices.indices.filter { observation.devices[$0].binding != nil }
     guard !unprepared.isEmpty else { return }
-    let use = try host.hostUse()
+    let use = try host.hostUse(for: unprepared.map { observation.devices[$0].address })
     let children = Dictionary(
       use.inventory.functions.map { ($0.name, $0.virtualisation.children) }, uniquingKeysWith: { first, _ in first })
     for index in unprepared {

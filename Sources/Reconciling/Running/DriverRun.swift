@@ -17,19 +17,20 @@ package struct DriverRun {
 
   /// Returns what became of each step. A step that follows the user's stop is not begun.
   package func apply(_ steps: [DriverStep]) -> [DriverOutcome] {
+    let taken = Set(steps.filter { $0.kind == .prepare }.map { FunctionName($0.device) })
     var failure: OutcomeDetail?
     if steps.contains(where: \.loadsPCIBack) { failure = loadPCIBack() }
     return steps.map { step in
       if host.isInterrupted() { return DriverOutcome(step, .interrupted, OutcomeDetail(.stoppedBefore)) }
       if step.loadsPCIBack, let failure { return DriverOutcome(step, .failed, failure) }
       report(.driverBegan(step))
-      let outcome = apply(step)
+      let outcome = apply(step, taken: taken)
       report(.driverEnded(outcome))
       return outcome
     }
   }
 
-  private func apply(_ step: DriverStep) -> DriverOutcome {
+  private func apply(_ step: DriverStep, taken: Set<FunctionName>) -> DriverOutcome {
     let held: any HeldPreparation
     do throws(HostError) {
       held = try host.preparations.hold(step.device, until: .now + options.lockTimeout)
@@ -43,7 +44,7 @@ package struct DriverRun {
     defer { held.release() }
     let work = DriverWork(host: host, device: step.device, held: held, log: host.drivers.listen(about: step.device))
     return switch step.kind {
-    case .prepare: PrepareWork(work: work, step: step, set: options.set).outcome()
+    case .prepare: PrepareWork(work: work, step: step, taken: taken, set: options.set).outcome()
     case .release: ReleaseWork(work: work, step: step, loadsModules: options.loadsModules).outcome()
     }
   }

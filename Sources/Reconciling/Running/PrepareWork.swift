@@ -14,6 +14,8 @@ import Ports
 struct PrepareWork {
   let work: DriverWork
   let step: DriverStep
+  /// The functions that the run takes, this one among them.
+  let taken: Set<FunctionName>
   /// The set of manifests for which the device is recorded.
   let set: String
 
@@ -70,17 +72,14 @@ struct PrepareWork {
     guard try work.ask({ () throws(HostError) in try work.host.tree.hasPCIBack() }) else {
       throw .blocked(.pcibackNotLoaded, "dom0's kernel has not loaded pciback")
     }
-    let use = try work.ask { () throws(HostError) in try work.host.hostUse() }
+    let use = try work.ask { () throws(HostError) in try work.host.hostUse(for: [work.device]) }
     let name = FunctionName(work.device)
     let function = use.inventory.functions.first { $0.name == name }
     if let children = function?.virtualisation.children, !children.isEmpty {
       throw .blocked(.hasVirtualFunctions, children.map(\.description).joined(separator: ", "))
     }
-    let refusals = use.interlocks(on: work.device).filter(\.isRefusal)
-    guard let first = refusals.first else { return }
-    throw .blocked(
-      first.name == .unknown ? .interlockUnknown : .interlocked,
-      refusals.map { "\($0.name.rawValue): \($0)" }.joined(separator: "; "))
+    let found = use.rules(nil).interlocks(on: name, takenWith: taken, openings: use.openings[name] ?? [])
+    if let obstacle = found.obstacle { throw .blocked(obstacle, found.refusals) }
   }
 
   // MARK: The record

@@ -19,12 +19,18 @@ package enum Catalogue {
   package static let ailments = Ailment.allCases.map {
     CatalogueEntry(name: $0.rawValue, explanation: $0.explanation)
   }
+  package static let interlocks = InterlockName.allCases.map {
+    CatalogueEntry(name: $0.rawValue, explanation: $0.explanation)
+  }
   /// All of them, in order of name.
-  package static let all = (drifts + reasons + ailments).sorted { $0.name < $1.name }
+  package static let all =
+    (drifts + reasons.filter { reason in !interlocks.contains { $0.name == reason.name } } + ailments + interlocks)
+    .sorted { $0.name < $1.name }
 
   /// Returns the whole catalogue in Markdown, with one table of the names per family before its sections.
   package static func markdown() -> String {
-    [("Reasons", reasons), ("Drift", drifts), ("Findings of berth doctor", ailments)].map { title, entries in
+    [("Reasons", reasons), ("Drift", drifts), ("Findings of berth doctor", ailments), ("Interlocks", interlocks)].map {
+      title, entries in
       "# \(title)\n\n" + table(of: entries) + "\n" + sections(of: entries, level: 2)
     }.joined(separator: "\n")
   }
@@ -33,6 +39,16 @@ package enum Catalogue {
   package static func table(of entries: [CatalogueEntry]) -> String {
     "| name | meaning |\n|---|---|\n"
       + entries.map { "| `\($0.name)` | \(cell($0.explanation.meaning)) |\n" }.joined()
+  }
+
+  /// A table with one row per interlock: its name, how strong it is, what it says, and what a person can do.
+  package static var interlockTable: String {
+    "| name | strength | meaning | next step |\n|---|---|---|---|\n"
+      + InterlockName.allCases.map { name in
+        let texts = name.explanation
+        return "| `\(name.rawValue)` | \(name.strength.rawValue) | \(cell(texts.meaning)) "
+          + "| \(cell(texts.remedy?.text() ?? "")) |\n"
+      }.joined()
   }
 
   /// Returns a table with one row per name: the name, what it says, and what a person can do.

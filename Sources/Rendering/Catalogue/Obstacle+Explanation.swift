@@ -206,13 +206,7 @@ extension Obstacle {
         cause: "A file system, a swap area, a network connection, a console or a guest's disk leads to the device. The "
           + "evidence shows the whole way. The host or the guest would lose it with the device.",
         remedy: "check the address; if it is right, move what stands on the device elsewhere first")
-    case .interlockUnknown:
-      Explanation(
-        meaning: "it is not known whether the host stands on the device",
-        cause:
-          "A file about what the host uses could not be read, or leads to something that Berth does not know. "
-          + "What is not known is not taken.",
-        remedy: "run as root, and see \(.command("berth explain", .address)) for what could not be read")
+    case .interlockUnknown: InterlockName.unknown.explanation
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation
