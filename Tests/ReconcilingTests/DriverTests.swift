@@ -219,6 +219,26 @@ import XenProtocol
     #expect(model.drivers.driver(of: one) == "e1000e")
   }
 
+  @Test func `a record that no run finished is finished though the guest has the device, and left if the card is gone`()
+    throws
+  {
+    let (model, _, run) = makeHost()
+    let wanted = desired(["net": [one]])
+    try run.apply(wanted)
+    var record = try #require(model.drivers.preparation(of: one))
+    record.phase = .preparing
+    model.drivers.setPreparation(record, of: one)
+    model.drivers.setOverride(of: one, to: "pciback")
+    let outcome = try run.apply(wanted)
+    #expect(failures(outcome).isEmpty && outcome.drivers.first?.evidence.contains("a guest has it") == true)
+    #expect(model.drivers.driverState(of: one).phase == .prepared && model.drivers.driverOverride(of: one) == nil)
+    #expect(unrest(try run.plan(wanted)).isEmpty)
+
+    model.drivers.setPreparation(record, of: one)
+    model.pull(one)
+    #expect(try run.plan(wanted).driverSteps.isEmpty)
+  }
+
   // MARK: Others at work
 
   @Test func `a device that a guest got in the meantime is not taken from pciback`() throws {

@@ -65,8 +65,9 @@ struct DriverSteps {
     for domain in plan.domains {
       for step in domain.steps where step.after != nil {
         let device = step.device
-        // A device that the guest has all the same may still be reserved, and its record says that it is on the way.
-        guard unfinished.contains(device) || planner.unpreparedDevices.contains(device) && awaitsDevice(step),
+        // A device that pciback has may still be reserved, even if the guest has it: its record says that it is on the way.
+        let isUnfinished = unfinished.contains(device) && planner.index.devices[device]?.facts?.isOnPCIBack == true
+        guard isUnfinished || planner.unpreparedDevices.contains(device) && awaitsDevice(step),
           seen.insert(device).inserted,
           !planner.unpreparedDevices.contains(device) || block(device) == nil
         else { continue }
