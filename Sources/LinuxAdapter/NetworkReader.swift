@@ -12,7 +12,9 @@ struct NetworkReader {
   /// Reads what can be read into `usage`, which has the storage already.
   func read(into usage: inout HostUsage) {
     var network = NetworkUsage()
-    do throws(ReadFailure) { network.interfaces = try interfaces() } catch { usage.unread[.interfaces] = error }
+    do throws(ReadFailure) { (network.interfaces, network.hidden) = (try interfaces(), try hidden()) } catch {
+      usage.unread[.interfaces] = error
+    }
     let isAlone = network.interfaces.isEmpty && usage.unread[.interfaces] == nil
     var sessions: [SessionReader.Session] = []
     do throws(ReadFailure) { sessions = try SessionReader(root: root).sessions() } catch {
@@ -84,6 +86,18 @@ struct NetworkReader {
         HostInterface(name: name, kind: kind, functions: FactFiles.functions(in: target), lower: lower))
     }
     return interfaces
+  }
+
+  /// Returns the functions that have an interface which is not visible here.
+  ///
+  /// The folder `net` of a device stays while the device has an interface, and shows only those of the reader's network
+  /// namespace (`net_ns_type_operations`, Linux net/core/net-sysfs.c, 6.1).
+  private func hidden() throws(ReadFailure) -> [FunctionName] {
+    try files.names(root.pciDevices).map { (name) throws(ReadFailure) -> FunctionName? in
+      let folder = "\(root.pciDevices)/\(name)/net"
+      guard try files.isFolder(folder), try files.names(folder).isEmpty else { return nil }
+      return FunctionName(name)
+    }.compactMap(\.self)
   }
 
   /// Types of interfaces whose packets leave by others: `ARPHRD_TUNNEL`, `ARPHRD_TUNNEL6`, `ARPHRD_SIT`, `ARPHRD_IPGRE`,

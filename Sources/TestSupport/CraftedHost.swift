@@ -41,11 +41,12 @@ package struct CraftedHost {
   package mutating func route(_ line: String) { add(line, to: .routes) }
   package mutating func routeOfIPv6(_ line: String) { add(line, to: .routesOfIPv6) }
 
-  /// Adds an established connection of TCP, with addresses as the kernel writes them.
-  package mutating func connection(from own: String, to peer: String, socket: Int) {
+  /// Adds a connection of TCP, established unless said otherwise, with addresses and states as the kernel writes them.
+  package mutating func connection(from own: String, to peer: String, socket: Int, state: String = "01") {
     let zeros = "00000000"
     add(
-      "   0: \(own) \(peer) 01 \(zeros):\(zeros) 00:\(zeros) \(zeros)     0        0 \(socket) 1", to: .connections)
+      "   0: \(own) \(peer) \(state) \(zeros):\(zeros) 00:\(zeros) \(zeros)     0        0 \(socket) 1",
+      to: .connections)
   }
 
   private mutating func add(_ line: String, to table: Table) { tables[table, default: []].append(line) }

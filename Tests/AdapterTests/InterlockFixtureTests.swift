@@ -102,8 +102,22 @@ import Testing
     host.process(101, "sshd-session", sockets: [501])
     host.process(102, "tmux: server", sockets: [700])
     host.process(103, "nginx", sockets: [502])
+    // A connection that has ended counts no more.
+    host.connection(from: "016433C6:0016", to: "0A6433C6:C35B", socket: 503, state: "08")
+    host.process(104, "sshd", sockets: [503])
     #expect(
       try host.interlocks() == ["0000:01:00.0": ["!session-route: 0000:01:00.0 → eth0 → ssh from 192.0.2.7"]])
+  }
+
+  @Test func `a card whose interface is in another namespace is refused`() throws {
+    var host = cards(1)
+    host.function("pci0000:00/0000:09:00.0", class: "020000", driver: "igb")
+    host.add("/sys/devices/pci0000:00/0000:09:00.0/net/")
+    host.function("pci0000:00/0000:0a:00.0", class: "020000", driver: "igb")
+    #expect(
+      try host.interlocks() == [
+        "0000:09:00.0": ["!interlock-unknown: 0000:09:00.0 → ? → in another network namespace"]
+      ])
   }
 
   @Test func `a guests' bridge whose uplink is the device`() throws {

@@ -144,6 +144,18 @@ import Testing
     #expect(try host.interlocks("0000:02:00.0") == ["!interlock-unknown: 0000:02:00.0 → ? → gone → domid 5"])
   }
 
+  @Test func `if it is not known what dom0 serves, disks and network cards are refused`() throws {
+    var host = InterlockHost()
+    try host.function("0000:01:00.0", 0x010601)
+    try host.function("0000:02:00.0", 0x020000)
+    try host.function("0000:03:00.0", 0x040300)
+    host.served.unread = ["/local/domain/0/backend"]
+    for name in ["0000:01:00.0", "0000:02:00.0"] {
+      #expect(try host.interlocks(name) == ["!interlock-unknown: \(name) → ? → /local/domain/0/backend"])
+    }
+    #expect(try host.interlocks("0000:03:00.0").isEmpty)
+  }
+
   @Test func `dom0's way out by a guest stands on that guest's card`() throws {
     var host = InterlockHost()
     try host.function("0000:05:00.0", 0x020000, driver: "pciback")

@@ -2,6 +2,8 @@
 package struct NetworkUsage: Hashable, Sendable {
   /// In order of their names.
   package var interfaces: [HostInterface] = []
+  /// The functions whose interfaces are in another network namespace, so that nothing is known of them.
+  package var hidden: [FunctionName] = []
   /// The default routes of all tables and both families, whatever their metrics.
   package var defaultRoutes: [DefaultRoute] = []
   /// The addresses from which sessions of ssh come.

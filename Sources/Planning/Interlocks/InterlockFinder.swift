@@ -31,6 +31,7 @@ struct InterlockFinder {
     findDisksOfGuests()
     findRoutes()
     findSessions()
+    findHiddenInterfaces()
     findBridgesOfGuests()
     findFunctionsOfGuests()
     findMembers()
@@ -190,6 +191,13 @@ struct InterlockFinder {
     for peer in usage.network.sessions {
       let names = usage.network.ways[peer] ?? []
       walk(.sessionRoute, Link(.session, "ssh from \(peer)")) { $0.follow(interfaces: names, $1) }
+    }
+  }
+
+  /// Finds cards whose interfaces are in another network namespace: what they serve there is not visible.
+  private mutating func findHiddenInterfaces() {
+    for function in usage.network.hidden {
+      note(.unknown, on: function, [.function(function), .gap, Link(.interface, "in another network namespace")])
     }
   }
 
