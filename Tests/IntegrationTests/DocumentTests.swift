@@ -10,6 +10,7 @@ struct `Documents` {
       for words in [
         ["validate", manifest], ["plan", manifest], ["apply", manifest, "--yes"], ["plan", manifest],
         ["status", manifest], ["status", manifest, "--drift"], ["devices"], ["doctor"], ["explain"],
+        ["import", "--host"],
         ["explain", "half-removed"],
         ["sandbox", "status"],
       ] {

@@ -1,0 +1,118 @@
+import FoundationEssentials
+import Model
+import TestSupport
+import Testing
+
+/// `berth import --host`, on sandboxes.
+struct ImportTests {
+  /// The document of `berth plan -o json`.
+  private struct Planned: Decodable {
+    struct Domain: Decodable {
+      struct Step: Decodable { var action: String }
+      var name: String
+      var steps: [Step]
+    }
+    struct HostDrift: Decodable { var isRepaired: Bool }
+    var hasChanges: Bool
+    var domains: [Domain]
+    var hostDrift: [HostDrift]
+
+    var actions: [String] { domains.flatMap(\.steps).map(\.action) }
+  }
+
+  /// Imports the host into a file, and checks that the reader takes it; returns the file and the manifest.
+  private func imported(_ host: TestHost) async throws -> (file: String, text: String) {
+    let answer = try await host.berth("import", "--host")
+    #expect(answer.status == 0, "\(answer.errors)")
+    try host.folder.write("imported.yaml", answer.output)
+    let file = host.folder.path + "/imported.yaml"
+    let verdict = try await host.berth("validate", file)
+    #expect(verdict.status == 0 && verdict.errors.isEmpty, "\(verdict.errors)\(answer.output)")
+    return (file, answer.output)
+  }
+
+  /// Imports the host, and checks what follows from the manifest: adoptions, and after an apply nothing.
+  private func expectAdoptions(_ count: Int, on host: TestHost) async throws {
+    let (file, text) = try await imported(host)
+    func plan() async throws -> Planned {
+      let answer = try await host.berth("plan", file, "-o", "json")
+      #expect(answer.status == 0, "\(answer.errors)\(answer.output)")
+      return try JSONDecoder().decode(Planned.self, from: Data(answer.output.utf8))
+    }
+    let first = try await plan()
+    let harmless: Set = ["adopt", "foreign", "drift", "keep"]
+    #expect(first.actions.count { $0 == "adopt" } == count, "\(first.actions)\n\(text)")
+    #expect(Set(first.actions).isSubset(of: harmless), "\(first.actions)\n\(text)")
+    let before = try await host.status()
+    let apply = try await host.berth("apply", file, "--yes")
+    #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
+    let second = try await plan()
+    #expect(!second.hasChanges, "\(second)")
+    let after = try await host.status()
+    #expect(after.domains.map(\.assigned) == before.domains.map(\.assigned))
+    // What Berth has adopted is imported again as it was.
+    if first.hostDrift.isEmpty { #expect(try await imported(host).text == text) }
+  }
+
+  @Test(arguments: Kind.allCases)
+  func `an import of a running and a cold domain leads to adoptions only`(_ kind: Kind) async throws {
+    let domains = [
+      kind.domain("net", 5, "devices: [\(Sample.address(0)), {address: \(Sample.address(1)), permissive: true}]"),
+      kind.domain("cold", 8, "lifecycle: cold, devices: [\(Sample.address(2))]"),
+      kind.domain("none", 11),
+    ]
+    try await TestHost.with(TestScenario.host(domains)) { host in try await expectAdoptions(3, on: host) }
+  }
+
+  @Test func `an import of many devices leads to adoptions only`() async throws {
+    // pciback's bus of a guest has 32 slots.
+    let names = ["one", "two", "three"]
+    let domains = names.enumerated().map { number, name in
+      let devices = (number * 30..<number * 30 + 30).map { "\(Sample.address($0))" }.joined(separator: ", ")
+      return "{name: \(name), domid: \(5 + number), devices: [\(devices)]}"
+    }
+    try await TestHost.with(TestScenario.host(devices: 90, domains)) { host in try await expectAdoptions(90, on: host) }
+  }
+
+  @Test(arguments: [
+    ("kinds", 3), ("workstation", 1), ("home", 1), ("guests", 4), ("refusals", 1), ("drift", 0), ("faults", 2),
+  ])
+  func `an import of each example leads to adoptions only`(_ name: String, _ count: Int) async throws {
+    let path = "\(repositoryRoot)/examples/sandbox/\(name).yaml"
+    let scenario = try String(contentsOfFile: path, encoding: .utf8)
+    try await TestHost.with(scenario) { host in try await expectAdoptions(count, on: host) }
+  }
+
+  @Test func `serial numbers and options are imported, and what cannot be declared is a comment`() async throws {
+    let card = "{address: \(Sample.address(1)), id: \"8086:1533\", serial: a0-36-9f-ff-ff-00-00-01}"
+    let domains = [
+      "{name: net, domid: 5, devices: [{address: \(Sample.address(1)), permissive: true}]}", "{name: other, domid: 6}",
+    ]
+    try await TestHost.with(TestScenario.host(devices: 0, extraDevices: [card], domains)) { host in
+      let text = try await imported(host).text
+      #expect(
+        text.contains(#"net0: {address: "\#(Sample.address(1))", id: "8086:1533", serial: "a0-36-9f-ff-ff-00-00-01"}"#),
+        "\(text)")
+      #expect(text.contains("- {device: net0, permissive: true}"), "\(text)")
+      // A name that a template left unfinished: no manifest can have it.
+      try await host.write("/local/domain/5/name", "${GUEST}\n\"x\": {}")
+      let hostile = try await imported(host).text
+      #expect(hostile.contains("domains: {}"), "\(hostile)")
+      #expect(hostile.contains(##"    # "${GUEST}\x0a\"x\": {}":"##), "\(hostile)")
+      let plan = try await host.berth("plan", host.folder.path + "/imported.yaml", "--detailed-exitcode")
+      #expect(plan.status == 0, "\(plan.output)\(plan.errors)")
+    }
+  }
+
+  @Test func `what Berth owns under a name that no manifest can have is kept`() async throws {
+    try await TestHost.with(TestScenario.host(["{name: net, domid: 5}", "{name: web, domid: 6}"])) { host in
+      let file = try host.manifest(["net": addresses([0]), "web": addresses([1])])
+      #expect(try await host.berth("apply", file, "--yes").status == 0)
+      try await host.write("/local/domain/5/name", "{{ guest }}")
+      let (imported, text) = try await imported(host)
+      #expect(text.contains("policy: {prune: never}"), "\(text)")
+      let plan = try await host.berth("plan", imported, "--detailed-exitcode")
+      #expect(plan.status == 0 && !plan.output.contains("detach"), "\(plan.output)\(plan.errors)")
+    }
+  }
+}
