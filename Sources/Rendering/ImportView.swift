@@ -1,6 +1,5 @@
 package import Model
 package import Planning
-import XenProtocol
 
 /// A manifest that was put together from a host or from the files of another tool.
 ///
@@ -94,7 +93,8 @@ package struct ImportView: View {
     if let uuid = domain.uuid { lines.line(6, "uuid: \(lines.quoted("\(uuid)"))", sign: sign) }
     lines.line(6, "devices:", sign: sign)
     for device in domain.devices.sorted(by: { $0.address < $1.address }) {
-      for remark in device.remarks { lines.comment(8, remark.words, sign: sign) }
+      let place = device.line.map { "Line \($0). " } ?? ""
+      for remark in device.remarks { lines.comment(8, place + remark.words, sign: sign) }
       if sign != nil || device.isLeftOut {
         let plain = DeviceSelector(address: device.address, id: device.selector.id)
         lines.line(8, "- \(lines.mapping(of: plain, device.options))", sign: sign ?? 8)
@@ -108,57 +108,9 @@ package struct ImportView: View {
   private static func title(of domain: ImportedDomain) -> String {
     let what = Words.domain(
       id: domain.id, kind: domain.kind, lifecycle: domain.lifecycle, stubDomain: domain.stubDomain)
-    return domain.name.isEmpty ? "without a name: \(what)" : "\(domain.name): \(what)"
-  }
-}
-
-extension ImportRemark {
-  /// The remark's word in documents.
-  var name: String {
-    switch self {
-    case .hostName: "host-name"
-    case .keepsUndeclared: "keeps-undeclared"
-    case .hostRepairs: "host-repairs"
-    case .domainName: "domain-name"
-    case .nameShared: "name-shared"
-    case .domainWouldChange: "domain-would-change"
-    case .deviceWouldChange: "device-would-change"
-    case .ownedChanges: "owned-changes"
-    case .deviceUnresolved: "device-unresolved"
-    case .listedTwice: "listed-twice"
-    case .slot: "slot"
-    case .savedLine: "saved-line"
-    }
-  }
-
-  /// The remark for people, as whole sentences.
-  package var words: String {
-    switch self {
-    case .hostName(let name):
-      "Not carried over: the host's name, '\(name)', can be no manifest's. So this manifest is for every host."
-    case .keepsUndeclared:
-      "`prune: never` is here because an apply would otherwise take devices that Berth attached, and that this manifest "
-        + "does not declare."
-    case .hostRepairs(let count):
-      "An apply also removes \(Words.count(count, "leftover")) of domains that are gone, whatever is declared here."
-    case .domainName: "Not carried over: no manifest can have this name."
-    case .nameShared: "Not carried over: another domain has the same name."
-    case .domainWouldChange(let steps):
-      "Not carried over as it is: if this domain is declared, an apply also does this: "
-        + steps.map { "\($0.device) \(PlanView.words(for: $0))" }.joined(separator: "; ") + "."
-    case .deviceWouldChange(let step):
-      "Not carried over: if it is declared, an apply has to do more than adopt it: \(PlanView.words(for: step))."
-    case .ownedChanges(let step): "Berth has it already, and the next apply does this: \(PlanView.words(for: step))."
-    case .deviceUnresolved(let step): "Not carried over: \(step.obstacle.rawValue), \(step.evidence)."
-    case .listedTwice(let name): "Not carried over: the bus of \(name) lists it, too."
-    case .slot(let slot, .kind):
-      "Not carried over: the virtual slot \(slot), because only HVM guests have a choice."
-    case .slot(let slot, .shared):
-      "Not carried over: the virtual slot \(slot), because another device of the domain has the same slot."
-    case .savedLine(let line):
-      "Not carried over: a line of libxl's saved configuration, because \(StatusView.words(for: line.oddity)): "
-        + cut(line.text, to: 400)
-    }
+    let name = domain.name.isEmpty ? "without a name" : domain.name.text
+    guard let file = domain.file else { return "\(name): \(what)" }
+    return "\(name): from \(file)" + (domain.id == nil ? "" : ", \(what)")
   }
 }
 
@@ -179,12 +131,16 @@ package struct ImportDocument: VersionedDocument, Sendable {
 /// What could not be carried over, or what is to be known.
 struct ImportRemarkDocument: Encodable, Sendable {
   let reason: String
+  let file: String?
+  let line: Int?
   let domain: String?
   let device: String?
   let text: String
 
   init(_ entry: (domain: ImportedDomain?, device: ImportedDevice?, remark: ImportRemark)) {
     reason = entry.remark.name
+    file = entry.domain?.file
+    line = entry.device?.line
     domain = entry.domain?.name.text
     device = entry.device?.address.description
     text = entry.remark.words

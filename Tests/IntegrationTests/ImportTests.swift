@@ -115,4 +115,60 @@ struct ImportTests {
       #expect(plan.status == 0 && !plan.output.contains("detach"), "\(plan.output)\(plan.errors)")
     }
   }
+
+  // MARK: Files of xl
+
+  /// A configuration of xl for a domain, with these entries of `pci`.
+  private func configuration(_ name: String, _ entries: [String], _ rest: String = "") -> String {
+    "name = \"\(name)\"\n\(rest)\npci = [ \(entries.map { "'\($0)'" }.joined(separator: ",\n  ")) ]\n"
+  }
+
+  @Test func `configurations of running domains lead to adoptions, and of others to pending steps`() async throws {
+    let domains = [
+      "{name: net, domid: 5, devices: [{address: \(Sample.address(0)), permissive: true}, \(Sample.address(1))]}",
+      "{name: desk, domid: 6, kind: hvm, devices: [{address: \(Sample.address(2)), virtualSlot: 16}]}",
+    ]
+    try await TestHost.with(TestScenario.host(domains)) { host in
+      let folder = host.folder.path
+      try host.folder.write(
+        "net.cfg",
+        configuration("net", ["\(Sample.address(0))", "\(Sample.address(1)),permissive=0"], "pci_permissive = 1"))
+      try host.folder.write("desk.cfg", configuration("desk", ["\(Sample.address(2))@10,seize=1"], "type = 'hvm'"))
+      try host.folder.write("later.cfg", configuration("later", ["\(Sample.address(3))", "00:1f.7", "name=x"]))
+      let answer = try await host.berth(
+        "import", "--xl", "\(folder)/net.cfg", "\(folder)/desk.cfg", "\(folder)/later.cfg")
+      #expect(answer.status == 0, "\(answer.errors)")
+      for text in ["Not carried over: `seize`", "the host has no such device", "by the name 'x'", "no such domain now"]
+      {
+        #expect(
+          answer.output.replacing("\n    # ", with: " ").contains(text) || answer.output.contains(text), "\(text)")
+      }
+      try host.folder.write("imported.yaml", answer.output)
+      #expect(try await host.berth("validate", "\(folder)/imported.yaml").errors.isEmpty)
+      let plan = try await host.berth("plan", "\(folder)/imported.yaml", "-o", "json")
+      let actions = try JSONDecoder().decode(Planned.self, from: Data(plan.output.utf8)).actions
+      #expect(actions.sorted() == ["adopt", "adopt", "adopt", "pending"], "\(plan.output)")
+    }
+  }
+
+  @Test func `without a host, files are imported by their addresses, and faults in them are errors`() async throws {
+    let folder = try TemporaryFolder()
+    func run(_ text: String) async throws -> Command.Result {
+      try folder.write("web.cfg", text)
+      let away = ["BERTH_ROOT": folder.path, "XENSTORED_PATH": "\(folder.path)/none"]
+      return try await Command.berth(["import", "--xl", "\(folder.path)/web.cfg"], environment: away).run()
+    }
+    let good = try await run(configuration("web", ["03:00.*", "04:00.0"]))
+    #expect(good.status == 0 && good.output.contains("Only addresses are carried over"), "\(good.errors)")
+    #expect(good.output.contains(#"{address: "0000:03:00.0", functions: all}"#) && !good.output.contains("metadata"))
+    let bad = try await run("name = 'web'\npci = [ '03:00' ]\n")
+    #expect(bad.status == 65 && bad.errors.contains("web.cfg:2:9: error: xl does not read this entry"), "\(bad.errors)")
+    let large = try await run(String(repeating: "# \n", count: 400_000))
+    #expect(large.status == 65 && large.errors.contains("is larger than 1048576 bytes"), "\(large.errors)")
+    let other = try await run("root:x:secret:0\n")
+    #expect(other.status == 65 && other.errors.contains("this is not an xl configuration"), "\(other.errors)")
+    #expect(!other.errors.contains("secret"))
+    let missing = try await Command.berth(["import", "--xl", "\(folder.path)/none.cfg"]).run()
+    #expect(missing.status == 66, "\(missing.errors)")
+  }
 }

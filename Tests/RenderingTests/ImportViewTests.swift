@@ -1,6 +1,7 @@
 import Model
 import Planning
 import Rendering
+import TestSupport
 import Testing
 import XenProtocol
 
@@ -91,10 +92,16 @@ import XenProtocol
       .hostName("h"), .keepsUndeclared, .hostRepairs(1), .domainName, .nameShared, .domainWouldChange([step]),
       .deviceWouldChange(step), .ownedChanges(step), .deviceUnresolved(unresolved), .listedTwice("a"),
       .slot(4, .shared),
-      .savedLine(OtherSavedLine(oddity: .mask, text: "{}", address: nil)),
+      .savedLine(OtherSavedLine(oddity: .mask, text: "{}", address: nil)), .slot(4, .wholeSlot),
+      .declaredTwice(file: "a.cfg"), .domainAbsent, .otherName("b"), .otherUUID(try Samples.uuid("1")), .deviceAbsent,
+      .bridge, .notOnPCIBack(driver: nil), .notOnPCIBack(driver: "igb"), .hostUnknown("no Xen"),
+      .configuration(.seize), .configuration(.deviceName("d", line: 3)), .configuration(.wholeSlot),
+      .configuration(.unknownKey("k")), .configuration(.notNumber(key: "permissive", value: "yes")),
+      .configuration(.domainPolicy("policy=strict")), .configuration(.otherDevice("dtdev")), .configuration(.unmanaged),
     ]
-    var manifest = ImportedManifest(hostName: nil, remarks: remarks)
-    manifest.domains = []
+    let manifest = ImportedManifest(hostName: nil, remarks: remarks)
+    let document = try rendered(ImportView(manifest: manifest, sources: []), as: .json, style: TextStyle())
+    #expect(try DocumentSchemas().violations(of: document) == [])
     let text = try rendered(
       ImportView(manifest: manifest, sources: ["a", "b", "c", "d", "e"]), as: .table, style: TextStyle())
     #expect(text.contains("from a, b, c, d and 1 more"))

@@ -81,6 +81,8 @@ package struct ImportedDomain: Hashable, Sendable {
   package var stubDomain: DomainID?
   package var devices: [ImportedDevice]
   package var remarks: [ImportRemark]
+  /// The file that it is from; nil if it is from the host.
+  package var file: String?
   /// Whether the whole domain stands in the manifest only as a comment.
   package var isLeftOut = false
 
@@ -122,6 +124,8 @@ package struct ImportedDevice: Hashable, Sendable {
   /// What sysfs shows of the device; nil if the host does not have it, or was not asked.
   package var function: PCIFunction?
   package var remarks: [ImportRemark] = []
+  /// The line of its entry in the domain's file; nil if it is from the host.
+  package var line: Int?
   /// Whether the device stands in the manifest only as a comment.
   package var isLeftOut = false
 
@@ -176,12 +180,30 @@ package enum ImportRemark: Hashable, Sendable {
   case ownedChanges(DeviceStep)
   /// No device, or not exactly one, is what would have to be declared.
   case deviceUnresolved(UnresolvedStep)
-  /// The bus of this other domain lists the device, too.
+  /// The bus of this other domain lists the device, or another file declares the device for it.
   case listedTwice(Name)
   /// The slot at which the guest sees the device.
   case slot(UInt8, SlotObstacle)
   /// A line of libxl's saved configuration that is not one device by its address.
   case savedLine(OtherSavedLine)
+  /// What another tool's configuration has, and a manifest does not.
+  case configuration(ConfigurationRemark)
+  /// An earlier file has a domain of this name or UUID.
+  case declaredTwice(file: String)
+  /// The host has no such domain now.
+  case domainAbsent
+  /// The domain with this UUID has another name.
+  case otherName(Name)
+  /// The domain with this name has another UUID.
+  case otherUUID(DomainUUID)
+  /// The host has no such device.
+  case deviceAbsent
+  /// The device is a bridge.
+  case bridge
+  /// Another driver has the device, or none.
+  case notOnPCIBack(driver: String?)
+  /// The host could not be asked, for this reason.
+  case hostUnknown(String)
 }
 
 /// Why a manifest cannot declare the slot at which a guest sees a device.
@@ -190,4 +212,6 @@ package enum SlotObstacle: Hashable, Sendable {
   case kind
   /// Another device of the domain has the same slot.
   case shared
+  /// Several functions cannot have one slot.
+  case wholeSlot
 }
