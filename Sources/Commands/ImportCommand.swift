@@ -9,10 +9,10 @@ import Rendering
 struct ImportCommand: BerthCommand {
   static let configuration = CommandConfiguration(
     commandName: "import",
-    abstract: "Print a manifest of what domains have now, or of what xl's files declare; changes nothing.",
+    abstract: "Print a manifest of what domains have now, or of what files of xl or libvirt declare; changes nothing.",
     discussion: """
       With --host, the manifest declares every device that a domain has, with what identifies the device. A plan for it \
-      adopts these devices and changes nothing else. With --xl, it declares what the domains' configurations do. \
+      adopts these devices and changes nothing else. With --xl and --libvirt, it declares what the domains' configurations do. \
       What cannot be declared so stands in the manifest as a comment, with the reason.
       """)
 
@@ -24,17 +24,28 @@ struct ImportCommand: BerthCommand {
     help: ArgumentHelp("Import these configurations of xl, one per domain.", valueName: "file"))
   var xlFiles: [String] = []
 
+  @Option(
+    name: .customLong("libvirt"), parsing: .upToNextOption,
+    help: ArgumentHelp("Import these domains of libvirt, as virsh dumpxml prints them.", valueName: "file"))
+  var libvirtFiles: [String] = []
+
   @OptionGroup var global: GlobalOptions
 
   func validate() throws {
-    guard fromHost != !xlFiles.isEmpty else {
-      throw ValidationError(fromHost ? "give either --host or --xl" : "say what to import: --host, or --xl FILE...")
+    let given = [fromHost, !xlFiles.isEmpty, !libvirtFiles.isEmpty].count { $0 }
+    guard given == 1 else {
+      throw ValidationError(
+        given == 0
+          ? "say what to import: --host, --xl FILE... or --libvirt FILE..."
+          : "give one of --host, --xl and --libvirt; import the others into a file of their own")
     }
   }
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     if fromHost {
       try importHost(in: context)
+    } else if xlFiles.isEmpty {
+      try importFiles(libvirtFiles, readLibvirtDomain, in: context)
     } else {
       try importFiles(xlFiles, readXlConfiguration, in: context)
     }

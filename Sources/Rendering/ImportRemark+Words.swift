@@ -89,7 +89,9 @@ extension ConfigurationRemark {
     case .notNumber: "not-a-number"
     case .domainPolicy: "rdm"
     case .otherDevice: "other-device"
-    case .unmanaged: "unmanaged"
+    case .managed: "managed"
+    case .interface: "interface"
+    case .hypervisor: "hypervisor"
     }
   }
 
@@ -110,8 +112,12 @@ extension ConfigurationRemark {
         + "`strict` unless its own entry says otherwise."
     case .otherDevice(let key):
       "Not carried over: '\(key)'. Only devices that `pci` lists are assignments of PCI devices."
-    case .unmanaged:
-      "`managed` is not 'yes': libvirt expects that somebody else gives the device to pciback, and so does Berth."
+    case .managed:
+      "Not carried over: `managed`. libvirt takes the device from its host driver when the domain starts, and Berth does "
+        + "not; see `berth devices`."
+    case .interface:
+      "Not carried over: the hardware address and the network of this interface. The device itself is assigned."
+    case .hypervisor(let name): "The domain is for '\(name)', and not for Xen."
     }
   }
 }

@@ -8,7 +8,7 @@ import Testing
   @Test func `import says what it can import, and takes one source`() {
     let world = FakeWorld()
     #expect(world.run("import") == 64)
-    #expect(world.messages.contains("say what to import: --host, or --xl FILE..."))
+    #expect(world.messages.contains("say what to import: --host, --xl FILE... or --libvirt FILE..."))
     #expect(world.run("import", "--host", "--xl", "a.cfg") == 64)
     #expect(world.run("import", "--xl") == 64)
     #expect(world.state.withLock(\.opened).isEmpty)

@@ -171,4 +171,33 @@ struct ImportTests {
     let missing = try await Command.berth(["import", "--xl", "\(folder.path)/none.cfg"]).run()
     #expect(missing.status == 66, "\(missing.errors)")
   }
+
+  // MARK: Domains of libvirt
+
+  @Test func `domains of libvirt lead to adoptions, and their errors have locations`() async throws {
+    let address = Sample.address(0)
+    let domains = ["{name: net, domid: 5, uuid: 6f6d3c2e-8b1a-4c52-9a53-0d6c1f0f2a11, devices: [\(address)]}"]
+    try await TestHost.with(TestScenario.host(domains)) { host in
+      func xml(_ bus: String) -> String {
+        """
+        <domain type='xen'><name>net</name><uuid>6f6d3c2e-8b1a-4c52-9a53-0d6c1f0f2a11</uuid>
+          <os><type>linux</type></os>
+          <devices><hostdev mode='subsystem' type='pci' managed='yes'><source>
+            <address domain='0x0000' bus='\(bus)' slot='\(address.device)' function='0x0'/></source></hostdev></devices></domain>
+        """
+      }
+      let file = "\(host.folder.path)/net.xml"
+      try host.folder.write("net.xml", xml("\(address.bus)"))
+      let answer = try await host.berth("import", "--libvirt", file)
+      #expect(answer.status == 0 && answer.output.contains("Line 3. Not carried over: `managed`."), "\(answer)")
+      try host.folder.write("imported.yaml", answer.output)
+      let plan = try await host.berth("plan", "\(host.folder.path)/imported.yaml", "-o", "json")
+      let actions = try JSONDecoder().decode(Planned.self, from: Data(plan.output.utf8)).actions
+      #expect(plan.status == 0 && actions == ["adopt"], "\(plan.output)\(plan.errors)\(answer.output)")
+      try host.folder.write("net.xml", xml("300"))
+      let bad = try await host.berth("import", "--libvirt", file)
+      #expect(bad.status == 65 && bad.output.isEmpty, "\(bad)")
+      #expect(bad.errors.contains("net.xml:4:5: error: 'bus' is '300', and not a number up to 0xff"), "\(bad.errors)")
+    }
+  }
 }

@@ -97,7 +97,9 @@ import XenProtocol
       .bridge, .notOnPCIBack(driver: nil), .notOnPCIBack(driver: "igb"), .hostUnknown("no Xen"),
       .configuration(.seize), .configuration(.deviceName("d", line: 3)), .configuration(.wholeSlot),
       .configuration(.unknownKey("k")), .configuration(.notNumber(key: "permissive", value: "yes")),
-      .configuration(.domainPolicy("policy=strict")), .configuration(.otherDevice("dtdev")), .configuration(.unmanaged),
+      .configuration(.domainPolicy("policy=strict")), .configuration(.otherDevice("dtdev")), .configuration(.managed),
+      .configuration(.interface),
+      .configuration(.hypervisor("kvm")),
     ]
     let manifest = ImportedManifest(hostName: nil, remarks: remarks)
     let document = try rendered(ImportView(manifest: manifest, sources: []), as: .json, style: TextStyle())

@@ -50,6 +50,10 @@ package enum ConfigurationRemark: Hashable, Sendable {
   case domainPolicy(String)
   /// The device has another way into the domain than a PCI assignment.
   case otherDevice(String)
-  /// libvirt leaves the device to its host driver until a person detaches it.
-  case unmanaged
+  /// libvirt takes the device from its host driver when the domain starts.
+  case managed
+  /// The device is a network interface, of which libvirt sets the hardware address.
+  case interface
+  /// The domain is for another hypervisor than Xen.
+  case hypervisor(String)
 }
