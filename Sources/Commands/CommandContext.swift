@@ -40,6 +40,8 @@ package struct CommandContext: Sendable {
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
   /// Looks up names of classes, each of 24 bits; called only if some are shown.
   package var classNames: @Sendable (Set<UInt32>) -> [UInt32: String]
+  /// Replaces a text file at a path that a person named, as a whole.
+  package var replaceFile: @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
   package var outputLoss: @Sendable () -> OutputLoss?
   /// What the program is too short of to begin; nil if it has enough.
@@ -57,6 +59,9 @@ package struct CommandContext: Sendable {
       HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
     classNames: @escaping @Sendable (Set<UInt32>) -> [UInt32: String] = { _ in [:] },
+    replaceFile: @escaping @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void = {
+      (path, _) throws(HostError) in throw .record(RecordError(.notPermitted, operation: "write", place: path))
+    },
     outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }, shortage: String? = nil
   ) {
     self.environment = environment
@@ -73,6 +78,7 @@ package struct CommandContext: Sendable {
     self.openHost = openHost
     self.names = names
     self.classNames = classNames
+    self.replaceFile = replaceFile
     self.outputLoss = outputLoss
     self.shortage = shortage
   }

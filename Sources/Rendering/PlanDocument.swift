@@ -18,9 +18,11 @@ package struct PlanDocument: VersionedDocument, Sendable {
   let domains: [DomainPlanDocument]
   let hostDrift: [HostDriftDocument]
   let bookkeeping: [RecordChangeDocument]
+  /// Nil if the host has no lock.
+  let lock: LockReportDocument?
   let warnings: [String]
 
-  init(_ plan: Plan, warnings: [String], naming: DeviceNaming) {
+  init(_ plan: Plan, warnings: [String], lock: LockReport? = nil, naming: DeviceNaming) {
     host = HostDocument(plan.host, domains: plan.domainCount, devices: plan.deviceCount)
     hasChanges = plan.hasChanges
     isRefused = plan.refusal != nil
@@ -32,7 +34,8 @@ package struct PlanDocument: VersionedDocument, Sendable {
     domains = plan.domains.map { DomainPlanDocument($0, naming: naming) }
     hostDrift = plan.hostSteps.map(HostDriftDocument.init)
     bookkeeping = plan.bookkeeping.map(RecordChangeDocument.init)
-    self.warnings = warnings
+    self.lock = lock.map(LockReportDocument.init)
+    self.warnings = warnings + (lock?.warnings ?? [])
   }
 }
 

@@ -10,7 +10,7 @@ struct `Documents` {
       for words in [
         ["validate", manifest], ["plan", manifest], ["apply", manifest, "--yes"], ["plan", manifest],
         ["status", manifest], ["status", manifest, "--drift"], ["devices"], ["doctor"], ["explain"],
-        ["import", "--host"],
+        ["import", "--host"], ["lock", manifest],
         ["explain", "half-removed"],
         ["sandbox", "status"],
       ] {

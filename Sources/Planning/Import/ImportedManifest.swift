@@ -146,13 +146,18 @@ extension DeviceSelector {
   /// firmware has numbered the buses in another way. What only the device's own driver shows is not added: pciback has
   /// the device while a guest does, and then nothing proves it.
   fileprivate mutating func identify(_ function: PCIFunction, in inventory: Inventory) {
-    id = function.id.flatMap { $0.isRead ? $0 : nil }
+    id = function.readID
     if let found = function.serial, inventory.functions.count(where: { $0.serial == found }) == 1 {
       serial = found
     } else if function.chain.count > 1 {
       path = function.path
     }
   }
+}
+
+extension PCIFunction {
+  /// The id, if the function answers.
+  var readID: DeviceID? { id.flatMap { $0.isRead ? $0 : nil } }
 }
 
 extension DeviceID {
