@@ -10,7 +10,7 @@ struct `Documents` {
       for words in [
         ["validate", manifest], ["plan", manifest], ["apply", manifest, "--yes"], ["plan", manifest],
         ["status", manifest], ["status", manifest, "--drift"], ["devices"], ["doctor"], ["explain"],
-        ["import", "--host"], ["lock", manifest],
+        ["import", "--host"], ["lock", manifest], ["render", "xl", "net", manifest],
         ["explain", "half-removed"],
         ["sandbox", "status"],
       ] {
