@@ -103,6 +103,12 @@ package struct HostSession: Sendable {
   package var productData: @Sendable (FunctionName) throws(HostError) -> ProductData?
   /// Returns what dom0 itself uses its devices for.
   package var usage: @Sendable () -> HostUsage
+  /// Returns what dom0's kernel was started with.
+  package var boot: @Sendable () -> BootFacts
+  /// Returns the drivers that would take each function.
+  package var nativeDrivers: @Sendable ([PCIFunction]) throws(HostError) -> [FunctionName: [NativeDriver]]
+  /// Replaces Berth's own file of options for modules, and returns its path.
+  package var replaceModuleOptions: @Sendable ([UInt8]) throws(HostError) -> String
   /// Asks whatever can be asked, even if some parts of the host do not answer.
   package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
@@ -118,6 +124,12 @@ package struct HostSession: Sendable {
     },
     productData: @escaping @Sendable (FunctionName) throws(HostError) -> ProductData? = { _ in nil },
     usage: @escaping @Sendable () -> HostUsage = { HostUsage() },
+    boot: @escaping @Sendable () -> BootFacts = { BootFacts() },
+    nativeDrivers: @escaping @Sendable ([PCIFunction]) throws(HostError) -> [FunctionName: [NativeDriver]] = { _ in [:]
+    },
+    replaceModuleOptions: @escaping @Sendable ([UInt8]) throws(HostError) -> String = { (_) throws(HostError) in
+      throw .record(RecordError(.notPermitted, operation: "write", place: "berth.conf"))
+    },
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
@@ -129,6 +141,9 @@ package struct HostSession: Sendable {
     self.inventory = inventory
     self.productData = productData
     self.usage = usage
+    self.boot = boot
+    self.nativeDrivers = nativeDrivers
+    self.replaceModuleOptions = replaceModuleOptions
     self.examine = examine
     self.plan = plan
     self.apply = apply
@@ -147,6 +162,13 @@ package struct HostSession: Sendable {
       inventory: { (facts) throws(HostError) in try host.inventory.inventory(of: facts) },
       productData: { (device) throws(HostError) in try host.inventory.productData(of: device) },
       usage: { host.usage.usage() },
+      boot: { host.boot.boot() },
+      nativeDrivers: { (functions) throws(HostError) in
+        do throws(DeviceTreeError) { return try host.boot.nativeDrivers(of: functions) } catch { throw .tree(error) }
+      },
+      replaceModuleOptions: { (bytes) throws(HostError) in
+        do throws(RecordError) { return try host.boot.replaceModuleOptions(with: bytes) } catch { throw .record(error) }
+      },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
         try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)

@@ -9,7 +9,7 @@ import Rendering
 struct RenderCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "render", abstract: "Print files of other programs that agree with the manifests.",
-    subcommands: [RenderXlCommand.self])
+    subcommands: [RenderXlCommand.self, RenderBootCommand.self])
 
   @OptionGroup var global: GlobalOptions
 }

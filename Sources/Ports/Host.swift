@@ -9,6 +9,7 @@ package struct Host: Sendable {
   package var tree: any DeviceTreePort
   package var inventory: any InventoryPort
   package var usage: any HostUsagePort
+  package var boot: any BootPort
   package var userdata: any UserdataPort
   package var deviceModels: any DeviceModelPort
   package var ownership: any OwnershipPort
@@ -21,7 +22,7 @@ package struct Host: Sendable {
 
   package init(
     name: String, stores: any StoreConnector, hypervisor: any HypervisorPort, tree: any DeviceTreePort,
-    inventory: any InventoryPort, usage: any HostUsagePort, userdata: any UserdataPort,
+    inventory: any InventoryPort, usage: any HostUsagePort, boot: any BootPort, userdata: any UserdataPort,
     deviceModels: any DeviceModelPort,
     ownership: any OwnershipPort,
     intents: any IntentPort, runLocks: any RunLockPort, wallClock: @escaping @Sendable () -> Int64,
@@ -33,6 +34,7 @@ package struct Host: Sendable {
     self.tree = tree
     self.inventory = inventory
     self.usage = usage
+    self.boot = boot
     self.userdata = userdata
     self.deviceModels = deviceModels
     self.ownership = ownership

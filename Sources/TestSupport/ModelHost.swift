@@ -85,7 +85,8 @@ package final class ModelHost: Sendable {
   package var host: Host {
     Host(
       name: "model", stores: store, hypervisor: ModelHypervisor(model: self), tree: ModelTree(model: self),
-      inventory: ModelInventory(model: self), usage: ModelUsage(), userdata: ModelUserdata(model: self),
+      inventory: ModelInventory(model: self), usage: ModelUsage(), boot: ModelBoot(),
+      userdata: ModelUserdata(model: self),
       deviceModels: ModelDeviceModels(model: self),
       ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
       runLocks: ModelRunLocks(model: self),

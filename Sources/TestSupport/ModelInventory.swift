@@ -28,3 +28,12 @@ struct ModelInventory: InventoryPort {
 struct ModelUsage: HostUsagePort {
   func usage() -> HostUsage { HostUsage() }
 }
+
+/// The model host does not start.
+struct ModelBoot: BootPort {
+  func boot() -> BootFacts { BootFacts() }
+  func nativeDrivers(of functions: [PCIFunction]) -> [FunctionName: [NativeDriver]] { [:] }
+  func replaceModuleOptions(with bytes: [UInt8]) throws(RecordError) -> String {
+    throw RecordError(.notPermitted, operation: "write", place: "the model's files")
+  }
+}
