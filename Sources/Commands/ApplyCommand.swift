@@ -17,6 +17,7 @@ struct ApplyCommand: BerthCommand {
 
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var policy: PolicyOptions
+  @OptionGroup var lock: LockOptions
   @OptionGroup var global: GlobalOptions
 
   @Flag(name: [.customShort("y"), .long], help: "Do not ask before the changes.")
@@ -48,7 +49,7 @@ struct ApplyCommand: BerthCommand {
         .usage, "apply asks before it changes anything, but there is no terminal for the question",
         hint: "run `berth plan` first, then `berth apply --yes`")
     }
-    let prepared = try prepare(manifests, policy, in: context)
+    let prepared = try prepare(manifests, policy, lock, in: context)
     let naming = context.naming(
       prepared.plan.steps.map(\.deviceID) + prepared.plan.driverSteps.map(\.deviceID))
     let view = prepared.view(naming: naming)
@@ -60,7 +61,7 @@ struct ApplyCommand: BerthCommand {
     guard plan.refusal == nil else {
       let applied = AppliedPlan(plan: plan, outcome: ApplyOutcome())
       let status = exitStatus(of: applied.outcome, plan: plan, requiresRunning: policy.requireRunning)
-      try showResult(of: applied, prepared.warnings, status: status, naming: naming, in: context)
+      try showResult(of: applied, prepared, status: status, naming: naming, in: context)
       return status
     }
     // Berth's own records change without a question, because nothing else on the host changes.
@@ -82,12 +83,12 @@ struct ApplyCommand: BerthCommand {
     let status = place(in: context).exitStatus(
       of: applied.outcome,
       exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: policy.requireRunning))
-    try showResult(of: applied, prepared.warnings, status: status, naming: naming, in: context)
+    try showResult(of: applied, prepared, status: status, naming: naming, in: context)
     return status
   }
 
   private func showResult(
-    of applied: AppliedPlan, _ warnings: [String], status: ExitStatus, naming: @escaping DeviceNaming,
+    of applied: AppliedPlan, _ prepared: PreparedPlan, status: ExitStatus, naming: @escaping DeviceNaming,
     in context: CommandContext
   ) throws(Failure) {
     let (plan, outcome) = (applied.plan, applied.outcome)
@@ -97,11 +98,13 @@ struct ApplyCommand: BerthCommand {
       && outcome.drivers.isEmpty && outcome.unshownDrivers.isEmpty && outcome.hostRepairs.isEmpty
       && outcome.hostFailures.isEmpty
     if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.refusal != nil || !plan.hasChanges {
-      try show(PlanView(plan: plan, warnings: warnings, naming: naming), in: context)
+      let view = PlanView(plan: plan, warnings: prepared.warnings, lock: prepared.lock, naming: naming)
+      try show(view, in: context)
       return
     }
     let view = ApplyView(
-      plan: plan, outcome: outcome, status: status, place: place(in: context), warnings: warnings, naming: naming)
+      plan: plan, outcome: outcome, status: status, place: place(in: context),
+      warnings: prepared.warnings + (prepared.lock?.warnings ?? []), naming: naming)
     guard global.output == .jsonl else { return try show(view, in: context) }
     let last = RunEventDocument(end: view, run: applied.run.description, at: context.wallClock())
     try write(in: context) { try last.line() }

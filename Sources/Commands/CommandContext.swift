@@ -40,6 +40,8 @@ package struct CommandContext: Sendable {
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
   /// Looks up names of classes, each of 24 bits; called only if some are shown.
   package var classNames: @Sendable (Set<UInt32>) -> [UInt32: String]
+  /// Replaces a text file at a path that a person named, as a whole.
+  package var replaceFile: @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
   package var outputLoss: @Sendable () -> OutputLoss?
   /// What the program is too short of to begin; nil if it has enough.
@@ -57,6 +59,9 @@ package struct CommandContext: Sendable {
       HostSession,
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
     classNames: @escaping @Sendable (Set<UInt32>) -> [UInt32: String] = { _ in [:] },
+    replaceFile: @escaping @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void = {
+      (path, _) throws(HostError) in throw .record(RecordError(.notPermitted, operation: "write", place: path))
+    },
     outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }, shortage: String? = nil
   ) {
     self.environment = environment
@@ -73,6 +78,7 @@ package struct CommandContext: Sendable {
     self.openHost = openHost
     self.names = names
     self.classNames = classNames
+    self.replaceFile = replaceFile
     self.outputLoss = outputLoss
     self.shortage = shortage
   }
@@ -101,6 +107,12 @@ package struct HostSession: Sendable {
   package var served: @Sendable (ObservationIndex?) -> ServedDevices
   /// Tries to open each of these block devices exclusively, and returns whether somebody holds it.
   package var openings: @Sendable ([String]) -> [DiskOpening]
+  /// Returns what dom0's kernel was started with.
+  package var boot: @Sendable () -> BootFacts
+  /// Returns the drivers that would take each function.
+  package var nativeDrivers: @Sendable ([PCIFunction]) throws(HostError) -> [FunctionName: [NativeDriver]]
+  /// Replaces Berth's own file of options for modules, and returns its path.
+  package var replaceModuleOptions: @Sendable ([UInt8]) throws(HostError) -> String
   /// Asks whatever can be asked, even if some parts of the host do not answer.
   package var examine: @Sendable () -> Examination
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
@@ -121,6 +133,12 @@ package struct HostSession: Sendable {
     usage: @escaping @Sendable () -> HostUsage = { HostUsage() },
     served: @escaping @Sendable (ObservationIndex?) -> ServedDevices = { _ in ServedDevices() },
     openings: @escaping @Sendable ([String]) -> [DiskOpening] = { _ in [] },
+    boot: @escaping @Sendable () -> BootFacts = { BootFacts() },
+    nativeDrivers: @escaping @Sendable ([PCIFunction]) throws(HostError) -> [FunctionName: [NativeDriver]] = { _ in [:]
+    },
+    replaceModuleOptions: @escaping @Sendable ([UInt8]) throws(HostError) -> String = { (_) throws(HostError) in
+      throw .record(RecordError(.notPermitted, operation: "write", place: "berth.conf"))
+    },
     examine: @escaping @Sendable () -> Examination,
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
@@ -137,6 +155,9 @@ package struct HostSession: Sendable {
     self.usage = usage
     self.served = served
     self.openings = openings
+    self.boot = boot
+    self.nativeDrivers = nativeDrivers
+    self.replaceModuleOptions = replaceModuleOptions
     self.examine = examine
     self.plan = plan
     self.apply = apply
@@ -160,6 +181,13 @@ package struct HostSession: Sendable {
       usage: { host.usage.usage() },
       served: { ServedDeviceReader(host: host).served($0) },
       openings: { host.usage.openings(of: $0) },
+      boot: { host.boot.boot() },
+      nativeDrivers: { (functions) throws(HostError) in
+        do throws(DeviceTreeError) { return try host.boot.nativeDrivers(of: functions) } catch { throw .tree(error) }
+      },
+      replaceModuleOptions: { (bytes) throws(HostError) in
+        do throws(RecordError) { return try host.boot.replaceModuleOptions(with: bytes) } catch { throw .record(error) }
+      },
       examine: { Examiner(host: host).examine() },
       apply: { (shown, options, report) throws(HostError) in
         try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)

@@ -13,13 +13,14 @@ struct PlanCommand: BerthCommand {
 
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var policy: PolicyOptions
+  @OptionGroup var lock: LockOptions
   @OptionGroup var global: GlobalOptions
 
   @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 if there is something to change.")
   var detailedExitCode = false
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
-    let prepared = try prepare(manifests, policy, in: context)
+    let prepared = try prepare(manifests, policy, lock, in: context)
     try show(prepared.view(naming: context.naming(prepared.plan.steps.map(\.deviceID))), in: context)
     return exitStatus(
       of: prepared.plan, isDetailed: detailedExitCode, requiresRunning: policy.requireRunning)
@@ -31,10 +32,14 @@ struct PreparedPlan {
   var session: HostSession
   var shown: ShownPlan
   var warnings: [String]
+  /// In what the host differs from its lock; nil if it has none.
+  var lock: LockReport?
 
   var plan: Plan { shown.plan }
 
-  func view(naming: @escaping DeviceNaming) -> PlanView { PlanView(plan: plan, warnings: warnings, naming: naming) }
+  func view(naming: @escaping DeviceNaming) -> PlanView {
+    PlanView(plan: plan, warnings: warnings, lock: lock, naming: naming)
+  }
 }
 
 /// How a run deviates from the manifest's policy.
@@ -85,7 +90,7 @@ extension CommandContext {
 extension BerthCommand {
   /// Reads the manifests, observes the host, and plans: the same for `plan` and for `apply`.
   func prepare(
-    _ manifests: ManifestOptions, _ policy: PolicyOptions, in context: CommandContext
+    _ manifests: ManifestOptions, _ policy: PolicyOptions, _ lock: LockOptions, in context: CommandContext
   ) throws(Failure) -> PreparedPlan {
     let loaded = try load(try manifests.resolved(in: context), in: context)
     let desired = policy.applied(to: loaded.desired)
@@ -96,6 +101,8 @@ extension BerthCommand {
     if policy.requireRunning, unready > 0, plan.refusal == nil { plan.refusal = .notRunning(count: unready) }
     let shown = ShownPlan(plan: plan, desired: desired, runs: observation.runs)
     let warnings = loaded.warnings.map(\.message) + warn(of: observation.damaged, in: context)
-    return PreparedPlan(session: session, shown: shown, warnings: warnings)
+    let differences = try compareLock(
+      lock, manifests, desired: loaded.desired, inventory: observation.inventory, of: session, in: context)
+    return PreparedPlan(session: session, shown: shown, warnings: warnings, lock: differences)
   }
 }

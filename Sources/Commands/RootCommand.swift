@@ -16,8 +16,7 @@ struct RootCommand<Added: CommandSet>: ParsableCommand {
       version: berthVersion,
       subcommands: [
         PlanCommand.self, ApplyCommand.self, ReleaseCommand.self, StatusCommand.self, DevicesCommand.self,
-        DoctorCommand.self,
-        ValidateCommand.self,
+        DoctorCommand.self, ValidateCommand.self, LockCommand.self, ImportCommand.self, RenderCommand.self,
         SchemaCommand.self,
         ExplainCommand.self,
       ] + Added.commands)

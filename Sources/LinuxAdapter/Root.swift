@@ -59,6 +59,15 @@ struct Root: Sendable {
   /// The PCI ID Repository's list, in the places where distributions install it.
   var pciNames: [String] { [prefix + "/usr/share/misc/pci.ids", prefix + "/usr/share/hwdata/pci.ids"] }
 
+  /// dom0's command line.
+  var commandLine: String { prefix + "/proc/cmdline" }
+  /// The kernel's release, as `uname -r` prints it.
+  var kernelRelease: String { prefix + "/proc/sys/kernel/osrelease" }
+  /// Returns the folder of a kernel's modules and of the lists that depmod(8) makes of them.
+  func modules(of kernel: String) -> String { prefix + "/lib/modules/" + kernel }
+  /// Berth's own file of options for modules (modprobe.d(5)).
+  var moduleOptions: String { prefix + "/etc/modprobe.d/berth.conf" }
+
   /// The mounts of process 1.
   var mounts: String { prefix + "/proc/1/mountinfo" }
   /// The mounts of this process. In a captured host there are none.

@@ -11,6 +11,7 @@ package struct Host: Sendable {
   package var usage: any HostUsagePort
   package var drivers: any DriverPort
   package var preparations: any PreparationPort
+  package var boot: any BootPort
   package var userdata: any UserdataPort
   package var deviceModels: any DeviceModelPort
   package var ownership: any OwnershipPort
@@ -24,7 +25,7 @@ package struct Host: Sendable {
   package init(
     name: String, stores: any StoreConnector, hypervisor: any HypervisorPort, tree: any DeviceTreePort,
     inventory: any InventoryPort, usage: any HostUsagePort, drivers: any DriverPort,
-    preparations: any PreparationPort, userdata: any UserdataPort,
+    preparations: any PreparationPort, boot: any BootPort, userdata: any UserdataPort,
     deviceModels: any DeviceModelPort,
     ownership: any OwnershipPort,
     intents: any IntentPort, runLocks: any RunLockPort, wallClock: @escaping @Sendable () -> Int64,
@@ -38,6 +39,7 @@ package struct Host: Sendable {
     self.usage = usage
     self.drivers = drivers
     self.preparations = preparations
+    self.boot = boot
     self.userdata = userdata
     self.deviceModels = deviceModels
     self.ownership = ownership

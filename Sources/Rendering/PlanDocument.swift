@@ -20,9 +20,11 @@ package struct PlanDocument: VersionedDocument, Sendable {
   /// Nil if no driver loses or gets a device.
   let drivers: [DriverStepDocument]?
   let bookkeeping: [RecordChangeDocument]
+  /// Nil if the host has no lock.
+  let lock: LockReportDocument?
   let warnings: [String]
 
-  init(_ plan: Plan, warnings: [String], naming: DeviceNaming) {
+  init(_ plan: Plan, warnings: [String], lock: LockReport? = nil, naming: DeviceNaming) {
     host = HostDocument(plan.host, domains: plan.domainCount, devices: plan.deviceCount)
     hasChanges = plan.hasChanges
     isRefused = plan.refusal != nil
@@ -36,7 +38,8 @@ package struct PlanDocument: VersionedDocument, Sendable {
     drivers =
       plan.driverSteps.isEmpty ? nil : plan.driverSteps.map { DriverStepDocument($0, naming: naming) }
     bookkeeping = plan.bookkeeping.map(RecordChangeDocument.init)
-    self.warnings = warnings
+    self.lock = lock.map(LockReportDocument.init)
+    self.warnings = warnings + (lock?.warnings ?? [])
   }
 }
 

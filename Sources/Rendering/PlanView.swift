@@ -6,21 +6,27 @@ package struct PlanView: View {
   package var plan: Plan
   /// What the manifest's reader remarked.
   package var warnings: [String]
+  /// In what the host differs from its lock; nil if it has none.
+  private let lock: LockReport?
   private let naming: DeviceNaming
 
-  package init(plan: Plan, warnings: [String] = [], naming: @escaping DeviceNaming = { _ in nil }) {
+  package init(
+    plan: Plan, warnings: [String] = [], lock: LockReport? = nil, naming: @escaping DeviceNaming = { _ in nil }
+  ) {
     self.plan = plan
     self.warnings = warnings
+    self.lock = lock
     self.naming = naming
   }
 
-  package var document: PlanDocument { PlanDocument(plan, warnings: warnings, naming: naming) }
+  package var document: PlanDocument { PlanDocument(plan, warnings: warnings, lock: lock, naming: naming) }
 
   package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     for domain in plan.domains { write(domain, to: &columns, style: style) }
     columns.rows(forDrivers: plan.driverSteps, naming: naming)
     writeDrift(to: &columns, style: style)
+    columns.rows(forLock: lock)
 
     var result: TerminalText = "\(style.printable(header))\n"
     if !plan.otherSets.isEmpty {

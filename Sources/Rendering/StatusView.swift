@@ -114,7 +114,7 @@ package struct StatusView: View {
     return parts.joined(separator: ", ")
   }
 
-  private static func words(for oddity: OtherSavedLine.Oddity) -> String {
+  static func words(for oddity: OtherSavedLine.Oddity) -> String {
     switch oddity {
     case .name: "it names a device by name"
     case .wholeSlot: "it means a whole slot"

@@ -87,7 +87,8 @@ package final class ModelHost: Sendable {
     Host(
       name: "model", stores: store, hypervisor: ModelHypervisor(model: self), tree: ModelTree(model: self),
       inventory: ModelInventory(model: self), usage: ModelUsage(model: self), drivers: ModelDrivers(model: self),
-      preparations: ModelPreparations(model: self), userdata: ModelUserdata(model: self),
+      preparations: ModelPreparations(model: self), boot: ModelBoot(),
+      userdata: ModelUserdata(model: self),
       deviceModels: ModelDeviceModels(model: self),
       ownership: ModelOwnership(model: self), intents: ModelIntents(model: self),
       runLocks: ModelRunLocks(model: self),

@@ -37,3 +37,12 @@ struct ModelUsage: HostUsagePort {
     return disks.map { DiskOpening(disk: $0, answer: held.contains($0) ? .held : .free) }
   }
 }
+
+/// The model host does not start.
+struct ModelBoot: BootPort {
+  func boot() -> BootFacts { BootFacts() }
+  func nativeDrivers(of functions: [PCIFunction]) -> [FunctionName: [NativeDriver]] { [:] }
+  func replaceModuleOptions(with bytes: [UInt8]) throws(RecordError) -> String {
+    throw RecordError(.notPermitted, operation: "write", place: "the model's files")
+  }
+}

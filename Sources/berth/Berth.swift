@@ -2,6 +2,7 @@ import Commands
 import Glibc
 import LinuxAdapter
 import Model
+import Ports
 import SandboxCommands
 import Synchronization
 
@@ -37,6 +38,9 @@ struct Berth {
       },
       names: { devices in machine.names(for: devices) },
       classNames: { classes in machine.classNames(for: classes) },
+      replaceFile: { (path, bytes) throws(HostError) in
+        do throws(RecordError) { try replaceTextFile(path, with: bytes) } catch { throw .record(error) }
+      },
       outputLoss: { output.loss }, shortage: Machine.shortage())
   }
 

@@ -58,7 +58,7 @@ struct Machines: Sendable {
         storePlace(paths), limit: limit, describe: { Machine.description(ofProcess: $0) }),
       hypervisor: hypervisor, tree: tree, inventory: SysfsInventory(root: root),
       usage: usage, drivers: drivers, preparations: PreparationFiles(root: root),
-      userdata: UserdataFiles(root: root),
+      boot: BootReader(root: root), userdata: UserdataFiles(root: root),
       deviceModels: QMPDeviceModels(root: root),
       ownership: OwnershipFiles(root: root, lockTimeout: lockTimeout), intents: IntentFiles(root: root),
       runLocks: RunLockFiles(root: root),

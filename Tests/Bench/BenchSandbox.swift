@@ -52,6 +52,7 @@ final class BenchSandbox {
       name: "bench", stores: stores, hypervisor: SandboxHypervisor(paths: paths), tree: SysfsTree(root: paths.root),
       inventory: SysfsInventory(root: paths.root), usage: UsageReader(root: paths.root),
       drivers: SysfsDrivers(root: paths.root), preparations: PreparationFiles(root: paths.root),
+      boot: BootReader(root: paths.root),
       userdata: UserdataFiles(root: paths.root),
       deviceModels: QMPDeviceModels(root: paths.root),
       ownership: OwnershipFiles(root: paths.root),

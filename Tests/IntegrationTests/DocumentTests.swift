@@ -10,6 +10,8 @@ struct `Documents` {
       for words in [
         ["validate", manifest], ["plan", manifest], ["apply", manifest, "--yes"], ["plan", manifest],
         ["status", manifest], ["status", manifest, "--drift"], ["devices"], ["doctor"], ["explain"],
+        ["import", "--host"], ["lock", manifest], ["render", "xl", "net", manifest],
+        ["render", "boot", "--for", "grub", "--all", manifest],
         ["explain", "half-removed"],
         ["sandbox", "status"],
       ] {

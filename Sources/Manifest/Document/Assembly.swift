@@ -187,8 +187,9 @@ struct Assembly {
       address = found.value
     }
     guard claim(address, for: domain, at: assignment.mark) else { return nil }
-    let device = DesiredDevice(
+    var device = DesiredDevice(
       address: address, id: id, label: label, options: assignment.options, isRequired: assignment.isRequired)
+    device.hidesAtBoot = label.flatMap { definitions[Name($0)]?.value.selector?.hidesAtBoot } ?? false
     return Located(device, at: assignment.slotMark ?? assignment.mark)
   }
 

@@ -146,6 +146,7 @@ extension DeviceDefinition {
     selector.nvmeSerial = reader.value(ManifestKeys.nvmeSerial)
     selector.takesAllFunctions = reader.value(ManifestKeys.definedFunctions) == .all
     selector.follows = reader.value(ManifestKeys.follow) ?? false
+    selector.hidesAtBoot = reader.value(ManifestKeys.hideAtBoot) ?? false
     let keys = DeviceSelector.Key.allCases.map(\.rawValue)
     let given = keys.filter(reader.has)
     let identifying = DeviceSelector.Key.identifying.map(\.rawValue)

@@ -84,9 +84,13 @@ enum ManifestKeys {
     "follow", .boolean,
     "Whether the device may be taken at another address than the one given, if its serial number or hardware address "
       + "proves that it moved.", default: false)
+  static let hideAtBoot = Key(
+    "hideAtBoot", .boolean,
+    "Whether pciback is to take the device when the host starts, before its own driver can. `berth render boot` prints "
+      + "what makes it so.", default: false)
   static let definitionTable = [
     definedAddress.info, identity.info, subsystem.info, deviceClass.info, revision.info, path.info, slot.info,
-    serial.info, macAddress.info, nvmeSerial.info, definedFunctions.info, follow.info,
+    serial.info, macAddress.info, nvmeSerial.info, definedFunctions.info, follow.info, hideAtBoot.info,
   ]
 
   // MARK: A domain

@@ -139,3 +139,13 @@ private func isPrintable(_ text: String, atMost limit: Int) -> Bool {
     }
   }
 }
+
+/// Returns whether a manifest can have this name of a domain.
+package func canBeDomainName(_ name: Name) -> Bool {
+  name.text != "Domain-0" && isPrintable(name.text, atMost: 255) && !Template.isMarked(name.text)
+}
+
+/// Returns whether a manifest can be for a host of this name.
+package func canBeHostName(_ name: String) -> Bool {
+  isPrintable(name, atMost: 255) && !hasTemplateMark(name) && !Template.isMarked(name)
+}

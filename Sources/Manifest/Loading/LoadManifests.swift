@@ -194,3 +194,18 @@ private struct ManifestReader {
     return !nodes.isEmpty || report.errorCount > faults
   }
 }
+
+/// Returns the errors in the text of one manifest that was put together; none if the reader takes the text.
+package func errors(inManifest text: String) -> [Diagnostic] {
+  let report = Diagnostics()
+  guard text.utf8.count <= YAMLLimits.standard.bytes else {
+    report.error("the text is larger than \(YAMLLimits.standard.bytes) bytes", at: nil)
+    return report.sortedErrors
+  }
+  let source = SourceText(name: "the manifest", text: text)
+  let nodes = parseDeclaration(
+    source, kind: DocumentKind.hostAssignments.rawValue, name: "a manifest", report: report)
+  let documents = nodes.compactMap { ValueType<ManifestDocument>.document.read($0, as: "the document", report) }
+  _ = Assembly.desiredState(of: documents, report)
+  return report.sortedErrors
+}

@@ -21,7 +21,7 @@ struct ManifestDirectory: ~Copyable {
     unread = names.compactMap { name in
       if found.hasDirectory(name) { return name + "/" }
       let lower = name.lowercased()
-      let isMeant = [".yaml", ".yml", ".json"].contains { lower.hasSuffix($0) }
+      let isMeant = [".yaml", ".yml", ".json"].contains { lower.hasSuffix($0) } && !name.hasSuffix(lockSuffix)
       return isMeant && !Self.isManifestName(name) ? name : nil
     }
     self.found = found
@@ -53,7 +53,9 @@ struct ManifestDirectory: ~Copyable {
     }
   }
 
-  private static func isManifestName(_ name: String) -> Bool { name.hasSuffix(".yaml") || name.hasSuffix(".yml") }
+  private static func isManifestName(_ name: String) -> Bool {
+    (name.hasSuffix(".yaml") || name.hasSuffix(".yml")) && !name.hasSuffix(lockSuffix)
+  }
 
   /// Returns the names of all entries that are not hidden, in order (readdir(3)).
   private static func names(in directory: borrowing FoundFile) throws(FileFault) -> [String] {

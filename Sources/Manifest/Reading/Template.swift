@@ -13,7 +13,7 @@ enum Template {
     ["{{", "}}", "{%", "%}", "${", "$(", "<%", "%>", "%{"].map { $0.utf8.reduce(0) { $0 << 8 | UInt16($1) } })
 
   /// Returns whether a text has a mark, after one pass over its bytes.
-  private static func hasMark(_ text: String) -> Bool {
+  static func isMarked(_ text: String) -> Bool {
     var pair: UInt16 = 0
     for byte in text.utf8 {
       pair = pair << 8 | UInt16(byte)
@@ -30,7 +30,7 @@ enum Template {
       let isSuspect = scalar.text.utf8.contains { byte in
         byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") || byte == UInt8(ascii: "$") || byte == UInt8(ascii: "%")
       }
-      return isSuspect && hasMark(scalar.text) ? scalar.text : nil
+      return isSuspect && isMarked(scalar.text) ? scalar.text : nil
     case .mapping(let pairs):
       // `{{ name }}` without quotes is a mapping with a mapping as its key. The source has it as it is written.
       guard case .mapping? = pairs.first?.key.content else { return nil }

@@ -113,6 +113,8 @@ package struct DesiredDevice: Hashable, Sendable {
   package var options: DeviceOptions
   /// Whether a missing device makes the run fail. Otherwise a missing device is only shown.
   package var isRequired: Bool
+  /// Whether pciback is to take the device when the host starts.
+  package var hidesAtBoot = false
 
   package init(
     address: PCIAddress, id: DeviceID? = nil, serial: String? = nil, label: String? = nil,

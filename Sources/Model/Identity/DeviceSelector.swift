@@ -48,6 +48,8 @@ package struct DeviceSelector: Hashable, Sendable {
   package var takesAllFunctions = false
   /// Whether the device may be taken at another address than the one that is given.
   package var follows = false
+  /// Whether pciback is to take the device when the host starts, before its own driver can.
+  package var hidesAtBoot = false
 
   package init(address: PCIAddress? = nil, id: DeviceID? = nil) { (self.address, self.id) = (address, id) }
 

@@ -34,11 +34,12 @@ extension DesiredDomain {
       case .success(let functions):
         for function in functions {
           guard let address = function.address else { continue }
-          devices.append(
-            DesiredDevice(
-              address: address, id: function.id ?? selection.selector.id, serial: function.serial,
-              label: selection.label,
-              options: selection.options, isRequired: selection.isRequired))
+          var device = DesiredDevice(
+            address: address, id: function.id ?? selection.selector.id, serial: function.serial,
+            label: selection.label,
+            options: selection.options, isRequired: selection.isRequired)
+          device.hidesAtBoot = selection.selector.hidesAtBoot
+          devices.append(device)
         }
       case .failure(let failure):
         unresolved.append(UnresolvedDevice(selection: selection, problem: failure.problem))

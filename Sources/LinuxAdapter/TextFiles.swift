@@ -1,0 +1,24 @@
+import Glibc
+package import Ports
+
+/// Replaces a text file that people read, as a whole: a reader finds the old content or the new. A link at the path is
+/// replaced, too. A new file is readable by all, as far as the umask permits.
+package func replaceTextFile(_ path: String, with bytes: [UInt8]) throws(RecordError) {
+  let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+  let folder = slash == path.startIndex ? "." : String(path[..<slash])
+  let temporary = "\(path[..<slash]).\(path[slash...]).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
+  do throws(SystemFailure) {
+    let file = try Descriptor(opening: temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644)
+    do throws(SystemFailure) {
+      try file.writeAll(bytes)
+      try file.synchronise()
+      try renameFile(temporary, path)
+    } catch {
+      _ = unsafe unlink(temporary)
+      throw error
+    }
+    try synchroniseFolder(folder)
+  } catch {
+    throw RecordError(error, path)
+  }
+}
