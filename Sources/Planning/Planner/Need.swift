@@ -22,7 +22,7 @@ struct Need {
   /// Whether the host lacks the device.
   var isMissing: Bool
   /// What stands on the device.
-  var interlocks: [Interlock]
+  let interlocks: [Interlock]
 
   init(
     _ kind: Kind, evidence: String? = nil, remedy: String? = nil, holder: DomainTarget? = nil, isMissing: Bool = false,
