@@ -14,7 +14,8 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 export PATH="$root/.build/debug:$PATH" NO_COLOR=1 LC_ALL=C.UTF-8
-cp "$root/examples/sandbox/home.yaml" "$root/examples/host.yaml" "$root/examples/host-changed.yaml" "$scratch"
+cp "$root/examples/sandbox/"{home,drivers}.yaml "$root/examples/host.yaml" "$root/examples/host-changed.yaml" "$scratch"
+cp "$root/examples/devices/"{router-nic,nvme-by-serial}.yaml "$scratch"
 cd "$scratch"
 
 say() { printf '\n# %s\n' "$1"; }
@@ -67,6 +68,27 @@ sed 's/^    sys-net:/    "{{ net_domain }}":/' host-changed.yaml > template.yaml
 step 65 "net_domain" berth apply template.yaml --sandbox host --yes
 
 say "Stop the sandbox."
+step 0 "" berth sandbox stop --sandbox host
+
+say "Another host: drivers of dom0 have all devices, and nothing was prepared for guests."
+step 0 "is up" berth sandbox start drivers.yaml --sandbox host
+step 0 "driver igb" berth devices --sandbox host
+
+say "A network card, known by its hardware address, is taken from its driver and given to a guest."
+step 2 "take it from igb, and give it to pciback" berth plan router-nic.yaml --sandbox host --detailed-exitcode
+step 0 "prepared: pciback has it" berth apply router-nic.yaml --sandbox host --yes
+step 0 "Nothing to do: 1 device is as declared." berth plan router-nic.yaml --sandbox host --detailed-exitcode
+
+say "An NVMe disk, known by its serial number, is at another address than before. The manifest says to follow it."
+step 0 "0000:06:00.0" berth apply nvme-by-serial.yaml --sandbox host --yes --prune never
+
+say "Somebody declares the disk that dom0 starts from. It is not taken, and the way to the root is shown. (3: blocked.)"
+sed 's/nvmeSerial.*/id: "8086:a352"/; /follow/d; s/0000:04:00.0/0000:00:17.0/' nvme-by-serial.yaml > wrong-disk.yaml
+step 3 "0000:00:17.0 → sda → /" berth apply wrong-disk.yaml --sandbox host --yes --prune never
+
+say "Nothing is declared any more, and \`afterDetach: restore\` returns both devices to their drivers."
+sed 's/^spec:/spec:\n  policy: {afterDetach: restore}/; s/\[lan0\]/[]/' router-nic.yaml > nothing.yaml
+step 0 "released: igb has it" berth apply nothing.yaml --sandbox host --yes --allow-removals
 step 0 "" berth sandbox stop --sandbox host
 [[ ! -e host ]] || { echo 'demo: the sandbox left its directory behind' >&2; exit 1; }
 

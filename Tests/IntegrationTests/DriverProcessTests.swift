@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Model
 import TestSupport
 import Testing
@@ -107,6 +108,42 @@ struct DriverProcessTests {
       let released = try await host.berth("release", "\(lan)", "--yes")
       #expect(released.status == 0, "\(released.output)\(released.errors)")
       #expect(try host.driver(of: lan) == "igb" && host.phase(of: lan) == "none")
+    }
+  }
+
+  @Test(arguments: [
+    ("router-nic", ["0000:03:00.0"]), ("usb-controller", ["0000:00:14.0"]), ("gpu", ["0000:01:00.0", "0000:01:00.1"]),
+    ("identical-cards", ["0000:03:00.0", "0000:05:00.0"]), ("nvme-by-serial", ["0000:06:00.0"]),
+  ])
+  func `each example takes its devices from their drivers, and gives them back`(
+    _ example: String, _ devices: [String]
+  ) async throws {
+    let folder = "\(repositoryRoot)/examples"
+    let scenario = try String(contentsOfFile: "\(folder)/sandbox/drivers.yaml", encoding: .utf8)
+    try await TestHost.with(scenario) { host in
+      let manifest = "\(folder)/devices/\(example).yaml"
+      let apply = try await host.berth("apply", manifest, "--yes")
+      #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
+      let addresses = devices.compactMap { PCIAddress($0) }
+      for device in addresses {
+        #expect(try host.driver(of: device) == "pciback" && host.phase(of: device) == "prepared")
+      }
+      let again = try await host.berth("plan", manifest, "--detailed-exitcode")
+      #expect(again.status == 0, "\(again.output)\(again.errors)")
+      // No domain is declared for the devices, and none keeps them.
+      try host.folder.write(
+        "nothing.yaml",
+        """
+        {apiVersion: berth/v1alpha1, kind: HostAssignments, metadata: {name: drivers},
+         spec: {policy: {afterDetach: restore}, domains: {}}}
+
+        """)
+      let back = try await host.berth("apply", host.folder.path + "/nothing.yaml", "--yes", "--allow-removals")
+      #expect(back.status == 0, "\(back.output)\(back.errors)")
+      for device in addresses {
+        #expect(try host.driver(of: device) != "pciback" && host.driver(of: device) != "none")
+        #expect(host.phase(of: device) == "none")
+      }
     }
   }
 
