@@ -54,7 +54,7 @@ struct CapturedRoutes: RouteSource {
     }
     let (table, interfaces) = (values(of: "table").first ?? "main", values(of: "dev"))
     if target == "default" { return Route(destination: nil, bits: 0, table: table, interfaces: interfaces) }
-    let parts = target.split(separator: "/", maxSplits: 1)
+    let parts = target.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     guard let address = InternetAddress(String(parts[0])), address.family == family else {
       throw ReadFailure(place: file, .malformed)
     }

@@ -217,6 +217,7 @@ import Testing
   @Test(arguments: [
     ("/proc/consoles", "ttyS0 -W- 4:64"), ("/proc/bus/input/devices", "B: KEY=x"), ("/proc/net/tcp", "head\n | x"),
     ("/run/berth-capture/routes-ipv4", "10.0.0.0/99 dev eth0"),
+    ("/run/berth-capture/routes-ipv4", "/ dev eth0"), ("/run/berth-capture/routes-ipv6", "unicast"),
     ("/run/berth-capture/routes-ipv4", "fe80::/64 dev eth0"),
     ("/proc/self/mountinfo", "22 1 8:1 / / rw"),
   ])
