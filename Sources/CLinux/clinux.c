@@ -94,7 +94,7 @@ pid_t berth_begin_write(const char *path, const char *text, size_t length)
         return child;
     setsid();
     close_range(0, ~0U, 0);
-    int file = open(path, O_WRONLY | O_CLOEXEC);
+    int file = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     if (file < 0)
         _exit(errno);
     while (length > 0) {

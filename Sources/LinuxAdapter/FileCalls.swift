@@ -140,7 +140,7 @@ func readFile(_ path: String, atMost most: Int) throws(SystemFailure) -> [UInt8]
 
 /// Returns the text of a file, at most one page, that the kernel returns in one read, such as a file of sysfs.
 func readAttribute(_ path: String) throws(SystemFailure) -> String {
-  let file = try Descriptor(opening: path, O_RDONLY)
+  let file = try Descriptor(opening: path, O_RDONLY | O_NONBLOCK)
   // One byte more than a page, so that a longer file is detected.
   return try unsafe withUnsafeTemporaryAllocation(byteCount: 4097, alignment: 1) {
     (buffer) throws(SystemFailure) -> String in

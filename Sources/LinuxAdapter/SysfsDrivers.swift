@@ -102,7 +102,7 @@ package struct SysfsDrivers: DriverPort {
 
   private func write(_ text: String, to path: String) throws(HostError) {
     do throws(SystemFailure) {
-      try Descriptor(opening: path, O_WRONLY).writeAll(Array(text.utf8))
+      try Descriptor(opening: path, O_WRONLY | O_NONBLOCK).writeAll(Array(text.utf8))
     } catch { throw .tree(DeviceTreeError(error, path)) }
   }
 }

@@ -150,14 +150,14 @@ package struct SysfsTree: DeviceTreePort {
   private func write(_ device: PCIAddress, to attribute: String) throws(HostError) {
     let path = "\(root.pciback)/\(attribute)"
     do throws(SystemFailure) {
-      try Descriptor(opening: path, O_WRONLY).writeAll(Array("\(device)".utf8))
+      try Descriptor(opening: path, O_WRONLY | O_NONBLOCK).writeAll(Array("\(device)".utf8))
     } catch { throw .tree(DeviceTreeError(error, path)) }
   }
 
   /// Writes to a file that resets a device; returns nil if there is no such file.
   private func write(_ text: String, toResetFile path: String) throws(HostError) -> ResetOutcome? {
     let file: Descriptor
-    do throws(SystemFailure) { file = try Descriptor(opening: path, O_WRONLY) } catch {
+    do throws(SystemFailure) { file = try Descriptor(opening: path, O_WRONLY | O_NONBLOCK) } catch {
       if error.errno == ENOENT { return nil }
       throw .tree(DeviceTreeError(error, path))
     }
