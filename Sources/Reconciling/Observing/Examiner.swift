@@ -26,6 +26,10 @@ package struct Examiner: Sendable {
       store: store, pciback: pciback, records: records.map(\.contents.count),
       intents: intents.map(\.contents),
       locks: attempt { () throws(HostError) in try host.userdata.locks() }, observation: nil)
+    let functions = attempt { () throws(HostError) in try host.inventory.inventory(of: [.ids, .driver]) }
+    var boot = BootExamination(facts: host.boot.boot(), inventory: nil)
+    if case .success(let inventory) = functions { boot.inventory = inventory }
+    examination.boot = boot
     examination.damaged = damage(records.map(\.damaged)) + damage(intents.map(\.damaged))
     switch marks {
     case .success(let marks): examination.damaged += marks.damaged
