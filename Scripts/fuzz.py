@@ -30,6 +30,7 @@ SEEDS = {
     "inventory": ["Tests/Fuzz/corpus/inventory"],
     "records": ["Tests/Fuzz/corpus/records"],
     "store": ["Tests/Fuzz/corpus/store"],
+    "outside": ["Tests/Fuzz/corpus/outside"],
 }
 
 

@@ -19,7 +19,42 @@ package struct BootReader: BootPort {
     if let kernel, let list = text(root.modules(of: kernel) + "/modules.builtin") {
       facts.isPCIBackBuiltIn = list.split(separator: "\n").contains { Self.module(atPath: $0) == "xen_pciback" }
     }
+    facts.hideParameter = text(root.pcibackHide).map { text in
+      let value = String(text.prefix { $0 != "\n" })
+      // What the kernel prints of a parameter that nobody set (`param_get_charp`, Linux kernel/params.c, 6.1).
+      return value == "(null)" ? "" : value
+    }
+    facts.moduleOptions = moduleOptions()
+    if let kernel { facts.image = root.images(of: kernel).lazy.compactMap(dated).first }
+    facts.bootID = text(root.bootID).map { String($0.prefix { $0 != "\n" }.prefix(64)) }
     return facts
+  }
+
+  /// Reads the lines `options xen-pciback hide=…` (modprobe.d(5)). A folder with more files than a system has is cut.
+  private func moduleOptions() -> [BootFacts.ModuleOptions] {
+    let names: [String]
+    do throws(SystemFailure) { names = try listFolder(root.moduleConfigurations) } catch { return [] }
+    return names.filter { $0.hasSuffix(".conf") }.prefix(500).flatMap { name -> [BootFacts.ModuleOptions] in
+      let path = "\(root.moduleConfigurations)/\(name)"
+      guard let file = dated(path), let text = text(path) else { return [] }
+      // A backslash at its end continues a line.
+      return text.replacing("\\\n", with: " ").split(separator: "\n").flatMap { line -> [BootFacts.ModuleOptions] in
+        let words = line.split { $0 == " " || $0 == "\t" }
+        guard words.first == "options", words.count > 2, Self.module(String(words[1])) == "xen_pciback" else {
+          return []
+        }
+        return words.dropFirst(2).filter { $0.hasPrefix("hide=") }.map {
+          BootFacts.ModuleOptions(path: path, hide: String($0.dropFirst(5)), changedAt: file.changedAt)
+        }
+      }
+    }
+  }
+
+  /// Returns a regular file with its time; nil if there is none.
+  private func dated(_ path: String) -> BootFacts.DatedFile? {
+    var found = stat()
+    guard unsafe stat(path, &found) == 0, found.st_mode & S_IFMT == S_IFREG else { return nil }
+    return BootFacts.DatedFile(path: path, changedAt: Int64(found.st_mtim.tv_sec))
   }
 
   package func nativeDrivers(

@@ -65,8 +65,18 @@ struct Root: Sendable {
   var kernelRelease: String { prefix + "/proc/sys/kernel/osrelease" }
   /// Returns the folder of a kernel's modules and of the lists that depmod(8) makes of them.
   func modules(of kernel: String) -> String { prefix + "/lib/modules/" + kernel }
-  /// Berth's own file of options for modules (modprobe.d(5)).
-  var moduleOptions: String { prefix + "/etc/modprobe.d/berth.conf" }
+  /// The files of options for modules (modprobe.d(5)).
+  var moduleConfigurations: String { prefix + "/etc/modprobe.d" }
+  /// Berth's own file among them.
+  var moduleOptions: String { moduleConfigurations + "/berth.conf" }
+  /// pciback's parameter `hide`, as it is in force.
+  var pcibackHide: String { prefix + "/sys/module/xen_pciback/parameters/hide" }
+  /// The kernel's number of this start.
+  var bootID: String { prefix + "/proc/sys/kernel/random/boot_id" }
+  /// Returns the names that the image of a kernel has with Debian's initramfs-tools, and with dracut.
+  func images(of kernel: String) -> [String] {
+    [prefix + "/boot/initrd.img-" + kernel, prefix + "/boot/initramfs-" + kernel + ".img"]
+  }
 
   /// The mounts of process 1.
   var mounts: String { prefix + "/proc/1/mountinfo" }

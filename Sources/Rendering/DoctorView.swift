@@ -16,7 +16,9 @@ package struct DoctorView: View {
   }
 
   package var document: DoctorDocument {
-    DoctorDocument(host: examination.hostName, checks: checks, findings: findings.map(words))
+    DoctorDocument(
+      host: examination.hostName, checks: checks, findings: findings.map(words),
+      reboot: RebootRequired(examination, findings).map(RebootDocument.init))
   }
 
   package func text(_ style: TextStyle) -> TerminalText {
@@ -38,6 +40,10 @@ package struct DoctorView: View {
     let summary =
       (problems == 0 ? "No problem found" : Words.count(problems, "problem"))
       + (notes == 0 ? "." : ", " + Words.count(notes, "note") + ".")
+    if let reboot = RebootRequired(examination, findings) {
+      columns.heading("Restart required")
+      columns.row(.wait, reboot.reasons.map(\.rawValue).joined(separator: ", "), "", reboot.words)
+    }
     let name = style.printable(examination.hostName)
     return "\(name)\n\n\(columns.rendered())\n\(style.printable(summary))\n"
   }
@@ -124,8 +130,11 @@ package struct DoctorDocument: VersionedDocument, Sendable {
   let hasProblems: Bool
   let checks: [DoctorView.Check]
   package let findings: [FindingDocument]
+  /// Nil if no restart is required.
+  let rebootRequired: RebootDocument?
 
-  init(host: String, checks: [DoctorView.Check], findings: [FindingDocument]) {
+  init(host: String, checks: [DoctorView.Check], findings: [FindingDocument], reboot: RebootDocument? = nil) {
+    rebootRequired = reboot
     self.host = host
     self.checks = checks
     self.findings = findings
@@ -141,4 +150,21 @@ package struct FindingDocument: Encodable, Sendable {
   let cause: String
   package let next: String?
   let isNote: Bool
+}
+
+extension RebootRequired {
+  var words: String {
+    "what is configured for the start of the host is not in force" + (bootID.map { "; this start is \($0)" } ?? "")
+  }
+}
+
+/// That the host has to be started again.
+struct RebootDocument: Encodable, Sendable {
+  let bootId: String?
+  let reasons: [String]
+
+  init(_ reboot: RebootRequired) {
+    bootId = reboot.bootID
+    reasons = reboot.reasons.map(\.rawValue)
+  }
 }

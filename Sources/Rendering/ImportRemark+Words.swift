@@ -99,7 +99,7 @@ extension ConfigurationRemark {
   package var words: String {
     switch self {
     case .seize:
-      "Not carried over: `seize`. Berth takes no device from its host driver; see `berth devices`."
+      "Not carried over: `seize`. `policy.hostDrivers` decides whether Berth takes devices from drivers of dom0."
     case .deviceName(let name, let line):
       "Not carried over: line \(line) finds a device by the name '\(name)'. `xl pci-assignable-list -n` shows its "
         + "address; such names are gone after a restart of the host."
@@ -113,8 +113,7 @@ extension ConfigurationRemark {
     case .otherDevice(let key):
       "Not carried over: '\(key)'. Only devices that `pci` lists are assignments of PCI devices."
     case .managed:
-      "Not carried over: `managed`. libvirt takes the device from its host driver when the domain starts, and Berth does "
-        + "not; see `berth devices`."
+      "Not carried over: `managed`. `policy.hostDrivers` and `policy.afterDetach` decide that for the whole host."
     case .interface:
       "Not carried over: the hardware address and the network of this interface. The device itself is assigned."
     case .hypervisor(let name): "The domain is for '\(name)', and not for Xen."

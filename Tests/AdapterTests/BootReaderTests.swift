@@ -85,4 +85,30 @@ struct BootReaderTests {
     #expect(path == "\(folder.path)/etc/modprobe.d/berth.conf")
     #expect(String(decoding: try folder.read("etc/modprobe.d/berth.conf"), as: UTF8.self) == "new\n")
   }
+
+  @Test func `what is in force, and the files that should make it so`() throws {
+    let folder = try folder()
+    try folder.write("sys/module/xen_pciback/parameters/hide", "(0000:03:00.0)\n")
+    try folder.write(
+      "etc/modprobe.d/a.conf",
+      """
+      # options xen-pciback hide=(0000:01:00.0)
+      options xen_pciback permissive=1 hide=(0000:03:00.0)
+      options igb hide=(0000:02:00.0)
+      options xen-pciback \\
+        hide=(0000:04:00.0)
+      """)
+    try folder.write("etc/modprobe.d/b.conf~", "options xen-pciback hide=(0000:05:00.0)\n")
+    try folder.write("boot/initramfs-6.1.0-18-amd64.img", "")
+    try folder.write("proc/sys/kernel/random/boot_id", "6f6d3c2e-8b1a-4c52-9a53-0d6c1f0f2a11\n")
+    let facts = BootReader(root: folder.path).boot()
+    #expect(facts.hideParameter == "(0000:03:00.0)")
+    #expect(facts.moduleOptions.map(\.hide) == ["(0000:03:00.0)", "(0000:04:00.0)"])
+    #expect(facts.moduleOptions.allSatisfy { $0.path.hasSuffix("etc/modprobe.d/a.conf") && $0.changedAt > 0 })
+    #expect(facts.image?.path.hasSuffix("boot/initramfs-6.1.0-18-amd64.img") == true)
+    #expect(facts.bootID == "6f6d3c2e-8b1a-4c52-9a53-0d6c1f0f2a11")
+    // What the kernel prints if nobody has set the parameter.
+    try folder.write("sys/module/xen_pciback/parameters/hide", "(null)\n")
+    #expect(BootReader(root: folder.path).boot().hideParameter == "")
+  }
 }

@@ -70,4 +70,21 @@ struct RenderBootTests {
       #expect(unknown.status == 1 && unknown.errors.contains("modules.alias"), "\(unknown)")
     }
   }
+
+  @Test func `doctor says what is not in force, and that a restart is required`() async throws {
+    try await with { host, manifest in
+      let calm = try await host.berth("doctor", "-o", "json")
+      #expect(try DocumentSchemas().violations(of: calm.output) == [] && !calm.output.contains("rebootRequired"))
+      #expect(try await host.berth("render", "boot", "--for", "dracut", manifest, "--write").status == 0)
+      try host.folder.write("host/root/sys/module/xen_pciback/parameters/hide", "(0000:7f:00.0)\n")
+      try host.folder.write("host/root/proc/sys/kernel/random/boot_id", "b-1\n")
+      let text = try await host.berth("doctor")
+      #expect(text.output.contains("boot-hide-missing") && text.output.contains("Restart required"), "\(text)")
+      let answer = try await host.berth("doctor", "-o", "json")
+      #expect(try DocumentSchemas().violations(of: answer.output) == [])
+      let reboot = try JSON(text: answer.output)["rebootRequired"]
+      #expect(reboot?["bootId"]?.string == "b-1")
+      #expect(reboot?["reasons"]?.strings == ["boot-hide-missing", "boot-hide-extra"], "\(answer.output)")
+    }
+  }
 }

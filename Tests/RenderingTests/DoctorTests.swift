@@ -60,4 +60,22 @@ import XenProtocol
     let finding = try #require(view.document.findings.first { $0.name == "record-unreadable" })
     #expect(finding.next?.contains("sudo") == true, "\(finding)")
   }
+
+  @Test func `a host that has to be started again`() throws {
+    var examination = try view(isDown: true).examination
+    var facts = BootFacts()
+    facts.bootID = "6f6d3c2e-8b1a-4c52-9a53-0d6c1f0f2a11"
+    facts.hideParameter = "(0000:03:00.0)"
+    facts.commandLine = String(repeating: "a", count: 950)
+    facts.moduleOptions = [
+      BootFacts.ModuleOptions(path: "modprobe.d/berth.conf", hide: "(0000:03:00.0)(0000:04:00.0)", changedAt: 200),
+      BootFacts.ModuleOptions(path: "modprobe.d/\u{1B}[1m.conf", hide: "\u{1B}[2J", changedAt: 100),
+    ]
+    facts.image = BootFacts.DatedFile(path: "boot/initrd.img-6.1.0", changedAt: 100)
+    examination.boot = BootExamination(facts: facts, inventory: nil)
+    let view = DoctorView(
+      examination: examination, findings: diagnose(examination), place: HostPlace(sandbox: nil, userID: 0))
+    try expectGolden(try rendered(view, as: .table, style: TextStyle()), "boot/doctor.txt")
+    try expectGolden(try rendered(view, as: .json, style: TextStyle()), "boot/doctor.json")
+  }
 }

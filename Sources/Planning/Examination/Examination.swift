@@ -41,6 +41,8 @@ package struct Examination: Sendable {
   package var locks: Result<[UserdataLock], HostError>
   /// Berth's own files that cannot be used.
   package var damaged: [DamagedFile] = []
+  /// How the host started; nil if nobody asked.
+  package var boot: BootExamination?
   /// Nil if a place that it needs could not be reached.
   package var observation: Result<Observation, HostError>?
 
@@ -84,6 +86,15 @@ package enum Ailment: String, Hashable, Sendable, CaseIterable {
   case lockLeftOver = "lock-left-over"
   case backEndError = "back-end-error"
   case frontEndError = "front-end-error"
+  case bootHideMissing = "boot-hide-missing"
+  case bootHideExtra = "boot-hide-extra"
+  case bootHideUnparsable = "boot-hide-unparsable"
+  case bootImageOlder = "boot-image-older"
+  case nativeDriverFirst = "native-driver-first"
+  case hiddenUnquarantined = "hidden-unquarantined"
+  case commandLineNearLimit = "cmdline-near-limit"
+  case bridgeInSlots = "bridge-in-slots"
+  case pcibackBuiltIn = "pciback-builtin"
 }
 
 /// One thing that was found.
@@ -155,6 +166,7 @@ package func diagnose(_ examination: Examination) -> [Finding] {
   if case .success(let pciback) = examination.pciback, pciback.isPermissiveForAll {
     findings.append(Finding(.pcibackPermissive, "", "xen-pciback's parameter `permissive` is Y"))
   }
+  findings += bootFindings(examination)
   findings += lockFindings(examination)
   findings += errorFindings(examination)
   if case .success(let observation)? = examination.observation {

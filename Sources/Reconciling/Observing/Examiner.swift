@@ -32,6 +32,10 @@ package struct Examiner: Sendable {
     if case .failure(.record(let error)) = preparations {
       examination.damaged.append(DamagedFile(.preparation, .nothing, error))
     }
+    let functions = attempt { () throws(HostError) in try host.inventory.inventory(of: [.ids, .driver]) }
+    var boot = BootExamination(facts: host.boot.boot(), inventory: nil)
+    if case .success(let inventory) = functions { boot.inventory = inventory }
+    examination.boot = boot
     switch marks {
     case .success(let marks): examination.damaged += marks.damaged
     case .failure(.record(let error)): examination.damaged.append(DamagedFile(.runLock, .everything, error))

@@ -134,6 +134,62 @@ extension Ailment {
         cause: "The guest's driver reported a failure. The guest writes this node, so the text is not reliable. Linux "
           + "leaves `22 freeing event channel` at every orderly close.",
         remedy: "see the guest's kernel log")
+    case .bootHideMissing:
+      Explanation(
+        meaning: "a device that is to be hidden at the start is not",
+        cause:
+          "A file of options for modules names the device, and pciback was started without it. The file was changed "
+          + "after the start. Or the image from which the kernel starts has an older copy, or none.",
+        remedy: "make the image again, with \(.command("update-initramfs -u")) for example, and restart the host")
+    case .bootHideExtra:
+      Explanation(
+        meaning: "pciback hides a device that no file names",
+        cause: "The file of options for modules was changed after the start, or a person loaded pciback by hand.",
+        remedy: "restart the host, or name the device under `hideAtBoot` and see `berth render boot`")
+    case .bootHideUnparsable:
+      Explanation(
+        meaning: "the kernel does not read a list of devices to hide",
+        cause:
+          "The list has an error: a comma, a missing bracket, a number that is too large. pciback then does not start "
+          + "at all, and no device can be given to a domain.",
+        remedy: "correct the list, or write it again with `berth render boot`")
+    case .bootImageOlder:
+      Explanation(
+        meaning: "the image from which the kernel starts is older than the options for pciback",
+        cause: "The image has a copy of the files of options for modules. It is not made again by itself.",
+        remedy: "make the image again, with \(.command("update-initramfs -u")) for example")
+    case .nativeDriverFirst:
+      Explanation(
+        meaning: "a device that is to be hidden has a driver of dom0",
+        cause:
+          "The driver was loaded before pciback. Debian's initramfs loads drivers of devices before it reads its list "
+          + "of modules. A driver that is a part of the kernel is always first.",
+        remedy: "see `berth render boot`, whose `softdep` lines make pciback come first, and restart the host")
+    case .hiddenUnquarantined:
+      Explanation(
+        meaning: "a hidden device may reach dom0's memory",
+        cause:
+          "pciback took the device at the start. Xen does not know that, so for the IOMMU the device is still dom0's. "
+          + "It changes when a domain gets the device. Whether somebody has changed it before, Xen does not say.")
+    case .commandLineNearLimit:
+      Explanation(
+        meaning: "dom0's command line is nearly as long as Xen passes on",
+        cause:
+          "Xen has 1024 bytes for the command line of a PV dom0, and cuts a longer one without a word. Then the last "
+          + "parameters are missing.",
+        remedy: "move parameters of modules to /etc/modprobe.d, for example with `berth render boot`")
+    case .bridgeInSlots:
+      Explanation(
+        meaning: "a bridge is hidden, and pciback takes everything behind it",
+        cause:
+          "The list of devices to hide names a bridge, or a whole bus or slot with one. pciback compares each device "
+          + "and all bridges above it with the list.",
+        remedy: "name the devices instead of the bridge")
+    case .pcibackBuiltIn:
+      Explanation(
+        meaning: "pciback is a part of the kernel, so options for modules have no effect",
+        cause: "Only the kernel's command line sets the parameters of a driver that is no module.",
+        remedy: "use `berth render boot --for grub`")
     }
   }
 }
