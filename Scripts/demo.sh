@@ -83,7 +83,7 @@ say "An NVMe disk, known by its serial number, is at another address than before
 step 0 "0000:06:00.0" berth apply nvme-by-serial.yaml --sandbox host --yes --prune never
 
 say "Somebody declares the disk that dom0 starts from. It is not taken, and the way to the root is shown. (3: blocked.)"
-sed -e 's/nvmeSerial.*/id: "8086:a352"/' -e '/follow/d' -e 's/0000:04:00.0/0000:00:17.0/' nvme-by-serial.yaml > wrong-disk.yaml
+sed -e 's/nvmeSerial.*/id: "8086:a352"/' -e '/follow:/d' -e 's/0000:04:00.0/0000:00:17.0/' nvme-by-serial.yaml > wrong-disk.yaml
 step 3 "0000:00:17.0 → sda → /" berth apply wrong-disk.yaml --sandbox host --yes --prune never
 
 say "Nothing is declared any more, and \`afterDetach: restore\` returns both devices to their drivers."

@@ -78,6 +78,8 @@ struct Root: Sendable {
     [prefix + "/boot/initrd.img-" + kernel, prefix + "/boot/initramfs-" + kernel + ".img"]
   }
 
+  /// The drivers of virtio's devices, each with links to its devices.
+  var virtioDrivers: String { prefix + "/sys/bus/virtio/drivers" }
   /// The mounts of process 1.
   var mounts: String { prefix + "/proc/1/mountinfo" }
   /// The mounts of this process. In a captured host there are none.

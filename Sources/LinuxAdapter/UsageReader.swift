@@ -78,9 +78,34 @@ package struct UsageReader: HostUsagePort {
       mounts.append(
         Mount(
           number: String(words[2]), type: type, source: device(source), point: Self.unescaped(words[4]),
-          layers: options.flatMap(Self.layers), peers: Self.peers(type, source, options)))
+          layers: options.flatMap(Self.layers), peers: Self.peers(type, source, options),
+          carriers: try carriers(type, source, options)))
     }
     return mounts
+  }
+
+  /// Returns the functions of the devices by which a shared folder comes, if it comes over virtio. Without a device of its
+  /// tag, each device of the driver may be meant (`p9_virtio_probe`, Linux net/9p/trans_virtio.c, 6.1).
+  private func carriers(
+    _ type: String, _ source: String, _ options: [Substring]
+  ) throws(ReadFailure) -> [FunctionName] {
+    let driver: String
+    switch type {
+    case "9p" where options.contains("trans=virtio"): driver = "9pnet_virtio"
+    case "virtiofs": driver = "virtiofs"
+    default: return []
+    }
+    let folder = root.virtioDrivers + "/" + driver
+    var (all, tagged): ([FunctionName], [FunctionName]) = ([], [])
+    for name in try files.names(folder) {
+      let functions = (try files.link("\(folder)/\(name)") ?? "").split(separator: "/").compactMap { FunctionName($0) }
+      all += functions
+      // The tag ends with a NUL (`p9_mount_tag_show`).
+      if try files.text("\(folder)/\(name)/mount_tag")?.prefix(while: { $0 != "\0" }) == source[...] {
+        tagged += functions
+      }
+    }
+    return Set(tagged.isEmpty ? all : tagged).sorted()
   }
 
   /// Returns the addresses of the hosts that have the files. NFS and CIFS show theirs as an option (`nfs_show_mount_options`,

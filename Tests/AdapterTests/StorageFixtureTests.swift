@@ -32,6 +32,25 @@ import Testing
     #expect(found["0000:00:0e.0"] == ["!root-file-system: 0000:00:0e.0 → nvme0n1 → /"])
   }
 
+  @Test func `a folder of the emulating machine stands on the device that it comes by, and on no network card`() throws
+  {
+    var host = CraftedHost()
+    host.function("pci0000:00/0000:00:02.0", class: "000200", driver: "virtio-pci")
+    host.function("pci0000:00/0000:00:03.0", class: "000200", driver: "virtio-pci")
+    host.function("pci0000:00/0000:00:05.0", class: "020000", driver: "e1000")
+    host.add(
+      """
+      /sys/bus/virtio/drivers/9pnet_virtio/virtio1 -> ../../../../devices/pci0000:00/0000:00:02.0/virtio1
+      /sys/devices/pci0000:00/0000:00:02.0/virtio1/mount_tag = other
+      /sys/bus/virtio/drivers/9pnet_virtio/virtio2 -> ../../../../devices/pci0000:00/0000:00:03.0/virtio2
+      /sys/devices/pci0000:00/0000:00:03.0/virtio2/mount_tag = lab
+      """)
+    host.mount("0:40 / /lab rw - 9p lab rw,trans=virtio,version=9p2000.L")
+    let found = try host.interlocks()
+    #expect(found["0000:00:03.0"] == ["!mounted-file-system: 0000:00:03.0 → /lab"])
+    #expect(found["0000:00:02.0"] == nil && found["0000:00:05.0"] == nil)
+  }
+
   @Test func `a root on a volume of an array of two NVMe disks`() throws {
     var host = CraftedHost()
     host.function("pci0000:00/0000:00:1d.0/0000:02:00.0", class: "010802", driver: "nvme")

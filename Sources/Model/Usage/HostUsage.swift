@@ -105,12 +105,15 @@ package struct Mount: Hashable, Sendable {
   package let layers: [String]
   /// The addresses of the hosts that have its files, if its options name them.
   package let peers: [String]
+  /// The functions by which the files come from the machine that emulates this host, if it is a virtual machine.
+  package let carriers: [FunctionName]
 
   package init(
-    number: String, type: String, source: String, point: String, layers: [String] = [], peers: [String] = []
+    number: String, type: String, source: String, point: String, layers: [String] = [], peers: [String] = [],
+    carriers: [FunctionName] = []
   ) {
     (self.number, self.type, self.source, self.point) = (number, type, source, point)
-    (self.layers, self.peers) = (layers, peers)
+    (self.layers, self.peers, self.carriers) = (layers, peers, carriers)
   }
 }
 

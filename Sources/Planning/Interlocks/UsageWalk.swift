@@ -79,6 +79,7 @@ struct UsageWalk {
         mount.type == "btrfs" && index.usage.pools.contains { $0.kind == .btrfs && $0.members.contains(name) }
       return isPool ? follow(pool: { $0.kind == .btrfs && $0.members.contains(name) }, way) : follow(block: name, way)
     }
+    if !mount.carriers.isEmpty { return reach(mount.carriers, way) }
     if !mount.peers.isEmpty { return mount.peers.forEach { follow(peer: $0, way) } }
     guard !FileSystemTypes.needNoDevice.contains(mount.type) else { return }
     if FileSystemTypes.needNetwork.contains(mount.type) { return leave(way, [.network]) }
