@@ -58,9 +58,20 @@ struct PolicyOptions: ParsableArguments {
 
   @OptionGroup var modules: ModuleOptions
 
+  @Option(
+    name: .customLong("override"),
+    help: ArgumentHelp(
+      "Take this device from its driver although something stands on it, for a reason that is recorded. Can be repeated.",
+      valueName: "address=reason"),
+    transform: OverrideArgument.parse)
+  var overrides: [OverrideArgument] = []
+
   /// Returns the desired state with these options in place of its own policy.
-  func applied(to desired: DesiredState) -> DesiredState {
+  func applied(to desired: DesiredState, in context: CommandContext) -> DesiredState {
     var desired = desired
+    for override in overrides {
+      desired.policy.overrides[override.device] = InterlockOverride(reason: override.reason, user: context.userName)
+    }
     if let prune { desired.policy.prune = prune }
     desired.policy.loadsModules = modules.loadModules
     if allowRemovals {
@@ -72,6 +83,30 @@ struct PolicyOptions: ParsableArguments {
 }
 
 extension Policy.Prune: ExpressibleByArgument {}
+
+/// A device and the reason to take it, as `--override` has them.
+struct OverrideArgument: Hashable, Sendable {
+  let device: PCIAddress
+  let reason: String
+
+  /// Reads `0000:04:00.0=the disk is a guest's`.
+  static func parse(_ text: String) throws -> OverrideArgument {
+    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+    guard parts.count == 2, let device = PCIAddress(parts[0]), parts[1].contains(where: { !$0.isWhitespace }) else {
+      throw ValidationError("'\(text)' is no device with a reason; write it as 0000:04:00.0='why it may be taken'")
+    }
+    guard parts[1].utf8.count <= 1000 else { throw ValidationError("the reason has more than 1000 bytes") }
+    return OverrideArgument(device: device, reason: parts[1])
+  }
+}
+
+extension CommandContext {
+  /// The person who started the program, as far as its environment shows.
+  var userName: String {
+    let names = ["SUDO_USER", "LOGNAME", "USER"].compactMap { environment[$0] }.filter { !$0.isEmpty }
+    return names.first.map { String($0.prefix(64)) } ?? "user \(userID)"
+  }
+}
 
 extension CommandContext {
   /// Returns the names of these devices, looked up once.
@@ -93,7 +128,7 @@ extension BerthCommand {
     _ manifests: ManifestOptions, _ policy: PolicyOptions, _ lock: LockOptions, in context: CommandContext
   ) throws(Failure) -> PreparedPlan {
     let loaded = try load(try manifests.resolved(in: context), in: context)
-    let desired = policy.applied(to: loaded.desired)
+    let desired = policy.applied(to: loaded.desired, in: context)
     let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
     var plan = session.plan(desired, ObservationIndex(observation))

@@ -119,13 +119,17 @@ package struct PreparationFiles: PreparationPort {
     var interfaces: [Interface]?
     var controllers: [Controller]?
     var set: String?
+    var override: InterlockOverride?
+    /// Absent if the driver is known.
+    var isDriverKnown: Bool?
     var since: Int64
 
     init(_ record: PreparationRecord, version: Int) {
       self.version = version
       (device, phase, identity) = (record.device, record.phase, record.identity)
       (driver, module, driverOverride) = (record.driver, record.module, record.driverOverride)
-      (set, since) = (record.set, record.since)
+      (set, override, since) = (record.set, record.override, record.since)
+      if !record.isDriverKnown { isDriverKnown = false }
       if !record.interfaces.isEmpty {
         interfaces = record.interfaces.map { Interface(name: $0.name, address: $0.address) }
       }
@@ -135,12 +139,14 @@ package struct PreparationFiles: PreparationPort {
     }
 
     var record: PreparationRecord {
-      PreparationRecord(
+      var record = PreparationRecord(
         device: device, phase: phase, identity: identity, driver: driver, module: module,
         driverOverride: driverOverride,
         interfaces: (interfaces ?? []).map { NetworkInterface(name: $0.name, address: $0.address) },
         controllers: (controllers ?? []).map { NVMeController(name: $0.name, serial: $0.serial, model: $0.model) },
-        set: set, since: since)
+        set: set, override: override, since: since)
+      record.isDriverKnown = isDriverKnown ?? true
+      return record
     }
   }
 }

@@ -15,6 +15,8 @@ struct DriverStepDocument: Encodable, Sendable {
   /// Whether pciback is loaded first.
   let loadsPCIBack: Bool
   let evidence: String?
+  /// Why the device is taken although something stands on it.
+  let override: OverrideDocument?
 
   init(_ step: DriverStep, naming: DeviceNaming) {
     action = step.kind.rawValue
@@ -24,7 +26,14 @@ struct DriverStepDocument: Encodable, Sendable {
     isResumed = step.isResumed
     loadsPCIBack = step.loadsPCIBack
     evidence = step.evidence
+    override = step.override.map { OverrideDocument(reason: $0.reason, user: $0.user) }
   }
+}
+
+/// Why a device is taken although something stands on it, and who said so.
+struct OverrideDocument: Encodable, Sendable {
+  let reason: String
+  let user: String
 }
 
 /// What became of such a step.

@@ -19,6 +19,7 @@ package enum DriverWords {
           ? "leave it without a driver, as before"
           : "return it to the driver that xl noted, or else to any that wants it")
     }
+    if let override = step.override { text += "; overridden by \(override.user): \(override.reason)" }
     if step.isResumed, step.evidence == nil { text += "; an ended run began that" }
     return text
   }

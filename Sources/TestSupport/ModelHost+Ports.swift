@@ -60,6 +60,8 @@ struct ModelHypervisor: HypervisorPort {
       if domain == .quarantine { return state.drivers.quarantined.remove(device) != nil }
       guard state.owners[device] == domain else { return false }
       state.owners[device] = nil
+      // Xen quarantines what a guest had (`deassign_device`, xen/drivers/passthrough/pci.c, 4.17).
+      state.drivers.quarantined.insert(device)
       return true
     }
     if !isOwner { throw .hypervisor(HypervisorError(.notOwner, operation: "deassign")) }

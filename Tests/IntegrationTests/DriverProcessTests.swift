@@ -151,7 +151,7 @@ struct DriverProcessTests {
     try await with { host in
       #expect(try await host.berth("apply", try host.manifest(["net": [lan]]), "--yes").status == 0)
       let used = try await host.berth("release", "\(lan)", "--yes")
-      #expect(used.status == 3 && used.output.contains("domain 5 has it"), "\(used.output)\(used.errors)")
+      #expect(used.status == 3 && used.output.contains("domain 5 has it on its bus"), "\(used.output)\(used.errors)")
       #expect(try host.driver(of: lan) == "pciback")
       let absent = try await host.berth("release", "0000:77:00.0", "--yes")
       #expect(absent.status == 3 && absent.output.contains("device-missing"), "\(absent.output)")

@@ -58,7 +58,7 @@ import XenProtocol
     try run.apply(desired(["net": [one]], .keep))
     #expect(try run.plan(desired(["net": []], .keep)).driverSteps.isEmpty)
     try run.apply(desired(["net": []], .keep))
-    #expect(model.drivers.driver(of: one) == "pciback" && model.drivers.isQuarantined(one) == false)
+    #expect(model.drivers.driver(of: one) == "pciback" && model.drivers.isQuarantined(one))
     // Another set does not return what this one prepared.
     var other = desired(["net": []])
     other.set = "other"

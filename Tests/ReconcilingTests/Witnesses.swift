@@ -56,7 +56,7 @@ extension OutcomeSentence {
     case .quarantineFailed: [[.assign], [.binding]]
     case .overrideStays: [[.override], [.binding]]
     case .noteStays: [[.commit], [.read]]
-    case .heldByDomain: [[.read]]
+    case .inUse: [[.read], [.probe]]
     case .beingReleased: [[.assign], [.preparation]]
     case .moduleMissing: [[.driverLoaded, .hasPCIBack]]
     case .otherRunOnDevice: [[.holdPreparation]]

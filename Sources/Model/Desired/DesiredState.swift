@@ -67,6 +67,8 @@ package struct Policy: Hashable, Sendable {
   package var prune: Prune
   package var hostDrivers = HostDrivers.prepare
   package var afterDetach = AfterDetach.keep
+  /// The devices that this run takes from drivers although something stands on them. No manifest can say so.
+  package var overrides: [PCIAddress: InterlockOverride] = [:]
   /// Whether a run may load modules of the kernel: pciback, and those of drivers that get a device back.
   package var loadsModules = true
   /// The largest number of devices that a plan may detach; a plan with more is refused. Nil sets no limit.
@@ -76,6 +78,14 @@ package struct Policy: Hashable, Sendable {
     self.prune = prune
     self.maxRemovals = maxRemovals
   }
+}
+
+/// Why a person lets a run take a device on which something stands.
+package struct InterlockOverride: Hashable, Sendable, Codable {
+  package var reason: String
+  /// Who gave the reason: the user that started the run, as far as its environment shows.
+  package var user: String
+  package init(reason: String, user: String) { (self.reason, self.user) = (reason, user) }
 }
 
 /// A domain and the devices it should have.

@@ -12,6 +12,12 @@ package struct DeviceIdentity: Hashable, Sendable, Codable {
     self.serial = serial
   }
 
+  /// Returns whether both can be the same device. A serial number that one of them lacks says nothing: it may not have been
+  /// readable.
+  package func mayBe(_ other: DeviceIdentity) -> Bool {
+    id == other.id && subsystem == other.subsystem && (serial == nil || other.serial == nil || serial == other.serial)
+  }
+
   /// Returns whether `facts` can be those of this device. They have no serial number, so two cards of one type pass.
   package func fits(_ facts: DeviceFacts) -> Bool { facts.id == id && facts.subsystem == subsystem }
 }

@@ -16,8 +16,10 @@ package struct PreparationRecord: Hashable, Sendable {
   package var phase: Phase
   /// What the device is. A record of another device says nothing.
   package var identity: DeviceIdentity
-  /// The driver that had the device, and gets it back; nil if none had it.
+  /// The driver that had the device, and gets it back; nil if none had it, or if it is not known.
   package var driver: String?
+  /// Whether it is known which driver had the device.
+  package var isDriverKnown = true
   /// The module that contains the driver; nil if the kernel itself does, or if no driver had the device.
   package var module: String?
   /// The text of `driver_override` that was there before; nil if there was none.
@@ -28,14 +30,18 @@ package struct PreparationRecord: Hashable, Sendable {
   package var controllers: [NVMeController]
   /// The set of manifests that declared the device; nil if a person asked for it by hand.
   package var set: String?
+  /// Why the device was taken although something stood on it; nil if nothing did.
+  package var override: InterlockOverride?
   /// When the record was written first, in seconds since 1970.
   package var since: Int64
 
   package init(
     device: PCIAddress, phase: Phase = .preparing, identity: DeviceIdentity, driver: String? = nil,
     module: String? = nil, driverOverride: String? = nil, interfaces: [NetworkInterface] = [],
-    controllers: [NVMeController] = [], set: String? = nil, since: Int64 = 0
+    controllers: [NVMeController] = [], set: String? = nil, override: InterlockOverride? = nil,
+    since: Int64 = 0
   ) {
+    self.override = override
     self.device = device
     self.phase = phase
     self.identity = identity
@@ -75,8 +81,6 @@ extension PreparationRecord {
     guard function.driver == nil || function.driver != driver, function.id == identity.id,
       function.subsystem == identity.subsystem
     else { return false }
-    // The serial number is read only if a selector asks for it. One that is read must be the recorded one.
-    guard let serial = function.serial else { return true }
-    return serial == identity.serial
+    return function.serial == identity.serial
   }
 }

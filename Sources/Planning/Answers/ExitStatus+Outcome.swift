@@ -13,7 +13,7 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
     !domain.isLockBusy && (domain.failure?.isFailure == true || domain.steps.contains { $0.result == .failed })
   }
   let hostFailures = outcome.hostFailures.filter(\.isFailure)
-  let failedDrivers = drivers.filter { $0.result == .failed }
+  let failedDrivers = drivers.filter { $0.result == .failed && !$0.isLockBusy }
   if realFailures || !hostFailures.isEmpty || !failedDrivers.isEmpty {
     if hasDone { return .partlyApplied }
     let hasUndoneAll = failed.allSatisfy(\.isUndone) && failedDrivers.allSatisfy(\.isUndone)
@@ -28,7 +28,7 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
   {
     return .unknown
   }
-  if outcome.domains.contains(where: \.isLockBusy) { return .lockBusy }
+  if outcome.domains.contains(where: \.isLockBusy) || drivers.contains(where: \.isLockBusy) { return .lockBusy }
   if outcome.wasInterrupted || steps.contains(where: { $0.result == .interrupted })
     || drivers.contains(where: { $0.result == .interrupted })
   {

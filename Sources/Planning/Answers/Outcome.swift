@@ -125,6 +125,8 @@ package struct DriverOutcome: Hashable, Sendable {
   package var evidence: [String]
   /// Whether this run undid what it had done for the step.
   package var isUndone: Bool
+  /// Whether another run was at work on the device.
+  package var isLockBusy = false
 
   package init(
     _ step: DriverStep, _ result: StepResult, _ detail: OutcomeDetail? = nil, obstacle: Obstacle? = nil,

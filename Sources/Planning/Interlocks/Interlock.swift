@@ -70,15 +70,20 @@ extension Interlock.Link {
 }
 
 extension [Interlock] {
-  /// The obstacle that the refusals among them are; nil if there are none. What is known goes before what is not.
-  package var obstacle: Obstacle? {
-    let refusals = filter(\.isRefusal)
+  /// Returns the obstacle that the refusals among them are; nil if there are none. What is known goes before what is not.
+  ///
+  /// An override leaves those that no person can override.
+  package func obstacle(overriddenBy override: InterlockOverride?) -> Obstacle? {
+    let refusals = refusals(overriddenBy: override)
     if refusals.isEmpty { return nil }
     return refusals.allSatisfy { $0.name == .unknown } ? .interlockUnknown : .interlocked
   }
 
-  /// The refusals in one line, each with its name and its way.
-  package var refusals: String {
-    filter(\.isRefusal).map { "\($0.name.rawValue): \($0)" }.joined(separator: "; ")
+  /// Returns the refusals that are left.
+  package func refusals(overriddenBy override: InterlockOverride?) -> [Interlock] {
+    filter { $0.isRefusal && (override == nil || !$0.name.canBeOverridden) }
   }
+
+  /// All of them in one line, each with its name and its way.
+  package var line: String { map { "\($0.name.rawValue): \($0)" }.joined(separator: "; ") }
 }

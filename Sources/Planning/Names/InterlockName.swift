@@ -23,6 +23,18 @@ package enum InterlockName: String, Hashable, Sendable, CaseIterable {
   case managementController = "ipmi"
   case unknown = "interlock-unknown"
 
+  /// Whether a person can let a run take the device all the same. Without its own files, or those of the toolstack, a run
+  /// could not finish what it began.
+  package var canBeOverridden: Bool {
+    switch self {
+    case .rootFileSystem, .berthState, .toolstackState: false
+    case .mountedFileSystem, .activeSwap, .bootPartition, .importedPool, .networkStorage, .heldOpen, .defaultRoute,
+      .sessionRoute, .guestDisk, .servesGuests, .servesHost, .userSpaceDriver, .display, .console, .keyboard,
+      .storageMember, .tunnelUnderlay, .securityModule, .watchdog, .managementController, .unknown:
+      true
+    }
+  }
+
   /// How strong a refusal it is.
   package var strength: InterlockStrength {
     switch self {

@@ -26,7 +26,7 @@ package enum OutcomeSentence: Hashable, Sendable, CaseIterable {
   // What a driver did not do, and where its device is.
   case driverSilent, driverKeeps, driverRefuses, putBack, notPutBack, quarantineFailed, otherDriverTook, overrideStays,
     noteStays
-  case heldByDomain, beingReleased, moduleMissing, otherRunOnDevice
+  case inUse, beingReleased, moduleMissing, otherRunOnDevice
   case releasedBut, tracesLeft, rightsLeft, grantUnknown, mayStillReach, hostRepairFailed, recordsFailed
 }
 
@@ -299,8 +299,7 @@ extension OutcomeSentence {
         "{} did not take it{}", "the device's driver in sysfs after the write to `bind`, and the kernel log")
     case .putBack: SentenceEntry("{}; {} has it again", "the device's driver in sysfs, read after it was put back")
     case .notPutBack:
-      SentenceEntry(
-        "{}; and {} has not taken it back: it has no driver", "the device's driver in sysfs, read afterwards")
+      SentenceEntry("{}; it was not put back as it was: {}", "the device's driver in sysfs, read afterwards")
     case .quarantineFailed:
       SentenceEntry(
         "pciback has it, but Xen has not quarantined it: {}", "the device's driver in sysfs, and Xen's answer")
@@ -311,8 +310,9 @@ extension OutcomeSentence {
     case .noteStays:
       SentenceEntry(
         "{} is {} and not what was written", "the node that xl reads the driver from, read after the commit")
-    case .heldByDomain:
-      SentenceEntry("domain {} has it, or is about to get it", "the claim, or a back end that lists the device")
+    case .inUse:
+      SentenceEntry(
+        "{}", "a whole look at the host: buses, claims, Xen, QEMU, records and intents, before the device is unbound")
     case .beingReleased:
       SentenceEntry(
         "a run of Berth is returning it to its driver, or ended while it did",

@@ -28,12 +28,16 @@ package struct DriverStep: Hashable, Sendable {
   package let isRecorded: Bool
   /// What was found that leads to this step, for people.
   package let evidence: String?
+  /// Why the device is taken although something stands on it; nil if nobody said so.
+  package let override: InterlockOverride?
 
   package init(
     _ kind: Kind, device: PCIAddress, deviceID: DeviceID? = nil, serial: String? = nil, label: String? = nil,
     driver: String?, domain: Name? = nil, isResumed: Bool = false, loadsPCIBack: Bool = false,
-    isRecorded: Bool = true, evidence: String? = nil
+    isRecorded: Bool = true, evidence: String? = nil,
+    override: InterlockOverride? = nil
   ) {
+    self.override = override
     self.kind = kind
     self.device = device
     self.deviceID = deviceID
@@ -53,11 +57,14 @@ extension DriverStep {
   package struct Consent: Hashable, Sendable {
     package let kind: Kind
     package let device: PCIAddress
+    package let deviceID: DeviceID?
+    package let serial: String?
     package let driver: String?
     package let loadsPCIBack: Bool
   }
 
   package var consent: Consent {
-    Consent(kind: kind, device: device, driver: driver, loadsPCIBack: loadsPCIBack)
+    Consent(
+      kind: kind, device: device, deviceID: deviceID, serial: serial, driver: driver, loadsPCIBack: loadsPCIBack)
   }
 }

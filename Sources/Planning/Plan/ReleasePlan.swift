@@ -8,7 +8,10 @@ package func makeReleasePlan(of devices: [PCIAddress], index: ObservationIndex) 
     host: index.observation.host, domainCount: index.observation.domains.count,
     deviceCount: index.observation.devices.count, policy: Policy())
   plan.driverSteps = Set(devices).sorted().map { device in
-    let record = index.preparations[device]
+    // The record of another card says nothing.
+    let record = index.preparations[device].flatMap { record in
+      index.devices[device]?.facts.map(record.identity.fits) == false ? nil : record
+    }
     return DriverStep(
       .release, device: device, deviceID: index.devices[device]?.facts?.id, driver: record?.driver,
       isResumed: record.map { $0.phase != .prepared } ?? false, isRecorded: record != nil)

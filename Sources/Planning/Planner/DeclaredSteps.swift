@@ -196,6 +196,9 @@ struct DeclaredDevice {
       return Need(
         .blocked(.isBridge), evidence: "the device is a bridge")
     }
+    if let damage = planner.index.damage(ofPreparation: address) {
+      return Need(.blocked(.ownFileDamaged), evidence: damage.evidence, remedy: damage.remedy)
+    }
     if let blocked = passthroughBlock() ?? collisionBlock() { return blocked }
     if let holder = planner.index.listings[address]?.first(where: { $0 != domain.id }) {
       return heldNeed(by: holder)

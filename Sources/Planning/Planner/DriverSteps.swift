@@ -11,7 +11,9 @@ struct DriverSteps {
   /// pciback must not have the device yet.
   func block(_ device: PCIAddress) -> Need? {
     guard let found = planner.index.devices[device], let facts = found.facts else { return nil }
-    guard planner.desired.policy.hostDrivers == .prepare, let binding = found.binding else {
+    // What an ended run began is finished, whatever the policy says now.
+    let isBegun = planner.index.preparations[device].map { $0.phase != .prepared } ?? false
+    guard planner.desired.policy.hostDrivers == .prepare || isBegun, let binding = found.binding else {
       return Need(
         .blocked(.notAssignable),
         evidence: (facts.driver.map { "its driver is \($0), not pciback" } ?? "it is bound to no driver")
@@ -45,8 +47,11 @@ struct DriverSteps {
   /// Returns the refusal to take what the host, or another guest, stands on; nil if nothing is known to.
   private func interlock(_ device: PCIAddress) -> Need? {
     let found = planner.interlocks(on: device)
-    guard let obstacle = found.obstacle else { return nil }
-    return Need(.blocked(obstacle), evidence: found.refusals, interlocks: found)
+    let override = planner.desired.policy.overrides[device]
+    guard let obstacle = found.obstacle(overriddenBy: override) else { return nil }
+    let left = found.refusals(overriddenBy: override).line
+    return Need(
+      .blocked(obstacle), evidence: left + (override == nil ? "" : " (this cannot be overridden)"), interlocks: found)
   }
 
   /// Returns the devices that are given to pciback before the work on the domains of `plan`, and those that are returned
@@ -58,7 +63,11 @@ struct DriverSteps {
   }
 
   private func preparations(for plan: Plan) -> [DriverStep] {
-    let unfinished = Set(planner.index.preparations.values.filter { $0.phase != .prepared }.map(\.device))
+    // A record of another card says nothing.
+    let unfinished = Set(
+      planner.index.preparations.values.filter { record in
+        record.phase != .prepared && planner.index.devices[record.device]?.facts.map(record.identity.fits) == true
+      }.map(\.device))
     guard !planner.unpreparedDevices.isEmpty || !unfinished.isEmpty else { return [] }
     var seen: Set<PCIAddress> = []
     var steps: [DriverStep] = []
@@ -66,7 +75,8 @@ struct DriverSteps {
       for step in domain.steps where step.after != nil {
         let device = step.device
         // A device that pciback has may still be reserved, even if the guest has it: its record says that it is on the way.
-        let isUnfinished = unfinished.contains(device) && planner.index.devices[device]?.facts?.isOnPCIBack == true
+        let facts = planner.index.devices[device]?.facts
+        let isUnfinished = unfinished.contains(device) && facts?.isOnPCIBack == true
         guard isUnfinished || planner.unpreparedDevices.contains(device) && awaitsDevice(step),
           seen.insert(device).inserted,
           !planner.unpreparedDevices.contains(device) || block(device) == nil
@@ -76,10 +86,18 @@ struct DriverSteps {
             .prepare, device: device, deviceID: step.deviceID, serial: step.serial, label: step.label,
             driver: planner.index.devices[device]?.binding?.driver.flatMap { $0 == DriverBinding.pciback ? nil : $0 },
             domain: domain.name, isResumed: unfinished.contains(device),
-            loadsPCIBack: !planner.observation.host.hasPCIBack))
+            loadsPCIBack: !planner.observation.host.hasPCIBack, evidence: overridden(device),
+            override: planner.desired.policy.overrides[device]))
       }
     }
     return steps
+  }
+
+  /// Returns what stands on a device that is taken all the same; nil if nothing does.
+  private func overridden(_ device: PCIAddress) -> String? {
+    guard planner.unpreparedDevices.contains(device) else { return nil }
+    let refusals = planner.interlocks(on: device).filter(\.isRefusal)
+    return refusals.isEmpty ? nil : "overridden: \(refusals.line)"
   }
 
   /// Returns whether the step gives its domain the device, now or once the domain can take it.
@@ -100,25 +118,17 @@ struct DriverSteps {
       let device = record.device
       guard planner.declarations[device] == nil, !planner.reservations.mayMean(device),
         let facts = planner.index.devices[device]?.facts, record.identity.fits(facts),
-        isFree(device) || detached.contains(device)
+        planner.index.user(of: device) == nil || detached.contains(device),
+        // What a person began by hand belongs to no set.
+        record.set.map({ $0 == planner.desired.set }) ?? (record.phase != .prepared)
       else { return nil }
-      switch record.phase {
-      case .preparing, .releasing: break
-      case .prepared:
-        guard facts.isOnPCIBack, planner.desired.policy.afterDetach == .restore, record.set == planner.desired.set
-        else {
-          return nil
-        }
+      if record.phase == .prepared {
+        guard facts.isOnPCIBack, planner.desired.policy.afterDetach == .restore else { return nil }
       }
       return DriverStep(
         .release, device: device, deviceID: facts.id, driver: record.driver, isResumed: record.phase != .prepared,
         evidence: record.phase == .preparing ? "an ended run began to take it from its driver" : nil)
     }
-  }
-
-  /// Returns whether no domain has the device, or is about to get it.
-  private func isFree(_ device: PCIAddress) -> Bool {
-    planner.index.listings[device] == nil && planner.index.leftoverListings[device] == nil && !planner.isHeld(device)
   }
 }
 
@@ -129,7 +139,7 @@ extension DriverStep.Kind {
 
 extension ObservedDevice {
   /// Whether the device is there, and pciback does not have it. A bridge is never given to pciback.
-  var awaitsPreparation: Bool {
+  package var awaitsPreparation: Bool {
     guard let facts else { return false }
     return !facts.isOnPCIBack && !facts.isBridge
   }

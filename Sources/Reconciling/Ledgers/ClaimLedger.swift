@@ -63,8 +63,9 @@ final class ClaimLedger {
       let result = try take(step)
       guard case .held(let held) = result else { return result }
       holding.insert(step.device)
-      guard held.isAssignedHere, let refusal = refusalOfRelease(step.device) else { return result }
+      guard held.isAssignedHere, let refusal = refusalOfRelease(held) else { return result }
       release([held])
+      try leaveToHost(step.device)
       return refusal
     } catch {
       // Xen may still assign it. Then only the intent shows whose the device is.
@@ -77,11 +78,21 @@ final class ClaimLedger {
   ///
   /// That run records it before it asks Xen whether the device is free, and this run asks for the record after Xen has
   /// assigned the device. So one of the two sees the other.
-  private func refusalOfRelease(_ device: PCIAddress) -> ClaimResult? {
+  private func refusalOfRelease(_ held: ClaimedDevice) -> ClaimResult? {
     do throws(HostError) {
-      guard try session.host.preparations.preparation(of: device)?.phase == .releasing else { return nil }
+      guard let record = try session.host.preparations.preparation(of: held.step.device), record.phase == .releasing,
+        held.identity.map(record.identity.mayBe) ?? true
+      else { return nil }
       return .blocked(.obstacle(.notAssignable), OutcomeDetail(.beingReleased))
     } catch { return .failed(error) }
+  }
+
+  /// Takes a device out of the quarantine if a driver of dom0 has it by now: Xen quarantines what a guest returns.
+  private func leaveToHost(_ device: PCIAddress) throws(HostError) {
+    guard let facts = try session.host.tree.facts(of: device), facts.driver != nil, !facts.isOnPCIBack else { return }
+    do throws(HostError) { try session.host.hypervisor.deassign(device, from: .quarantine) } catch {
+      if error.hypervisorCode != .notOwner { throw error }
+    }
   }
 
   /// Grants the domain what devices that it holds need. Returns why it was not granted some of them; those are Xen's
@@ -101,6 +112,7 @@ final class ClaimLedger {
         guard let failure else { continue }
         release([device])
         failures[device.step.device] = failure
+        try leaveToHost(device.step.device)
       }
     } catch {
       release(held)

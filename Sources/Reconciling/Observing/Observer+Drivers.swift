@@ -8,7 +8,7 @@ extension Host {
   package func inventory(
     of facts: Set<FunctionFact>, recalling records: [PreparationRecord]
   ) throws(HostError) -> Inventory {
-    let whole = records.isEmpty ? facts : facts.union([.ids, .driver])
+    let whole = records.isEmpty ? facts : facts.union([.ids, .driver, .serial])
     return try inventory.inventory(of: whole).recalling(records)
   }
 
@@ -28,13 +28,13 @@ extension Host {
 extension Observer {
   /// Reads the drivers of declared devices that pciback does not have, and what the host stands on if there are any.
   func readDrivers(into observation: inout Observation, desired: DesiredState?) throws(HostError) {
-    guard let desired, desired.policy.hostDrivers == .prepare else { return }
+    guard let desired else { return }
+    let begun = Set(observation.preparations.filter { $0.phase != .prepared }.map(\.device))
     let declared = Set(desired.domains.flatMap(\.devices).map(\.address))
     for index in observation.devices.indices {
       let device = observation.devices[index]
-      guard declared.contains(device.address), let facts = device.facts, !facts.isOnPCIBack, !facts.isBridge else {
-        continue
-      }
+      let isTaken = desired.policy.hostDrivers == .prepare || begun.contains(device.address)
+      guard isTaken, declared.contains(device.address), device.awaitsPreparation else { continue }
       observation.devices[index].binding = try host.drivers.binding(of: device.address)
     }
     let unprepared = observation.devices.indices.filter { observation.devices[$0].binding != nil }

@@ -39,7 +39,9 @@ package struct DriverRun {
         return DriverOutcome(step, .failed, OutcomeDetail(error))
       }
       let holder = record.holder.map { "\($0)" } ?? "the kernel does not show which"
-      return DriverOutcome(step, .failed, OutcomeDetail(.otherRunOnDevice, holder))
+      var outcome = DriverOutcome(step, .failed, OutcomeDetail(.otherRunOnDevice, holder))
+      outcome.isLockBusy = true
+      return outcome
     }
     defer { held.release() }
     let work = DriverWork(host: host, device: step.device, held: held, log: host.drivers.listen(about: step.device))

@@ -105,6 +105,40 @@ struct DriverWork {
     return parts.isEmpty ? "" : ": " + parts.joined(separator: "; ")
   }
 
+  /// Takes the device out of the quarantine, if it is there. A driver of dom0 whose device is quarantined sends nothing.
+  ///
+  /// Returns whether the device was there. One that was hidden at boot never was, and without an IOMMU nothing is.
+  @discardableResult
+  func leaveQuarantine() throws(DriverStop) -> Bool {
+    do throws(HostError) {
+      try host.hypervisor.deassign(device, from: .quarantine)
+      return true
+    } catch {
+      switch error.hypervisorCode {
+      case .notOwner, .noIOMMU, .invalid: return false
+      default: throw .failed(error)
+      }
+    }
+  }
+
+  /// Gives the device to a driver of dom0, outside the quarantine, whoever put it there meanwhile.
+  func bindToHost(_ driver: String) throws(DriverStop) {
+    try leaveQuarantine()
+    try bind(to: driver)
+    // An attach that met the release returned the device to Xen, which quarantined it: its driver begins once more.
+    guard try leaveQuarantine() else { return }
+    try unbind(from: driver)
+    try bind(to: driver)
+  }
+
+  /// Throws if a domain has the device, or is about to get it.
+  func checkUnused() throws(DriverStop) {
+    let index = try ask { () throws(HostError) in
+      ObservationIndex(try Observer(host: host).observeEverything(desired: nil))
+    }
+    if let user = index.user(of: device) { throw .blocked(OutcomeDetail(.inUse, user)) }
+  }
+
   /// Returns what was read back, for the report.
   func evidence() throws(DriverStop) -> [String] {
     let found = try binding()

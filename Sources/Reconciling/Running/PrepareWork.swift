@@ -36,7 +36,7 @@ struct PrepareWork {
     let identity = try work.identity()
     try check(identity)
     let before = try work.ask { () throws(HostError) in try work.held.read() }
-    let known = before.flatMap { $0.identity == identity ? $0 : nil }
+    let known = before.flatMap { $0.identity.mayBe(identity) ? $0 : nil }
     let binding = try work.binding()
     guard binding.driver != DriverBinding.pciback else {
       guard let known, known.phase != .prepared else { return nil }
@@ -47,6 +47,11 @@ struct PrepareWork {
     try work.ask { () throws(HostError) in try work.held.write(record) }
     if let driver = record.driver { try work.noteDriverPath(driver) }
     try work.setOverride(DriverBinding.pciback)
+    // From here on the host can begin nothing new with another driver. What it began in the meantime counts.
+    do throws(DriverStop) { try checkInterlocks() } catch {
+      let back = putBack(record, after: error)
+      throw back.isUndone ? DriverStop(result: error.result, detail: error.detail, obstacle: error.obstacle) : back
+    }
     try take(record, from: binding)
     return try finish(record)
   }
@@ -72,14 +77,27 @@ struct PrepareWork {
     guard try work.ask({ () throws(HostError) in try work.host.tree.hasPCIBack() }) else {
       throw .blocked(.pcibackNotLoaded, "dom0's kernel has not loaded pciback")
     }
-    let use = try work.ask { () throws(HostError) in try work.host.hostUse(for: [work.device]) }
+    if let driver = binding.driver, step.driver != driver {
+      throw .blocked(.notAssignable, "\(step.driver ?? "no driver") was planned to lose it, but \(driver) has it now")
+    }
+    try checkInterlocks()
+  }
+
+  /// Throws if something stands on the device now.
+  private func checkInterlocks() throws(DriverStop) {
+    let (use, index) = try work.ask { () throws(HostError) -> (HostUse, ObservationIndex) in
+      // The devices that guests have: dom0 may reach its network by one of them.
+      let index = ObservationIndex(try Observer(host: work.host).observe(desired: nil))
+      return (try work.host.hostUse(for: [work.device]), index)
+    }
     let name = FunctionName(work.device)
     let function = use.inventory.functions.first { $0.name == name }
     if let children = function?.virtualisation.children, !children.isEmpty {
       throw .blocked(.hasVirtualFunctions, children.map(\.description).joined(separator: ", "))
     }
-    let found = use.rules(nil).interlocks(on: name, takenWith: taken, openings: use.openings[name] ?? [])
-    if let obstacle = found.obstacle { throw .blocked(obstacle, found.refusals) }
+    let found = use.rules(index).interlocks(on: name, takenWith: taken, openings: use.openings[name] ?? [])
+    guard let obstacle = found.obstacle(overriddenBy: step.override) else { return }
+    throw .blocked(obstacle, found.refusals(overriddenBy: step.override).line)
   }
 
   // MARK: The record
@@ -92,6 +110,7 @@ struct PrepareWork {
     if binding.driver == nil, var known {
       known.phase = .preparing
       known.set = set
+      known.override = step.override ?? known.override
       return known
     }
     let name = FunctionName(work.device)
@@ -105,7 +124,7 @@ struct PrepareWork {
       device: work.device, identity: identity, driver: binding.driver, module: binding.module,
       driverOverride: wasOurs ? known?.driverOverride : binding.driverOverride,
       interfaces: function?.interfaces ?? [], controllers: function?.nvme ?? [], set: set,
-      since: work.host.wallClock())
+      override: step.override, since: work.host.wallClock())
   }
 
   // MARK: The device
@@ -126,14 +145,21 @@ struct PrepareWork {
     let driver = record.driver
     do throws(DriverStop) {
       try work.setOverride(record.driverOverride)
-      if let driver, try work.binding().driver != driver { try work.bind(to: driver) }
+      if let driver, try work.binding().driver != driver { try work.bindToHost(driver) }
       try work.removeDriverPath()
       try work.ask { () throws(HostError) in try work.held.remove() }
     } catch {
-      return .failed(OutcomeDetail(.notPutBack, stop.detail, driver ?? "no driver"))
+      return .failed(OutcomeDetail(.notPutBack, stop.detail, seen()))
     }
     return DriverStop(
       result: .failed, detail: OutcomeDetail(.putBack, stop.detail, driver ?? "no driver"), isUndone: true)
+  }
+
+  /// Returns how the device is bound now, for people.
+  private func seen() -> String {
+    do throws(DriverStop) { return try work.evidence().joined(separator: ", ") } catch {
+      return "its driver is not known"
+    }
   }
 
   /// Finishes what is left once pciback has the device. Returns what was read back.

@@ -30,107 +30,98 @@ struct ReleaseWork {
     }
   }
 
-  /// Returns what was read back; nil if neither pciback nor an ended run has anything to do with the device.
+  /// Returns what was read back; nil if nothing is left to do.
   private func release() throws(DriverStop) -> [String]? {
     let identity = try work.identity()
-    let before = try work.ask { () throws(HostError) in try work.held.read() }
-    if let before, before.identity != identity {
-      throw .blocked(OutcomeDetail(.identityChanged, "\(before.identity.id)", "\(identity.id)"))
-    }
-    let binding = try work.binding()
-    var record: PreparationRecord
-    if let before {
-      record = before
-    } else {
-      guard binding.driver == DriverBinding.pciback else { return nil }
-      record = try unrecorded(identity)
-    }
-    if binding.driver == DriverBinding.pciback {
-      try checkUnused()
-      let old = record.phase
+    guard var record = try record(of: identity) else { return nil }
+    if let driver = record.driver { try load(driver, record.module) }
+    if try work.binding().driver == DriverBinding.pciback {
+      try work.checkUnused()
+      let old = record
       record.phase = .releasing
       try work.ask { () throws(HostError) in try work.held.write(record) }
-      try leaveQuarantine(record, was: old)
+      do throws(DriverStop) {
+        try work.leaveQuarantine()
+        // An attach may have been faster than the record.
+        try work.checkUnused()
+      } catch {
+        try stay(old)
+        throw error
+      }
       try work.unbind(from: DriverBinding.pciback)
+      try giveBackIfTaken(old)
     }
     try forgetSlot()
     if try work.binding().driverOverride != record.driverOverride { try work.setOverride(record.driverOverride) }
-    // Nobody knows what had a device that was hidden at boot, so that whichever driver wants it gets it.
-    if before == nil, record.driver == nil { _ = try offer() } else { try restore(record) }
+    try restore(record)
     try work.removeDriverPath()
     try work.ask { () throws(HostError) in try work.held.remove() }
     return try work.evidence()
   }
 
+  /// Returns the record to go on with; nil if another run has finished, or if nothing was to be done.
+  private func record(of identity: DeviceIdentity) throws(DriverStop) -> PreparationRecord? {
+    let before = try work.ask { () throws(HostError) in try work.held.read() }
+    let isOnPCIBack = try work.binding().driver == DriverBinding.pciback
+    guard let before, step.isRecorded || before.identity.mayBe(identity) else {
+      // What was planned by a record that is gone, another run has done.
+      guard isOnPCIBack, !step.isRecorded else { return nil }
+      return try unrecorded(identity)
+    }
+    guard before.identity.mayBe(identity) else {
+      throw .blocked(OutcomeDetail(.identityChanged, "\(before.identity.id)", "\(identity.id)"))
+    }
+    // A run that was at work when this one was planned has finished.
+    if step.isResumed, before.phase == .prepared { return nil }
+    return before
+  }
+
   /// Returns a record of a device that another tool gave to pciback.
   private func unrecorded(_ identity: DeviceIdentity) throws(DriverStop) -> PreparationRecord {
     let driver = try work.notedDriver()
-    return PreparationRecord(
+    var record = PreparationRecord(
       device: work.device, phase: .releasing, identity: identity, driver: driver, since: work.host.wallClock())
+    record.isDriverKnown = driver != nil
+    return record
   }
 
-  // MARK: What stands against it
-
-  /// Throws if a domain has the device, or is about to get it.
-  private func checkUnused() throws(DriverStop) {
-    let store = try work.ask { () throws(HostError) in try work.host.stores.connect() }
-    let user = try work.ask { () throws(HostError) -> String? in
-      let domains = (try store.list(.backEnds) ?? []).compactMap { decimal($0) }.map { DomainID(UInt32($0)) }
-      return try store.transaction(.unlocked) { (access) throws(HostError) -> StoreDecision<String?> in
-        if let claim = try access.read(.claim(work.device)) { return .abort(claim) }
-        for domain in domains {
-          let bus = try BusReader(domain: domain).read { (path) throws(HostError) in try access.read(path) }
-          if (bus.entries + bus.orphans).contains(where: { $0.device == work.device }) {
-            return .abort("\(domain)")
-          }
-        }
-        return .abort(nil)
-      }
-    }
-    if let user { throw .blocked(OutcomeDetail(.heldByDomain, user)) }
-    try checkFree()
-  }
-
-  private func checkFree() throws(DriverStop) {
-    let answer = try work.ask { () throws(HostError) in try work.host.hypervisor.probe(work.device, for: nil) }
-    if answer == .takenOrUnknown { throw .blocked(OutcomeDetail(.anotherGuestHasIt)) }
-  }
-
-  /// Takes the device out of the quarantine, and asks Xen once more whether a guest has it.
-  private func leaveQuarantine(_ record: PreparationRecord, was old: PreparationRecord.Phase) throws(DriverStop) {
-    do throws(HostError) { try work.host.hypervisor.deassign(work.device, from: .quarantine) } catch {
-      switch error.hypervisorCode {
-      // It was never quarantined, as a device that was hidden at boot; or there is no IOMMU.
-      case .notOwner, .noIOMMU, .invalid: break
-      default: throw .failed(error)
-      }
-    }
-    do throws(DriverStop) { try checkFree() } catch {
-      // A guest was faster, so that the device stays where it is.
-      var record = record
-      record.phase = old == .releasing ? .prepared : old
-      try work.ask { () throws(HostError) in try work.held.write(record) }
-      throw error
-    }
+  /// Leaves the device on pciback, as it was.
+  private func stay(_ old: PreparationRecord) throws(DriverStop) {
+    var record = old
+    if record.phase == .releasing { record.phase = .prepared }
+    try work.ask { () throws(HostError) in try work.held.write(record) }
   }
 
   // MARK: The device
+
+  /// Gives the device back to pciback if a domain has got it since the last look: xl looks at a device, and takes it later.
+  private func giveBackIfTaken(_ old: PreparationRecord) throws(DriverStop) {
+    do throws(DriverStop) { try work.checkUnused() } catch {
+      try work.setOverride(DriverBinding.pciback)
+      try work.bind(to: DriverBinding.pciback)
+      try work.setOverride(nil)
+      try stay(old)
+      throw error
+    }
+  }
 
   private func forgetSlot() throws(DriverStop) {
     guard try work.ask({ () throws(HostError) in try work.drivers.slots().contains(work.device) }) else { return }
     try work.ask { () throws(HostError) in try work.drivers.removeSlot(work.device) }
   }
 
-  /// Gives the device to the recorded driver, or to whichever driver takes it if that one does not.
+  /// Gives the device to the recorded driver, or to whichever driver takes it if that one does not, or is not known.
   private func restore(_ record: PreparationRecord) throws(DriverStop) {
+    try work.leaveQuarantine()
     guard try work.binding().driver == nil else { return }
-    guard let driver = record.driver else { return }
-    try load(driver, record.module)
-    do throws(DriverStop) { try work.bind(to: driver) } catch {
+    guard let driver = record.driver else {
+      // Nobody knows what had a device that was hidden at boot.
+      if !record.isDriverKnown { _ = try offer() }
+      return
+    }
+    do throws(DriverStop) { try work.bindToHost(driver) } catch {
       guard error.result == .failed, try work.binding().driver == nil else { throw error }
-      _ = try work.ask { () throws(HostError) in try work.drivers.offer(work.device, until: .now + DriverWork.patience)
-      }
-      guard let found = try work.binding().driver, found != DriverBinding.pciback else { throw error }
+      guard let found = try offer(), found != DriverBinding.pciback else { throw error }
       if found != driver { throw .failed(OutcomeDetail(.otherDriverTook, found, driver)) }
     }
   }
@@ -144,7 +135,8 @@ struct ReleaseWork {
   private func load(_ driver: String, _ module: String?) throws(DriverStop) {
     guard try !work.ask({ () throws(HostError) in try work.drivers.isLoaded(driver) }) else { return }
     guard let module, loadsModules else {
-      throw .failed(OutcomeDetail(.moduleMissing, driver, "this run may not load modules"))
+      let why = module == nil ? "its module is not recorded" : "this run may not load modules"
+      throw .blocked(OutcomeDetail(.moduleMissing, driver, why))
     }
     do throws(HostError) { try work.drivers.loadModule(module, until: .now + DriverWork.patience) } catch {
       throw .failed(OutcomeDetail(.moduleMissing, driver, OutcomeDetail(error)))

@@ -1,0 +1,312 @@
+import Model
+import Planning
+import Ports
+import Reconciling
+import Synchronization
+import TestSupport
+import Testing
+import XenProtocol
+
+/// Wraps preparations: runs an action once when a record is written.
+struct WatchedPreparations: PreparationPort {
+  let inner: any PreparationPort
+  let action: Hook<Void, Void>
+  func readPreparations() throws(HostError) -> OwnFiles<PreparationRecord> { try inner.readPreparations() }
+  func preparation(of device: PCIAddress) throws(HostError) -> PreparationRecord? { try inner.preparation(of: device) }
+  func hold(_ device: PCIAddress, until deadline: ContinuousClock.Instant) throws(HostError) -> any HeldPreparation {
+    Held(inner: try inner.hold(device, until: deadline), action: action)
+  }
+  struct Held: HeldPreparation {
+    let inner: any HeldPreparation
+    let action: Hook<Void, Void>
+    func read() throws(HostError) -> PreparationRecord? { try inner.read() }
+    func write(_ record: PreparationRecord) throws(HostError) {
+      try inner.write(record)
+      action.take()?(())
+    }
+    func remove() throws(HostError) { try inner.remove() }
+    func release() { inner.release() }
+  }
+}
+
+/// States in which a careless preparation or release would take a device from somebody who needs it.
+@Suite struct DriverHazardTests {
+  private let one = Sample.address(1)
+  private let two = Sample.address(2)
+
+  private func makeHost() -> (model: ModelHost, key: DomainKey, run: Run) {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    for device in [one, two] { model.drivers.addHostDevice(device) }
+    return (model, key, Run(model: model, options: .hasty))
+  }
+
+  private func desired(_ domains: [Name: [PCIAddress]], _ after: Policy.AfterDetach = .restore) -> DesiredState {
+    var desired = Sample.desired(domains)
+    desired.policy.afterDetach = after
+    desired.policy.hostDrivers = .prepare
+    return desired
+  }
+  private func handPlan(_ model: ModelHost) throws -> [DriverStep] {
+    makeReleasePlan(of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil)))
+      .driverSteps
+  }
+
+  // T1a: another set's run planned while this set's run was preparing.
+  @Test func `another set does not release what a live run prepares`() throws {
+    let (model, _, _) = makeHost()
+    var a = desired(["later": [one]], .keep)
+    a.set = "a"
+    var b = desired(["net": []], .keep)
+    b.set = "b"
+    var options = ApplyOptions.hasty
+    options.set = "a"
+    // Run A has written its record and is at work; run B looks at the host.
+    let planA = try Run(model: model, options: options).plan(a)
+    let planB = Mutex<Plan?>(nil)
+    var host = model.host
+    let hook = Hook<Void, Void>()
+    hook.function = { [b] _ in
+      do {
+        let plan = try Run(model: model, options: .hasty).plan(b)
+        planB.withLock { $0 = plan }
+      } catch { Issue.record("\(error)") }
+    }
+    host.preparations = WatchedPreparations(inner: model.host.preparations, action: hook)
+    _ = ScheduleRunner(host: host, options: options) { _ in }.apply(planA)
+    let plan = try #require(planB.withLock { $0 })
+    _ = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
+    #expect(
+      model.drivers.driver(of: one) == "pciback",
+      "set b with afterDetach keep returned a device that set a had just prepared")
+  }
+
+  @Test func `a device that was hidden at boot gets a driver though its release was cut`() throws {
+    for step in 1..<40 {
+      let model = ModelHost()
+      model.addDevice(one)
+      let steps = try handPlan(model)
+      model.kill(beforeStep: step)
+      _ = DriverRun(host: model.host, options: .hasty).apply(steps)
+      guard model.restart() else { return }
+      let outcome = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
+      let ok = model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil
+      if !ok {
+        Issue.record(
+          "cut before step \(step): \(outcome.map(\.result)) evidence \(outcome.map(\.evidence)) driver \(model.drivers.driver(of: one) ?? "none") record \(model.drivers.preparation(of: one)?.phase.rawValue ?? "none")"
+        )
+      }
+    }
+  }
+
+  @Test func `a device without a driver leaves the quarantine before a driver gets it`() throws {
+    let (model, _, run) = makeHost()
+    try run.apply(desired(["later": [one]]))
+    #expect(model.drivers.isQuarantined(one))
+    // `echo … > pciback/unbind` by a person, or `xl pci-assignable-remove` that failed between.
+    try model.host.tree.unbindFromPCIBack(one)
+    _ = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
+    #expect(
+      !(model.drivers.driver(of: one) == "e1000e" && model.drivers.isQuarantined(one)),
+      "done, and quarantined with a host driver")
+  }
+
+  @Test func `an apply that ends a release takes the device out of the quarantine`() throws {
+    let (model, _, run) = makeHost()
+    try run.apply(desired(["later": [one]]))
+    // The run ends right after it recorded "releasing"; then the device loses pciback.
+    var record = try #require(model.drivers.preparation(of: one))
+    record.phase = .releasing
+    model.drivers.setPreparation(record, of: one)
+    try model.host.tree.unbindFromPCIBack(one)
+    _ = try run.apply(desired(["net": []]))
+    #expect(!(model.drivers.driver(of: one) == "e1000e" && model.drivers.isQuarantined(one)))
+  }
+
+  @Test func `the check before the unbind knows which devices guests have`() throws {
+    let (model, _, run) = makeHost()
+    // dom0's default route leads through a bridge to the guest `net`, which has the card `three`.
+    let three = Sample.address(3)
+    model.addDevice(three)
+    try run.apply(desired(["net": [three]]))
+    var usage = HostUsage()
+    let bridge = HostInterface(name: "xenbr0", kind: .virtual, functions: [], lower: ["vif5.0"])
+    usage.network.interfaces = [
+      bridge, HostInterface(name: "vif5.0", kind: .guest(DomainID(5)), functions: [], lower: []),
+    ]
+    usage.network.defaultRoutes = [DefaultRoute(family: .ipv4, table: "main", interfaces: ["xenbr0"])]
+    model.drivers.setUsage(usage)
+    let wanted = desired(["net": [three, one]])
+    _ = try run.plan(wanted)
+    let outcome = try run.apply(wanted)
+    #expect(outcome.drivers.map(\.result) == [.done])
+    #expect(unrest(try run.plan(wanted)).isEmpty)
+  }
+
+  @Test(arguments: [PreparationRecord.Phase.preparing, .releasing])
+  func `an unfinished record of another card makes no step`(_ phase: PreparationRecord.Phase) throws {
+    let (model, _, run) = makeHost()
+    let wanted = desired(["net": [one]])
+    try run.apply(wanted)
+    let other = DeviceIdentity(id: DeviceID(vendor: 0x144D, device: 0xA80A))
+    model.drivers.setPreparation(PreparationRecord(device: one, phase: phase, identity: other, driver: "nvme"), of: one)
+    for _ in 0..<3 {
+      _ = try run.apply(wanted)
+    }
+    #expect(unrest(try run.plan(wanted)).isEmpty)
+    // By hand.
+    try run.apply(desired(["net": []], .keep))
+    _ = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
+  }
+
+  @Test func `a record of another card blocks no attach`() throws {
+    let (model, _, run) = makeHost()
+    let wanted = desired(["net": [one]])
+    try run.apply(wanted)
+    try run.apply(desired(["net": []], .keep))
+    let other = DeviceIdentity(id: DeviceID(vendor: 0x144D, device: 0xA80A))
+    model.drivers.setPreparation(
+      PreparationRecord(device: one, phase: .releasing, identity: other, driver: "nvme"), of: one)
+    for _ in 0..<3 {
+      _ = try run.apply(wanted)
+    }
+    #expect(model.listed(5) == [one])
+  }
+
+  @Test func `a record of another card of the same type is not believed`() throws {
+    let (model, _, run) = makeHost()
+    let mac = try #require(MACAddress("a0:36:9f:12:34:56"))
+    model.drivers.addHostDevice(one, interfaces: [NetworkInterface(name: "eth0", address: mac)])
+    model.plug(ModelCard(serial: "a0-36-9f-ff-ff-12-34-56"), at: one, onPCIBack: false)
+    try run.apply(desired(["net": [one]]))
+    #expect(model.drivers.preparation(of: one)?.identity.serial == "a0-36-9f-ff-ff-12-34-56")
+    model.pull(one)
+    model.plug(ModelCard(serial: "a0-36-9f-ff-ff-99-99-99"), at: one, onPCIBack: true)
+    let records = try model.host.preparations.readPreparations().contents
+    let inventory = try model.host.inventory(of: [.interfaces], recalling: records)
+    #expect(
+      inventory.functions.first { $0.address == one }?.interfaces.isEmpty == true, "the other card is given this MAC")
+  }
+
+  @Test func `what is mounted after the first check is seen before the unbind`() throws {
+    let (model, _, run) = makeHost()
+    var usage = HostUsage()
+    var disk = BlockDevice(name: "sda")
+    disk.number = "8:0"
+    disk.functions = [FunctionName(one)]
+    usage.blocks = [disk]
+    usage.mounts = [Mount(number: "8:0", type: "ext4", source: "sda", point: "/srv", layers: [])]
+    let plan = try run.plan(desired(["net": [one]]))
+    var host = model.host
+    let hook = Hook<Void, Void>()
+    hook.function = { [usage] _ in model.drivers.setUsage(usage) }
+    host.preparations = WatchedPreparations(inner: model.host.preparations, action: hook)
+    _ = ScheduleRunner(host: host, options: run.options) { _ in }.apply(plan)
+    #expect(model.drivers.driver(of: one) == "e1000e", "/srv was mounted while the record was written")
+  }
+
+  @Test func `another card with the same driver is not taken`() throws {
+    let (model, _, _) = makeHost()
+    let shown = try show(desired(["later": [one]], .keep), on: model)
+    model.plug(ModelCard(id: DeviceID(vendor: 0x10EC, device: 0x8168)), at: one, onPCIBack: false)
+    _ = try carryOut(shown, on: model.host)
+    #expect(model.drivers.driver(of: one) == "e1000e", "a card that nobody was shown was taken")
+  }
+
+  @Test func `a device stays on pciback if its driver cannot be loaded`() throws {
+    let (model, _, run) = makeHost()
+    try run.apply(desired(["net": [one]], .keep))
+    model.drivers.unload("e1000e")
+    var forbidden = desired(["net": []])
+    forbidden.policy.loadsModules = false
+    var options = run.options
+    options.loadsModules = false
+    for _ in 0..<2 {
+      _ = try Run(model: model, options: options).apply(forbidden)
+    }
+    #expect(model.drivers.driver(of: one) != nil)
+  }
+
+  @Test func `a device stays on pciback if xl's note names a driver that is not loaded`() throws {
+    let model = ModelHost()
+    model.addDevice(one)
+    model.drivers.unload("nvme")
+    model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "nvme")
+    for _ in 0..<2 {
+      _ = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
+    }
+    #expect(model.drivers.driver(of: one) != nil)
+  }
+
+  @Test func `what an ended run began is finished whatever the policy says`() throws {
+    let (model, _, run) = makeHost()
+    let wanted = desired(["net": [one]])
+    let identity = DeviceIdentity(id: DeviceID(vendor: 0x8086, device: 0x1533))
+    model.drivers.setPreparation(PreparationRecord(device: one, identity: identity, driver: "e1000e"), of: one)
+    model.drivers.setOverride(of: one, to: "pciback")
+    _ = try model.host.drivers.unbind(one, from: "e1000e", until: .now)
+    var never = wanted
+    never.policy.hostDrivers = .never
+    _ = try run.apply(never)
+    #expect(model.drivers.driver(of: one) != nil, "nobody continues")
+  }
+
+  @Test func `what is put back is not in quarantine`() throws {
+    let (model, _, run) = makeHost()
+    try run.apply(desired(["later": [one]]))
+    try model.host.tree.unbindFromPCIBack(one)
+    model.drivers.refuse(one, by: "pciback")
+    _ = try run.apply(desired(["later": [one]]))
+    #expect(!(model.drivers.driver(of: one) == "e1000e" && model.drivers.isQuarantined(one)))
+  }
+
+  // A second run of another set after a crash.
+  @Test func `another set does not return what an ended run left`() throws {
+    let (model, _, run) = makeHost()
+    var a = desired(["later": [one]], .keep)
+    a.set = "a"
+    let plan = try run.plan(a)
+    model.kill(beforeStep: 7)
+    _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
+    #expect(model.restart())
+    var b = desired(["net": []], .keep)
+    b.set = "b"
+    #expect(try run.plan(b).driverSteps.isEmpty)
+  }
+
+  @Test func `a damaged record blocks the device in the plan`() throws {
+    let (model, _, run) = makeHost()
+    try run.apply(desired(["later": [one]], .keep))
+    model.damage(DamagedFile(.preparation, .device(one), RecordError(.damaged, operation: "read", place: "x.json")))
+    let wanted = desired(["net": [one]], .keep)
+    #expect(!(try run.plan(wanted).steps.contains(where: \.isChange)), "the plan promises what apply cannot do")
+  }
+}
+
+extension HVMInterleavingTests {
+  @Test(arguments: [true, false]) func `a device that a guest may still have is not released`(_ byHand: Bool) throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model, options: options)
+    model.drivers.giveToHost(one)
+    var wanted = desired([1, 2])
+    wanted.policy.hostDrivers = .prepare
+    #expect(failures(try run.apply(wanted)).isEmpty && model.drivers.driver(of: one) == "pciback")
+    xlDetach(one, model, key, isForced: true)
+    model.setLetsGo(5, false)
+    if byHand {
+      let steps = makeReleasePlan(
+        of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
+      ).driverSteps
+      _ = DriverRun(host: model.host, options: .hasty).apply(steps)
+    } else {
+      var last = desired([2])
+      last.policy.hostDrivers = .prepare
+      last.policy.afterDetach = .restore
+      let plan = try run.plan(last)
+      _ = execute(plan, on: model)
+    }
+    #expect(
+      model.drivers.driver(of: one) == "pciback" || model.emulated(5).count == 1,
+      "the host's driver and the guest have it")
+  }
+}

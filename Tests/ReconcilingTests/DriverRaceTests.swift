@@ -1,0 +1,147 @@
+import Model
+import Planning
+import Ports
+import Reconciling
+import Synchronization
+import TestSupport
+import Testing
+import XenProtocol
+
+/// Preparations and releases beside attaches, other runs and xl.
+@Suite struct DriverRaceTests {
+  private let one = Sample.address(1)
+
+  private func base() throws -> (ModelHost, DomainKey, [DriverStep]) {
+    let model = ModelHost()
+    let key = model.addDomain(5, "net")
+    model.drivers.addHostDevice(one)
+    let run = Run(model: model, options: .hasty)
+    var wanted = Sample.desired(["later": [one]])
+    wanted.policy.hostDrivers = .prepare
+    try run.apply(wanted)
+    let steps = makeReleasePlan(
+      of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
+    ).driverSteps
+    return (model, key, steps)
+  }
+
+  @Test func `an attach and a release at once leave the device to one of them`() throws {
+    let one = one
+    var explorer = Explorer {
+      let (model, _, steps) = try base()
+      let run = Run(model: model, options: .hasty)
+      var wanted = Sample.desired(["net": [one]])
+      wanted.policy.hostDrivers = .prepare
+      let plan = try run.plan(wanted)
+      let outcomes = Mutex<[DriverOutcome]>([])
+      let attach = Mutex<[String]>([])
+      return World(
+        model: model,
+        actors: [
+          Actor("release") {
+            let found = DriverRun(host: model.host, options: .hasty).apply(steps)
+            outcomes.withLock { $0 = found }
+          },
+          Actor("attach") {
+            let found = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
+            attach.withLock { $0 = failures(found) }
+          },
+        ],
+        findings: {
+          let driver = model.drivers.driver(of: one) ?? "none"
+          var found: [String] = []
+          if model.owner(of: one) == DomainID(5), driver != "pciback" {
+            found.append("the guest owns it, and its driver is \(driver)")
+          }
+          if driver == "none" { found.append("no driver") }
+          if driver == "e1000e", model.drivers.isQuarantined(one) {
+            found.append(
+              "release: \(outcomes.withLock { $0.map(\.result) }), attach: \(attach.withLock { $0 }), e1000e has it in quarantine"
+            )
+          }
+          return found
+        })
+    }
+    try explorer.explore(bound: 2, limit: 4000)
+    if let shortest = explorer.shortest { Issue.record("\(shortest)") }
+  }
+}
+
+extension DriverRaceTests {
+  @Test func `a claim that comes before the unbind keeps the device on pciback`() throws {
+    let (model, key, steps) = try base()
+    let one = one
+    var host = model.host
+    let hook = Hook<Void, Void>()
+    // xl claims the device while the record is written; it assigns the device later (reset, grants first).
+    hook.function = { _ in model.store[StorePath.claim(one).text] = key.id.description }
+    host.preparations = WatchedPreparations(inner: model.host.preparations, action: hook)
+    _ = DriverRun(host: host, options: .hasty).apply(steps)
+    #expect(model.drivers.driver(of: one) == "pciback")
+  }
+
+  @Test func `a preparation and a release of two manifests leave the device to one of them`() throws {
+    let one = one
+    var explorer = Explorer {
+      let model = ModelHost()
+      model.addDomain(5, "net")
+      model.drivers.addHostDevice(one)
+      let run = Run(model: model, options: .hasty)
+      var wanted = Sample.desired(["net": [one]])
+      wanted.policy.hostDrivers = .prepare
+      wanted.policy.afterDetach = .restore
+      let attach = try run.plan(wanted)
+      return World(
+        model: model,
+        actors: [
+          Actor("attach") { _ = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(attach) },
+          Actor("other") {
+            var none = Sample.desired(["net": []])
+            none.policy.hostDrivers = .prepare
+            none.policy.afterDetach = .restore
+            do { try Run(model: model, options: .hasty).apply(none) } catch { Issue.record("\(error)") }
+          },
+        ],
+        findings: {
+          let driver = model.drivers.driver(of: one) ?? "none"
+          var found: [String] = []
+          if model.owner(of: one) == DomainID(5), driver != "pciback" {
+            found.append("the guest owns it, and its driver is \(driver)")
+          }
+          if driver == "none" { found.append("no driver") }
+          if driver == "e1000e", model.drivers.isQuarantined(one) { found.append("e1000e has it in quarantine") }
+          return found
+        })
+    }
+    try explorer.explore(bound: 2, limit: 4000)
+    if let shortest = explorer.shortest { Issue.record("\(shortest)") }
+  }
+}
+
+extension HVMInterleavingTests {
+  @Test(arguments: ["hand exported", "never emulated", "never exported", "unnamed exported"])
+  func `a device that QEMU shows or pciback keeps is not released`(_ way: String) throws {
+    let (model, key) = makeHost()
+    let run = Run(model: model, options: options)
+    model.drivers.giveToHost(one)
+    var wanted = desired([1, 2])
+    wanted.policy.hostDrivers = .prepare
+    try run.apply(wanted)
+    xlDetach(one, model, key, isForced: way.contains("emulated"))
+    if way.hasPrefix("hand") {
+      let steps = makeReleasePlan(
+        of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
+      ).driverSteps
+      _ = DriverRun(host: model.host, options: .hasty).apply(steps)
+    } else {
+      var last = way.hasPrefix("unnamed") ? Sample.desired([:]) : desired([2])
+      last.policy.hostDrivers = .prepare
+      last.policy.afterDetach = .restore
+      if way.hasPrefix("never") { last.policy.prune = .never }
+      let plan = try run.plan(last)
+      _ = execute(plan, on: model)
+    }
+    let stays = model.emulated(5).contains { $0.contains("03_01") } || model.exports(to: 5).contains(one)
+    #expect(model.drivers.driver(of: one) == "pciback" || !stays, "the host's driver and the guest have it")
+  }
+}
