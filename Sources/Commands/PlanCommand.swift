@@ -135,7 +135,13 @@ extension BerthCommand {
     let unready = plan.unreadyCount
     if policy.requireRunning, unready > 0, plan.refusal == nil { plan.refusal = .notRunning(count: unready) }
     let shown = ShownPlan(plan: plan, desired: desired, runs: observation.runs)
-    let warnings = loaded.warnings.map(\.message) + warn(of: observation.damaged, in: context)
+    let warnings =
+      loaded.warnings.map(\.message) + warn(of: observation.damaged, in: context)
+      + plan.unusedOverrides(of: desired.policy).map { device in
+        warn(
+          "--override \(device) changes nothing: this plan does not take the device from a driver on which something stands",
+          in: context)
+      }
     let differences = try compareLock(
       lock, manifests, desired: loaded.desired, inventory: observation.inventory, of: session, in: context)
     return PreparedPlan(session: session, shown: shown, warnings: warnings, lock: differences)

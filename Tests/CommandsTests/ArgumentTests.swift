@@ -1,3 +1,5 @@
+import ArgumentParser
+import Model
 import Planning
 import Ports
 import Synchronization
@@ -16,6 +18,16 @@ import Testing
 
   @Test(arguments: ["", "10", "s", "-1s", "1.5s", "10 s", "10S", "25h", "99999999999s", "1d", "٣s"])
   func `text that is not a duration is refused`(_ text: String) { #expect(DurationArgument(argument: text) == nil) }
+
+  @Test func `an override has a device and a reason`() throws {
+    let override = try OverrideArgument.parse("04:00.0=slot a=b is the guest's")
+    #expect(override.device.description == "0000:04:00.0" && override.reason == "slot a=b is the guest's")
+  }
+
+  @Test(arguments: ["", "0000:04:00.0", "0000:04:00.0=", "0000:04:00.0= ", "=why", "nic=why", "04:00.0/1=why"])
+  func `an override without a device or a reason is refused`(_ text: String) {
+    #expect(throws: ValidationError.self) { try OverrideArgument.parse(text) }
+  }
 
   @Test func `durations are shown in the form in which they are given`() {
     #expect(DurationArgument(.seconds(10)).defaultValueDescription == "10s")

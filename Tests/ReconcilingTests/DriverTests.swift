@@ -97,12 +97,7 @@ import XenProtocol
 
   @Test func `a device that the host has mounted is blocked, with the way`() throws {
     let (model, _, run) = makeHost()
-    var usage = HostUsage()
-    var disk = BlockDevice(name: "sda")
-    disk.number = "8:0"
-    disk.functions = [FunctionName(one)]
-    usage.blocks = [disk]
-    usage.mounts = [Mount(number: "8:0", type: "ext4", source: "sda", point: "/srv", layers: [])]
+    let usage = usage(of: one, mountedAt: "/srv")
     model.drivers.setUsage(usage)
     let plan = try run.plan(desired(["net": [one, two]]))
     #expect(obstacles(plan) == ["interlocked"] && plan.driverSteps.map(\.device) == [two])
@@ -114,6 +109,45 @@ import XenProtocol
     model.drivers.setUsage(usage)
     let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(early)
     #expect(outcome.drivers.map(\.result) == [.blocked] && outcome.drivers.first?.obstacle == .interlocked)
+    #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil)
+  }
+
+  /// Returns what a host shows that has the disk of a device mounted.
+  private func usage(of device: PCIAddress, mountedAt point: String) -> HostUsage {
+    var usage = HostUsage()
+    var disk = BlockDevice(name: "sda")
+    disk.number = "8:0"
+    disk.functions = [FunctionName(device)]
+    usage.blocks = [disk]
+    usage.mounts = [Mount(number: "8:0", type: "ext4", source: "sda", point: point, layers: [])]
+    return usage
+  }
+
+  @Test func `a person can answer for what stands on a device, and the record has the reason`() throws {
+    let (model, _, run) = makeHost()
+    model.drivers.setUsage(usage(of: one, mountedAt: "/srv"))
+    var wanted = desired(["net": [one]])
+    let answer = InterlockOverride(reason: "the disk is the guest's own", user: "kim")
+    wanted.policy.overrides = [one: answer, two: answer]
+    let plan = try run.plan(wanted)
+    #expect(plan.driverSteps.map(\.override) == [answer])
+    #expect(plan.driverSteps.first?.evidence?.contains("sda → /srv") == true)
+    #expect(plan.unusedOverrides(of: wanted.policy) == [two])
+    #expect(failures(try run.apply(wanted)).isEmpty)
+    #expect(model.drivers.driver(of: one) == "pciback" && model.drivers.preparation(of: one)?.override == answer)
+  }
+
+  @Test func `nobody can answer for dom0's root file system`() throws {
+    let (model, _, run) = makeHost()
+    model.drivers.setUsage(usage(of: one, mountedAt: "/"))
+    var wanted = desired(["net": [one]])
+    wanted.policy.overrides[one] = InterlockOverride(reason: "I know better", user: "kim")
+    let plan = try run.plan(wanted)
+    #expect(obstacles(plan) == ["interlocked"] && plan.driverSteps.isEmpty)
+    #expect(plan.steps.first?.evidence?.hasSuffix("(this cannot be overridden)") == true)
+    // The warning would repeat what the step says.
+    #expect(plan.unusedOverrides(of: wanted.policy).isEmpty)
+    try run.apply(wanted)
     #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil)
   }
 

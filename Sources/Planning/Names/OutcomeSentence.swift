@@ -312,7 +312,8 @@ extension OutcomeSentence {
         "{} is {} and not what was written", "the node that xl reads the driver from, read after the commit")
     case .inUse:
       SentenceEntry(
-        "{}", "a whole look at the host: buses, claims, Xen, QEMU, records and intents, before the device is unbound")
+        "the device is not free: {}",
+        "a whole look at the host: buses, claims, Xen, QEMU, records and intents, before the device is unbound")
     case .beingReleased:
       SentenceEntry(
         "a run of Berth is returning it to its driver, or ended while it did",

@@ -68,3 +68,15 @@ extension DriverStep {
       kind: kind, device: device, deviceID: deviceID, serial: serial, driver: driver, loadsPCIBack: loadsPCIBack)
   }
 }
+
+extension Plan {
+  /// Returns the devices that a person lets the run take, and that this plan neither takes from a driver on which something
+  /// stands nor blocks for what stands on them; in the order of their addresses.
+  package func unusedOverrides(of policy: Policy) -> [PCIAddress] {
+    guard !policy.overrides.isEmpty else { return [] }
+    let used =
+      driverSteps.filter { $0.override != nil && $0.evidence != nil }.map(\.device)
+      + domains.flatMap(\.steps).filter { !$0.interlocks.isEmpty }.map(\.device)
+    return policy.overrides.keys.filter { !used.contains($0) }.sorted()
+  }
+}
