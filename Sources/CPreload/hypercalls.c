@@ -18,6 +18,7 @@
 #include <xencall.h>
 #include <xendevicemodel.h>
 #include <xenforeignmemory.h>
+#include <xen/memory.h>
 #include <xen/physdev.h>
 #include <xen/sysctl.h>
 #include <xen/version.h>
@@ -91,6 +92,34 @@ static long device_group(struct xen_domctl *call, char *reply, size_t size)
         if (group->num_sdevs < group->max_sdevs)
             found[group->num_sdevs++] = (uint32_t)strtoul(word, NULL, 10);
     return 0;
+}
+
+static long reserved_memory(struct xen_reserved_device_memory_map *map)
+{
+    char reply[4096];
+    uint32_t device = (uint32_t)map->dev.pci.seg << 16 | (uint32_t)map->dev.pci.bus << 8 | map->dev.pci.devfn;
+    if (map->flags) {
+        errno = EINVAL;
+        return -1;
+    }
+    if (hypervisor_ask(reply, sizeof reply, "reserved %u", device))
+        return -1;
+    struct xen_reserved_device_memory *found = map->buffer.p;
+    unsigned room = map->nr_entries, count = 0;
+    char *rest;
+    for (char *word = strtok_r(reply, " ", &rest); word; word = strtok_r(NULL, " ", &rest), count++) {
+        char *end;
+        uint64_t first = strtoull(word, &end, 10);
+        if (count < room) {
+            found[count].start_pfn = (xen_pfn_t)first;
+            found[count].nr_pages = *end == ',' ? (xen_ulong_t)strtoull(end + 1, NULL, 10) : 0;
+        }
+    }
+    map->nr_entries = count;
+    if (count <= room)
+        return 0;
+    errno = ENOBUFS;
+    return -1;
 }
 
 static long domain_control(struct xen_domctl *call)
@@ -251,6 +280,20 @@ static long version(unsigned command, void *argument)
     return unknown("xen_version", command);
 }
 
+static long hypercall(unsigned operation, uint64_t first, uint64_t second);
+
+/* libxenctrl makes calls about memory in this form, whose results are wider (`xc_memory_op`, tools/libs/ctrl/xc_private.c,
+ * Xen 4.17). */
+static long several_calls(struct multicall_entry *calls, uint64_t count)
+{
+    for (uint64_t index = 0; index < count; index++) {
+        struct multicall_entry *call = &calls[index];
+        long result = hypercall((unsigned)call->op, call->args[0], call->args[1]);
+        call->result = (xen_ulong_t)(result < 0 ? -(long)errno : result);
+    }
+    return 0;
+}
+
 static long hypercall(unsigned operation, uint64_t first, uint64_t second)
 {
     switch (operation) {
@@ -260,6 +303,12 @@ static long hypercall(unsigned operation, uint64_t first, uint64_t second)
         return system_control((struct xen_sysctl *)(uintptr_t)first);
     case __HYPERVISOR_physdev_op:
         return physical_device((unsigned)first, (void *)(uintptr_t)second);
+    case __HYPERVISOR_multicall:
+        return several_calls((struct multicall_entry *)(uintptr_t)first, second);
+    case __HYPERVISOR_memory_op:
+        if (first == XENMEM_reserved_device_memory_map)
+            return reserved_memory((struct xen_reserved_device_memory_map *)(uintptr_t)second);
+        return unknown("memory_op", (unsigned)first);
     case __HYPERVISOR_xen_version:
         return version((unsigned)first, (void *)(uintptr_t)second);
     }

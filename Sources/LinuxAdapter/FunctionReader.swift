@@ -85,6 +85,8 @@ struct FunctionReader {
   private mutating func read(_ fact: FunctionFact) throws(ReadFailure) {
     switch fact {
     case .path, .slot: break
+    // Xen has these.
+    case .companions, .reservedMemory: break
     case .ids: try readIDs()
     case .revision:
       function.revision = try parsed("revision", Self.byte)

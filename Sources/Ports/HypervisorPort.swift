@@ -65,6 +65,23 @@ package enum AssignmentProbe: String, Sendable {
   }
 }
 
+extension PCIAddress {
+  /// Returns the device that an answer of `XEN_DOMCTL_get_device_group` names: `bus << 16 | devfn << 8`, and not the form
+  /// in which the question has its device (`iommu_get_device_group`, xen/drivers/passthrough/pci.c, Xen 4.17). Xen names
+  /// only devices of the asked device's segment.
+  package init(inGroupOf device: PCIAddress, _ answer: UInt32) {
+    self.init(sbdf: device.sbdf & 0xFFFF_0000 | answer >> 8 & 0xFFFF)
+  }
+}
+
+/// Returns the 4 KiB frames of an entry of Xen's map of reserved memory; nil if there are none, or if the last byte has
+/// no address.
+package func frameRange(from first: UInt64, count: UInt64) -> ClosedRange<UInt64>? {
+  let (end, overflows) = first.addingReportingOverflow(count)
+  guard count > 0, !overflows, end <= 1 << 52 else { return nil }
+  return first...end - 1
+}
+
 /// The hypercalls that Berth makes. Each comment names the C function (libxenctrl 4.17).
 package protocol HypervisorPort: Sendable {
   /// Returns all domains except dom0, in order. `xc_domain_getinfolist`.
@@ -79,6 +96,12 @@ package protocol HypervisorPort: Sendable {
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe
   /// Asks for each of these devices whether any guest has it, and returns the answers in their order.
   func probe(_ devices: [PCIAddress]) throws(HostError) -> [AssignmentProbe]
+  /// Returns the other devices of dom0 that the IOMMU cannot tell from this one, in order. The asked device itself may be
+  /// anyone's. Throws `noIOMMU` if Xen uses none. `xc_get_device_group`.
+  func companions(of device: PCIAddress) throws(HostError) -> [PCIAddress]
+  /// Returns the host's memory that the firmware has reserved for the device, by 4 KiB frame number and in order. Without
+  /// an IOMMU, Xen reports none. `xc_reserved_device_memory_map`.
+  func reservedMemory(of device: PCIAddress) throws(HostError) -> [ClosedRange<UInt64>]
   /// Assigns the device to the domain: the only atomic claim. Throws `busy` if any guest, including this one, has the
   /// device. `xc_assign_device`.
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError)

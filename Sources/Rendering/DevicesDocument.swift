@@ -49,6 +49,11 @@ struct FunctionDocument: Encodable, Sendable {
   let interlocks: [InterlockDocument]
   let sharesInterruptWith: [String]
   let sharesPageWith: [String]
+  /// The other functions with the same requester id. Nil if Xen did not say, or was not asked.
+  let companions: [String]?
+  /// Nil if Xen did not say, or was not asked; then so is the next one.
+  let reservedMemory: [MemoryDocument]?
+  let sharesReservedMemoryWith: [String]?
   let unknown: [UnknownFactDocument]
 
   enum CodingKeys: String, CodingKey {
@@ -58,7 +63,8 @@ struct FunctionDocument: Encodable, Sendable {
     case physicalFunction, virtualFunctions, virtualFunctionLimit, reset, powerState, isBootDisplay, availability,
       meaning, remedy
     case domain, claim
-    case assignment, isolation, uses, interlocks, sharesInterruptWith, sharesPageWith, unknown
+    case assignment, isolation, uses, interlocks, sharesInterruptWith, sharesPageWith, companions, reservedMemory,
+      sharesReservedMemoryWith, unknown
   }
 
   init(_ device: InventoryEntry, names: FunctionNames, product: ProductData? = nil) {
@@ -100,6 +106,9 @@ struct FunctionDocument: Encodable, Sendable {
     interlocks = device.interlocks.map(InterlockDocument.init)
     sharesInterruptWith = device.interruptSharers.map(\.description)
     sharesPageWith = device.pageSharers.map(\.description)
+    companions = device.companions?.map(\.description)
+    reservedMemory = function.reservedMemory?.map { MemoryDocument(DeviceResource(frames: $0)) }
+    sharesReservedMemoryWith = device.reservedMemorySharers?.map(\.description)
     unknown = function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
       UnknownFactDocument(fact: $0.key.rawValue, file: $0.value.place, reason: Words.cause($0.value.cause))
     }
@@ -150,6 +159,16 @@ struct IsolationDocument: Encodable, Sendable {
       case .unknown: "unknown"
       }
     sharedWith = isolation.neighbours.map(\.description)
+  }
+}
+
+/// A range of the host's memory, both ends included.
+struct MemoryDocument: Encodable, Sendable {
+  let first: String
+  let last: String
+
+  init(_ memory: DeviceResource) {
+    (first, last) = ("0x" + hex(memory.range.lowerBound, 1), "0x" + hex(memory.range.upperBound, 1))
   }
 }
 

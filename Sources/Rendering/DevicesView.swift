@@ -141,7 +141,9 @@ package struct DevicesView: View {
         function.reset.map(Self.words), function.power?.state.map { "power \($0)" }, device.isolation.map(Self.words),
       ].compactMap(\.self))
     lines.append(
-      Self.sharing(device.interruptSharers, "interrupt") + Self.sharing(device.pageSharers, "page of memory"))
+      Self.sharing(device.interruptSharers, "interrupt") + Self.sharing(device.pageSharers, "page of memory")
+        + Self.sharing(device.companions ?? [], "requester id"))
+    lines.append(Self.reservedMemory(of: device))
     lines += device.interlocks.map { ["\($0.name.rawValue) \($0.isRefusal ? "refuses" : "warns"): \($0)"] }
     lines += function.unread.sorted { $0.key.rawValue < $1.key.rawValue }.map {
       ["unknown: \($0.key.rawValue), because \($0.value.words)"]
@@ -158,8 +160,12 @@ package struct DevicesView: View {
     ].compactMap(\.self)
     return (product.isEmpty ? [] : [product.joined(separator: ", ")])
       + ["\(device.availability.name): \(device.availability.meaning)"]
+      + (device.reservedMemorySharers?.isEmpty == false ? [Self.refusal] : [])
       + (device.remedy.map { ["next: \($0)"] } ?? [])
   }
+
+  private static let refusal =
+    "reserved memory is shared: Xen with Intel VT-d refuses the device unless its rdmPolicy is relaxed"
 
   private static func words(for reset: ResetMethods) -> String {
     guard reset.isPossible else { return "no reset" }
@@ -178,6 +184,11 @@ package struct DevicesView: View {
 
   private static func sharing(_ others: [FunctionName], _ what: String) -> [String] {
     others.isEmpty ? [] : ["shares its \(what) with \(others.map(\.description).joined(separator: ", "))"]
+  }
+
+  private static func reservedMemory(of device: InventoryEntry) -> [String] {
+    (device.function.reservedMemory ?? []).map { "reserved \(DeviceResource(frames: $0))" }
+      + sharing(device.reservedMemorySharers ?? [], "reserved memory")
   }
 
   private func summary(hidden: Int) -> String {
@@ -207,6 +218,8 @@ extension Words {
     case .malformed: "is not understood"
     case .silent: "reads as ones, so the device is switched off or does not answer"
     case .overwritten: "was set by a program, and the card's own address is not shown"
+    case .refused(0): "gives no answer"
+    case .refused(let number): "gives no answer: \(ErrorNumber.text(of: number))"
     }
   }
 }

@@ -38,11 +38,15 @@ extension SimulatedHypervisor {
         } catch { return error.errno }
       }
       return "ok " + answers.map(String.init).joined(separator: " ")
-    case "assign": try assign(device(), to: target())
+    case "assign": try assign(device(), to: target(), isRelaxed: small(2) & 1 != 0)
     case "deassign": try deassign(device(), from: target())
     case "group":
       return "ok "
         + (try group(of: device(), in: target())).map { "\($0.sbdf << 8 & 0xFF_FF00)" }.joined(separator: " ")
+    case "reserved":
+      let device = PCIAddress(sbdf: try small(0))
+      return "ok "
+        + (try reservedMemory(of: device)).map { "\($0.lowerBound),\($0.count)" }.joined(separator: " ")
     case "ports": try setPorts(first: number(1), count: number(2), of: domain(), allowed: number(3) != 0)
     case "frames": try setFrames(first: number(1), count: number(2), of: domain(), allowed: number(3) != 0)
     case "interrupt": try setInterrupt(small(1), of: domain(), allowed: number(2) != 0)

@@ -68,6 +68,27 @@ package final class SandboxHypervisor: HypervisorPort {
     }
   }
 
+  package func companions(of device: PCIAddress) throws(HostError) -> [PCIAddress] {
+    let operation = "xc_get_device_group"
+    let answers = try ask("group 0 \(device.sbdf)", operation).split(separator: " ").map { UInt32($0) }
+    return try answers.map { (answer) throws(HostError) in
+      guard let answer else { throw .hypervisor(HypervisorError(errno: EPROTO, operation: operation)) }
+      return PCIAddress(inGroupOf: device, answer)
+    }.sorted()
+  }
+
+  package func reservedMemory(of device: PCIAddress) throws(HostError) -> [ClosedRange<UInt64>] {
+    let operation = "xc_reserved_device_memory_map"
+    let entries = try ask("reserved \(device.sbdf)", operation).split(separator: " ")
+    return try entries.map { (entry) throws(HostError) in
+      let numbers = entry.split(separator: ",").map { UInt64($0) }
+      guard numbers.count == 2, let first = numbers[0], let count = numbers[1],
+        let range = frameRange(from: first, count: count)
+      else { throw .hypervisor(HypervisorError(errno: EPROTO, operation: operation)) }
+      return range
+    }.sorted { $0.lowerBound < $1.lowerBound }
+  }
+
   package func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     _ = try ask("assign \(domain) \(device.sbdf) \(relaxed ? 1 : 0)", "xc_assign_device")
   }

@@ -50,6 +50,10 @@ extension SandboxServer {
   private func addDevice(_ device: ScenarioDevice) {
     drivers.begin(device)
     hypervisor.owners[device.address] = device.driver == ScenarioDevice.pciback ? .quarantine : .dom0
+    hypervisor.ties.requesters[device.address] = device.requester
+    if !device.reservedMemory.isEmpty {
+      hypervisor.ties.reservedMemory[device.address] = device.reservedMemory.map(\.frames)
+    }
     if device.interrupt != 0 { hypervisor.hostInterrupts.insert(device.interrupt) }
     if device.isVirtualFunction { simulation.kernel.virtualFunctions.insert(device.address) }
     if device.deviceClass >> 16 == 0x06 { simulation.kernel.bridges.insert(device.address) }

@@ -73,6 +73,11 @@ package struct ScenarioDevice: Hashable, Sendable {
   /// The NVMe controller that its own driver makes.
   package var controller: Controller?
 
+  /// The device whose requester id its requests carry; nil if they carry its own one.
+  package var requester: PCIAddress?
+  /// The host's memory that the firmware has reserved for it, in whole pages.
+  package var reservedMemory: [DeviceResource] = []
+
   /// The disk that its own driver makes, and where dom0 has mounted it.
   package var disk: Disk?
 

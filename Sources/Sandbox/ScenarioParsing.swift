@@ -89,6 +89,8 @@ private struct ScenarioReader {
     device.revision = UInt8(reader.optional("revision", .integer(0...255)) ?? 0)
     device.slot = reader.optional("slot", ScenarioTypes.fileName)
     device.serial = reader.optional("serial", ScenarioTypes.serial)
+    device.requester = reader.optional("requester", ScenarioTypes.address)
+    device.reservedMemory = reader.optional("reservedMemory", .list(of: ScenarioTypes.reservedMemory)) ?? []
     device.interface = reader.optional("interface", .node).flatMap { interface($0) }
     device.disk = reader.optional("disk", .node).flatMap { disk($0) }
     device.controller = reader.optional("nvme", .node).flatMap { controller($0) }
@@ -147,6 +149,17 @@ private struct ScenarioReader {
       if device.value.address.segment != first.segment || device.value.address.bus <= first.bus {
         report.error(
           "\(device.value.address) cannot be behind \(first): its bus must have a higher number", at: device.mark)
+      }
+    }
+  }
+
+  /// Checks that each requester is a device of the same segment.
+  private func checkRequesters(_ devices: [Located<ScenarioDevice>]) {
+    let known = Set(devices.map(\.value.address))
+    for device in devices {
+      guard let requester = device.value.requester else { continue }
+      if !known.contains(requester) || requester.segment != device.value.address.segment {
+        report.error("\(requester) is no device of the scenario in the same segment", at: device.mark)
       }
     }
   }
@@ -234,6 +247,7 @@ private struct ScenarioReader {
       }
     }
     checkBridges(devices)
+    checkRequesters(devices)
     let assignable = Set(devices.map(\.value).filter { $0.driver == ScenarioDevice.pciback }.map(\.address))
     var names: [Name: SourceMark] = [:]
     var numbers: [DomainID: SourceMark] = [:]

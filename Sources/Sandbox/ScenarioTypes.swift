@@ -69,6 +69,17 @@ enum ScenarioTypes {
     return DeviceResource(space: space, range: first...last)
   }
 
+  /// `0x7b800000-0x7b9fffff`: whole 4 KiB frames of memory, both ends included.
+  static let reservedMemory = ValueType<DeviceResource>.parsed(
+    expected: "whole pages of memory such as '0x7b800000-0x7b9fffff'",
+    schema: .members(["type": .string("string")])
+  ) { text in
+    guard let memory = DeviceResource(text: "memory " + text), memory.range.lowerBound & 0xFFF == 0,
+      memory.range.upperBound & 0xFFF == 0xFFF
+    else { return nil }
+    return memory
+  }
+
   static let errorNumber = ValueType<Int32>.parsed(
     expected: "an error's name such as EBUSY", schema: .members(["type": .string("string")])
   ) { ErrorNumber(name: $0)?.rawValue }

@@ -12,7 +12,8 @@ package struct HypercallFailure: Error, Hashable, Sendable {
 package struct HypercallFault: Hashable, Sendable {
   /// The calls that can fail, by their names in scenarios and in the line protocol.
   package enum Call: String, Sendable, CaseIterable {
-    case test, assign, deassign, ports, frames, interrupt
+    case test, assign, deassign, ports, frames, interrupt, group
+    case reservedMemory = "reserved-memory"
     case mapInterrupt = "map-interrupt"
     case unmapInterrupt = "unmap-interrupt"
   }
@@ -89,11 +90,27 @@ package struct SimulatedDomain: Hashable, Sendable {
   }
 }
 
+/// What ties devices of a host together, as the IOMMU and the firmware have it.
+package struct DeviceTies: Sendable {
+  /// The devices whose requests carry the id of another device: behind a bridge, or because of the firmware's table.
+  package var requesters: [PCIAddress: PCIAddress] = [:]
+  /// The host's memory that the firmware has reserved for devices, by 4 KiB frame.
+  package var reservedMemory: [PCIAddress: [ClosedRange<UInt64>]] = [:]
+  package init() {}
+
+  func requester(of device: PCIAddress) -> PCIAddress { requesters[device] ?? device }
+
+  func sharesReservedMemory(_ device: PCIAddress) -> Bool {
+    let ranges = Set(reservedMemory[device] ?? [])
+    return reservedMemory.contains { $0.key != device && !ranges.isDisjoint(with: $0.value) }
+  }
+}
+
 /// Xen's part: the domains that exist, and the owner of each device.
 ///
 /// The rules are those of `xen/drivers/passthrough/{pci,iommu}.c`, `xen/common/domctl.c` and `xen/arch/x86/physdev.c`
 /// at Xen 4.17.
-// Size 17/6: what Xen keeps of all domains.
+// Size 18/7: what Xen keeps of all domains.
 package struct SimulatedHypervisor: Sendable {
   /// The owner of a device.
   package enum Owner: Hashable, Sendable {
@@ -123,6 +140,7 @@ package struct SimulatedHypervisor: Sendable {
   package var hasIOMMU: Bool
   package var domains: [DomainID: SimulatedDomain] = [:]
   package var owners: [PCIAddress: Owner] = [:]
+  package var ties = DeviceTies()
   /// The interrupts that dom0 has mapped. A domain can get permission only for one of these.
   package var hostInterrupts: Set<UInt32> = []
   package var faults: [HypercallFault] = []
@@ -141,8 +159,11 @@ package struct SimulatedHypervisor: Sendable {
     }
   }
 
-  /// `XEN_DOMCTL_assign_device`.
-  package mutating func assign(_ device: PCIAddress, to target: Target) throws(HypercallFailure) {
+  /// `XEN_DOMCTL_assign_device`. A device that shares reserved memory with another one is assigned only if `isRelaxed`
+  /// (`intel_iommu_assign_device`, xen/drivers/passthrough/vtd/iommu.c, Xen 4.17).
+  package mutating func assign(
+    _ device: PCIAddress, to target: Target, isRelaxed: Bool = true
+  ) throws(HypercallFailure) {
     try failIfAsked(.assign, device, target)
     try requireIOMMU(target)
     guard target != .domain(.zero), target != .anyone else { throw HypercallFailure(EINVAL) }
@@ -151,6 +172,7 @@ package struct SimulatedHypervisor: Sendable {
     case nil: throw HypercallFailure(ENODEV)
     case .guest: throw HypercallFailure(EBUSY)
     case .dom0, .quarantine:
+      guard isRelaxed || !ties.sharesReservedMemory(device) else { throw HypercallFailure(EPERM) }
       if case .domain(let id) = target { owners[device] = .guest(id) } else { owners[device] = .quarantine }
     }
   }
@@ -170,11 +192,23 @@ package struct SimulatedHypervisor: Sendable {
     }
   }
 
-  /// `XEN_DOMCTL_get_device_group`: the domain's other devices that the IOMMU cannot tell apart from this one.
-  package func group(of device: PCIAddress, in target: Target) throws(HypercallFailure) -> [PCIAddress] {
-    guard case .domain(let id) = target, hasIOMMU else { return [] }
-    return owners.filter { $0.value == .guest(id) && $0.key != device && $0.key.isSameSlot(as: device) }
-      .map(\.key).sorted()
+  /// `XEN_DOMCTL_get_device_group`: the domain's other devices that the IOMMU cannot tell apart from this one, whose own
+  /// owner does not matter (`iommu_get_device_group`).
+  package mutating func group(of device: PCIAddress, in target: Target) throws(HypercallFailure) -> [PCIAddress] {
+    try failIfAsked(.group, device, target)
+    guard case .domain(let id) = target, id == .zero || domains[id] != nil else { throw HypercallFailure(ESRCH) }
+    try requireIOMMU(target)
+    let owner: Owner = id == .zero ? .dom0 : .guest(id)
+    return owners.filter {
+      $0.value == owner && $0.key != device && $0.key.segment == device.segment
+        && ties.requester(of: $0.key) == ties.requester(of: device)
+    }.map(\.key).sorted()
+  }
+
+  /// `XENMEM_reserved_device_memory_map` for one device.
+  package mutating func reservedMemory(of device: PCIAddress) throws(HypercallFailure) -> [ClosedRange<UInt64>] {
+    try failIfAsked(.reservedMemory, device, .domain(.zero))
+    return hasIOMMU ? ties.reservedMemory[device] ?? [] : []
   }
 
   /// `XEN_DOMCTL_ioport_permission`.

@@ -37,6 +37,16 @@ struct ModelHypervisor: HypervisorPort {
     }
   }
 
+  func companions(of device: PCIAddress) throws(HostError) -> [PCIAddress] {
+    try check("companions")
+    return model.state.withLock { $0.xenFacts.companions[device] ?? [] }
+  }
+
+  func reservedMemory(of device: PCIAddress) throws(HostError) -> [ClosedRange<UInt64>] {
+    try check("reservedMemory")
+    return model.state.withLock { $0.xenFacts.reservedMemory[device] ?? [] }
+  }
+
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     try check("assign")
     let code = model.state.withLock { state -> HypervisorCode? in

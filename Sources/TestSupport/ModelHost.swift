@@ -5,7 +5,7 @@ import XenProtocol
 
 /// A host in memory: one state machine behind all ports. So tests assert the state of the host, not the calls that were
 /// made.
-// Size 71/0: all ports of one host, and what tests set on it.
+// Size 72/0: all ports of one host, and what tests set on it.
 package final class ModelHost: Sendable {
   package struct Domain: Sendable {
     package var key: DomainKey
@@ -21,7 +21,7 @@ package final class ModelHost: Sendable {
     package var isMarkRead = true
   }
 
-  // Size 0/31: one host in memory.
+  // Size 0/32: one host in memory.
   struct State {
     /// What the hypervisor reports as its version.
     var xenVersion = XenVersion.simulated.description
@@ -36,6 +36,8 @@ package final class ModelHost: Sendable {
     var physical: Set<PCIAddress> = []
     var present: Set<PCIAddress> = []
     var interrupts: [PCIAddress: UInt32] = [:]
+    /// What Xen says of devices that share a requester id, and of memory that is reserved for devices.
+    var xenFacts = ModelXenFacts()
     /// Cards that are not the usual one.
     var cards: [PCIAddress: ModelCard] = [:]
     /// Whether a reset reaches every device of the bus, as with kernels that have `do_flr`.
@@ -183,6 +185,7 @@ package final class ModelHost: Sendable {
   package func damage(_ file: DamagedFile?) {
     state.withLock { state in state.damaged = file.map { state.damaged + [$0] } ?? [] }
   }
+  package func set(_ facts: ModelXenFacts) { state.withLock { $0.xenFacts = facts } }
   package func put(_ intent: Intent) { state.withLock { $0.intents[intent.identifier] = intent } }
 
   // MARK: Looking
@@ -214,6 +217,15 @@ package final class ModelHost: Sendable {
     let count = node(number, "num_devs").flatMap { Int($0) } ?? 0
     return (0..<count).compactMap { node(number, "dev-\($0)").flatMap { PCIAddress($0) } }
   }
+}
+
+/// What Xen says of a model host's devices.
+package struct ModelXenFacts: Sendable {
+  /// The devices of dom0 with the same requester id, by device.
+  package var companions: [PCIAddress: [PCIAddress]] = [:]
+  /// By 4 KiB frame.
+  package var reservedMemory: [PCIAddress: [ClosedRange<UInt64>]] = [:]
+  package init() {}
 }
 
 /// A card as sysfs shows it.

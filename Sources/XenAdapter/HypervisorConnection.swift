@@ -18,6 +18,10 @@ package final class HypervisorConnection: HypervisorPort {
   private static let page = 1024
   /// The number of devices about which Xen is asked within one limit.
   private static let mostProbes = 64
+  /// More devices than this with one requester id are not believed. A bus has at most 256 functions.
+  private static let mostCompanions = 1024
+  /// More ranges of reserved memory per device than this are not believed.
+  private static let mostRanges: UInt32 = 256
   /// `DOMID_INVALID` (xen/include/public/xen.h): for this domain, a test asks whether any guest has the device.
   private static let anyDomain: UInt32 = 0x7FF4
 
@@ -122,6 +126,48 @@ package final class HypervisorConnection: HypervisorPort {
         answers.append(answer)
       }
       return .returned(answers)
+    }
+  }
+
+  package func companions(of device: PCIAddress) throws(HostError) -> [PCIAddress] {
+    let answers = try call("xc_get_device_group") { interface -> Called<[UInt32]> in
+      var answers = [UInt32](repeating: 0, count: Self.mostCompanions)
+      var count: UInt32 = 0
+      guard
+        unsafe xc_get_device_group(
+          interface.raw, DomainID.zero.rawValue, device.sbdf, UInt32(answers.count), &count, &answers) == 0
+      else { return .failed(errno) }
+      // Xen does not say whether more would have come.
+      guard count < answers.count else { return .failed(E2BIG) }
+      return .returned(Array(answers[..<Int(count)]))
+    }
+    return answers.map { PCIAddress(inGroupOf: device, $0) }.sorted()
+  }
+
+  package func reservedMemory(of device: PCIAddress) throws(HostError) -> [ClosedRange<UInt64>] {
+    try call("xc_reserved_device_memory_map") { interface -> Called<[ClosedRange<UInt64>]> in
+      let function = UInt8(truncatingIfNeeded: device.sbdf)
+      // Most devices have no range.
+      var room: UInt32 = 4
+      while true {
+        var entries = [xen_reserved_device_memory](repeating: xen_reserved_device_memory(), count: Int(room))
+        var count = room
+        if unsafe xc_reserved_device_memory_map(
+          interface.raw, 0, device.segment, device.bus, function, &entries, &count) == 0
+        {
+          guard count <= room else { return .failed(E2BIG) }
+          let ranges = entries[..<Int(count)].compactMap {
+            frameRange(from: UInt64($0.start_pfn), count: UInt64($0.nr_pages))
+          }
+          return ranges.count == Int(count)
+            ? .returned(ranges.sorted { $0.lowerBound < $1.lowerBound }) : .failed(EPROTO)
+        }
+        let failure = errno
+        // If the ranges do not fit, `count` is how many there are (`do_memory_op`, xen/common/memory.c, Xen 4.17).
+        guard failure == ENOBUFS, count > room else { return .failed(failure) }
+        guard count <= Self.mostRanges else { return .failed(E2BIG) }
+        room = count
+      }
     }
   }
 

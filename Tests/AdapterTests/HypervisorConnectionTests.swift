@@ -43,6 +43,8 @@ import XenProtocol
       #expect(throws: failure) { try hypervisor.domains() }
       #expect(throws: failure) { try hypervisor.hostFacts() }
       #expect(throws: failure) { try hypervisor.probe(PCIAddress(sbdf: 0x300), for: nil) }
+      #expect(throws: failure) { try hypervisor.companions(of: PCIAddress(sbdf: 0x300)) }
+      #expect(throws: failure) { try hypervisor.reservedMemory(of: PCIAddress(sbdf: 0x300)) }
     }
   }
 
@@ -66,6 +68,9 @@ import XenProtocol
         "assign 7 768 0", "assign 7 769 1", "deassign 7 768", "deassign 7 769",
         "ports 7 49152 64 1", "ports 7 0 65536 0", "frames 7 1048575 2 1", "frames 7 15032385536 1 0",
         "map 7 19", "unmap 7 19", "unmap 7 20", "interrupt 7 19 1",
+        "group 0 66304", "group 0 769", "group 0 770", "group 0 771",
+        "reserved 66304", "reserved 769", "reserved 770", "reserved 771", "reserved 771", "reserved 772",
+        "reserved 773",
       ])
   }
 
@@ -163,6 +168,7 @@ import XenProtocol
     #expect(throws: silence("xc_test_assign_device")) {
       try hypervisor.probe((0..<200).map { PCIAddress(sbdf: 0x300 + $0) })
     }
+    #expect(throws: silence("xc_get_device_group")) { try hypervisor.companions(of: PCIAddress(sbdf: 0x300)) }
   }
 
   private func callAll() throws {
@@ -217,6 +223,29 @@ import XenProtocol
       try hypervisor.unmapInterrupt(20, in: guest)
     }
     try hypervisor.setInterrupt(19, of: guest, allowed: true)
+    try askAboutCompanions(hypervisor)
+  }
+
+  private func askAboutCompanions(_ hypervisor: HypervisorConnection) throws {
+    func failure(_ operation: String, _ errno: Int32) -> HostError {
+      .hypervisor(HypervisorError(errno: errno, operation: operation))
+    }
+    let (group, map) = ("xc_get_device_group", "xc_reserved_device_memory_map")
+    // A question names a device as segment << 16 | bus << 8 | devfn, an answer as bus << 16 | devfn << 8.
+    let other = PCIAddress(sbdf: 0x1_0300)
+    #expect(try hypervisor.companions(of: other) == [PCIAddress(sbdf: 0x1_0018), PCIAddress(sbdf: 0x1_0508)])
+    #expect(try hypervisor.companions(of: PCIAddress(sbdf: 0x301)) == [])
+    #expect(throws: failure(group, EOPNOTSUPP)) { try hypervisor.companions(of: PCIAddress(sbdf: 0x302)) }
+    #expect(throws: failure(group, E2BIG)) { try hypervisor.companions(of: PCIAddress(sbdf: 0x303)) }
+
+    #expect(try hypervisor.reservedMemory(of: other) == [0x100...0x1FF, 0x7B800...0x7B9FF])
+    #expect(try hypervisor.reservedMemory(of: PCIAddress(sbdf: 0x301)) == [])
+    #expect(throws: failure(map, EPERM)) { try hypervisor.reservedMemory(of: PCIAddress(sbdf: 0x302)) }
+    // More than expected: libxenctrl is asked again, with enough room.
+    #expect(try hypervisor.reservedMemory(of: PCIAddress(sbdf: 0x303)).count == 6)
+    // More than believed, and a range that has no end.
+    #expect(throws: failure(map, E2BIG)) { try hypervisor.reservedMemory(of: PCIAddress(sbdf: 0x304)) }
+    #expect(throws: failure(map, EPROTO)) { try hypervisor.reservedMemory(of: PCIAddress(sbdf: 0x305)) }
   }
 }
 
@@ -257,6 +286,14 @@ private final class FakeHypervisor: Sendable {
     case "ports 7 0 65536 0": "error \(EPERM)"
     case "frames 7 15032385536 1 0": "error \(ESRCH)"
     case "unmap 7 20": "error \(EINVAL)"
+    case "group 0 66304": "ok \(0x5_0800) \(0x1800)"
+    case "group 0 770": "error \(EOPNOTSUPP)"
+    case "group 0 771": "ok " + [String](repeating: "1", count: 1024).joined(separator: " ")
+    case "reserved 66304": "ok \(0x7B800),512 \(0x100),256"
+    case "reserved 770": "error \(EPERM)"
+    case "reserved 771": "ok " + (1...6).map { "\($0),1" }.joined(separator: " ")
+    case "reserved 772": "ok " + (1...257).map { "\($0),1" }.joined(separator: " ")
+    case "reserved 773": "ok 1,0"
     default: "ok"
     }
   }

@@ -227,6 +227,10 @@ private final class Racing: HypervisorPort {
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
     try inner.probe(device, for: domain)
   }
+  func companions(of device: PCIAddress) throws(HostError) -> [PCIAddress] { try inner.companions(of: device) }
+  func reservedMemory(of device: PCIAddress) throws(HostError) -> [ClosedRange<UInt64>] {
+    try inner.reservedMemory(of: device)
+  }
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     try inner.assign(device, to: domain, relaxed: relaxed)
   }

@@ -19,12 +19,14 @@ import XenProtocol
         (usb.id, usb.deviceClass, usb.driver) = (DeviceID("8086:a36d"), 0x0C0330, "xhci_hcd")
         usb.reset = ResetMethods(isPossible: true, methods: ["pm", "bus"])
         usb.interrupt = Interrupt(line: 16, usesMessages: false)
+        (usb.companions, usb.reservedMemory) = ([], [0x7B800...0x7B9FF])
       },
       try function("0000:00:17.0") { disks in
         (disks.id, disks.deviceClass, disks.driver) = (DeviceID("8086:a352"), 0x010601, "ahci")
         disks.interrupt = Interrupt(line: 16, usesMessages: false)
         disks.reset = ResetMethods(isPossible: false, methods: nil)
         disks.driverOverride = "vfio-pci"
+        (disks.companions, disks.reservedMemory) = ([], [0x100...0x100, 0x7B800...0x7B9FF])
       },
       try function("0000:00:1c.0") {
         ($0.id, $0.deviceClass, $0.driver) = (DeviceID("8086:a338"), 0x060400, "pcieport")
@@ -35,11 +37,13 @@ import XenProtocol
         (card.driver, card.revision, card.slots) = ("pciback", 3, ["PCIE1"])
         card.path = PCIPath("00_1c.0-00_00.0")
         card.serial = "a0-36-9f-ff-ff-12-34-56"
+        (card.companions, card.reservedMemory) = ([bridge], [])
       },
       try function("0000:04:00.0") { disk in
         (disk.id, disk.deviceClass, disk.driver) = (DeviceID("144d:a80a"), 0x010802, "nvme")
         disk.nvme = [NVMeController(name: "nvme0", serial: "S4EVNX0R", model: "Samsung SSD 980 PRO")]
         disk.power = PowerState(state: "D0", mayReachD3Cold: true)
+        (disk.companions, disk.reservedMemory) = ([bridge], [0x200...0x2FF])
       },
       try function("0000:05:00.0") {
         ($0.id, $0.deviceClass, $0.driver) = (DeviceID("10ec:8125"), 0x020000, "pciback")
@@ -53,7 +57,10 @@ import XenProtocol
       try function("0000:06:10.0") { card in
         (card.id, card.deviceClass) = (DeviceID("8086:1520"), 0x020000)
         card.virtualisation.parent = FunctionName("0000:06:00.0")
-        card.unread = [.serial: ReadFailure(place: "/sys/bus/pci/devices/0000:06:10.0/config", .silent)]
+        card.unread = [
+          .serial: ReadFailure(place: "/sys/bus/pci/devices/0000:06:10.0/config", .silent),
+          .companions: ReadFailure(place: "xc_get_device_group", .refused(1)),
+        ]
       },
       try function("10000:e1:00.0") { ($0.id, $0.deviceClass, $0.driver) = (DeviceID("144d:a80a"), 0x010802, "nvme") },
     ]
@@ -135,6 +142,16 @@ import XenProtocol
       explanation: DeviceExplanation(product: product))
     try expectGolden(try rendered(view, as: .table, style: TextStyle()), "everything/device.explained.txt")
     try expectGolden(try rendered(view, as: .json, style: TextStyle()), "everything/device.explained.json")
+  }
+
+  @Test func `an explanation says what follows from shared reserved memory`() throws {
+    for (address, isShared) in [("0000:00:14.0", true), ("0000:04:00.0", false)] {
+      let view = DevicesView(
+        hostName: "host17", listing: try listing().matching([address]), names: names,
+        explanation: DeviceExplanation(product: nil))
+      let text = try rendered(view, as: .table, style: TextStyle())
+      #expect(text.contains("refuses the device unless its rdmPolicy is relaxed") == isShared, "\(text)")
+    }
   }
 
   @Test func `what dom0 stores its files on is not offered`() throws {

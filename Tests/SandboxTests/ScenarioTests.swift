@@ -91,6 +91,30 @@ struct ScenarioTests {
       ])
   }
 
+  @Test func `a device has the requester and the reserved memory that are written`() throws {
+    func read(_ keys: String) throws -> [ScenarioDevice] {
+      let text = """
+        apiVersion: berth/v1alpha1
+        kind: SandboxScenario
+        spec:
+          devices:
+            - {address: 0000:03:00.0, id: 8086:1533}
+            - {address: 0000:03:00.1, id: 8086:1533, \(keys)}
+        """
+      return try parseScenario(Array(text.utf8), name: "x.yaml").devices
+    }
+    let devices = try read("requester: 0000:03:00.0, reservedMemory: [0x7b800000-0x7b9fffff]")
+    #expect(devices.map(\.requester) == [nil, devices[0].address])
+    #expect(devices[0].reservedMemory.isEmpty && devices[1].reservedMemory.map(\.frames) == [0x7B800...0x7B9FF])
+    for wrong in [
+      "requester: 0000:04:00.0", "requester: 0001:03:00.0", "reservedMemory: [0x7b800010-0x7b9fffff]",
+      "reservedMemory: [0x7b800000-0x7b9ffffe]", "reservedMemory: [0x7b800000]",
+    ] {
+      let error = try #require(throws: SandboxError.self) { try read(wrong) }
+      #expect(error.message.contains("x.yaml:6:"), "\(wrong): \(error.message)")
+    }
+  }
+
   @Test(arguments: [
     "{name: a, stubDomain: {}}", "{name: a, kind: hvm, answers: wrong}", "{name: a, deviceModel: qemu}",
     "{name: a, kind: hvm, stubDomain: {domid: 1}, domid: 1}", "{name: a, kind: hvm, stubDomain: {name: x}}",

@@ -85,6 +85,40 @@ struct SimulatedHypervisorTests {
     #expect(throws: HypercallFailure(ESRCH)) { try hypervisor.destroy(first) }
   }
 
+  @Test func `a group has the named domain's devices with one requester id, and not the asked one`() throws {
+    var hypervisor = host()
+    let (bridge, other) = (Sample.address(1), Sample.address(2))
+    let far = PCIAddress(sbdf: 0x1_0000 | bridge.sbdf)
+    hypervisor.owners[other] = .dom0
+    hypervisor.owners[far] = .dom0
+    hypervisor.ties.requesters = [device: bridge, other: bridge, far: bridge]
+    // Whose the asked device is does not matter, and this one is in quarantine.
+    #expect(try hypervisor.group(of: device, in: .domain(.zero)) == [bridge, other])
+    #expect(try hypervisor.group(of: bridge, in: .domain(.zero)) == [other])
+    #expect(try hypervisor.group(of: bridge, in: .domain(first)) == [])
+    try hypervisor.assign(device, to: .domain(first))
+    #expect(try hypervisor.group(of: bridge, in: .domain(first)) == [device])
+    #expect(throws: HypercallFailure(ESRCH)) { try hypervisor.group(of: bridge, in: .quarantine) }
+    #expect(throws: HypercallFailure(EOPNOTSUPP)) { try hypervisor.group(of: bridge, in: .domain(DomainID(3))) }
+    hypervisor.hasIOMMU = false
+    #expect(throws: HypercallFailure(EOPNOTSUPP)) { try hypervisor.group(of: bridge, in: .domain(.zero)) }
+  }
+
+  @Test func `a device that shares reserved memory is assigned only with the relaxed policy`() throws {
+    var hypervisor = host()
+    let range: ClosedRange<UInt64> = 0x7B800...0x7B9FF
+    hypervisor.ties.reservedMemory = [device: [range, 1...1]]
+    #expect(try hypervisor.reservedMemory(of: device) == [range, 1...1])
+    #expect(try hypervisor.reservedMemory(of: Sample.address(1)) == [])
+    try hypervisor.assign(device, to: .domain(first), isRelaxed: false)
+    try hypervisor.deassign(device, from: .domain(first))
+    hypervisor.ties.reservedMemory[Sample.address(1)] = [range]
+    #expect(throws: HypercallFailure(EPERM)) { try hypervisor.assign(device, to: .domain(first), isRelaxed: false) }
+    try hypervisor.assign(device, to: .domain(first), isRelaxed: true)
+    hypervisor.hasIOMMU = false
+    #expect(try hypervisor.reservedMemory(of: device) == [])
+  }
+
   @Test func `a call fails as often as the scenario says`() throws {
     var hypervisor = host()
     hypervisor.faults = [HypercallFault(call: .assign, device: device, errno: EIO, times: 2)]

@@ -122,7 +122,8 @@ enum ManifestKeys {
       \.permissive),
     OptionKey(
       "rdmPolicy", ValueType<RDMPolicy>.choice(),
-      "What happens if memory reserved for the device overlaps the guest's: refuse (strict) or continue (relaxed).",
+      "What happens if memory reserved for the device overlaps the guest's, or is another device's too: refuse (strict) "
+        + "or continue (relaxed).",
       \.rdmPolicy),
     OptionKey(
       "msiTranslate", .boolean, "Translates message-signalled interrupts for guests that cannot use them.",

@@ -8,6 +8,11 @@ package struct DeviceResource: Hashable, Sendable {
   package static let lastPort: UInt64 = 0xFFFF
   package init(space: Space, range: ClosedRange<UInt64>) { (self.space, self.range) = (space, range) }
 
+  /// Returns the memory of 4 KiB frames, whose last byte must have an address.
+  package init(frames: ClosedRange<UInt64>) {
+    self.init(space: .memory, range: frames.lowerBound << 12...frames.upperBound << 12 | 0xFFF)
+  }
+
   /// The whole 4 KiB frames that hold a memory range, even if the range starts inside a frame.
   package var frames: ClosedRange<UInt64> { range.lowerBound >> 12...range.upperBound >> 12 }
 }

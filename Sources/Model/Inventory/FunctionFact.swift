@@ -24,9 +24,16 @@ package enum FunctionFact: String, Sendable, CaseIterable {
   case resources
   /// Whether the firmware chose the function as its display.
   case bootDisplay = "boot-display"
+  /// The other functions that Xen takes for the same requester.
+  case companions
+  /// The memory of the host that the firmware has reserved for the function.
+  case reservedMemory = "reserved-memory"
 
   /// The facts that a list of devices shows to people. Each costs one or two reads of small files.
   package static let usual: Set<FunctionFact> = [
     .ids, .path, .driver, .driverOverride, .slot, .interfaces, .nvme, .virtualFunctions, .bootDisplay,
   ]
+
+  /// The facts that Xen knows. sysfs has none of them. Each costs a hypercall per function.
+  package static let ofXen: Set<FunctionFact> = [.companions, .reservedMemory]
 }

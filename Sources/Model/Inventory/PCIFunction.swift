@@ -29,6 +29,10 @@ package struct PCIFunction: Hashable, Sendable {
   package var resources: [DeviceResource] = []
   /// Whether the firmware chose the function as its display; nil if it is no display.
   package var isBootDisplay: Bool?
+  /// The other functions that Xen takes for the same requester, as far as dom0 has them; nil if Xen did not say.
+  package var companions: [FunctionName]?
+  /// The memory of the host that the firmware has reserved for the function, by 4 KiB frame; nil if Xen did not say.
+  package var reservedMemory: [ClosedRange<UInt64>]?
   /// The first bus behind a bridge; nil if the function is none.
   package var secondaryBus: UInt8?
   /// The facts that could not be read, and why.
@@ -60,9 +64,11 @@ package struct ReadFailure: Error, Hashable, Sendable {
     case silent
     /// The address was set by a program, and nothing tells the card's own one.
     case overwritten
+    /// Xen refused to answer with this error number; 0 if there was none.
+    case refused(Int32)
   }
 
-  /// The file, or the folder.
+  /// The file, the folder, or the function of libxenctrl.
   package let place: String
   package let cause: Cause
   package init(place: String, _ cause: Cause) { (self.place, self.cause) = (place, cause) }

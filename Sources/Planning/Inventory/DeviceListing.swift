@@ -20,6 +20,7 @@ package struct DeviceListing: Sendable {
     host = observation?.observation.host
     let groups = IsolationGroups.facts.isSubset(of: inventory.facts) ? IsolationGroups(inventory) : nil
     let sharing = ResourceSharing(inventory)
+    let companions = Companions(inventory)
     unexplainedMounts = rules?.unexplainedMounts ?? []
     devices = inventory.functions.map { function in
       let observed = function.address.flatMap { observation?.devices[$0] }
@@ -28,7 +29,8 @@ package struct DeviceListing: Sendable {
         interlocks: rules?.interlocks(on: function.name, openings: openings[function.name] ?? []) ?? [],
         claim: observed?.claim, assignment: observed?.assignment ?? .unknown,
         isolation: groups?.isolation(of: function.name), interruptSharers: sharing.interrupts[function.name] ?? [],
-        pageSharers: sharing.pages[function.name] ?? [])
+        pageSharers: sharing.pages[function.name] ?? [], companions: companions.requesters(besides: function),
+        reservedMemorySharers: companions.reservedMemorySharers(of: function))
     }
   }
 
@@ -79,6 +81,10 @@ package struct InventoryEntry: Sendable {
   package let interruptSharers: [FunctionName]
   /// The other functions that have memory in the same 4 KiB page.
   package let pageSharers: [FunctionName]
+  /// The other functions with the same requester id, which must go to the same domain; nil if Xen did not say.
+  package let companions: [FunctionName]?
+  /// The other functions for which the firmware has reserved the same memory; nil if Xen did not say.
+  package let reservedMemorySharers: [FunctionName]?
 
   /// What dom0 stores on it.
   package var uses: [DeviceUse] { interlocks.compactMap(DeviceUse.init) }

@@ -25,8 +25,7 @@ package enum Isolation: Hashable, Sendable {
 /// Functions of one slot that do not isolate themselves are one group.
 package struct IsolationGroups {
   private let functions: [FunctionName: PCIFunction]
-  /// The first function of each one's group: a tree whose root names the group.
-  private var heads: [FunctionName: FunctionName] = [:]
+  private var groups: FunctionGroups
   /// The functions whose own group could not be determined.
   private var unsure: Set<FunctionName> = []
   private var members: [FunctionName: [FunctionName]] = [:]
@@ -39,12 +38,12 @@ package struct IsolationGroups {
   package init(_ inventory: Inventory) {
     functions = Dictionary(inventory.functions.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     let names = inventory.functions.map(\.name)
-    for name in names { heads[name] = name }
-    for name in names { join(name, top(of: name)) }
+    groups = FunctionGroups(names)
+    for name in names { groups.join(name, top(of: name)) }
     joinSlots(names)
     joinSwitches(names)
     for name in names {
-      let head = head(of: name)
+      let head = groups.head(of: name)
       if functions[name]?.isBridge != true { members[head, default: []].append(name) }
       if unsure.contains(name) { unsureGroups.insert(head) }
     }
@@ -52,7 +51,7 @@ package struct IsolationGroups {
 
   /// Returns whether a function of the inventory is isolated.
   package func isolation(of name: FunctionName) -> Isolation {
-    let head = head(of: name)
+    let head = groups.head(of: name)
     let others = (members[head] ?? []).filter { $0 != name }
     if unsureGroups.contains(head) { return .unknown(perhapsWith: others) }
     return others.isEmpty ? .isolated : .shared(with: others)
@@ -83,9 +82,9 @@ package struct IsolationGroups {
     for (first, second) in pairsOfSlots(names) {
       switch Self.any([isolates(first), isolates(second)]) {
       case .yes: break
-      case .no: join(first, second)
+      case .no: groups.join(first, second)
       case .unknown:
-        join(first, second)
+        groups.join(first, second)
         unsure.formUnion([first, second])
       }
     }
@@ -99,7 +98,7 @@ package struct IsolationGroups {
     for siblings in Dictionary(grouping: ports, by: { $0.chain.dropLast() }).values {
       let open = siblings.filter { isolates($0.name) != .yes }
       for port in open {
-        for sibling in siblings { join(port.name, sibling.name) }
+        for sibling in siblings { groups.join(port.name, sibling.name) }
         if isolates(port.name) == .unknown { unsure.formUnion(siblings.map(\.name)) }
       }
     }
@@ -114,18 +113,6 @@ package struct IsolationGroups {
       slot = names[(index - slot.count)...index]
     }
     return pairs
-  }
-
-  private func head(of name: FunctionName) -> FunctionName {
-    var name = name
-    while let head = heads[name], head != name { name = head }
-    return name
-  }
-
-  private mutating func join(_ first: FunctionName, _ second: FunctionName) {
-    let (one, other) = (head(of: first), head(of: second))
-    // The lower name is the head, so that the result does not depend on the order.
-    if one != other { heads[max(one, other)] = min(one, other) }
   }
 
   // MARK: Access Control Services

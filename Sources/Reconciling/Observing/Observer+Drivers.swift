@@ -4,12 +4,15 @@ package import Ports
 
 extension Host {
   /// Returns the inventory with these facts, and with what Berth recorded of devices before it took them from their
-  /// drivers.
+  /// drivers. Xen is asked only if some of its own facts are among these.
   package func inventory(
     of facts: Set<FunctionFact>, recalling records: [PreparationRecord]
   ) throws(HostError) -> Inventory {
     let whole = records.isEmpty ? facts : facts.union([.ids, .driver, .serial])
-    return try inventory.inventory(of: whole).recalling(records)
+    let found = try inventory.inventory(of: whole).recalling(records)
+    guard !facts.isDisjoint(with: FunctionFact.ofXen) else { return found }
+    var reader = XenFactReader(hypervisor: hypervisor, facts: facts)
+    return reader.completed(found)
   }
 
   /// Returns what the host stands on now: the facts on which interlocks depend. The disks of `devices` are asked for their

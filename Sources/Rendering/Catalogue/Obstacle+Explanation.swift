@@ -29,10 +29,12 @@ extension Obstacle {
         meaning: "Xen does not permit that the domain gets the device",
         cause:
           "On Intel machines, mostly because the firmware reserves memory for the device (RMRR) that it shares with "
-          + "another device. `rdmPolicy: relaxed` does not help then. A security policy of Xen (XSM) can forbid the "
-          + "assignment, too.",
-        remedy: "see \(.command("xl dmesg")); on Intel, mostly the firmware reserves memory (RMRR) for it and another "
-          + "device, which rdmPolicy does not help: keep the device in dom0, or turn that off in the firmware")
+          + "another device. With `rdmPolicy: relaxed` Xen assigns the device all the same, and then both reach that "
+          + "memory. A security policy of Xen (XSM) can forbid the assignment, too.",
+        remedy:
+          "see \(.command("xl dmesg")), and with \(.command("berth explain", .address)) whether it shares reserved "
+          + "memory with another device: give both to one domain, with rdmPolicy: relaxed, or turn that off in the "
+          + "firmware")
     case .assignedElsewhere:
       Explanation(
         meaning: "the hypervisor has given the device to another domain",

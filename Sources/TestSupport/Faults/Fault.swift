@@ -5,7 +5,7 @@ package enum PortRequest: String, Sendable, CaseIterable {
   // The store.
   case connect, read, list, begin, write, makeDirectory, remove, commit, wait
   // The hypervisor.
-  case domains, hostFacts, probe, assign, deassign, ports, frames, map, unmap, interrupt
+  case domains, hostFacts, probe, companions, reservedMemory, assign, deassign, ports, frames, map, unmap, interrupt
   // sysfs and the kernel log.
   case hasPCIBack, pciback, facts, grants, serial, neighbours, reset, permissive, object, listen, exports
   case permissiveList, virtualFunctions, unbind, bind, permissiveForAll

@@ -117,7 +117,9 @@ extension PortRequest {
   fileprivate var port: Int {
     switch self {
     case .connect, .read, .list, .begin, .write, .makeDirectory, .remove, .commit, .wait: 0
-    case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt: 1
+    case .domains, .hostFacts, .probe, .companions, .reservedMemory, .assign, .deassign, .ports, .frames, .map, .unmap,
+      .interrupt:
+      1
     case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
       .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll, .binding, .driverLoaded, .override,
       .unbindDriver, .bindDriver, .offer, .slots, .removeSlot, .loadModule:

@@ -23,6 +23,8 @@ extension PortRequest {
     case .wait: stores([.lost, .timedOut, .notPermitted, .refused, .other]) + [.stalls, .stops, outage]
     case .domains, .hostFacts: calls([.unreachable, .notPermitted, .invalid, .timedOut, .other]) + [outage]
     case .probe: calls([.unreachable, .notPermitted, .timedOut, .other]) + [outage]
+    case .companions, .reservedMemory:
+      calls([.unreachable, .notPermitted, .noIOMMU, .invalid, .timedOut, .other]) + [outage]
     case .assign:
       calls([.unreachable, .notPermitted, .busy, .notOwner, .noIOMMU, .invalid, .timedOut, .other])
         + [.failsDone(silence), .isDoneLate(silence), .isLost, outage]
@@ -82,7 +84,8 @@ extension PortRequest {
     switch self {
     case .connect, .read, .list, .begin, .write, .makeDirectory, .remove, .commit, .wait:
       .outage(.store(StoreError(.unreachable, operation: rawValue, errno: ECONNREFUSED)))
-    case .domains, .hostFacts, .probe, .assign, .deassign, .ports, .frames, .map, .unmap, .interrupt:
+    case .domains, .hostFacts, .probe, .companions, .reservedMemory, .assign, .deassign, .ports, .frames, .map, .unmap,
+      .interrupt:
       .outage(.hypervisor(HypervisorError(.notPermitted, operation: rawValue, errno: EACCES)))
     case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
       .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll, .binding, .driverLoaded, .override,

@@ -38,6 +38,12 @@ struct FaultyHypervisor: HypervisorPort {
   func probe(_ device: PCIAddress, for domain: DomainID?) throws(HostError) -> AssignmentProbe {
     try ask(.probe, "\(device)") { () throws(HostError) in try inner.probe(device, for: domain) }
   }
+  func companions(of device: PCIAddress) throws(HostError) -> [PCIAddress] {
+    try ask(.companions, "\(device)") { () throws(HostError) in try inner.companions(of: device) }
+  }
+  func reservedMemory(of device: PCIAddress) throws(HostError) -> [ClosedRange<UInt64>] {
+    try ask(.reservedMemory, "\(device)") { () throws(HostError) in try inner.reservedMemory(of: device) }
+  }
   func assign(_ device: PCIAddress, to domain: DomainID, relaxed: Bool) throws(HostError) {
     try tell(.assign, "\(device) to \(domain)") { [inner] () throws(HostError) in
       try inner.assign(device, to: domain, relaxed: relaxed)
