@@ -43,8 +43,8 @@ struct AttendantReader {
 
   /// Reads the blocks of lines that describe devices of input (`input_devices_seq_show`, Linux drivers/input/input.c, 6.1).
   ///
-  /// A keyboard has the keys with the numbers 1 to 31, from Escape to S: so does udev tell it from a button (`test_key`,
-  /// src/udev/udev-builtin-input_id.c, systemd 252).
+  /// A keyboard has the keys with the numbers 1 to 31, from Escape to S. udev distinguishes it from a button in the same
+  /// way (`test_key`, src/udev/udev-builtin-input_id.c, systemd 252).
   private func keyboards() throws(ReadFailure) -> [Attendant] {
     let needed: UInt64 = 0xFFFF_FFFE
     var keyboards: [Attendant] = []

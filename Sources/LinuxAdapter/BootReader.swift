@@ -15,18 +15,15 @@ package struct BootReader: BootPort {
   package func boot() -> BootFacts {
     var facts = BootFacts()
     facts.kernel = kernel
-    facts.commandLine = text(root.commandLine).map { String($0.prefix { $0 != "\n" }) }
+    facts.commandLine = line(root.commandLine)
     if let kernel, let list = text(root.modules(of: kernel) + "/modules.builtin") {
       facts.isPCIBackBuiltIn = list.split(separator: "\n").contains { Self.module(atPath: $0) == "xen_pciback" }
     }
-    facts.hideParameter = text(root.pcibackHide).map { text in
-      let value = String(text.prefix { $0 != "\n" })
-      // What the kernel prints of a parameter that nobody set (`param_get_charp`, Linux kernel/params.c, 6.1).
-      return value == "(null)" ? "" : value
-    }
+    // The kernel prints `(null)` for a parameter that nobody set (`param_get_charp`, Linux kernel/params.c, 6.1).
+    facts.hideParameter = line(root.pcibackHide).map { $0 == "(null)" ? "" : $0 }
     facts.moduleOptions = moduleOptions()
     if let kernel { facts.image = root.images(of: kernel).lazy.compactMap(dated).first }
-    facts.bootID = text(root.bootID).map { String($0.prefix { $0 != "\n" }.prefix(64)) }
+    facts.bootID = line(root.bootID).map { String($0.prefix(64)) }
     return facts
   }
 
@@ -89,7 +86,7 @@ package struct BootReader: BootPort {
             drivers.append(NativeDriver(builtIn: driver))
           }
         }
-        // These take any device that they are told to, and none by themselves.
+        // These take a device only if somebody asks them to.
         modules.subtract(["xen_pciback", "pci_stub", "vfio_pci"])
         return (function.name, modules.sorted().map { NativeDriver(module: $0) } + drivers)
       }, uniquingKeysWith: { first, _ in first })
@@ -104,8 +101,9 @@ package struct BootReader: BootPort {
   // MARK: Files
 
   private var kernel: String? {
-    text(root.kernelRelease).map { String($0.prefix { $0 != "\n" }) }
-      .flatMap { $0.isEmpty || $0.utf8.contains(UInt8(ascii: "/")) || $0.hasPrefix(".") ? nil : $0 }
+    line(root.kernelRelease).flatMap {
+      $0.isEmpty || $0.utf8.contains(UInt8(ascii: "/")) || $0.hasPrefix(".") ? nil : $0
+    }
   }
 
   /// Returns the text of a file; nil if it cannot be read.
@@ -114,6 +112,9 @@ package struct BootReader: BootPort {
       return String(decoding: try readFile(path, atMost: Self.mostBytes), as: UTF8.self)
     } catch { return nil }
   }
+
+  /// Returns the first line of a file; nil if the file cannot be read.
+  private func line(_ path: String) -> String? { text(path).map { String($0.prefix { $0 != "\n" }) } }
 
   /// Returns the module of the driver that has a function; nil if the driver is a part of the kernel, or if that cannot be
   /// read.

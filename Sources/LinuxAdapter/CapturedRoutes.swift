@@ -87,6 +87,6 @@ struct CapturedRoutes: RouteSource {
 
 extension DefaultRoute.Family {
   /// The most bits of a destination that is half of everywhere, or more. Two halves, `0.0.0.0/1` and `128.0.0.0/1`, come
-  /// before a default route without replacing it; of IPv6, `2000::/3` is everything that is given out (RFC 4291).
+  /// before a default route without replacing it. For IPv6, `2000::/3` is everything that is given out (RFC 4291).
   var mostBitsOfEverywhere: Int { self == .ipv4 ? 1 : 3 }
 }

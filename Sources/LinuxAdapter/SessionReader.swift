@@ -118,12 +118,12 @@ struct SessionReader {
     return ancestors
   }
 
-  /// Returns what the ssh server told a process at its start: `SSH_CONNECTION=10.0.0.9 50010 10.0.0.1 22` (ssh(1)).
+  /// Returns what the ssh server wrote into the environment of a process: `SSH_CONNECTION=10.0.0.9 50010 10.0.0.1 22` (ssh(1)).
   private func declaredSession(_ process: String) throws(ReadFailure) -> Session? {
     let file = "\(root.hostProcesses)/\(process)/environ"
     let text: String?
     do throws(ReadFailure) { text = try files.content(file, atMost: 1 << 20) } catch {
-      // Another user's process is above this one: what that one was told is this user's own environment, too.
+      // Another user's process is above this one. The same words are in this user's own environment, too.
       if error.cause == .failed(EACCES) || error.cause == .failed(EPERM) || error.cause == .failed(ESRCH) { return nil }
       throw error
     }

@@ -98,7 +98,7 @@ package struct UsageReader: HostUsagePort {
     let folder = root.virtioDrivers + "/" + driver
     var (all, tagged): ([FunctionName], [FunctionName]) = ([], [])
     for name in try files.names(folder) {
-      let functions = (try files.link("\(folder)/\(name)") ?? "").split(separator: "/").compactMap { FunctionName($0) }
+      let functions = FactFiles.functions(in: try files.link("\(folder)/\(name)") ?? "")
       all += functions
       // The tag ends with a NUL (`p9_mount_tag_show`).
       if try files.text("\(folder)/\(name)/mount_tag")?.prefix(while: { $0 != "\0" }) == source[...] {

@@ -26,7 +26,7 @@ extension Availability {
     case .inUse, .bridge: ""
     case .claimed, .assignedElsewhere: "`berth status --drift` says why"
     case .hostDriver:
-      "find out what of dom0 uses it; if dom0 can do without it, hide it at boot with xen-pciback.hide"
+      "find out what of dom0 uses it; if dom0 can do without it, declare it for a domain, and an apply takes it"
     case .noDriver: "if dom0 can do without it, `xl pci-assignable-add ADDRESS` gives it to pciback"
     case .overridden: "find out who wrote it"
     case .segmentTooLarge: "turn VMD off in the firmware, or give the VMD controller to the domain"

@@ -124,7 +124,7 @@ struct DriverProcessTests {
       let manifest = "\(folder)/devices/\(example).yaml"
       let apply = try await host.berth("apply", manifest, "--yes")
       #expect(apply.status == 0, "\(apply.output)\(apply.errors)")
-      let addresses = devices.compactMap { PCIAddress($0) }
+      let addresses = try devices.map { try #require(PCIAddress($0)) }
       for device in addresses {
         #expect(try host.driver(of: device) == "pciback" && host.phase(of: device) == "prepared")
       }

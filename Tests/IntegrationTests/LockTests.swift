@@ -86,11 +86,11 @@ struct LockTests {
       try host.folder.write("manifests/test.lock.yaml", text.replacing("name: \"test\"", with: "name: \"other\""))
       let other = try await host.berth("plan", manifest)
       #expect(other.status == 65 && other.errors.contains("is of host other, and this host is test"), "\(other)")
-      for (broken, status) in [("", 65), ("kind: HostLock\n", 65)] {
+      for broken in ["", "kind: HostLock\n"] {
         try host.folder.write("manifests/test.lock.yaml", broken)
         for command in [["plan"], ["validate"], ["apply", "--yes"]] {
           let answer = try await host.berth(command + [manifest])
-          #expect(answer.status == Int32(status), "\(command) \(answer)")
+          #expect(answer.status == 65, "\(command) \(answer)")
         }
       }
       #expect(try await host.berth("plan", manifest, "--lock", "\(manifest)/none").status == 66)

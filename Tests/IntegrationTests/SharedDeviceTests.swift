@@ -6,8 +6,8 @@ import Testing
 struct SharedDeviceTests {
   private static let memory = "0x7b800000-0x7b9fffff"
 
-  /// Two cards behind a bridge to conventional PCI, of which a guest has one; two USB controllers that share memory which
-  /// is reserved for them; and a card of its own.
+  /// Two cards are behind a bridge to conventional PCI, and a guest has one of them. Two USB controllers share reserved
+  /// memory. One more card shares nothing.
   private static let devices = [
     "{address: \"0000:00:1e.0\", id: \"8086:244e\", class: \"0604\", driver: none}",
     "{address: \"0000:04:00.0\", behind: \"0000:00:1e.0\", requester: \"0000:00:1e.0\", id: \"10ec:8139\"}",

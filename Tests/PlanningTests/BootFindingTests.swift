@@ -101,7 +101,7 @@ import Testing
     #expect(found(100) == [])
   }
 
-  @Test func `a driver that was first, a bridge, and what Xen was not told`() {
+  @Test func `a driver that came first, a bridge, and a hidden device without quarantine are findings`() {
     func found(_ drivers: [String?], isBridge: Bool = false) -> [String] {
       names(
         findings(drivers: drivers, isBridge: isBridge) { facts in

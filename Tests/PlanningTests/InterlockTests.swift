@@ -2,7 +2,7 @@ import Model
 import Planning
 import Testing
 
-/// What leads over a device, and who attends to dom0 by it: each test is a host, and the interlocks with their ways.
+/// Interlocks from networks, guests and consoles. Each test describes a host, and checks its interlocks with their ways.
 @Suite struct InterlockTests {
   // MARK: Network
 
@@ -239,7 +239,7 @@ import Testing
   }
 
   @Test(arguments: [FunctionFact.ids, .driver, .virtualFunctions])
-  func `a function of which it is not known what it is, or who has it, is refused`(fact: FunctionFact) throws {
+  func `a function with an unknown type or an unknown driver is refused`(fact: FunctionFact) throws {
     var host = InterlockHost()
     try host.function("0000:01:00.0", 0x040300) { $0.unread = [fact: ReadFailure(place: "/file", .failed(5))] }
     try host.function("0000:02:00.0", 0x040300) { $0.unread = [.serial: ReadFailure(place: "/file", .failed(5))] }

@@ -90,7 +90,7 @@ import Testing
     #expect(state.differences(from: locked, in: inventory()).map(\.kind) == [.notFound])
   }
 
-  @Test func `what the manifest says otherwise is told as such`() {
+  @Test func `a changed declaration is reported as a change of the manifest`() {
     let locked = lock(desired(bySerial), inventory(function(one)))
     var other = bySerial
     other.selector.id = DeviceID("8086:1533")

@@ -18,7 +18,7 @@ import Testing
       try host.interlocks("0000:00:1d.4") == ["!root-file-system: 0000:00:1d.4 → nvme1n1 → md0 → vg0-root → /"])
   }
 
-  @Test func `mounts are told apart by what they are for`() throws {
+  @Test func `each mount is named by its purpose`() throws {
     var host = InterlockHost()
     host.usage.purposes = ["/var/lib/berth": .berth, "/var/lib/xen": .toolstack, "/boot/efi": .boot]
     for (number, point) in ["/", "/boot/efi", "/var/lib", "/var/lib/xen", "/data"].enumerated() {

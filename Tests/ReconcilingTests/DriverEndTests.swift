@@ -13,60 +13,45 @@ import XenProtocol
   private let two = Sample.address(2)
 
   private func desired(_ domains: [Name: [PCIAddress]], _ after: Policy.AfterDetach = .keep) -> DesiredState {
-    var desired = Sample.desired(domains)
-    desired.policy.afterDetach = after
-    desired.policy.hostDrivers = .prepare
-    return desired
+    preparing(domains, after)
   }
 
   @Test func `two runs do not take the last two keyboards`() throws {
-    let model = ModelHost()
-    model.addDomain(5, "net")
-    for device in [one, two] { model.drivers.addHostDevice(device) }
-    var usage = HostUsage()
-    usage.attendants.keyboards = [
-      Attendant(name: "kbd1", functions: [FunctionName(one)]), Attendant(name: "kbd2", functions: [FunctionName(two)]),
-    ]
-    model.drivers.setUsage(usage)
-    let a = desired(["net": [one]])
-    let b = desired(["later": [two]])
-    let run = Run(model: model, options: .hasty)
-    let planA = try run.plan(a)
-    var host = model.host
+    let (model, _, run) = makeDriverHost([one, two])
+    let keyboards = [one, two].map { Attendant(name: "keyboard of \($0)", functions: [FunctionName($0)]) }
+    model.drivers.setUsage(usage(keyboards))
+    let plan = try run.plan(desired(["net": [one]]))
     let hook = Hook<Void, Void>()
-    hook.function = { _ in
+    hook.function = { [self] _ in
       do {
-        _ = try Run(model: model, options: .hasty).apply(b)
-        // Its keyboard is gone from dom0.
-        model.drivers.setUsage(
-          {
-            var left = HostUsage()
-            left.attendants.keyboards = [Attendant(name: "kbd1", functions: [FunctionName(Sample.address(1))])]
-            return left
-          }())
+        try Run(model: model, options: .hasty).apply(desired(["later": [two]]))
+        // dom0 has lost that keyboard.
+        model.drivers.setUsage(usage([keyboards[0]]))
       } catch { Issue.record("\(error)") }
     }
-    host.preparations = WatchedPreparations(inner: model.host.preparations, action: hook)
-    _ = ScheduleRunner(host: host, options: run.options) { _ in }.apply(planA)
-    #expect(
-      model.drivers.driver(of: one) == "e1000e" || model.drivers.driver(of: two) == "e1000e", "no keyboard is left")
+    _ = ScheduleRunner(host: model.host(whenRecorded: hook), options: run.options) { _ in }.apply(plan)
+    #expect(hook.function == nil, "no record was written")
+    #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.driver(of: two) == "pciback")
+  }
+
+  private func usage(_ keyboards: [Attendant]) -> HostUsage {
+    var usage = HostUsage()
+    usage.attendants.keyboards = keyboards
+    return usage
   }
 
   @Test func `a serial number that cannot be read does not lose the driver`() throws {
-    let model = ModelHost()
-    model.addDomain(5, "net")
-    model.drivers.addHostDevice(one)
+    let (model, _, run) = makeDriverHost([one])
     model.plug(ModelCard(serial: "a0-36-9f-ff-ff-12-34-56"), at: one, onPCIBack: false)
-    let run = Run(model: model, options: .hasty)
     let wanted = desired(["net": [one]], .restore)
     let plan = try run.plan(wanted)
     model.kill(beforeStep: 5)
     _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
-    #expect(model.restart())
+    #expect(model.restart() && model.drivers.preparation(of: one) != nil)
     model.plug(ModelCard(serial: nil), at: one, onPCIBack: false)
     try run.apply(wanted)
     model.plug(ModelCard(serial: "a0-36-9f-ff-ff-12-34-56"), at: one, onPCIBack: false)
-    for _ in 0..<2 { print("T24", failures(try run.apply(desired(["net": []], .restore)))) }
+    for _ in 0..<2 { try run.apply(desired(["net": []], .restore)) }
     #expect(model.drivers.driver(of: one) == "e1000e")
   }
 
@@ -74,20 +59,20 @@ import XenProtocol
     _ isDetach: Bool
   ) throws {
     var seen: [String] = []
-    for step in 1..<200 {
-      let model = ModelHost()
-      model.addDomain(5, "net")
-      model.drivers.addHostDevice(one)
-      let run = Run(model: model, options: .hasty)
+    var cuts = 0
+    var isWhole = false
+    for step in 1..<200 where !isWhole {
+      let (model, _, run) = makeDriverHost([one])
       try run.apply(desired(isDetach ? ["net": [one]] : ["later": [one]]))
       let plan = try run.plan(desired(["net": isDetach ? [] : [one]]))
       model.kill(beforeStep: step)
       _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
-      guard model.restart() else { break }
-      let steps = makeReleasePlan(
-        of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
-      ).driverSteps
-      let outcome = DriverRun(host: model.host, options: .hasty).apply(steps)
+      guard model.restart() else {
+        isWhole = true
+        continue
+      }
+      cuts += 1
+      let outcome = try model.releaseByHand(one)
       let granted = model.granted.filter { $0.hasPrefix("5 ") }
       let driver = model.drivers.driver(of: one) ?? "none"
       if driver != "pciback",
@@ -106,8 +91,7 @@ import XenProtocol
       let rest = unrest(try run.plan(last))
       if !after.isEmpty || !rest.isEmpty { seen.append("step \(step): then \(after) \(rest)") }
     }
-    for line in seen { print("T25", isDetach, line) }
-    #expect(seen.isEmpty)
+    #expect(seen == [] && isWhole && cuts > 3)
   }
 }
 
@@ -117,7 +101,9 @@ extension HVMInterleavingTests {
     _ isDetach: Bool, _ kind: Kind
   ) throws {
     var seen: [String] = []
-    for step in 1..<300 {
+    var cuts = 0
+    var isWhole = false
+    for step in 1..<300 where !isWhole {
       let (model, _) = makeHost(kind)
       let run = Run(model: model, options: .hasty)
       model.drivers.giveToHost(one)
@@ -132,16 +118,15 @@ extension HVMInterleavingTests {
       let plan = try run.plan(wanted(isDetach ? [2] : [1, 2]))
       model.kill(beforeStep: step)
       _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
-      guard model.restart() else { break }
-      let steps = makeReleasePlan(
-        of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
-      ).driverSteps
-      let outcome = DriverRun(host: model.host, options: .hasty).apply(steps)
-      let bus: UInt32 = kind == .stubDomain ? 15 : 5
-      let granted = model.granted.filter {
-        $0.hasPrefix("5 frames \(model.memoryFrames(of: one))")
-          || $0.hasPrefix("15 frames \(model.memoryFrames(of: one))")
+      guard model.restart() else {
+        isWhole = true
+        continue
       }
+      cuts += 1
+      let outcome = try model.releaseByHand(one)
+      let bus: UInt32 = kind == .stubDomain ? 15 : 5
+      let frames = try #require(try model.host.tree.grants(for: one).resources.first).frames
+      let granted = model.granted.filter { $0.hasPrefix("5 frames \(frames)") || $0.hasPrefix("15 frames \(frames)") }
       let driver = model.drivers.driver(of: one) ?? "none"
       if driver != "pciback",
         !granted.isEmpty || model.exports(to: bus).contains(one)
@@ -153,23 +138,13 @@ extension HVMInterleavingTests {
       }
       if driver == "none" { seen.append("step \(step): none") }
     }
-    for line in seen { print("T26", isDetach, kind, line) }
-    #expect(seen.isEmpty)
-  }
-}
-
-extension ModelHost {
-  func memoryFrames(of device: PCIAddress) -> String {
-    do { return try "\(host.tree.grants(for: device).resources[0].frames)" } catch { return "?" }
+    #expect(seen == [] && isWhole && cuts > 3)
   }
 }
 
 extension DriverEndTests {
   @Test func `another run on the device is a busy lock`() throws {
-    let model = ModelHost()
-    model.addDomain(5, "net")
-    model.drivers.addHostDevice(one)
-    let run = Run(model: model, options: .hasty)
+    let (model, _, run) = makeDriverHost([one])
     let held = try model.host.preparations.hold(one, until: .now)
     let plan = try run.plan(desired(["later": [one]]))
     let outcome = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
@@ -179,21 +154,25 @@ extension DriverEndTests {
   }
 
   @Test func `what was put back is reported as it is`() throws {
-    for step in 1..<20 {
-      let model = ModelHost()
-      model.addDomain(5, "net")
-      model.drivers.addHostDevice(one)
+    var reports = 0
+    var isWhole = false
+    for step in 1..<40 where !isWhole {
+      let (model, _, run) = makeDriverHost([one])
       model.drivers.refuse(one, by: "pciback")
-      let run = Run(model: model, options: .hasty)
       let plan = try run.plan(desired(["later": [one]]))
       model.kill(beforeStep: step)
       let outcome = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
-      guard model.restart() else { return }
-      let text = outcome.drivers.first?.detail?.plain ?? ""
-      let driver = model.drivers.driver(of: one) ?? "none"
-      if text.contains("it has no driver"), driver != "none" {
-        Issue.record("step \(step): driver \(driver), and the report: \(text)")
+      isWhole = !model.restart()
+      guard let detail = outcome.drivers.first?.detail else { continue }
+      let driver = model.drivers.driver(of: one)
+      if detail.sentences.contains(.putBack) {
+        reports += 1
+        #expect(driver == "e1000e", "step \(step): \(detail.plain)")
+      }
+      if detail.sentences.contains(.notPutBack), detail.plain.contains("driver none") {
+        #expect(driver == nil, "step \(step): \(detail.plain)")
       }
     }
+    #expect(isWhole && reports > 0)
   }
 }

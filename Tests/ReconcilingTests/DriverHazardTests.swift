@@ -7,96 +7,57 @@ import TestSupport
 import Testing
 import XenProtocol
 
-/// Wraps preparations: runs an action once when a record is written.
-struct WatchedPreparations: PreparationPort {
-  let inner: any PreparationPort
-  let action: Hook<Void, Void>
-  func readPreparations() throws(HostError) -> OwnFiles<PreparationRecord> { try inner.readPreparations() }
-  func preparation(of device: PCIAddress) throws(HostError) -> PreparationRecord? { try inner.preparation(of: device) }
-  func hold(_ device: PCIAddress, until deadline: ContinuousClock.Instant) throws(HostError) -> any HeldPreparation {
-    Held(inner: try inner.hold(device, until: deadline), action: action)
-  }
-  struct Held: HeldPreparation {
-    let inner: any HeldPreparation
-    let action: Hook<Void, Void>
-    func read() throws(HostError) -> PreparationRecord? { try inner.read() }
-    func write(_ record: PreparationRecord) throws(HostError) {
-      try inner.write(record)
-      action.take()?(())
-    }
-    func remove() throws(HostError) { try inner.remove() }
-    func release() { inner.release() }
-  }
-}
-
 /// States in which a careless preparation or release would take a device from somebody who needs it.
 @Suite struct DriverHazardTests {
   private let one = Sample.address(1)
   private let two = Sample.address(2)
 
-  private func makeHost() -> (model: ModelHost, key: DomainKey, run: Run) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    for device in [one, two] { model.drivers.addHostDevice(device) }
-    return (model, key, Run(model: model, options: .hasty))
-  }
+  private func makeHost() -> (model: ModelHost, key: DomainKey, run: Run) { makeDriverHost([one, two]) }
 
   private func desired(_ domains: [Name: [PCIAddress]], _ after: Policy.AfterDetach = .restore) -> DesiredState {
-    var desired = Sample.desired(domains)
-    desired.policy.afterDetach = after
-    desired.policy.hostDrivers = .prepare
-    return desired
-  }
-  private func handPlan(_ model: ModelHost) throws -> [DriverStep] {
-    makeReleasePlan(of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil)))
-      .driverSteps
+    preparing(domains, after)
   }
 
-  // T1a: another set's run planned while this set's run was preparing.
   @Test func `another set does not release what a live run prepares`() throws {
     let (model, _, _) = makeHost()
-    var a = desired(["later": [one]], .keep)
-    a.set = "a"
-    var b = desired(["net": []], .keep)
-    b.set = "b"
     var options = ApplyOptions.hasty
     options.set = "a"
-    // Run A has written its record and is at work; run B looks at the host.
-    let planA = try Run(model: model, options: options).plan(a)
-    let planB = Mutex<Plan?>(nil)
-    var host = model.host
+    let plan = try Run(model: model, options: options).plan(preparing(["later": [one]], .keep, set: "a"))
+    // The other run looks at the host when this one has written its record.
+    let others = Mutex<Plan?>(nil)
     let hook = Hook<Void, Void>()
-    hook.function = { [b] _ in
+    hook.function = { _ in
       do {
-        let plan = try Run(model: model, options: .hasty).plan(b)
-        planB.withLock { $0 = plan }
+        let plan = try Run(model: model, options: .hasty).plan(preparing(["net": []], .keep, set: "b"))
+        others.withLock { $0 = plan }
       } catch { Issue.record("\(error)") }
     }
-    host.preparations = WatchedPreparations(inner: model.host.preparations, action: hook)
-    _ = ScheduleRunner(host: host, options: options) { _ in }.apply(planA)
-    let plan = try #require(planB.withLock { $0 })
-    _ = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
-    #expect(
-      model.drivers.driver(of: one) == "pciback",
-      "set b with afterDetach keep returned a device that set a had just prepared")
+    _ = ScheduleRunner(host: model.host(whenRecorded: hook), options: options) { _ in }.apply(plan)
+    let late = try #require(others.withLock { $0 })
+    _ = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(late)
+    #expect(model.drivers.driver(of: one) == "pciback")
   }
 
   @Test func `a device that was hidden at boot gets a driver though its release was cut`() throws {
-    for step in 1..<40 {
+    var cuts = 0
+    var isWhole = false
+    for step in 1..<40 where !isWhole {
       let model = ModelHost()
       model.addDevice(one)
-      let steps = try handPlan(model)
+      let steps = try model.releaseSteps(of: one)
       model.kill(beforeStep: step)
       _ = DriverRun(host: model.host, options: .hasty).apply(steps)
-      guard model.restart() else { return }
-      let outcome = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
-      let ok = model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil
-      if !ok {
-        Issue.record(
-          "cut before step \(step): \(outcome.map(\.result)) evidence \(outcome.map(\.evidence)) driver \(model.drivers.driver(of: one) ?? "none") record \(model.drivers.preparation(of: one)?.phase.rawValue ?? "none")"
-        )
+      guard model.restart() else {
+        isWhole = true
+        continue
       }
+      cuts += 1
+      let outcomes = try model.releaseByHand(one)
+      #expect(
+        model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil,
+        "cut before step \(step): \(outcomes)")
     }
+    #expect(isWhole && cuts > 3)
   }
 
   @Test func `a device without a driver leaves the quarantine before a driver gets it`() throws {
@@ -105,10 +66,8 @@ struct WatchedPreparations: PreparationPort {
     #expect(model.drivers.isQuarantined(one))
     // `echo … > pciback/unbind` by a person, or `xl pci-assignable-remove` that failed between.
     try model.host.tree.unbindFromPCIBack(one)
-    _ = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
-    #expect(
-      !(model.drivers.driver(of: one) == "e1000e" && model.drivers.isQuarantined(one)),
-      "done, and quarantined with a host driver")
+    try model.releaseByHand(one)
+    #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
 
   @Test func `an apply that ends a release takes the device out of the quarantine`() throws {
@@ -120,7 +79,7 @@ struct WatchedPreparations: PreparationPort {
     model.drivers.setPreparation(record, of: one)
     try model.host.tree.unbindFromPCIBack(one)
     _ = try run.apply(desired(["net": []]))
-    #expect(!(model.drivers.driver(of: one) == "e1000e" && model.drivers.isQuarantined(one)))
+    #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
 
   @Test func `the check before the unbind knows which devices guests have`() throws {
@@ -150,13 +109,12 @@ struct WatchedPreparations: PreparationPort {
     try run.apply(wanted)
     let other = DeviceIdentity(id: DeviceID(vendor: 0x144D, device: 0xA80A))
     model.drivers.setPreparation(PreparationRecord(device: one, phase: phase, identity: other, driver: "nvme"), of: one)
-    for _ in 0..<3 {
-      _ = try run.apply(wanted)
-    }
+    for _ in 0..<3 { try run.apply(wanted) }
     #expect(unrest(try run.plan(wanted)).isEmpty)
-    // By hand.
+    // `berth release` asks the driver that wants this card, and not that of the other one.
     try run.apply(desired(["net": []], .keep))
-    _ = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
+    try model.releaseByHand(one)
+    #expect(model.drivers.driver(of: one) == "e1000e")
   }
 
   @Test func `a record of another card blocks no attach`() throws {
@@ -167,9 +125,7 @@ struct WatchedPreparations: PreparationPort {
     let other = DeviceIdentity(id: DeviceID(vendor: 0x144D, device: 0xA80A))
     model.drivers.setPreparation(
       PreparationRecord(device: one, phase: .releasing, identity: other, driver: "nvme"), of: one)
-    for _ in 0..<3 {
-      _ = try run.apply(wanted)
-    }
+    for _ in 0..<3 { try run.apply(wanted) }
     #expect(model.listed(5) == [one])
   }
 
@@ -190,18 +146,11 @@ struct WatchedPreparations: PreparationPort {
 
   @Test func `what is mounted after the first check is seen before the unbind`() throws {
     let (model, _, run) = makeHost()
-    var usage = HostUsage()
-    var disk = BlockDevice(name: "sda")
-    disk.number = "8:0"
-    disk.functions = [FunctionName(one)]
-    usage.blocks = [disk]
-    usage.mounts = [Mount(number: "8:0", type: "ext4", source: "sda", point: "/srv", layers: [])]
     let plan = try run.plan(desired(["net": [one]]))
-    var host = model.host
     let hook = Hook<Void, Void>()
-    hook.function = { [usage] _ in model.drivers.setUsage(usage) }
-    host.preparations = WatchedPreparations(inner: model.host.preparations, action: hook)
-    _ = ScheduleRunner(host: host, options: run.options) { _ in }.apply(plan)
+    hook.function = { [one] _ in model.drivers.setUsage(.mounted(one, at: "/srv")) }
+    _ = ScheduleRunner(host: model.host(whenRecorded: hook), options: run.options) { _ in }.apply(plan)
+    #expect(hook.function == nil, "no record was written")
     #expect(model.drivers.driver(of: one) == "e1000e", "/srv was mounted while the record was written")
   }
 
@@ -221,10 +170,8 @@ struct WatchedPreparations: PreparationPort {
     forbidden.policy.loadsModules = false
     var options = run.options
     options.loadsModules = false
-    for _ in 0..<2 {
-      _ = try Run(model: model, options: options).apply(forbidden)
-    }
-    #expect(model.drivers.driver(of: one) != nil)
+    for _ in 0..<2 { try Run(model: model, options: options).apply(forbidden) }
+    #expect(model.drivers.driver(of: one) == "pciback")
   }
 
   @Test func `a device stays on pciback if xl's note names a driver that is not loaded`() throws {
@@ -232,10 +179,8 @@ struct WatchedPreparations: PreparationPort {
     model.addDevice(one)
     model.drivers.unload("nvme")
     model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "nvme")
-    for _ in 0..<2 {
-      _ = DriverRun(host: model.host, options: .hasty).apply(try handPlan(model))
-    }
-    #expect(model.drivers.driver(of: one) != nil)
+    for _ in 0..<2 { try model.releaseByHand(one) }
+    #expect(model.drivers.driver(of: one) == "pciback")
   }
 
   @Test func `what an ended run began is finished whatever the policy says`() throws {
@@ -248,7 +193,7 @@ struct WatchedPreparations: PreparationPort {
     var never = wanted
     never.policy.hostDrivers = .never
     _ = try run.apply(never)
-    #expect(model.drivers.driver(of: one) != nil, "nobody continues")
+    #expect(model.drivers.driver(of: one) == "pciback")
   }
 
   @Test func `what is put back is not in quarantine`() throws {
@@ -257,21 +202,16 @@ struct WatchedPreparations: PreparationPort {
     try model.host.tree.unbindFromPCIBack(one)
     model.drivers.refuse(one, by: "pciback")
     _ = try run.apply(desired(["later": [one]]))
-    #expect(!(model.drivers.driver(of: one) == "e1000e" && model.drivers.isQuarantined(one)))
+    #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
 
-  // A second run of another set after a crash.
   @Test func `another set does not return what an ended run left`() throws {
     let (model, _, run) = makeHost()
-    var a = desired(["later": [one]], .keep)
-    a.set = "a"
-    let plan = try run.plan(a)
+    let plan = try run.plan(preparing(["later": [one]], .keep, set: "a"))
     model.kill(beforeStep: 7)
     _ = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
-    #expect(model.restart())
-    var b = desired(["net": []], .keep)
-    b.set = "b"
-    #expect(try run.plan(b).driverSteps.isEmpty)
+    #expect(model.restart() && model.drivers.preparation(of: one) != nil)
+    #expect(try run.plan(preparing(["net": []], .keep, set: "b")).driverSteps.isEmpty)
   }
 
   @Test func `a damaged record blocks the device in the plan`() throws {
@@ -294,10 +234,7 @@ extension HVMInterleavingTests {
     xlDetach(one, model, key, isForced: true)
     model.setLetsGo(5, false)
     if byHand {
-      let steps = makeReleasePlan(
-        of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
-      ).driverSteps
-      _ = DriverRun(host: model.host, options: .hasty).apply(steps)
+      try model.releaseByHand(one)
     } else {
       var last = desired([2])
       last.policy.hostDrivers = .prepare

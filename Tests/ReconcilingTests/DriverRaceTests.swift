@@ -11,18 +11,11 @@ import XenProtocol
 @Suite struct DriverRaceTests {
   private let one = Sample.address(1)
 
+  /// Returns a host whose device is on pciback and nobody's, with the steps that return it to its driver.
   private func base() throws -> (ModelHost, DomainKey, [DriverStep]) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    model.drivers.addHostDevice(one)
-    let run = Run(model: model, options: .hasty)
-    var wanted = Sample.desired(["later": [one]])
-    wanted.policy.hostDrivers = .prepare
-    try run.apply(wanted)
-    let steps = makeReleasePlan(
-      of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
-    ).driverSteps
-    return (model, key, steps)
+    let (model, key, run) = makeDriverHost([one])
+    try run.apply(preparing(["later": [one]], .keep))
+    return (model, key, try model.releaseSteps(of: one))
   }
 
   @Test func `an attach and a release at once leave the device to one of them`() throws {
@@ -30,9 +23,7 @@ import XenProtocol
     var explorer = Explorer {
       let (model, _, steps) = try base()
       let run = Run(model: model, options: .hasty)
-      var wanted = Sample.desired(["net": [one]])
-      wanted.policy.hostDrivers = .prepare
-      let plan = try run.plan(wanted)
+      let plan = try run.plan(preparing(["net": [one]], .keep))
       let outcomes = Mutex<[DriverOutcome]>([])
       let attach = Mutex<[String]>([])
       return World(
@@ -48,18 +39,9 @@ import XenProtocol
           },
         ],
         findings: {
-          let driver = model.drivers.driver(of: one) ?? "none"
-          var found: [String] = []
-          if model.owner(of: one) == DomainID(5), driver != "pciback" {
-            found.append("the guest owns it, and its driver is \(driver)")
-          }
-          if driver == "none" { found.append("no driver") }
-          if driver == "e1000e", model.drivers.isQuarantined(one) {
-            found.append(
-              "release: \(outcomes.withLock { $0.map(\.result) }), attach: \(attach.withLock { $0 }), e1000e has it in quarantine"
-            )
-          }
-          return found
+          let flaws = model.driverFlaws(of: one)
+          if flaws.isEmpty { return [] }
+          return flaws + ["release: \(outcomes.withLock { $0.map(\.result) }), attach: \(attach.withLock { $0 })"]
         })
     }
     try explorer.explore(bound: 2, limit: 4000)
@@ -71,47 +53,28 @@ extension DriverRaceTests {
   @Test func `a claim that comes before the unbind keeps the device on pciback`() throws {
     let (model, key, steps) = try base()
     let one = one
-    var host = model.host
     let hook = Hook<Void, Void>()
     // xl claims the device while the record is written; it assigns the device later (reset, grants first).
     hook.function = { _ in model.store[StorePath.claim(one).text] = key.id.description }
-    host.preparations = WatchedPreparations(inner: model.host.preparations, action: hook)
-    _ = DriverRun(host: host, options: .hasty).apply(steps)
+    _ = DriverRun(host: model.host(whenRecorded: hook), options: .hasty).apply(steps)
+    #expect(hook.function == nil, "no record was written")
     #expect(model.drivers.driver(of: one) == "pciback")
   }
 
   @Test func `a preparation and a release of two manifests leave the device to one of them`() throws {
     let one = one
     var explorer = Explorer {
-      let model = ModelHost()
-      model.addDomain(5, "net")
-      model.drivers.addHostDevice(one)
-      let run = Run(model: model, options: .hasty)
-      var wanted = Sample.desired(["net": [one]])
-      wanted.policy.hostDrivers = .prepare
-      wanted.policy.afterDetach = .restore
-      let attach = try run.plan(wanted)
+      let (model, _, run) = makeDriverHost([one])
+      let attach = try run.plan(preparing(["net": [one]], .restore))
       return World(
         model: model,
         actors: [
           Actor("attach") { _ = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(attach) },
           Actor("other") {
-            var none = Sample.desired(["net": []])
-            none.policy.hostDrivers = .prepare
-            none.policy.afterDetach = .restore
-            do { try Run(model: model, options: .hasty).apply(none) } catch { Issue.record("\(error)") }
+            do { try run.apply(preparing(["net": []], .restore)) } catch { Issue.record("\(error)") }
           },
         ],
-        findings: {
-          let driver = model.drivers.driver(of: one) ?? "none"
-          var found: [String] = []
-          if model.owner(of: one) == DomainID(5), driver != "pciback" {
-            found.append("the guest owns it, and its driver is \(driver)")
-          }
-          if driver == "none" { found.append("no driver") }
-          if driver == "e1000e", model.drivers.isQuarantined(one) { found.append("e1000e has it in quarantine") }
-          return found
-        })
+        findings: { model.driverFlaws(of: one) })
     }
     try explorer.explore(bound: 2, limit: 4000)
     if let shortest = explorer.shortest { Issue.record("\(shortest)") }
@@ -129,10 +92,7 @@ extension HVMInterleavingTests {
     try run.apply(wanted)
     xlDetach(one, model, key, isForced: way.contains("emulated"))
     if way.hasPrefix("hand") {
-      let steps = makeReleasePlan(
-        of: [one], index: ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
-      ).driverSteps
-      _ = DriverRun(host: model.host, options: .hasty).apply(steps)
+      try model.releaseByHand(one)
     } else {
       var last = way.hasPrefix("unnamed") ? Sample.desired([:]) : desired([2])
       last.policy.hostDrivers = .prepare

@@ -11,19 +11,12 @@ import XenProtocol
   private let one = Sample.address(1)
   private let two = Sample.address(2)
 
-  /// Returns a host with the PV domain `net`, and two devices that a driver of dom0 has.
-  private func makeHost() -> (model: ModelHost, key: DomainKey, run: Run) {
-    let model = ModelHost()
-    let key = model.addDomain(5, "net")
-    for device in [one, two] { model.drivers.addHostDevice(device) }
-    return (model, key, Run(model: model, options: .hasty))
-  }
+  private func makeHost() -> (model: ModelHost, key: DomainKey, run: Run) { makeDriverHost([one, two]) }
 
   private func desired(
     _ domains: [Name: [PCIAddress]], _ after: Policy.AfterDetach = .restore, drivers: Policy.HostDrivers = .prepare
   ) -> DesiredState {
-    var desired = Sample.desired(domains)
-    desired.policy.afterDetach = after
+    var desired = preparing(domains, after)
     desired.policy.hostDrivers = drivers
     return desired
   }
@@ -97,7 +90,7 @@ import XenProtocol
 
   @Test func `a device that the host has mounted is blocked, with the way`() throws {
     let (model, _, run) = makeHost()
-    let usage = usage(of: one, mountedAt: "/srv")
+    let usage = HostUsage.mounted(one, at: "/srv")
     model.drivers.setUsage(usage)
     let plan = try run.plan(desired(["net": [one, two]]))
     #expect(obstacles(plan) == ["interlocked"] && plan.driverSteps.map(\.device) == [two])
@@ -112,20 +105,9 @@ import XenProtocol
     #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil)
   }
 
-  /// Returns what a host shows that has the disk of a device mounted.
-  private func usage(of device: PCIAddress, mountedAt point: String) -> HostUsage {
-    var usage = HostUsage()
-    var disk = BlockDevice(name: "sda")
-    disk.number = "8:0"
-    disk.functions = [FunctionName(device)]
-    usage.blocks = [disk]
-    usage.mounts = [Mount(number: "8:0", type: "ext4", source: "sda", point: point, layers: [])]
-    return usage
-  }
-
   @Test func `a person can answer for what stands on a device, and the record has the reason`() throws {
     let (model, _, run) = makeHost()
-    model.drivers.setUsage(usage(of: one, mountedAt: "/srv"))
+    model.drivers.setUsage(HostUsage.mounted(one, at: "/srv"))
     var wanted = desired(["net": [one]])
     let answer = InterlockOverride(reason: "the disk is the guest's own", user: "kim")
     wanted.policy.overrides = [one: answer, two: answer]
@@ -139,7 +121,7 @@ import XenProtocol
 
   @Test func `nobody can answer for dom0's root file system`() throws {
     let (model, _, run) = makeHost()
-    model.drivers.setUsage(usage(of: one, mountedAt: "/"))
+    model.drivers.setUsage(HostUsage.mounted(one, at: "/"))
     var wanted = desired(["net": [one]])
     wanted.policy.overrides[one] = InterlockOverride(reason: "I know better", user: "kim")
     let plan = try run.plan(wanted)
@@ -166,10 +148,8 @@ import XenProtocol
     let (model, _, run) = makeHost()
     model.drivers.setOverride(of: one, to: "vfio-pci")
     #expect(obstacles(try run.plan(desired(["net": [one]]))) == ["driver-reserved"])
-    let early = try { () throws -> Plan in
-      model.drivers.setOverride(of: one, to: nil)
-      return try run.plan(desired(["net": [one]]))
-    }()
+    model.drivers.setOverride(of: one, to: nil)
+    let early = try run.plan(desired(["net": [one]]))
     model.drivers.setOverride(of: one, to: "vfio-pci")
     let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(early)
     #expect(outcome.drivers.first?.obstacle == .driverReserved && model.drivers.driver(of: one) == "e1000e")
@@ -324,7 +304,6 @@ import XenProtocol
     #expect(applied.outcome.unshownDrivers.map(\.device) == [one] && applied.outcome.drivers.isEmpty)
     #expect(model.drivers.driver(of: one) == "e1000e")
     #expect(exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: false) == .stalePlan)
-    _ = run
   }
 
   // MARK: By hand
@@ -333,22 +312,19 @@ import XenProtocol
     let model = ModelHost()
     model.addDevice(one)
     model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "e1000e")
-    let index = ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
-    let plan = makeReleasePlan(of: [one], index: index)
-    #expect(plan.driverSteps.map(\.isRecorded) == [false])
-    let outcomes = DriverRun(host: model.host, options: .hasty).apply(plan.driverSteps)
+    let steps = try model.releaseSteps(of: one)
+    #expect(steps.map(\.isRecorded) == [false])
+    let outcomes = DriverRun(host: model.host, options: .hasty).apply(steps)
     #expect(outcomes.map(\.result) == [.done] && model.drivers.driver(of: one) == "e1000e")
     #expect(model.store[StorePath.driverPath(one).text] == nil && model.drivers.preparation(of: one) == nil)
-    let again = DriverRun(host: model.host, options: .hasty).apply(plan.driverSteps)
+    let again = DriverRun(host: model.host, options: .hasty).apply(steps)
     #expect(again.map(\.result) == [.unchanged])
   }
 
   @Test func `a device that was hidden at boot goes to the driver that wants it`() throws {
     let model = ModelHost()
     model.addDevice(one)
-    let index = ObservationIndex(try Observer(host: model.host).observeEverything(desired: nil))
-    let outcomes = DriverRun(host: model.host, options: .hasty)
-      .apply(makeReleasePlan(of: [one], index: index).driverSteps)
+    let outcomes = try model.releaseByHand(one)
     #expect(outcomes.map(\.result) == [.done] && model.drivers.driver(of: one) == "e1000e")
     #expect(outcomes.first?.evidence.contains("driver e1000e") == true)
   }

@@ -34,11 +34,9 @@ package struct ConfigurationImport {
       other.name == configured.name || configured.uuid != nil && other.uuid == configured.uuid
     }
     if !canName(configured.name) {
-      domain.isLeftOut = true
-      domain.remarks.append(.domainName)
+      domain.leaveOut(.domainName)
     } else if let twin {
-      domain.isLeftOut = true
-      domain.remarks.append(.declaredTwice(file: twin.file ?? ""))
+      domain.leaveOut(.declaredTwice(file: twin.file ?? ""))
     }
     place(&domain)
     let slots = Dictionary(
@@ -86,11 +84,9 @@ package struct ConfigurationImport {
     }
     if inventory != nil {
       if device.function == nil {
-        device.remarks.append(.deviceAbsent)
-        device.isLeftOut = true
+        device.leaveOut(.deviceAbsent)
       } else if device.function?.isBridge == true {
-        device.remarks.append(.bridge)
-        device.isLeftOut = true
+        device.leaveOut(.bridge)
       } else if let function = device.function, !function.isOnPCIBack, function.unread[.driver] == nil {
         device.remarks.append(.notOnPCIBack(driver: function.driver))
       }
@@ -106,8 +102,7 @@ package struct ConfigurationImport {
         device.selector.takesAllFunctions
         ? (0..<8).map { PCIAddress(sbdf: device.address.sbdf & ~7 | $0) } : [device.address]
       if let holder = meant.compactMap({ holders[$0] }).first {
-        domain.devices[position].remarks.append(.listedTwice(holder))
-        domain.devices[position].isLeftOut = true
+        domain.devices[position].leaveOut(.listedTwice(holder))
       } else {
         for address in meant { holders[address] = domain.name }
       }

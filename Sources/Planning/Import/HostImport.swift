@@ -32,13 +32,13 @@ package struct HostImport {
           domain.devices[position].selector.id = index.devices[address]?.facts?.id
         }
         if let other = holders[address]?.first(where: { $0 != guest.id }), let rival = index.living[other] {
-          leaveOut(&domain.devices[position], .listedTwice(Name(rival.name.title(of: other))))
+          domain.devices[position].leaveOut(.listedTwice(Name(rival.name.title(of: other))))
         }
       }
       if !canName(guest.name) {
-        leaveOut(&domain, .domainName)
+        domain.leaveOut(.domainName)
       } else if counts[guest.name, default: 0] > 1 {
-        leaveOut(&domain, .nameShared)
+        domain.leaveOut(.nameShared)
       }
       manifest.domains.append(domain)
     }
@@ -69,16 +69,6 @@ package struct HostImport {
     if repairs > 0 { manifest.remarks.append(.hostRepairs(repairs)) }
     return manifest
   }
-}
-
-private func leaveOut(_ domain: inout ImportedDomain, _ remark: ImportRemark) {
-  domain.isLeftOut = true
-  domain.remarks.append(remark)
-}
-
-private func leaveOut(_ device: inout ImportedDevice, _ remark: ImportRemark) {
-  device.isLeftOut = true
-  device.remarks.append(remark)
 }
 
 extension ImportedManifest {
@@ -128,14 +118,14 @@ extension ImportedManifest {
       for step in part.unresolved {
         guard let position = domains[index].devices.firstIndex(where: { $0.label == step.label && !$0.isLeftOut })
         else { continue }
-        leaveOut(&domains[index].devices[position], .deviceUnresolved(step))
+        domains[index].devices[position].leaveOut(.deviceUnresolved(step))
         isChanged = true
       }
       if others.contains(where: { $0.change?.kind == .detach }), prune == nil {
         losses = true
       } else if !others.isEmpty {
         if own.isEmpty {
-          leaveOut(&domains[index], .domainWouldChange(others))
+          domains[index].leaveOut(.domainWouldChange(others))
           isChanged = true
         } else if !domains[index].remarks.contains(.domainWouldChange(others)) {
           domains[index].remarks.append(.domainWouldChange(others))
@@ -165,9 +155,9 @@ private func note(_ step: DeviceStep, of device: inout ImportedDevice, isOwned: 
     return false
   }
   // Two steps may be about one device: both are worth knowing.
-  device.remarks.append(.deviceWouldChange(step))
-  defer { device.isLeftOut = true }
-  return !device.isLeftOut
+  let isFirst = !device.isLeftOut
+  device.leaveOut(.deviceWouldChange(step))
+  return isFirst
 }
 
 extension DeviceStep {

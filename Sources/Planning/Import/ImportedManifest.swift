@@ -165,6 +165,23 @@ extension DeviceID {
   fileprivate var isRead: Bool { [vendor, device].contains { $0 != 0 && $0 != 0xFFFF } }
 }
 
+/// A part of an imported manifest that may stand in it as a comment only.
+protocol ImportedPart {
+  var isLeftOut: Bool { get set }
+  var remarks: [ImportRemark] { get set }
+}
+
+extension ImportedDomain: ImportedPart {}
+extension ImportedDevice: ImportedPart {}
+
+extension ImportedPart {
+  /// Makes a comment of the part, with the reason.
+  mutating func leaveOut(_ reason: ImportRemark) {
+    isLeftOut = true
+    remarks.append(reason)
+  }
+}
+
 /// What could not be carried over into a manifest, or what a person should know of it.
 package enum ImportRemark: Hashable, Sendable {
   /// The host's name can be no manifest's.

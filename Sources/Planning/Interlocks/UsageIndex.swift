@@ -56,7 +56,7 @@ struct UsageIndex {
   }
 }
 
-/// Of which devices a question is that has no answer.
+/// The devices that a question without an answer is about.
 enum Concern: Hashable, CaseIterable {
   /// Those that can have block devices.
   case storage

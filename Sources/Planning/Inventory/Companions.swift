@@ -7,7 +7,7 @@ import Model
 /// found by the bridge.
 struct Companions {
   private var groups: FunctionGroups
-  /// The functions of which Xen was told something, or which an answer names.
+  /// The functions for which Xen answered, and those that an answer names.
   private var known: Set<FunctionName> = []
   private var members: [FunctionName: [FunctionName]] = [:]
   private var owners: [ClosedRange<UInt64>: [FunctionName]] = [:]
@@ -49,7 +49,7 @@ struct Companions {
 
 /// Functions in groups, each with a head that names the group.
 struct FunctionGroups {
-  /// Of each function one of its group that is nearer to the head, or itself.
+  /// Maps each function to one of its group that is nearer to the head, or to itself.
   private var heads: [FunctionName: FunctionName] = [:]
 
   /// Each of these is a group of its own.

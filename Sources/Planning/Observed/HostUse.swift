@@ -1,6 +1,6 @@
 package import Model
 
-/// What tells whether dom0, or a guest that dom0 serves, stands on a device.
+/// What shows whether dom0, or a guest that dom0 serves, stands on a device.
 package struct HostUse: Hashable, Sendable {
   package var usage: HostUsage
   /// All functions, with the facts of `neededFacts`.

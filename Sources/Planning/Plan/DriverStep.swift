@@ -34,10 +34,8 @@ package struct DriverStep: Hashable, Sendable {
   package init(
     _ kind: Kind, device: PCIAddress, deviceID: DeviceID? = nil, serial: String? = nil, label: String? = nil,
     driver: String?, domain: Name? = nil, isResumed: Bool = false, loadsPCIBack: Bool = false,
-    isRecorded: Bool = true, evidence: String? = nil,
-    override: InterlockOverride? = nil
+    isRecorded: Bool = true, evidence: String? = nil, override: InterlockOverride? = nil
   ) {
-    self.override = override
     self.kind = kind
     self.device = device
     self.deviceID = deviceID
@@ -49,6 +47,7 @@ package struct DriverStep: Hashable, Sendable {
     self.loadsPCIBack = loadsPCIBack
     self.isRecorded = isRecorded
     self.evidence = evidence
+    self.override = override
   }
 }
 

@@ -91,8 +91,8 @@ extension Ailment {
       Explanation(
         meaning: "the record of a device that Berth took from its driver cannot be used",
         cause:
-          "A file below /var/lib/berth/devices cannot be read by this caller, is damaged, or a later release wrote "
-          + "the file. It names the driver that gets the device back.",
+          "This caller cannot read a file below /var/lib/berth/devices, the file is damaged, or a later release wrote "
+          + "the file. The file names the driver that gets the device back.",
         remedy: "look at the file; if it is of no use, move it away")
     case .driverChangeUnfinished:
       Explanation(
@@ -156,7 +156,7 @@ extension Ailment {
     case .bootImageOlder:
       Explanation(
         meaning: "the image from which the kernel starts is older than the options for pciback",
-        cause: "The image has a copy of the files of options for modules. It is not made again by itself.",
+        cause: "The image has a copy of the files of options for modules. A change of the files leaves the copy old.",
         remedy: "make the image again, with \(.command("update-initramfs -u")) for example")
     case .nativeDriverFirst:
       Explanation(
@@ -170,7 +170,7 @@ extension Ailment {
         meaning: "a hidden device may reach dom0's memory",
         cause:
           "pciback took the device at the start. Xen does not know that, so for the IOMMU the device is still dom0's. "
-          + "It changes when a domain gets the device. Whether somebody has changed it before, Xen does not say.")
+          + "That changes when a domain gets the device. Xen does not say whether somebody has changed it before.")
     case .commandLineNearLimit:
       Explanation(
         meaning: "dom0's command line is nearly as long as Xen passes on",

@@ -25,8 +25,9 @@ extension InterlockName {
         meaning: "the host starts from the device",
         cause:
           "The firmware or the boot loader reads a partition of the device. Such a partition is mounted at /boot or "
-          + "/efi, or it is an EFI system partition. That one counts if its disk has other files of dom0, or if the boot "
-          + "loader says that it was started from it. Updates of the kernel would be written to another place.",
+          + "/efi, or it is an EFI system partition. An EFI system partition counts if its disk has "
+          + "other files of dom0, or if the boot loader says that it started from that partition. "
+          + "Updates of the kernel would be written to another place.",
         remedy: "keep the device in dom0")
     case .berthState:
       Explanation(
@@ -56,8 +57,8 @@ extension InterlockName {
         meaning: "somebody in dom0 holds a disk of the device",
         cause:
           "Opening the disk exclusively failed: the kernel or a program has it. That is so for what is mounted in any "
-          + "namespace, for members of arrays, volumes and pools, and for what is exported to other hosts. Berth asks it "
-          + "for one device at a time, and only for that device's own disks.",
+          + "namespace, for members of arrays, volumes and pools, and for what is exported to other hosts. Berth opens "
+          + "the disks of one device at a time, and only that device's own disks.",
         remedy: "see \(.command("lsblk")); stop what uses the disk")
     case .defaultRoute:
       Explanation(
@@ -102,22 +103,22 @@ extension InterlockName {
       Explanation(
         meaning: "the device is a display of dom0",
         cause:
-          "Without a display, nobody at the machine sees what dom0 says. It is refused if dom0 has no other one with a "
-          + "driver. Displays that the same plan takes, or that pciback has, do not count.",
+          "A person at the machine sees on a display what dom0 says. The device is refused if dom0 has no other "
+          + "display with a driver. Displays that the same plan takes, or that pciback has, do not count.",
         remedy: "keep the device in dom0, unless the host is only reached by its network or a serial line")
     case .console:
       Explanation(
         meaning: "a console of dom0's kernel is on the device",
         cause:
-          "The kernel writes its messages there, and people log in there if nothing else works. It is refused if dom0 "
-          + "has no other console.",
+          "The kernel writes its messages there, and people log in there if nothing else works. The device is "
+          + "refused if dom0 has no other console.",
         remedy: "give the kernel another console (`console=` on its command line)")
     case .keyboard:
       Explanation(
         meaning: "a keyboard of dom0 is on the device",
         cause:
-          "Without a keyboard, nobody can type at the machine. A USB controller has the keyboards that are plugged into "
-          + "it. It is refused if dom0 has no other keyboard.",
+          "A person at the machine needs a keyboard. A USB controller has the keyboards that are plugged into it. The "
+          + "device is refused if dom0 has no other keyboard.",
         remedy: "plug a keyboard into another controller, or keep the device in dom0")
     case .storageMember:
       Explanation(

@@ -201,7 +201,7 @@ extension Obstacle {
         meaning: "dom0's kernel has not loaded pciback, and this run may not load it",
         cause: "pciback gives devices to guests. Most distributions build it as the module xen-pciback, which nothing "
           + "loads by itself.",
-        remedy: "load it with \(.command("modprobe xen-pciback")), or run with `--load-modules`")
+        remedy: "load it with \(.command("modprobe xen-pciback")), or run without `--no-load-modules`")
     case .interlocked:
       Explanation(
         meaning: "the host, or another guest, stands on the device",
