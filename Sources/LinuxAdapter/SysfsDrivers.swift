@@ -5,28 +5,29 @@ package import Ports
 /// The drivers of dom0's PCI devices, in sysfs.
 package struct SysfsDrivers: DriverPort {
   private let root: Root
+  private let files = SysfsFiles()
 
   /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { self.root = Root(root) }
 
   package func binding(of device: PCIAddress) throws(HostError) -> DriverBinding? {
     let folder = "\(root.pciDevices)/\(device)"
-    guard try isThere(folder) else { return nil }
+    guard try files.isThere(folder) else { return nil }
     var binding = DriverBinding()
-    binding.driver = try link(folder + "/driver")
-    if binding.driver != nil { binding.module = try link(folder + "/driver/module") }
+    binding.driver = try files.linkTarget(folder + "/driver")
+    if binding.driver != nil { binding.module = try files.linkTarget(folder + "/driver/module") }
     // The kernel writes `(null)` for no override (`driver_override_show`, Linux drivers/pci/pci-sysfs.c, 6.1).
-    let text = try content(folder + "/driver_override")?.prefix { $0 != "\n" }
+    let text = try files.content(folder + "/driver_override")?.prefix { $0 != "\n" }
     binding.driverOverride = text.flatMap { $0.isEmpty || $0 == "(null)" ? nil : String($0) }
     return binding
   }
 
-  package func isLoaded(_ driver: String) throws(HostError) -> Bool { try isThere(root.driver(driver)) }
+  package func isLoaded(_ driver: String) throws(HostError) -> Bool { try files.isThere(root.driver(driver)) }
 
   package func setOverride(of device: PCIAddress, to driver: String?) throws(HostError) {
     // A write of nothing would not reach the kernel: a single newline removes the override (`driver_set_override`, Linux
     // drivers/base/driver.c, 6.1).
-    try write("\(driver ?? "")\n", to: "\(root.pciDevices)/\(device)/driver_override")
+    try files.write("\(driver ?? "")\n", to: "\(root.pciDevices)/\(device)/driver_override")
   }
 
   package func unbind(
@@ -49,11 +50,11 @@ package struct SysfsDrivers: DriverPort {
 
   package func slots() throws(HostError) -> Set<PCIAddress> {
     // One line per entry (`slots_show`, Linux drivers/xen/xen-pciback/pci_stub.c, 6.1). A pattern is no address.
-    Set((try content(root.pciback + "/slots") ?? "").split(separator: "\n").compactMap { PCIAddress($0) })
+    Set((try files.content(root.pciback + "/slots") ?? "").split(separator: "\n").compactMap { PCIAddress($0) })
   }
 
   package func removeSlot(_ device: PCIAddress) throws(HostError) {
-    try write("\(device)", to: root.pciback + "/remove_slot")
+    try files.write("\(device)", to: root.pciback + "/remove_slot")
   }
 
   package func loadModule(_ name: String, until deadline: ContinuousClock.Instant) throws(HostError) {
@@ -78,31 +79,5 @@ package struct SysfsDrivers: DriverPort {
     do throws(SystemFailure) { return try BoundedWrite.write(text, to: path, until: deadline) } catch {
       throw .tree(DeviceTreeError(error, path))
     }
-  }
-
-  private func isThere(_ path: String) throws(HostError) -> Bool {
-    do throws(SystemFailure) { return try exists(path) } catch { throw .tree(DeviceTreeError(error, path)) }
-  }
-
-  /// Returns a file's text; nil if there is no file.
-  private func content(_ path: String) throws(HostError) -> String? {
-    do throws(SystemFailure) { return try readAttribute(path) } catch {
-      if error.errno == ENOENT { return nil }
-      throw .tree(DeviceTreeError(error, path))
-    }
-  }
-
-  /// Returns the last part of a link's target; nil if there is no link.
-  private func link(_ path: String) throws(HostError) -> String? {
-    do throws(SystemFailure) { return try readLink(path)?.split(separator: "/").last.map(String.init) } catch {
-      if error.errno == ENOTDIR { return nil }
-      throw .tree(DeviceTreeError(error, path))
-    }
-  }
-
-  private func write(_ text: String, to path: String) throws(HostError) {
-    do throws(SystemFailure) {
-      try Descriptor(opening: path, O_WRONLY | O_NONBLOCK).writeAll(Array(text.utf8))
-    } catch { throw .tree(DeviceTreeError(error, path)) }
   }
 }

@@ -5,11 +5,12 @@ package import Ports
 /// dom0's PCI devices as the kernel shows them: sysfs, the pciback driver's folder, the kernel log.
 package struct SysfsTree: DeviceTreePort {
   private let root: Root
+  private let files = SysfsFiles()
 
   /// `root` is `/`, or the folder that replaces it for a sandbox.
   package init(root: String) { self.root = Root(root) }
 
-  package func hasPCIBack() throws(HostError) -> Bool { try isThere(root.pciback) }
+  package func hasPCIBack() throws(HostError) -> Bool { try files.isThere(root.pciback) }
 
   package func pcibackDevices() throws(HostError) -> Set<PCIAddress> {
     do throws(SystemFailure) {
@@ -26,22 +27,24 @@ package struct SysfsTree: DeviceTreePort {
     let folder = self.folder(of: device)
     let alias = folder + "/modalias"
     var facts = DeviceFacts()
-    if let text = try content(alias) {
+    if let text = try files.content(alias) {
       guard let names = ModuleAlias(text) else { throw malformed(alias) }
       (facts.id, facts.subsystem, facts.deviceClass) = (names.id, names.subsystem, names.deviceClass)
-    } else if try !isThere(folder) {
+    } else if try !files.isThere(folder) {
       return nil
     }
-    facts.driver = try linkTarget(folder + "/driver")
+    facts.driver = try files.linkTarget(folder + "/driver")
     facts.isOnPCIBack = facts.driver == DriverBinding.pciback
     // `physfn` is a link to the physical function (pci_iov_add_virtfn, drivers/pci/iov.c, Linux 6.1).
-    facts.isVirtualFunction = try isThere(folder + "/physfn")
+    facts.isVirtualFunction = try files.isThere(folder + "/physfn")
     return facts
   }
 
   package func grants(for device: PCIAddress) throws(HostError) -> DeviceGrants {
     let path = folder(of: device) + "/resource"
-    guard let text = try content(path) else { throw .tree(DeviceTreeError(.missing, operation: "read", place: path)) }
+    guard let text = try files.content(path) else {
+      throw .tree(DeviceTreeError(.missing, operation: "read", place: path))
+    }
     guard let resources = DeviceResource.list(text) else { throw malformed(path) }
     return DeviceGrants(resources: resources, interrupt: try interrupt(of: device))
   }
@@ -58,7 +61,7 @@ package struct SysfsTree: DeviceTreePort {
   }
 
   package func neighbours(of device: PCIAddress) throws(HostError) -> Set<PCIAddress> {
-    guard try isThere(slotReset) else { return [] }
+    guard try files.isThere(slotReset) else { return [] }
     do throws(SystemFailure) {
       // A reset of the slot's bus reaches every function on it (`pci_reset_bus`, Linux drivers/pci/pci.c).
       return Set(
@@ -83,14 +86,14 @@ package struct SysfsTree: DeviceTreePort {
 
   package func permissiveDevices() throws(HostError) -> Set<PCIAddress> {
     let path = root.pciback + "/permissive"
-    guard let text = try content(path) else { return [] }
+    guard let text = try files.content(path) else { return [] }
     // One line per device, until the page is full (`permissive_show`, Linux drivers/xen/xen-pciback/pci_stub.c, 6.1).
     // What is left of a cut line is no address.
     return Set(text.split(separator: "\n").compactMap { PCIAddress($0) })
   }
 
   package func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {
-    try isThere(folder(of: device) + "/virtfn0")
+    try files.isThere(folder(of: device) + "/virtfn0")
   }
 
   package func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) { try write(device, to: "unbind") }
@@ -98,11 +101,11 @@ package struct SysfsTree: DeviceTreePort {
   package func bindToPCIBack(_ device: PCIAddress) throws(HostError) { try write(device, to: "bind") }
 
   package func isPermissiveForAll() throws(HostError) -> Bool {
-    try content(root.pcibackPermissive)?.hasPrefix("Y") == true
+    try files.content(root.pcibackPermissive)?.hasPrefix("Y") == true
   }
 
   package func hasBackEndObject(for domain: DomainID) throws(HostError) -> Bool {
-    try isThere("\(root.backEndObjects)/pci-\(domain)-0")
+    try files.isThere("\(root.backEndObjects)/pci-\(domain)-0")
   }
 
   package func listenForExports(sinceBoot: Bool) -> (any ExportLog)? {
@@ -117,41 +120,17 @@ package struct SysfsTree: DeviceTreePort {
     .tree(DeviceTreeError(.malformed, operation: "read", place: path))
   }
 
-  private func isThere(_ path: String) throws(HostError) -> Bool {
-    do throws(SystemFailure) { return try exists(path) } catch { throw .tree(DeviceTreeError(error, path)) }
-  }
-
-  /// Returns a file's text; nil if there is no file.
-  private func content(_ path: String) throws(HostError) -> String? {
-    do throws(SystemFailure) {
-      return try readAttribute(path)
-    } catch {
-      if error.errno == ENOENT { return nil }
-      throw .tree(DeviceTreeError(error, path))
-    }
-  }
-
   /// Returns the legacy interrupt.
   private func interrupt(of device: PCIAddress) throws(HostError) -> UInt32? {
     let path = folder(of: device) + "/irq"
-    guard let text = try content(path) else { return nil }
+    guard let text = try files.content(path) else { return nil }
     guard let line = UInt32(text.last == "\n" ? text.dropLast() : text[...]) else { throw malformed(path) }
     return DeviceGrants.isInterrupt(line) ? line : nil
   }
 
-  /// Returns the last part of a link's target; nil if there is no link.
-  private func linkTarget(_ path: String) throws(HostError) -> String? {
-    do throws(SystemFailure) { return try readLink(path)?.split(separator: "/").last.map(String.init) } catch {
-      throw .tree(DeviceTreeError(error, path))
-    }
-  }
-
   /// Writes a device's address to one of pciback's attributes.
   private func write(_ device: PCIAddress, to attribute: String) throws(HostError) {
-    let path = "\(root.pciback)/\(attribute)"
-    do throws(SystemFailure) {
-      try Descriptor(opening: path, O_WRONLY | O_NONBLOCK).writeAll(Array("\(device)".utf8))
-    } catch { throw .tree(DeviceTreeError(error, path)) }
+    try files.write("\(device)", to: "\(root.pciback)/\(attribute)")
   }
 
   /// Writes to a file that resets a device; returns nil if there is no such file.
