@@ -12,8 +12,8 @@ struct ReleaseCommand: BerthCommand {
     abstract: "Take devices from pciback, and return them to the drivers that had them.",
     discussion: """
       A device that a domain has, or is about to get, is left alone: detach it first. Without a record of Berth's, the \
-      driver that xl noted gets the device, or else any driver that wants it. Asks before it \
-      changes anything. Without a terminal, --yes must be given instead.
+      driver that xl noted gets the device, or else any driver that wants it. A device that its driver has in Xen's \
+      quarantine is taken out of the quarantine. Asks before it changes anything. Without a terminal, --yes must be given instead.
       """)
 
   @Argument(

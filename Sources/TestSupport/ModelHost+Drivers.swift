@@ -11,6 +11,8 @@ struct ModelDriverState {
   var natives: [PCIAddress: String] = [:]
   /// What pciback claims whenever it is offered it, beside the devices that it has.
   var slots: Set<PCIAddress> = []
+  /// The devices behind a bridge that pciback claims.
+  var behindClaimedBridge: Set<PCIAddress> = []
   var quarantined: Set<PCIAddress> = []
   /// The drivers that neither release nor take these devices.
   var refusals: [String: Set<PCIAddress>] = [:]
@@ -92,7 +94,11 @@ struct ModelDrivers: DriverPort {
     return model.state.withLock { state in
       if state.driverless.contains(device), state.drivers.overrides[device] == nil {
         state.driverless.remove(device)
-        state.drivers.natives[device] = "e1000e"
+        if state.drivers.slots.contains(device) || state.drivers.behindClaimedBridge.contains(device) {
+          state.pciback.insert(device)
+        } else {
+          state.drivers.natives[device] = "e1000e"
+        }
       }
       return .answered(errno: nil)
     }
@@ -255,6 +261,10 @@ package struct ModelDriverSettings: Sendable {
   }
   package func isQuarantined(_ device: PCIAddress) -> Bool {
     model.state.withLock { $0.drivers.quarantined.contains(device) }
+  }
+  /// Gives pciback the bridge above a device.
+  package func claimBridge(above device: PCIAddress) {
+    model.state.withLock { _ = $0.drivers.behindClaimedBridge.insert(device) }
   }
   package func hasSlot(_ device: PCIAddress) -> Bool { model.state.withLock { $0.drivers.slots.contains(device) } }
   package func preparation(of device: PCIAddress) -> PreparationRecord? {

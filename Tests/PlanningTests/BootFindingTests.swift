@@ -10,7 +10,8 @@ import Testing
   private let two = Sample.address(2)
 
   private func findings(
-    drivers: [String?] = ["pciback", "pciback"], isBridge: Bool = false, _ change: (inout BootFacts) -> Void
+    drivers: [String?] = ["pciback", "pciback"], isBridge: Bool = false, slots: Set<PCIAddress> = [],
+    _ change: (inout BootFacts) -> Void
   ) -> [Finding] {
     var facts = BootFacts()
     change(&facts)
@@ -28,6 +29,7 @@ import Testing
           host: HostFacts(name: "host", hasIOMMU: true),
           devices: [Sample.device(one), Sample.device(two, heldBy: 7)])))
     examination.boot = BootExamination(facts: facts, inventory: Inventory(functions: functions, facts: []))
+    examination.boot?.slots = slots
     // A claim without a domain is another finding.
     return diagnose(examination).filter { if case .ailment = $0.kind { true } else { false } }
   }
@@ -113,6 +115,16 @@ import Testing
     // A domain has the second device, so only the first one may never have been assigned.
     #expect(found(["pciback", "pciback"]) == ["(hidden-unquarantined) \(one)"])
     #expect(found([nil, nil], isBridge: true) == ["bridge-in-slots \(one)", "bridge-in-slots \(two)"])
+  }
+
+  @Test func `a bridge that pciback was given since the start is a finding`() {
+    #expect(names(findings(isBridge: true, slots: [one]) { _ in }) == ["bridge-in-slots \(one)"])
+    #expect(names(findings(slots: [one]) { _ in }) == [])
+    let both = findings(drivers: [nil, nil], isBridge: true, slots: [one]) { facts in
+      facts.moduleOptions = [options("(\(one))")]
+      facts.hideParameter = "(\(one))"
+    }
+    #expect(names(both) == ["bridge-in-slots \(one)"])
   }
 
   @Test func `a long command line, and a pciback without options`() {

@@ -70,6 +70,66 @@ import XenProtocol
     #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
 
+  @Test func `a release takes a device that hands gave to its driver out of the quarantine`() throws {
+    let model = ModelHost()
+    model.addDevice(one)
+    model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "e1000e")
+    // `xl pci-assignable-add`, then `unbind`, `remove_slot` and `bind` by a person.
+    try model.host.hypervisor.assign(one, to: .quarantine, relaxed: true)
+    model.drivers.giveToHost(one)
+    let outcomes = try model.releaseByHand(one)
+    #expect(outcomes.map(\.result) == [.done])
+    #expect(outcomes.first?.evidence.contains("it was in quarantine") == true)
+    #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil)
+    #expect(!model.drivers.isQuarantined(one) && model.store[StorePath.driverPath(one).text] == nil)
+    #expect(try model.releaseByHand(one).map(\.result) == [.unchanged])
+  }
+
+  @Test func `a release finishes what xl left half-way`() throws {
+    let model = ModelHost()
+    model.addDevice(one)
+    // `xl pci-assignable-remove -r` of a device whose driver_override says pciback.
+    model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "e1000e")
+    model.drivers.setOverride(of: one, to: "pciback")
+    try model.host.tree.unbindFromPCIBack(one)
+    try model.host.drivers.removeSlot(one)
+    let outcomes = try model.releaseByHand(one)
+    #expect(outcomes.map(\.result) == [.done])
+    #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.driverOverride(of: one) == nil)
+    #expect(model.store[StorePath.driverPath(one).text] == nil && model.drivers.preparation(of: one) == nil)
+  }
+
+  @Test func `a device behind a bridge that pciback claims stays with pciback unless its driver is known`() throws {
+    let model = ModelHost()
+    model.addDevice(one)
+    model.drivers.claimBridge(above: one)
+    for isQuarantined in [false, true] {
+      if isQuarantined { try model.host.hypervisor.assign(one, to: .quarantine, relaxed: true) }
+      let outcomes = try model.releaseByHand(one)
+      #expect(outcomes.map(\.result) == [.failed] && outcomes.map(\.isUndone) == [true])
+      #expect(outcomes.first?.detail.map(\.sentence) == .pcibackTookAgain)
+      #expect(model.drivers.driver(of: one) == "pciback" && model.drivers.preparation(of: one) == nil)
+      #expect(model.drivers.isQuarantined(one) == isQuarantined)
+    }
+    model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "e1000e")
+    #expect(try model.releaseByHand(one).map(\.result) == [.done])
+    #expect(model.drivers.driver(of: one) == "e1000e")
+  }
+
+  @Test func `a device without driver, record and note is left alone, and one that a domain has`() throws {
+    let model = ModelHost()
+    model.addDevice(one)
+    try model.host.tree.unbindFromPCIBack(one)
+    try model.host.drivers.removeSlot(one)
+    #expect(try model.releaseByHand(one).map(\.result) == [.unchanged])
+    #expect(model.drivers.driver(of: one) == nil)
+    model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "e1000e")
+    model.addDomain(5, "net")
+    model.setOwner(one, 5)
+    #expect(try model.releaseByHand(one).map(\.result) == [.blocked])
+    #expect(model.drivers.driver(of: one) == nil)
+  }
+
   @Test func `an apply that ends a release takes the device out of the quarantine`() throws {
     let (model, _, run) = makeHost()
     try run.apply(desired(["later": [one]]))

@@ -52,6 +52,7 @@ extension OutcomeSentence {
     case .releasedBut, .rightsLeft, .grantUnknown: [[.ownRecord]]
     case .mayStillReach: [[.ports, .frames, .interrupt, .unmap]]
     case .driverSilent, .driverKeeps, .driverRefuses, .otherDriverTook: [[.unbindDriver, .bindDriver]]
+    case .pcibackTookAgain: [[.offer], [.binding]]
     case .putBack, .notPutBack: [[.binding]]
     case .quarantineFailed: [[.assign], [.binding]]
     case .overrideStays: [[.override], [.binding]]

@@ -5,6 +5,8 @@ package struct BootExamination: Sendable {
   package var facts: BootFacts
   /// The functions with their classes and drivers; nil if they could not be read.
   package var inventory: Inventory?
+  /// The addresses that pciback claims whenever it is offered them; empty if that could not be read.
+  package var slots: Set<PCIAddress> = []
   package init(facts: BootFacts, inventory: Inventory?) { (self.facts, self.inventory) = (facts, inventory) }
 }
 
@@ -32,13 +34,15 @@ package struct RebootRequired: Hashable, Sendable {
 /// Returns what is wrong with the devices that pciback is to take when the host starts.
 func bootFindings(_ examination: Examination) -> [Finding] {
   guard let boot = examination.boot else { return [] }
-  return BootFinder(facts: boot.facts, functions: boot.inventory?.functions ?? [], examination: examination).findings()
+  return BootFinder(boot: boot, examination: examination).findings()
 }
 
 private struct BootFinder {
-  let facts: BootFacts
-  let functions: [PCIFunction]
+  let boot: BootExamination
   let examination: Examination
+
+  private var facts: BootFacts { boot.facts }
+  private var functions: [PCIFunction] { boot.inventory?.functions ?? [] }
 
   /// How much of dom0's command line may be used before that is worth knowing.
   private static let longLine = 900
@@ -51,6 +55,7 @@ private struct BootFinder {
     let inForce = facts.hideParameter.flatMap { list($0, "the parameter `hide` of xen-pciback", &findings) }
     if let inForce { findings += differences(configured.flatMap(\.entries), inForce.entries) }
     findings += ageOfImage() + drivers(of: configured + [inForce].compactMap(\.self))
+    findings += bridges(in: inForce)
     if let inForce { findings += hidden(by: inForce) }
     if let line = facts.commandLine, line.utf8.count > Self.longLine {
       let count = line.utf8.count
@@ -102,6 +107,16 @@ private struct BootFinder {
     }
   }
 
+  /// Bridges that pciback claims, by its list or because somebody added them since.
+  private func bridges(in list: HideList?) -> [Finding] {
+    functions.compactMap { function in
+      guard function.isBridge == true, let address = function.address,
+        boot.slots.contains(address) || list?.covers(address) == true
+      else { return nil }
+      return Finding(.bridgeInSlots, "\(address)", "its class is that of a bridge")
+    }
+  }
+
   /// What pciback took when it was started.
   private func hidden(by list: HideList) -> [Finding] {
     var findings: [Finding] = []
@@ -112,9 +127,6 @@ private struct BootFinder {
     var open: [String] = []
     for function in functions {
       guard let address = function.address, list.covers(address) else { continue }
-      if function.isBridge == true {
-        findings.append(Finding(.bridgeInSlots, "\(address)", "its class is that of a bridge"))
-      }
       if function.driver == "pciback", observed[address]?.assignment == .free, observed[address]?.claim == nil {
         open.append("\(address)")
       }

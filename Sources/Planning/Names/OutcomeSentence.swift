@@ -24,8 +24,8 @@ package enum OutcomeSentence: Hashable, Sendable, CaseIterable {
   // What failed.
   case failed, busEnded, busEndedSince, busEndedWithOthers, undoingFailed, returningFailed, grantingAgainFailed
   // What a driver did not do, and where its device is.
-  case driverSilent, driverKeeps, driverRefuses, putBack, notPutBack, quarantineFailed, otherDriverTook, overrideStays,
-    noteStays
+  case driverSilent, driverKeeps, driverRefuses, putBack, notPutBack, quarantineFailed, otherDriverTook,
+    pcibackTookAgain, overrideStays, noteStays
   case inUse, beingReleased, moduleMissing, otherRunOnDevice
   case releasedBut, tracesLeft, rightsLeft, grantUnknown, mayStillReach, hostRepairFailed, recordsFailed
 }
@@ -305,6 +305,10 @@ extension OutcomeSentence {
         "pciback has it, but Xen has not quarantined it: {}", "the device's driver in sysfs, and Xen's answer")
     case .otherDriverTook:
       SentenceEntry("{} took it instead of {}", "the device's driver in sysfs, read after the bind")
+    case .pcibackTookAgain:
+      SentenceEntry(
+        "pciback took it again, because it claims the device or a bridge above the device",
+        "the device's driver in sysfs, read after the device was offered to all drivers")
     case .overrideStays:
       SentenceEntry("its driver_override is {} and not what was written", "`driver_override`, read after the write")
     case .noteStays:

@@ -35,6 +35,8 @@ package struct Examiner: Sendable {
     let functions = attempt { () throws(HostError) in try host.inventory.inventory(of: [.ids, .driver]) }
     var boot = BootExamination(facts: host.boot.boot(), inventory: nil)
     if case .success(let inventory) = functions { boot.inventory = inventory }
+    // Without pciback it has no slots, which is a finding of its own.
+    if case .success(let slots) = attempt({ () throws(HostError) in try host.drivers.slots() }) { boot.slots = slots }
     examination.boot = boot
     switch marks {
     case .success(let marks): examination.damaged += marks.damaged

@@ -33,15 +33,21 @@ struct ReleaseWork {
   /// Returns what was read back; nil if nothing is left to do.
   private func release() throws(DriverStop) -> [String]? {
     let identity = try work.identity()
-    guard var record = try record(of: identity) else { return nil }
+    let before = try work.ask { () throws(HostError) in try work.held.read() }
+    guard var record = try record(of: identity, before) else {
+      // What was planned by a record that is gone, another run has done.
+      return step.isRecorded ? nil : try repairUnrecorded()
+    }
+    // What stays if the device stays with pciback: nothing if nobody had recorded it.
+    let old = before.flatMap { $0.identity.mayBe(identity) ? $0 : nil }
+    var wasQuarantined = false
     if let driver = record.driver { try load(driver, record.module) }
     if try work.binding().driver == DriverBinding.pciback {
       try work.checkUnused()
-      let old = record
       record.phase = .releasing
       try work.ask { () throws(HostError) in try work.held.write(record) }
       do throws(DriverStop) {
-        try work.leaveQuarantine()
+        wasQuarantined = try work.leaveQuarantine()
         // An attach may have been faster than the record.
         try work.checkUnused()
       } catch {
@@ -54,19 +60,18 @@ struct ReleaseWork {
     try forgetSlot()
     if try work.binding().driverOverride != record.driverOverride { try work.setOverride(record.driverOverride) }
     try restore(record)
+    try stayIfTakenAgain(old, wasQuarantined)
     try work.removeDriverPath()
     try work.ask { () throws(HostError) in try work.held.remove() }
     return try work.evidence()
   }
 
   /// Returns the record to go on with; nil if another run has finished, or if nothing was to be done.
-  private func record(of identity: DeviceIdentity) throws(DriverStop) -> PreparationRecord? {
-    let before = try work.ask { () throws(HostError) in try work.held.read() }
-    let isOnPCIBack = try work.binding().driver == DriverBinding.pciback
+  private func record(
+    of identity: DeviceIdentity, _ before: PreparationRecord?
+  ) throws(DriverStop) -> PreparationRecord? {
     guard let before, step.isRecorded || before.identity.mayBe(identity) else {
-      // What was planned by a record that is gone, another run has done.
-      guard isOnPCIBack, !step.isRecorded else { return nil }
-      return try unrecorded(identity)
+      return step.isRecorded ? nil : try unrecorded(identity)
     }
     guard before.identity.mayBe(identity) else {
       throw .blocked(OutcomeDetail(.identityChanged, "\(before.identity.id)", "\(identity.id)"))
@@ -76,26 +81,48 @@ struct ReleaseWork {
     return before
   }
 
-  /// Returns a record of a device that another tool gave to pciback.
-  private func unrecorded(_ identity: DeviceIdentity) throws(DriverStop) -> PreparationRecord {
+  /// Returns a record of a device that another tool gave to pciback, or that another tool left half-way; nil if the device
+  /// is neither.
+  private func unrecorded(_ identity: DeviceIdentity) throws(DriverStop) -> PreparationRecord? {
     let driver = try work.notedDriver()
+    switch try work.binding().driver {
+    case DriverBinding.pciback?: break
+    case nil:
+      // `xl pci-assignable-remove -r` keeps its note if the driver refuses the device, for example because of an override.
+      guard driver != nil else { return nil }
+      try work.checkUnused()
+    case _?: return nil
+    }
     var record = PreparationRecord(
       device: work.device, phase: .releasing, identity: identity, driver: driver, since: work.host.wallClock())
     record.isDriverKnown = driver != nil
     return record
   }
 
+  /// Repairs a device that hands gave to its driver while Xen had it in quarantine; returns nil if it was not there.
+  ///
+  /// Such a driver looks as if it worked, and sends nothing. The driver keeps the device: dom0 may be using it.
+  private func repairUnrecorded() throws(DriverStop) -> [String]? {
+    guard let driver = try work.binding().driver, driver != DriverBinding.pciback, try work.leaveQuarantine() else {
+      return nil
+    }
+    try work.removeDriverPath()
+    return try work.evidence() + ["it was in quarantine"]
+  }
+
   /// Leaves the device on pciback, as it was.
-  private func stay(_ old: PreparationRecord) throws(DriverStop) {
-    var record = old
-    if record.phase == .releasing { record.phase = .prepared }
-    try work.ask { () throws(HostError) in try work.held.write(record) }
+  private func stay(_ old: PreparationRecord?) throws(DriverStop) {
+    try work.ask { () throws(HostError) in
+      guard var record = old else { return try work.held.remove() }
+      if record.phase == .releasing { record.phase = .prepared }
+      try work.held.write(record)
+    }
   }
 
   // MARK: The device
 
   /// Gives the device back to pciback if a domain has got it since the last look: xl looks at a device, and takes it later.
-  private func giveBackIfTaken(_ old: PreparationRecord) throws(DriverStop) {
+  private func giveBackIfTaken(_ old: PreparationRecord?) throws(DriverStop) {
     do throws(DriverStop) { try work.checkUnused() } catch {
       try work.setOverride(DriverBinding.pciback)
       try work.bind(to: DriverBinding.pciback)
@@ -103,6 +130,21 @@ struct ReleaseWork {
       try stay(old)
       throw error
     }
+  }
+
+  /// Throws if pciback took the device again when all drivers were offered it, and leaves the device there as it was.
+  ///
+  /// pciback takes everything behind a bridge that it claims (`pcistub_match_one`, Linux
+  /// drivers/xen/xen-pciback/pci_stub.c, 6.1).
+  private func stayIfTakenAgain(_ old: PreparationRecord?, _ wasQuarantined: Bool) throws(DriverStop) {
+    guard try work.binding().driver == DriverBinding.pciback else { return }
+    if wasQuarantined {
+      try work.ask { () throws(HostError) in
+        try work.host.hypervisor.assign(work.device, to: .quarantine, relaxed: true)
+      }
+    }
+    try stay(old)
+    throw DriverStop(result: .failed, detail: OutcomeDetail(.pcibackTookAgain), isUndone: true)
   }
 
   private func forgetSlot() throws(DriverStop) {

@@ -180,11 +180,11 @@ extension Ailment {
         remedy: "move parameters of modules to /etc/modprobe.d, for example with `berth render boot`")
     case .bridgeInSlots:
       Explanation(
-        meaning: "a bridge is hidden, and pciback takes everything behind it",
+        meaning: "pciback claims a bridge, and takes everything behind it",
         cause:
-          "The list of devices to hide names a bridge, or a whole bus or slot with one. pciback compares each device "
-          + "and all bridges above it with the list.",
-        remedy: "name the devices instead of the bridge")
+          "The list of devices to hide names a bridge, or a whole bus or slot with one. Or somebody wrote a bridge into "
+          + "pciback's `new_slot`. pciback compares each device and all bridges above it with its list.",
+        remedy: "name the devices instead of the bridge; write a bridge that was added into pciback's `remove_slot`")
     case .pcibackBuiltIn:
       Explanation(
         meaning: "pciback is a part of the kernel, so options for modules have no effect",

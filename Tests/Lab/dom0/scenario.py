@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Runs one scenario in dom0, and writes the result for the runner."""
+"""Runs one scenario in dom0, and writes the result for the runner.
+
+    scenario.py NAME            runs it
+    scenario.py NAME before     calls its `before`, which prepares the files of a host that is about to start
+"""
 
 import importlib.util
 import json
@@ -24,6 +28,9 @@ def load(name):
 def main():
     name = sys.argv[1]
     sys.path.insert(0, FOLDER)
+    if sys.argv[2:] == ["before"]:
+        load(name).before()
+        return
     stand = Stand()
     start = time.monotonic()
     try:

@@ -1,19 +1,15 @@
 """A card comes from its driver in dom0, goes to a guest, and returns to the driver, which carries packets as before."""
 
-import os
-import socket
-
 from lab.devices import BY_ADDRESS
-from lab.programs import Answer, Running, apply, apply_arguments, berth, exists, log, run as execute, write_manifest, xl
+from lab.drivers import at_home, driver, noted, override, record, release
+from lab.programs import Running, apply, apply_arguments, berth, exists, log, run as execute, write_manifest, xl
 from lab.stand import identity
-from lab.waiting import wait
 
 CARD, OTHER = "0000:00:05.0", "0000:00:06.0"
 # What dom0 itself stands on: its disk, and the folder that it shares with the host.
 DISK, SHARE = "0000:00:02.0", "0000:00:03.0"
 ROUNDS = 12
 SECONDS = 3600
-PACKETS_SECONDS = 60
 LAST = True
 
 
@@ -34,7 +30,7 @@ def hidden_at_boot(stand):
     stand.equal(driver(CARD), "pciback", "hidden at boot")
     stand.on_host.add(CARD)
     stand.equal(release(CARD).drivers().get(CARD), ("release", "done"), "released by hand")
-    at_home(stand, "hidden at boot")
+    at_home(stand, CARD, "hidden at boot")
     stand.equal(release(CARD).drivers().get(CARD), ("release", "unchanged"), "released once more")
 
 
@@ -51,7 +47,7 @@ def there_and_back(stand, guest):
     answer = apply({"router": []}, after="restore")
     stand.equal((answer.status, answer.drivers().get(CARD)), (0, ("release", "done")), "returned to its driver")
     stand.wait(guest.wait_gone)
-    at_home(stand, "after a guest")
+    at_home(stand, CARD, "after a guest")
     stand.equal(apply({"router": []}, after="restore").document.get("changed"), False, "once more: nothing")
 
 
@@ -60,7 +56,7 @@ def beside_xl(stand, guest):
     stand.equal(apply({"later": [CARD]}).drivers().get(CARD), ("prepare", "done"), "for a domain that comes later")
     stand.check(CARD in xl("pci-assignable-list").output, "xl lists it")
     stand.equal(xl("pci-assignable-remove", "-r", CARD).status, 0, "xl returns it")
-    at_home(stand, "by xl", record=True)
+    at_home(stand, CARD, "by xl", record=True)
     stand.equal(xl("pci-assignable-add", CARD).status, 0, "xl prepares it")
     answer = apply({"router": [CARD]})
     stand.equal((answer.status, answer.drivers()), (0, {}), "nothing is left to prepare")
@@ -68,7 +64,7 @@ def beside_xl(stand, guest):
     stand.equal(apply({"router": []}).status, 0, "detached")
     stand.wait(guest.wait_gone)
     stand.equal(release(CARD).drivers().get(CARD), ("release", "done"), "released after xl")
-    at_home(stand, "after xl")
+    at_home(stand, CARD, "after xl")
 
 
 def interlocks(stand):
@@ -96,7 +92,7 @@ def before_the_guest(stand):
     stand.equal(apply({"early": [CARD]}).status, 0, "adopted")
     stand.equal(apply({"early": []}, after="restore").status, 0, "taken from it")
     stand.wait(guest.wait_gone)
-    at_home(stand, "after a guest of xl's")
+    at_home(stand, CARD, "after a guest of xl's")
     guest.destroy()
 
 
@@ -135,7 +131,7 @@ def killed(stand, guest):
     stand.check(blows >= rounds // 3, f"{blows} of {rounds} were killed at work")
     if rounds % 2:
         apply({"router": []}, after="restore")
-    at_home(stand, "after all of them")
+    at_home(stand, CARD, "after all of them")
 
 
 def without_pciback(stand, guest):
@@ -150,65 +146,9 @@ def without_pciback(stand, guest):
     stand.equal((answer.status, answer.drivers().get(CARD)), (0, ("prepare", "done")), "loaded, and prepared")
     stand.settled(guest, [CARD], "with pciback loaded by the apply")
     stand.equal(apply({"router": []}, after="restore").status, 0, "and back")
-    at_home(stand, "at the end")
-
-
-# What tells how a card is bound
-
-def release(address):
-    return Answer(execute("berth", "release", address, "--yes", "--output", "json"))
-
-
-def driver(address):
-    path = f"/sys/bus/pci/devices/{address}/driver"
-    return os.path.basename(os.path.realpath(path)) if exists(path) else None
-
-
-def override(address):
-    with open(f"/sys/bus/pci/devices/{address}/driver_override", encoding="utf-8") as file:
-        return file.read().strip()
-
-
-def record(address):
-    return exists(f"/var/lib/berth/devices/{address}.json")
-
-
-def noted(stand, address):
-    return stand.store.read("/libxl/pci/" + address.replace(":", "-").replace(".", "-") + "/driver_path")
+    at_home(stand, CARD, "at the end")
 
 
 def prepared(stand, what):
     stand.equal((driver(CARD), override(CARD), record(CARD), noted(stand, CARD)),
                 ("pciback", "(null)", True, "/sys/bus/pci/drivers/e1000"), f"{what}: on pciback, without a trace of the way")
-
-
-def at_home(stand, what, record=False):
-    """The driver has the card, nothing else is left, and the card carries packets: it is not in quarantine."""
-    kept = exists(f"/var/lib/berth/devices/{CARD}.json")
-    stand.equal((driver(CARD), override(CARD), kept, noted(stand, CARD)), ("e1000", "(null)", record, None),
-                f"{what}: with its driver, as if nothing had been")
-    with open("/sys/bus/pci/drivers/pciback/slots", encoding="utf-8") as file:
-        stand.check(CARD not in file.read().split(), f"{what}: pciback does not claim it")
-    folder = f"/sys/bus/pci/devices/{CARD}/net"
-    name = os.listdir(folder)[0]
-    counter = f"{folder}/{name}/statistics/tx_packets"
-    execute("ip", "link", "set", name, "up")
-    execute("ip", "address", "replace", "192.0.2.1/24", "dev", name)
-    before = number(counter)
-
-    def has_sent():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            try:
-                line.sendto(b"berth", ("192.0.2.255", 9))
-            except OSError:  # The link is not up yet.
-                return False
-        return number(counter) > before
-    stand.wait(lambda: wait([], None, has_sent, PACKETS_SECONDS, f"{what}: {name} has sent packets"))
-    execute("ip", "address", "flush", "dev", name)
-    execute("ip", "link", "set", name, "down")
-
-
-def number(path):
-    with open(path, encoding="utf-8") as file:
-        return int(file.read())

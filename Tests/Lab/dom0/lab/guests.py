@@ -45,13 +45,19 @@ class Guest:
         self.uuid = None
         self.log = f"{CONSOLES}/guest-{name}.log"
 
-    def create(self, paused=False, passthrough=True, pcifront=True, rest=""):
-        """Starts the guest, with xl's output in the log. `passthrough=False` leaves it permanently without an IOMMU."""
-        path = f"/run/lab/{self.name}.cfg"
+    def configure(self, passthrough=True, pcifront=True, rest="", folder="/run/lab"):
+        """Writes the guest's configuration, and returns its path. `passthrough=False` leaves the guest permanently without
+        an IOMMU."""
+        path = f"{folder}/{self.name}.cfg"
         rest = ('passthrough = "enabled"\n' if passthrough else "") + rest
         extra = "" if pcifront else "lab_no_pcifront=1"
         with open(path, "w", encoding="utf-8") as file:
             file.write((CONFIGURATION + self.kind).format(name=self.name, extra=extra) + rest)
+        return path
+
+    def create(self, paused=False, **options):
+        """Starts the guest, with xl's output in the log. The options are those of `configure`."""
+        path = self.configure(**options)
         ended = xl("create", "-q", *(["-p"] if paused else []), path)
         if ended.status:
             raise RuntimeError(f"{self.name} could not be created: {ended.errors}")

@@ -58,6 +58,11 @@ class Stand:
             guest.wait_up()
         return guest
 
+    @property
+    def boot(self):
+        """Returns the number of this boot; the first one has 0."""
+        return int(os.environ.get("LAB_BOOT") or 0)
+
     # Checks
 
     def check(self, condition, text):
