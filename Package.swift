@@ -14,6 +14,7 @@ let package = Package(
   targets: [
     // MARK: C libraries: a module map and shim.h, no Swift
     .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .systemLibrary(name: "CMessageDigest", pkgConfig: "libmd", providers: [.apt(["libmd-dev"])]),
     .systemLibrary(name: "CXenStore", pkgConfig: "xenstore", providers: [.apt(["libxen-dev"])]),
     .systemLibrary(name: "CXenControl", pkgConfig: "xencontrol", providers: [.apt(["libxen-dev"])]),
     /** Preloaded into stock xenstored, libxl and xl. It replaces Xen by the sandbox's hypervisor. */
@@ -33,7 +34,7 @@ let package = Package(
     /** YAML text to checked desired state; every error with file, line and column. */
     .target(name: "Manifest", dependencies: ["Model", "CYAML"]),
     /** Plans, status and events to text and JSON documents. */
-    .target(name: "Rendering", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
+    .target(name: "Rendering", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "CMessageDigest"]),
 
     // MARK: Effects
     /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */

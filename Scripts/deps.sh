@@ -11,6 +11,7 @@ packages=(
   libxen-dev      # libxenctrl; the bench also calls libxenstore
   xenstore-utils  # xenstore-ls and others
   libyaml-dev
+  libmd-dev       # the fingerprints of plans
   qemu-system-x86 # a real device model, for the tests
   pkg-config      # SwiftPM finds the libraries with it
   python3         # the programs of Scripts/

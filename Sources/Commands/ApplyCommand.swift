@@ -12,6 +12,7 @@ struct ApplyCommand: BerthCommand {
     abstract: "Change the host to what the manifest declares.",
     discussion: """
       Shows the plan and asks before it changes anything. Without a terminal, --yes must be given instead.
+      A file that `berth plan --out` wrote is applied without a question, and only if a fresh plan is the same.
       The first Ctrl-C ends the waits and begins nothing new. The second ends the program immediately.
       """)
 
@@ -43,24 +44,73 @@ struct ApplyCommand: BerthCommand {
   @Flag(help: "Look again after libxl's longest wait, even if no other toolstack was seen at work.")
   var audit = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Apply only if the plan has this fingerprint, which `berth plan -o json` and `berth plan --out` say. Nothing is asked then.",
+      valueName: "fingerprint"))
+  var expect: String?
+
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    let saved = try savedPlan(at: try manifests.resolved(in: context))
+    let agreed = try checkConsent(saved, in: context)
+    var prepared =
+      if let saved { try prepare(saved, in: context) } else { try prepare(manifests, policy, lock, in: context) }
+    let requiresRunning = saved?.options.requiresRunning ?? policy.requireRunning
+    if let agreed, let stale = staleness(of: prepared, agreed) {
+      // A plan that was applied already is no stale one.
+      guard stale.isOnlyDone, saved?.consent.isCarriedOut(in: prepared.plan) == true else {
+        try show(stale, in: context)
+        return .stalePlan
+      }
+    }
+    if agreed != nil { prepared.shown.isExact = true }
+    if let saved { prepared.shown.plan = prepared.plan.hostRepairs(agreedIn: saved.consent) }
+    return try apply(prepared, isAgreed: agreed != nil, requiresRunning: requiresRunning, in: context)
+  }
+
+  /// Returns what was agreed to before; nil if nothing was. Throws if the options do not fit together.
+  private func checkConsent(_ saved: SavedPlan?, in context: CommandContext) throws(Failure) -> Agreed? {
+    if let expect, !PlanConsent.isFingerprint(expect) {
+      throw Failure(
+        .usage, "'\(expect)' is no fingerprint: that is sha256: and 64 hexadecimal digits",
+        hint: "`berth plan -o json` has it as fingerprint")
+    }
+    if let saved {
+      guard !policy.isGiven, lock.file == nil else {
+        throw Failure(
+          .usage, "a saved plan has the options with which it was made, and takes no others",
+          hint: "save it again with `berth plan --out` and these options")
+      }
+      guard expect == nil || expect == saved.consent.fingerprint else {
+        throw Failure(.stalePlan, "the saved plan has another fingerprint: \(saved.consent.fingerprint)")
+      }
+      return .plan(saved)
+    }
+    if let expect { return .fingerprint(expect) }
     if !dryRun && !yes && !context.isInputTerminal {
       throw Failure(
         .usage, "apply asks before it changes anything, but there is no terminal for the question",
-        hint: "run `berth plan` first, then `berth apply --yes`")
+        hint: "run `berth plan` first, then `berth apply --yes`; or save the plan with `berth plan --out`")
     }
-    let prepared = try prepare(manifests, policy, lock, in: context)
+    return nil
+  }
+
+  /// Shows the plan, asks unless it is agreed to, and carries it out.
+  private func apply(
+    _ prepared: PreparedPlan, isAgreed: Bool, requiresRunning: Bool, in context: CommandContext
+  ) throws(Failure) -> ExitStatus {
+    let yes = yes || isAgreed
     let naming = context.naming(
       prepared.plan.steps.map(\.deviceID) + prepared.plan.driverSteps.map(\.deviceID))
     let view = prepared.view(naming: naming)
     if dryRun {
       try show(view, in: context)
-      return exitStatus(of: prepared.plan, isDetailed: false, requiresRunning: policy.requireRunning)
+      return exitStatus(of: prepared.plan, isDetailed: false, requiresRunning: requiresRunning)
     }
     let plan = prepared.plan
     guard plan.refusal == nil else {
       let applied = AppliedPlan(plan: plan, outcome: ApplyOutcome())
-      let status = exitStatus(of: applied.outcome, plan: plan, requiresRunning: policy.requireRunning)
+      let status = exitStatus(of: applied.outcome, plan: plan, requiresRunning: requiresRunning)
       try showResult(of: applied, prepared, status: status, naming: naming, in: context)
       return status
     }
@@ -82,7 +132,7 @@ struct ApplyCommand: BerthCommand {
     progress.end()
     let status = place(in: context).exitStatus(
       of: applied.outcome,
-      exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: policy.requireRunning))
+      exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: requiresRunning))
     try showResult(of: applied, prepared, status: status, naming: naming, in: context)
     return status
   }

@@ -109,6 +109,8 @@ package struct HostSession: Sendable {
   package var openings: @Sendable ([String]) -> [DiskOpening]
   /// Returns what dom0's kernel was started with.
   package var boot: @Sendable () -> BootFacts
+  /// Returns the kernel's number of this start of dom0; nil if it is not known.
+  package var bootID: @Sendable () -> String?
   /// Returns the drivers that would take each function.
   package var nativeDrivers: @Sendable ([PCIFunction]) throws(HostError) -> [FunctionName: [NativeDriver]]
   /// Replaces Berth's own file of options for modules, and returns its path.
@@ -134,6 +136,7 @@ package struct HostSession: Sendable {
     served: @escaping @Sendable (ObservationIndex?) -> ServedDevices = { _ in ServedDevices() },
     openings: @escaping @Sendable ([String]) -> [DiskOpening] = { _ in [] },
     boot: @escaping @Sendable () -> BootFacts = { BootFacts() },
+    bootID: @escaping @Sendable () -> String? = { nil },
     nativeDrivers: @escaping @Sendable ([PCIFunction]) throws(HostError) -> [FunctionName: [NativeDriver]] = { _ in [:]
     },
     replaceModuleOptions: @escaping @Sendable ([UInt8]) throws(HostError) -> String = { (_) throws(HostError) in
@@ -156,6 +159,7 @@ package struct HostSession: Sendable {
     self.served = served
     self.openings = openings
     self.boot = boot
+    self.bootID = bootID
     self.nativeDrivers = nativeDrivers
     self.replaceModuleOptions = replaceModuleOptions
     self.examine = examine
@@ -182,6 +186,7 @@ package struct HostSession: Sendable {
       served: { ServedDeviceReader(host: host).served($0) },
       openings: { host.usage.openings(of: $0) },
       boot: { host.boot.boot() },
+      bootID: { host.boot.bootID() },
       nativeDrivers: { (functions) throws(HostError) in
         do throws(DeviceTreeError) { return try host.boot.nativeDrivers(of: functions) } catch { throw .tree(error) }
       },

@@ -19,9 +19,22 @@ struct PlanCommand: BerthCommand {
   @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 if there is something to change.")
   var detailedExitCode = false
 
+  @Option(
+    name: .customLong("out"),
+    help: ArgumentHelp(
+      "Also save the plan in this file. `berth apply FILE` then applies it, if a fresh plan is the same.",
+      valueName: "file"))
+  var out: String?
+
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let prepared = try prepare(manifests, policy, lock, in: context)
-    try show(prepared.view(naming: context.naming(prepared.plan.steps.map(\.deviceID))), in: context)
+    // The fingerprint needs one more answer of the host.
+    let isNeeded = out != nil || global.verbose || global.output != .table
+    let consent = isNeeded ? prepared.consent : nil
+    try show(
+      prepared.view(
+        fingerprint: consent?.fingerprint, naming: context.naming(prepared.plan.steps.map(\.deviceID))), in: context)
+    if let out, let consent { try save(prepared, consent, policy, to: out, in: context) }
     return exitStatus(
       of: prepared.plan, isDetailed: detailedExitCode, requiresRunning: policy.requireRunning)
   }
@@ -34,11 +47,18 @@ struct PreparedPlan {
   var warnings: [String]
   /// In what the host differs from its lock; nil if it has none.
   var lock: LockReport?
+  /// The manifests as they were read.
+  var texts: [ManifestText]
+  /// The functions of dom0; nil if the plan needed none of them.
+  var inventory: Inventory?
 
   var plan: Plan { shown.plan }
 
-  func view(naming: @escaping DeviceNaming) -> PlanView {
-    PlanView(plan: plan, warnings: warnings, lock: lock, naming: naming)
+  /// What a person agrees to who sees the plan.
+  var consent: PlanConsent { PlanConsent(to: plan, bootID: session.bootID()) }
+
+  func view(fingerprint: String? = nil, naming: @escaping DeviceNaming) -> PlanView {
+    PlanView(plan: plan, warnings: warnings, lock: lock, fingerprint: fingerprint, naming: naming)
   }
 }
 
@@ -66,19 +86,25 @@ struct PolicyOptions: ParsableArguments {
     transform: OverrideArgument.parse)
   var overrides: [OverrideArgument] = []
 
+  /// Whether any option deviates from the manifest's policy.
+  var isGiven: Bool {
+    prune != nil || allowRemovals || requireRunning || !overrides.isEmpty || !modules.loadModules
+  }
+
+  /// Returns these options for a saved plan.
+  func saved(in context: CommandContext) -> SavedPlan.Options {
+    var given: [PCIAddress: InterlockOverride] = [:]
+    for override in overrides {
+      given[override.device] = InterlockOverride(reason: override.reason, user: context.userName)
+    }
+    return SavedPlan.Options(
+      prune: prune, allowsRemovals: allowRemovals, requiresRunning: requireRunning, loadsModules: modules.loadModules,
+      overrides: given)
+  }
+
   /// Returns the desired state with these options in place of its own policy.
   func applied(to desired: DesiredState, in context: CommandContext) -> DesiredState {
-    var desired = desired
-    for override in overrides {
-      desired.policy.overrides[override.device] = InterlockOverride(reason: override.reason, user: context.userName)
-    }
-    if let prune { desired.policy.prune = prune }
-    desired.policy.loadsModules = modules.loadModules
-    if allowRemovals {
-      desired.policy.maxRemovals = nil
-      desired.completeness = .stated
-    }
-    return desired
+    saved(in: context).applied(to: desired)
   }
 }
 
@@ -128,12 +154,22 @@ extension BerthCommand {
     _ manifests: ManifestOptions, _ policy: PolicyOptions, _ lock: LockOptions, in context: CommandContext
   ) throws(Failure) -> PreparedPlan {
     let loaded = try load(try manifests.resolved(in: context), in: context)
-    let desired = policy.applied(to: loaded.desired, in: context)
+    var prepared = try prepare(
+      loaded, policy.applied(to: loaded.desired, in: context), requiresRunning: policy.requireRunning, in: context)
+    prepared.lock = try compareLock(
+      lock, manifests, desired: loaded.desired, inventory: prepared.inventory, of: prepared.session, in: context)
+    return prepared
+  }
+
+  /// Observes the host, and plans for what was read.
+  func prepare(
+    _ loaded: LoadedManifests, _ desired: DesiredState, requiresRunning: Bool, in context: CommandContext
+  ) throws(Failure) -> PreparedPlan {
     let session = try openHost(in: context)
     let observation = try asking(context) { () throws(HostError) in try session.observe(desired) }
     var plan = session.plan(desired, ObservationIndex(observation))
     let unready = plan.unreadyCount
-    if policy.requireRunning, unready > 0, plan.refusal == nil { plan.refusal = .notRunning(count: unready) }
+    if requiresRunning, unready > 0, plan.refusal == nil { plan.refusal = .notRunning(count: unready) }
     let shown = ShownPlan(plan: plan, desired: desired, runs: observation.runs)
     let warnings =
       loaded.warnings.map(\.message) + warn(of: observation.damaged, in: context)
@@ -142,8 +178,7 @@ extension BerthCommand {
           "--override \(device) changes nothing: this plan does not take the device from a driver on which something stands",
           in: context)
       }
-    let differences = try compareLock(
-      lock, manifests, desired: loaded.desired, inventory: observation.inventory, of: session, in: context)
-    return PreparedPlan(session: session, shown: shown, warnings: warnings, lock: differences)
+    return PreparedPlan(
+      session: session, shown: shown, warnings: warnings, texts: loaded.texts, inventory: observation.inventory)
   }
 }

@@ -23,9 +23,11 @@ package struct BootReader: BootPort {
     facts.hideParameter = line(root.pcibackHide).map { $0 == "(null)" ? "" : $0 }
     facts.moduleOptions = moduleOptions()
     if let kernel { facts.image = root.images(of: kernel).lazy.compactMap(dated).first }
-    facts.bootID = line(root.bootID).map { String($0.prefix(64)) }
+    facts.bootID = bootID()
     return facts
   }
+
+  package func bootID() -> String? { line(root.bootID).map { String($0.prefix(64)) } }
 
   /// Reads the lines `options xen-pciback hide=…` (modprobe.d(5)). A folder with more files than a system has is cut.
   private func moduleOptions() -> [BootFacts.ModuleOptions] {

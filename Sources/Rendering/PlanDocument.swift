@@ -7,6 +7,9 @@ import Planning
 package struct PlanDocument: VersionedDocument, Sendable {
   package static let head = DocumentHead(kind: "Plan", formatVersion: 1)
   let host: HostDocument
+  /// What `apply --expect` takes: it differs whenever a change differs, or a fact on which a change rests. Nil in the
+  /// document of an apply.
+  let fingerprint: String?
   let hasChanges: Bool
   /// Whether nothing of it may be applied; `refusal` says why.
   let isRefused: Bool
@@ -24,7 +27,10 @@ package struct PlanDocument: VersionedDocument, Sendable {
   let lock: LockReportDocument?
   let warnings: [String]
 
-  init(_ plan: Plan, warnings: [String], lock: LockReport? = nil, naming: DeviceNaming) {
+  init(
+    _ plan: Plan, warnings: [String], lock: LockReport? = nil, fingerprint: String? = nil, naming: DeviceNaming
+  ) {
+    self.fingerprint = fingerprint
     host = HostDocument(plan.host, domains: plan.domainCount, devices: plan.deviceCount)
     hasChanges = plan.hasChanges
     isRefused = plan.refusal != nil

@@ -9,17 +9,23 @@ package struct PlanView: View {
   /// In what the host differs from its lock; nil if it has none.
   private let lock: LockReport?
   private let naming: DeviceNaming
+  /// What `apply --expect` takes; nil if nobody needs it.
+  private let fingerprint: String?
 
   package init(
-    plan: Plan, warnings: [String] = [], lock: LockReport? = nil, naming: @escaping DeviceNaming = { _ in nil }
+    plan: Plan, warnings: [String] = [], lock: LockReport? = nil, fingerprint: String? = nil,
+    naming: @escaping DeviceNaming = { _ in nil }
   ) {
     self.plan = plan
     self.warnings = warnings
     self.lock = lock
+    self.fingerprint = fingerprint
     self.naming = naming
   }
 
-  package var document: PlanDocument { PlanDocument(plan, warnings: warnings, lock: lock, naming: naming) }
+  package var document: PlanDocument {
+    PlanDocument(plan, warnings: warnings, lock: lock, fingerprint: fingerprint, naming: naming)
+  }
 
   package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
@@ -34,7 +40,9 @@ package struct PlanView: View {
       result += "\(style.printable("Set \(plan.set). Other sets own devices here, and keep them: \(others)."))\n"
     }
     if !columns.isEmpty { result += "\n\(columns.rendered())" }
-    return "\(result)\n\(style.printable(summary))\n"
+    result += "\n\(style.printable(summary))\n"
+    if style.isVerbose, let fingerprint { result += "\(style.printable("Fingerprint: \(fingerprint)"))\n" }
+    return result
   }
 
   /// `host17 · Xen 4.17.7 · 4 domains, 11 devices`.

@@ -10,10 +10,12 @@ extension SandboxServer {
     for path in [
       paths.userdata, paths.root + "/var/lib/berth", paths.root + "/run/berth", paths.root + "/run/xen",
       paths.root + "/run/lock", paths.root + "/var", paths.root + "/var/log/xen", paths.root + "/dev",
-      paths.root + "/proc/xen",
+      paths.root + "/proc/xen", paths.root + "/proc/sys/kernel/random",
     ] { try directory.makeDirectories(path) }
     try directory.link(paths.root + "/var/run", to: "../run")
     try directory.write(paths.root + "/proc/xen/capabilities", "control_d\n")
+    // Another start of the sandbox is another start of its dom0, as the numbers of its domains begin again.
+    try directory.write(paths.root + "/proc/sys/kernel/random/boot_id", "\(Self.bootID())\n")
     try directory.write(paths.kernelLog, "")
     simulation.kernelDelay = .zero
     effects.kernelLog(priority: 6, "xen_pciback: backend is vpci", device: nil)
@@ -40,6 +42,11 @@ extension SandboxServer {
     simulation.kernel.failingExports = Set(scenario.faults.failingExports)
     simulation.kernelDelay = scenario.host.delay
     for name in scenario.faults.heldLocks { try hold(try domain(withFault: name)) }
+  }
+
+  /// Returns a number as the kernel makes one for each start (`proc_do_uuid`, Linux drivers/char/random.c, 6.1).
+  private static func bootID() -> String {
+    DomainUUID(bytes: (0..<16).map { _ in UInt8.random(in: 0...255) })?.description ?? ""
   }
 
   private func domain(withFault name: String) throws(SandboxError) -> DomainKey {

@@ -40,6 +40,7 @@ struct ModelUsage: HostUsagePort {
 
 /// The model host does not start.
 struct ModelBoot: BootPort {
+  func bootID() -> String? { boot().bootID }
   func boot() -> BootFacts { BootFacts() }
   func nativeDrivers(of functions: [PCIFunction]) -> [FunctionName: [NativeDriver]] { [:] }
   func replaceModuleOptions(with bytes: [UInt8]) throws(RecordError) -> String {

@@ -46,6 +46,24 @@ import XenProtocol
     #expect(applied.plan.domains.filter { $0.name == "net" }.map(\.id) == [DomainID(5)])
   }
 
+  // MARK: A plan that was agreed to long before
+
+  @Test func `an exact plan is not carried out on another life of its domain`() throws {
+    for isExact in [false, true] {
+      let model = ModelHost()
+      let key = model.addDomain(5, "net")
+      model.addDevice(three)
+      var shown = try show(Sample.desired(["net": [three]]), on: model)
+      shown.isExact = isExact
+      // The guest restarts under its UUID.
+      model.destroy(5)
+      model.addDomain(8, "net", uuid: key.uuid)
+      let applied = try carryOut(shown, on: model.host)
+      #expect(applied.outcome.notShown.map(\.step.device) == (isExact ? [three] : []))
+      #expect(results(applied) == (isExact ? [] : ["net attach \(three) done"]))
+    }
+  }
+
   // MARK: Changes that the fresh plan does not show
 
   @Test func `a move that was shown as pending is not made`() throws {

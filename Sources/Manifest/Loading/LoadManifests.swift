@@ -8,7 +8,17 @@ package struct LoadedManifests: Sendable {
   /// The documents for other hosts, each as a note.
   package var skipped: [Diagnostic]
   /// The files that were read, in order: paths, and `<stdin>`.
-  package var files: [String]
+  package var files: [String] { texts.map(\.name) }
+  /// The files with their texts, in order.
+  package var texts: [ManifestText]
+}
+
+/// The text of a manifest.
+package struct ManifestText: Hashable, Sendable {
+  /// A path, or `<stdin>`.
+  package let name: String
+  package let bytes: [UInt8]
+  package init(name: String, bytes: [UInt8]) { (self.name, self.bytes) = (name, bytes) }
 }
 
 /// The content of the manifests, checked for every host they name.
@@ -47,7 +57,20 @@ package enum ManifestFailure: Error, Sendable {
 ///     not used.
 package func loadManifests(paths: [String], hostName: String) throws(ManifestFailure) -> LoadedManifests {
   let report = Diagnostics()
-  let set = try readManifests(paths, report)
+  return try load(try readManifests(paths, report), hostName: hostName, report)
+}
+
+/// Returns the desired state of one host that these texts declare, as if they were read from files of these names.
+package func loadManifests(texts: [ManifestText], hostName: String) throws(ManifestFailure) -> LoadedManifests {
+  let report = Diagnostics()
+  var reader = ManifestReader(report: report)
+  for text in texts { reader.read(text) }
+  return try load(try reader.end(), hostName: hostName, report)
+}
+
+private func load(
+  _ set: DocumentSet, hostName: String, _ report: Diagnostics
+) throws(ManifestFailure) -> LoadedManifests {
   let host = HostDocuments(set.documents, for: Name(hostName))
   let documents = DocumentsByHost(set.documents)[Name(hostName)]
   var desired = Assembly.desiredState(of: documents, report)
@@ -61,7 +84,7 @@ package func loadManifests(paths: [String], hostName: String) throws(ManifestFai
   let skipped = host.others.compactMap(\.host).map {
     Diagnostic(.note, "skipped: this document is for host \(quoted($0.value))", at: $0.mark)
   }
-  return LoadedManifests(desired: desired, warnings: report.sortedWarnings, skipped: skipped, files: set.files)
+  return LoadedManifests(desired: desired, warnings: report.sortedWarnings, skipped: skipped, texts: set.texts)
 }
 
 /// Reads manifests and checks them for every host they name.
@@ -84,18 +107,15 @@ package func validateManifests(paths: [String]) throws(ManifestFailure) -> Valid
 /// All documents of one run.
 private struct DocumentSet {
   var documents: [ManifestDocument] = []
-  var files: [String] = []
+  var texts: [ManifestText] = []
+  var files: [String] { texts.map(\.name) }
 }
 
 private func readManifests(_ paths: [String], _ report: Diagnostics) throws(ManifestFailure) -> DocumentSet {
+  if paths.isEmpty { throw .notFound(messages: ["no manifest was given"]) }
   var reader = ManifestReader(report: report)
   for path in paths { reader.read(path) }
-  // Errors inside a file are reported before missing files.
-  guard !report.hasErrors || !reader.missing.isEmpty else { return reader.set }
-  if report.hasErrors { throw .invalid(report.sorted + reader.missing.map { Diagnostic(.error, $0, at: nil) }) }
-  if paths.isEmpty { throw .notFound(messages: ["no manifest was given"]) }
-  guard reader.missing.isEmpty else { throw .notFound(messages: reader.missing) }
-  return reader.set
+  return try reader.end()
 }
 
 /// Reads path after path. Totals are bounded too, so that a directory of large files cannot exceed the bounds.
@@ -125,6 +145,20 @@ private struct ManifestReader {
     } catch {
       missing.append(error.message)
     }
+  }
+
+  /// Reads a text that another run has read from a file.
+  mutating func read(_ text: ManifestText) {
+    let isTooLarge = text.bytes.count > YAMLLimits.standard.bytes
+    take(isTooLarge ? .tooLarge : .file(text.bytes), of: text.name)
+  }
+
+  /// Returns what was read. Throws if something is missing or wrong: errors in a text are reported before missing files.
+  func end() throws(ManifestFailure) -> DocumentSet {
+    guard !report.hasErrors || !missing.isEmpty else { return set }
+    if report.hasErrors { throw .invalid(report.sorted + missing.map { Diagnostic(.error, $0, at: nil) }) }
+    guard missing.isEmpty else { throw .notFound(messages: missing) }
+    return set
   }
 
   private mutating func readAll(_ directory: borrowing ManifestDirectory) {
@@ -162,14 +196,15 @@ private struct ManifestReader {
   private mutating func take(_ content: PathContent, of path: String) {
     // A file may be given by its path and again through its directory; it is read once.
     guard seen.insert(Name(path)).inserted else { return }
-    let order = set.files.count
-    set.files.append(path)
+    let order = set.texts.count
     switch content {
     case .tooLarge:
+      set.texts.append(ManifestText(name: path, bytes: []))
       report.error(
         "the text is larger than \(YAMLLimits.standard.bytes) bytes",
         at: SourceMark(wholeOf: SourceText(name: path, bytes: [], order: order)), hint: "split it into several files")
     case .file(let bytes):
+      set.texts.append(ManifestText(name: path, bytes: bytes))
       bytesRead += bytes.count
       guard bytesRead <= Self.mostBytes else {
         report.error("the manifests are larger than \(Self.mostBytes) bytes in all", at: nil)

@@ -20,6 +20,20 @@ package func readNamedFile(_ path: String, limit: Int) throws(FileFault) -> Path
   try readFile(FoundFile(path), limit: limit)
 }
 
+/// Reads a file that may be something else than a manifest. Returns nil if the path leads to no regular file: a pipe, for
+/// example, can be read only once.
+package func readPlainFile(_ path: String, limit: Int) throws(FileFault) -> PathContent? {
+  let file = try FoundFile(path)
+  guard case .regular = try file.kind() else { return nil }
+  return try readFile(file, limit: limit)
+}
+
+/// Returns whether the path itself is a link.
+package func isLink(_ path: String) -> Bool {
+  var status = stat()
+  return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+}
+
 /// Reads a file that a person named, or calls `list` if the path leads to a directory.
 func readPath(
   _ path: String, limit: Int, list: (consuming ManifestDirectory) throws(FileFault) -> Void
@@ -54,8 +68,6 @@ extension FileFault {
       self.init(message: "cannot \(attempt.rawValue) \(path): \(ErrorNumber.text(of: error))")
       return
     }
-    var status = stat()
-    let isLink = unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
-    self.init(message: isLink ? "\(path) is a link to a file that is not there" : "there is no \(path)")
+    self.init(message: isLink(path) ? "\(path) is a link to a file that is not there" : "there is no \(path)")
   }
 }

@@ -12,16 +12,19 @@ package struct Agreement: Hashable, Sendable {
   package var notShown: [UnshownChange]
   /// Steps of the fresh plan about drivers that were not shown. They are not in `plan`.
   package var unshownDrivers: [DriverStep] = []
+  /// Whether a change must have been shown for the same facts.
+  fileprivate var isExact = false
 }
 
 /// Returns the changes of `fresh` that may be made in the `locked` domains, if `shown` is the plan that a person saw.
 ///
 /// `fresh` must be made from `index`. The agreement keeps the shown plan of every other domain. The run must not carry
-/// out that part.
+/// out that part. With `isExact`, a change that was shown for other facts counts as one that was not shown.
 package func agree(
-  on shown: Plan, fresh: Plan, index: ObservationIndex, locked: Set<DomainUUID>
+  on shown: Plan, fresh: Plan, index: ObservationIndex, locked: Set<DomainUUID>, isExact: Bool = false
 ) -> Agreement {
   var agreement = Agreement(plan: fresh, settled: [], notShown: [])
+  agreement.isExact = isExact
   var before: [DomainUUID: DomainPlan] = [:]
   for domain in shown.domains { if let uuid = domain.uuid, domain.id != nil { before[uuid] = domain } }
   let living = Set(fresh.domains.compactMap { $0.id == nil ? nil : $0.uuid })
@@ -63,10 +66,10 @@ extension Agreement {
     _ domain: DomainPlan, _ uuid: DomainUUID, shown: DomainPlan?, locked: Set<DomainUUID>
   ) -> DomainPlan {
     var domain = domain
-    let seen = Set((shown?.steps ?? []).compactMap(\.consent))
+    let seen = Set((shown?.steps ?? []).compactMap { $0.consent(isExact: isExact) })
     var waiting: [StepOutcome] = []
     domain.steps.removeAll { step in
-      guard let change = step.change, let consent = step.consent else { return false }
+      guard let change = step.change, let consent = step.consent(isExact: isExact) else { return false }
       guard seen.contains(consent) || change == .adopt && shown?.declares(step.device) == true else {
         notShown.append(UnshownChange(domain: domain.name, uuid: uuid, id: domain.id, step: step))
         return true
@@ -165,11 +168,17 @@ private struct Consent: Hashable {
   }
   var device: PCIAddress
   var effect: Effect
+  /// The rest of what a saved plan says of the change; nil if it does not matter.
+  var facts: ConsentedChange?
 }
 
 extension DeviceStep {
   /// What a person who sees the step agrees to; nil if the step changes nothing.
-  fileprivate var consent: Consent? { change.map { Consent(device: device, effect: $0.effect) } }
+  fileprivate func consent(isExact: Bool) -> Consent? {
+    guard case .change(let change, let target) = kind else { return nil }
+    let facts = isExact ? ConsentedChange(change, self, target) : nil
+    return Consent(device: device, effect: change.effect, facts: facts)
+  }
 }
 
 extension Change {

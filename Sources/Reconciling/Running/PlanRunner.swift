@@ -8,8 +8,12 @@ package struct ShownPlan: Sendable {
   package var desired: DesiredState
   /// The run locks when the host was looked at.
   package var runs: [DomainUUID: RunMark]
+  /// Whether a change is made only for the same facts: the domain's number, and what the device is. It is so if a person
+  /// agreed to the plan long before it is applied.
+  package var isExact: Bool
 
-  package init(plan: Plan, desired: DesiredState, runs: [DomainUUID: RunMark]) {
+  package init(plan: Plan, desired: DesiredState, runs: [DomainUUID: RunMark], isExact: Bool = false) {
+    self.isExact = isExact
     self.plan = plan
     self.desired = desired
     self.runs = runs
@@ -70,7 +74,8 @@ package struct PlanRunner: Sendable {
     let index = ObservationIndex(observation)
     let fresh = makePlan(desired: shown.desired, index: index)
     guard fresh.refusal == nil else { return AppliedPlan(run: run, plan: fresh, outcome: ApplyOutcome()) }
-    let agreement = agree(on: plan, fresh: fresh, index: index, locked: taking.locked)
+    let agreement = agree(
+      on: plan, fresh: fresh, index: index, locked: taking.locked, isExact: shown.isExact)
     let work = agreement.plan.restricted(to: taking.locked)
     for domain in taking.locked.subtracting(work.changedDomains.keys) { taking.locks.release(domain) }
 
