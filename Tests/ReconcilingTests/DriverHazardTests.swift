@@ -65,7 +65,7 @@ import XenProtocol
     try run.apply(desired(["later": [one]]))
     #expect(model.drivers.isQuarantined(one))
     // `echo … > pciback/unbind` by a person, or `xl pci-assignable-remove` that failed between.
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     try model.releaseByHand(one)
     #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
@@ -77,7 +77,7 @@ import XenProtocol
     var record = try #require(model.drivers.preparation(of: one))
     record.phase = .releasing
     model.drivers.setPreparation(record, of: one)
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     _ = try run.apply(desired(["net": []]))
     #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
@@ -199,7 +199,7 @@ import XenProtocol
   @Test func `what is put back is not in quarantine`() throws {
     let (model, _, run) = makeHost()
     try run.apply(desired(["later": [one]]))
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     model.drivers.refuse(one, by: "pciback")
     _ = try run.apply(desired(["later": [one]]))
     #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))

@@ -31,20 +31,11 @@ package struct DriverRun {
   }
 
   private func apply(_ step: DriverStep, taken: Set<FunctionName>) -> DriverOutcome {
-    let held: any HeldPreparation
-    do throws(HostError) {
-      held = try host.preparations.hold(step.device, until: .now + options.lockTimeout)
-    } catch {
-      guard case .record(let record) = error, record.code == .busy else {
-        return DriverOutcome(step, .failed, OutcomeDetail(error))
-      }
-      let holder = record.holder.map { "\($0)" } ?? "the kernel does not show which"
-      var outcome = DriverOutcome(step, .failed, OutcomeDetail(.otherRunOnDevice, holder))
-      outcome.isLockBusy = true
-      return outcome
-    }
-    defer { held.release() }
-    let work = DriverWork(host: host, device: step.device, held: held, log: host.drivers.listen(about: step.device))
+    let work: DriverWork
+    do throws(DriverStop) {
+      work = try DriverWork(holding: step.device, on: host, within: options.lockTimeout)
+    } catch { return DriverOutcome(step, error) }
+    defer { work.held.release() }
     return switch step.kind {
     case .prepare: PrepareWork(work: work, step: step, taken: taken, set: options.set).outcome()
     case .release: ReleaseWork(work: work, step: step, loadsModules: options.loadsModules).outcome()
@@ -61,5 +52,13 @@ package struct DriverRun {
       }
       return nil
     } catch { return OutcomeDetail(.moduleMissing, DriverBinding.pciback, OutcomeDetail(error)) }
+  }
+}
+
+extension DriverOutcome {
+  /// The outcome of a step that was stopped.
+  init(_ step: DriverStep, _ stop: DriverStop) {
+    self.init(step, stop.result, stop.detail, obstacle: stop.obstacle, isUndone: stop.isUndone)
+    isLockBusy = stop.isLockBusy
   }
 }

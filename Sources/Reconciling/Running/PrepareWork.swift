@@ -27,7 +27,7 @@ struct PrepareWork {
       }
       return DriverOutcome(step, .done, evidence: evidence)
     } catch {
-      return DriverOutcome(step, error.result, error.detail, obstacle: error.obstacle, isUndone: error.isUndone)
+      return DriverOutcome(step, error)
     }
   }
 
@@ -71,9 +71,7 @@ struct PrepareWork {
 
   /// Throws if somebody reserved the device, or if something stands on it.
   private func check(_ binding: DriverBinding) throws(DriverStop) {
-    if binding.isReserved, let override = binding.driverOverride {
-      throw .blocked(.driverReserved, "its driver_override is \(override)")
-    }
+    if binding.isReserved { throw .reserved(binding) }
     guard try work.ask({ () throws(HostError) in try work.host.tree.hasPCIBack() }) else {
       throw .blocked(.pcibackNotLoaded, "dom0's kernel has not loaded pciback")
     }

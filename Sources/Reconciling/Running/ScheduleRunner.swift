@@ -30,7 +30,8 @@ package struct ScheduleRunner: Sendable {
     host.ownership.sweep()
     host.intents.sweep()
     var result = ApplyOutcome()
-    (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(schedule)
+    (result.hostRepairs, result.hostFailures) = HostRepairs(host: host, lockTimeout: options.lockTimeout).apply(
+      schedule)
     let drivers = DriverRun(host: host, options: options, report: report)
     result.drivers = drivers.apply(schedule.preparations)
     // A device that moves is attached only when its old domain has released it. So the domains that receive one come
