@@ -57,6 +57,7 @@ extension OutcomeSentence {
     case .overrideStays: [[.override], [.binding]]
     case .noteStays: [[.commit], [.read]]
     case .inUse: [[.read], [.probe]]
+    case .cardStopped: []
     case .beingReleased: [[.assign], [.preparation]]
     case .moduleMissing: [[.driverLoaded, .hasPCIBack]]
     case .otherRunOnDevice: [[.holdPreparation]]
