@@ -21,6 +21,8 @@ package struct IntentFiles: IntentPort {
     var domain: DomainKey
     var operation: Intent.Operation
     var devices: [PCIAddress]
+    /// Nil in a file of an earlier release, and if nothing is reserved.
+    var reserves: Bool?
     var since: Int64?
   }
 
@@ -29,7 +31,7 @@ package struct IntentFiles: IntentPort {
     do throws(RecordError) { path = try self.path(intent.identifier) } catch { throw .record(error) }
     let document = Document(
       version: Self.version, domain: intent.domain, operation: intent.operation, devices: intent.devices,
-      since: intent.since)
+      reserves: intent.reserves ? true : nil, since: intent.since)
     do throws(SystemFailure) {
       try CheckedFile.makeFolder(folder)
       let file = try replaceFile(path, with: encodeRecord(document))
@@ -88,9 +90,11 @@ package struct IntentFiles: IntentPort {
     {
       throw RecordError(.damaged, operation: "read", place: path, detail: "is about another domain than its name")
     }
-    return Intent(
+    var intent = Intent(
       identifier: identifier, domain: document.domain, operation: document.operation, devices: document.devices,
       since: document.since, isLive: isLive)
+    intent.reserves = document.reserves ?? false
+    return intent
   }
 
   package func discard(identifier: String) throws(HostError) {

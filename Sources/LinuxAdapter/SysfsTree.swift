@@ -82,7 +82,9 @@ package struct SysfsTree: DeviceTreePort {
     return try write("1", toResetFile: folder(of: device) + "/reset") ?? .unsupported
   }
 
-  package func setPermissive(_ device: PCIAddress) throws(HostError) { try write(device, to: "permissive") }
+  package func setPermissive(_ device: PCIAddress) throws(HostError) {
+    try files.write("\(device)", to: root.pciback + "/permissive")
+  }
 
   package func permissiveDevices() throws(HostError) -> Set<PCIAddress> {
     let path = root.pciback + "/permissive"
@@ -95,10 +97,6 @@ package struct SysfsTree: DeviceTreePort {
   package func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {
     try files.isThere(folder(of: device) + "/virtfn0")
   }
-
-  package func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) { try write(device, to: "unbind") }
-
-  package func bindToPCIBack(_ device: PCIAddress) throws(HostError) { try write(device, to: "bind") }
 
   package func isPermissiveForAll() throws(HostError) -> Bool {
     try files.content(root.pcibackPermissive)?.hasPrefix("Y") == true
@@ -126,11 +124,6 @@ package struct SysfsTree: DeviceTreePort {
     guard let text = try files.content(path) else { return nil }
     guard let line = UInt32(text.last == "\n" ? text.dropLast() : text[...]) else { throw malformed(path) }
     return DeviceGrants.isInterrupt(line) ? line : nil
-  }
-
-  /// Writes a device's address to one of pciback's attributes.
-  private func write(_ device: PCIAddress, to attribute: String) throws(HostError) {
-    try files.write("\(device)", to: "\(root.pciback)/\(attribute)")
   }
 
   /// Writes to a file that resets a device; returns nil if there is no such file.

@@ -45,11 +45,6 @@ package protocol DeviceTreePort: Sendable {
   /// Returns whether the device has virtual functions. pciback releases them with it (`pci_stub_notifier`, Linux
   /// drivers/xen/xen-pciback/pci_stub.c, 6.1).
   func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool
-  /// Makes pciback release the device, even if a guest uses it. The caller must have claimed the device, and know that
-  /// no guest has it.
-  func unbindFromPCIBack(_ device: PCIAddress) throws(HostError)
-  /// Binds a device without a driver to pciback, which accepts only devices that it was told to take.
-  func bindToPCIBack(_ device: PCIAddress) throws(HostError)
   /// Returns whether pciback's module parameter lets every guest write the whole configuration space of its devices.
   func isPermissiveForAll() throws(HostError) -> Bool
   /// Returns whether the kernel still has its object for the domain's PCI back end.

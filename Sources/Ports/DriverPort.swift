@@ -26,11 +26,12 @@ package protocol DriverPort: Sendable {
   func isLoaded(_ driver: String) throws(HostError) -> Bool
   /// Writes `driver_override`; nil removes it.
   func setOverride(of device: PCIAddress, to driver: String?) throws(HostError)
-  /// Makes a driver release the device. The caller must know that the host needs the device for nothing.
+  /// Makes a driver release the device. The caller must know that the host needs the device for nothing. pciback
+  /// releases it even if a guest uses it: the caller must have claimed it then, and know that no guest has it.
   func unbind(
     _ device: PCIAddress, from driver: String, until deadline: ContinuousClock.Instant
   ) throws(HostError) -> DriverAnswer
-  /// Offers the device to one driver.
+  /// Offers the device to one driver. pciback accepts only devices that it was told to take, or that are reserved for it.
   func bind(
     _ device: PCIAddress, to driver: String, until deadline: ContinuousClock.Instant
   ) throws(HostError) -> DriverAnswer

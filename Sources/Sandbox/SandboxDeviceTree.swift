@@ -43,12 +43,6 @@ package struct SandboxDeviceTree: DeviceTreePort {
   package func setPermissive(_ device: PCIAddress) throws(HostError) {
     try carryOut { () throws(HostError) in try inner.setPermissive(device) }
   }
-  package func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) {
-    try carryOut { () throws(HostError) in try inner.unbindFromPCIBack(device) }
-  }
-  package func bindToPCIBack(_ device: PCIAddress) throws(HostError) {
-    try carryOut { () throws(HostError) in try inner.bindToPCIBack(device) }
-  }
 
   package func hasPCIBack() throws(HostError) -> Bool { try inner.hasPCIBack() }
   package func pcibackDevices() throws(HostError) -> Set<PCIAddress> { try inner.pcibackDevices() }

@@ -58,8 +58,10 @@ struct ModelDrivers: DriverPort {
       if state.drivers.silent.contains(driver) { return .silent(process: 4321, stack: ["pci_device_remove"]) }
       guard Self.driver(of: device, in: state) == driver else { return .answered(errno: ErrorNumber.noDevice.rawValue) }
       if state.drivers.refusals[driver]?.contains(device) == true { return .answered(errno: nil) }
+      // pciback releases the device even if a guest uses it (`pcistub_remove`).
       state.pciback.remove(device)
       state.permissive.remove(device)
+      for domain in Array(state.exports.keys) { state.exports[domain]?[device] = nil }
       state.driverless.insert(device)
       return .answered(errno: nil)
     }

@@ -159,21 +159,6 @@ struct ModelTree: DeviceTreePort {
   }
   func permissiveDevices() -> Set<PCIAddress> { model.state.withLock(\.permissive) }
   func hasVirtualFunctions(_ device: PCIAddress) -> Bool { model.state.withLock { $0.physical.contains(device) } }
-  func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) {
-    model.store.turns?.turn(.file)
-    model.store.turns?.note("unbinds \(device)")
-    if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "unbind", place: "\(device)")) }
-    model.removeFromPCIBack(device)
-    model.state.withLock { _ = $0.driverless.insert(device) }
-  }
-  func bindToPCIBack(_ device: PCIAddress) throws(HostError) {
-    model.store.turns?.turn(.file)
-    model.store.turns?.note("binds \(device)")
-    if model.takeStep() { throw .tree(DeviceTreeError(.other, operation: "bind", place: "\(device)")) }
-    model.state.withLock { state in
-      if state.driverless.remove(device) != nil { state.pciback.insert(device) }
-    }
-  }
   func isPermissiveForAll() -> Bool { false }
   func hasBackEndObject(for domain: DomainID) -> Bool { model.state.withLock { $0.objects.contains(domain) } }
   func listenForExports(sinceBoot: Bool) -> (any ExportLog)? {

@@ -224,6 +224,14 @@ import Testing
     #expect(try folder.names(in: "run/berth/intents") == [])
   }
 
+  @Test func `an intent keeps whether its run reserves the device`() throws {
+    var intent = intent
+    (intent.operation, intent.reserves, intent.isLive) = (.rebind, true, true)
+    let open = try files.open(intent)
+    #expect(try files.intents() == [intent])
+    try open.close()
+  }
+
   @Test func `the intent of a dead writer is found, and discarded once`() throws {
     do { _ = try files.open(intent) }
     // A program that another test starts meanwhile also has the file, until its exec.

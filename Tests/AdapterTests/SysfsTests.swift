@@ -211,9 +211,10 @@ import Testing
 
   @Test func `a device is unbound from the driver and bound to it`() throws {
     for name in ["unbind", "bind"] { try folder.write("\(driver)/\(name)", "") }
-    try tree.unbindFromPCIBack(device)
+    let drivers = SysfsDrivers(root: folder.path)
+    #expect(try drivers.unbind(device, from: "pciback", until: .now + .seconds(60)) == .answered(errno: nil))
     #expect(try folder.read("\(driver)/unbind") == Array("0000:03:00.0".utf8))
-    try tree.bindToPCIBack(device)
+    #expect(try drivers.bind(device, to: "pciback", until: .now + .seconds(60)) == .answered(errno: nil))
     #expect(try folder.read("\(driver)/bind") == Array("0000:03:00.0".utf8))
   }
 

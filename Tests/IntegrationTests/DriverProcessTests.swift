@@ -147,6 +147,39 @@ struct DriverProcessTests {
     }
   }
 
+  @Test func `a card is taken as a whole, and a function that refuses returns the others`() async throws {
+    let functions = try ["0000:05:00.0", "0000:05:00.1"].map { try #require(PCIAddress($0)) }
+    let scenario = TestScenario.host(
+      devices: 0,
+      extraDevices: functions.map { "{address: \"\($0)\", id: \"8086:1533\", driver: igb}" },
+      ["{name: net, domid: 5}"],
+      faults: "{drivers: [{device: \"\(functions[1])\", driver: igb, refuses: unbind}]}")
+    try await TestHost.with(scenario) { host in
+      try host.folder.write(
+        "card.yaml",
+        """
+        apiVersion: berth/v1alpha1
+        kind: HostAssignments
+        spec:
+          devices:
+            card: {address: "\(functions[0])", id: "8086:1533", functions: all}
+          domains:
+            net: {devices: [card]}
+
+        """)
+      let before = try TreeSnapshot(of: "\(host.directory)/root/sys", withTimes: false)
+      let apply = try await host.berth("apply", host.folder.path + "/card.yaml", "--yes")
+      #expect(apply.status == 5, "\(apply.output)\(apply.errors)")
+      let words = "all functions of the card are declared, and \(functions[1]) cannot be taken: igb did not release it"
+      #expect(apply.output.contains(words), "\(apply.output)")
+      for function in functions {
+        #expect(try host.driver(of: function) == "igb" && host.phase(of: function) == "none")
+      }
+      #expect(try TreeSnapshot(of: "\(host.directory)/root/sys", withTimes: false).differences(from: before) == [])
+      #expect(try await host.disagreements(of: "net", expecting: []) == [])
+    }
+  }
+
   @Test func `a device in use is not released, and wrong addresses are refused`() async throws {
     try await with { host in
       #expect(try await host.berth("apply", try host.manifest(["net": [lan]]), "--yes").status == 0)

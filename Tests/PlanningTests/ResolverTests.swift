@@ -307,6 +307,26 @@ import Testing
       ])
   }
 
+  @Test func `a card is left open as a whole if one of its functions is contested`() throws {
+    let desired = DesiredState(domains: [
+      DesiredDomain(name: "a", devices: [DesiredDevice(address: try address("0000:01:00.1"))]),
+      DesiredDomain(
+        name: "b", devices: [],
+        selections: [
+          DeviceSelection(
+            selector: selector { ($0.path, $0.takesAllFunctions) = (PCIPath("00_01.0-00_00.0"), true) }, label: "gpu")
+        ]),
+    ])
+    let resolved = desired.resolved(in: try inventory())
+    #expect(resolved.domains.flatMap(\.devices).isEmpty)
+    #expect(resolved.domains[1].unresolved.map(\.selection.label) == ["gpu"])
+    // No function of the card is taken from a domain meanwhile.
+    #expect(resolved.domains[1].unresolved[0].candidates.contains(try address("0000:01:00.0")))
+    let alone = try #require(desired.domains.last)
+    let card = DesiredState(domains: [alone]).resolved(in: try inventory()).domains[0].devices
+    #expect(card.map(\.card) == card.map { _ in PCIAddress("0000:01:00.0") } && card.count == 2)
+  }
+
   @Test func `a plain address is contested, too`() throws {
     let place = try address("0000:03:00.0")
     let desired = DesiredState(domains: [

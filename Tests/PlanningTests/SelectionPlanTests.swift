@@ -261,3 +261,24 @@ import Testing
     #expect(!plan.hasChanges && plan.isBlocked)
   }
 }
+
+/// Cards of which all functions are declared.
+@Suite struct CardPlanTests {
+  private let first = PCIAddress(sbdf: 0x308)
+  private let second = PCIAddress(sbdf: 0x309)
+
+  /// Plans a whole card for `net`, of which `other` has the second function and another tool's attach keeps it.
+  @Test func `a card of which another toolstack has a function is blocked as a whole`() {
+    var desired = Sample.desired(["net": [first, second]])
+    for index in desired.domains[0].devices.indices { desired.domains[0].devices[index].card = first }
+    let observation = Observation(
+      host: HostFacts(name: "host", xenVersion: "4.17.7", hasIOMMU: true), takenAt: 1000,
+      domains: [Sample.domain(1, "net", []), Sample.domain(2, "other", [second])],
+      devices: [Sample.device(first), Sample.device(second, heldBy: 2)])
+    let plan = makePlan(desired: desired, observation: observation)
+    let own = plan.domains.filter { $0.name == "net" }.flatMap(\.steps)
+    #expect(own.map(\.kind.name) == ["card-blocked", "attached-elsewhere"])
+    #expect(own.first?.evidence?.contains("\(second) is blocked: attached-elsewhere: other") == true, "\(own)")
+    #expect(plan.isBlocked && !plan.hasChanges)
+  }
+}

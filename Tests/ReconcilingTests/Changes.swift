@@ -108,6 +108,8 @@ struct Change: CustomTestStringConvertible, Sendable {
   var isSilent = false
   /// Whether a driver of dom0 has the devices at first, and gets them back when no domain is to have them.
   var isOnHost = false
+  /// Whether the devices are the functions of a card, all of which are declared.
+  var isCard = false
   var kind = Kind.pv
 
   /// Returns a host with `net`, of this kind, and the PV domain `other`; four devices are on pciback, and none is
@@ -147,7 +149,7 @@ struct Change: CustomTestStringConvertible, Sendable {
       desired.domains[0].devices[0].options.msiTranslate = true
       desired.domains[0].devices[0].options.permissive = true
     }
-    return desired
+    return isCard ? desired.withCards : desired
   }
 
   /// The declaration before the interrupted run.

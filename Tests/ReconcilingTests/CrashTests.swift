@@ -77,6 +77,9 @@ import XenProtocol
         testDescription: name, before: ["net": before], killed: ["net": killed], after: ["net": after])
       change.isOnHost = true
       changes.append(change)
+      guard name.hasPrefix("prepare") else { continue }
+      (change.testDescription, change.isCard) = (name + ", a card", true)
+      changes.append(change)
     }
     let others = [Change.Kind.deviceModel, .stubDomain, .traditional].flatMap { kind in
       changes.map { change in

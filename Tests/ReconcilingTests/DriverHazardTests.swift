@@ -65,7 +65,7 @@ import XenProtocol
     try run.apply(desired(["later": [one]]))
     #expect(model.drivers.isQuarantined(one))
     // `echo … > pciback/unbind` by a person, or `xl pci-assignable-remove` that failed between.
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     try model.releaseByHand(one)
     #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
@@ -91,7 +91,7 @@ import XenProtocol
     // `xl pci-assignable-remove -r` of a device whose driver_override says pciback.
     model.store[StorePath.driverPath(one).text] = DriverNote.text(for: "e1000e")
     model.drivers.setOverride(of: one, to: "pciback")
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     try model.host.drivers.removeSlot(one)
     let outcomes = try model.releaseByHand(one)
     #expect(outcomes.map(\.result) == [.done])
@@ -119,7 +119,7 @@ import XenProtocol
   @Test func `a device without driver, record and note is left alone, and one that a domain has`() throws {
     let model = ModelHost()
     model.addDevice(one)
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     try model.host.drivers.removeSlot(one)
     #expect(try model.releaseByHand(one).map(\.result) == [.unchanged])
     #expect(model.drivers.driver(of: one) == nil)
@@ -137,7 +137,7 @@ import XenProtocol
     var record = try #require(model.drivers.preparation(of: one))
     record.phase = .releasing
     model.drivers.setPreparation(record, of: one)
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     _ = try run.apply(desired(["net": []]))
     #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))
   }
@@ -259,7 +259,7 @@ import XenProtocol
   @Test func `what is put back is not in quarantine`() throws {
     let (model, _, run) = makeHost()
     try run.apply(desired(["later": [one]]))
-    try model.host.tree.unbindFromPCIBack(one)
+    _ = try model.host.drivers.unbind(one, from: "pciback", until: .now)
     model.drivers.refuse(one, by: "pciback")
     _ = try run.apply(desired(["later": [one]]))
     #expect(model.drivers.driver(of: one) == "e1000e" && !model.drivers.isQuarantined(one))

@@ -149,9 +149,10 @@ import XenProtocol
 
   /// What happens to one write, by its name.
   static let troubles: [(request: PortRequest, fault: Fault)] = [
-    (.unbind, .isLost), (.unbind, .fails(.tree(DeviceTreeError(.other, operation: "unbind", place: "pciback")))),
-    (.bind, .isLost), (.bind, .fails(.tree(DeviceTreeError(.other, operation: "bind", place: "pciback")))),
-    (.bind, .failsDone(.tree(DeviceTreeError(.other, operation: "bind", place: "pciback")))),
+    (.unbindDriver, .isLost),
+    (.unbindDriver, .fails(.tree(DeviceTreeError(.other, operation: "unbind", place: "pciback")))),
+    (.bindDriver, .isLost), (.bindDriver, .fails(.tree(DeviceTreeError(.other, operation: "bind", place: "pciback")))),
+    (.bindDriver, .failsDone(.tree(DeviceTreeError(.other, operation: "bind", place: "pciback")))),
   ]
 
   @Test(arguments: troubles.indices)

@@ -29,6 +29,8 @@ import Testing
       change.isOnHost = true
       return change
     }
+    var card = onHost[0]
+    (card.testDescription, card.isCard) = ("prepare and attach a card", true)
     let cold = hot.prefix(6).map { change in
       var cold = change
       cold.isCold = true
@@ -43,7 +45,7 @@ import Testing
         return other
       }
     }
-    return hot + onHost + cold + others
+    return hot + onHost + [card] + cold + others
   }()
 
   /// Requests whose effect an apply can prove.

@@ -71,10 +71,11 @@ struct HostFileTests {
       try tree(of: sandbox).setPermissive(kept)
       let writer = try ThreadWork {
         let tree = tree(of: sandbox)
-        for _ in 0..<400 {
+        let drivers = SandboxDrivers(SysfsDrivers(root: sandbox.paths.root), tree: tree)
+        for _ in 0..<200 {
           try tree.setPermissive(changing)
-          try tree.unbindFromPCIBack(changing)
-          try tree.bindToPCIBack(changing)
+          _ = try drivers.unbind(changing, from: "pciback", until: .now + .seconds(60))
+          _ = try drivers.bind(changing, to: "pciback", until: .now + .seconds(60))
         }
       }
       let missed = try await onThread {

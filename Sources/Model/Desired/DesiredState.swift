@@ -125,6 +125,9 @@ package struct DesiredDevice: Hashable, Sendable {
   package var isRequired: Bool
   /// Whether pciback is to take the device when the host starts.
   package var hidesAtBoot = false
+  /// The card of which the manifest takes all functions, the device among them; nil if the manifest means the device
+  /// alone. A card has the address of its function 0, whether or not there is one.
+  package var card: PCIAddress?
 
   package init(
     address: PCIAddress, id: DeviceID? = nil, serial: String? = nil, label: String? = nil,

@@ -10,6 +10,9 @@ package struct Intent: Hashable, Sendable, Codable {
   package var domain: DomainKey
   package var operation: Operation
   package var devices: [PCIAddress]
+  /// Whether the writer of a `rebind` reserves the device for pciback, and nothing reserved it before. Whoever finds the
+  /// intent removes the reservation. A reservation that was there before stays.
+  package var reserves = false
   /// When the intent was written, in seconds since 1970; nil in a file of an earlier release.
   package var since: Int64?
   /// Whether the process that wrote the intent is still at work and so holds the file's lock.

@@ -16,7 +16,9 @@ package func exitStatus(of outcome: ApplyOutcome, plan: Plan, requiresRunning: B
   let failedDrivers = drivers.filter { $0.result == .failed && !$0.isLockBusy }
   if realFailures || !hostFailures.isEmpty || !failedDrivers.isEmpty {
     if hasDone { return .partlyApplied }
-    let hasUndoneAll = failed.allSatisfy(\.isUndone) && failedDrivers.allSatisfy(\.isUndone)
+    let hasUndoneAll =
+      failed.allSatisfy(\.isUndone) && failedDrivers.allSatisfy(\.isUndone)
+      && !drivers.contains { $0.result == .unknown }
     return hostFailures.isEmpty && !(failed.isEmpty && failedDrivers.isEmpty) && hasUndoneAll ? .rolledBack : .failed
   }
   if requiresRunning && (plan.count(.pending) > 0 || steps.contains { $0.result == .pending }) { return .failed }

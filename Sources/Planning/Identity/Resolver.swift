@@ -39,6 +39,7 @@ extension DesiredDomain {
             label: selection.label,
             options: selection.options, isRequired: selection.isRequired)
           device.hidesAtBoot = selection.selector.hidesAtBoot
+          if selection.selector.takesAllFunctions { device.card = PCIAddress(sbdf: address.sbdf & ~7) }
           devices.append(device)
         }
       case .failure(let failure):
@@ -50,15 +51,18 @@ extension DesiredDomain {
 
   fileprivate mutating func leaveOpen(_ contested: [PCIAddress: [String]]) {
     let open = devices.filter { contested[$0.address] != nil }
-    devices.removeAll { contested[$0.address] != nil }
+    // A card is taken as a whole: its other functions are left open with the contested one, as candidates of it.
+    let cards = Set(open.compactMap(\.card))
+    devices.removeAll { device in contested[device.address] != nil || device.card.map(cards.contains) ?? false }
     unresolved += open.map { device in
+      var selector = DeviceSelector(address: device.address, id: device.id)
+      selector.takesAllFunctions = device.card != nil
       let label = device.label ?? "\(device.address)"
       var others = contested[device.address] ?? []
       if let own = others.firstIndex(of: label) { others.remove(at: own) }
       return UnresolvedDevice(
         selection: DeviceSelection(
-          selector: DeviceSelector(address: device.address, id: device.id), label: label, options: device.options,
-          isRequired: device.isRequired),
+          selector: selector, label: label, options: device.options, isRequired: device.isRequired),
         problem: .contested(device.address, with: others))
     }
   }

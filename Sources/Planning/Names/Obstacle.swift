@@ -42,6 +42,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
   case pcibackNotLoaded = "pciback-not-loaded"
   case interlocked
   case interlockUnknown = "interlock-unknown"
+  case cardBlocked = "card-blocked"
 
   /// Whether the declared domain is not known or does not run, so that `--require-running` asks for it in vain.
   package var isUnreadyDomain: Bool {
@@ -65,7 +66,7 @@ package enum Obstacle: String, Hashable, Sendable, CaseIterable {
       .domainAmbiguous, .domainRenamed, .domainUnknown, .otherSet, .nameCollision, .permissiveStays,
       .virtualSlotNotSupported, .busFull, .ownFileDamaged, .selectorAmbiguous, .selectorUnproven, .deviceMoved,
       .deviceContested, .segmentTooLarge, .driverReserved, .hasVirtualFunctions, .pcibackNotLoaded, .interlocked,
-      .interlockUnknown:
+      .interlockUnknown, .cardBlocked:
       nil
     }
   }

@@ -26,7 +26,7 @@ package enum OutcomeSentence: Hashable, Sendable, CaseIterable {
   // What a driver did not do, and where its device is.
   case driverSilent, driverKeeps, driverRefuses, putBack, notPutBack, quarantineFailed, otherDriverTook,
     pcibackTookAgain, overrideStays, noteStays
-  case inUse, beingReleased, moduleMissing, otherRunOnDevice
+  case inUse, beingReleased, moduleMissing, otherRunOnDevice, cardStopped
   case releasedBut, tracesLeft, rightsLeft, grantUnknown, mayStillReach, hostRepairFailed, recordsFailed
 }
 
@@ -326,6 +326,10 @@ extension OutcomeSentence {
       SentenceEntry("its driver {} is not loaded: {}", "the drivers in sysfs, and modprobe's answer")
     case .otherRunOnDevice:
       SentenceEntry("another run of Berth is at work on the device: {}", "the lock of the device's record is held")
+    case .cardStopped:
+      SentenceEntry(
+        "all functions of the card are declared, and {} cannot be taken: {}",
+        "what the words after the address say, of that function")
     case .hostRepairFailed: SentenceEntry("{}: {}", "the failed request's answer")
     case .recordsFailed: SentenceEntry("records: {}", "the failed request's answer")
     }

@@ -25,6 +25,9 @@ package func agree(
 ) -> Agreement {
   var agreement = Agreement(plan: fresh, settled: [], notShown: [])
   agreement.isExact = isExact
+  let driverConsents = Set(shown.driverSteps.map(\.consent))
+  // A card is taken as a whole: its other functions are not taken either.
+  let unshownCards = Set(fresh.driverSteps.filter { !driverConsents.contains($0.consent) }.compactMap(\.card))
   var before: [DomainUUID: DomainPlan] = [:]
   for domain in shown.domains { if let uuid = domain.uuid, domain.id != nil { before[uuid] = domain } }
   let living = Set(fresh.domains.compactMap { $0.id == nil ? nil : $0.uuid })
@@ -33,14 +36,16 @@ package func agree(
     let isFirst = isCovered.insert(domain.name).inserted
     // A domain that is not there has nothing to lock, and nothing to change.
     guard let uuid = domain.uuid, domain.id != nil else { return domain }
-    if locked.contains(uuid) { return agreement.take(domain, uuid, shown: before[uuid], locked: locked) }
+    if locked.contains(uuid) {
+      return agreement.take(domain, uuid, shown: before[uuid], locked: locked, besides: unshownCards)
+    }
     if let same = before[uuid] { return same }
     // Another domain had the name, or none.
     guard !domain.name.isEmpty, let namesake = shown.domains.first(where: { $0.name == domain.name }) else {
       return nil
     }
     if let old = namesake.uuid, namesake.id != nil {
-      if locked.contains(old) { return agreement.take(domain, uuid, shown: nil, locked: locked) }
+      if locked.contains(old) { return agreement.take(domain, uuid, shown: nil, locked: locked, besides: unshownCards) }
       if living.contains(old) { return nil }
     }
     return isFirst ? namesake : nil
@@ -54,23 +59,33 @@ package func agree(
   }
   let hostChanges = Set(shown.hostSteps.filter(\.isChange).map(\.kind))
   agreement.plan.hostSteps = fresh.hostSteps.filter { !$0.isChange || hostChanges.contains($0.kind) }
-  let driverConsents = Set(shown.driverSteps.map(\.consent))
-  agreement.plan.driverSteps = fresh.driverSteps.filter { driverConsents.contains($0.consent) }
-  agreement.unshownDrivers = fresh.driverSteps.filter { !driverConsents.contains($0.consent) }
+  func isAgreed(_ step: DriverStep) -> Bool {
+    driverConsents.contains(step.consent) && !(step.card.map(unshownCards.contains) ?? false)
+  }
+  agreement.plan.driverSteps = fresh.driverSteps.filter(isAgreed)
+  agreement.unshownDrivers = fresh.driverSteps.filter { !isAgreed($0) }
   return agreement
 }
 
 extension Agreement {
-  /// Returns the fresh plan of a locked domain without the changes that were not shown.
+  /// Returns the fresh plan of a locked domain without the changes that were not shown, and without the devices of cards
+  /// of which a driver's step was not shown.
   fileprivate mutating func take(
-    _ domain: DomainPlan, _ uuid: DomainUUID, shown: DomainPlan?, locked: Set<DomainUUID>
+    _ domain: DomainPlan, _ uuid: DomainUUID, shown: DomainPlan?, locked: Set<DomainUUID>,
+    besides unshownCards: Set<PCIAddress>
   ) -> DomainPlan {
     var domain = domain
     let seen = Set((shown?.steps ?? []).compactMap { $0.consent(isExact: isExact) })
+    // A card whose functions were not all shown is not given in parts.
+    let cards = unshownCards.union(
+      domain.steps.compactMap { step in
+        step.givesDevice && step.consent(isExact: isExact).map { !seen.contains($0) } ?? false ? step.card : nil
+      })
     var waiting: [StepOutcome] = []
     domain.steps.removeAll { step in
       guard let change = step.change, let consent = step.consent(isExact: isExact) else { return false }
-      guard seen.contains(consent) || change == .adopt && shown?.declares(step.device) == true else {
+      let isOfUnshownCard = step.givesDevice && step.card.map(cards.contains) ?? false
+      guard !isOfUnshownCard, seen.contains(consent) || change == .adopt && shown?.declares(step.device) == true else {
         notShown.append(UnshownChange(domain: domain.name, uuid: uuid, id: domain.id, step: step))
         return true
       }

@@ -45,6 +45,8 @@ package struct DeviceStep: Hashable, Sendable {
   package let effects: [String]
   /// What stands on the device, if it would have to be taken from a driver of dom0.
   package var interlocks: [Interlock] = []
+  /// The card that is taken as a whole, the device among its functions; nil if the device is declared alone.
+  package var card: PCIAddress?
 
   package init(
     domain: StepID.Domain, device: PCIAddress, deviceID: DeviceID? = nil, serial: String? = nil, label: String? = nil,
@@ -94,6 +96,14 @@ extension DeviceStep {
     switch kind {
     case .blocked(let obstacle): isRequired || !(isMissing || obstacle == .deviceMissing)
     case .change, .unchanged, .kept, .foreign, .pending, .drift: false
+    }
+  }
+
+  /// Whether the step gives its domain a device that the domain does not have, now or once the domain can take it.
+  package var givesDevice: Bool {
+    switch kind {
+    case .change(.attach, _), .change(.move, _), .pending: before == nil && after != nil
+    case .change, .unchanged, .kept, .foreign, .blocked, .drift: false
     }
   }
 

@@ -30,6 +30,8 @@ package struct DriverStep: Hashable, Sendable {
   package let evidence: String?
   /// Why the device is taken although something stands on it; nil if nobody said so.
   package let override: InterlockOverride?
+  /// The card that is taken as a whole, the device among its functions; nil if the device is taken alone.
+  package var card: PCIAddress?
 
   package init(
     _ kind: Kind, device: PCIAddress, deviceID: DeviceID? = nil, serial: String? = nil, label: String? = nil,

@@ -23,7 +23,7 @@ package struct Schedule: Hashable, Sendable {
 }
 
 /// Everything that is done to one domain.
-// Size 3/7: the lists are the parts of one domain's work, and `makeSchedule` alone fills them.
+// Size 3/8: the lists are the parts of one domain's work, and `makeSchedule` alone fills them.
 package struct DomainWork: Hashable, Sendable {
   package let target: DomainTarget
   package fileprivate(set) var adoptions: [Adoption] = []
@@ -33,6 +33,8 @@ package struct DomainWork: Hashable, Sendable {
   package fileprivate(set) var additions: [Addition] = []
   /// Additions of devices that another domain has to release first.
   package fileprivate(set) var arrivals: [Addition] = []
+  /// Additions that are not made, since their card is not taken.
+  package fileprivate(set) var heldBack: [HeldBack] = []
   /// Devices that the plan saw in the domain.
   package fileprivate(set) var known: Set<PCIAddress> = []
 
@@ -45,7 +47,7 @@ package struct DomainWork: Hashable, Sendable {
 
 extension DomainWork {
   private var parts: [any DeviceWork] {
-    adoptions + repairs + removals + reattachments.map(\.addition) + additions + arrivals
+    adoptions + repairs + removals + reattachments.map(\.addition) + additions + arrivals + heldBack.map(\.addition)
   }
 
   /// The steps that the work consists of.
@@ -54,6 +56,42 @@ extension DomainWork {
   /// Returns the step that ended so; nil if the work has no such step.
   package func step(of outcome: StepOutcome) -> StepID? {
     steps.first { $0.device == outcome.device && $0.kind == outcome.identity }
+  }
+}
+
+extension Schedule {
+  /// Returns the schedule without the additions of cards that are taken as a whole, and of which a function could not be
+  /// taken. No domain loses such a device either.
+  package func holdingBack(_ cards: [PCIAddress: OutcomeDetail]) -> Schedule {
+    guard !cards.isEmpty else { return self }
+    var domains = domains
+    var staying: Set<PCIAddress> = []
+    func cause(_ addition: Addition) -> OutcomeDetail? { addition.card.flatMap { cards[$0] } }
+    for index in domains.indices {
+      let held = (domains[index].additions + domains[index].arrivals).compactMap { addition in
+        cause(addition).map { HeldBack(addition: addition, cause: $0) }
+      }
+      staying.formUnion(domains[index].arrivals.filter { cause($0) != nil }.map(\.device))
+      domains[index].additions.removeAll { cause($0) != nil }
+      domains[index].arrivals.removeAll { cause($0) != nil }
+      domains[index].heldBack += held
+    }
+    for index in domains.indices { domains[index].removals.removeAll { staying.contains($0.device) } }
+    var schedule = self
+    schedule.domains = domains
+    return schedule
+  }
+}
+
+/// An addition that is not made, since a function of its card could not be taken.
+package struct HeldBack: Hashable, Sendable {
+  package let addition: Addition
+  package let cause: OutcomeDetail
+
+  package var outcome: StepOutcome {
+    StepOutcome(
+      device: addition.device, action: addition.kind, identity: addition.identity, result: .blocked, detail: cause,
+      reason: .obstacle(.cardBlocked), isRequired: addition.isRequired)
   }
 }
 
@@ -80,6 +118,8 @@ package struct Addition: DeviceWork {
   /// The serial number that the device must have; nil if nothing was said of it.
   package let serial: String?
   package let isRequired: Bool
+  /// The card that is taken as a whole, and of which the domain lacks the device; nil if there is none.
+  package var card: PCIAddress?
 
   package init(
     device: PCIAddress, kind way: Way = .attach, options: DeviceOptions, id: DeviceID? = nil, serial: String? = nil,
@@ -217,8 +257,10 @@ extension DomainWork {
     let (device, isRequired) = (step.device, step.isRequired)
     switch change {
     case .attach(let options, _):
-      additions.append(
-        Addition(device: device, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired))
+      var addition = Addition(
+        device: device, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired)
+      if step.givesDevice { addition.card = step.card }
+      additions.append(addition)
     case .detach(let options, _):
       removals.append(Removal(device: device, options: options, isRequired: isRequired))
     case .reattach(let old, let new, _):
@@ -229,10 +271,10 @@ extension DomainWork {
             device: device, kind: .reattach, options: new, id: step.deviceID, serial: step.serial,
             isRequired: isRequired)))
     case .move(_, let options):
-      arrivals.append(
-        Addition(
-          device: device, kind: .move, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired)
-      )
+      var addition = Addition(
+        device: device, kind: .move, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired)
+      if step.givesDevice { addition.card = step.card }
+      arrivals.append(addition)
     case .repair(let repair):
       repairs.append(RepairWork(device: device, repair: repair, isRequired: isRequired))
     case .adopt: adoptions.append(Adoption(device: device, isRequired: isRequired))

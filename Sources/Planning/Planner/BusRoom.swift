@@ -67,8 +67,15 @@ extension DeviceStep {
 
   /// Returns the step of the same device, blocked since the bus is full.
   fileprivate func blocked(_ evidence: String) -> DeviceStep {
-    DeviceStep(
-      domain: domain, device: device, deviceID: deviceID, label: label, kind: .blocked(.busFull), before: before,
+    blocked(.busFull, evidence)
+  }
+
+  /// Returns the step of the same device, blocked.
+  func blocked(_ obstacle: Obstacle, _ evidence: String) -> DeviceStep {
+    var step = DeviceStep(
+      domain: domain, device: device, deviceID: deviceID, label: label, kind: .blocked(obstacle), before: before,
       after: after, holder: holder, isRequired: isRequired, isMissing: isMissing, evidence: evidence)
+    step.card = card
+    return step
   }
 }

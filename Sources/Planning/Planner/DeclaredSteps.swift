@@ -76,6 +76,13 @@ struct DeclaredDevice {
   }
 
   private func permissionBlock() -> Need? {
+    // pciback could not take the device again.
+    if let binding = device?.binding, binding.isReserved {
+      return Need(
+        .blocked(.driverReserved),
+        evidence: "its driver_override is \(binding.driverOverride ?? "absent"), and `permissive` ends only if pciback "
+          + "releases the device and takes it again")
+    }
     guard device?.hasVirtualFunctions == true else { return nil }
     return Need(
       .blocked(.permissiveStays),

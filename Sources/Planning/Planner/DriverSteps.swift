@@ -69,6 +69,7 @@ struct DriverSteps {
         record.phase != .prepared && planner.index.devices[record.device]?.facts.map(record.identity.fits) == true
       }.map(\.device))
     guard !planner.unpreparedDevices.isEmpty || !unfinished.isEmpty else { return [] }
+    let stoppedCards = stoppedCards(in: plan)
     var seen: Set<PCIAddress> = []
     var steps: [DriverStep] = []
     for domain in plan.domains {
@@ -81,16 +82,33 @@ struct DriverSteps {
           seen.insert(device).inserted,
           !planner.unpreparedDevices.contains(device) || block(device) == nil
         else { continue }
-        steps.append(
-          DriverStep(
-            .prepare, device: device, deviceID: step.deviceID, serial: step.serial, label: step.label,
-            driver: planner.index.devices[device]?.binding?.driver.flatMap { $0 == DriverBinding.pciback ? nil : $0 },
-            domain: domain.name, isResumed: unfinished.contains(device),
-            loadsPCIBack: !planner.observation.host.hasPCIBack, evidence: overridden(device),
-            override: planner.desired.policy.overrides[device]))
+        // A card of which one function cannot be taken stays as it is; but what an ended run began is finished.
+        guard unfinished.contains(device) || step.card.map({ !stoppedCards.contains($0) }) ?? true else { continue }
+        var prepare = DriverStep(
+          .prepare, device: device, deviceID: step.deviceID, serial: step.serial, label: step.label,
+          driver: planner.index.devices[device]?.binding?.driver.flatMap { $0 == DriverBinding.pciback ? nil : $0 },
+          domain: domain.name, isResumed: unfinished.contains(device),
+          loadsPCIBack: !planner.observation.host.hasPCIBack, evidence: overridden(device),
+          override: planner.desired.policy.overrides[device])
+        prepare.card = step.card
+        steps.append(prepare)
       }
     }
     return steps
+  }
+
+  /// Returns the cards that are taken as a whole, and of which one function cannot be taken.
+  private func stoppedCards(in plan: Plan) -> Set<PCIAddress> {
+    var cards: Set<PCIAddress> = []
+    for step in plan.domains.lazy.flatMap(\.steps) {
+      guard let card = step.card, !cards.contains(card) else { continue }
+      if case .blocked = step.kind {
+        cards.insert(card)
+      } else if planner.unpreparedDevices.contains(step.device), block(step.device) != nil {
+        cards.insert(card)
+      }
+    }
+    return cards
   }
 
   /// Returns what stands on a device that is taken all the same; nil if nothing does.
@@ -103,7 +121,7 @@ struct DriverSteps {
   /// Returns whether the step gives its domain the device, now or once the domain can take it.
   private func awaitsDevice(_ step: DeviceStep) -> Bool {
     switch step.kind {
-    case .change(.attach, _), .change(.move, _), .change(.reattach, _), .pending: true
+    case .change(.attach, _), .change(.move, _), .change(.reattach, _), .pending, .blocked(.cardBlocked): true
     case .change, .unchanged, .kept, .foreign, .blocked, .drift: false
     }
   }

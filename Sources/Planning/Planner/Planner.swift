@@ -102,7 +102,7 @@ final class Planner {
     }
     let undeclared = UndeclaredSteps(planner: self).steps(in: domain, declaring: Set(wanted.devices.map(\.address)))
     let fitting = BusRoom(planner: self).steps(declared, besides: undeclared, in: domain)
-    var steps = fitting + undeclared
+    var steps = WholeCards.steps(fitting) + undeclared
     steps.sort { $0.device < $1.device }
     steps += repairs.sorted { $0.device < $1.device }
     return DomainPlan(domain, steps: steps, unresolved: unresolved(of: wanted))
@@ -111,6 +111,7 @@ final class Planner {
   /// The plan of a domain that does not exist now. Whoever has one of its devices keeps the device until it does.
   private func absentPlan(for wanted: DesiredDomain, _ doubt: Guest.Obstruction?) -> DomainPlan {
     let id = wanted.uuid.map(StepID.Domain.uuid) ?? .name(wanted.name)
+    let cards = WholeCards.blocks(of: wanted.devices) { [self] in block($0) }
     let steps = wanted.devices.map { device -> DeviceStep in
       let found = index.devices[device.address]
       if let doubt {
@@ -118,15 +119,20 @@ final class Planner {
           device, found: found, .blocked(doubt.obstacle), in: id, evidence: doubt.evidence, remedy: doubt.remedy)
       }
       let holder = index.listings[device.address]?.first.flatMap { index.living[$0] }
-      let block = unpreparedDevices.contains(device.address) ? DriverSteps(planner: self).block(device.address) : nil
+      let block = block(device.address)?.evidence ?? device.card.flatMap { cards[$0] }
       return step(
         device, found: found, .pending(.domainAbsent), in: id,
         evidence: holder.map { "the domain does not exist now; \($0.label) has the device until then" }
-          ?? block.flatMap(\.evidence).map { "the domain does not exist now; \($0)" })
+          ?? block.map { "the domain does not exist now; \($0)" })
     }
     return DomainPlan(
       name: wanted.name, uuid: wanted.uuid, steps: steps.sorted { $0.device < $1.device },
       unresolved: unresolved(of: wanted))
+  }
+
+  /// Returns what keeps a declared device from being given to pciback; nil if nothing does, or if pciback has it.
+  private func block(_ device: PCIAddress) -> Need? {
+    unpreparedDevices.contains(device) ? DriverSteps(planner: self).block(device) : nil
   }
 
   /// Returns the steps of the devices that were not found, in order of label.
@@ -166,10 +172,12 @@ final class Planner {
     before: DeviceOptions? = nil, holder: DomainTarget? = nil, isMissing: Bool = false, evidence: String? = nil,
     remedy: String? = nil, effects: [String] = []
   ) -> DeviceStep {
-    DeviceStep(
+    var step = DeviceStep(
       domain: domain, device: wanted.address, deviceID: found?.facts?.id ?? wanted.id,
       serial: wanted.serial, label: wanted.label, kind: kind, before: before, after: wanted.options, holder: holder,
       isRequired: wanted.isRequired, isMissing: isMissing, evidence: evidence, remedy: remedy, effects: effects)
+    step.card = wanted.card
+    return step
   }
 
   /// Returns a step for a device that is not declared for the domain.

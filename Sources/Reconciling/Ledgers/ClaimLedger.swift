@@ -151,28 +151,37 @@ final class ClaimLedger {
   /// Ends a permission that pciback keeps from an earlier attach. Returns why it stays; nil if it has ended.
   private func endPermissive(_ held: ClaimedDevice) throws(HostError) -> OutcomeDetail? {
     let device = held.step.device
-    var check = try hardware.checkPermission(device, wanted: held.step.options.permissive)
-    guard case .needsRebind = check else { return check.refusal }
-    let intent = try intents.write(.rebind, [device])
+    let first = try hardware.checkPermission(held.step)
+    guard case .needsRebind = first else { return first.refusal }
+    // A run that prepares or returns the device must not meet it between two of the writes.
+    let work: DriverWork
+    do throws(DriverStop) {
+      work = try DriverWork(holding: device, on: session.host, within: session.options.lockTimeout)
+    } catch { return error.detail }
+    defer { work.held.release() }
+    let planned = try hardware.checkPermission(held.step)
+    guard case .needsRebind(let reserves) = planned else { return planned.refusal }
+    let intent = try intents.openRebind(of: device, reserves: reserves)
     // The write may have taken its time, and another toolstack may have used it.
-    check = try hardware.checkPermission(device, wanted: held.step.options.permissive)
+    let check = try hardware.checkPermission(held.step)
     guard try session.view() != nil else {
       try intent.end()
       return report.describe(.domainGone)
     }
-    guard case .needsRebind = check else {
+    guard check == planned else {
       try intent.end()
-      return check.refusal
+      guard case .needsRebind = check else { return check.refusal }
+      return OutcomeDetail(.refused, Obstacle.driverReserved.rawValue, "its driver_override changed meanwhile")
     }
-    switch hardware.rebind(device) {
+    switch hardware.rebind(work, reserves: reserves) {
     case .done:
       try intent.end()
       return nil
     case .failed(let why):
       try intent.end()
       return why
-    // The intent is left, so that the next run binds the device.
-    case .unbound(let why): return why
+    // The intent is left, so that the next run finishes it.
+    case .unfinished(let why): return why
     }
   }
 

@@ -4,11 +4,11 @@ import Ports
 import XenProtocol
 
 /// What stands between a device and the end of `permissive`.
-enum PermissionCheck {
+enum PermissionCheck: Hashable {
   /// `permissive` is as wanted.
   case settled
-  /// The device must be unbound and bound again.
-  case needsRebind
+  /// The device must be unbound and bound again. `reserves` says whether it has to be reserved for pciback first.
+  case needsRebind(reserves: Bool)
   case stays(OutcomeDetail)
 }
 
@@ -16,8 +16,8 @@ enum PermissionCheck {
 enum RebindResult {
   case done
   case failed(OutcomeDetail)
-  /// The device has no driver, or the failure leaves open whether it has one.
-  case unbound(OutcomeDetail)
+  /// The device has no driver or is still reserved, or nobody knows that. The next run has to finish it.
+  case unfinished(OutcomeDetail)
 }
 
 extension PermissionCheck {
@@ -56,35 +56,52 @@ struct Hardware {
   ///
   /// Nothing has to be done for a domain whose device model writes the configuration space, for pciback does not guard
   /// that space then.
-  func checkPermission(_ device: PCIAddress, wanted: Bool) throws(HostError) -> PermissionCheck {
-    let tree = session.host.tree
-    guard !wanted, session.route.hasFrontEndDriver, try tree.permissiveDevices().contains(device) else {
+  func checkPermission(_ step: Addition) throws(HostError) -> PermissionCheck {
+    let (device, tree) = (step.device, session.host.tree)
+    guard !step.options.permissive, session.route.hasFrontEndDriver, try tree.permissiveDevices().contains(device)
+    else {
       return .settled
     }
     if let lister = try session.lister(of: device) { return .stays(OutcomeDetail(.listedElsewhere, "\(lister)")) }
     if try tree.hasVirtualFunctions(device) { return .stays(OutcomeDetail(.hasVirtualFunctions)) }
-    return .needsRebind
+    guard let binding = try session.host.drivers.binding(of: device) else {
+      return .stays(OutcomeDetail(.anotherDevice))
+    }
+    if binding.isReserved { return .stays(DriverStop.reserved(binding).detail) }
+    return .needsRebind(reserves: binding.driverOverride == nil)
   }
 
   /// Has pciback release a device and take it again, and reads back what came of it.
   ///
   /// This run must have assigned the device to the domain, no back end may list the device, and an intent must be on
-  /// disk: without it, nobody would bind a device that is left without a driver. From the first write on, no failure may
-  /// hide that.
-  func rebind(_ device: PCIAddress) -> RebindResult {
-    var failure: HostError?
+  /// disk: without it, nobody would bind a device that is left without a driver, or remove the reservation. From the first
+  /// write on, no failure may hide that.
+  ///
+  /// The reservation keeps other drivers from a device that has none: a module that is loaded meanwhile is offered it.
+  func rebind(_ work: DriverWork, reserves: Bool) -> RebindResult {
+    let (device, tree) = (work.device, session.host.tree)
+    var stop: DriverStop?
+    do throws(DriverStop) {
+      if reserves { try work.setOverride(DriverBinding.pciback) }
+      try work.unbind(from: DriverBinding.pciback)
+      try work.bind(to: DriverBinding.pciback)
+    } catch { stop = error }
+    // The kernel may be at it still, so that what sysfs shows now is not the end.
+    if let stop, stop.result == .unknown { return .unfinished(stop.detail) }
     do throws(HostError) {
-      try session.host.tree.unbindFromPCIBack(device)
-      try session.host.tree.bindToPCIBack(device)
-    } catch { failure = error }
-    do throws(HostError) {
-      guard let facts = try session.host.tree.facts(of: device) else { return .failed(OutcomeDetail(.anotherDevice)) }
-      guard let driver = facts.driver else { return .unbound(OutcomeDetail(.leftUnbound)) }
+      guard let facts = try tree.facts(of: device) else { return .failed(OutcomeDetail(.anotherDevice)) }
+      guard let driver = facts.driver else { return .unfinished(OutcomeDetail(.leftUnbound)) }
       guard facts.isOnPCIBack else { return .failed(OutcomeDetail(.driverIsOther, driver)) }
+      if reserves {
+        do throws(DriverStop) { try work.removeReservation() } catch { return .unfinished(error.detail) }
+      }
       // What is read back decides, whatever the writes returned: another run may have bound the device in between.
-      guard try session.host.tree.permissiveDevices().contains(device) else { return .done }
-      return .failed(failure.map { OutcomeDetail($0) } ?? OutcomeDetail(.pcibackKeepsIt))
-    } catch { return .unbound(OutcomeDetail(error)) }
+      guard try tree.permissiveDevices().contains(device) else { return .done }
+      guard let stop, !stop.detail.sentences.contains(.driverKeeps) else {
+        return .failed(OutcomeDetail(.pcibackKeepsIt))
+      }
+      return .failed(stop.detail)
+    } catch { return .unfinished(OutcomeDetail(error)) }
   }
 
   /// Resets a device that is known to be the one that is meant.

@@ -35,13 +35,20 @@ final class IntentLog {
     do throws(HostError) { return try write(operation, devices) } catch { throw .host(error) }
   }
 
-  /// Writes an intent, as `open` does.
-  func write(_ operation: Intent.Operation, _ devices: [PCIAddress]) throws(HostError) -> OpenedIntent {
+  /// Writes the intent to rebind a device, as `open` does. `reserves` says whether the run reserves the device for that.
+  func openRebind(of device: PCIAddress, reserves: Bool) throws(HostError) -> OpenedIntent {
+    try write(.rebind, [device], reserves: reserves)
+  }
+
+  private func write(
+    _ operation: Intent.Operation, _ devices: [PCIAddress], reserves: Bool = false
+  ) throws(HostError) -> OpenedIntent {
     let key = session.key
     let identifier = IntentName.make(for: key, operation)
-    let intent = Intent(
+    var intent = Intent(
       identifier: identifier, domain: key, operation: operation, devices: devices, since: session.host.wallClock(),
       isLive: true)
+    intent.reserves = reserves
     own.insert(identifier)
     return OpenedIntent(try session.host.intents.open(intent))
   }

@@ -29,18 +29,22 @@ extension Host {
 }
 
 extension Observer {
-  /// Reads the drivers of declared devices that pciback does not have, and what the host stands on if there are any.
+  /// Reads the drivers of declared devices that pciback does not have, and what the host stands on if there are any. The
+  /// reservation of a device whose `permissive` may have to end is read, too.
   func readDrivers(into observation: inout Observation, desired: DesiredState?) throws(HostError) {
     guard let desired else { return }
     let begun = Set(observation.preparations.filter { $0.phase != .prepared }.map(\.device))
     let declared = Set(desired.domains.flatMap(\.devices).map(\.address))
+    var unprepared: [Int] = []
     for index in observation.devices.indices {
       let device = observation.devices[index]
+      guard declared.contains(device.address) else { continue }
       let isTaken = desired.policy.hostDrivers == .prepare || begun.contains(device.address)
-      guard isTaken, declared.contains(device.address), device.awaitsPreparation else { continue }
+      let awaitsPreparation = isTaken && device.awaitsPreparation
+      guard awaitsPreparation || device.isPermissive == true else { continue }
       observation.devices[index].binding = try host.drivers.binding(of: device.address)
+      if awaitsPreparation, observation.devices[index].binding != nil { unprepared.append(index) }
     }
-    let unprepared = observation.devices.indices.filter { observation.devices[$0].binding != nil }
     guard !unprepared.isEmpty else { return }
     let use = try host.hostUse(for: unprepared.map { observation.devices[$0].address })
     let children = Dictionary(

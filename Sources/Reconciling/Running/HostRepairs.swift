@@ -6,6 +6,8 @@ import XenProtocol
 /// Repairs what belongs to no living domain, and maintains Berth's own records.
 struct HostRepairs {
   let host: Host
+  /// How long another run may have the lock of a device's record.
+  let lockTimeout: Duration
 
   /// Does what the schedule says. Returns one line per repair that was made, and one per failure.
   func apply(_ schedule: Schedule) -> (done: [String], failed: [OutcomeDetail]) {
@@ -18,7 +20,7 @@ struct HostRepairs {
       }
     }
     for change in schedule.bookkeeping {
-      do throws(HostError) { try keep(change) } catch { failed.append(OutcomeDetail(.recordsFailed, error)) }
+      do throws(DriverStop) { try keep(change) } catch { failed.append(OutcomeDetail(.recordsFailed, error.detail)) }
     }
     return (done, failed)
   }
@@ -46,46 +48,65 @@ struct HostRepairs {
     }
   }
 
-  private func keep(_ change: RecordChange) throws(HostError) {
+  private func keep(_ change: RecordChange) throws(DriverStop) {
     let care = RecordCare(host: host)
-    switch change {
-    case .forget(let uuid, let device): try care.forget(device, of: uuid)
-    case .granted(let uuid, let device): try care.recordGrant(of: device, to: uuid)
-    case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
-    case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
-    case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
-    case .discard(let identifier): try host.intents.discard(identifier: identifier)
-    case .bind(let device, let identifier): try finishRebind(of: device, identifier)
-    }
+    do throws(HostError) {
+      switch change {
+      case .forget(let uuid, let device): try care.forget(device, of: uuid)
+      case .granted(let uuid, let device): try care.recordGrant(of: device, to: uuid)
+      case .gone(let uuid, let since): try host.ownership.update(uuid) { $0?.goneSince = since }
+      case .returned(let uuid): try host.ownership.update(uuid) { $0?.goneSince = nil }
+      case .collect(let uuid): try host.ownership.update(uuid) { $0 = nil }
+      case .discard(let identifier): try host.intents.discard(identifier: identifier)
+      case .bind: break
+      }
+    } catch { throw .failed(error) }
+    guard case .bind(let device, let identifier) = change else { return }
+    let work = try DriverWork(holding: device, on: host, within: lockTimeout)
+    defer { work.held.release() }
+    try finishRebind(work, identifier)
   }
 
-  /// Binds a device to pciback if it still has no driver, and discards the intent that names it.
+  /// Ends what a killed run began: binds the device to pciback if it still has no driver, removes the reservation that the
+  /// run made for that, and discards the intent.
   ///
-  /// A device that is not the recorded one is left alone: somebody has replaced the card.
+  /// A device that is not the recorded one is left alone: somebody has replaced the card. So is one that somebody else
+  /// has reserved, or gave to another driver.
   ///
   /// If the kernel refuses, the intent goes all the same: each plan that needs the device says what is wrong with it.
-  private func finishRebind(of device: PCIAddress, _ identifier: String) throws(HostError) {
-    let found = try host.intents.readIntents()
+  private func finishRebind(_ work: DriverWork, _ identifier: String) throws(DriverStop) {
+    let device = work.device
+    let found = try work.ask { () throws(HostError) in try host.intents.readIntents() }
     // A damaged intent may be one of a run that is at it.
-    if let damage = found.damaged.first(where: \.mayBeRebind) { throw .record(damage.error) }
+    if let damage = found.damaged.first(where: \.mayBeRebind) { throw .failed(.record(damage.error)) }
     let intents = found.contents
     // Another run may have finished it, and may be at it again.
     guard let intent = intents.first(where: { $0.identifier == identifier }),
       !intents.contains(where: { $0.isLive && $0.operation == .rebind && $0.devices.contains(device) })
     else { return }
-    let grants = try host.ownership.record(of: intent.domain.uuid)?.grants ?? []
-    let recorded = grants.last { $0.device == device }?.identity
-    if let card = try Card(at: device, on: host), card.facts.driver == nil, recorded == nil || card.identity == recorded
-    {
-      do throws(HostError) { try host.tree.bindToPCIBack(device) } catch {
-        try host.intents.discard(identifier: identifier)
-        throw error
-      }
-      guard try host.tree.facts(of: device)?.isOnPCIBack == true else {
-        throw .tree(DeviceTreeError(.other, operation: "bind to pciback", place: "\(device)"))
+    let card = try work.ask { () throws(HostError) -> Card? in
+      let grants = try host.ownership.record(of: intent.domain.uuid)?.grants ?? []
+      let recorded = grants.last { $0.device == device }?.identity
+      return try Card(at: device, on: host).flatMap { recorded == nil || $0.identity == recorded ? $0 : nil }
+    }
+    var refusal: DriverStop?
+    if let card, card.facts.driver == nil {
+      do throws(DriverStop) {
+        let binding = try work.binding()
+        if binding.isReserved { throw .reserved(binding) }
+        try work.bind(to: DriverBinding.pciback)
+      } catch {
+        // The kernel may be at it still. Without the intent, nobody would remove the reservation.
+        guard error.result != .unknown else { throw error }
+        refusal = error
       }
     }
-    try host.intents.discard(identifier: identifier)
+    // libvirt writes the same text. What it wrote before the run is not the intent's. If it has written it since, its own
+    // way back does not need it: that begins with removing the text.
+    let isOurs = card.map { $0.facts.driver == nil || $0.facts.isOnPCIBack } ?? false
+    if intent.reserves, isOurs { try work.removeReservation() }
+    try work.ask { () throws(HostError) in try host.intents.discard(identifier: identifier) }
+    if let refusal { throw refusal }
   }
 }
 

@@ -19,20 +19,41 @@ struct PrepareWork {
   /// The set of manifests for which the device is recorded.
   let set: String
 
-  /// Returns what became of the step.
-  func outcome() -> DriverOutcome {
+  /// What became of the step.
+  struct Run {
+    let outcome: DriverOutcome
+    /// Whether pciback got the device from this run, and has it still as far as the run knows.
+    let hasTaken: Bool
+  }
+
+  /// Carries the step out.
+  func run() -> Run {
+    var hasTaken = false
     do throws(DriverStop) {
-      guard let evidence = try prepare() else {
-        return DriverOutcome(step, .unchanged, OutcomeDetail(.alreadySo), evidence: try work.evidence())
+      guard let evidence = try prepare(&hasTaken) else {
+        let evidence = try work.evidence()
+        return Run(
+          outcome: DriverOutcome(step, .unchanged, OutcomeDetail(.alreadySo), evidence: evidence), hasTaken: false)
       }
-      return DriverOutcome(step, .done, evidence: evidence)
+      return Run(outcome: DriverOutcome(step, .done, evidence: evidence), hasTaken: hasTaken)
     } catch {
-      return DriverOutcome(step, error.result, error.detail, obstacle: error.obstacle, isUndone: error.isUndone)
+      return Run(outcome: DriverOutcome(step, error), hasTaken: hasTaken)
     }
   }
 
-  /// Returns what was read back; nil if the device was prepared already.
-  private func prepare() throws(DriverStop) -> [String]? {
+  /// Returns what stands against the step now; nil if nothing does. Nothing is changed.
+  func obstruction() -> DriverStop? {
+    do throws(DriverStop) {
+      try check(try work.identity())
+      let binding = try work.binding()
+      if binding.driver != DriverBinding.pciback { try check(binding) }
+      return nil
+    } catch { return error }
+  }
+
+  /// Returns what was read back; nil if the device was prepared already. Says in `hasTaken` whether pciback has got the
+  /// device.
+  private func prepare(_ hasTaken: inout Bool) throws(DriverStop) -> [String]? {
     let identity = try work.identity()
     try check(identity)
     let before = try work.ask { () throws(HostError) in try work.held.read() }
@@ -53,6 +74,7 @@ struct PrepareWork {
       throw back.isUndone ? DriverStop(result: error.result, detail: error.detail, obstacle: error.obstacle) : back
     }
     try take(record, from: binding)
+    hasTaken = true
     return try finish(record)
   }
 
@@ -71,9 +93,7 @@ struct PrepareWork {
 
   /// Throws if somebody reserved the device, or if something stands on it.
   private func check(_ binding: DriverBinding) throws(DriverStop) {
-    if binding.isReserved, let override = binding.driverOverride {
-      throw .blocked(.driverReserved, "its driver_override is \(override)")
-    }
+    if binding.isReserved { throw .reserved(binding) }
     guard try work.ask({ () throws(HostError) in try work.host.tree.hasPCIBack() }) else {
       throw .blocked(.pcibackNotLoaded, "dom0's kernel has not loaded pciback")
     }

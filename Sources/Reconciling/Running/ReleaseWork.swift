@@ -26,7 +26,7 @@ struct ReleaseWork {
       }
       return DriverOutcome(step, .done, evidence: evidence)
     } catch {
-      return DriverOutcome(step, error.result, error.detail, obstacle: error.obstacle, isUndone: error.isUndone)
+      return DriverOutcome(step, error)
     }
   }
 

@@ -26,17 +26,23 @@ package struct ScheduleRunner: Sendable {
   /// try. A refused plan is not touched.
   package func apply(_ plan: Plan) -> ApplyOutcome {
     guard plan.refusal == nil else { return ApplyOutcome() }
-    let schedule = makeSchedule(plan)
+    var schedule = makeSchedule(plan)
     host.ownership.sweep()
     host.intents.sweep()
     var result = ApplyOutcome()
-    (result.hostRepairs, result.hostFailures) = HostRepairs(host: host).apply(schedule)
+    (result.hostRepairs, result.hostFailures) = HostRepairs(host: host, lockTimeout: options.lockTimeout).apply(
+      schedule)
     let drivers = DriverRun(host: host, options: options, report: report)
     result.drivers = drivers.apply(schedule.preparations)
+    schedule = schedule.holdingBack(result.drivers.stoppedCards)
     // A device that moves is attached only when its old domain has released it. So the domains that receive one come
     // last, with all their attaches: each still has one round.
     let first = concurrently(schedule.domains, workers: options.workers) { work in
-      let outcome = run(work) { (run) throws(EngineError) in try run.begin(work) }
+      var outcome = run(work) { (run) throws(EngineError) in try run.begin(work) }
+      for held in work.heldBack {
+        outcome.steps.append(held.outcome)
+        report(.stepEnded(work.target.eventDomain, work.step(of: held.outcome), held.outcome))
+      }
       if !work.waitsForOthers { end(work, outcome) }
       return outcome
     }

@@ -209,6 +209,13 @@ extension Obstacle {
           + "evidence shows the whole way. The host or the guest would lose it with the device.",
         remedy: "check the address; if it is right, move what stands on the device elsewhere first")
     case .interlockUnknown: InterlockName.unknown.explanation
+    case .cardBlocked:
+      Explanation(
+        meaning: "another function of the card is blocked, and the card is taken as a whole",
+        cause: "The manifest declares all functions of the card (`functions: all`). A guest gets all of them, or none "
+          + "more. The evidence names the function that is blocked, and why.",
+        remedy: "see to that function; if the guest is to have some functions only, declare each of them by its address"
+      )
     case .corruptBackEnd: DriftName.corruptBackEnd.explanation
     case .corruptSavedConfiguration: DriftName.corruptSavedConfiguration.explanation
     case .busClosing: DriftName.busClosing.explanation

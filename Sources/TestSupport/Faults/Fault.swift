@@ -8,7 +8,7 @@ package enum PortRequest: String, Sendable, CaseIterable {
   case domains, hostFacts, probe, companions, reservedMemory, assign, deassign, ports, frames, map, unmap, interrupt
   // sysfs and the kernel log.
   case hasPCIBack, pciback, facts, grants, serial, neighbours, reset, permissive, object, listen, exports
-  case permissiveList, virtualFunctions, unbind, bind, permissiveForAll
+  case permissiveList, virtualFunctions, permissiveForAll
   case binding, driverLoaded, override, unbindDriver, bindDriver, offer, slots, removeSlot, loadModule
   // libxl's userdata.
   case lock, saved, save, waiter

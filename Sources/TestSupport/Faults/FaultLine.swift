@@ -121,7 +121,7 @@ extension PortRequest {
       .interrupt:
       1
     case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
-      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll, .binding, .driverLoaded, .override,
+      .permissiveList, .virtualFunctions, .permissiveForAll, .binding, .driverLoaded, .override,
       .unbindDriver, .bindDriver, .offer, .slots, .removeSlot, .loadModule:
       2
     case .lock, .saved, .save, .waiter: 3

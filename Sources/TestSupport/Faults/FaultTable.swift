@@ -38,7 +38,7 @@ extension PortRequest {
     case .hasPCIBack, .pciback, .object, .exports: trees([.notPermitted, .malformed, .other]) + [outage]
     case .facts, .grants, .serial, .neighbours: trees([.notPermitted, .malformed, .other]) + [outage]
     case .reset: trees([.notPermitted, .other]) + [.isLost, outage]
-    case .permissive, .unbind, .bind: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
+    case .permissive: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
     case .permissiveList, .virtualFunctions, .permissiveForAll:
       trees([.notPermitted, .malformed, .other]) + [outage]
     case .binding, .driverLoaded, .slots: trees([.notPermitted, .malformed, .other]) + [outage]
@@ -88,7 +88,7 @@ extension PortRequest {
       .interrupt:
       .outage(.hypervisor(HypervisorError(.notPermitted, operation: rawValue, errno: EACCES)))
     case .hasPCIBack, .pciback, .facts, .grants, .serial, .neighbours, .reset, .permissive, .object, .listen, .exports,
-      .permissiveList, .virtualFunctions, .unbind, .bind, .permissiveForAll, .binding, .driverLoaded, .override,
+      .permissiveList, .virtualFunctions, .permissiveForAll, .binding, .driverLoaded, .override,
       .unbindDriver, .bindDriver, .offer, .slots, .removeSlot, .loadModule:
       .outage(.tree(DeviceTreeError(.other, operation: rawValue, place: "sysfs", errno: EIO)))
     case .lock, .saved, .save, .waiter:

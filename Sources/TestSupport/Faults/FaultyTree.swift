@@ -41,12 +41,6 @@ struct FaultyTree: DeviceTreePort {
   func hasVirtualFunctions(_ device: PCIAddress) throws(HostError) -> Bool {
     try ask(.virtualFunctions, "\(device)") { () throws(HostError) in try inner.hasVirtualFunctions(device) }
   }
-  func unbindFromPCIBack(_ device: PCIAddress) throws(HostError) {
-    try ask(.unbind, "\(device)", lost: ()) { () throws(HostError) in try inner.unbindFromPCIBack(device) }
-  }
-  func bindToPCIBack(_ device: PCIAddress) throws(HostError) {
-    try ask(.bind, "\(device)", lost: ()) { () throws(HostError) in try inner.bindToPCIBack(device) }
-  }
   func isPermissiveForAll() throws(HostError) -> Bool {
     try ask(.permissiveForAll) { () throws(HostError) in try inner.isPermissiveForAll() }
   }

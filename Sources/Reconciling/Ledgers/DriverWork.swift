@@ -9,6 +9,13 @@ struct DriverStop: Error {
   let detail: OutcomeDetail
   var obstacle: Obstacle?
   var isUndone = false
+  /// Whether another run of Berth is at work on the device.
+  var isLockBusy = false
+
+  /// Somebody else reserved the device.
+  static func reserved(_ binding: DriverBinding) -> DriverStop {
+    .blocked(.driverReserved, "its driver_override is \(binding.driverOverride ?? "absent")")
+  }
 
   /// The step is refused, and nothing was changed.
   static func blocked(_ obstacle: Obstacle, _ words: String) -> DriverStop {
@@ -35,6 +42,22 @@ struct DriverWork {
   let held: any HeldPreparation
   /// The kernel's log; nil if it is not readable.
   let log: (any DeviceLog)?
+
+  /// Takes the lock of the device's record, and listens to what the kernel says of the device. The caller releases
+  /// `held`.
+  init(holding device: PCIAddress, on host: Host, within timeout: Duration) throws(DriverStop) {
+    (self.host, self.device) = (host, device)
+    do throws(HostError) {
+      held = try host.preparations.hold(device, until: .now + timeout)
+    } catch {
+      guard case .record(let record) = error, record.code == .busy else { throw .failed(error) }
+      let holder = record.holder.map { "\($0)" } ?? "the kernel does not show which"
+      var stop = DriverStop.failed(OutcomeDetail(.otherRunOnDevice, holder))
+      stop.isLockBusy = true
+      throw stop
+    }
+    log = host.drivers.listen(about: device)
+  }
 
   var drivers: any DriverPort { host.drivers }
 
@@ -67,6 +90,11 @@ struct DriverWork {
     try ask { () throws(HostError) in try drivers.setOverride(of: device, to: driver) }
     let found = try binding().driverOverride
     guard found == driver else { throw .failed(OutcomeDetail(.overrideStays, found ?? "absent")) }
+  }
+
+  /// Removes the reservation for pciback, if it is still there, and reads that back.
+  func removeReservation() throws(DriverStop) {
+    if try binding().driverOverride == DriverBinding.pciback { try setOverride(nil) }
   }
 
   /// Makes a driver release the device. Throws if it has not, and names the driver and the kernel's own words.
