@@ -37,7 +37,7 @@ struct PrepareWork {
     try check(identity)
     let before = try work.ask { () throws(HostError) in try work.held.read() }
     let known = before.flatMap { $0.identity.mayBe(identity) ? $0 : nil }
-    let binding = try work.binding()
+    let binding = try work.look()
     guard binding.driver != DriverBinding.pciback else {
       guard let known, known.phase != .prepared else { return nil }
       return try finish(known)
@@ -71,6 +71,7 @@ struct PrepareWork {
 
   /// Throws if somebody reserved the device, or if something stands on it.
   private func check(_ binding: DriverBinding) throws(DriverStop) {
+    if binding.isOverrideUnknown { throw .blocked(.interlockUnknown, DriverBinding.unknownOverride) }
     if binding.isReserved, let override = binding.driverOverride {
       throw .blocked(.driverReserved, "its driver_override is \(override)")
     }
