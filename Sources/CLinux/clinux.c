@@ -7,7 +7,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int interrupt_descriptor = -1;
@@ -94,7 +97,8 @@ pid_t berth_begin_write(const char *path, const char *text, size_t length)
         return child;
     setsid();
     close_range(0, ~0U, 0);
-    int file = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    /* Nothing in sysfs heeds O_NONBLOCK. In place of such a file, a pipe makes this process wait, too. */
+    int file = open(path, O_WRONLY | O_CLOEXEC);
     if (file < 0)
         _exit(errno);
     while (length > 0) {
@@ -107,4 +111,176 @@ pid_t berth_begin_write(const char *path, const char *text, size_t length)
         length -= (size_t)written;
     }
     _exit(0);
+}
+
+/* MARK: Reads */
+
+struct berth_answers {
+    size_t size;
+    atomic_size_t used;
+    atomic_bool is_last;
+    unsigned char bytes[];
+};
+
+struct berth_answers *berth_make_answers(size_t size)
+{
+    size += sizeof(struct berth_answers);
+    /* Only what is written to takes memory. */
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    struct berth_answers *answers = memory;
+    answers->size = size - sizeof(struct berth_answers);
+    return answers;
+}
+
+void berth_free_answers(struct berth_answers *answers)
+{
+    munmap(answers, answers->size + sizeof(struct berth_answers));
+}
+
+const void *berth_answers_so_far(struct berth_answers *answers, size_t *used)
+{
+    *used = atomic_load(&answers->used);
+    return answers->bytes;
+}
+
+void berth_answer_no_more(struct berth_answers *answers)
+{
+    atomic_store(&answers->is_last, true);
+}
+
+/* An answer that is being written. */
+struct room {
+    unsigned char *bytes;
+    size_t size;
+    size_t used;
+};
+
+/* Reads a whole file of sysfs, which gives a page at once unless it ends there. Returns the error number. */
+static int read_whole(int file, struct room *room)
+{
+    enum { PAGE = 4096 };
+    for (;;) {
+        if (room->size - room->used < PAGE)
+            return EFBIG;
+        long count = syscall(SYS_read, file, room->bytes + room->used, room->size - room->used);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count < 0)
+            return errno;
+        room->used += (size_t)count;
+        if (count < PAGE)
+            return 0;
+    }
+}
+
+/* Reads one word of a configuration space, and adds it to the answer. Returns the error number, or -1 if the space ends
+ * before the word. */
+static int read_word(int file, uint32_t offset, struct room *room, uint32_t *word)
+{
+    long count;
+    do
+        count = syscall(SYS_pread64, file, word, sizeof *word, (long)offset);
+    while (count < 0 && errno == EINTR);
+    if (count != sizeof *word)
+        return count < 0 ? errno : -1;
+    if (room->size - room->used < 2 * sizeof *word)
+        return EFBIG;
+    memcpy(room->bytes + room->used, &offset, sizeof offset);
+    memcpy(room->bytes + room->used + sizeof offset, word, sizeof *word);
+    room->used += 2 * sizeof *word;
+    return 0;
+}
+
+/* Reads the words of a configuration space up to the end of its two chains of capabilities. Each word costs an access to the
+ * device, so no other is read. */
+static int read_configuration(int file, struct room *room)
+{
+    uint32_t word = 0, start = 0;
+    int failure;
+    for (uint32_t offset = 0x04; offset <= 0x0C; offset += 4)
+        if ((failure = read_word(file, offset, room, &word)))
+            return failure;
+    if ((failure = read_word(file, 0x34, room, &start)))
+        return failure;
+    /* The kernel's own limit (PCI_FIND_CAP_TTL, drivers/pci/pci.h, 6.1). */
+    uint32_t offset = start & 0xFC;
+    for (int count = 0; count < 48 && offset >= 0x40; count++) {
+        if ((failure = read_word(file, offset, room, &word)))
+            break;
+        if ((word & 0xFF) == 0xFF)
+            break;
+        offset = word >> 8 & 0xFC;
+    }
+    if (failure > 0)
+        return failure;
+    /* Each capability has at least a header of four bytes, so a longer chain is a loop. */
+    offset = 0x100;
+    for (int count = 0; count < 1024 && offset >= 0x100; count++) {
+        uint32_t ignored;
+        if ((failure = read_word(file, offset, room, &word)))
+            break;
+        if (word == 0 || word == UINT32_MAX)
+            break;
+        /* The serial number and Access Control Services (PCI_EXT_CAP_ID_*, linux/pci_regs.h). */
+        if ((word & 0xFFFF) == 0x0003 || (word & 0xFFFF) == 0x000D)
+            for (uint32_t at = 4; at <= 8 && failure == 0; at += 4)
+                failure = read_word(file, offset + at, room, &ignored);
+        if (failure > 0)
+            break;
+        offset = word >> 20 & 0xFFC;
+    }
+    return failure;
+}
+
+static int answer(const struct berth_question *question, const char *path, struct room *room)
+{
+    /* Without O_NONBLOCK, which nothing in sysfs heeds: in place of such a file, a pipe makes this process wait, too. */
+    long file = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return errno;
+    int failure =
+        question->kind == BERTH_CONFIGURATION ? read_configuration((int)file, room) : read_whole((int)file, room);
+    syscall(SYS_close, (int)file);
+    return failure < 0 ? 0 : failure;
+}
+
+pid_t berth_begin_reads(
+    const void *questions, size_t length, uint32_t first, struct berth_answers *answers, int end)
+{
+    /* fork(3) would wait for locks of other threads, and copy what nobody needs here. */
+    pid_t child = _Fork();
+    if (child)
+        return child;
+    syscall(SYS_setsid);
+    /* Standard input is the end of the pipe, and nothing else is open. */
+    if (end != 0 && syscall(SYS_dup2, end, 0) < 0)
+        syscall(SYS_exit_group, 1);
+    syscall(SYS_close_range, 1U, ~0U, 0U);
+    const unsigned char *rest = questions, *stop = rest + length;
+    for (uint32_t index = first; rest < stop; index++) {
+        struct berth_question question;
+        memcpy(&question, rest, sizeof question);
+        size_t used = atomic_load(&answers->used);
+        struct berth_answer head = {.index = index};
+        if (answers->size - used < sizeof head)
+            break;
+        struct room room = {
+            .bytes = answers->bytes + used + sizeof head, .size = (answers->size - used - sizeof head) & ~(size_t)3};
+        head.failure = answer(&question, (const char *)rest + sizeof question, &room);
+        /* Another process will have more room. */
+        if (head.failure == EFBIG && used > 0)
+            break;
+        head.length = head.failure ? 0 : (uint32_t)room.used;
+        memcpy(answers->bytes + used, &head, sizeof head);
+        atomic_store(&answers->used, used + sizeof head + ((head.length + 3) & ~(size_t)3));
+        rest += sizeof question + question.length;
+        /* Only here: a process that begins late still answers the question that it was begun for. */
+        if (atomic_load(&answers->is_last))
+            break;
+    }
+    syscall(SYS_exit_group, 0);
+    __builtin_unreachable();
 }

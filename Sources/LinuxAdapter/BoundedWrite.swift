@@ -11,12 +11,16 @@ enum BoundedWrite {
   static func write(
     _ text: String, to path: String, until deadline: ContinuousClock.Instant
   ) throws(SystemFailure) -> DriverAnswer {
+    LeftProcesses.reap()
     let process = unsafe text.withCString { bytes in unsafe berth_begin_write(path, bytes, strlen(bytes)) }
     guard process > 0 else { throw SystemFailure("fork", errno) }
     let status: Int32?
     // The write may be under way, whatever keeps this process from waiting for it.
     do throws(SystemFailure) { status = try wait(for: process, until: deadline) } catch { status = nil }
-    guard let status else { return .silent(process: process, stack: stack(of: process)) }
+    guard let status else {
+      LeftProcesses.add(process)
+      return .silent(process: process, stack: stack(of: process))
+    }
     // WIFEXITED and WEXITSTATUS (wait(2)).
     guard status & 0x7F == 0 else { return .answered(errno: EINTR) }
     let failure = status >> 8 & 0xFF
@@ -30,11 +34,8 @@ enum BoundedWrite {
     let end = Descriptor(opened: try retrying("pidfd_open") { pidfd_open(process, 0) })
     while true {
       var entry = pollfd(fd: end.number, events: Int16(POLLIN), revents: 0)
-      let left = max(.zero, deadline - .now)
       // At least a millisecond, so that a wait does not become a loop.
-      let milliseconds = Int32(
-        clamping: left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000)
-      let count = unsafe poll(&entry, 1, max(1, milliseconds))
+      let count = unsafe poll(&entry, 1, Self.milliseconds(max(.milliseconds(1), deadline - .now)))
       if count < 0, errno != EINTR { throw SystemFailure("poll", errno) }
       var status: Int32 = 0
       if count > 0 {
@@ -45,6 +46,12 @@ enum BoundedWrite {
       }
       if ContinuousClock.now >= deadline { return nil }
     }
+  }
+
+  /// Returns a duration as poll(2) has it.
+  static func milliseconds(_ duration: Duration) -> Int32 {
+    let parts = duration.components
+    return Int32(clamping: parts.seconds * 1000 + parts.attoseconds / 1_000_000_000_000_000)
   }
 
   /// Returns the functions in which a process waits in the kernel, the innermost one first; empty if the kernel does not

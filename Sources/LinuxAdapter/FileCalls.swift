@@ -138,8 +138,12 @@ func readFile(_ path: String, atMost most: Int) throws(SystemFailure) -> [UInt8]
   return try file.readAll(atMost: most)
 }
 
-/// Returns the text of a file, at most one page, that the kernel returns in one read, such as a file of sysfs.
-func readAttribute(_ path: String) throws(SystemFailure) -> String {
+/// Returns the text of a file, at most one page, that the kernel returns in one read, such as a file of sysfs. If a driver
+/// can make readers of the file wait, it is read with a bound.
+func readAttribute(_ path: String, patience: Duration = BoundedRead.patience) throws(SystemFailure) -> String {
+  if BoundedRead.mayHang(path) {
+    return try attribute(try BoundedRead.answer(to: .init(path), patience: patience))
+  }
   let file = try Descriptor(opening: path, O_RDONLY | O_NONBLOCK)
   // One byte more than a page, so that a longer file is detected.
   return try unsafe withUnsafeTemporaryAllocation(byteCount: 4097, alignment: 1) {
@@ -148,6 +152,12 @@ func readAttribute(_ path: String) throws(SystemFailure) -> String {
     guard count < buffer.count else { throw SystemFailure("read", EFBIG) }
     return unsafe String(decoding: UnsafeRawBufferPointer(rebasing: buffer[..<count]), as: UTF8.self)
   }
+}
+
+/// Returns the text of a file of sysfs that was read as a whole.
+func attribute(_ bytes: [UInt8]) throws(SystemFailure) -> String {
+  guard bytes.count <= 4096 else { throw SystemFailure("read", EFBIG) }
+  return String(decoding: bytes, as: UTF8.self)
 }
 
 /// Returns the target of a link; nil if nothing is there, or something else than a link.

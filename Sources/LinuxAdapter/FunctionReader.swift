@@ -8,6 +8,8 @@ struct FunctionReader {
   private let folder: String
   /// What is left of the link's target behind the last host bridge.
   private var way: [FunctionName] = []
+  /// What was read of the files that can make their readers wait.
+  private var answers: [BoundedRead.Question: BoundedRead.Answer] = [:]
 
   init(name: FunctionName, root: Root) {
     function = PCIFunction(name: name)
@@ -72,6 +74,22 @@ struct FunctionReader {
 
   // MARK: The facts
 
+  /// Returns the files for these facts that can make their readers wait. They are read for all functions together.
+  func questions(_ facts: Set<FunctionFact>, isBridge: Bool) -> [BoundedRead.Question] {
+    var questions: [BoundedRead.Question] = []
+    if isBridge { questions.append(.init("\(folder)/secondary_bus_number")) }
+    if facts.contains(.driverOverride) { questions.append(.init("\(folder)/driver_override")) }
+    if facts.contains(.virtualFunctions) { questions.append(.init("\(folder)/sriov_numvfs")) }
+    if facts.contains(.serial) || facts.contains(.isolation) {
+      questions.append(.init("\(folder)/config", .configuration))
+    }
+    return questions
+  }
+
+  mutating func take(_ found: some Sequence<(BoundedRead.Question, BoundedRead.Answer)>) {
+    for (question, answer) in found { answers[question] = answer }
+  }
+
   mutating func read(_ facts: Set<FunctionFact>) {
     for fact in facts { attempt(fact) { reader throws(ReadFailure) in try reader.read(fact) } }
   }
@@ -89,20 +107,20 @@ struct FunctionReader {
     case .companions, .reservedMemory: break
     case .ids: try readIDs()
     case .revision:
-      function.revision = try parsed("revision", Self.byte)
+      function.revision = try parsed("revision", byte)
       if function.revision == nil { throw missing("revision") }
     case .driver: function.driver = try linkName("driver")
     case .driverOverride:
       // `(null)` if there is none (`driver_override_show`, Linux drivers/pci/pci-sysfs.c, 6.1).
       function.driverOverride = try text("driver_override").flatMap { $0 == "(null)" || $0.isEmpty ? nil : $0 }
     case .serial:
-      let serial = try configuration { space throws(SystemFailure) in try space.serial() }
+      let serial = try configuration { $0.serial() }
       switch serial {
       case .known(let text): function.serial = text
       case .hidden(let number): throw ReadFailure(place: folder + "/config", .failed(number))
       }
     case .isolation:
-      function.isolation = try configuration { space throws(SystemFailure) in try space.isolation() }
+      function.isolation = try configuration { $0.isolation() }
     case .interfaces: try readInterfaces()
     case .nvme: try readControllers()
     case .virtualFunctions: try readVirtualFunctions()
@@ -180,30 +198,14 @@ struct FunctionReader {
     default: break
     }
     if let bond = try linkName("\(folder)/master"), let cards = try content("\(root.bonds)/\(bond)"),
-      let address = Self.ownAddress(of: interface, inBond: cards)
+      let address = permanentAddress(of: interface, inBond: cards)
     {
       return address
     }
     throw ReadFailure(place: "\(self.folder)/\(folder)/address", .overwritten)
   }
 
-  /// Returns a card's own address from what the bonding driver shows of a bond (`bond_info_show_slave`, Linux
-  /// drivers/net/bonding/bond_procfs.c, 6.1).
-  private static func ownAddress(of interface: String, inBond text: String) -> MACAddress? {
-    var isHere = false
-    for line in text.split(separator: "\n") {
-      if line.hasPrefix("Slave Interface: ") { isHere = line.dropFirst(17) == interface }
-      if isHere, line.hasPrefix("Permanent HW addr: ") { return MACAddress(line.dropFirst(19)) }
-    }
-    return nil
-  }
-
   // MARK: Files
-
-  private static func byte(_ text: String) -> UInt8? {
-    guard text.hasPrefix("0x") else { return nil }
-    return hexadecimal(text.dropFirst(2), digits: 1...2).map { UInt8($0) }
-  }
 
   /// Returns a file's value; nil if there is no file.
   private func parsed<Value>(_ name: String, _ parse: (String) -> Value?) throws(ReadFailure) -> Value? {
@@ -229,9 +231,12 @@ struct FunctionReader {
   private func number(_ name: String) throws(ReadFailure) -> Int? { try parsed(name) { decimal($0) } }
 
   private func content(_ path: String) throws(ReadFailure) -> String? {
-    do throws(SystemFailure) { return try readAttribute(path) } catch {
+    do throws(SystemFailure) {
+      if let answer = answers[.init(path)] { return try attribute(try answer.get()) }
+      return try readAttribute(path)
+    } catch {
       if error.errno == ENOENT { return nil }
-      throw ReadFailure(place: path, .failed(error.errno))
+      throw ReadFailure(error, path)
     }
   }
 
@@ -266,16 +271,18 @@ struct FunctionReader {
 
   /// Asks the configuration space. A nil answer means that the space ended too early.
   private func configuration<Value>(
-    _ body: (borrowing ConfigurationSpace) throws(SystemFailure) -> Value?
+    _ body: (ConfigurationSpace) -> Value?
   ) throws(ReadFailure) -> Value {
     let path = folder + "/config"
     do throws(SystemFailure) {
-      let space = try ConfigurationSpace(opening: path)
-      guard try space.answers() else { throw SystemFailure("read", 0) }
-      guard let value = try body(space) else { throw SystemFailure("read", EPERM) }
+      let question = BoundedRead.Question(path, .configuration)
+      guard let answer = answers[question] else { throw SystemFailure("read", EIO) }
+      let space = ConfigurationSpace(try answer.get())
+      guard space.answers() else { throw SystemFailure("read", 0) }
+      guard let value = body(space) else { throw SystemFailure("read", EPERM) }
       return value
     } catch {
-      throw ReadFailure(place: path, error.errno == 0 ? .silent : .failed(error.errno))
+      throw error.errno == 0 ? ReadFailure(place: path, .silent) : ReadFailure(error, path)
     }
   }
 }
@@ -286,4 +293,21 @@ private func trimmed(_ text: String) -> String {
   while let last = rest.last, last.isWhitespace { rest.removeLast() }
   while let first = rest.first, first.isWhitespace { rest.removeFirst() }
   return String(rest)
+}
+
+/// Returns a card's own address from what the bonding driver shows of a bond (`bond_info_show_slave`, Linux
+/// drivers/net/bonding/bond_procfs.c, 6.1).
+private func permanentAddress(of interface: String, inBond text: String) -> MACAddress? {
+  var isHere = false
+  for line in text.split(separator: "\n") {
+    if line.hasPrefix("Slave Interface: ") { isHere = line.dropFirst(17) == interface }
+    if isHere, line.hasPrefix("Permanent HW addr: ") { return MACAddress(line.dropFirst(19)) }
+  }
+  return nil
+}
+
+/// Returns the number in a text such as `0x03`; nil if the text is none.
+private func byte(_ text: String) -> UInt8? {
+  guard text.hasPrefix("0x") else { return nil }
+  return hexadecimal(text.dropFirst(2), digits: 1...2).map { UInt8($0) }
 }

@@ -14,6 +14,7 @@ enum ModuleLoader {
     // This program's own end is closed with the call.
     let process = try start(["modprobe", "--", name], output: Descriptor(opened: ends[1]))
     guard let status = try BoundedWrite.wait(for: process, until: deadline) else {
+      LeftProcesses.add(process)
       return "modprobe has not ended in time (process \(process))"
     }
     if status == 0 { return "" }

@@ -5,10 +5,14 @@ package import Ports
 /// The drivers of dom0's PCI devices, in sysfs.
 package struct SysfsDrivers: DriverPort {
   private let root: Root
-  private let files = SysfsFiles()
+  private let files: SysfsFiles
 
-  /// `root` is `/`, or the folder that replaces it for a sandbox.
-  package init(root: String) { self.root = Root(root) }
+  /// `root` is `/`, or the folder that replaces it for a sandbox. `patience` is how long the kernel may take for what has no
+  /// deadline of its own; nil for the usual times.
+  package init(root: String, patience: Duration? = nil) {
+    self.root = Root(root)
+    files = SysfsFiles(patience: patience)
+  }
 
   package func binding(of device: PCIAddress) throws(HostError) -> DriverBinding? {
     let folder = "\(root.pciDevices)/\(device)"
@@ -16,9 +20,14 @@ package struct SysfsDrivers: DriverPort {
     var binding = DriverBinding()
     binding.driver = try files.linkTarget(folder + "/driver")
     if binding.driver != nil { binding.module = try files.linkTarget(folder + "/driver/module") }
-    // The kernel writes `(null)` for no override (`driver_override_show`, Linux drivers/pci/pci-sysfs.c, 6.1).
-    let text = try files.content(folder + "/driver_override")?.prefix { $0 != "\n" }
-    binding.driverOverride = text.flatMap { $0.isEmpty || $0 == "(null)" ? nil : String($0) }
+    do throws(HostError) {
+      // The kernel writes `(null)` for no override (`driver_override_show`, Linux drivers/pci/pci-sysfs.c, 6.1).
+      let text = try files.content(folder + "/driver_override")?.prefix { $0 != "\n" }
+      binding.driverOverride = text.flatMap { $0.isEmpty || $0 == "(null)" ? nil : String($0) }
+    } catch {
+      guard error.treeCode == .timedOut else { throw error }
+      binding.isOverrideUnknown = true
+    }
     return binding
   }
 

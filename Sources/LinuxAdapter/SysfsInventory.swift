@@ -5,17 +5,31 @@ package import Ports
 /// dom0's PCI functions, from sysfs.
 package struct SysfsInventory: InventoryPort {
   private let root: Root
+  private let patience: Duration
+  /// How long a device may take for what it says of itself. Each word of that can take an eighth of a second
+  /// (`pci_vpd_wait`, Linux drivers/pci/vpd.c, 6.1).
+  private static let productPatience = Duration.seconds(30)
 
-  /// `root` is `/`, or the folder that replaces it for a sandbox or a captured host.
-  package init(root: String) { self.root = Root(root) }
+  /// `root` is `/`, or the folder that replaces it for a sandbox or a captured host. `patience` is how long the kernel may
+  /// take for one file.
+  package init(root: String, patience: Duration = BoundedRead.patience) {
+    self.root = Root(root)
+    self.patience = patience
+  }
 
   package func inventory(of facts: Set<FunctionFact>) throws(HostError) -> Inventory {
     let names = try listed(root.pciDevices).compactMap { FunctionName($0) }.sorted()
     var readers = names.map { FunctionReader(name: $0, root: root) }
     // The others need the paths: a function's way is written with its bridges' buses.
     for index in readers.indices { readers[index].readChain() }
+    let bridges = facts.contains(.path) ? Set(readers.flatMap { $0.function.chain.dropLast() }) : []
+    let questions = readers.map { $0.questions(facts, isBridge: bridges.contains($0.function.name)) }
+    var answers = BoundedRead.answers(to: questions.flatMap(\.self), patience: patience)[...]
+    for (index, asked) in zip(readers.indices, questions) {
+      readers[index].take(zip(asked, answers.prefix(asked.count)))
+      answers = answers.dropFirst(asked.count)
+    }
     if facts.contains(.path) {
-      let bridges = Set(readers.flatMap { $0.function.chain.dropLast() })
       for index in readers.indices where bridges.contains(names[index]) { readers[index].readSecondaryBus() }
       let buses = Dictionary(
         readers.compactMap { reader in reader.function.secondaryBus.map { (reader.function.name, $0) } },
@@ -33,7 +47,9 @@ package struct SysfsInventory: InventoryPort {
   package func productData(of device: FunctionName) throws(HostError) -> ProductData? {
     let path = "\(root.pciDevices)/\(device)/vpd"
     do throws(SystemFailure) {
-      return VitalProductData(try readFile(path, atMost: VitalProductData.mostBytes)).data
+      let bytes = try BoundedRead.answer(to: .init(path), patience: Self.productPatience)
+      guard bytes.count <= VitalProductData.mostBytes else { throw SystemFailure("read", EFBIG) }
+      return VitalProductData(bytes).data
     } catch {
       // Most devices have none.
       if error.errno == ENOENT { return nil }

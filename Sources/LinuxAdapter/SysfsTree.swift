@@ -5,10 +5,14 @@ package import Ports
 /// dom0's PCI devices as the kernel shows them: sysfs, the pciback driver's folder, the kernel log.
 package struct SysfsTree: DeviceTreePort {
   private let root: Root
-  private let files = SysfsFiles()
+  private let files: SysfsFiles
 
-  /// `root` is `/`, or the folder that replaces it for a sandbox.
-  package init(root: String) { self.root = Root(root) }
+  /// `root` is `/`, or the folder that replaces it for a sandbox. `patience` is how long the kernel may take; nil for the
+  /// usual times.
+  package init(root: String, patience: Duration? = nil) {
+    self.root = Root(root)
+    files = SysfsFiles(patience: patience)
+  }
 
   package func hasPCIBack() throws(HostError) -> Bool { try files.isThere(root.pciback) }
 
@@ -52,7 +56,7 @@ package struct SysfsTree: DeviceTreePort {
   package func serial(of device: PCIAddress) throws(HostError) -> String? {
     let path = folder(of: device) + "/config"
     do throws(SystemFailure) {
-      if case .known(let serial) = try ConfigurationSpace(opening: path).serial() { return serial }
+      if case .known(let serial) = try files.configuration(path).serial() { return serial }
       return nil
     } catch {
       if error.errno == ENOENT { return nil }
@@ -128,12 +132,17 @@ package struct SysfsTree: DeviceTreePort {
 
   /// Writes to a file that resets a device; returns nil if there is no such file.
   private func write(_ text: String, toResetFile path: String) throws(HostError) -> ResetOutcome? {
-    let file: Descriptor
-    do throws(SystemFailure) { file = try Descriptor(opening: path, O_WRONLY | O_NONBLOCK) } catch {
+    do throws(SystemFailure) {
+      try files.beginWriting(to: path)
+    } catch {
       if error.errno == ENOENT { return nil }
       throw .tree(DeviceTreeError(error, path))
     }
-    do throws(SystemFailure) { try file.writeAll(Array(text.utf8)) } catch { return .failed }
+    do throws(SystemFailure) { try files.finishWriting(text, to: path) } catch {
+      // The kernel may still be at it.
+      if error.isUnanswered { throw .tree(DeviceTreeError(error, path)) }
+      return .failed
+    }
     return .done
   }
 }

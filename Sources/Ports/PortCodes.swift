@@ -69,6 +69,8 @@ package enum DeviceTreeCode: String, PortCode, CaseIterable {
   case missing, notPermitted
   /// The file's content is not of the kernel's form.
   case malformed
+  /// The kernel did not answer before the deadline. It may still do what was asked.
+  case timedOut
   case other
 
   package init(errno: Int32) {
@@ -76,6 +78,7 @@ package enum DeviceTreeCode: String, PortCode, CaseIterable {
     case .accessDenied, .notAllowed, .readOnly: self = .notPermitted
     case .noEntry, .notDirectory: self = .missing
     case .fileTooLarge: self = .malformed
+    case .timedOut: self = .timedOut
     default: self = .other
     }
   }

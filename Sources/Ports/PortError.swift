@@ -61,10 +61,10 @@ package enum HostError: Error, Hashable, Sendable {
   case record(RecordError)
   case deviceModel(DeviceModelError)
 
-  /// Whether xenstored or the hypervisor gave no answer: not in time, or the connection ended before the answer. Either
-  /// may have done what was asked, or may still do it.
+  /// Whether xenstored, the hypervisor or dom0's kernel gave no answer: not in time, or the connection ended before the
+  /// answer. Each may have done what was asked, or may still do it.
   package var isWithoutAnswer: Bool {
-    storeCode == .timedOut || storeCode == .lost || hypervisorCode == .timedOut
+    storeCode == .timedOut || storeCode == .lost || hypervisorCode == .timedOut || treeCode == .timedOut
   }
 
   /// The store's code; nil for a failure of another port.

@@ -216,6 +216,7 @@ extension Words {
     switch cause {
     case .failed(let number): "cannot be read: \(ErrorNumber.text(of: number))"
     case .malformed: "is not understood"
+    case .unanswered: "is not answered by the kernel: a driver may hang in its remove or its probe"
     case .silent: "reads as ones, so the device is switched off or does not answer"
     case .overwritten: "was set by a program, and the card's own address is not shown"
     case .refused(0): "gives no answer"

@@ -117,6 +117,11 @@ extension HostPlace {
     case .notPermitted: return notPermitted(error)
     case .malformed:
       return Failure(.failed, "\(error.operation): \(error.file) holds text that the kernel does not write there")
+    case .timedOut:
+      return Failure(
+        .unknown,
+        "\(error.operation): the kernel does not answer at \(error.file): a driver may hang with the device's lock",
+        hint: "look at the kernel's log: `dmesg`; only a reboot ends a driver that hangs")
     case .other: return Failure(.failed, error.subject + cause(error.errno))
     }
   }

@@ -65,7 +65,9 @@ extension SavedPlan {
   /// Whether the bytes are those of a saved plan of some version. A manifest can be JSON, too.
   package static func isOne(_ bytes: [UInt8]) -> Bool {
     guard bytes.first(where: { !" \t\r\n".utf8.contains($0) }) == UInt8(ascii: "{") else { return false }
-    return (try? JSONDecoder().decode(Head.self, from: Data(bytes)))?.kind == SavedPlanDocument.head.kind
+    do { return try JSONDecoder().decode(Head.self, from: Data(bytes)).kind == SavedPlanDocument.head.kind } catch {
+      return false
+    }
   }
 
   /// Reads the bytes of a file.

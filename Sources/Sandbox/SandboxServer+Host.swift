@@ -15,7 +15,7 @@ extension SandboxServer {
     try directory.link(paths.root + "/var/run", to: "../run")
     try directory.write(paths.root + "/proc/xen/capabilities", "control_d\n")
     // Another start of the sandbox is another start of its dom0, as the numbers of its domains begin again.
-    try directory.write(paths.root + "/proc/sys/kernel/random/boot_id", "\(Self.bootID())\n")
+    try directory.write(paths.root + "/proc/sys/kernel/random/boot_id", "\(makeBootID())\n")
     try directory.write(paths.kernelLog, "")
     simulation.kernelDelay = .zero
     effects.kernelLog(priority: 6, "xen_pciback: backend is vpci", device: nil)
@@ -42,11 +42,6 @@ extension SandboxServer {
     simulation.kernel.failingExports = Set(scenario.faults.failingExports)
     simulation.kernelDelay = scenario.host.delay
     for name in scenario.faults.heldLocks { try hold(try domain(withFault: name)) }
-  }
-
-  /// Returns a number as the kernel makes one for each start (`proc_do_uuid`, Linux drivers/char/random.c, 6.1).
-  private static func bootID() -> String {
-    DomainUUID(bytes: (0..<16).map { _ in UInt8.random(in: 0...255) })?.description ?? ""
   }
 
   private func domain(withFault name: String) throws(SandboxError) -> DomainKey {
@@ -204,4 +199,9 @@ final class HeldLock {
     do { try directory.remove(path) } catch { HostEffects.note("\(error)") }
     _ = flock(file.number, LOCK_UN)
   }
+}
+
+/// Returns a number as the kernel makes one for each start (`proc_do_uuid`, Linux drivers/char/random.c, 6.1).
+private func makeBootID() -> String {
+  DomainUUID(bytes: (0..<16).map { _ in UInt8.random(in: 0...255) })?.description ?? ""
 }

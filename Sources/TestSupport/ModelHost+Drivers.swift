@@ -18,6 +18,8 @@ struct ModelDriverState {
   var refusals: [String: Set<PCIAddress>] = [:]
   /// The drivers that never answer.
   var silent: Set<String> = []
+  /// The devices whose overrides the kernel neither shows nor changes: a driver hangs with the device's lock.
+  var locked: Set<PCIAddress> = []
   /// The drivers whose modules are not loaded.
   var unloaded: Set<String> = []
   var children: [PCIAddress: [FunctionName]] = [:]
@@ -38,8 +40,10 @@ struct ModelDrivers: DriverPort {
     return model.state.withLock { state in
       guard state.present.contains(device) else { return nil }
       let driver = Self.driver(of: device, in: state)
-      return DriverBinding(
+      var binding = DriverBinding(
         driver: driver, module: driver.map { "\($0)-module" }, driverOverride: state.drivers.overrides[device])
+      if state.drivers.locked.contains(device) { (binding.driverOverride, binding.isOverrideUnknown) = (nil, true) }
+      return binding
     }
   }
 
@@ -47,6 +51,9 @@ struct ModelDrivers: DriverPort {
 
   func setOverride(of device: PCIAddress, to driver: String?) throws(HostError) {
     try step("writes \(driver ?? "no driver") as override of \(device)", "override", device)
+    if model.state.withLock({ $0.drivers.locked.contains(device) }) {
+      throw .tree(DeviceTreeError(.timedOut, operation: "write", place: "\(device)/driver_override"))
+    }
     model.state.withLock { $0.drivers.overrides[device] = driver }
   }
 
@@ -285,6 +292,8 @@ package struct ModelDriverSettings: Sendable {
       if isSilent { state.drivers.silent.insert(driver) } else { state.drivers.silent.remove(driver) }
     }
   }
+  /// Makes the kernel neither show nor change a device's override.
+  package func lock(_ device: PCIAddress) { model.state.withLock { _ = $0.drivers.locked.insert(device) } }
   /// Unloads pciback, which has no device then.
   package func removePCIBack() { unload(DriverBinding.pciback) }
   package func unload(_ driver: String) { model.state.withLock { _ = $0.drivers.unloaded.insert(driver) } }

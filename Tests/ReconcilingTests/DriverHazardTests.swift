@@ -281,6 +281,43 @@ import XenProtocol
     let wanted = desired(["net": [one]], .keep)
     #expect(!(try run.plan(wanted).steps.contains(where: \.isChange)), "the plan promises what apply cannot do")
   }
+
+  // MARK: A driver that hangs with the device's lock
+
+  @Test func `a device whose override the kernel does not tell is not taken, whatever a person answers for`() throws {
+    let (model, _, run) = makeHost()
+    model.drivers.lock(one)
+    var wanted = desired(["net": [one, two]])
+    for _ in 0..<2 {
+      let plan = try run.plan(wanted)
+      let kinds = plan.domains.flatMap(\.steps).filter { $0.device == one }.map(\.kind)
+      #expect(kinds == [.blocked(.interlockUnknown)])
+      #expect(plan.driverSteps.map(\.device) == [two])
+      wanted.policy.overrides[one] = InterlockOverride(reason: "I know better", user: "kim")
+    }
+    try run.apply(wanted)
+    #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.driver(of: two) == "pciback")
+  }
+
+  @Test func `an apply says that the kernel does not answer, and leaves the device to its driver`() throws {
+    let (model, _, run) = makeHost()
+    let plan = try run.plan(desired(["net": [one]]))
+    model.drivers.lock(one)
+    let outcome = ScheduleRunner(host: model.host, options: .hasty) { _ in }.apply(plan)
+    let step = try #require(outcome.drivers.first { $0.step.device == one })
+    #expect(step.result == .blocked && step.obstacle == .interlockUnknown, "\(step)")
+    #expect(model.drivers.driver(of: one) == "e1000e" && model.drivers.preparation(of: one) == nil)
+  }
+
+  @Test func `a release from a kernel that does not answer is open, and changes nothing`() throws {
+    let (model, _, run) = makeHost()
+    try run.apply(desired(["later": [one]], .keep))
+    model.drivers.lock(one)
+    let record = model.drivers.preparation(of: one)
+    let outcomes = try model.releaseByHand(one)
+    #expect(outcomes.map(\.result) == [.unknown], "\(outcomes)")
+    #expect(model.drivers.driver(of: one) == "pciback" && model.drivers.preparation(of: one) == record)
+  }
 }
 
 extension HVMInterleavingTests {

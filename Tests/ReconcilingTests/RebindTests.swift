@@ -105,6 +105,17 @@ import XenProtocol
     #expect(try run.plan(wanted).steps.map(\.kind) == [.blocked(.driverReserved)])
   }
 
+  @Test func `an override that the kernel does not tell refuses the rebind, in the plan and in the run`() throws {
+    let (model, _, run) = try makeHost()
+    let plan = try run.plan(wanted)
+    model.drivers.lock(one)
+    let outcome = ScheduleRunner(host: model.host, options: run.options) { _ in }.apply(plan)
+    #expect(failures(outcome).contains { $0.contains("interlock-unknown") }, "\(failures(outcome))")
+    #expect(model.drivers.driverState(of: one).driver == "pciback" && model.permissive == [one])
+    #expect(try run.plan(wanted).steps.map(\.kind) == [.blocked(.interlockUnknown)])
+    #expect(model.openIntents.isEmpty)
+  }
+
   @Test func `an override that changes while the intent is written refuses the rebind`() throws {
     for text in ["pciback", "vfio-pci"] {
       let (model, _, run) = try makeHost()

@@ -4,6 +4,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -44,4 +45,45 @@ int berth_pipe(int ends[2]);
  * process's files and signals from the terminal: a write into sysfs may wait in the kernel for ever, and must then keep
  * neither a lock nor a pipe. This is C because only safe functions may follow fork(2) in a program with threads. */
 pid_t berth_begin_write(const char *path, const char *text, size_t length);
+
+/* What a process is to read. The questions stand behind each other: this head, then `length` bytes, which are a path and
+ * a NUL. */
+struct berth_question {
+    uint32_t kind;
+    uint32_t length;
+};
+enum {
+    /* The whole file. */
+    BERTH_FILE = 1,
+    /* The words of a PCI configuration space that identify a function and its capabilities: pairs of offset and word. */
+    BERTH_CONFIGURATION = 2,
+};
+
+/* What a process has read of one file: this head, then `length` bytes, then what fills them to four bytes. */
+struct berth_answer {
+    /* The question, from 0. */
+    uint32_t index;
+    /* The error number of the failed call; 0 is success. */
+    int32_t failure;
+    uint32_t length;
+};
+
+/* Memory in which a process leaves its answers for this one. */
+struct berth_answers;
+
+/* Makes the memory for `size` bytes of answers. Returns NULL with errno on failure. */
+struct berth_answers *berth_make_answers(size_t size);
+void berth_free_answers(struct berth_answers *answers);
+
+/* Returns the answers so far, and stores how many bytes they have. */
+const void *berth_answers_so_far(struct berth_answers *answers, size_t *used);
+
+/* Lets the process end after the answer that it is at. */
+void berth_answer_no_more(struct berth_answers *answers);
+
+/* Begins to read files in a process of its own, and returns that process's number, or -1 with errno. `first` is the number
+ * of the first question. The end of a pipe is open in that process, and in nothing else that it has, until it ends: at the
+ * last question, if it may answer no more, or if the memory is full. Nothing that a cut point counts is called. */
+pid_t berth_begin_reads(
+    const void *questions, size_t length, uint32_t first, struct berth_answers *answers, int end);
 #endif

@@ -60,6 +60,8 @@ package struct ReadFailure: Error, Hashable, Sendable {
     case failed(Int32)
     /// The content was not understood.
     case malformed
+    /// The kernel did not answer in time. A driver may hang in its `remove` or its `probe`.
+    case unanswered
     /// The function is switched off (D3cold), or does not answer: each byte of its configuration space reads as ones.
     case silent
     /// The address was set by a program, and nothing tells the card's own one.

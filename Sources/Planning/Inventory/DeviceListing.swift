@@ -57,6 +57,7 @@ package struct DeviceListing: Sendable {
     }
     if function.unread[.driver] != nil || function.unread[.ids] != nil { return .unknown }
     guard function.isOnPCIBack else {
+      if function.unread[.driverOverride]?.cause == .unanswered { return .unknown }
       if let override = function.driverOverride, override != DriverBinding.pciback { return .overridden(override) }
       return function.driver.map { .hostDriver($0) } ?? .noDriver
     }

@@ -12,8 +12,6 @@ package struct Agreement: Hashable, Sendable {
   package var notShown: [UnshownChange]
   /// Steps of the fresh plan about drivers that were not shown. They are not in `plan`.
   package var unshownDrivers: [DriverStep] = []
-  /// Whether a change must have been shown for the same facts.
-  fileprivate var isExact = false
 }
 
 /// Returns the changes of `fresh` that may be made in the `locked` domains, if `shown` is the plan that a person saw.
@@ -24,7 +22,6 @@ package func agree(
   on shown: Plan, fresh: Plan, index: ObservationIndex, locked: Set<DomainUUID>, isExact: Bool = false
 ) -> Agreement {
   var agreement = Agreement(plan: fresh, settled: [], notShown: [])
-  agreement.isExact = isExact
   let driverConsents = Set(shown.driverSteps.map(\.consent))
   // A card is taken as a whole: its other functions are not taken either.
   let unshownCards = Set(fresh.driverSteps.filter { !driverConsents.contains($0.consent) }.compactMap(\.card))
@@ -37,7 +34,7 @@ package func agree(
     // A domain that is not there has nothing to lock, and nothing to change.
     guard let uuid = domain.uuid, domain.id != nil else { return domain }
     if locked.contains(uuid) {
-      return agreement.take(domain, uuid, shown: before[uuid], locked: locked, besides: unshownCards)
+      return agreement.take(domain, uuid, shown: before[uuid], locked: locked, isExact: isExact, besides: unshownCards)
     }
     if let same = before[uuid] { return same }
     // Another domain had the name, or none.
@@ -45,7 +42,9 @@ package func agree(
       return nil
     }
     if let old = namesake.uuid, namesake.id != nil {
-      if locked.contains(old) { return agreement.take(domain, uuid, shown: nil, locked: locked, besides: unshownCards) }
+      if locked.contains(old) {
+        return agreement.take(domain, uuid, shown: nil, locked: locked, isExact: isExact, besides: unshownCards)
+      }
       if living.contains(old) { return nil }
     }
     return isFirst ? namesake : nil
@@ -71,7 +70,7 @@ extension Agreement {
   /// Returns the fresh plan of a locked domain without the changes that were not shown, and without the devices of cards
   /// of which a driver's step was not shown.
   fileprivate mutating func take(
-    _ domain: DomainPlan, _ uuid: DomainUUID, shown: DomainPlan?, locked: Set<DomainUUID>,
+    _ domain: DomainPlan, _ uuid: DomainUUID, shown: DomainPlan?, locked: Set<DomainUUID>, isExact: Bool,
     besides unshownCards: Set<PCIAddress>
   ) -> DomainPlan {
     var domain = domain

@@ -76,6 +76,9 @@ struct DeclaredDevice {
   }
 
   private func permissionBlock() -> Need? {
+    if device?.binding?.isOverrideUnknown == true {
+      return Need(.blocked(.interlockUnknown), evidence: DriverBinding.unknownOverride)
+    }
     // pciback could not take the device again.
     if let binding = device?.binding, binding.isReserved {
       return Need(

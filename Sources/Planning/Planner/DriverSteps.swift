@@ -26,6 +26,10 @@ struct DriverSteps {
     guard facts.id != nil else {
       return Need(.blocked(.identityUnknown), evidence: "sysfs gives no vendor and device")
     }
+    if binding.isOverrideUnknown {
+      // Nobody may override this: it is no statement about what stands on the device.
+      return Need(.blocked(.interlockUnknown), evidence: DriverBinding.unknownOverride)
+    }
     if binding.isReserved, let override = binding.driverOverride {
       return Need(
         .blocked(.driverReserved),

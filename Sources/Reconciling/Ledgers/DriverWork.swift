@@ -66,12 +66,23 @@ struct DriverWork {
     do throws(HostError) { return try body() } catch { throw .failed(error) }
   }
 
-  /// Returns the driver and the override that the device has now.
-  func binding() throws(DriverStop) -> DriverBinding {
+  /// Returns the driver and the override that the device has now. The override may be unknown.
+  func look() throws(DriverStop) -> DriverBinding {
     guard let binding = try ask({ () throws(HostError) in try drivers.binding(of: device) }) else {
       throw .blocked(OutcomeDetail(.deviceMissing, "\(device)"))
     }
     return binding
+  }
+
+  /// Returns the driver and the override that the device has now. Throws if the kernel does not answer: then it is not
+  /// known what became of the device.
+  func binding() throws(DriverStop) -> DriverBinding {
+    let binding = try look()
+    guard binding.isOverrideUnknown else { return binding }
+    throw .failed(
+      .tree(
+        DeviceTreeError(
+          .timedOut, operation: "read", place: "\(device)/driver_override", detail: DriverBinding.unknownOverride)))
   }
 
   /// Returns what the device is now.

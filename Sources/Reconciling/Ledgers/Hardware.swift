@@ -67,6 +67,9 @@ struct Hardware {
     guard let binding = try session.host.drivers.binding(of: device) else {
       return .stays(OutcomeDetail(.anotherDevice))
     }
+    if binding.isOverrideUnknown {
+      return .stays(DriverStop.blocked(.interlockUnknown, DriverBinding.unknownOverride).detail)
+    }
     if binding.isReserved { return .stays(DriverStop.reserved(binding).detail) }
     return .needsRebind(reserves: binding.driverOverride == nil)
   }

@@ -58,7 +58,7 @@ struct PrepareWork {
     try check(identity)
     let before = try work.ask { () throws(HostError) in try work.held.read() }
     let known = before.flatMap { $0.identity.mayBe(identity) ? $0 : nil }
-    let binding = try work.binding()
+    let binding = try work.look()
     guard binding.driver != DriverBinding.pciback else {
       guard let known, known.phase != .prepared else { return nil }
       return try finish(known)
@@ -93,6 +93,7 @@ struct PrepareWork {
 
   /// Throws if somebody reserved the device, or if something stands on it.
   private func check(_ binding: DriverBinding) throws(DriverStop) {
+    if binding.isOverrideUnknown { throw .blocked(.interlockUnknown, DriverBinding.unknownOverride) }
     if binding.isReserved { throw .reserved(binding) }
     guard try work.ask({ () throws(HostError) in try work.host.tree.hasPCIBack() }) else {
       throw .blocked(.pcibackNotLoaded, "dom0's kernel has not loaded pciback")

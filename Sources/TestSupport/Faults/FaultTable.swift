@@ -36,13 +36,15 @@ extension PortRequest {
     case .ports, .frames, .map, .interrupt:
       calls([.unreachable, .notPermitted, .invalid, .timedOut, .other]) + [.failsDone(silence), .isLost, outage]
     case .hasPCIBack, .pciback, .object, .exports: trees([.notPermitted, .malformed, .other]) + [outage]
-    case .facts, .grants, .serial, .neighbours: trees([.notPermitted, .malformed, .other]) + [outage]
-    case .reset: trees([.notPermitted, .other]) + [.isLost, outage]
-    case .permissive: trees([.missing, .notPermitted, .other]) + [.isLost, outage]
+    case .facts, .grants, .neighbours: trees([.notPermitted, .malformed, .other]) + [outage]
+    case .serial: trees([.notPermitted, .malformed, .timedOut, .other]) + [outage]
+    case .reset: trees([.notPermitted, .timedOut, .other]) + [.isLost, outage]
+    case .permissive: trees([.missing, .notPermitted, .timedOut, .other]) + [.isLost, outage]
     case .permissiveList, .virtualFunctions, .permissiveForAll:
       trees([.notPermitted, .malformed, .other]) + [outage]
     case .binding, .driverLoaded, .slots: trees([.notPermitted, .malformed, .other]) + [outage]
-    case .override, .unbindDriver, .bindDriver, .offer, .removeSlot, .loadModule:
+    case .override, .removeSlot: trees([.missing, .notPermitted, .timedOut, .other]) + [.isLost, outage]
+    case .unbindDriver, .bindDriver, .offer, .loadModule:
       trees([.missing, .notPermitted, .other]) + [.isLost, outage]
     case .listen: [.isLost]
     case .lock: files([.busy, .notPermitted, .missing, .other]) + [outage]

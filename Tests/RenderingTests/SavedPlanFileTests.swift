@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The file of a saved plan, and what is shown of one that does not fit.
-@Suite struct SavedPlanTests {
+@Suite struct SavedPlanFileTests {
   private func saved() throws -> SavedPlan {
     SavedPlan(
       consent: PlanConsent(to: try Samples.everything(), bootID: "0c6c9ac6-8e0e-4d0b-9b3f-2f6f6c3b5a10"),
