@@ -11,6 +11,8 @@ package struct LoadedManifests: Sendable {
   package var files: [String] { texts.map(\.name) }
   /// The files with their texts, in order.
   package var texts: [ManifestText]
+  /// Where the domains of this host and their devices are declared.
+  package var marks: DeclarationMarks
 }
 
 /// The text of a manifest.
@@ -84,7 +86,9 @@ private func load(
   let skipped = host.others.compactMap(\.host).map {
     Diagnostic(.note, "skipped: this document is for host \(quoted($0.value))", at: $0.mark)
   }
-  return LoadedManifests(desired: desired, warnings: report.sortedWarnings, skipped: skipped, texts: set.texts)
+  return LoadedManifests(
+    desired: desired, warnings: report.sortedWarnings, skipped: skipped, texts: set.texts,
+    marks: DeclarationMarks(documents))
 }
 
 /// Reads manifests and checks them for every host they name.
