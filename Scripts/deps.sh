@@ -13,6 +13,7 @@ packages=(
   libyaml-dev
   libmd-dev       # the fingerprints of plans
   qemu-system-x86 # a real device model, for the tests
+  chromium        # a real browser, for the tests of the page that `-o html` writes
   pkg-config      # SwiftPM finds the libraries with it
   python3         # the programs of Scripts/
 )

@@ -71,6 +71,7 @@ RESERVED = [
          "Sources/Commands/RunBerth.swift",  # The help of the parser of arguments.
          "Sources/Commands/SchemaCommand.swift",  # The schema of manifests.
          "Sources/Rendering/View.swift",  # The catalogue as a page of Markdown.
+         "Sources/Rendering/Previews/EscapedText.swift",  # Texts of a form, whose outside parts are visible already.
      },
      "only texts without anything from outside are Berth's own; interpolate others into a literal"),
 ]
@@ -119,7 +120,7 @@ WORDS = {
 # The hosts that a text may name, and the first component of absolute paths in it: a file of one person's machine is of
 # no use to anybody else.
 HOSTS = {"github.com", "json-schema.org", "www.apache.org", "www.swift.org", "swift.org", "lists.xenproject.org",
-         "xenbits.xen.org", "xenproject.org", "editorconfig.org", "keepachangelog.com", "semver.org", "yaml.org"}
+         "xenbits.xen.org", "xenproject.org", "editorconfig.org", "keepachangelog.com", "semver.org", "yaml.org", "json.schemastore.org"}
 PATH_ROOTS = {"sys", "proc", "run", "dev", "etc", "var", "usr", "tmp", "bin", "boot", "lib",  # a Linux host's
               "local", "libxl", "vm", "tool", "image", "backend", "device", "error"}  # xenstore's
 

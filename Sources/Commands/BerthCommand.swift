@@ -27,7 +27,9 @@ extension BerthCommand {
   /// Returns which command has a form that this one lacks.
   private static func whereElse(_ format: OutputFormat) -> String {
     switch format {
-    case .markdown: "; `berth explain --all -o markdown` prints the names"
+    case .markdown: "; `berth plan`, `berth validate` and `berth explain --all` have this form"
+    case .html, .github, .sarif, .gitlab: "; `berth plan` and `berth validate` have this form"
+    case .gitlabSummary, .junit: "; `berth plan` has this form"
     case .wide: "; `berth devices -o wide` lists the devices"
     case .table, .json, .jsonl: ""
     }
@@ -35,7 +37,9 @@ extension BerthCommand {
 
   /// Shows an answer on standard output.
   package func show(_ view: some View, in context: CommandContext) throws(Failure) {
-    try write(in: context) { try render(view, as: global.output, style: global.style(in: context)) }
+    try write(in: context) {
+      try render(view, as: global.output, style: global.style(in: context), release: berthVersion)
+    }
   }
 
   /// Writes an answer's text to standard output.

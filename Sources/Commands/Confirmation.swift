@@ -6,7 +6,7 @@ extension BerthCommand {
   func showPlan(_ view: PlanView, yes: Bool, in context: CommandContext) {
     switch global.output {
     case .table: context.standardOutput(view.text(global.style(in: context)) + "\n")
-    case .wide, .json, .jsonl, .markdown:
+    case .wide, .json, .jsonl, .markdown, .html, .github, .sarif, .gitlab, .gitlabSummary, .junit:
       if !yes { context.standardError(view.text(global.errorStyle(in: context)) + "\n") }
     }
   }

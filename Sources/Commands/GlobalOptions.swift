@@ -16,8 +16,11 @@ package struct GlobalOptions: ParsableArguments {
   @Option(
     name: [.customShort("o", allowingJoined: true), .long],
     help: ArgumentHelp(
-      "The form of the answer: table (for people), json or jsonl (for programs), wide (only devices), or markdown (only explain --all).",
-      discussion: "With jsonl, apply writes one line per event."))
+      "The form of the answer: table (for people), json or jsonl (for programs), or wide (only devices).",
+      discussion: """
+        With jsonl, apply writes one line per event. plan and validate also have markdown, html, github, sarif and \
+        gitlab; plan has gitlab-summary and junit, too. explain --all has markdown.
+        """))
   var output: OutputFormat = .table
 
   @Flag(name: .customLong("no-color"), help: "Never use colours; NO_COLOR in the environment has the same effect.")

@@ -26,6 +26,10 @@ struct PlanCommand: BerthCommand {
       valueName: "file"))
   var out: String?
 
+  var formats: [OutputFormat] {
+    [.table, .json, .jsonl, .markdown, .html, .github, .sarif, .gitlab, .gitlabSummary, .junit]
+  }
+
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let prepared = try prepare(manifests, policy, lock, in: context)
     // The fingerprint needs one more answer of the host.
@@ -51,6 +55,7 @@ struct PreparedPlan {
   var texts: [ManifestText]
   /// The functions of dom0; nil if the plan needed none of them.
   var inventory: Inventory?
+  var declarations = Declarations()
 
   var plan: Plan { shown.plan }
 
@@ -58,7 +63,8 @@ struct PreparedPlan {
   var consent: PlanConsent { PlanConsent(to: plan, bootID: session.bootID()) }
 
   func view(fingerprint: String? = nil, naming: @escaping DeviceNaming) -> PlanView {
-    PlanView(plan: plan, warnings: warnings, lock: lock, fingerprint: fingerprint, naming: naming)
+    PlanView(
+      plan: plan, warnings: warnings, lock: lock, fingerprint: fingerprint, naming: naming, declarations: declarations)
   }
 }
 
@@ -134,7 +140,22 @@ extension CommandContext {
   }
 }
 
+extension LoadedManifests {
+  /// Returns where the manifests declare the devices of the host.
+  func declarations(in context: CommandContext) -> Declarations {
+    let marks = marks
+    return Declarations(files: files, directory: context.directory) { domain, label, address in
+      marks.mark(of: domain, label: label, address: address).map { mark in
+        ManifestPlace(file: mark.source.name, line: mark.line, column: mark.column)
+      }
+    }
+  }
+}
+
 extension CommandContext {
+  /// The directory that the program was started in, as far as its environment shows.
+  var directory: String? { environment["PWD"] }
+
   /// Returns the names of these devices, looked up once.
   func naming(_ ids: [DeviceID?]) -> DeviceNaming {
     let names = names(Set(ids.compactMap(\.self)))
@@ -179,6 +200,7 @@ extension BerthCommand {
           in: context)
       }
     return PreparedPlan(
-      session: session, shown: shown, warnings: warnings, texts: loaded.texts, inventory: observation.inventory)
+      session: session, shown: shown, warnings: warnings, texts: loaded.texts, inventory: observation.inventory,
+      declarations: loaded.declarations(in: context))
   }
 }

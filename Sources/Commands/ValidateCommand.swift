@@ -12,6 +12,8 @@ struct ValidateCommand: BerthCommand {
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var global: GlobalOptions
 
+  var formats: [OutputFormat] { [.table, .json, .jsonl, .markdown, .html, .github, .sarif, .gitlab] }
+
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let paths = try manifests.resolved(in: context)
     switch try readManifests({ () throws(ManifestFailure) in try validateManifests(paths: paths) }) {
@@ -24,11 +26,15 @@ struct ValidateCommand: BerthCommand {
           deviceCount: host.desired.domains.reduce(0) { $0 + $1.devices.count + $1.selections.count })
       }
       try show(
-        ValidationView(files: valid.files, hosts: hosts, remarks: valid.warnings.map(Remark.init) + stale), in: context)
+        ValidationView(
+          files: valid.files, hosts: hosts, remarks: valid.warnings.map(Remark.init) + stale,
+          directory: context.directory), in: context)
       return .done
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
-      try show(ValidationView(files: [], hosts: [], remarks: diagnostics.map(Remark.init)), in: context)
+      try show(
+        ValidationView(
+          files: [], hosts: [], remarks: diagnostics.map(Remark.init), directory: context.directory), in: context)
       return .invalidManifest
     }
   }

@@ -7,20 +7,23 @@ package struct PlanView: View {
   /// What the manifest's reader remarked.
   package var warnings: [String]
   /// In what the host differs from its lock; nil if it has none.
-  private let lock: LockReport?
-  private let naming: DeviceNaming
+  let lock: LockReport?
+  let naming: DeviceNaming
   /// What `apply --expect` takes; nil if nobody needs it.
-  private let fingerprint: String?
+  let fingerprint: String?
+  /// Where the manifests declare the devices; only previews show it.
+  let declarations: Declarations
 
   package init(
     plan: Plan, warnings: [String] = [], lock: LockReport? = nil, fingerprint: String? = nil,
-    naming: @escaping DeviceNaming = { _ in nil }
+    naming: @escaping DeviceNaming = { _ in nil }, declarations: Declarations = Declarations()
   ) {
     self.plan = plan
     self.warnings = warnings
     self.lock = lock
     self.fingerprint = fingerprint
     self.naming = naming
+    self.declarations = declarations
   }
 
   package var document: PlanDocument {
@@ -46,7 +49,7 @@ package struct PlanView: View {
   }
 
   /// `host17 · Xen 4.17.7 · 4 domains, 11 devices`.
-  private var header: String {
+  var header: String {
     Words.host(plan.host, domains: plan.domainCount, devices: plan.deviceCount)
   }
 
@@ -159,8 +162,8 @@ package struct PlanView: View {
     }
   }
 
-  /// Returns the result of the whole plan, in one sentence.
-  var summary: String {
+  /// The numbers of changes, and of what is left; empty if there are none.
+  private var counts: (changes: String, rest: String) {
     let repairs = plan.count(.repair) + plan.hostSteps.count { $0.isChange }
     let changes = Words.counts([
       (plan.count(.attach), "to attach"), (plan.count(.detach), "to detach"), (plan.count(.reattach), "to change"),
@@ -173,6 +176,19 @@ package struct PlanView: View {
       (plan.steps.count { $0.kind == .kept(.pruneNever) }, "kept by policy.prune"),
       (plan.count(.drift) + plan.hostSteps.count { !$0.isChange }, "left as found"),
     ])
+    return (changes, rest)
+  }
+
+  /// The numbers of the plan as a title has them, whether it is refused or not.
+  var figures: String {
+    let (changes, rest) = counts
+    return (plan.refusal == nil ? "" : "refused; ") + (changes.isEmpty ? "nothing to do" : changes)
+      + (rest.isEmpty ? "" : "; \(rest)")
+  }
+
+  /// Returns the result of the whole plan, in one sentence.
+  var summary: String {
+    let (changes, rest) = counts
     let kept = plan.count(.keep) - plan.steps.count { $0.kind.isKept }
     if let refusal = plan.refusal { return refusal.sentence }
     guard changes.isEmpty else { return "Plan: " + changes + (rest.isEmpty ? "." : "; \(rest).") }

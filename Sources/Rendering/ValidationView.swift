@@ -2,7 +2,7 @@ package import Model
 
 /// One remark on a manifest.
 package struct Remark: Sendable, Hashable, Encodable {
-  package enum Severity: String, Sendable, Encodable { case error, warning }
+  package enum Severity: String, Sendable, Encodable, CaseIterable { case error, warning }
   package var severity: Severity
   package var file: String
   /// From 1; 0 if the remark is about the file as a whole.
@@ -46,11 +46,14 @@ package struct ValidationView: View {
   package var files: [String]
   package var hosts: [ValidatedHost]
   package var remarks: [Remark]
+  /// The directory that previews have paths relative to; nil if it is not known.
+  let directory: String?
 
-  package init(files: [String], hosts: [ValidatedHost], remarks: [Remark]) {
+  package init(files: [String], hosts: [ValidatedHost], remarks: [Remark], directory: String? = nil) {
     self.files = files
     self.hosts = hosts
     self.remarks = remarks
+    self.directory = directory
   }
 
   package var isValid: Bool { errors == 0 }
@@ -61,16 +64,19 @@ package struct ValidationView: View {
   }
 
   /// The verdict; the remarks themselves are messages and go elsewhere.
-  package func text(_ style: TextStyle) -> TerminalText {
+  package func text(_ style: TextStyle) -> TerminalText { "\(style.printable(verdict))\n" }
+
+  /// The verdict in one sentence.
+  var verdict: String {
     let warnings = remarks.reduce(0) { $0 + $1.count } - errors
     let tail = warnings == 0 ? "" : ", " + Words.count(warnings, "warning")
-    guard isValid else { return "Not valid: \(Words.count(errors, "error"))\(tail).\n" }
+    guard isValid else { return "Not valid: \(Words.count(errors, "error"))\(tail)." }
     let contents = hosts.map { host in
       let counts = Words.count(host.domainCount, "domain") + ", " + Words.count(host.deviceCount, "device")
       if let name = host.host { return "\(counts) for \(name)" }
       return hosts.count == 1 ? counts : "\(counts) for any other host"
     }
-    return "\(style.printable("Valid: \(contents.joined(separator: "; "))\(tail)."))\n"
+    return "Valid: \(contents.joined(separator: "; "))\(tail)."
   }
 }
 

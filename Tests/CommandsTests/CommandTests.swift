@@ -53,7 +53,7 @@ import Testing
     try withManifest { manifest in
       let world = FakeWorld()
       let plan = Plan.one(.attach())
-      for arguments in [["apply", manifest, "--yes"], ["plan", manifest], ["status"], ["doctor"], ["explain"]] {
+      for arguments in [["apply", manifest, "--yes"], ["status"], ["doctor"], ["explain"]] {
         #expect(world.run(arguments + ["-o", "markdown"], given: .init(plan: plan)) == 64, "\(arguments)")
         #expect(world.messages.contains("has no form called markdown"), "\(world.messages)")
       }

@@ -122,7 +122,7 @@ import XenProtocol
     for entry in Catalogue.all { #expect(page.contains("\n## `\(entry.name)`\n"), "\(entry.name)") }
     #expect(page.hasPrefix("# ") && page.hasSuffix("\n") && !page.contains("\n\n\n"))
     #expect(throws: MissingForm.self) {
-      try rendered(PlanView(plan: try Samples.inSync()), as: .markdown, style: TextStyle())
+      try rendered(LockView(lock: DeviceLock(host: "host17", devices: [])), as: .markdown, style: TextStyle())
     }
   }
 }

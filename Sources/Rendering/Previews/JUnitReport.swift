@@ -1,0 +1,91 @@
+import Model
+import Planning
+
+/// The declared devices of a plan as the cases of a test report.
+struct JUnitReport {
+  private enum Result: Int {
+    case passed, pending, blocked
+  }
+
+  private struct Case {
+    let domain: String
+    let name: String
+    var result: Result
+    var message = ""
+    var text = ""
+  }
+
+  private let host: String
+  private var cases: [Case] = []
+  /// Where each case is: one device of one domain can have several steps.
+  private var places: [String: Int] = [:]
+
+  init(_ plan: Plan) {
+    host = plan.host.name
+    if let refusal = plan.refusal {
+      add(Case(domain: host, name: "plan", result: .blocked, message: refusal.name.rawValue, text: refusal.sentence))
+    }
+    for domain in plan.domains {
+      let holder = Words.holder(domain.holder)
+      for step in domain.steps {
+        let result: Result
+        switch step.kind {
+        case .blocked: result = .blocked
+        case .pending: result = .pending
+        case .unchanged, .change(.attach, _), .change(.reattach, _), .change(.move, _), .change(.adopt, _):
+          result = .passed
+        case .change(.detach, _), .change(.repair, _), .kept, .foreign, .drift:
+          if step.after == nil { continue }
+          result = .passed
+        }
+        let next = result == .passed ? nil : step.nextStep(in: domain.holder)
+        add(
+          Case(
+            domain: holder, name: [step.device.description, step.label].compactMap(\.self).joined(separator: " "),
+            result: result, message: step.reason.name,
+            text: PlanView.words(for: step) + (next.map { "; next: \($0)" } ?? "")))
+      }
+      for step in domain.unresolved {
+        add(
+          Case(
+            domain: holder, name: "\(step.label) (\(step.selector))", result: .blocked,
+            message: step.obstacle.rawValue, text: step.evidence + (step.nextStep.map { "; next: \($0)" } ?? "")))
+      }
+    }
+  }
+
+  /// Adds a case. Of several steps of a device, the worst counts.
+  private mutating func add(_ new: Case) {
+    let key = "\(new.domain)\u{0}\(new.name)"
+    guard let place = places[key] else {
+      places[key] = cases.count
+      cases.append(new)
+      return
+    }
+    if cases[place].result.rawValue < new.result.rawValue { cases[place] = new }
+  }
+
+  /// The report, ended by a newline.
+  func text() -> MarkupText {
+    let failures = cases.count { $0.result == .blocked }
+    let skipped = cases.count { $0.result == .pending }
+    let counts: MarkupText = "tests=\"\(cases.count)\" failures=\"\(failures)\" errors=\"0\" skipped=\"\(skipped)\""
+    return """
+      <?xml version="1.0" encoding="UTF-8"?>
+      <testsuites \(counts)>
+      <testsuite name="\(host)" \(counts)>
+      \(cases.map(Self.text).joined())</testsuite>
+      </testsuites>
+
+      """
+  }
+
+  private static func text(of one: Case) -> MarkupText {
+    let head: MarkupText = "<testcase classname=\"\(one.domain)\" name=\"\(one.name)\" time=\"0\""
+    switch one.result {
+    case .passed: return "\(head)/>\n"
+    case .pending: return "\(head)>\n<skipped message=\"\(one.message)\">\(one.text)</skipped>\n</testcase>\n"
+    case .blocked: return "\(head)>\n<failure message=\"\(one.message)\">\(one.text)</failure>\n</testcase>\n"
+    }
+  }
+}
