@@ -55,6 +55,11 @@ step 0 "Nothing to do: 3 devices are as declared." berth plan host.yaml --sandbo
 
 say "The manifest changes: one device goes, one comes, one gets another option."
 step 2 "Plan: 1 to attach, 1 to detach, 1 to change." berth plan host-changed.yaml --sandbox host --detailed-exitcode
+
+say "The same plan as a comment for a pull request."
+step 0 "<!-- berth:plan host=" berth plan host-changed.yaml --sandbox host -o markdown
+
+say "Apply it."
 step 0 "Applied: 1 attached, 1 detached, 1 changed." berth apply host-changed.yaml --sandbox host --yes
 step 0 "Nothing to do: 3 devices are as declared." berth plan host-changed.yaml --sandbox host --detailed-exitcode
 

@@ -38,6 +38,46 @@ import Testing
     }
   }
 
+  @Test(arguments: [true, false])
+  func `a log of SARIF has what its readers require`(_ isPlan: Bool) throws {
+    let text =
+      isPlan
+      ? try rendered(try PreviewSamples.everything(refusal: .notRunning(count: 1)), as: .sarif, style: TextStyle())
+      : try rendered(PreviewSamples.invalid, as: .sarif, style: TextStyle())
+    let log = try JSON(text: text)
+    let run = try #require(log["runs"]?.elements.first)
+    let driver = try #require(run["tool"]?["driver"])
+    let rules = try #require(driver["rules"]?.elements)
+    let results = try #require(run["results"]?.elements)
+    #expect(log["version"] == .string("2.1.0") && driver["name"] == .string("berth") && !results.isEmpty)
+    #expect(Set(rules.compactMap { $0["id"]?.string }).count == rules.count)
+    for rule in rules {
+      #expect(rule["shortDescription"]?["text"]?.string?.isEmpty == false, "\(rule)")
+      #expect(rule["helpUri"]?.string?.hasPrefix("urn:berth:explain:") == true, "\(rule)")
+    }
+    for result in results {
+      guard case .integer(let index)? = result["ruleIndex"] else { throw Samples.NotAValue(text: text) }
+      #expect(rules[index]["id"] == result["ruleId"], "\(result)")
+      #expect(["error", "warning", "note"].contains(result["level"]?.string), "\(result)")
+      let place = try #require(result["locations"]?.elements.first?["physicalLocation"], "\(result)")
+      #expect(place["artifactLocation"]?["uri"]?.string?.wholeMatch(of: /[\w.%-]+(\/[\w.%-]+)*/) != nil, "\(place)")
+      guard case .integer(let line)? = place["region"]?["startLine"] else { throw Samples.NotAValue(text: text) }
+      #expect(line >= 1, "\(place)")
+      let print = result["partialFingerprints"]?["primaryLocationLineHash"]?.string
+      #expect(print?.wholeMatch(of: /[0-9a-f]{16}:[0-9]+/) != nil, "\(result)")
+    }
+  }
+
+  @Test func `a remark without a file has a place all the same`() throws {
+    let view = ValidationView(
+      files: [], hosts: [], remarks: [Remark(severity: .error, file: "", line: 0, column: 0, message: "no")])
+    let log = try JSON(text: try rendered(view, as: .sarif, style: TextStyle()))
+    let place = log["runs"]?.elements.first?["results"]?.elements.first?["locations"]?.elements.first
+    #expect(place?["physicalLocation"]?["artifactLocation"]?["uri"] == .string("manifest"))
+    let issues = try JSON(text: try rendered(view, as: .gitlab, style: TextStyle()))
+    #expect(issues.elements.first?["location"]?["path"] == .string("manifest"))
+  }
+
   @Test func `the same plan has the same fingerprint, whatever does not change what it does`() throws {
     func print(_ change: (inout Plan) throws -> Void) throws -> String {
       var plan = try Samples.everything()

@@ -158,14 +158,15 @@ extension PlanView {
 }
 
 extension ValidationView {
-  /// The remarks, errors first.
+  /// The remarks, errors first. A remark about no file stands at the first file that is known.
   var annotations: [Annotation] {
-    remarks.map { remark in
+    let first = files.first ?? remarks.first { !$0.file.isEmpty }?.file
+    return remarks.map { remark in
       Annotation(
         rule: remark.severity == .error ? .manifestError : .manifestWarning,
         severity: remark.severity == .error ? .error : .warning, message: remark.message, next: remark.hint,
         place: remark.file.isEmpty
-          ? files.first.map { ManifestPlace(file: $0, line: 0, column: 0) }
+          ? first.map { ManifestPlace(file: $0, line: 0, column: 0) }
           : ManifestPlace(file: remark.file, line: remark.line, column: remark.column))
     }.bySeverity
   }

@@ -35,7 +35,7 @@ struct HTMLPage {
     var cells: [MarkupText]
   }
 
-  /// The page, ended by a newline.
+  /// Returns the page, ended by a newline.
   func text() -> MarkupText {
     let shown = sections.filter { !$0.tables.isEmpty }
     let links = shown.map { section -> MarkupText in "<li><a href=\"#\(section.anchor)\">\(section.title)</a></li>\n" }

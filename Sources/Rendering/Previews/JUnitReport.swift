@@ -65,7 +65,7 @@ struct JUnitReport {
     if cases[place].result.rawValue < new.result.rawValue { cases[place] = new }
   }
 
-  /// The report, ended by a newline.
+  /// Returns the report, ended by a newline.
   func text() -> MarkupText {
     let failures = cases.count { $0.result == .blocked }
     let skipped = cases.count { $0.result == .pending }

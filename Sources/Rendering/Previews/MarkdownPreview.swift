@@ -51,7 +51,7 @@ struct MarkdownPage {
     }
   }
 
-  /// The page.
+  /// Returns the page, with what fits into it.
   func text() -> MarkdownText {
     var parts = parts
     var left: [MarkdownText] = []

@@ -42,7 +42,7 @@ struct PlanLines {
   private(set) var changes: [Group] = []
   private var parts: [Part: [Line]] = [:]
 
-  /// The lines of a part, in the order of the domains.
+  /// Returns the lines of a part, in the order of the domains.
   subscript(part: Part) -> [Line] { parts[part, default: []] }
 }
 

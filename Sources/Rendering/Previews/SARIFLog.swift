@@ -46,11 +46,11 @@ struct SARIFLog: Encodable {
   private struct Artifact: Encodable { let uri: String }
   private struct Region: Encodable {
     let startLine: Int
-    let startColumn: Int
+    let startColumn: Int?
   }
   private struct PhysicalLocation: Encodable {
     let artifactLocation: Artifact
-    let region: Region?
+    let region: Region
   }
   private struct Location: Encodable { let physicalLocation: PhysicalLocation }
 
@@ -73,12 +73,15 @@ struct SARIFLog: Encodable {
       }
       let next: SARIFText = if let next = annotation.next { "\nNext: \(next)" } else { "" }
       message = Text(text: "\(annotation.sentence)\(next)")
-      locations = (annotation.place.map { [$0] } ?? []).map { place in
+      // GitHub refuses a log if one of its results has no location.
+      let line = annotation.place?.line ?? 0
+      locations = [
         Location(
           physicalLocation: PhysicalLocation(
-            artifactLocation: Artifact(uri: ManifestPath(place.file, in: directory).uri),
-            region: place.line > 0 ? Region(startLine: place.line, startColumn: max(1, place.column)) : nil))
-      }
+            artifactLocation: Artifact(
+              uri: annotation.place.map { ManifestPath($0.file, in: directory).uri } ?? "manifest"),
+            region: Region(startLine: max(1, line), startColumn: line > 0 ? annotation.place?.column : nil)))
+      ]
       partialFingerprints = ["primaryLocationLineHash": keyed.key]
     }
   }

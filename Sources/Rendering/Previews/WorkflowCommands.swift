@@ -13,7 +13,7 @@ struct WorkflowCommands {
   var annotations: [Annotation]
   var directory: String?
 
-  /// The most severe annotations as commands, and in the last line how many are left out.
+  /// Returns the most severe annotations as commands, and in the last line how many are left out.
   func text() -> WorkflowText {
     var text: WorkflowText = "berth: \(summary)\n"
     var counts: [Annotation.Severity: Int] = [:]
