@@ -109,6 +109,7 @@ import Testing
     #expect(shown("policy.prune: no → yes (2 devices)") == "`policy.prune`: no → yes (2 devices)")
     #expect(shown("(a@b), '10de:2504'") == "(`a@b`), '`10de:2504`'")
     #expect(shown("one `") == "`` one ` ``")
+    #expect(shown("'``' and '``'") == "```'``' and '``'```", "no command is empty")
     #expect(shown("").isEmpty)
     let fences = "a```` b``````"
     #expect(!BlockLine(fences).description.contains("```"))

@@ -39,7 +39,8 @@ enum Markup: Escape {
 enum MarkdownProse: Escape {
   static func escaped(_ outside: String) -> String {
     let parts = outside.split(separator: "`", omittingEmptySubsequences: false)
-    guard parts.count % 2 == 1 else { return code(outside) }
+    // A single backquote, or one beside another, encloses no command: it is a part of a name.
+    guard parts.count % 2 == 1, !outside.contains("``") else { return code(outside) }
     var pieces = Pieces()
     for (index, part) in parts.enumerated() {
       if index % 2 == 1 { pieces.addCode(part) } else { pieces.add(part) }

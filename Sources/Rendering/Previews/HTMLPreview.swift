@@ -115,7 +115,7 @@ extension MarkupText {
   /// Returns a text from outside with what stands between two backquotes as code.
   fileprivate static func sentence(_ outside: String) -> MarkupText {
     let parts = outside.split(separator: "`", omittingEmptySubsequences: false)
-    guard parts.count > 1, parts.count % 2 == 1 else { return "\(outside)" }
+    guard parts.count > 1, parts.count % 2 == 1, !outside.contains("``") else { return "\(outside)" }
     return parts.enumerated().map { index, part -> MarkupText in
       index % 2 == 1 ? "<code>\(String(part))</code>" : "\(String(part))"
     }.joined()
