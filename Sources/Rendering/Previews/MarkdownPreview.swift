@@ -123,6 +123,8 @@ extension PlanView {
   /// The plan as a comment in a pull request.
   var markdownPage: MarkdownText {
     let lines = PlanLines(plan, lock: lock, naming: naming)
+    // `berth plan` gives the fingerprint, with the number of dom0's start in it.
+    let fingerprint = fingerprint ?? PlanConsent(to: plan, bootID: nil).fingerprint
     var head: MarkdownText =
       plan.set == DesiredState.defaultSet
       ? .marker("berth:plan", ["host": plan.host.name, "fingerprint": fingerprint])
@@ -156,25 +158,6 @@ extension PlanView {
           name: "unchanged devices", weight: 0, isExtra: true),
       ], whole: "`berth plan` shows all of it."
     ).text()
-  }
-
-  /// A number that changes with what an apply of the plan does. Two plans of one host with one number do the same.
-  var fingerprint: String {
-    var parts = [plan.host.name, plan.set, plan.refusal?.name.rawValue ?? ""]
-    for domain in plan.domains {
-      for step in domain.steps where step.isChange {
-        let options = step.after.map { $0.list.map(\.description).joined(separator: " ") } ?? ""
-        parts.append(
-          "\(step.id) \(step.deviceID?.description ?? "") \(step.holder?.key.uuid.description ?? "") \(options)")
-      }
-    }
-    for step in plan.driverSteps {
-      parts.append("\(step.kind.rawValue) \(step.device) \(step.deviceID?.description ?? "") \(step.driver ?? "")")
-    }
-    for step in plan.hostSteps where step.isChange {
-      parts.append("\(step.drift.name.rawValue) \(step.drift.domain) \(step.drift.device?.description ?? "")")
-    }
-    return mixed(parts.joined(separator: "\n"))
   }
 }
 
