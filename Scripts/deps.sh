@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Checks that the packages that Berth is built from are installed; with `lab`, also those of its lab, and with
-# `other-debian`, those that make another Debian's system. As root it installs missing packages. Otherwise it prints the
-# command that installs them. It is bash, because it may have to install Python.
+# Checks that the packages that Berth is built from are installed; with `lab`, also those of its lab, with
+# `other-debian`, those that make another Debian's system, and with `managers`, the configuration managers of the tests.
+# As root it installs missing packages. Otherwise it prints the command that installs them. It is bash, because it may
+# have to install Python.
 set -euo pipefail
 
 # How long to wait for another program's lock of the package database.
@@ -33,6 +34,7 @@ lab_packages=(
 case ${1:-} in
   lab) packages+=("${lab_packages[@]}") ;;
   other-debian) packages+=(debootstrap) ;;
+  managers) packages+=(git nix-bin puppet-agent python3-venv) ;;
 esac
 
 fail() { printf 'berth: %s\n' "$@" >&2; exit 1; }

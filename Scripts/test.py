@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Runs the built tests and counts them. If root runs it, the tests run again as an unprivileged user.
 
-Arguments are passed to the test program: `Scripts/test.py --filter SandboxTests`. `--once`, which must come first,
-leaves the second run out. A test that was skipped or cancelled fails the run unless Scripts/skipped-tests.txt names it.
-The last line has the counts.
+Without arguments it runs the tests in Swift, and then the short ones of the configuration managers.
+`Scripts/test.py --managers` runs only the latter, with the arguments of `Scripts/managers.py run`. Other arguments are
+passed to the test program: `Scripts/test.py --filter SandboxTests`. `--once`, which must come first, leaves the second
+run out. A test that was skipped or cancelled fails the run unless Scripts/skipped-tests.txt names it. The last line has
+the counts.
 """
 
 import contextlib
@@ -17,9 +19,12 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BERTH = ".build/debug/berth"
 PROGRAM = os.environ.get("BERTH_TESTS", ".build/debug/berthPackageTests.xctest")
 UNPRIVILEGED = "nobody"
 DEADLINE_SECONDS = 60 * int(os.environ.get("BERTH_MINUTES", 25 + int(os.environ.get("BERTH_ROUNDS", "0"))))
+# Set where pip reaches no packages: in the system of another Debian.
+WITHOUT_MANAGERS = "BERTH_WITHOUT_MANAGERS" in os.environ
 # In the environment of all processes of a run, also of those that leave its session.
 MARK = "BERTH_TEST_RUN"
 
@@ -37,10 +42,62 @@ def excused(is_root):
     return names
 
 
-def run(root, user, arguments):
+class Swift:
+    """The tests in Swift: how they are started, and what their events say."""
+
+    name = "Tests"
+    # What shows that a user can read the built tests, and start them.
+    probe = [PROGRAM, "--testing-library", "swift-testing", "--list-tests"]
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+
+    def prepare(self, root):
+        """Returns whether the tests of the tree at `root` can begin."""
+        return True
+
+    def command(self, root, events):
+        command = [os.path.join(root, PROGRAM), "--testing-library", "swift-testing"]
+        return [*command, "--event-stream-output-path", events, *self.arguments]
+
+    def judge(self, who, events, status):
+        return judge(who, events, status)
+
+
+class Managers:
+    """The tests of the configuration managers, which are in Python."""
+
+    name = "Tests of the configuration managers"
+    probe = [BERTH, "--version"]
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+
+    def prepare(self, root):
+        """Installs what the tests need, in the tree at `root`. Returns whether they can begin."""
+        install = [os.path.join(root, "Scripts/managers.py"), "install"]
+        return subprocess.run(install, stdin=subprocess.DEVNULL, check=False).returncode == 0
+
+    def command(self, root, results):
+        return [os.path.join(root, "Scripts/managers.py"), "run", "--results", results, *self.arguments]
+
+    def judge(self, who, results, status):
+        try:
+            with open(results, encoding="utf-8") as file:
+                counts = json.load(file)
+        except (FileNotFoundError, ValueError):
+            print(f"The tests of the managers ended as {who} with status {status}, before they had reported.")
+            return 0, {"the run itself"}
+        return counts["passed"], set(counts["failed"])
+
+
+def run(root, user, suite):
     """Runs the tests of the tree at `root`. Returns how many passed and how many failed."""
     who = user or pwd.getpwuid(os.getuid()).pw_name
-    print(f"== Tests as {who}", flush=True)
+    if not suite.prepare(root):
+        print("What the tests need is not there.", flush=True)
+        return 0, 1
+    print(f"== {suite.name} as {who}", flush=True)
     # Short, since the paths of sockets below it are bounded.
     scratch = tempfile.mkdtemp(prefix="berth-", dir="/tmp")
     try:
@@ -53,11 +110,9 @@ def run(root, user, arguments):
             environment["NO_COLOR"] = "1"
         if account:
             environment.update(HOME=scratch, USER=user, LOGNAME=user)
-        command = [os.path.join(root, PROGRAM), "--testing-library", "swift-testing"]
-        command += ["--event-stream-output-path", events, *arguments]
         identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
         process = subprocess.Popen(
-            command, cwd=root, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, **identity)
+            suite.command(root, events), cwd=root, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, **identity)
         try:
             status = process.wait(timeout=DEADLINE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -71,7 +126,7 @@ def run(root, user, arguments):
             for pid, _ in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        passed, failures = judge(who, events, status)
+        passed, failures = suite.judge(who, events, status)
         for pid, command in left:
             print(f"Left running by a test: {pid} {command}")
             failures.add("every process ends with its test")
@@ -134,10 +189,10 @@ def left_over(mark):
             continue  # It ended, or is another user's.
 
 
-def reachable(user):
-    """Returns whether the user can read the built tests, and start them."""
+def reachable(user, probe):
+    """Returns whether the user can read what the tests need of the tree, and start the built program `probe`."""
     account = pwd.getpwnam(user)
-    command = [os.path.join(ROOT, PROGRAM), "--testing-library", "swift-testing", "--list-tests"]
+    command = [os.path.join(ROOT, probe[0]), *probe[1:]]
     try:
         return subprocess.run(
             command, cwd="/", user=account.pw_uid, group=account.pw_gid, extra_groups=[], stdin=subprocess.DEVNULL,
@@ -165,15 +220,19 @@ def main():
     arguments = sys.argv[1:]
     once = arguments[:1] == ["--once"]
     arguments = arguments[once:]
-    passed, failed = run(ROOT, None, arguments)
+    if arguments[:1] == ["--managers"]:
+        suites = [Managers(arguments[1:])]
+    else:
+        suites = [Swift(arguments)] + ([] if arguments or WITHOUT_MANAGERS else [Managers(["--short"])])
+    counts = [run(ROOT, None, suite) for suite in suites]
     if os.getuid() == 0 and not once:
-        tree = ROOT if reachable(UNPRIVILEGED) else copy_and_build()
+        tree = ROOT if reachable(UNPRIVILEGED, suites[0].probe) else copy_and_build()
         try:
-            counts = run(tree, UNPRIVILEGED, arguments)
+            counts += [run(tree, UNPRIVILEGED, suite) for suite in suites]
         finally:
             if tree != ROOT:
                 shutil.rmtree(tree, ignore_errors=True)
-        passed, failed = passed + counts[0], failed + counts[1]
+    passed, failed = (sum(column) for column in zip(*counts))
     print(f"{passed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
 

@@ -47,6 +47,9 @@ def environment(folder, **more):
 class Test(unittest.TestCase):
     """A test with a folder of its own, which goes with all that it started."""
 
+    # Whether only `make managers` runs it.
+    is_long = False
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="m-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)

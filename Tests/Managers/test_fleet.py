@@ -1,0 +1,106 @@
+"""The example fleet of examples/ansible, and the role of the collection: three hosts, one after the other."""
+
+import json
+import os
+import shutil
+
+import hosts
+from ansibles import Play
+from hosts import LAN, USB
+
+EXAMPLE = os.path.join(hosts.ROOT, "examples/ansible")
+NAMES = ("alpha", "beta", "gamma")
+ALL = {"sys-net": [LAN], "sys-usb": [USB]}
+
+
+class Fleet(Play):
+    is_long = True
+
+    def setUp(self):
+        super().setUp()
+        shutil.copytree(EXAMPLE, self.path("fleet"))
+        self.environment["BERTH_FLEET"] = self.folder
+
+    def start(self):
+        self.fleet("sandboxes.yaml")
+        for name in NAMES:
+            self.addCleanup(self.stop, self.path(name))
+
+    def fleet(self, *words, code=0):
+        return self.play(*words, code=code, where=self.path("fleet"))
+
+    def host(self, name):
+        return self.held(self.path(name))
+
+    def changed(self, results):
+        return {each["host"] for each in results if each["result"].get("changed")}
+
+
+class Ways:
+    def test_a_failing_host_stops_the_fleet(self):
+        # What fails on the second host shows only when it is applied.
+        path = "fleet/scenarios/beta.yaml"
+        with open(self.path(path), encoding="utf-8") as file:
+            text = file.read()
+        self.write(path, text + "  faults:\n    failingCalls: [{call: assign, device: 0000:06:00.0, error: EXDEV}]\n")
+        self.start()
+        output, results = self.fleet("fleet.yaml", code=2)
+        shown = [each for each in results if each["task"].endswith("Apply the manifests")]
+        self.assertEqual([(each["host"], each["kind"]) for each in shown][3:], [("alpha", "ok"), ("beta", "failed")])
+        self.assertEqual(sorted(each["host"] for each in shown[:3]), list(NAMES))
+        self.assertEqual(shown[4]["result"]["rc"], 6)
+        self.assertEqual(output.count("+ 0000:03:00.0  lan0: 8086:1533  attach, hot"), 3)
+        self.assertEqual(self.host("alpha"), ALL)
+        self.assertEqual(self.host("gamma"), {})
+        self.assertFalse(os.path.exists(self.path("gamma-manifests")))
+
+    def test_a_preview_that_fails_leaves_all_hosts_as_they_are(self):
+        path = "fleet/manifests/gamma.yaml"
+        with open(self.path(path), encoding="utf-8") as file:
+            text = file.read()
+        self.write(path, text.replace("1912:0014", "1912:0015"))
+        self.start()
+        self.fleet("fleet.yaml", code=2)
+        for name in NAMES:
+            self.assertEqual(self.host(name), {})
+            self.assertFalse(os.path.exists(self.path(name + "-manifests")))
+
+        # A manifest that Berth refuses is found before anything is copied or planned.
+        self.write(path, text.replace('"0000:03:00.0"', "0000:03:00.0").replace("0000:03:00.0", "180.0"))
+        output, _ = self.fleet("fleet.yaml", "--limit", "gamma", code=2)
+        self.assertIn("it was probably 0000:03:00.0", output)
+        self.assertFalse(os.path.exists(self.path("gamma-manifests")))
+
+
+class Oldest(Ways, Fleet):
+    ansible = "ansible-2.14"
+
+
+class Role(Fleet):
+    def test_the_role_takes_the_files_of_the_host_for_what_it_has(self):
+        self.start()
+        manifests = self.path("alpha-manifests")
+        extra = json.dumps({"berth_manifests": [self.manifest({"sys-net": [LAN]}, "one.yaml")]})
+        _, results = self.fleet("fleet.yaml", "--limit", "alpha", "--extra-vars", extra)
+        self.assertEqual(self.host("alpha"), {"sys-net": [LAN]})
+        # A second file is planned and applied together with the first one.
+        more = {"berth_manifests": [self.manifest({"sys-usb": [USB]}, "two.yaml")]}
+        _, results = self.fleet("fleet.yaml", "--limit", "alpha", "--check", "--extra-vars", json.dumps(more))
+        self.assertEqual(os.listdir(manifests), ["one.yaml"])
+        plans = [each["result"]["plan"] for each in results if each["task"].endswith("Apply the manifests")]
+        self.assertEqual([plan["summary"]["attach"] for plan in plans], [1, 1])
+        self.fleet("fleet.yaml", "--limit", "alpha", "--extra-vars", json.dumps(more))
+        self.assertEqual(self.host("alpha"), ALL)
+        # A file goes when it is named, and with it its device.
+        more.update(berth_removed_manifests=["one.yaml"], berth_allow_removals=True)
+        _, results = self.fleet("fleet.yaml", "--limit", "alpha", "--extra-vars", json.dumps(more))
+        self.assertEqual(os.listdir(manifests), ["two.yaml"])
+        self.assertEqual(self.host("alpha"), {"sys-usb": [USB]})
+
+
+class Newest(Ways, Fleet):
+    ansible = "ansible-newest"
+
+
+if __name__ == "__main__":
+    hosts.unittest.main()
