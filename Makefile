@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check rules lint format deps build release bench soak sanitize fuzz fuzz-short lab lab-shell lab-ready lab-conformance lab-rows other-debian
+.PHONY: help demo test check rules lint format deps build release bench soak sanitize fuzz fuzz-short lab lab-shell lab-ready lab-conformance lab-rows other-debian managers
 
 # Every declared dependency must be used, and every import declared.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
@@ -35,6 +35,10 @@ demo: deps ## Show a plan and an apply on a sandbox
 
 test: build ## Run all tests; as root, run them again as an unprivileged user
 	@Scripts/test.py
+
+managers: deps ## Run the long tests of Ansible, Salt, Puppet and others on sandboxes; `make test` runs the short ones
+	swift build $(SWIFT_FLAGS) --product berth
+	@Scripts/test.py --managers --long
 
 check: deps lint rules fuzz-short test ## Run everything that a change must pass
 

@@ -151,6 +151,8 @@ def main():
         shutil.copy("/etc/resolv.conf", system + "/etc/resolv.conf")
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         environment |= {"PATH": f"{TOOLCHAIN}/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+        # pip has the configuration of this machine, and that system has none.
+        environment["BERTH_WITHOUT_MANAGERS"] = "1"
         enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-c", ENTER, "bash", system, toolchain]
         status = subprocess.run([*enter, COPY, *command], check=False, env=environment,
                                 stdin=subprocess.DEVNULL).returncode

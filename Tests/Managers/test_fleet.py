@@ -25,6 +25,11 @@ class Fleet(Play):
         self.fleet("sandboxes.yaml")
         for name in NAMES:
             self.addCleanup(self.stop, self.path(name))
+        self.addCleanup(self.nothing_is_left)
+
+    def nothing_is_left(self):
+        """The role makes a directory on the host, and removes it after each end."""
+        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("berth-")], [])
 
     def fleet(self, *words, code=0):
         return self.play(*words, code=code, where=self.path("fleet"))
