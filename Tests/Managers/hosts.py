@@ -41,7 +41,8 @@ def environment(folder, **more):
     """Returns an environment in which programs write only below `folder`, and find the built `berth`."""
     kept = {name: os.environ[name] for name in ("BERTH_TEST_RUN",) if name in os.environ}
     path = os.pathsep.join([PROGRAMS, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-    return dict(kept, PATH=path, HOME=folder, TMPDIR=folder, LC_ALL="C.UTF-8", NO_COLOR="1", PYTHONDONTWRITEBYTECODE="1", **more)
+    return dict(kept, PATH=path, HOME=folder, TMPDIR=folder, LC_ALL="C.UTF-8", NO_COLOR="1", PYTHONDONTWRITEBYTECODE="1",
+                **more)
 
 
 class Test(unittest.TestCase):
@@ -53,6 +54,7 @@ class Test(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="m-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.addCleanup(self.stop_sandboxes)
         self.environment = environment(self.folder)
 
     def path(self, name):
@@ -82,13 +84,12 @@ class Test(unittest.TestCase):
         had = f", devices: {json.dumps(list(devices))}" if devices else ""
         text = scenario or SCENARIO % {"name": name, "answers": answers, "devices": had}
         self.run_program("berth", "sandbox", "start", self.write(name + ".scenario", text), "--sandbox", directory)
-        self.addCleanup(self.stop, directory)
         return directory
 
-    def stop(self, directory):
-        subprocess.run(
-            ["berth", "sandbox", "stop", "--sandbox", directory], env=self.environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=DEADLINE_SECONDS, check=False)
+    def stop_sandboxes(self):
+        """Stops all sandboxes in the test's folder, whoever started them."""
+        for directory in [parent for parent, _, names in os.walk(self.folder) if "sandbox.json" in names]:
+            self.run_program("berth", "sandbox", "stop", "--sandbox", directory, code=None)
 
     def manifest(self, devices, name="manifest.yaml", ids={}):
         """Writes a manifest: {domain: [address]}. `ids` says which devices have other ids than those of the sandbox."""
@@ -100,7 +101,8 @@ class Test(unittest.TestCase):
 
     def held(self, directory):
         """Returns what the kernels of the guests have: {domain: [address]}, without guests that have nothing."""
-        return devices_in(json.loads(self.run_program("berth", "sandbox", "status", "--sandbox", directory, "-o", "json")))
+        status = self.run_program("berth", "sandbox", "status", "--sandbox", directory, "-o", "json")
+        return devices_in(json.loads(status))
 
 
 def devices_in(status):

@@ -23,12 +23,9 @@ class Fleet(Play):
 
     def start(self):
         self.fleet("sandboxes.yaml")
-        for name in NAMES:
-            self.addCleanup(self.stop, self.path(name))
-        self.addCleanup(self.nothing_is_left)
 
     def nothing_is_left(self):
-        """The role makes a directory on the host, and removes it after each end."""
+        """The role makes a directory on each host, and removes it after success and failure."""
         self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("berth-")], [])
 
     def fleet(self, *words, code=0):
@@ -58,6 +55,16 @@ class Ways:
         self.assertEqual(self.host("alpha"), ALL)
         self.assertEqual(self.host("gamma"), {})
         self.assertFalse(os.path.exists(self.path("gamma-manifests")))
+        self.nothing_is_left()
+
+    def test_a_host_that_is_not_reached_leaves_all_hosts_as_they_are(self):
+        # No file can be copied to it. Its directory cannot be removed, either.
+        self.write("fleet/host_vars/beta.yaml", "ansible_remote_tmp: /proc/none\n")
+        self.start()
+        output, _ = self.fleet("fleet.yaml", code=None)
+        self.assertIn("unreachable=1", output)
+        for name in NAMES:
+            self.assertEqual(self.host(name), {})
 
     def test_a_preview_that_fails_leaves_all_hosts_as_they_are(self):
         path = "fleet/manifests/gamma.yaml"
@@ -75,6 +82,7 @@ class Ways:
         output, _ = self.fleet("fleet.yaml", "--limit", "gamma", code=2)
         self.assertIn("it was probably 0000:03:00.0", output)
         self.assertFalse(os.path.exists(self.path("gamma-manifests")))
+        self.nothing_is_left()
 
 
 class Oldest(Ways, Fleet):

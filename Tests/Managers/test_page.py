@@ -23,7 +23,8 @@ class Page(hosts.Test):
         nix = {f"NIX_{name}_DIR": self.path("nix/" + name.lower())
                for name in ("STORE", "STATE", "LOG", "LOCALSTATE", "CONF")}
         self.environment.update(nix, GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="A", GIT_AUTHOR_EMAIL="a@b",
-                                GIT_COMMITTER_NAME="A", GIT_COMMITTER_EMAIL="a@b", PYTHONWARNINGS="ignore")
+                                GIT_COMMITTER_NAME="A", GIT_COMMITTER_EMAIL="a@b",
+                                ANSIBLE_REMOTE_TEMP=self.path("remote"), PYTHONWARNINGS="ignore")
         for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "State"]):
             self.run_program("git", *command, where=self.path("clone"))
 
@@ -38,7 +39,7 @@ class Page(hosts.Test):
         blocks = self.commands(heading)
         self.assertTrue(blocks)
         return "".join(
-            self.run_program("bash", "-O", "expand_aliases", "-euc", block, where=self.path("clone")) for block in blocks)
+            self.run_program("bash", "-euc", block, where=self.path("clone")) for block in blocks)
 
     def test_every_section_with_commands_is_run(self):
         with open(PAGE, encoding="utf-8") as file:
