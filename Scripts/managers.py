@@ -9,7 +9,7 @@ It fails if one of them cannot be had. `run` runs the tests of Tests/Managers: a
 or those that NAME selects, such as `test_fleet` or `test_fleet.Oldest`. A test that is skipped has failed.
 Scripts/test.py runs both, as root and as an unprivileged user.
 
-It is for Debian's own Python, which every user can run.
+It is for Debian 12's own Python: every user can run it, and it runs both the oldest and the newest Ansible.
 """
 
 import argparse
@@ -57,10 +57,11 @@ def make_environment(name):
     shutil.rmtree(folder, ignore_errors=True)
     pip = [os.path.join(folder, "bin/pip"), "install", "--quiet", "--disable-pip-version-check"]
     for command in ([sys.executable, "-m", "venv", folder], [*pip, *ENVIRONMENTS[name]]):
-        result = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, check=False)
-        if result.returncode:
-            return 0, f"{name}: {' '.join(command)}\n{result.stdout}"
+        try:
+            subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            return 0, f"{name}: {error}\n{getattr(error, 'output', '')}"
     with open(made, "w", encoding="utf-8") as file:
         file.write(wanted)
     return time.monotonic() - began, None

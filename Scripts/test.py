@@ -23,8 +23,8 @@ BERTH = ".build/debug/berth"
 PROGRAM = os.environ.get("BERTH_TESTS", ".build/debug/berthPackageTests.xctest")
 UNPRIVILEGED = "nobody"
 DEADLINE_SECONDS = 60 * int(os.environ.get("BERTH_MINUTES", 25 + int(os.environ.get("BERTH_ROUNDS", "0"))))
-# Set where pip reaches no packages: in the system of another Debian.
-WITHOUT_MANAGERS = "BERTH_WITHOUT_MANAGERS" in os.environ
+# The Debian whose Python runs both the oldest and the newest Ansible, and Salt 3006.
+DEBIAN_OF_MANAGERS = "bookworm"
 # In the environment of all processes of a run, also of those that leave its session.
 MARK = "BERTH_TEST_RUN"
 
@@ -189,6 +189,14 @@ def left_over(mark):
             continue  # It ended, or is another user's.
 
 
+def has_managers():
+    """Returns whether the configuration managers can be installed here."""
+    if "BERTH_WITHOUT_MANAGERS" in os.environ:  # Set where pip reaches no packages: in the system of another Debian.
+        return False
+    with open("/etc/os-release", encoding="utf-8") as file:
+        return f"VERSION_CODENAME={DEBIAN_OF_MANAGERS}\n" in file.read()
+
+
 def reachable(user, probe):
     """Returns whether the user can read what the tests need of the tree, and start the built program `probe`."""
     account = pwd.getpwnam(user)
@@ -223,7 +231,11 @@ def main():
     if arguments[:1] == ["--managers"]:
         suites = [Managers(arguments[1:])]
     else:
-        suites = [Swift(arguments)] + ([] if arguments or WITHOUT_MANAGERS else [Managers(["--short"])])
+        suites = [Swift(arguments)]
+        if not arguments and has_managers():
+            suites.append(Managers(["--short"]))
+        elif not arguments:
+            print(f"The configuration managers are not tested: that is for Debian's {DEBIAN_OF_MANAGERS}.", flush=True)
     counts = [run(ROOT, None, suite) for suite in suites]
     if os.getuid() == 0 and not once:
         tree = ROOT if reachable(UNPRIVILEGED, suites[0].probe) else copy_and_build()

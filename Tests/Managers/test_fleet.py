@@ -34,9 +34,6 @@ class Fleet(Play):
     def host(self, name):
         return self.held(self.path(name))
 
-    def changed(self, results):
-        return {each["host"] for each in results if each["result"].get("changed")}
-
 
 class Ways:
     def test_a_failing_host_stops_the_fleet(self):
@@ -109,6 +106,21 @@ class Role(Fleet):
         _, results = self.fleet("fleet.yaml", "--limit", "alpha", "--extra-vars", json.dumps(more))
         self.assertEqual(os.listdir(manifests), ["two.yaml"])
         self.assertEqual(self.host("alpha"), {"sys-usb": [USB]})
+
+
+    def test_the_role_installs_a_package(self):
+        self.start()
+        # A preview installs nothing, so the test leaves the machine as it is.
+        self.write("package/DEBIAN/control", (
+            "Package: berth-no-such-package\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b>\nDescription: none\n"))
+        self.run_program("dpkg-deb", "--build", "--root-owner-group", self.path("package"), self.path("new.deb"))
+        for package, task, changed in (("", None, None), ("base-files", "Install the package", False),
+                                       (self.path("new.deb"), "Install the package file", True)):
+            words = ["--limit", "alpha", "--check", "--extra-vars", json.dumps({"berth_package": package})]
+            _, results = self.fleet("fleet.yaml", *words)
+            done = [(each["task"].removeprefix("berth.xen.host : "), each["result"]["changed"]) for each in results
+                    if " : Install the package" in each["task"]]
+            self.assertEqual(done, [(task, changed)] * 2 if task else [])
 
 
 class Newest(Ways, Fleet):
