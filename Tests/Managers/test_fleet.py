@@ -106,6 +106,16 @@ class Role(Fleet):
         _, results = self.fleet("fleet.yaml", "--limit", "alpha", "--extra-vars", json.dumps(more))
         self.assertEqual(os.listdir(manifests), ["two.yaml"])
         self.assertEqual(self.host("alpha"), {"sys-usb": [USB]})
+        # A file that Berth refuses does not replace the old one, even without a preview.
+        with open(os.path.join(manifests, "two.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        self.write("fleet/role.yaml", json.dumps([{"hosts": "alpha", "roles": ["berth.xen.host"], "gather_facts": False}]))
+        bad = {"berth_manifests": [self.write("bad/two.yaml", text.replace(f'"{USB}"', "360.0"))]}
+        output, _ = self.fleet("role.yaml", "--extra-vars", json.dumps(bad), code=2)
+        self.assertIn("'360.0' is a number, not a PCI address", output)
+        with open(os.path.join(manifests, "two.yaml"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), text)
+        self.nothing_is_left()
 
 
     def test_the_role_installs_a_package(self):

@@ -57,7 +57,10 @@ class PreCommit(hosts.Test):
         self.write("fleet/berth/domains.yaml", (
             "apiVersion: berth/v1alpha1\nkind: HostAssignments\nspec: {domains: {sys-net: {devices: [lan0]}}}\n"))
         self.try_hook("berth-validate", "--files", "berth/domains.yaml", code=1)
-        self.assertIn("Passed", self.try_hook("berth-validate-together", "--files", "berth/domains.yaml"))
+        # Only the directories that `args` names are checked.
+        self.write("fleet/host18/berth/host.yaml", "apiVersion: berth/v1alpha1\n")
+        files = ["--files", "berth/domains.yaml", "host18/berth/host.yaml"]
+        self.assertIn("Passed", self.try_hook("berth-validate-together", *files))
 
     def test_the_example_stops_a_commit(self):
         self.environment["PATH"] += os.pathsep + os.path.join(hosts.TOOLS, "pre-commit/bin")
