@@ -41,8 +41,8 @@ def environment(folder, **more):
     """Returns an environment in which programs write only below `folder`, and find the built `berth`."""
     kept = {name: os.environ[name] for name in ("BERTH_TEST_RUN",) if name in os.environ}
     path = os.pathsep.join([PROGRAMS, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-    return dict(kept, PATH=path, HOME=folder, TMPDIR=folder, LC_ALL="C.UTF-8", NO_COLOR="1", PYTHONDONTWRITEBYTECODE="1",
-                **more)
+    return dict(kept, PATH=path, HOME=folder, TMPDIR=folder, LC_ALL="C.UTF-8", NO_COLOR="1",
+                PYTHONDONTWRITEBYTECODE="1", **more)
 
 
 class Test(unittest.TestCase):

@@ -13,7 +13,8 @@ let
     writeText = name: text: builtins.toFile name text;
     gnugrep = "/usr";
     # What a build would run is returned as a text that leads to it.
-    runCommand = name: attributes: script: "${name}: ${builtins.concatStringsSep ":" (map toString attributes.nativeBuildInputs)}\n${script}";
+    runCommand = name: attributes: script:
+      "${name}: ${builtins.concatStringsSep ":" (map toString attributes.nativeBuildInputs)}\n${script}";
   };
   config.services.berth = {
     enable = true;

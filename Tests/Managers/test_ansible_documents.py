@@ -35,9 +35,9 @@ class Documents(Play):
         def findings():
             output = self.run_program(
                 python, os.path.join(check, "validate.py"), "--format", "json", "--arg-spec",
-                "--collection", "ansible_collections/berth/xen", "--collection-version", "0.1.0", *(f"plugins/modules/{name}.py" for name in MODULES),
-                where=collection, code=3, PYTHONPATH=os.pathsep.join([check, self.folder]),
-                ANSIBLE_COLLECTIONS_PATH=self.folder)
+                "--collection", "ansible_collections/berth/xen", "--collection-version", "0.1.0",
+                *(f"plugins/modules/{name}.py" for name in MODULES), where=collection, code=3,
+                PYTHONPATH=os.pathsep.join([check, self.folder]), ANSIBLE_COLLECTIONS_PATH=self.folder)
             return {(path, error["code"]) for path, found in json.loads(output).items()
                     for error in found["errors"] + found["warnings"]}
 

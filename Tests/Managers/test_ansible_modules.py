@@ -60,10 +60,11 @@ class Modules:
         self.assertEqual((apply["busy"], apply["unknown"]), (False, False))
         self.assertEqual(self.held_then(results["after the apply"]), {"sys-net": [LAN]})
         for name in ("apply again", "preview again"):
-            self.assertEqual((results[name]["failed"], results[name]["changed"], results[name]["rc"]), (False, False, 0))
+            self.assertFalse(results[name]["failed"] or results[name]["changed"] or results[name]["rc"], name)
         for name in ("ask", "ask in check mode"):
             self.assertEqual((results[name]["changed"], results[name]["status"]["kind"]), (False, "Status"))
-        declared = [device["isDeclared"] for domain in results["ask"]["status"]["domains"] for device in domain["devices"]]
+        domains = results["ask"]["status"]["domains"]
+        declared = [device["isDeclared"] for domain in domains for device in domain["devices"]]
         self.assertEqual(declared, [True])
 
     def test_blocked_devices_fail_the_task_and_the_others_are_done(self):
@@ -108,6 +109,60 @@ class Modules:
         self.assertEqual((apply["failed"], apply["rc"], apply["unknown"], apply["busy"]), (True, 7, True, False))
         self.assertIn("the outcome is unknown", apply["msg"])
         self.assertIn(f"sys-net {USB}", apply["failures"][0])
+
+    def test_a_plan_that_was_agreed_to_is_applied_or_nothing(self):
+        directory = self.sandbox()
+        first = self.manifest({"sys-net": [LAN]}, "first.yaml")
+        second = self.manifest({"sys-net": [LAN], "sys-usb": [USB]}, "second.yaml")
+        shown = self.shown(directory, second)
+        plans = [self.path(name) for name in ("stale.json", "fresh.json")]
+        self.run_program("berth", "plan", second, "--sandbox", directory, "--out", plans[0])
+
+        def saved(name, path, **more):
+            task = assignments(name, directory, None, **more)
+            del task["berth.xen.pci_assignments"]["manifest"]
+            task["berth.xen.pci_assignments"]["saved_plan"] = path
+            return task
+
+        _, results = self.tasks([
+            assignments("somebody else", directory, first),
+            assignments("stale", directory, second, expect=shown, diff=True),
+            assignments("stale preview", directory, second, expect=shown, check_mode=True),
+            saved("stale plan", plans[0]),
+            saved("stale plan in a preview", plans[0], check_mode=True),
+            saved("too many options", plans[0], prune="never"),
+            assignments("two plans", directory, second, saved_plan=plans[0]),
+            {"name": "no plan", "berth.xen.pci_assignments": {"sandbox": directory}},
+            status("after them", directory),
+            assignments("shown", directory, second, check_mode=True),
+            command("save", "plan", second, "--sandbox", directory, "--out", plans[1]),
+            saved("preview", plans[1], check_mode=True),
+            saved("apply", plans[1], diff=True),
+            saved("apply again", plans[1]),
+            status("at last", directory),
+        ])
+        for name in ("stale", "stale preview", "stale plan", "stale plan in a preview"):
+            result = results[name]
+            self.assertEqual((result["failed"], result["changed"], result["rc"], result["stale"], result["unknown"]),
+                             (True, False, 4, True, False), name)
+            self.assertIn("nothing was touched (4)", result["msg"])
+            of_file = [(each["device"], each["reason"]) for each in result["differences"]]
+            self.assertEqual(of_file, [(LAN, "no-longer-needed")] if "plan" in name else [], name)
+        self.assertIn("Nothing was touched.", results["stale"]["diff"][0]["prepared"])
+        for name in ("too many options", "two plans", "no plan"):
+            self.assertTrue(results[name]["failed"], name)
+        self.assertEqual(self.held_then(results["after them"]), {"sys-net": [LAN]})
+        self.assertNotEqual(results["shown"]["plan"]["fingerprint"], shown)
+        self.assertEqual((results["preview"]["failed"], results["preview"]["changed"]), (False, True))
+        self.assertEqual((results["apply"]["failed"], results["apply"]["changed"]), (False, True))
+        self.assertIn(f"+ {USB}", results["apply"]["diff"][0]["prepared"])
+        self.assertEqual((results["apply again"]["failed"], results["apply again"]["changed"]), (False, False))
+        self.assertEqual(self.held_then(results["at last"]), {"sys-net": [LAN], "sys-usb": [USB]})
+
+    def shown(self, directory, manifest):
+        """Returns the fingerprint of the plan for a manifest."""
+        text = self.run_program("berth", "plan", manifest, "--sandbox", directory, "-o", "json")
+        return json.loads(text)["fingerprint"]
 
     def test_a_busy_lock_can_be_tried_again(self):
         directory = self.sandbox()

@@ -54,6 +54,21 @@ class Ways:
         self.assertFalse(os.path.exists(self.path("gamma-manifests")))
         self.nothing_is_left()
 
+    def test_a_host_that_changed_since_the_preview_stops_the_fleet(self):
+        self.start()
+        # Between the two plays somebody changes the second host.
+        with open(self.path("fleet/fleet.yaml"), encoding="utf-8") as file:
+            plays = file.read().split("\n- name: Apply")
+        other = self.manifest({"sys-net": [LAN], "sys-usb": []}, "other.yaml")
+        words = ["berth", "apply", "--yes", other, "--sandbox", self.path("beta")]
+        task = {"name": "Somebody else", "ansible.builtin.command": {"argv": words}}
+        between = {"hosts": "beta", "gather_facts": False, "tasks": [task]}
+        self.write("fleet/fleet.yaml", f"{plays[0]}\n- {json.dumps(between)}\n- name: Apply{plays[1]}")
+        _, results = self.fleet("fleet.yaml", code=2)
+        last = [each for each in results if each["task"].endswith("Apply the manifests")][-1]
+        self.assertEqual((last["host"], last["result"]["stale"]), ("beta", True))
+        self.assertEqual([self.host(name) for name in NAMES], [ALL, {"sys-net": [LAN]}, {}])
+
     def test_a_host_that_is_not_reached_leaves_all_hosts_as_they_are(self):
         # No file can be copied to it. Its directory cannot be removed, either.
         self.write("fleet/host_vars/beta.yaml", "ansible_remote_tmp: /proc/none\n")
@@ -109,7 +124,8 @@ class Role(Fleet):
         # A file that Berth refuses does not replace the old one, even without a preview.
         with open(os.path.join(manifests, "two.yaml"), encoding="utf-8") as file:
             text = file.read()
-        self.write("fleet/role.yaml", json.dumps([{"hosts": "alpha", "roles": ["berth.xen.host"], "gather_facts": False}]))
+        play = {"hosts": "alpha", "roles": ["berth.xen.host"], "gather_facts": False}
+        self.write("fleet/role.yaml", json.dumps([play]))
         bad = {"berth_manifests": [self.write("bad/two.yaml", text.replace(f'"{USB}"', "360.0"))]}
         output, _ = self.fleet("role.yaml", "--extra-vars", json.dumps(bad), code=2)
         self.assertIn("'360.0' is a number, not a PCI address", output)

@@ -15,21 +15,20 @@ class Nix(hosts.Test):
 
     def instantiate(self, *words):
         # Nix warns of a group that only builds need.
-        output = self.run_program("nix-instantiate", "--option", "build-users-group", "", *words)
-        return output
+        return self.run_program("nix-instantiate", "--option", "build-users-group", "", *words)
 
     def test_the_module_makes_manifests_that_are_applied_when_the_system_starts(self):
         module = os.path.join(hosts.ROOT, "config/nix/berth.nix")
         self.assertIn("services", self.instantiate("--parse", module))
         package = os.path.dirname(hosts.PROGRAMS)
         text = self.instantiate(
-            "--eval", "--read-write-mode", "--strict", "--json", "--argstr", "package", package, "--arg", "module", module,
-            os.path.join(hosts.ROOT, "Tests/Managers/stand-ins.nix"))
+            "--eval", "--read-write-mode", "--strict", "--json", "--argstr", "package", package,
+            "--arg", "module", module, os.path.join(hosts.ROOT, "Tests/Managers/stand-ins.nix"))
         config = json.loads(text[text.index("{"):])
         build = config["environment"]["etc"]["berth"]["source"]
         unit = config["systemd"]["services"]["berth-apply"]
         self.assertEqual(unit["restartTriggers"], [build])
-        self.assertTrue(unit["serviceConfig"]["ExecStart"].startswith(package + "/bin/berth apply --yes berth-manifests"))
+        self.assertEqual(unit["serviceConfig"]["ExecStart"], f"{package}/bin/berth apply --yes {build}")
 
         # The build checks the manifests, and what it makes is a manifest for the host.
         script = build.split("\n", 1)[1]
@@ -39,7 +38,7 @@ class Nix(hosts.Test):
         self.assertEqual(self.held(directory), {"sys-net": [LAN]})
 
         # A manifest that Berth refuses ends the build.
-        bad = self.write("bad.yaml", "---\n" + json.dumps({"apiVersion": "berth/v1alpha1", "kind": "HostAssignments"}) + "\n")
+        bad = self.write("bad.yaml", "apiVersion: berth/v1alpha1\nkind: HostAssignments\n")
         source = next(word for word in script.split() if word.endswith("host.yaml"))
         output = self.run_program("bash", "-euc", script.replace(source, bad, 1), out=self.path("other"), code=65)
         self.assertIn("error", output)

@@ -32,8 +32,9 @@ class PreCommit(hosts.Test):
 
     def try_hook(self, hook, *words, code=0):
         self.run_program("git", "add", "--all", where=self.path("fleet"))
-        return self.run_program(hosts.tool("pre-commit", "pre-commit"), "try-repo", self.path("hooks"), hook, "--verbose",
-                                *words, where=self.path("fleet"), code=code)
+        return self.run_program(
+            hosts.tool("pre-commit", "pre-commit"), "try-repo", self.path("hooks"), hook, "--verbose", *words,
+            where=self.path("fleet"), code=code)
 
     def test_changed_manifests_are_checked(self):
         self.git("fleet")

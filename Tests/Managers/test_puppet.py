@@ -12,8 +12,8 @@ class Puppet(hosts.Test):
         return self.run_program(
             "puppet", "apply", "--detailed-exitcodes", "--color", "false", "--confdir", self.path("conf"),
             "--vardir", self.path("var"), "--rundir", self.path("run"), "--logdir", self.path("log"),
-            "--publicdir", self.path("public"), "--modulepath", self.path("modules"), *words, os.path.join(hosts.ROOT, "config/puppet/site.pp"), code=code,
-            FACTER_berth_directory=self.path("manifests"))
+            "--publicdir", self.path("public"), "--modulepath", self.path("modules"), *words,
+            os.path.join(hosts.ROOT, "config/puppet/site.pp"), code=code, FACTER_berth_directory=self.path("manifests"))
 
     def test_a_manifest_is_previewed_applied_and_left_alone(self):
         directory = self.sandbox()

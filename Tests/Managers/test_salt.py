@@ -57,7 +57,8 @@ class Salt(hosts.Test):
             "refused": state(self.manifest({"sys-usb": []}, "less.yaml"), allow_blocked=True),
         }, code=2)
         self.assertTrue(results["first"]["result"])
-        self.assertEqual(results["first"]["changes"], {LAN: {"domain": "sys-net", "action": "attach", "result": "done"}})
+        done = {"domain": "sys-net", "action": "attach", "result": "done"}
+        self.assertEqual(results["first"]["changes"], {LAN: done})
         self.assertEqual((results["again"]["result"], results["again"]["changes"]), (True, {}))
         self.assertEqual((results["blocked"]["result"], results["blocked"]["changes"]), (False, {}))
         self.assertIn(f"sys-usb {USB}", results["blocked"]["comment"])

@@ -59,8 +59,8 @@ def call(module, command, options, manifests):
     return module.run_command(words + ["--"] + manifests, environ_update=locale)
 
 
-def ask(module, command, options, manifests, kind):
-    """Runs a command and returns its exit code, its document and its messages.
+def ask(module, command, options, manifests, *kinds):
+    """Runs a command and returns its exit code, its document of one of these kinds, and its messages.
 
     Without a document the code is no success, and the caller has to fail.
     """
@@ -72,8 +72,9 @@ def ask(module, command, options, manifests, kind):
         head = (document["kind"], document["formatVersion"])
     except (ValueError, KeyError, TypeError):
         module.fail_json(msg="The output of '%s' is no document of Berth." % command, rc=code, stderr=messages)
-    if head != (kind, 1):
+    if head[0] not in kinds or head[1] != 1:
         module.fail_json(
-            msg="The output of '%s' is %s, version %s. This module reads %s, version 1." % (command, head[0], head[1], kind),
+            msg="The output of '%s' is %s, version %s. This module reads version 1 of %s." % (
+                command, head[0], head[1], " and ".join(kinds)),
             rc=code, stderr=messages)
     return code, document, messages.strip()

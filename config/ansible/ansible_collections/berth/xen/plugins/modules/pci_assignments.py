@@ -21,10 +21,23 @@ options:
   manifest:
     description:
       - Paths of files and directories with manifests, on the managed host. Name all manifests of a set together.
+      - Either this or C(saved_plan) is required.
     type: list
     elements: path
-    required: true
     aliases: [manifests]
+  saved_plan:
+    description:
+      - >-
+        Path of a file on the managed host that C(berth plan --out) wrote. Exactly this plan is applied. If the host has
+        changed since, the task fails with C(stale), and nothing is touched.
+      - The plan has its own options, so C(prune), C(allow_removals) and C(require_running) cannot be given with it.
+    type: path
+  expect:
+    description:
+      - >-
+        The fingerprint of the plan that somebody agreed to: C(plan.fingerprint) of an earlier answer. If the plan is
+        another one now, the task fails with C(stale), and nothing is touched.
+    type: str
   prune:
     description:
       - What happens to undeclared devices, in place of the manifest's policy.
@@ -88,6 +101,17 @@ EXAMPLES = r"""
   retries: 5
   delay: 20
 
+- name: Apply what was shown, or nothing
+  block:
+    - berth.xen.pci_assignments:
+        manifest: /etc/berth
+      check_mode: true
+      diff: true
+      register: shown
+    - berth.xen.pci_assignments:
+        manifest: /etc/berth
+        expect: "{{ shown.plan.fingerprint }}"
+
 - name: Show what would change
   berth.xen.pci_assignments:
     manifest: /etc/berth
@@ -131,6 +155,15 @@ busy:
   description: Whether a lock was busy, so that the same task may succeed later.
   returned: always
   type: bool
+stale:
+  description: Whether the plan that was agreed to does not fit the host any more, so that nothing was touched.
+  returned: always
+  type: bool
+differences:
+  description: In what the plan that was agreed to differs from a new one. It is empty if only a fingerprint was given.
+  returned: if the plan does not fit any more
+  type: list
+  elements: dict
 unknown:
   description: Whether nobody can say what has become of a change. The next apply resumes from there.
   returned: always
@@ -145,6 +178,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.berth.xen.plugins.module_utils import program
 
 BLOCKED = 3
+STALE = 4
 BUSY = 75
 
 
@@ -157,6 +191,13 @@ def planned(params):
         if params[name]:
             words.append("--" + name.replace("_", "-"))
     return words
+
+
+def agreed(params):
+    """Returns the options that say which plan was agreed to, and None if any plan will do."""
+    if params["expect"]:
+        return ["--expect", params["expect"]]
+    return [] if params["saved_plan"] else None
 
 
 def applied(params):
@@ -220,7 +261,9 @@ def main():
     module = AnsibleModule(
         argument_spec=dict(
             program.common_arguments(),
-            manifest=dict(type="list", elements="path", required=True, aliases=["manifests"]),
+            manifest=dict(type="list", elements="path", aliases=["manifests"]),
+            saved_plan=dict(type="path"),
+            expect=dict(type="str"),
             prune=dict(type="str", choices=["never", "owned", "all"]),
             allow_removals=dict(type="bool", default=False),
             allow_blocked=dict(type="bool", default=False),
@@ -228,32 +271,52 @@ def main():
             wait_timeout=dict(type="str"),
             lock_timeout=dict(type="str"),
         ),
+        required_one_of=[("manifest", "saved_plan")],
+        mutually_exclusive=[("manifest", "saved_plan")],
         supports_check_mode=True,
     )
-    manifests = module.params["manifest"]
+    params = module.params
+    manifests = [params["saved_plan"]] if params["saved_plan"] else params["manifest"]
     if not manifests:
-        module.fail_json(msg="No manifest is named.", rc=64, busy=False, unknown=False, changed=False)
-    options = planned(module.params)
+        module.fail_json(msg="No manifest is named.", rc=64, busy=False, stale=False, unknown=False, changed=False)
+    options = planned(params)
+    # A plan that was agreed to is compared by `apply` alone, which changes nothing with `--dry-run`.
+    preview, looked = "plan", options
+    if agreed(params) is not None:
+        options = options + agreed(params)
+        preview, looked = "apply", options + ["--dry-run"]
     answer = dict()
     if module._diff:
-        text = program.call(module, "plan", options, manifests)[1]
+        text = program.call(module, preview, looked, manifests)[1]
         answer["diff"] = [dict(prepared=text)] if text else []
 
+    result = {}
     if module.check_mode:
-        code, plan, messages = program.ask(module, "plan", options + ["--detailed-exitcode"], manifests, "Plan")
-        result = {}
-        changed = plan is not None and plan["hasChanges"] and not plan["isRefused"]
+        looked = looked + (["--detailed-exitcode"] if preview == "plan" else [])
+        code, document, messages = program.ask(module, preview, looked, manifests, "Plan", "StalePlan")
+        plan = document
+        changed = document is not None and document.get("hasChanges", False) and not document["isRefused"]
     else:
-        code, result, messages = program.ask(
-            module, "apply", options + applied(module.params), manifests, "ApplyResult")
-        plan = None if result is None else result.pop("plan")
-        changed = result is not None and result["changed"]
-        if result is not None:
-            answer["result"] = result
+        code, document, messages = program.ask(
+            module, "apply", options + applied(params), manifests, "ApplyResult", "StalePlan")
+        plan = None if document is None else document.pop("plan", None)
+        changed = document is not None and document.get("changed", False)
+        if plan is not None:
+            answer["result"] = result = document
+    is_stale = document is not None and document["kind"] == "StalePlan"
     unknown = not module.check_mode and program.leaves_open(code)
-    answer.update(rc=code, changed=changed, busy=code == BUSY, unknown=unknown)
+    answer.update(rc=code, changed=changed, busy=code == BUSY, unknown=unknown, stale=is_stale)
 
+    if is_stale:
+        differences = document["staleBecause"]
+        reason = "; ".join(" ".join(each[key] for key in ("domain", "device", "meaning") if each.get(key))
+                           for each in differences)
+        module.fail_json(
+            msg="The host has changed since the plan was made, and nothing was touched (%d): %s" % (
+                code, reason or "the plan has the fingerprint %s now" % document["found"]),
+            stderr=messages, differences=differences, **answer)
     if plan is None:
+        answer["stale"] = code == STALE
         module.fail_json(msg="%s (%d): %s" % (program.meaning(code), code, messages), stderr=messages, **answer)
     for warning in plan["warnings"]:
         module.warn(warning)
@@ -270,7 +333,7 @@ def main():
         refusal = plan["refusal"]
         reason = "Berth refuses the whole plan: %s; %s" % (refusal["meaning"], refusal["remedy"])
     elif code == BLOCKED:
-        if module.params["allow_blocked"]:
+        if params["allow_blocked"]:
             for each in blocked:
                 module.warn("blocked: " + sentence(each))
             module.exit_json(failed=False, **answer)
