@@ -48,6 +48,7 @@ class Swift:
     name = "Tests"
     # What shows that a user can read the built tests, and start them.
     probe = [PROGRAM, "--testing-library", "swift-testing", "--list-tests"]
+    build = ["--build-tests"]
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -69,6 +70,7 @@ class Managers:
 
     name = "Tests of the configuration managers"
     probe = [BERTH, "--version"]
+    build = ["--product", "berth"]
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -209,15 +211,15 @@ def reachable(user, probe):
         return False
 
 
-def copy_and_build():
-    """Builds a copy of the tree that everyone can read, and returns its folder.
+def copy_and_build(what):
+    """Builds `what` in a copy of the tree that everyone can read, and returns its folder.
 
     A copy of the built tests is not enough: they contain the absolute paths of their fixtures.
     """
     tree = tempfile.mkdtemp(prefix="berth-tree-", dir="/var/tmp")
     print(f"== {UNPRIVILEGED} cannot read {ROOT}: building a copy in {tree}", flush=True)
     shutil.copytree(ROOT, tree, dirs_exist_ok=True, symlinks=True, ignore=shutil.ignore_patterns(".build*", ".git"))
-    subprocess.run(["swift", "build", "--build-tests"], cwd=tree, check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(["swift", "build", *what], cwd=tree, check=True, stdin=subprocess.DEVNULL)
     subprocess.run(["chmod", "-R", "a+rX", tree], check=True)
     return tree
 
@@ -238,7 +240,7 @@ def main():
             print(f"The configuration managers are not tested: that is for Debian's {DEBIAN_OF_MANAGERS}.", flush=True)
     counts = [run(ROOT, None, suite) for suite in suites]
     if os.getuid() == 0 and not once:
-        tree = ROOT if reachable(UNPRIVILEGED, suites[0].probe) else copy_and_build()
+        tree = ROOT if reachable(UNPRIVILEGED, suites[0].probe) else copy_and_build(suites[0].build)
         try:
             counts += [run(tree, UNPRIVILEGED, suite) for suite in suites]
         finally:
