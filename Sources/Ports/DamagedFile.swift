@@ -1,8 +1,8 @@
 package import Model
 
 /// A file of Berth's own that cannot be used: it is damaged, a later release wrote it, or Berth did not write it.
-package struct DamagedFile: Hashable, Sendable {
-  package enum Kind: Hashable, Sendable {
+package struct DamagedFile: Hashable, Sendable, Codable {
+  package enum Kind: String, Hashable, Sendable, Codable {
     /// What Berth owns in a domain.
     case record
     /// What a run was about to do.
@@ -77,3 +77,42 @@ package struct OwnFiles<Content: Sendable>: Sendable {
     return contents
   }
 }
+
+extension DamagedFile.Concern: TextCodable {
+  /// Reads `everything`, or `number 5` and its like with what is concerned.
+  package init?(text: String) {
+    let words = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+    switch (words[0], words.count) {
+    case ("nothing", 1): self = .nothing
+    case ("everything", 1): self = .everything
+    case ("uuid", 2):
+      guard let uuid = DomainUUID(words[1]) else { return nil }
+      self = .uuid(uuid)
+    case ("number", 2):
+      guard let number = decimal(words[1]) else { return nil }
+      self = .number(DomainID(UInt32(number)))
+    case ("device", 2):
+      guard let device = PCIAddress(words[1]) else { return nil }
+      self = .device(device)
+    case ("domain", 3):
+      guard let number = decimal(words[1]), let uuid = DomainUUID(words[2]) else { return nil }
+      self = .domain(DomainKey(id: DomainID(UInt32(number)), uuid: uuid))
+    default: return nil
+    }
+  }
+
+  package var text: String {
+    switch self {
+    case .nothing: "nothing"
+    case .everything: "everything"
+    case .uuid(let uuid): "uuid \(uuid)"
+    case .number(let number): "number \(number)"
+    case .device(let device): "device \(device)"
+    case .domain(let key): "domain \(key.id) \(key.uuid)"
+    }
+  }
+}
+
+extension OwnFiles: Equatable where Content: Equatable {}
+extension OwnFiles: Hashable where Content: Hashable {}
+extension OwnFiles: Codable where Content: Codable {}

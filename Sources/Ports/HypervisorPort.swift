@@ -2,7 +2,7 @@ package import Model
 package import XenProtocol
 
 /// A domain as the hypervisor lists it.
-package struct HypervisorDomain: Hashable, Sendable {
+package struct HypervisorDomain: Hashable, Sendable, Codable {
   package var id: DomainID
   package var uuid: DomainUUID
   /// HVM or PVH (`XEN_DOMINF_hvm_guest`).
@@ -31,7 +31,7 @@ package struct HypervisorDomain: Hashable, Sendable {
 }
 
 /// What the hypervisor and its library say of themselves.
-package struct HypervisorFacts: Hashable, Sendable {
+package struct HypervisorFacts: Hashable, Sendable, Codable {
   /// Xen's version as Xen reports it, such as `4.17.5`.
   package var version: String
   /// Whether Xen uses an IOMMU.
@@ -47,7 +47,7 @@ package struct HypervisorFacts: Hashable, Sendable {
 }
 
 /// The hypervisor's answer to whether a device could be assigned.
-package enum AssignmentProbe: String, Sendable {
+package enum AssignmentProbe: String, Sendable, Codable {
   case free
   /// Owned by a guest, or unknown to Xen: Xen reports the same error for both.
   case takenOrUnknown

@@ -1,14 +1,14 @@
 package import Model
 
 /// The kinds of failures of one port. Callers decide by the code, and the compiler knows every code.
-package protocol PortCode: Hashable, Sendable, RawRepresentable<String> {
+package protocol PortCode: Hashable, Sendable, Codable, RawRepresentable<String> {
   /// Returns the code for the error number of a request to this port. A number without its own code gets the general
   /// code.
   init(errno: Int32)
 }
 
 /// A failure of one port: what was tried, its object, and the system's answer.
-package struct PortError<Code: PortCode>: Error, Hashable, Sendable {
+package struct PortError<Code: PortCode>: Error, Hashable, Sendable, Codable {
   package let code: Code
   /// What was tried: `read`, `commit`, a C function's name, a QEMU command.
   package let operation: String
@@ -77,4 +77,36 @@ package enum HostError: Error, Hashable, Sendable {
   package var userdataCode: UserdataCode? { if case .userdata(let error) = self { error.code } else { nil } }
   /// The device model's code; nil for a failure of another port.
   package var deviceModelCode: DeviceModelCode? { if case .deviceModel(let error) = self { error.code } else { nil } }
+}
+
+extension HostError: Codable {
+  private enum Key: String, CodingKey { case store, hypervisor, tree, userdata, record, deviceModel }
+
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Key.self)
+    guard values.allKeys.count == 1, let port = values.allKeys.first else {
+      throw DecodingError.dataCorrupted(
+        DecodingError.Context(codingPath: decoder.codingPath, debugDescription: "not a failure of one port"))
+    }
+    switch port {
+    case .store: self = .store(try values.decode(StoreError.self, forKey: port))
+    case .hypervisor: self = .hypervisor(try values.decode(HypervisorError.self, forKey: port))
+    case .tree: self = .tree(try values.decode(DeviceTreeError.self, forKey: port))
+    case .userdata: self = .userdata(try values.decode(UserdataError.self, forKey: port))
+    case .record: self = .record(try values.decode(RecordError.self, forKey: port))
+    case .deviceModel: self = .deviceModel(try values.decode(DeviceModelError.self, forKey: port))
+    }
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: Key.self)
+    switch self {
+    case .store(let error): try values.encode(error, forKey: .store)
+    case .hypervisor(let error): try values.encode(error, forKey: .hypervisor)
+    case .tree(let error): try values.encode(error, forKey: .tree)
+    case .userdata(let error): try values.encode(error, forKey: .userdata)
+    case .record(let error): try values.encode(error, forKey: .record)
+    case .deviceModel(let error): try values.encode(error, forKey: .deviceModel)
+    }
+  }
 }

@@ -1,5 +1,5 @@
 /// What dom0's kernel was started with, as far as it could be read.
-package struct BootFacts: Hashable, Sendable {
+package struct BootFacts: Hashable, Sendable, Codable {
   /// `6.1.0-18-amd64`, as `uname -r` prints it.
   package var kernel: String?
   /// dom0's command line, without its line end.
@@ -17,7 +17,7 @@ package struct BootFacts: Hashable, Sendable {
   package init() {}
 
   /// A file that sets `hide`.
-  package struct ModuleOptions: Hashable, Sendable {
+  package struct ModuleOptions: Hashable, Sendable, Codable {
     package var path: String
     package var hide: String
     /// Seconds since 1970.
@@ -28,7 +28,7 @@ package struct BootFacts: Hashable, Sendable {
   }
 
   /// A file, and when its content last changed, in seconds since 1970.
-  package struct DatedFile: Hashable, Sendable {
+  package struct DatedFile: Hashable, Sendable, Codable {
     package var path: String
     package var changedAt: Int64
     package init(path: String, changedAt: Int64) { (self.path, self.changedAt) = (path, changedAt) }

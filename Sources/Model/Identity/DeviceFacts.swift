@@ -1,5 +1,5 @@
 /// What sysfs reports about a device.
-package struct DeviceFacts: Hashable, Sendable {
+package struct DeviceFacts: Hashable, Sendable, Codable {
   package var id: DeviceID?
   /// The card's own vendor and device numbers.
   package var subsystem: DeviceID?

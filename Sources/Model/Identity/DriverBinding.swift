@@ -1,5 +1,5 @@
 /// The driver that a device has, and the only one that may take it.
-package struct DriverBinding: Hashable, Sendable {
+package struct DriverBinding: Hashable, Sendable, Codable {
   /// The name of the bound driver, as in `/sys/bus/pci/drivers`; nil if no driver is bound.
   package var driver: String?
   /// The module that contains the driver; nil if the kernel itself does, or if no driver is bound.

@@ -1,5 +1,5 @@
 /// What can be read about a PCI function, each by itself: one fact may be unknown while the others are known.
-package enum FunctionFact: String, Sendable, CaseIterable {
+package enum FunctionFact: String, Sendable, CaseIterable, Codable, CodingKeyRepresentable {
   /// Vendor, device, subsystem and class.
   case ids
   case revision

@@ -76,3 +76,8 @@ package struct SlotPlace: Hashable, Sendable {
 extension SlotPlace: CustomStringConvertible {
   package var description: String { hex(UInt64(device), 2) + "." + hex(UInt64(function), 1) }
 }
+
+extension FunctionName: TextCodable {
+  package init?(text: String) { self.init(text) }
+  package var text: String { description }
+}

@@ -1,7 +1,7 @@
 /// What a function's configuration space shows about its isolation from other functions.
-package struct IsolationFacts: Hashable, Sendable {
+package struct IsolationFacts: Hashable, Sendable, Codable {
   /// The type of a PCI Express function (`PCI_EXP_TYPE_*`, include/uapi/linux/pci_regs.h, Linux 6.1).
-  package enum ExpressType: UInt8, Sendable {
+  package enum ExpressType: UInt8, Sendable, Codable {
     case endpoint = 0, legacyEndpoint = 1, rootPort = 4, upstreamPort = 5, downstreamPort = 6
     /// A bridge from PCI Express to conventional PCI.
     case bridgeToPCI = 7
@@ -11,7 +11,7 @@ package struct IsolationFacts: Hashable, Sendable {
   }
 
   /// Access Control Services: what the function can do, and what is switched on.
-  package struct AccessControl: Hashable, Sendable {
+  package struct AccessControl: Hashable, Sendable, Codable {
     package let capabilities: UInt16
     package let control: UInt16
     package init(capabilities: UInt16, control: UInt16) { (self.capabilities, self.control) = (capabilities, control) }

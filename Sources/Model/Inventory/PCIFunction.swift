@@ -1,5 +1,5 @@
 /// One PCI function of a host, as sysfs shows it. A fact that is nil is absent, unless `unread` names it.
-package struct PCIFunction: Hashable, Sendable {
+package struct PCIFunction: Hashable, Sendable, Codable {
   package let name: FunctionName
   package var id: DeviceID?
   /// The card's own vendor and device numbers.
@@ -54,7 +54,7 @@ package struct PCIFunction: Hashable, Sendable {
 }
 
 /// Why a fact could not be read.
-package struct ReadFailure: Error, Hashable, Sendable {
+package struct ReadFailure: Error, Hashable, Sendable, Codable {
   package enum Cause: Hashable, Sendable {
     /// A call failed with this error number.
     case failed(Int32)
@@ -77,7 +77,7 @@ package struct ReadFailure: Error, Hashable, Sendable {
 }
 
 /// A network interface of a PCI function.
-package struct NetworkInterface: Hashable, Sendable {
+package struct NetworkInterface: Hashable, Sendable, Codable {
   package let name: String
   /// The address that the card itself has; nil if it has none, or if only another one is known.
   package let address: MACAddress?
@@ -85,7 +85,7 @@ package struct NetworkInterface: Hashable, Sendable {
 }
 
 /// An NVMe controller of a PCI function.
-package struct NVMeController: Hashable, Sendable {
+package struct NVMeController: Hashable, Sendable, Codable {
   package let name: String
   package let serial: String?
   package let model: String?
@@ -95,7 +95,7 @@ package struct NVMeController: Hashable, Sendable {
 }
 
 /// A function's part in single-root I/O virtualisation.
-package struct Virtualisation: Hashable, Sendable {
+package struct Virtualisation: Hashable, Sendable, Codable {
   /// The physical function to which this virtual one belongs.
   package var parent: FunctionName?
   /// The virtual functions that exist.
@@ -106,7 +106,7 @@ package struct Virtualisation: Hashable, Sendable {
 }
 
 /// How the kernel can reset a function.
-package struct ResetMethods: Hashable, Sendable {
+package struct ResetMethods: Hashable, Sendable, Codable {
   /// Whether the function has a file `reset`. Without it, the function keeps what its last guest wrote into it.
   package let isPossible: Bool
   /// The methods in the kernel's order: `flr`, `pm`, `bus` and others; nil if the kernel does not list them (before
@@ -116,7 +116,7 @@ package struct ResetMethods: Hashable, Sendable {
 }
 
 /// A function's power state. The configuration space of a function in D3cold reads as ones.
-package struct PowerState: Hashable, Sendable {
+package struct PowerState: Hashable, Sendable, Codable {
   /// `D0`, `D3hot`, `D3cold`, `unknown` and others (`pci_power_names`, Linux drivers/pci/pci.c, 6.1).
   package let state: String?
   package let mayReachD3Cold: Bool?
@@ -132,7 +132,7 @@ package struct ProductData: Hashable, Sendable {
 }
 
 /// A function's interrupt.
-package struct Interrupt: Hashable, Sendable {
+package struct Interrupt: Hashable, Sendable, Codable {
   /// The legacy line; nil if there is none.
   package let line: UInt32?
   /// Whether the function uses message-signalled interrupts, so that it does not share its line.
@@ -148,4 +148,29 @@ package struct Inventory: Hashable, Sendable {
   package var facts: Set<FunctionFact>
 
   package init(functions: [PCIFunction], facts: Set<FunctionFact>) { (self.functions, self.facts) = (functions, facts) }
+}
+
+extension ReadFailure.Cause: TextCodable {
+  /// Reads `malformed`, or `failed 13` with an error number.
+  package init?(text: String) {
+    let words = text.split(separator: " ", omittingEmptySubsequences: false)
+    switch (words.first, words.dropFirst().first.map { Int32($0) }, words.count) {
+    case ("failed", let number??, 2): self = .failed(number)
+    case ("refused", let number??, 2): self = .refused(number)
+    case ("malformed", nil, 1): self = .malformed
+    case ("silent", nil, 1): self = .silent
+    case ("overwritten", nil, 1): self = .overwritten
+    default: return nil
+    }
+  }
+
+  package var text: String {
+    switch self {
+    case .failed(let number): "failed \(number)"
+    case .refused(let number): "refused \(number)"
+    case .malformed: "malformed"
+    case .silent: "silent"
+    case .overwritten: "overwritten"
+    }
+  }
 }

@@ -48,3 +48,8 @@ extension PCIPath: CustomStringConvertible {
     return start + steps.map { hex(UInt64($0.bus), 2) + "_" + $0.place.description }.joined(separator: "-")
   }
 }
+
+extension PCIPath: TextCodable {
+  package init?(text: String) { self.init(text) }
+  package var text: String { description }
+}

@@ -1,5 +1,5 @@
 /// A process that holds a lock, as the kernel shows it.
-package struct LockHolder: Hashable, Sendable {
+package struct LockHolder: Hashable, Sendable, Codable {
   /// The process that took the lock.
   package var process: Int
   /// The process's command line, at most 200 printable characters; nil if the kernel does not show it.

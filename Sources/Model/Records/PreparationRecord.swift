@@ -2,7 +2,7 @@
 ///
 /// The record is on disk before the first change, and stays until the device is released. It keeps what the driver
 /// showed of the device, because pciback shows none of that.
-package struct PreparationRecord: Hashable, Sendable {
+package struct PreparationRecord: Hashable, Sendable, Codable {
   package enum Phase: String, Sendable, Codable, CaseIterable {
     /// The device is being taken from its driver. A run that ended here left it somewhere on the way.
     case preparing

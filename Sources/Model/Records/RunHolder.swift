@@ -1,5 +1,5 @@
 /// A run of Berth that holds a domain's run lock.
-package struct RunHolder: Hashable, Sendable {
+package struct RunHolder: Hashable, Sendable, Codable {
   /// The process that holds the lock.
   package var process: Int
   /// The process's command line, made visible and cut at 200 columns; nil if the kernel does not show it.
@@ -32,7 +32,7 @@ extension RunHolder: CustomStringConvertible {
 }
 
 /// What a domain's run lock looked like at one moment.
-package struct RunMark: Hashable, Sendable {
+package struct RunMark: Hashable, Sendable, Codable {
   /// The run that holds the lock; nil if no run does, or if the kernel does not show which one does.
   package var holder: RunHolder?
   package var isHeld: Bool

@@ -1,5 +1,5 @@
 /// A lock file of libxl, held or left over.
-package struct UserdataLock: Hashable, Sendable {
+package struct UserdataLock: Hashable, Sendable, Codable {
   package var domain: DomainKey
   /// `domain-userdata-lock`, `libxl-device-changes-lock` or `qmp-socket-lock`.
   package var name: String

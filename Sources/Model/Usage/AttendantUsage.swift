@@ -1,5 +1,5 @@
 /// What people and the firmware use to work with dom0: consoles, keyboards and the like.
-package struct AttendantUsage: Hashable, Sendable {
+package struct AttendantUsage: Hashable, Sendable, Codable {
   /// What the kernel writes its messages to.
   package var consoles: [Attendant] = []
   /// What has the keys of a keyboard. Other devices with keys, such as a power button, are left out.
@@ -14,7 +14,7 @@ package struct AttendantUsage: Hashable, Sendable {
 }
 
 /// A device by which somebody attends to dom0.
-package struct Attendant: Hashable, Sendable {
+package struct Attendant: Hashable, Sendable, Codable {
   package let name: String
   /// Every PCI function in the path of its folder; empty if it is on no PCI device.
   package let functions: [FunctionName]

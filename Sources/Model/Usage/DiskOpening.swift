@@ -12,3 +12,28 @@ package struct DiskOpening: Hashable, Sendable {
   package let answer: Answer
   package init(disk: String, answer: Answer) { (self.disk, self.answer) = (disk, answer) }
 }
+
+extension DiskOpening.Answer: Codable {
+  private enum Word: String, Codable { case free, held, failed }
+  private enum Key: String, CodingKey { case answer, failure }
+
+  package init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: Key.self)
+    switch try values.decode(Word.self, forKey: .answer) {
+    case .free: self = .free
+    case .held: self = .held
+    case .failed: self = .failed(try values.decode(ReadFailure.self, forKey: .failure))
+    }
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: Key.self)
+    switch self {
+    case .free: try values.encode(Word.free, forKey: .answer)
+    case .held: try values.encode(Word.held, forKey: .answer)
+    case .failed(let failure):
+      try values.encode(Word.failed, forKey: .answer)
+      try values.encode(failure, forKey: .failure)
+    }
+  }
+}

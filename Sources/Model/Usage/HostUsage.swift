@@ -1,7 +1,7 @@
 /// What dom0 itself stores its files on, as far as it could be read.
-package struct HostUsage: Hashable, Sendable {
+package struct HostUsage: Hashable, Sendable, Codable {
   /// What is read, each by itself.
-  package enum Fact: String, Hashable, Sendable, CaseIterable {
+  package enum Fact: String, Hashable, Sendable, CaseIterable, Codable, CodingKeyRepresentable {
     case mounts, swaps
     case blockDevices = "block-devices"
     case interfaces, routes
@@ -31,7 +31,7 @@ package struct HostUsage: Hashable, Sendable {
 }
 
 /// What a folder of dom0 is for.
-package enum FolderPurpose: Hashable, Sendable {
+package enum FolderPurpose: String, Hashable, Sendable, Codable {
   /// The firmware or the boot loader reads it.
   case boot
   /// Berth's own records are in it.
@@ -41,7 +41,7 @@ package enum FolderPurpose: Hashable, Sendable {
 }
 
 /// A block device: a disk, a partition, or one that is made of others.
-package struct BlockDevice: Hashable, Sendable {
+package struct BlockDevice: Hashable, Sendable, Codable {
   package let name: String
   /// `259:1`, major and minor number; nil if unknown.
   package var number: String?
@@ -68,7 +68,7 @@ package struct BlockDevice: Hashable, Sendable {
 }
 
 /// What the table of partitions says of a partition.
-package struct PartitionIdentity: Hashable, Sendable {
+package struct PartitionIdentity: Hashable, Sendable, Codable {
   package let type: String
   package let number: String?
   package init(type: String, number: String?) { (self.type, self.number) = (type, number) }
@@ -78,8 +78,8 @@ package struct PartitionIdentity: Hashable, Sendable {
 }
 
 /// A file system on several block devices that are no block device together.
-package struct StoragePool: Hashable, Sendable {
-  package enum Kind: String, Hashable, Sendable { case btrfs, zfs }
+package struct StoragePool: Hashable, Sendable, Codable {
+  package enum Kind: String, Hashable, Sendable, Codable { case btrfs, zfs }
   package let kind: Kind
   /// The name of a ZFS pool, or the number of a btrfs.
   package let name: String
@@ -94,7 +94,7 @@ package struct StoragePool: Hashable, Sendable {
 }
 
 /// A file system that process 1, or this process, has mounted.
-package struct Mount: Hashable, Sendable {
+package struct Mount: Hashable, Sendable, Codable {
   /// `259:1`. Some file systems have numbers of their own, which are no block device's.
   package let number: String
   package let type: String

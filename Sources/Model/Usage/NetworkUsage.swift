@@ -1,5 +1,5 @@
 /// How dom0 is reached, and how dom0 reaches others.
-package struct NetworkUsage: Hashable, Sendable {
+package struct NetworkUsage: Hashable, Sendable, Codable {
   /// In order of their names.
   package var interfaces: [HostInterface] = []
   /// The functions whose interfaces are in another network namespace, so that nothing is known of them.
@@ -16,7 +16,7 @@ package struct NetworkUsage: Hashable, Sendable {
 }
 
 /// A network interface of dom0.
-package struct HostInterface: Hashable, Sendable {
+package struct HostInterface: Hashable, Sendable, Codable {
   package enum Kind: Hashable, Sendable {
     /// A device has it: of PCI, if the interface has functions, or of another bus.
     case device
@@ -45,8 +45,8 @@ package struct HostInterface: Hashable, Sendable {
 }
 
 /// A route to everywhere.
-package struct DefaultRoute: Hashable, Sendable {
-  package enum Family: String, Hashable, Sendable {
+package struct DefaultRoute: Hashable, Sendable, Codable {
+  package enum Family: String, Hashable, Sendable, Codable {
     case ipv4 = "IPv4"
     case ipv6 = "IPv6"
   }
@@ -59,5 +59,32 @@ package struct DefaultRoute: Hashable, Sendable {
 
   package init(family: Family, table: String, interfaces: [String]) {
     (self.family, self.table, self.interfaces) = (family, table, interfaces)
+  }
+}
+
+extension HostInterface.Kind: TextCodable {
+  /// Reads `device`, or `guest 5` with the number of a domain.
+  package init?(text: String) {
+    switch text {
+    case "device": self = .device
+    case "tunnel": self = .tunnel
+    case "datapath": self = .datapath
+    case "loopback": self = .loopback
+    case "virtual": self = .virtual
+    default:
+      guard text.hasPrefix("guest "), let number = decimal(text.dropFirst(6)) else { return nil }
+      self = .guest(DomainID(UInt32(number)))
+    }
+  }
+
+  package var text: String {
+    switch self {
+    case .device: "device"
+    case .guest(let domain): "guest \(domain)"
+    case .tunnel: "tunnel"
+    case .datapath: "datapath"
+    case .loopback: "loopback"
+    case .virtual: "virtual"
+    }
   }
 }

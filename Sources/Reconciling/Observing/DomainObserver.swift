@@ -87,8 +87,9 @@ struct DomainObserver {
       }
       return (.devices(file.devices), file)
     } catch {
-      if case .userdata(let failure) = error, failure.code == .empty {
-        return (.corrupt("\(failure.place ?? "libxl-json") is empty"), nil)
+      if case .userdata(let failure) = error {
+        if failure.code == .empty { return (.corrupt("\(failure.place ?? "libxl-json") is empty"), nil) }
+        if failure.code == .malformed, let reason = failure.detail { return (.corrupt(reason), nil) }
       }
       throw error
     }
@@ -123,17 +124,8 @@ extension KeptDomain {
   /// Returns why a domain that has shut down stays; nil if its toolstack is to end it. `code` is Xen's reason
   /// (xen/include/public/sched.h).
   fileprivate init?(_ code: UInt8, _ file: SavedConfiguration) {
-    let key: String
-    switch code {
-    case 0: key = "on_poweroff"
-    case 1: key = "on_reboot"
-    case 3: key = "on_crash"
-    case 4: key = "on_watchdog"
-    case 5: key = "on_soft_reset"
-    // 2 is a suspended domain, which is being saved or migrated.
-    default: return nil
-    }
-    guard file.word(key)?.lowercased() == "preserve" else { return nil }
+    // A suspended domain has none: it is being saved or migrated.
+    guard let key = SavedConfiguration.eventKeys[code], file.word(key)?.lowercased() == "preserve" else { return nil }
     self.init(event: key)
   }
 }

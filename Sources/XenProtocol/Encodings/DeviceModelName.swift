@@ -17,7 +17,7 @@ package struct DeviceModelName: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A device as QEMU shows it to its guest.
-package struct EmulatedDevice: Hashable, Sendable {
+package struct EmulatedDevice: Hashable, Sendable, Codable {
   package var name: DeviceModelName
   /// The slot on the guest's first bus.
   package var slot: UInt8
@@ -30,4 +30,8 @@ package struct EmulatedDevice: Hashable, Sendable {
 extension EmulatedDevice {
   /// The address at which the guest sees the device, on its first bus.
   package var guestAddress: PCIAddress? { PCIAddress(segment: 0, bus: 0, device: slot, function: function) }
+}
+
+extension DeviceModelName: TextCodable {
+  package var text: String { description }
 }

@@ -49,3 +49,8 @@ package struct XenVersion: Hashable, Comparable, Sendable, CustomStringConvertib
     (one.release, one.patch, one.isPreview ? 0 : 1) < (other.release, other.patch, other.isPreview ? 0 : 1)
   }
 }
+
+extension XenRelease: TextCodable {
+  package init?(text: String) { self.init(text) }
+  package var text: String { description }
+}
