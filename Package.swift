@@ -39,6 +39,8 @@ let package = Package(
     // MARK: Effects
     /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */
     .target(name: "Reconciling", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
+    /** Recorded answers of a host's ports: taking, keeping, hiding and playing them. */
+    .target(name: "Snapshots", dependencies: ["Model", "XenProtocol", "Ports"]),
     /** xenstore, in its own protocol; the hypervisor, through libxenctrl. */
     .target(name: "XenAdapter", dependencies: ["Model", "XenProtocol", "Ports", "CLinux", "CXenControl"]),
     /** sysfs, pciback, libxl's userdata files and locks, Berth's own records. */
@@ -51,14 +53,14 @@ let package = Package(
     .target(
       name: "Commands",
       dependencies: [
-        "Model", "XenProtocol", "Ports", "Planning", "Manifest", "Rendering", "Reconciling",
+        "Model", "XenProtocol", "Ports", "Planning", "Manifest", "Rendering", "Reconciling", "Snapshots",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     /** `berth sandbox`: brought by the program, so that an engine without the sandbox can be built. */
     .target(
       name: "SandboxCommands",
       dependencies: [
-        "Model", "Planning", "Rendering", "Commands", "Sandbox",
+        "Model", "XenProtocol", "Ports", "Planning", "Rendering", "Commands", "Snapshots", "Sandbox",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     /** The only target that joins ports and adapters. */
@@ -105,8 +107,17 @@ let package = Package(
       name: "ReconcilingTests",
       dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Reconciling", "TestSupport"]),
     .testTarget(
+      name: "SnapshotsTests",
+      dependencies: [
+        "Model", "XenProtocol", "Ports", "Planning", "Commands", "SandboxCommands", "Reconciling", "Rendering",
+        "Snapshots", "LinuxAdapter", "TestSupport",
+      ],
+      exclude: ["Fixtures"]),
+    .testTarget(
       name: "AdapterTests",
-      dependencies: ["Model", "XenProtocol", "Ports", "Planning", "LinuxAdapter", "XenAdapter", "TestSupport"],
+      dependencies: [
+        "Model", "XenProtocol", "Ports", "Planning", "Snapshots", "LinuxAdapter", "XenAdapter", "TestSupport",
+      ],
       exclude: ["Fixtures"]),
     .testTarget(
       name: "SandboxTests",
@@ -126,7 +137,9 @@ if Context.environment["BERTH_FUZZ"] != nil {
   package.targets.append(
     .executableTarget(
       name: "berth-fuzz",
-      dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Manifest", "Reconciling", "LinuxAdapter"],
+      dependencies: [
+        "Model", "XenProtocol", "Ports", "Planning", "Manifest", "Reconciling", "LinuxAdapter", "Snapshots",
+      ],
       path: "Tests/Fuzz", exclude: ["corpus", "words.dict"]))
 }
 

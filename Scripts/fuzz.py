@@ -31,6 +31,7 @@ SEEDS = {
     "records": ["Tests/Fuzz/corpus/records"],
     "store": ["Tests/Fuzz/corpus/store"],
     "outside": ["Tests/Fuzz/corpus/outside"],
+    "snapshot": ["Tests/Fuzz/corpus/snapshot"],
 }
 
 

@@ -15,6 +15,7 @@ UNREACHABLE = {
     "Rendering": {"Reconciling", "Sandbox", "LinuxAdapter", "XenAdapter"},
     "Manifest": {"XenProtocol", "Ports", "Planning", "Reconciling", "Rendering", "LinuxAdapter", "XenAdapter"},
     "LinuxAdapter": {"Planning", "Reconciling", "Sandbox", "XenAdapter"},
+    "Snapshots": {"Planning", "Reconciling", "Rendering", "Sandbox", "LinuxAdapter", "XenAdapter"},
     "XenAdapter": {"Planning", "Reconciling", "Sandbox", "LinuxAdapter"},
     "Sandbox": {"Planning", "Reconciling", "LinuxAdapter", "XenAdapter"},
     "Commands": {"Sandbox", "SandboxCommands", "LinuxAdapter", "XenAdapter"},
@@ -24,7 +25,7 @@ UNREACHABLE = {
 # The targets that touch a real host, and the targets that may depend on them: only the executable joins them for use.
 ADAPTERS = {"LinuxAdapter", "XenAdapter"}
 EXECUTABLE = "berth"
-ADAPTER_USERS = {EXECUTABLE, "AdapterTests", "SandboxTests", "berth-bench", "berth-fuzz"}
+ADAPTER_USERS = {EXECUTABLE, "AdapterTests", "SandboxTests", "SnapshotsTests", "berth-bench", "berth-fuzz"}
 LONGEST_EXECUTABLE = 200
 
 # A C module has one importer; these have none or more, for the reason beside them.
@@ -35,7 +36,7 @@ C_IMPORTERS = {
 }
 
 # The targets that may import FoundationEssentials, for JSON. Foundation itself costs every start some milliseconds.
-ESSENTIALS = {"LinuxAdapter", "Sandbox", "Rendering", "Commands", "TestSupport"}
+ESSENTIALS = {"LinuxAdapter", "Sandbox", "Rendering", "Commands", "Snapshots", "TestSupport"}
 
 # The file that spells paths of the host, and the targets that make a whole host of their own. All else derives its
 # paths from a root.

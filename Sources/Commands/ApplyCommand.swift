@@ -19,6 +19,7 @@ struct ApplyCommand: BerthCommand {
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var policy: PolicyOptions
   @OptionGroup var lock: LockOptions
+  @OptionGroup var source: LiveHostOnly
   @OptionGroup var global: GlobalOptions
 
   @Flag(name: [.customShort("y"), .long], help: "Do not ask before the changes.")
@@ -51,6 +52,7 @@ struct ApplyCommand: BerthCommand {
   var expect: String?
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    try source.requireHost("apply")
     let saved = try savedPlan(at: try manifests.resolved(in: context))
     let agreed = try checkConsent(saved, in: context)
     var prepared =

@@ -9,11 +9,14 @@ package protocol BerthCommand: ParsableCommand {
   var global: GlobalOptions { get }
   /// The forms that the answer has.
   var formats: [OutputFormat] { get }
+  /// The file of the snapshot at which this command is to look; nil for a host.
+  var snapshotFile: String? { get }
   func run(in context: CommandContext) throws(Failure) -> ExitStatus
 }
 
 extension BerthCommand {
   package var formats: [OutputFormat] { [.table, .json, .jsonl] }
+  package var snapshotFile: String? { nil }
 
   /// Throws a usage error if the answer does not have the form that is asked for.
   func checkFormat() throws(Failure) {

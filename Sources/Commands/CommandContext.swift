@@ -3,6 +3,7 @@ package import Planning
 package import Ports
 package import Reconciling
 package import Rendering
+package import Snapshots
 
 /// Why an answer is not whole.
 package enum OutputLoss: Hashable, Sendable {
@@ -42,6 +43,8 @@ package struct CommandContext: Sendable {
   package var classNames: @Sendable (Set<UInt32>) -> [UInt32: String]
   /// Replaces a text file at a path that a person named, as a whole.
   package var replaceFile: @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void
+  /// Replaces a file that only its owner may read, as a whole.
+  package var replacePrivateFile: @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
   package var outputLoss: @Sendable () -> OutputLoss?
   /// What the program is too short of to begin; nil if it has enough.
@@ -62,6 +65,9 @@ package struct CommandContext: Sendable {
     replaceFile: @escaping @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void = {
       (path, _) throws(HostError) in throw .record(RecordError(.notPermitted, operation: "write", place: path))
     },
+    replacePrivateFile: @escaping @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void = {
+      (path, _) throws(HostError) in throw .record(RecordError(.notPermitted, operation: "write", place: path))
+    },
     outputLoss: @escaping @Sendable () -> OutputLoss? = { nil }, shortage: String? = nil
   ) {
     self.environment = environment
@@ -79,6 +85,7 @@ package struct CommandContext: Sendable {
     self.names = names
     self.classNames = classNames
     self.replaceFile = replaceFile
+    self.replacePrivateFile = replacePrivateFile
     self.outputLoss = outputLoss
     self.shortage = shortage
   }
@@ -117,6 +124,8 @@ package struct HostSession: Sendable {
   package var replaceModuleOptions: @Sendable ([UInt8]) throws(HostError) -> String
   /// Asks whatever can be asked, even if some parts of the host do not answer.
   package var examine: @Sendable () -> Examination
+  /// Asks everything that a command may ask of the host, and returns the answers. A failure is an answer, too.
+  package var record: @Sendable (_ userID: UInt32, _ sandbox: String?) -> Snapshot
   package var plan: @Sendable (DesiredState, ObservationIndex) -> Plan
   /// Makes the changes that were shown and are still necessary. Throws if a fresh look at the host fails.
   package var apply:
@@ -143,6 +152,9 @@ package struct HostSession: Sendable {
       throw .record(RecordError(.notPermitted, operation: "write", place: "berth.conf"))
     },
     examine: @escaping @Sendable () -> Examination,
+    record: @escaping @Sendable (_ userID: UInt32, _ sandbox: String?) -> Snapshot = {
+      Snapshot(hostName: "", takenAt: 0, userID: $0, sandbox: $1, answers: Answers())
+    },
     plan: @escaping @Sendable (DesiredState, ObservationIndex) -> Plan = { makePlan(desired: $0, index: $1) },
     apply:
       @escaping @Sendable (ShownPlan, ApplyOptions, @escaping @Sendable (RunEvent) -> Void) throws(HostError) ->
@@ -163,6 +175,7 @@ package struct HostSession: Sendable {
     self.nativeDrivers = nativeDrivers
     self.replaceModuleOptions = replaceModuleOptions
     self.examine = examine
+    self.record = record
     self.plan = plan
     self.apply = apply
     self.release = release
@@ -194,6 +207,13 @@ package struct HostSession: Sendable {
         do throws(RecordError) { return try host.boot.replaceModuleOptions(with: bytes) } catch { throw .record(error) }
       },
       examine: { Examiner(host: host).examine() },
+      record: { (userID, sandbox) in
+        let recording = Recording(of: host)
+        WholeLook(host: recording.host).look()
+        return Snapshot(
+          hostName: host.name, takenAt: recording.takenAt, userID: userID, sandbox: sandbox,
+          answers: recording.answers)
+      },
       apply: { (shown, options, report) throws(HostError) in
         try PlanRunner(host: applying(options.lockTimeout), options: options, report: report).apply(shown)
       },

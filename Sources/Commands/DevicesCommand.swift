@@ -22,7 +22,10 @@ struct DevicesCommand: BerthCommand {
   @Flag(help: "Also list bridges, which no domain can have.")
   var all = false
 
+  @OptionGroup var source: SnapshotOption
   @OptionGroup var global: GlobalOptions
+
+  var snapshotFile: String? { source.host }
 
   var formats: [OutputFormat] { [.table, .wide, .json, .jsonl] }
 

@@ -12,7 +12,10 @@ struct DoctorCommand: BerthCommand {
       Changes nothing. `berth explain NAME` explains a name.
       """)
 
+  @OptionGroup var source: SnapshotOption
   @OptionGroup var global: GlobalOptions
+
+  var snapshotFile: String? { source.host }
 
   @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 if a problem is found.")
   var detailedExitCode = false

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Ports
-import Rendering
+package import Rendering
 
 extension OutputFormat: ExpressibleByArgument {}
 
@@ -47,7 +47,9 @@ package struct GlobalOptions: ParsableArguments {
   func style(in context: CommandContext) -> TextStyle { style(in: context, isTerminal: context.isOutputTerminal) }
 
   /// Returns the style of text on standard error.
-  func errorStyle(in context: CommandContext) -> TextStyle { style(in: context, isTerminal: context.isErrorTerminal) }
+  package func errorStyle(in context: CommandContext) -> TextStyle {
+    style(in: context, isTerminal: context.isErrorTerminal)
+  }
 
   private func style(in context: CommandContext, isTerminal: Bool) -> TextStyle {
     TextStyle(

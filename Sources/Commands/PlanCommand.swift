@@ -14,7 +14,10 @@ struct PlanCommand: BerthCommand {
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var policy: PolicyOptions
   @OptionGroup var lock: LockOptions
+  @OptionGroup var source: SnapshotOption
   @OptionGroup var global: GlobalOptions
+
+  var snapshotFile: String? { source.host }
 
   @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 if there is something to change.")
   var detailedExitCode = false

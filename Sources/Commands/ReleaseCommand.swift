@@ -27,6 +27,7 @@ struct ReleaseCommand: BerthCommand {
   var devices: [PCIAddress]
 
   @OptionGroup var modules: ModuleOptions
+  @OptionGroup var source: LiveHostOnly
   @OptionGroup var global: GlobalOptions
 
   @Flag(name: [.customShort("y"), .long], help: "Do not ask before the changes.")
@@ -39,6 +40,7 @@ struct ReleaseCommand: BerthCommand {
   var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    try source.requireHost("release")
     if !yes && !context.isInputTerminal {
       throw Failure(
         .usage, "release asks before it changes anything, but there is no terminal for the question",

@@ -17,8 +17,7 @@ struct RootCommand<Added: CommandSet>: ParsableCommand {
       subcommands: [
         PlanCommand.self, ApplyCommand.self, ReleaseCommand.self, StatusCommand.self, DevicesCommand.self,
         DoctorCommand.self, ValidateCommand.self, LockCommand.self, ImportCommand.self, RenderCommand.self,
-        SchemaCommand.self,
-        ExplainCommand.self,
+        SnapshotCommand.self, SchemaCommand.self, ExplainCommand.self,
       ] + Added.commands)
   }
 

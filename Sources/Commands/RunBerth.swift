@@ -96,7 +96,7 @@ private func run(_ command: some BerthCommand, in context: CommandContext) -> En
   let isDocument = command.global.output != .table
   do throws(Failure) {
     try command.checkFormat()
-    return EndedCommand(status: try command.run(in: context), isDocument: isDocument)
+    return EndedCommand(status: try command.run(in: command.context(of: context)), isDocument: isDocument)
   } catch {
     context.standardError(error.text(command.global.errorStyle(in: context)))
     return EndedCommand(status: error.status, isDocument: isDocument)

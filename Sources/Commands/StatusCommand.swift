@@ -18,7 +18,10 @@ struct StatusCommand: BerthCommand {
 
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var options: StatusOptions
+  @OptionGroup var source: SnapshotOption
   @OptionGroup var global: GlobalOptions
+
+  var snapshotFile: String? { source.host }
 
   func validate() throws {
     if options.detailedExitCode, !options.drift { throw ValidationError("--detailed-exitcode needs --drift") }

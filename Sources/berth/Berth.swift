@@ -41,6 +41,11 @@ struct Berth {
       replaceFile: { (path, bytes) throws(HostError) in
         do throws(RecordError) { try replaceTextFile(path, with: bytes) } catch { throw .record(error) }
       },
+      replacePrivateFile: { (path, bytes) throws(HostError) in
+        do throws(RecordError) { try replaceTextFile(path, with: bytes, isPrivate: true) } catch {
+          throw .record(error)
+        }
+      },
       outputLoss: { output.loss }, shortage: Machine.shortage())
   }
 
