@@ -60,10 +60,19 @@ struct SandboxCommand: ParsableCommand {
 /// `berth sandbox start SCENARIO.yaml`.
 struct SandboxStartCommand: BerthCommand {
   static let configuration = CommandConfiguration(
-    commandName: "start", abstract: "Start a sandbox from a scenario, and return when it is ready.")
+    commandName: "start", abstract: "Start a sandbox from a scenario, and return when it is ready.",
+    discussion: """
+      With --from, the sandbox has what a snapshot of a host has, as far as a sandbox can have it: domains, devices, saved \
+      configurations, and the nodes of back ends and claims. What it cannot have is named.
+      """)
 
   @Argument(help: ArgumentHelp("The scenario's file.", valueName: "scenario"))
-  var scenario: String
+  var scenario: String?
+
+  @Option(
+    name: .customLong("from"),
+    help: ArgumentHelp("Start it from this file of `berth snapshot` instead of a scenario.", valueName: "snapshot"))
+  var snapshot: String?
 
   @Option(help: "The xenstored to run: c, or ox for oxenstored.")
   var store: StoreKind = .c
@@ -76,12 +85,18 @@ struct SandboxStartCommand: BerthCommand {
 
   @OptionGroup var global: GlobalOptions
 
+  func validate() throws {
+    guard (scenario == nil) != (snapshot == nil) else {
+      throw ValidationError("give either a scenario or --from with a snapshot")
+    }
+  }
+
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     let directory = try sandbox(in: context)
-    let text = try readFile(scenario)
+    let text = try scenarioText(in: context)
     do throws(SandboxError) {
       _ = try SandboxController().start(
-        scenario: text, scenarioName: scenario, directory: directory, store: store, isTracing: trace,
+        scenario: text, scenarioName: scenario ?? snapshot ?? "", directory: directory, store: store, isTracing: trace,
         testEagain: testEagain)
     } catch {
       guard error.code == .invalidScenario else { throw Failure(error) }
@@ -91,6 +106,16 @@ struct SandboxStartCommand: BerthCommand {
     }
     context.standardError("The sandbox in \(directory) is up. Next: berth status --sandbox \(directory)\n")
     return .done
+  }
+
+  /// Returns the bytes of the scenario. Says of a snapshot what a sandbox cannot have.
+  private func scenarioText(in context: CommandContext) throws(Failure) -> [UInt8] {
+    guard let snapshot else { return try readFile(scenario ?? "") }
+    let scenario = SnapshotScenario(of: try readSnapshot(snapshot))
+    for sentence in scenario.missing {
+      context.standardError("\(global.errorStyle(in: context).printable("not in the sandbox: " + sentence))\n")
+    }
+    return Array(scenario.text.utf8)
   }
 }
 
