@@ -79,6 +79,10 @@ say "Another host: drivers of dom0 have all devices, and nothing was prepared fo
 step 0 "is up" berth sandbox start drivers.yaml --sandbox host
 step 0 "driver igb" berth devices --sandbox host
 
+say "A snapshot of that host has the same plan, where there is neither root nor Xen."
+step 0 "wrote snapshot.json" berth snapshot --out snapshot.json --sandbox host
+step 2 "take it from igb, and give it to pciback" berth plan router-nic.yaml --host snapshot.json --detailed-exitcode
+
 say "A network card, known by its hardware address, is taken from its driver and given to a guest."
 step 2 "take it from igb, and give it to pciback" berth plan router-nic.yaml --sandbox host --detailed-exitcode
 step 0 "prepared: pciback has it" berth apply router-nic.yaml --sandbox host --yes

@@ -42,7 +42,7 @@ struct SnapshotSandboxTests {
     return (start.errors, try answers.get())
   }
 
-  @Test(arguments: ["home", "drift", "kinds"])
+  @Test(arguments: ["home", "guests", "faults", "drift", "kinds", "workstation", "drivers", "refusals"])
   func `the played host has the domains, devices and stores of the first one`(_ name: String) async throws {
     let scenario = try String(contentsOfFile: "\(Self.examples)/sandbox/\(name).yaml", encoding: .utf8)
     let folder = try TemporaryFolder()
