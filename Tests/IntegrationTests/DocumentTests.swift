@@ -28,6 +28,17 @@ struct `Documents` {
         #expect(try schemas.violations(of: line) == [], "\(line)")
         if let kind = try JSON(text: line)["kind"]?.string { kinds.insert(kind) }
       }
+      // A plan that does not fit any more, because its domain is gone.
+      let file = "\(host.folder.path)/plan.json"
+      #expect(try await host.berth("plan", manifest, "--out", file).status == 0)
+      try await host.change("destroy", "net")
+      let stale = try await host.berth("apply", file, "-o", "json")
+      #expect(stale.status == 4, "\(stale)")
+      let saved = String(decoding: try host.folder.read("plan.json"), as: UTF8.self)
+      for text in [saved, stale.output] {
+        #expect(try schemas.violations(of: text) == [])
+        if let kind = try JSON(text: text)["kind"]?.string { kinds.insert(kind) }
+      }
       #expect(kinds == Set(schemas.names.map(\.kind)))
     }
   }

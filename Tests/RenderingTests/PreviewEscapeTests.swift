@@ -34,7 +34,7 @@ import Testing
     for (page, plain) in zip(try text(outside, as: .markdown), try text("word", as: .markdown)) {
       #expect(page.split(separator: "\n").count == plain.split(separator: "\n").count, "\(page)")
       #expect(page.unicodeScalars.allSatisfy { $0.isVisible || $0 == "\n" })
-      #expect(page.split(separator: "\n").first?.wholeMatch(of: /<!-- berth:[a-z]+ ([a-z]+=[\w.%-]* )+-->/) != nil)
+      #expect(page.split(separator: "\n").first?.wholeMatch(of: /<!-- berth:[a-z]+ ([a-z]+=[\w.:%-]* )+-->/) != nil)
       let prose = MarkdownReader(page).prose
       #expect(prose.components(of: "**").count == MarkdownReader(plain).prose.components(of: "**").count)
       for line in prose.replacing("**", with: "").split(separator: "\n") {

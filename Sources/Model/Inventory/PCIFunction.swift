@@ -159,6 +159,7 @@ extension ReadFailure.Cause: TextCodable {
     case ("refused", let number??, 2): self = .refused(number)
     case ("malformed", nil, 1): self = .malformed
     case ("silent", nil, 1): self = .silent
+    case ("unanswered", nil, 1): self = .unanswered
     case ("overwritten", nil, 1): self = .overwritten
     default: return nil
     }
@@ -170,6 +171,7 @@ extension ReadFailure.Cause: TextCodable {
     case .refused(let number): "refused \(number)"
     case .malformed: "malformed"
     case .silent: "silent"
+    case .unanswered: "unanswered"
     case .overwritten: "overwritten"
     }
   }

@@ -163,7 +163,7 @@ enum PlainWord {
     for byte in outside.utf8 {
       let scalar = Unicode.Scalar(byte)
       switch scalar {
-      case "a"..."z", "A"..."Z", "0"..."9", ".", "_": result.unicodeScalars.append(scalar)
+      case "a"..."z", "A"..."Z", "0"..."9", ".", "_", ":": result.unicodeScalars.append(scalar)
       case "-" where !result.hasSuffix("-"): result += "-"
       default: result += "%" + hex(UInt64(byte), 2).uppercased()
       }

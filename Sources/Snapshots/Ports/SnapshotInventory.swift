@@ -99,6 +99,8 @@ struct SnapshotBoot: BootPort {
     book.answer(\.usage.boot, live) { $0.boot().withoutOtherWords } ?? BootFacts()
   }
 
+  func bootID() -> String? { boot().bootID }
+
   func nativeDrivers(of functions: [PCIFunction]) throws(DeviceTreeError) -> [FunctionName: [NativeDriver]] {
     throw unanswered("native-drivers")
   }
