@@ -72,6 +72,16 @@ say "A template was not filled in. That is no wish to detach everything. (65: th
 sed 's/^    sys-net:/    "{{ net_domain }}":/' host-changed.yaml > template.yaml
 step 65 "net_domain" berth apply template.yaml --sandbox host --yes
 
+say "A plan is saved, and approved somewhere. Meanwhile the guest restarts, so the plan does not fit any more. (4: nothing is touched.)"
+step 0 "fingerprint sha256:" berth plan host.yaml --sandbox host --out plan.json
+step 0 "" berth sandbox destroy sys-net --sandbox host
+step 0 "" berth sandbox start-domain sys-net --sandbox host
+step 4 "Nothing was touched." berth apply plan.json --sandbox host
+
+say "The new plan is saved, and applied without a question."
+step 0 "fingerprint sha256:" berth plan host.yaml --sandbox host --out plan.json
+step 0 "Applied: " berth apply plan.json --sandbox host
+
 say "Stop the sandbox."
 step 0 "" berth sandbox stop --sandbox host
 
@@ -82,6 +92,9 @@ step 0 "driver igb" berth devices --sandbox host
 say "A snapshot of that host has the same plan, where there is neither root nor Xen."
 step 0 "wrote snapshot.json" berth snapshot --out snapshot.json --sandbox host
 step 2 "take it from igb, and give it to pciback" berth plan router-nic.yaml --host snapshot.json --detailed-exitcode
+berth plan router-nic.yaml --sandbox host -o json > here.json
+berth plan router-nic.yaml --host snapshot.json -o json > elsewhere.json
+step 0 "" cmp here.json elsewhere.json
 
 say "A network card, known by its hardware address, is taken from its driver and given to a guest."
 step 2 "take it from igb, and give it to pciback" berth plan router-nic.yaml --sandbox host --detailed-exitcode
