@@ -12,7 +12,7 @@ struct Bench {
     // fs/exec.c).
     ("start-up", measureStartUp), ("plan", measureLargePlan), ("requests", measureRequests),
     ("kinds", measureKindRequests), ("lock", measureLock),
-    ("planner", measurePlanner), ("inventory", measureInventory),
+    ("planner", measurePlanner), ("saved-plan", measureSavedPlan), ("inventory", measureInventory),
   ]
 
   static func main() {
