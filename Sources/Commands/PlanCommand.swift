@@ -34,6 +34,7 @@ struct PlanCommand: BerthCommand {
   }
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    if let out { try checkPlace(out) }
     let prepared = try prepare(manifests, policy, lock, in: context)
     // The fingerprint needs one more answer of the host.
     let isNeeded = out != nil || global.verbose || global.output != .table

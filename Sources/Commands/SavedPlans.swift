@@ -25,6 +25,9 @@ enum Agreed {
   case plan(SavedPlan)
   /// Only the fingerprint is known.
   case fingerprint(String)
+
+  /// The changes that are known; nil if only their fingerprint is.
+  var consent: PlanConsent? { if case .plan(let saved) = self { saved.consent } else { nil } }
 }
 
 extension BerthCommand {
@@ -52,6 +55,21 @@ extension BerthCommand {
       "\(style.printable("saved in \(path): \(count), fingerprint \(consent.fingerprint)"))\n")
   }
 
+  /// Throws unless the path is free, or leads to a plan that was saved before. Anything else would be lost, even a device.
+  func checkPlace(_ path: String) throws(Failure) {
+    guard path != "-", !path.isEmpty else {
+      throw Failure(.usage, "a plan can be saved only in a file", hint: "name a file after --out")
+    }
+    guard isLink(path) || exists(path) else { return }
+    let content: PathContent?
+    do throws(FileFault) { content = isLink(path) ? nil : try readPlainFile(path, limit: SavedPlan.mostBytes) } catch {
+      content = nil
+    }
+    guard case .file(let bytes)? = content, bytes.isEmpty || SavedPlan.isOne(bytes) else {
+      throw Failure(.usage, "\(path) is there already, and is no saved plan", hint: "name another file after --out")
+    }
+  }
+
   /// Returns the saved plan that the only path leads to; nil if the paths are those of manifests.
   func savedPlan(at paths: [String]) throws(Failure) -> SavedPlan? {
     guard let path = paths.first, path != "-" else { return nil }
@@ -60,7 +78,7 @@ extension BerthCommand {
       // The reader of manifests says what is wrong with the path.
       return nil
     }
-    guard case .file(let bytes)? = content, SavedPlan.isOne(bytes) else { return nil }
+    guard case .file(let bytes)? = content, SavedPlan.isOne(bytes) || SavedPlan.isPartOfOne(bytes) else { return nil }
     guard paths.count == 1 else { throw Failure(.usage, "\(path) is a saved plan, which is applied alone") }
     // Whoever can replace a link can have another plan applied.
     guard !isLink(path) else {

@@ -70,6 +70,12 @@ extension SavedPlan {
     }
   }
 
+  /// Whether the bytes begin as those of a saved plan, and are no whole document: such a file was cut.
+  package static func isPartOfOne(_ bytes: [UInt8]) -> Bool {
+    let start = String(decoding: bytes.prefix(200), as: UTF8.self)
+    return start.hasPrefix("{\n") && start.contains("\"changes\" : [") && !isOne(bytes)
+  }
+
   /// Reads the bytes of a file.
   package init(decoding bytes: [UInt8]) throws(SavedPlanFault) {
     let document: SavedPlanDocument
@@ -159,6 +165,9 @@ struct SavedPlanDocument: VersionedDocument, Codable {
     }
     var overrides: [PCIAddress: InterlockOverride] = [:]
     for override in options.overrides {
+      guard override.reason.contains(where: { !$0.isWhitespace }) else {
+        throw SavedPlanFault(words: "one of its overrides has no reason")
+      }
       guard let device = PCIAddress(override.device) else {
         throw SavedPlanFault(words: "one of its overrides names no device")
       }

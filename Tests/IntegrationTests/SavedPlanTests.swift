@@ -91,8 +91,8 @@ struct `Saved plans` {
         #expect(answer.status == status && answer.errors.contains(words), "\(new): \(answer)")
       }
       try host.folder.write("cut.json", String(good.prefix(good.utf8.count - 40)))
-      let cut = try await apply(host, "\(host.folder.path)/cut.json", "--yes")
-      #expect(cut.status == 65, "\(cut)")
+      let cut = try await apply(host, "\(host.folder.path)/cut.json")
+      #expect(cut.status == 65 && cut.errors.contains("incomplete"), "\(cut)")
       let link = "\(host.folder.path)/link.json"
       try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
       let linked = try await apply(host, link)
@@ -102,6 +102,22 @@ struct `Saved plans` {
       }
       #expect(try await host.berth("plan", file).status == 65)
       #expect(try host.storeChanges() == before)
+    }
+  }
+
+  @Test func `a plan is saved in a new file or over an older plan, and over nothing else`() async throws {
+    try await TestHost.with(TestScenario.host(Self.guests)) { host in
+      let manifest = try host.manifest(["net": [Sample.address(0)]])
+      let before = try text(manifest)
+      let file = "\(host.folder.path)/plan.json"
+      for _ in 0..<2 { #expect(try await host.berth("plan", manifest, "--out", file).status == 0) }
+      let link = "\(host.folder.path)/link.json"
+      try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
+      for place in [manifest, "/dev/null", link, host.folder.path, "-"] {
+        let answer = try await host.berth("plan", manifest, "--out", place)
+        #expect(answer.status == 64, "\(place): \(answer)")
+      }
+      #expect(try text(manifest) == before)
     }
   }
 

@@ -103,6 +103,36 @@ import XenProtocol
     #expect(withRepair.hostRepairs(agreedIn: consent(withRepair)).hostSteps == [repair])
   }
 
+  @Test func `what stands on an overridden device is a fact, and host repairs are in no fingerprint's text`() {
+    func prepare(_ standing: String?) -> DriverStep {
+      DriverStep(
+        .prepare, device: one, driver: "nvme", domain: "sys-net", evidence: standing,
+        override: InterlockOverride(reason: "it is spare", user: "eve"))
+    }
+    let saved = consent(plan(attach(), drivers: [prepare("sda → /srv")]))
+    for other in ["sda → /var", nil] {
+      #expect(saved.differences(in: consent(plan(attach(), drivers: [prepare(other)]))).count == 1)
+      #expect(prepare(other).consent != prepare("sda → /srv").consent)
+    }
+    let repair = HostStep(.removeClaim(two, of: DomainID(9)), evidence: "")
+    #expect(consent(plan(attach(), hostSteps: [repair])).text == consent(plan(attach())).text)
+  }
+
+  @Test func `the claimant that a repair replaces, and the mode of a domain that loses a device, are facts`() {
+    func source(_ mode: ChangeMode) -> DomainTarget {
+      DomainTarget(
+        key: DomainKey(id: DomainID(3), uuid: Sample.uuid(3)), name: "other", route: .frontEnd, mode: mode)
+    }
+    func claim(_ owner: UInt32) -> DeviceStep.Kind {
+      .change(.repair(.writeClaim(replacing: DomainID(owner))), in: .some("sys-net"))
+    }
+    func move(_ mode: ChangeMode) -> DeviceStep.Kind {
+      .change(.move(from: source(mode), DeviceOptions()), in: .some("sys-net"))
+    }
+    #expect(consent(plan(claim(3))).differences(in: consent(plan(claim(5)))).count == 1)
+    #expect(consent(plan(move(.cold))).differences(in: consent(plan(move(.hot)))).count == 1)
+  }
+
   @Test func `an apply that is repeated finds its changes made`() {
     let saved = consent(plan(attach()))
     #expect(saved.isCarriedOut(in: plan(.unchanged)))
@@ -113,6 +143,10 @@ import XenProtocol
     var refused = plan(.unchanged)
     refused.refusal = .emptyManifest(planned: 1)
     #expect(!saved.isCarriedOut(in: refused))
+    let release = consent(plan(.unchanged, drivers: [DriverStep(.release, device: two, driver: "igb")]))
+    #expect(!release.isCarriedOut(in: plan(.unchanged)), "no plan shows which driver has the device")
+    let prepare = consent(plan(attach(), drivers: [DriverStep(.prepare, device: one, driver: "igb")]))
+    #expect(prepare.isCarriedOut(in: plan(.unchanged)))
     let detach = consent(plan(.detach()))
     #expect(detach.isCarriedOut(in: plan(.unchanged, device: two)) && !detach.isCarriedOut(in: plan(.foreign)))
   }

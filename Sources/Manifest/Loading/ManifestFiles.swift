@@ -28,6 +28,12 @@ package func readPlainFile(_ path: String, limit: Int) throws(FileFault) -> Path
   return try readFile(file, limit: limit)
 }
 
+/// Returns whether something is at the path.
+package func exists(_ path: String) -> Bool {
+  var status = stat()
+  return unsafe lstat(path, &status) == 0
+}
+
 /// Returns whether the path itself is a link.
 package func isLink(_ path: String) -> Bool {
   var status = stat()

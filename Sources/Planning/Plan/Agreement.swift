@@ -62,6 +62,12 @@ package func agree(
     driverConsents.contains(step.consent) && !(step.card.map(unshownCards.contains) ?? false)
   }
   agreement.plan.driverSteps = fresh.driverSteps.filter(isAgreed)
+  if isExact {
+    // A device whose attach is not made need not lose its driver, and what another run left is not in the plan.
+    let refused = Set(agreement.notShown.filter { $0.step.givesDevice }.map(\.step.device))
+    agreement.plan.driverSteps.removeAll { $0.kind == .prepare && refused.contains($0.device) }
+    agreement.plan.bookkeeping.removeAll { if case .bind = $0 { true } else { false } }
+  }
   agreement.unshownDrivers = fresh.driverSteps.filter { !isAgreed($0) }
   return agreement
 }

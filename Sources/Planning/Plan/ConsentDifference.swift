@@ -58,9 +58,20 @@ extension PlanConsent {
       case .attach, .reattach, .move, .adopt: own.contains { $0.kind == .unchanged }
       case .detach: own.isEmpty
       case .repair: own.allSatisfy { $0.kind == .unchanged }
-      // A driver, or something that belongs to no living domain.
-      case nil: !steps.contains { $0.action == .blocked }
+      case nil: isKept(change, steps)
       }
+    }
+  }
+
+  /// Returns whether a step about a driver, or about something that belongs to no living domain, has been made. `steps` are
+  /// those of its device.
+  private func isKept(_ change: ConsentedChange, _ steps: [DeviceStep]) -> Bool {
+    switch DriverStep.Kind(rawValue: change.verb) {
+    // A declared device that pciback lacks would be taken, or be blocked.
+    case .prepare: steps.contains { $0.kind == .unchanged || $0.action == .pending }
+    // A plan does not show which driver has a device that nobody declares.
+    case .release: false
+    case nil: true
     }
   }
 
@@ -90,8 +101,9 @@ extension PlanConsent {
 
 extension Plan {
   /// Returns the plan without the repairs of what belongs to no living domain that nobody agreed to.
-  package func hostRepairs(agreedIn consent: PlanConsent) -> Plan {
-    let agreed = Set(consent.changes)
+  /// Nil has none.
+  package func hostRepairs(agreedIn consent: PlanConsent?) -> Plan {
+    let agreed = Set(consent?.changes ?? [])
     var plan = self
     plan.hostSteps = hostSteps.filter { step in
       ConsentedChange(step).map { agreed.contains($0) } ?? true

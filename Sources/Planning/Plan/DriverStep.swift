@@ -62,12 +62,19 @@ extension DriverStep {
     package let serial: String?
     package let driver: String?
     package let loadsPCIBack: Bool
+    /// Why the device may be taken although something stands on it, and what that is.
+    package let overrideReason: String?
+    package let standing: String?
   }
 
   package var consent: Consent {
     Consent(
-      kind: kind, device: device, deviceID: deviceID, serial: serial, driver: driver, loadsPCIBack: loadsPCIBack)
+      kind: kind, device: device, deviceID: deviceID, serial: serial, driver: driver, loadsPCIBack: loadsPCIBack,
+      overrideReason: override?.reason, standing: standing)
   }
+
+  /// What stands on a device that is taken all the same; nil if nobody overrides it, or if nothing does.
+  package var standing: String? { override == nil ? nil : evidence }
 }
 
 extension Plan {

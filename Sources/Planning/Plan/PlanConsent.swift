@@ -34,12 +34,13 @@ package struct PlanConsent: Hashable, Sendable {
     self.init(host: plan.host.name, bootID: bootID, set: plan.set, changes: Set(changes).sorted())
   }
 
-  /// The text of which the fingerprint is made: everything, one line each.
+  /// The text of which the fingerprint is made, one line each. Repairs of what belongs to no living domain are left out:
+  /// any guest that ends can make one necessary.
   package var text: String {
     var text = "berth-plan 1\n"
     text += ConsentedChange.field(.host, host) + " "
     text += ConsentedChange.field(.boot, bootID ?? "") + " " + ConsentedChange.field(.set, set) + "\n"
-    for change in changes {
+    for change in changes where !change.isHostRepair {
       text += change.text
       text += "\n"
     }
@@ -63,12 +64,12 @@ package struct ConsentedChange: Hashable, Comparable, Sendable {
     case id, serial
     /// The options that the device has, and those that it gets.
     case before, after
-    /// The domain that loses the device.
-    case from, fromDomid
+    /// The domain that loses the device, or its claim.
+    case from, fromDomid, fromMode
     /// The driver that loses the device, or gets it.
     case driver
-    /// Why the device is taken although something stands on it.
-    case override
+    /// Why the device is taken although something stands on it, and what that is.
+    case override, standing
     /// Whether pciback has to be loaded first.
     case loads
   }
@@ -121,7 +122,9 @@ extension ConsentedChange {
     if case .move(let source, _) = change {
       add(.from, source.key.uuid.description)
       add(.fromDomid, source.key.id.description)
+      add(.fromMode, source.mode.rawValue)
     }
+    if case .repair(.writeClaim(let owner?)) = change { add(.fromDomid, owner.description) }
     self.text = text
   }
 
@@ -136,6 +139,7 @@ extension ConsentedChange {
     add(.serial, step.serial)
     add(.driver, step.driver ?? "")
     add(.override, step.override?.reason)
+    add(.standing, step.standing)
     add(.loads, step.loadsPCIBack ? "pciback" : nil)
     self.text = text
   }
