@@ -73,13 +73,13 @@ sed 's/^    sys-net:/    "{{ net_domain }}":/' host-changed.yaml > template.yaml
 step 65 "net_domain" berth apply template.yaml --sandbox host --yes
 
 say "A plan is saved, and approved somewhere. Meanwhile the guest restarts, so the plan does not fit any more. (4: nothing is touched.)"
-step 0 "fingerprint sha256:" berth plan host.yaml --sandbox host --out plan.json
+step 0 "fingerprint sha256:" berth plan host.yaml --sandbox host --allow-removals --out plan.json
 step 0 "" berth sandbox destroy sys-net --sandbox host
 step 0 "" berth sandbox start-domain sys-net --sandbox host
 step 4 "Nothing was touched." berth apply plan.json --sandbox host
 
 say "The new plan is saved, and applied without a question."
-step 0 "fingerprint sha256:" berth plan host.yaml --sandbox host --out plan.json
+step 0 "fingerprint sha256:" berth plan host.yaml --sandbox host --allow-removals --out plan.json
 step 0 "Applied: " berth apply plan.json --sandbox host
 
 say "Stop the sandbox."
