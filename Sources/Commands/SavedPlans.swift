@@ -60,7 +60,7 @@ extension BerthCommand {
     guard path != "-", !path.isEmpty else {
       throw Failure(.usage, "a plan can be saved only in a file", hint: "name a file after --out")
     }
-    guard isLink(path) || exists(path) else { return }
+    guard exists(path) else { return }
     let content: PathContent?
     do throws(FileFault) { content = isLink(path) ? nil : try readPlainFile(path, limit: SavedPlan.mostBytes) } catch {
       content = nil

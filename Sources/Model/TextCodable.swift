@@ -95,3 +95,10 @@ package func shellWord(_ text: String) -> String {
   }
   return isPlain && !text.isEmpty ? text : "'" + text.replacing("'", with: "'\\''") + "'"
 }
+
+/// Returns a short digest of a text: sixteen digits that tell texts apart. It is no proof against forgery (FNV-1a, 64 bits).
+package func shortDigest(of text: String) -> String {
+  var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+  for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+  return hex(hash, 16)
+}

@@ -29,15 +29,15 @@ package func readPlainFile(_ path: String, limit: Int) throws(FileFault) -> Path
 }
 
 /// Returns whether something is at the path.
-package func exists(_ path: String) -> Bool {
-  var status = stat()
-  return unsafe lstat(path, &status) == 0
-}
+package func exists(_ path: String) -> Bool { mode(of: path) != nil }
 
 /// Returns whether the path itself is a link.
-package func isLink(_ path: String) -> Bool {
+package func isLink(_ path: String) -> Bool { mode(of: path).map { $0 & S_IFMT == S_IFLNK } ?? false }
+
+/// Returns the type and the rights of what is at the path itself; nil if nothing is.
+private func mode(of path: String) -> mode_t? {
   var status = stat()
-  return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  return unsafe lstat(path, &status) == 0 ? status.st_mode : nil
 }
 
 /// Reads a file that a person named, or calls `list` if the path leads to a directory.

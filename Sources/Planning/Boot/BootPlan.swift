@@ -59,13 +59,10 @@ package struct BootPlan: Hashable, Sendable {
     self.refusals = refusals
   }
 
-  /// A number that changes with what the manifest declares here. It shows whether a file is of this manifest; it is no proof
-  /// against forgery (FNV-1a, 64 bits).
+  /// A digest that changes with what the manifest declares here. It shows whether a file is of this manifest.
   package var fingerprint: String {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
     let text = devices.map { "\($0.address) \($0.label ?? "") \($0.id?.description ?? "")\n" }.joined()
-    for byte in "\(host)\n\(text)".utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-    return hex(hash, 16)
+    return shortDigest(of: "\(host)\n\(text)")
   }
 }
 

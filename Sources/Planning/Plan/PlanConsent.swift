@@ -105,9 +105,7 @@ extension ConsentedChange {
 
   init(_ change: Change, _ step: DeviceStep, _ target: DomainTarget) {
     var text = change.kind.rawValue
-    func add(_ key: Key, _ value: String?) {
-      if let value { text += " " + Self.field(key, value) }
-    }
+    func add(_ key: Key, _ value: String?) { Self.add(key, value, to: &text) }
     add(.uuid, target.key.uuid.description)
     add(.device, step.device.description)
     add(.domid, target.key.id.description)
@@ -130,9 +128,7 @@ extension ConsentedChange {
 
   fileprivate init(_ step: DriverStep) {
     var text = step.kind.rawValue
-    func add(_ key: Key, _ value: String?) {
-      if let value { text += " " + Self.field(key, value) }
-    }
+    func add(_ key: Key, _ value: String?) { Self.add(key, value, to: &text) }
     add(.device, step.device.description)
     add(.domain, step.domain?.text)
     add(.id, step.deviceID?.description)
@@ -153,6 +149,11 @@ extension ConsentedChange {
     case .removeBackEnd(let domain): text = "\(Self.removesBackEnd) \(Self.field(.domid, domain.description))"
     case .drift: return nil
     }
+  }
+
+  /// Adds a fact, if it has a value.
+  private static func add(_ key: Key, _ value: String?, to text: inout String) {
+    if let value { text += " " + field(key, value) }
   }
 
   /// `key=value`, with percent signs for whatever is neither a letter, a digit nor one of a few marks.

@@ -132,6 +132,14 @@ package struct Addition: DeviceWork {
     self.options = options
     self.isRequired = isRequired
   }
+
+  /// Makes the addition that a step of the plan asks for.
+  fileprivate init(_ step: DeviceStep, _ way: Way, _ options: DeviceOptions) {
+    self.init(
+      device: step.device, kind: way, options: options, id: step.deviceID, serial: step.serial,
+      isRequired: step.isRequired)
+    if step.givesDevice { card = step.card }
+  }
 }
 
 /// A device that the domain loses.
@@ -257,24 +265,16 @@ extension DomainWork {
     let (device, isRequired) = (step.device, step.isRequired)
     switch change {
     case .attach(let options, _):
-      var addition = Addition(
-        device: device, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired)
-      if step.givesDevice { addition.card = step.card }
-      additions.append(addition)
+      additions.append(Addition(step, .attach, options))
     case .detach(let options, _):
       removals.append(Removal(device: device, options: options, isRequired: isRequired))
     case .reattach(let old, let new, _):
       reattachments.append(
         Reattachment(
           removal: Removal(device: device, kind: .reattach, options: old, isRequired: isRequired),
-          addition: Addition(
-            device: device, kind: .reattach, options: new, id: step.deviceID, serial: step.serial,
-            isRequired: isRequired)))
+          addition: Addition(step, .reattach, new)))
     case .move(_, let options):
-      var addition = Addition(
-        device: device, kind: .move, options: options, id: step.deviceID, serial: step.serial, isRequired: isRequired)
-      if step.givesDevice { addition.card = step.card }
-      arrivals.append(addition)
+      arrivals.append(Addition(step, .move, options))
     case .repair(let repair):
       repairs.append(RepairWork(device: device, repair: repair, isRequired: isRequired))
     case .adopt: adoptions.append(Adoption(device: device, isRequired: isRequired))

@@ -106,16 +106,9 @@ extension [Annotation] {
     return map { annotation in
       let identity = annotation.identity
       seen[identity, default: 0] += 1
-      return KeyedAnnotation(annotation: annotation, key: "\(mixed(identity)):\(seen[identity, default: 1])")
+      return KeyedAnnotation(annotation: annotation, key: "\(shortDigest(of: identity)):\(seen[identity, default: 1])")
     }
   }
-}
-
-/// Returns 16 digits that change with a text. They recognise it, and are no proof against forgery (FNV-1a, 64 bits).
-func mixed(_ text: String) -> String {
-  var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-  for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-  return hex(hash, 16)
 }
 
 extension PlanView {

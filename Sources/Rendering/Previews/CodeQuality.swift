@@ -25,7 +25,7 @@ struct CodeQualityIssue: Encodable {
     let next: ValueText = if let next = annotation.next { "; next: \(next)" } else { "" }
     description = "\(annotation.sentence)\(next)"
     checkName = annotation.rule.name
-    fingerprint = mixed(keyed.key)
+    fingerprint = shortDigest(of: keyed.key)
     switch annotation.severity {
     case .error: severity = "critical"
     case .warning: severity = "minor"

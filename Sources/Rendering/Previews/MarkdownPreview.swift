@@ -212,7 +212,7 @@ extension ValidationView {
   /// The verdict as a comment in a pull request.
   var markdownPage: MarkdownText {
     var head = MarkdownText.marker(
-      "berth:validate", ["fingerprint": mixed(([verdict] + remarks.map(\.sentence)).joined(separator: "\n"))])
+      "berth:validate", ["fingerprint": shortDigest(of: ([verdict] + remarks.map(\.sentence)).joined(separator: "\n"))])
     head += "## \(MarkdownPage.bounded(verdict))\n"
     return MarkdownPage(
       head: head,
