@@ -59,7 +59,7 @@ struct ApplyCommand: BerthCommand {
       if let saved { try prepare(saved, in: context) } else { try prepare(manifests, policy, lock, in: context) }
     let requiresRunning = saved?.options.requiresRunning ?? policy.requireRunning
     // Nobody agreed to other repairs of what belongs to no living domain.
-    if let agreed { prepared.shown.plan = prepared.plan.hostRepairs(agreedIn: agreed.consent) }
+    if let agreed { prepared.shown.plan = prepared.plan.keepingHostRepairs(agreedIn: agreed.consent) }
     if let agreed, let stale = staleness(of: prepared, agreed) {
       // A plan that was applied already is no stale one.
       guard stale.isOnlyDone, saved?.consent.isCarriedOut(in: prepared.plan) == true else {

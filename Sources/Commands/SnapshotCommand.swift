@@ -1,4 +1,5 @@
 import ArgumentParser
+import Manifest
 import Model
 import Planning
 import Ports
@@ -31,6 +32,9 @@ struct SnapshotCommand: BerthCommand {
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
     if out == "" { throw Failure(.usage, "the name of the snapshot's file is empty") }
+    if let out, isLink(out) {
+      throw Failure(.usage, "\(out) is a link", hint: "name the file itself, or leave out --out to print the snapshot")
+    }
     let sandbox = global.sandboxDirectory(in: context)
     var snapshot = try openHost(in: context).record(context.userID, sandbox)
     snapshot.deviceNames = context.names(Set(snapshot.functions.compactMap(\.id)))

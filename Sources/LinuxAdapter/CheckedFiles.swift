@@ -78,6 +78,12 @@ enum CheckedFile {
     try check(found, S_IFDIR, .berth, during: operation)
   }
 
+  /// Throws unless the path leads to a regular file, or to nothing: a device, for example, must not become a file.
+  static func checkReplaceable(_ path: String, during operation: String) throws(SystemFailure) {
+    guard let found = try look(path, followsLinks: true, during: operation) else { return }
+    try check(found, S_IFREG, .toolstack, during: operation)
+  }
+
   /// Returns the names in a folder of Berth's; none if there is no such folder.
   static func names(in folder: String) throws(SystemFailure) -> [String] {
     do throws(SystemFailure) {

@@ -87,8 +87,8 @@ extension ConsentDifference {
     }
   }
 
-  fileprivate var domain: String? { change.flatMap { change in change.facts.first { $0.key == .domain }?.value } }
-  fileprivate var device: String? { change.flatMap { change in change.facts.first { $0.key == .device }?.value } }
+  fileprivate var domain: String? { change?.facts[.domain] }
+  fileprivate var device: String? { change?.facts[.device] }
 
   fileprivate var name: String {
     switch self {
@@ -120,7 +120,7 @@ extension ConsentDifference {
     case .noLongerNeeded(let change): "\(change.verb) is not needed any more, or not possible"
     case .notAgreed(let change):
       "\(change.verb) is needed, which was not in the plan"
-        + (change.facts.first { $0.key == .because }.map { " (\($0.value))" } ?? "")
+        + (change.facts[.because].map { " (\($0))" } ?? "")
     }
   }
 

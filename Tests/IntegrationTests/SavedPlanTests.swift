@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Model
 import TestSupport
 import Testing
@@ -113,11 +114,14 @@ struct `Saved plans` {
       for _ in 0..<2 { #expect(try await host.berth("plan", manifest, "--out", file).status == 0) }
       let link = "\(host.folder.path)/link.json"
       try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
-      for place in [manifest, "/dev/null", link, host.folder.path, "-"] {
+      let pipe = "\(host.folder.path)/pipe"
+      try #require(unsafe mkfifo(pipe, 0o600) == 0)
+      for place in [manifest, pipe, link, host.folder.path, "-"] {
         let answer = try await host.berth("plan", manifest, "--out", place)
         #expect(answer.status == 64, "\(place): \(answer)")
       }
       #expect(try text(manifest) == before)
+      #expect(try FileManager.default.attributesOfItem(atPath: pipe)[.type] as? FileAttributeType != .typeRegular)
     }
   }
 

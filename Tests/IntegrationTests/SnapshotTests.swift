@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Model
 import TestSupport
 import Testing
@@ -55,6 +56,22 @@ struct SnapshotTests {
       }
     }
     return found
+  }
+
+  @Test func `a snapshot replaces a file, and neither a link, a pipe nor a folder`() async throws {
+    try await TestHost.with(TestScenario.host()) { host in
+      let file = "\(host.folder.path)/snapshot.json"
+      for _ in 0..<2 { #expect(try await host.berth("snapshot", "--out", file).status == 0) }
+      let (link, pipe) = ("\(host.folder.path)/link", "\(host.folder.path)/pipe")
+      try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: file)
+      try #require(unsafe mkfifo(pipe, 0o600) == 0)
+      for (place, words) in [(link, "is a link"), (pipe, "is a named pipe"), (host.folder.path, "is a folder")] {
+        let answer = try await host.berth("snapshot", "--out", place)
+        #expect(answer.status != 0 && answer.errors.contains(words), "\(answer)")
+      }
+      #expect(try FileManager.default.destinationOfSymbolicLink(atPath: link) == file)
+      #expect(try FileManager.default.attributesOfItem(atPath: pipe)[.type] as? FileAttributeType != .typeRegular)
+    }
   }
 
   @Test(arguments: ["home", "kinds", "workstation", "drivers"])

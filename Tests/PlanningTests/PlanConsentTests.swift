@@ -99,8 +99,8 @@ import XenProtocol
     let repair = HostStep(.removeClaim(two, of: DomainID(9)), evidence: "")
     let withRepair = plan(attach(), drivers: [prepare], hostSteps: [repair])
     #expect(saved.differences(in: consent(withRepair)) == [] && consent(withRepair) != saved)
-    #expect(withRepair.hostRepairs(agreedIn: saved).hostSteps == [])
-    #expect(withRepair.hostRepairs(agreedIn: consent(withRepair)).hostSteps == [repair])
+    #expect(withRepair.keepingHostRepairs(agreedIn: saved).hostSteps == [])
+    #expect(withRepair.keepingHostRepairs(agreedIn: consent(withRepair)).hostSteps == [repair])
   }
 
   @Test func `what stands on an overridden device is a fact, and host repairs are in no fingerprint's text`() {
@@ -159,7 +159,7 @@ import XenProtocol
       let change = try #require(consent(step).changes.first)
       #expect(change.text.split(separator: "\n").count == 1)
       #expect(change.text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F })
-      #expect(change.facts.first { $0.key == .domain }?.value == name)
+      #expect(change.facts[.domain] == name)
       #expect(ConsentedChange(text: change.text) == change)
     }
   }

@@ -50,7 +50,7 @@ extension PlanConsent {
   package func isCarriedOut(in plan: Plan) -> Bool {
     guard plan.refusal == nil, !plan.hasChanges else { return false }
     return changes.allSatisfy { change in
-      let facts = Dictionary(change.facts.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+      let facts = change.facts
       let steps = plan.steps.filter { $0.device.description == facts[.device] }
       let own = plan.domains.filter { $0.uuid?.description == facts[.uuid] && $0.id?.description == facts[.domid] }
         .flatMap(\.steps).filter { $0.device.description == facts[.device] }
@@ -58,14 +58,14 @@ extension PlanConsent {
       case .attach, .reattach, .move, .adopt: own.contains { $0.kind == .unchanged }
       case .detach: own.isEmpty
       case .repair: own.allSatisfy { $0.kind == .unchanged }
-      case nil: isKept(change, steps)
+      case nil: isMade(change, steps)
       }
     }
   }
 
   /// Returns whether a step about a driver, or about something that belongs to no living domain, has been made. `steps` are
   /// those of its device.
-  private func isKept(_ change: ConsentedChange, _ steps: [DeviceStep]) -> Bool {
+  private func isMade(_ change: ConsentedChange, _ steps: [DeviceStep]) -> Bool {
     switch DriverStep.Kind(rawValue: change.verb) {
     // A declared device that pciback lacks would be taken, or be blocked.
     case .prepare: steps.contains { $0.kind == .unchanged || $0.action == .pending }
@@ -77,8 +77,7 @@ extension PlanConsent {
 
   /// Returns the facts in which two changes of one device differ.
   private static func differences(from saved: ConsentedChange, in now: ConsentedChange) -> [ConsentDifference] {
-    let before = Dictionary(saved.facts.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
-    let after = Dictionary(now.facts.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    let (before, after) = (saved.facts, now.facts)
     return ConsentedChange.Key.allCases.compactMap { key in
       before[key] == after[key] ? nil : .fact(saved, key, saved: before[key], now: after[key])
     }
@@ -93,16 +92,15 @@ extension PlanConsent {
     init(_ change: ConsentedChange) {
       verb = change.verb
       let facts = change.facts
-      uuid = facts.first { $0.key == .uuid }?.value
-      device = facts.first { $0.key == .device }?.value
+      (uuid, device) = (facts[.uuid], facts[.device])
     }
   }
 }
 
 extension Plan {
-  /// Returns the plan without the repairs of what belongs to no living domain that nobody agreed to.
-  /// Nil has none.
-  package func hostRepairs(agreedIn consent: PlanConsent?) -> Plan {
+  /// Returns the plan without the repairs of what belongs to no living domain that nobody agreed to. Without a consent,
+  /// nobody agreed to any.
+  package func keepingHostRepairs(agreedIn consent: PlanConsent?) -> Plan {
     let agreed = Set(consent?.changes ?? [])
     var plan = self
     plan.hostSteps = hostSteps.filter { step in

@@ -196,12 +196,14 @@ extension ConsentedChange {
   /// Whether it repairs something that belongs to no living domain.
   var isHostRepair: Bool { verb == Self.removesClaim || verb == Self.removesBackEnd }
 
-  /// The facts by their keys, in the order of the text.
-  package var facts: [(key: Key, value: String)] {
-    text.split(separator: " ").dropFirst().compactMap { word in
+  /// The facts by their keys.
+  package var facts: [Key: String] {
+    var facts: [Key: String] = [:]
+    for word in text.split(separator: " ").dropFirst() {
       let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      return Key(rawValue: String(parts[0])).map { ($0, Self.decoded(parts[1])) }
+      if let key = Key(rawValue: String(parts[0])) { facts[key] = Self.decoded(parts[1]) }
     }
+    return facts
   }
 
   private static func decoded(_ value: Substring) -> String {
