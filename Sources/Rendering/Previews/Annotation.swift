@@ -87,7 +87,7 @@ struct AnnotationRule: Hashable, Sendable {
     help: "A warning does not keep a manifest from being applied.")
 }
 
-/// A annotation with what recognises it in the next run.
+/// An annotation with what recognises it in the next run.
 struct KeyedAnnotation {
   let annotation: Annotation
   /// Different for each annotation of one answer, and the same if only the lines of a file move.

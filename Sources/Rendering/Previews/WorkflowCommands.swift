@@ -3,10 +3,9 @@ import Planning
 
 /// Annotations as commands of GitHub's runner, which shows them at the lines of the manifest.
 struct WorkflowCommands {
-  /// How many commands of one kind the runner takes from one step; it drops the rest without a word.
+  /// How many commands of one kind the runner takes from one step; it drops the rest without a word. It takes 50 from a
+  /// job, which one step with three kinds cannot reach.
   static let mostOfKind = 10
-  /// How many it takes from one job.
-  static let most = 50
 
   /// What the answer says in one sentence: a line of the log.
   var summary: String
@@ -19,14 +18,12 @@ struct WorkflowCommands {
     var counts: [Annotation.Severity: Int] = [:]
     for annotation in annotations { counts[annotation.severity, default: 0] += 1 }
     let isLong = counts.values.contains { $0 > Self.mostOfKind }
-    var written = 0
     for severity in Annotation.Severity.allCases {
       // The last line is a notice, too.
-      let most = min(Self.mostOfKind, Self.most - written) - (isLong && severity == .note ? 1 : 0)
+      let most = Self.mostOfKind - (isLong && severity == .note ? 1 : 0)
       for annotation in annotations.filter({ $0.severity == severity }).prefix(most) {
         text += command(annotation)
         counts[severity, default: 0] -= 1
-        written += 1
       }
     }
     let rest = Words.counts(
