@@ -33,12 +33,17 @@ import Testing
     #expect(world.run(["snapshot"], on: host).output == String(decoding: first, as: UTF8.self))
   }
 
-  @Test func `only the owner may read the file, and a link in its place is replaced`() throws {
-    try world.folder.write("other.json", "precious")
-    try world.folder.link("host.json", to: "other.json")
+  @Test func `only the owner may read the file`() throws {
     let file = try world.snapshot(of: host)
     var found = stat()
     #expect(unsafe lstat(file, &found) == 0 && found.st_mode & 0o777 == 0o600 && found.st_mode & S_IFMT == S_IFREG)
+  }
+
+  @Test func `a link in the file's place is refused, and nothing is written`() throws {
+    try world.folder.write("other.json", "precious")
+    try world.folder.link("host.json", to: "other.json")
+    let answer = world.run(["snapshot", "--out", "\(world.folder.path)/host.json"], on: host)
+    #expect(answer.status != 0 && answer.messages.contains("host.json"), "\(answer)")
     #expect(try world.folder.read("other.json") == Array("precious".utf8))
     let names = try world.folder.names(in: "")
     #expect(names.allSatisfy { !$0.hasPrefix(".") }, "\(names)")
