@@ -15,7 +15,7 @@ package enum OutputLoss: Hashable, Sendable {
 
 /// Everything a command knows of its environment. The executable fills it; tests fill in less.
 package struct CommandContext: Sendable {
-  package var environment: [String: String]
+  package var environment: Environment
   /// Writes the answer.
   package var standardOutput: @Sendable (TerminalText) -> Void
   /// Writes messages.
@@ -26,6 +26,8 @@ package struct CommandContext: Sendable {
   package var isOutputTerminal: Bool
   package var isErrorTerminal: Bool
   package var userID: UInt32
+  /// How many processors may work at once.
+  package var processorCount: Int
   /// Returns the seconds since 1970.
   package var wallClock: @Sendable () -> Int64
   /// Returns the machine's name, by which manifests select their hosts.
@@ -51,9 +53,10 @@ package struct CommandContext: Sendable {
   package var shortage: String?
 
   package init(
-    environment: [String: String], standardOutput: @escaping @Sendable (TerminalText) -> Void,
+    environment: Environment, standardOutput: @escaping @Sendable (TerminalText) -> Void,
     standardError: @escaping @Sendable (TerminalText) -> Void, readLine: @escaping @Sendable () -> String? = { nil },
     isInputTerminal: Bool = false, isOutputTerminal: Bool = false, isErrorTerminal: Bool = false, userID: UInt32 = 0,
+    processorCount: Int = 1,
     wallClock: @escaping @Sendable () -> Int64 = { 0 },
     hostName: @escaping @Sendable () -> String,
     sandboxHostName: @escaping @Sendable (_ directory: String) -> Result<String, Failure>,
@@ -78,6 +81,7 @@ package struct CommandContext: Sendable {
     self.isOutputTerminal = isOutputTerminal
     self.isErrorTerminal = isErrorTerminal
     self.userID = userID
+    self.processorCount = processorCount
     self.wallClock = wallClock
     self.hostName = hostName
     self.sandboxHostName = sandboxHostName

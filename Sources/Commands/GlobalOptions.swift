@@ -40,7 +40,7 @@ package struct GlobalOptions: ParsableArguments {
 
   /// Returns the sandbox's directory. The flag has precedence over the environment.
   package func sandboxDirectory(in context: CommandContext) -> String? {
-    sandbox ?? context.environment["BERTH_SANDBOX"].flatMap { $0.isEmpty ? nil : $0 }
+    sandbox ?? context.environment.text(.sandbox)
   }
 
   /// Returns the style of text on standard output.
@@ -60,22 +60,18 @@ package struct GlobalOptions: ParsableArguments {
 
 /// Returns whether to use colours. The flag has precedence over the environment, and the environment over the terminal
 /// (no-color.org).
-func usesColor(_ environment: [String: String], isTerminal: Bool, isForbidden: Bool) -> Bool {
-  func isSet(_ name: String) -> Bool { environment[name].map { !$0.isEmpty } ?? false }
-  if isForbidden || isSet("NO_COLOR") { return false }
-  if isSet("FORCE_COLOR") || isSet("CLICOLOR_FORCE") {
-    return environment["FORCE_COLOR"] != "0" && environment["CLICOLOR_FORCE"] != "0"
+func usesColor(_ environment: Environment, isTerminal: Bool, isForbidden: Bool) -> Bool {
+  if isForbidden || environment.text(.noColor) != nil { return false }
+  if environment.text(.forceColor) != nil || environment.text(.forceColorOfBSD) != nil {
+    return environment[.forceColor] != "0" && environment[.forceColorOfBSD] != "0"
   }
-  return isTerminal && environment["TERM"] != "dumb"
+  return isTerminal && environment[.terminal] != "dumb"
 }
 
 /// Returns whether the locale shows more than ASCII: the first of LC_ALL, LC_CTYPE and LANG that is set decides
 /// (locale(7)).
-func hasUnicodeLocale(_ environment: [String: String]) -> Bool {
-  for name in ["LC_ALL", "LC_CTYPE", "LANG"] {
-    guard let value = environment[name], !value.isEmpty else { continue }
-    let text = value.lowercased()
-    return text.hasSuffix("utf-8") || text.hasSuffix("utf8") || text.contains("utf-8@") || text.contains("utf8@")
-  }
-  return false
+func hasUnicodeLocale(_ environment: Environment) -> Bool {
+  let names: [Environment.Variable] = [.locale, .characters, .language]
+  guard let text = names.lazy.compactMap(environment.text).first?.lowercased() else { return false }
+  return text.hasSuffix("utf-8") || text.hasSuffix("utf8") || text.contains("utf-8@") || text.contains("utf8@")
 }

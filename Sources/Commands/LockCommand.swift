@@ -65,10 +65,9 @@ struct LockOptions: ParsableArguments {
 extension BerthCommand {
   /// Returns in what the host differs from its lock; nil if it has no lock.
   func compareLock(
-    _ options: LockOptions, _ manifests: ManifestOptions, desired: DesiredState, inventory: Inventory?,
+    _ options: LockOptions, besides paths: [String], desired: DesiredState, inventory: Inventory?,
     of session: HostSession, in context: CommandContext
   ) throws(Failure) -> LockReport? {
-    let paths = try manifests.resolved(in: context)
     let name = try hostName(in: context)
     let read = try readManifests { () throws(ManifestFailure) in
       try loadLock(named: options.file, besides: paths, hostName: name)

@@ -18,7 +18,7 @@ struct ManifestOptions: ParsableArguments {
       throw Failure(.usage, "the name of a manifest is empty", hint: "is a variable of the calling script unset?")
     }
     if !paths.isEmpty { return paths }
-    if let path = context.environment["BERTH_MANIFEST"], !path.isEmpty { return [path] }
+    if let path = context.environment.text(.manifest) { return [path] }
     guard !isOptional else { return [] }
     throw Failure(
       .usage, "no manifest given", hint: "name a manifest file or a directory of manifest files, or set BERTH_MANIFEST")

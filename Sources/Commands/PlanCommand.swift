@@ -15,9 +15,11 @@ struct PlanCommand: BerthCommand {
   @OptionGroup var policy: PolicyOptions
   @OptionGroup var lock: LockOptions
   @OptionGroup var source: SnapshotOption
+  @OptionGroup var fleet: FleetOption
   @OptionGroup var global: GlobalOptions
 
-  var snapshotFile: String? { source.host }
+  // With --fleet, the option is refused before its file is read.
+  var snapshotFile: String? { fleet.directory == nil ? source.host : nil }
 
   @Flag(name: .customLong("detailed-exitcode"), help: "Exit with 2 if there is something to change.")
   var detailedExitCode = false
@@ -34,6 +36,7 @@ struct PlanCommand: BerthCommand {
   }
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
+    if let directory = fleet.directory { return try planFleet(in: directory, context) }
     if let out { try checkPlace(out) }
     let prepared = try prepare(manifests, policy, lock, in: context)
     // The fingerprint needs one more answer of the host.
@@ -139,8 +142,8 @@ struct OverrideArgument: Hashable, Sendable {
 extension CommandContext {
   /// The person who started the program, as far as its environment shows.
   var userName: String {
-    let names = ["SUDO_USER", "LOGNAME", "USER"].compactMap { environment[$0] }.filter { !$0.isEmpty }
-    return names.first.map { String($0.prefix(64)) } ?? "user \(userID)"
+    let names: [Environment.Variable] = [.sudoUser, .loginName, .user]
+    return names.lazy.compactMap(environment.text).first.map { String($0.prefix(64)) } ?? "user \(userID)"
   }
 }
 
@@ -158,7 +161,7 @@ extension LoadedManifests {
 
 extension CommandContext {
   /// The directory that the program was started in, as far as its environment shows.
-  var directory: String? { environment["PWD"] }
+  var directory: String? { environment[.workingDirectory] }
 
   /// Returns the names of these devices, looked up once.
   func naming(_ ids: [DeviceID?]) -> DeviceNaming {
@@ -182,7 +185,8 @@ extension BerthCommand {
     var prepared = try prepare(
       loaded, policy.applied(to: loaded.desired, in: context), requiresRunning: policy.requireRunning, in: context)
     prepared.lock = try compareLock(
-      lock, manifests, desired: loaded.desired, inventory: prepared.inventory, of: prepared.session, in: context)
+      lock, besides: try manifests.resolved(in: context), desired: loaded.desired, inventory: prepared.inventory,
+      of: prepared.session, in: context)
     return prepared
   }
 

@@ -55,7 +55,7 @@ extension CommandContext {
   /// What depends on who looked, and where, is as it was: which words an answer has, and what was not permitted.
   func showing(_ snapshot: Snapshot) -> CommandContext {
     var context = self
-    context.environment["BERTH_SANDBOX"] = snapshot.sandbox
+    context.environment[.sandbox] = snapshot.sandbox
     context.userID = snapshot.userID
     context.wallClock = { snapshot.takenAt }
     context.hostName = { snapshot.hostName }

@@ -12,6 +12,16 @@ package enum Machine {
     }
   }
 
+  /// The program's working directory; nil if it cannot be told.
+  package static var workingDirectory: String? {
+    guard let path = unsafe getcwd(nil, 0) else { return nil }
+    defer { unsafe free(path) }
+    return unsafe String(cString: path)
+  }
+
+  /// How many processors work; at least one.
+  package static var processorCount: Int { max(1, sysconf(CInt(_SC_NPROCESSORS_ONLN))) }
+
   /// Seconds since 1970.
   package static var secondsSince1970: Int64 {
     var now = timespec()

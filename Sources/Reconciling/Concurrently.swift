@@ -6,11 +6,16 @@ import Synchronization
 /// A thread that cannot be made is one worker fewer. If none can be made, this thread works on one item after the other:
 /// slower, but to the end. The bodies block in locks and waits, so they are not on Swift's cooperative pool. They are not
 /// on Dispatch's threads either: if Dispatch can make no thread, its work never begins, and nobody is told.
-///
-/// `starting` makes the threads.
+package func concurrently<Item: Sendable, Result: Sendable>(
+  _ items: [Item], workers: Int, _ body: @escaping @Sendable (Item) -> Result
+) -> [Result] {
+  concurrently(items, workers: workers, body, starting: startThreads)
+}
+
+/// Does the same. `starting` makes the threads.
 func concurrently<Item: Sendable, Result: Sendable>(
   _ items: [Item], workers: Int, _ body: @escaping @Sendable (Item) -> Result,
-  starting: (Int, @escaping @Sendable () -> Void) -> [pthread_t] = startThreads
+  starting: (Int, @escaping @Sendable () -> Void) -> [pthread_t]
 ) -> [Result] {
   guard items.count > 1, workers > 1 else { return items.map(body) }
   let shared = Shared<Result>(count: items.count)

@@ -31,6 +31,7 @@ struct Berth {
       readLine: { Swift.readLine() },
       isInputTerminal: isatty(STDIN_FILENO) == 1, isOutputTerminal: isatty(STDOUT_FILENO) == 1,
       isErrorTerminal: isatty(STDERR_FILENO) == 1, userID: geteuid(),
+      processorCount: Machine.processorCount,
       wallClock: { machine.secondsSince1970 },
       hostName: { machine.name }, sandboxHostName: { SandboxCommandSet.hostName(ofSandbox: $0) },
       openHost: SandboxCommandSet.checkingSandboxes { paths, name, timeout in
@@ -49,15 +50,13 @@ struct Berth {
       outputLoss: { output.loss }, shortage: Machine.shortage())
   }
 
-  /// Returns the variables that Berth reads. All others are ignored.
-  private static func readEnvironment() -> [String: String] {
-    var result: [String: String] = [:]
-    for name in [
-      "BERTH_SANDBOX", "BERTH_MANIFEST", "BERTH_ROOT", "NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TERM", "LC_ALL",
-      "LC_CTYPE", "LANG", "XENSTORED_PATH",
-    ] {
-      if let value = unsafe getenv(name) { result[name] = unsafe String(cString: value) }
+  /// Returns the variables that Berth reads. A program that no shell started may have no PWD.
+  private static func readEnvironment() -> Environment {
+    var result = Environment { name in
+      guard let value = unsafe getenv(name) else { return nil }
+      return unsafe String(cString: value)
     }
+    if result.text(.workingDirectory) == nil { result[.workingDirectory] = Machine.workingDirectory }
     return result
   }
 }

@@ -12,9 +12,9 @@ struct Machines: Sendable {
   /// The socket of this machine's xenstored, if the environment names it for Xen's programs.
   private let storeSocket: String?
 
-  init(environment: [String: String]) {
-    root = environment["BERTH_ROOT"] ?? "/"
-    storeSocket = environment["XENSTORED_PATH"]
+  init(environment: Environment) {
+    root = environment[.root] ?? "/"
+    storeSocket = environment[.storeSocket]
   }
 
   var name: String { Machine.hostName }

@@ -45,7 +45,7 @@ import Testing
   func `the flag precedes the environment, which precedes the terminal`(
     _ row: ([String: String], Bool, Bool, Bool)
   ) {
-    #expect(usesColor(row.0, isTerminal: row.1, isForbidden: row.2) == row.3)
+    #expect(usesColor(Environment { row.0[$0] }, isTerminal: row.1, isForbidden: row.2) == row.3)
   }
 
   @Test(
@@ -56,7 +56,7 @@ import Testing
       (["LANG": "C.UTF-8", "LC_ALL": ""], true),
     ] as [([String: String], Bool)])
   func `the locale decides what can be shown`(_ row: ([String: String], Bool)) {
-    #expect(hasUnicodeLocale(row.0) == row.1)
+    #expect(hasUnicodeLocale(Environment { row.0[$0] }) == row.1)
   }
 
   @Test(arguments: [

@@ -54,7 +54,7 @@ final class FakeWorld: Sendable {
   func run(_ arguments: [String], given: Given = Given()) -> Int32 {
     state.withLock { $0.answers = given.answers }
     let context = CommandContext(
-      environment: given.environment,
+      environment: Environment { given.environment[$0] },
       standardOutput: { text in self.state.withLock { $0.output += text.description } },
       standardError: { text in self.state.withLock { $0.messages += text.description } },
       readLine: {

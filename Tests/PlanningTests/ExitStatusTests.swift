@@ -125,4 +125,17 @@ import Testing
     both.domains += Plan.one(.attach()).domains
     #expect(status(both, detailed: true) == .blocked)
   }
+
+  @Test(arguments: [
+    ([Planning.ExitStatus.done, .changesPending], Planning.ExitStatus.changesPending), ([.done, .done], .done),
+    ([.blocked, .changesPending], .blocked), ([.done, .invalidManifest, .blocked], .invalidManifest),
+    ([.invalidManifest, .invalidManifest], .invalidManifest), ([.invalidManifest, .noManifest], .failed),
+    ([.failed, .done], .failed), ([], .done),
+  ])
+  func `the worst host decides the status of a fleet`(
+    _ statuses: [Planning.ExitStatus], _ expected: Planning.ExitStatus
+  ) {
+    #expect(exitStatus(ofHosts: statuses) == expected)
+    #expect(exitStatus(ofHosts: statuses.reversed()) == expected)
+  }
 }

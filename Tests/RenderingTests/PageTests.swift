@@ -104,6 +104,8 @@ import Testing
       (try PreviewSamples.everything(refusal: .emptyManifest(planned: 3)).htmlPage, ["Refused: "]),
       (try PreviewSamples.filled(with: hostile).htmlPage, ["<script>alert(1)</script>", "</details></main>"]),
       (try PreviewSamples.filled(with: "</style><script>console.error(1)</script>").htmlPage, ["</style><script>"]),
+      (try FleetSamples.everything(.html).htmlPage, ["host06", "with changes", "As declared"]),
+      (try FleetSamples.filled(with: hostile, .html).htmlPage, ["<script>alert(1)</script>"]),
       (PreviewSamples.invalid.htmlPage, ["did you mean 'devices'?"]),
       (PreviewSamples.remarks(filledWith: hostile).htmlPage, ["<img src=x onerror=alert(1)>"]),
     ]

@@ -217,11 +217,6 @@ import Testing
   }
 }
 
-extension JSON {
-  /// The elements of an array; none if the value is no array.
-  var elements: [JSON] { if case .array(let values) = self { values } else { [] } }
-}
-
 extension String {
   func components(of separator: String) -> [Substring] { split(separator: separator, omittingEmptySubsequences: false) }
 }

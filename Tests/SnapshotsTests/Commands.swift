@@ -29,7 +29,7 @@ struct CommandWorld {
   func run(_ words: [String], on host: Host) -> CommandAnswer {
     let answer = Mutex(CommandAnswer())
     let context = CommandContext(
-      environment: [:],
+      environment: Environment { _ in nil },
       standardOutput: { text in answer.withLock { $0.output += text.description } },
       standardError: { text in answer.withLock { $0.messages += text.description } },
       userID: 0, wallClock: host.wallClock, hostName: { host.name },

@@ -26,6 +26,23 @@ struct DocumentsByHost {
     (shared + (host.flatMap { own[$0] } ?? [])).sorted().map { documents[$0] }
   }
 
+  /// The number of documents.
+  var count: Int { documents.count }
+
+  /// Returns the documents that name the host.
+  func own(_ host: Name) -> [ManifestDocument] { (own[host] ?? []).map { documents[$0] } }
+
+  /// The documents that name no host.
+  var forEveryHost: [ManifestDocument] { shared.map { documents[$0] } }
+
+  /// Returns whether a document names another host. Asks no document.
+  func hasOthers(than host: Name) -> Bool { documents.count > shared.count + (own[host]?.count ?? 0) }
+
+  /// Returns the documents that name another host. Asks every document.
+  func others(than host: Name) -> [ManifestDocument] {
+    hasOthers(than: host) ? documents.filter { $0.host != nil && $0.host?.value != host } : []
+  }
+
   /// Reports it if putting together the state of every host would cost too much; returns whether it would not.
   func isBounded(_ report: Diagnostics) -> Bool {
     let entries = shared.reduce(0) { $0 + documents[$1].entryCount }

@@ -3,34 +3,44 @@ import Model
 /// The documents of one run, sorted by what they are for one host.
 struct HostDocuments {
   let host: Name
+  private let all: DocumentsByHost
   /// Those that name the host.
   private let own: [ManifestDocument]
   /// Those that name no host, and so are for every host.
   private let shared: [ManifestDocument]
-  /// Those that name another host.
-  let others: [ManifestDocument]
+  /// Whether a document names another host.
+  private let hasOthers: Bool
 
-  init(_ documents: [ManifestDocument], for host: Name) {
+  /// Sorts the documents. `added` are more of them, of which none names another host.
+  init(_ documents: DocumentsByHost, adding added: [ManifestDocument] = [], for host: Name) {
     self.host = host
-    own = documents.filter { $0.host?.value == host }
-    shared = documents.filter { $0.host == nil }
-    others = documents.filter { $0.host != nil && $0.host?.value != host }
+    all = documents
+    own = documents.own(host) + added.filter { $0.host != nil }
+    shared = documents.forEveryHost + added.filter { $0.host == nil }
+    hasOthers = documents.hasOthers(than: host)
   }
+
+  /// Those that name another host. They are looked for each time.
+  var others: [ManifestDocument] { all.others(than: host) }
 
   /// Returns how sure it is that `desired`, which the documents declare, is all that is declared for the host.
   func completeness(of desired: DesiredState) -> Completeness {
     // An empty wish is meant if a document that names the host has it.
     if desired.domains.isEmpty, own.contains(where: \.spec.saysDomains) { return .stated }
-    return own.isEmpty && !others.isEmpty ? .doubtful : .assumed
+    return own.isEmpty && hasOthers ? .doubtful : .assumed
   }
+
+  /// Whether documents name hosts, none of them names this one, and those for every host declare no domain.
+  var isAbsent: Bool { own.isEmpty && hasOthers && !shared.contains { !$0.spec.domains.isEmpty } }
 
   /// Returns why the documents are not for this host; nil if they are.
   ///
   /// If documents name hosts and none of them names this one, the host was perhaps renamed. Documents for every host do
   /// not replace the missing one, unless they declare a domain and no name is this host's in another spelling.
   func absence(from files: [String]) -> String? {
-    guard own.isEmpty, !others.isEmpty else { return nil }
-    let misspelt = misspelling
+    guard own.isEmpty, hasOthers else { return nil }
+    let others = others
+    let misspelt = misspelling(among: others)
     let hasShared = shared.contains { !$0.spec.domains.isEmpty }
     guard !hasShared || misspelt.map({ isSameHost($0.value, host) }) == true else { return nil }
     let list = some(Set(others.compactMap { $0.host?.value }).sorted().map(quoted))
@@ -42,7 +52,7 @@ struct HostDocuments {
   /// The name of another host that is probably this host's name, misspelt.
   ///
   /// The hosts of a fleet often differ in a digit only, so such a name is a slip only if no other host is named.
-  private var misspelling: Located<Name>? {
+  private func misspelling(among others: [ManifestDocument]) -> Located<Name>? {
     let named = others.compactMap(\.host)
     if let same = named.first(where: { isSameHost($0.value, host) }) { return same }
     let names = Set(named.map(\.value)).sorted()

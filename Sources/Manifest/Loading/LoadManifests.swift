@@ -73,8 +73,9 @@ package func loadManifests(texts: [ManifestText], hostName: String) throws(Manif
 private func load(
   _ set: DocumentSet, hostName: String, _ report: Diagnostics
 ) throws(ManifestFailure) -> LoadedManifests {
-  let host = HostDocuments(set.documents, for: Name(hostName))
-  let documents = DocumentsByHost(set.documents)[Name(hostName)]
+  let all = DocumentsByHost(set.documents)
+  let host = HostDocuments(all, for: Name(hostName))
+  let documents = all[Name(hostName)]
   var desired = Assembly.desiredState(of: documents, report)
   Assembly.warnOfUnusedNames(in: set.documents, report)
   guard !report.hasErrors else { throw .invalid(report.sorted) }
@@ -109,15 +110,22 @@ package func validateManifests(paths: [String]) throws(ManifestFailure) -> Valid
 }
 
 /// All documents of one run.
-private struct DocumentSet {
+struct DocumentSet: Sendable {
   var documents: [ManifestDocument] = []
   var texts: [ManifestText] = []
   var files: [String] { texts.map(\.name) }
 }
 
-private func readManifests(_ paths: [String], _ report: Diagnostics) throws(ManifestFailure) -> DocumentSet {
+/// Reads the manifests at these paths. Errors in them are reported, and end the reading.
+///
+/// - Parameters:
+///   - firstOrder: the number of texts that stand before these in what is reported.
+///   - known: the names of entries of directories that somebody else reads.
+func readManifests(
+  _ paths: [String], _ report: Diagnostics, firstOrder: Int = 0, besides known: Set<String> = []
+) throws(ManifestFailure) -> DocumentSet {
   if paths.isEmpty { throw .notFound(messages: ["no manifest was given"]) }
-  var reader = ManifestReader(report: report)
+  var reader = ManifestReader(report: report, firstOrder: firstOrder, known: known)
   for path in paths { reader.read(path) }
   return try reader.end()
 }
@@ -130,13 +138,20 @@ private struct ManifestReader {
   static let mostBytes = 16 << 20
 
   let report: Diagnostics
+  let firstOrder: Int
+  /// The names of entries of directories that somebody else reads.
+  let known: Set<String>
   var set = DocumentSet()
   /// A message for each path that has no manifest.
   var missing: [String] = []
   private var seen: Set<Name> = []
   private var bytesRead = 0
 
-  init(report: Diagnostics) { self.report = report }
+  init(report: Diagnostics, firstOrder: Int = 0, known: Set<String> = []) {
+    self.report = report
+    self.firstOrder = firstOrder
+    self.known = known
+  }
 
   mutating func read(_ path: String) {
     do throws(FileFault) {
@@ -181,10 +196,11 @@ private struct ManifestReader {
         missing.append(error.message)
       }
     }
-    let count = directory.unread.count
+    let others = directory.unread.filter { !known.contains($0) }
+    let count = others.count
     // The first eight of the entries that a person may have meant as manifests.
     let unread =
-      directory.unread.prefix(8).map(quoted).joined(separator: ", ") + (count > 8 ? " and \(count - 8) more" : "")
+      others.prefix(8).map(quoted).joined(separator: ", ") + (count > 8 ? " and \(count - 8) more" : "")
     if found == 0 {
       let rest = count == 0 ? "" : "; \(unread) \(count == 1 ? "is" : "are") not read"
       missing.append("the directory \(directory.path) has no manifest: there is no *.yaml or *.yml\(rest)")
@@ -200,7 +216,7 @@ private struct ManifestReader {
   private mutating func take(_ content: PathContent, of path: String) {
     // A file may be given by its path and again through its directory; it is read once.
     guard seen.insert(Name(path)).inserted else { return }
-    let order = set.texts.count
+    let order = firstOrder + set.texts.count
     switch content {
     case .tooLarge:
       set.texts.append(ManifestText(name: path, bytes: []))

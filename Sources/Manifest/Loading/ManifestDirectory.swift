@@ -53,12 +53,12 @@ struct ManifestDirectory: ~Copyable {
     }
   }
 
-  private static func isManifestName(_ name: String) -> Bool {
+  static func isManifestName(_ name: String) -> Bool {
     (name.hasSuffix(".yaml") || name.hasSuffix(".yml")) && !name.hasSuffix(lockSuffix)
   }
 
   /// Returns the names of all entries that are not hidden, in order (readdir(3)).
-  private static func names(in directory: borrowing FoundFile) throws(FileFault) -> [String] {
+  static func names(in directory: borrowing FoundFile) throws(FileFault) -> [String] {
     let descriptor = try directory.openDirectory()
     guard let stream = unsafe fdopendir(descriptor) else {
       let error = errno

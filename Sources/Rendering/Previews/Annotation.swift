@@ -50,16 +50,20 @@ struct Annotation: Hashable, Sendable {
   /// The domain and the device that it is about; empty if it is about no device.
   var domain = ""
   var device = ""
+  /// The host that it is about; empty if the answer is about one host.
+  var host = ""
 
-  /// The domain, the device, and what was found of them.
+  /// The host, the domain, the device, and what was found of them.
   var sentence: String {
     let subject = [device, domain].filter { !$0.isEmpty }.joined(separator: " for ")
-    return subject.isEmpty ? message : "\(subject): \(message)"
+    let place = [subject, host].filter { !$0.isEmpty }.joined(separator: " on ")
+    return place.isEmpty ? message : "\(place): \(message)"
   }
 
   /// What tells the annotation from others, however the lines of a file move.
   fileprivate var identity: String {
-    [rule.name, place?.file ?? "", domain, device, device.isEmpty ? message : ""].joined(separator: "\u{0}")
+    ([rule.name, place?.file ?? "", domain, device, device.isEmpty ? message : ""] + (host.isEmpty ? [] : [host]))
+      .joined(separator: "\u{0}")
   }
 }
 
@@ -82,6 +86,9 @@ struct AnnotationRule: Hashable, Sendable {
   static let manifestError = AnnotationRule(
     name: "manifest-error", meaning: "the manifest is not valid",
     help: "Nothing is applied while a manifest has an error. `berth schema` prints what a manifest can have.")
+  static let hostNotPlanned = AnnotationRule(
+    name: "host-not-planned", meaning: "a host of the fleet could not be planned",
+    help: "Nobody knows what an apply would do there. The message names the cause.")
   static let manifestWarning = AnnotationRule(
     name: "manifest-warning", meaning: "the manifest is valid, but is perhaps not what is meant",
     help: "A warning does not keep a manifest from being applied.")

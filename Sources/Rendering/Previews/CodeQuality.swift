@@ -37,7 +37,7 @@ struct CodeQualityIssue: Encodable {
 }
 
 /// The three numbers that GitLab shows of a plan.
-struct ChangeCounts: Encodable {
+struct ChangeCounts: Encodable, Hashable, Sendable {
   let create: Int
   let update: Int
   let delete: Int
@@ -46,5 +46,12 @@ struct ChangeCounts: Encodable {
     create = plan.count(.attach)
     update = plan.count(.reattach) + plan.count(.move) + plan.count(.repair) + plan.hostSteps.count { $0.isChange }
     delete = plan.count(.detach)
+  }
+
+  /// Adds up the numbers of many hosts.
+  init(_ counts: [ChangeCounts]) {
+    create = counts.reduce(0) { $0 + $1.create }
+    update = counts.reduce(0) { $0 + $1.update }
+    delete = counts.reduce(0) { $0 + $1.delete }
   }
 }

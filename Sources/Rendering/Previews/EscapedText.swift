@@ -79,6 +79,20 @@ extension MarkdownText {
   /// Returns a text from outside as code, whatever its words are; empty if it is empty.
   static func code(_ outside: String) -> MarkdownText { MarkdownText(own: MarkdownProse.code(visible(outside))) }
 
+  /// Returns the head of a table, ended by a newline.
+  static func tableHead(_ columns: [StaticString]) -> MarkdownText {
+    MarkdownText(
+      own: "| " + columns.map { "\($0)" }.joined(separator: " | ") + " |\n"
+        + "|" + columns.map { _ in "---|" }.joined() + "\n")
+  }
+
+  /// Returns a row of a table, ended by a newline. A bar would end a cell even in code, and a backslash before the bar
+  /// does not help behind another backslash (GitHub Flavored Markdown 0.29, "Tables"). So the bar stands as its number.
+  static func tableRow(_ cells: [String]) -> MarkdownText {
+    let texts = cells.map { MarkdownProse.escaped(visible($0).replacing("|", with: "\\u{7c}")) }
+    return MarkdownText(own: "| " + texts.joined(separator: " | ") + " |\n")
+  }
+
   /// Returns a comment that no page shows, for a program that looks for it.
   static func marker(_ name: StaticString, _ values: KeyValuePairs<String, String>) -> MarkdownText {
     MarkdownText(

@@ -113,7 +113,7 @@ extension HTMLPage.Row {
 
 extension MarkupText {
   /// Returns a text from outside with what stands between two backquotes as code.
-  fileprivate static func sentence(_ outside: String) -> MarkupText {
+  static func sentence(_ outside: String) -> MarkupText {
     let parts = outside.split(separator: "`", omittingEmptySubsequences: false)
     guard parts.count > 1, parts.count % 2 == 1, !outside.contains("``") else { return "\(outside)" }
     return parts.enumerated().map { index, part -> MarkupText in
@@ -170,7 +170,7 @@ extension PlanView {
   }
 
   /// Returns a table of lines; none without lines.
-  private static func table(
+  static func table(
     _ caption: MarkupText, _ columns: [MarkupText], _ lines: [PlanLines.Line], isSeen: Bool = false
   ) -> [HTMLPage.Table] {
     if lines.isEmpty { return [] }
@@ -189,7 +189,7 @@ extension PlanView {
 }
 
 extension PlanLines.Group {
-  fileprivate var table: HTMLPage.Table {
+  var table: HTMLPage.Table {
     let hasHolders = lines.contains { !$0.holder.isEmpty }
     let hasNext = lines.contains { $0.next != nil }
     return .init(

@@ -2,7 +2,7 @@ import Model
 import Planning
 
 /// The declared devices of a plan as the cases of a test report.
-struct JUnitReport {
+struct JUnitReport: Sendable {
   private enum Result: Int {
     case passed, pending, blocked
   }
@@ -20,13 +20,22 @@ struct JUnitReport {
   /// Where each case is: one device of one domain can have several steps.
   private var places: [String: Int] = [:]
 
-  init(_ plan: Plan) {
+  /// Makes the report of a host that could not be planned: one case, which failed.
+  init(host: String, failure: String) {
+    self.host = host
+    add(Case(domain: host, name: "plan", result: .blocked, message: "host-not-planned", text: failure))
+  }
+
+  /// Makes the report of a plan. In a report of many hosts, each domain is named with its host: GitLab shows no other
+  /// name of a suite.
+  init(_ plan: Plan, isOneOfMany: Bool = false) {
     host = plan.host.name
+    let prefix = isOneOfMany ? "\(plan.host.name): " : ""
     if let refusal = plan.refusal {
       add(Case(domain: host, name: "plan", result: .blocked, message: refusal.name.rawValue, text: refusal.sentence))
     }
     for domain in plan.domains {
-      let holder = Words.holder(domain.holder)
+      let holder = prefix + Words.holder(domain.holder)
       for step in domain.steps {
         let result: Result
         switch step.kind {
@@ -66,18 +75,29 @@ struct JUnitReport {
   }
 
   /// Returns the report, ended by a newline.
-  func text() -> MarkupText {
-    let failures = cases.count { $0.result == .blocked }
-    let skipped = cases.count { $0.result == .pending }
-    let counts: MarkupText = "tests=\"\(cases.count)\" failures=\"\(failures)\" errors=\"0\" skipped=\"\(skipped)\""
-    return """
-      <?xml version="1.0" encoding="UTF-8"?>
-      <testsuites \(counts)>
-      <testsuite name="\(host)" \(counts)>
-      \(cases.map(Self.text).joined())</testsuite>
-      </testsuites>
+  func text() -> MarkupText { Self.text(of: [self]) }
+
+  /// Returns one report with a suite per host, ended by a newline.
+  static func text(of reports: [JUnitReport]) -> MarkupText {
+    let suites = reports.map { report -> MarkupText in
+      """
+      <testsuite name="\(report.host)" \(counts(of: report.cases))>
+      \(report.cases.map(text).joined())</testsuite>
 
       """
+    }
+    return """
+      <?xml version="1.0" encoding="UTF-8"?>
+      <testsuites \(counts(of: reports.flatMap(\.cases)))>
+      \(suites.joined())</testsuites>
+
+      """
+  }
+
+  private static func counts(of cases: [Case]) -> MarkupText {
+    let failures = cases.count { $0.result == .blocked }
+    let skipped = cases.count { $0.result == .pending }
+    return "tests=\"\(cases.count)\" failures=\"\(failures)\" errors=\"0\" skipped=\"\(skipped)\""
   }
 
   private static func text(of one: Case) -> MarkupText {

@@ -33,6 +33,8 @@ struct MarkdownPage {
 
   enum Layout {
     case list
+    /// A table, whose rows are items.
+    case table(columns: [StaticString])
     case block(StaticString)
     /// A block that a reader opens.
     case folded(StaticString, summary: MarkdownText)
@@ -101,6 +103,7 @@ extension MarkdownPage.Part {
     let title: MarkdownText = heading.isEmpty ? "" : "\n### \(heading)\n"
     switch layout {
     case .list: return "\(title)\n\(items.joined())"
+    case .table(let columns): return "\(title)\n\(MarkdownText.tableHead(columns))\(items.joined())"
     case .block(let language): return "\(title)\n\(MarkdownText.block(language, lines))"
     case .folded(let language, let summary):
       return """
@@ -173,7 +176,7 @@ extension PlanLines.Line {
   }
 
   /// The line as an entry of a list, with what a person can do below it.
-  fileprivate var item: MarkdownPage.Row {
+  var item: MarkdownPage.Row {
     var text: MarkdownText = "* \(.code(MarkdownPage.bounded(subject)))"
     if !holder.isEmpty { text += " for \(.code(MarkdownPage.bounded(holder)))" }
     text += reason.isEmpty ? ": " : ": **\(reason)**, "
@@ -185,7 +188,7 @@ extension PlanLines.Line {
 
 extension PlanLines.Group {
   /// The lines of a block that programs colour: `+` is green, `-` is red, and `!` is orange.
-  fileprivate var diff: [MarkdownPage.Row] {
+  var diff: [MarkdownPage.Row] {
     let heading: BlockLine = "# \(MarkdownPage.bounded(title))"
     return [.line(about.isEmpty ? heading : "\(heading) \(MarkdownPage.bounded(about))")]
       + lines.flatMap { line -> [MarkdownPage.Row] in

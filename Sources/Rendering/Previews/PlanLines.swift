@@ -42,6 +42,19 @@ struct PlanLines {
   private(set) var changes: [Group] = []
   private var parts: [Part: [Line]] = [:]
 
+  /// Returns the lines of a page about many hosts: each names its host, and what an apply leaves as it is is left out.
+  func of(host: String) -> PlanLines {
+    func located(_ line: Line) -> Line {
+      var line = line
+      line.holder = line.holder.isEmpty ? host : "\(line.holder) on \(host)"
+      return line
+    }
+    var lines = PlanLines()
+    lines.changes = changes.map { Group(title: "\(host): \($0.title)", about: $0.about, lines: $0.lines) }
+    for part in [Part.blocked, .pending] { lines.parts[part] = parts[part]?.map(located) }
+    return lines
+  }
+
   /// Returns the lines of a part, in the order of the domains.
   subscript(part: Part) -> [Line] { parts[part, default: []] }
 }

@@ -27,6 +27,9 @@ package indirect enum JSON: Hashable, Sendable {
   /// The strings among the elements, if the value is an array.
   package var strings: [String]? { if case .array(let values) = self { values.compactMap(\.string) } else { nil } }
 
+  /// The elements of an array; none of anything else.
+  package var elements: [JSON] { if case .array(let values) = self { values } else { [] } }
+
   /// The members, if the value is an object.
   package var members: [String: JSON]? { if case .object(let members) = self { members } else { nil } }
 }
