@@ -8,9 +8,9 @@ import Glibc
 @main
 struct Bench {
   private static let parts: [(name: String, measure: @Sendable (Programs) throws -> Section)] = [
-    // This part is first: a new process begins with the memory peak of the process that started it (exec_mmap,
+    // These parts are first: a new process begins with the memory peak of the process that started it (exec_mmap,
     // fs/exec.c).
-    ("start-up", measureStartUp), ("plan", measureLargePlan), ("requests", measureRequests),
+    ("start-up", measureStartUp), ("fleet", measureFleet), ("plan", measureLargePlan), ("requests", measureRequests),
     ("kinds", measureKindRequests), ("lock", measureLock),
     ("planner", measurePlanner), ("saved-plan", measureSavedPlan), ("inventory", measureInventory),
   ]

@@ -24,6 +24,8 @@ struct Programs {
 /// One run of a program, from its start to its end.
 struct Run {
   let milliseconds: Double
+  /// The processor time of the program and of the kernel for it, in milliseconds (`ru_utime`, `ru_stime`).
+  let processorMilliseconds: Double
   /// The program's largest memory at one time, in KiB (`ru_maxrss`, getrusage(2)).
   let peakKiB: Int
   let status: Int32
@@ -55,6 +57,9 @@ struct Run {
       guard errno == EINTR else { throw BenchError("cannot wait for \(command[0]): errno \(errno)") }
     }
     milliseconds = (ContinuousClock.now - start).milliseconds
+    processorMilliseconds =
+      Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000
+      + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000
     peakKiB = usage.ru_maxrss
     status = raw & 0x7F == 0 ? raw >> 8 & 0xFF : 128 + raw & 0x7F
     guard expecting.contains(status) else {
