@@ -139,6 +139,7 @@ if Context.environment["BERTH_FUZZ"] != nil {
       name: "berth-fuzz",
       dependencies: [
         "Model", "XenProtocol", "Ports", "Planning", "Manifest", "Reconciling", "LinuxAdapter", "Snapshots",
+        "Rendering",
       ],
       path: "Tests/Fuzz", exclude: ["corpus", "words.dict"]))
 }

@@ -34,7 +34,7 @@ lab_packages=(
 case ${1:-} in
   lab) packages+=("${lab_packages[@]}") ;;
   other-debian) packages+=(debootstrap) ;;
-  managers) packages+=(git nix-bin puppet-agent python3-apt python3-venv) ;;
+  managers) packages+=(git jq nix-bin puppet-agent python3-apt python3-venv) ;;
 esac
 
 fail() { printf 'berth: %s\n' "$@" >&2; exit 1; }

@@ -32,6 +32,7 @@ SEEDS = {
     "store": ["Tests/Fuzz/corpus/store"],
     "outside": ["Tests/Fuzz/corpus/outside"],
     "snapshot": ["Tests/Fuzz/corpus/snapshot"],
+    "plan": ["Tests/Fuzz/corpus/plan"],
 }
 
 

@@ -82,7 +82,9 @@ private final class FleetOnDisk {
   func add(_ more: Int) throws {
     let device = "        - {address: '0000:01:00.0', id: '8086:1533'}\n"
     for number in count..<count + more {
-      guard unsafe mkdir(folder(of: number), 0o700) == 0 else { throw BenchError("cannot make a folder: errno \(errno)") }
+      guard unsafe mkdir(folder(of: number), 0o700) == 0 else {
+        throw BenchError("cannot make a folder: errno \(errno)")
+      }
       count = number + 1
       try write(
         snapshot.replacing("\"host\" : \"\(Self.name)\"", with: "\"host\" : \"host\(number)\""),

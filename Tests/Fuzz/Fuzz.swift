@@ -5,7 +5,7 @@ import Glibc
 /// A target ends the process if a required property does not hold: libFuzzer takes that for a crash, and keeps the
 /// bytes.
 enum FuzzTarget: String, CaseIterable {
-  case manifest, configuration, bus, qmp, sysfs, inventory, records, store, outside, snapshot
+  case manifest, configuration, bus, qmp, sysfs, inventory, records, store, outside, snapshot, plan
 
   func take(_ bytes: [UInt8]) {
     switch self {
@@ -21,6 +21,7 @@ enum FuzzTarget: String, CaseIterable {
     case .store: readStoreMessages(bytes)
     case .outside: readOutsideFile(bytes)
     case .snapshot: readSnapshot(bytes)
+    case .plan: readSavedPlan(bytes)
     }
   }
 

@@ -33,6 +33,22 @@ struct `Saved plans` {
     }
   }
 
+  @Test func `the environment says who overrides, and from where a path is shown`() async throws {
+    try await TestHost.with(TestScenario.host(Self.guests)) { host in
+      let manifest = try host.manifest(["net": [Sample.address(0), Sample.address(200)]])
+      let (folder, file) = (host.folder.path, "\(host.folder.path)/plan.json")
+      let environment = ["SUDO_USER": "eve", "PWD": folder]
+      let words = ["plan", manifest, "--override", "\(Sample.address(0))=why", "--out", file, "-o", "github"]
+      let plan = try await host.berth(words, environment: environment)
+      #expect(plan.status == 3 && plan.output.contains("::error file=host.yaml,"), "\(plan)")
+      let saved = try JSON(text: try text(file))
+      #expect(saved["options"]?["overrides"]?.elements.map { $0["user"]?.string } == ["eve"], "\(saved)")
+      // A program that no shell started has no PWD.
+      let bare = try await host.berth(words, environment: ["PWD": ""])
+      #expect(bare.output.contains("::error file=\(manifest),"), "\(bare)")
+    }
+  }
+
   @Test func `a guest that no change concerns may start, the one that is changed may not`() async throws {
     try await TestHost.with(TestScenario.host(Self.guests), isTracing: true) { host in
       let manifest = try host.manifest(["net": [Sample.address(0)]])

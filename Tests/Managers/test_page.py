@@ -5,12 +5,13 @@ import re
 import shutil
 
 import hosts
+import pages
 
-PAGE = os.path.join(hosts.ROOT, "docs/configuration-managers.md")
 
-
-class Page(hosts.Test):
+class Managers(pages.Page):
     is_long = True
+    page = "docs/configuration-managers.md"
+    place = "clone"
 
     def setUp(self):
         super().setUp()
@@ -28,24 +29,9 @@ class Page(hosts.Test):
         for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "State"]):
             self.run_program("git", *command, where=self.path("clone"))
 
-    def commands(self, heading):
-        """Returns the commands of a section, each block as one text."""
-        with open(PAGE, encoding="utf-8") as file:
-            section = re.search(rf"(?ms)^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", file.read()).group(1)
-        return re.findall(r"(?ms)^```sh\n(.*?)^```", section)
-
-    def follow(self, heading):
-        """Runs the commands of a section as a person would, up to the first failure. Returns what they print."""
-        blocks = self.commands(heading)
-        self.assertTrue(blocks)
-        return "".join(
-            self.run_program("bash", "-euc", block, where=self.path("clone")) for block in blocks)
-
     def test_every_section_with_commands_is_run(self):
-        with open(PAGE, encoding="utf-8") as file:
-            headings = re.findall(r"(?m)^## (.*)$", file.read())
         methods = [name for name in dir(self) if name.startswith("test_section_")]
-        self.assertEqual(len(methods), sum(bool(self.commands(heading)) for heading in headings))
+        self.assertEqual(len(methods), sum(bool(self.commands(heading)) for heading in self.headings()))
 
     def test_section_ansible(self):
         output = self.follow("Ansible")

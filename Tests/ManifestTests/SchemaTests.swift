@@ -1,3 +1,4 @@
+import Glibc
 import Model
 import TestSupport
 import Testing
@@ -104,6 +105,15 @@ func matches(_ text: String, _ pattern: String) -> Bool {
 }
 
 @Suite struct SchemaTests {
+  @Test func `the file that editors read is the schema of this release`() throws {
+    let path = "config/schemas/HostAssignments-v1alpha1.schema.json"
+    if unsafe getenv("RECORD") != nil {
+      try write(manifestSchema(), to: "\(repositoryRoot)/\(path)")
+      Issue.record("recorded \(path)")
+    }
+    #expect(try contents(of: "\(repositoryRoot)/\(path)") == manifestSchema(), "RECORD=1 rewrites \(path)")
+  }
+
   @Test(arguments: SchemaCase.all)
   func `every key of the schema is read, and refused only if it says so`(_ sample: SchemaCase) {
     let report = Diagnostics()
