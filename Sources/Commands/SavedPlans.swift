@@ -95,6 +95,13 @@ extension BerthCommand {
   func prepare(_ saved: SavedPlan, in context: CommandContext) throws(Failure) -> PreparedPlan {
     let name = try hostName(in: context)
     guard saved.consent.host == name else {
+      // A program that asks for documents gets one, as for every other difference.
+      if global.output != .table {
+        try show(
+          StalePlanView(
+            host: name, agreed: saved.consent.fingerprint, found: nil,
+            differences: [.host(saved: saved.consent.host, now: name)]), in: context)
+      }
       throw Failure(
         .stalePlan, "the saved plan is for host \(saved.consent.host), and this host is \(name); nothing was touched")
     }

@@ -4,13 +4,14 @@ package import Planning
 /// That the host is not any more what it was when a person agreed to a plan. Nothing was touched.
 package struct StalePlanView: View {
   private let host: String
-  /// The fingerprints of the plan that was agreed to, and of the fresh one.
+  /// The fingerprint of the plan that was agreed to.
   private let agreed: String
-  private let found: String
+  /// The fingerprint of the fresh plan; nil if nothing was planned.
+  private let found: String?
   /// Empty if only the fingerprint of the plan is known.
   private let differences: [ConsentDifference]
 
-  package init(host: String, agreed: String, found: String, differences: [ConsentDifference]) {
+  package init(host: String, agreed: String, found: String?, differences: [ConsentDifference]) {
     self.host = host
     self.agreed = agreed
     self.found = found
@@ -36,7 +37,8 @@ package struct StalePlanView: View {
     let list = columns.isEmpty ? "" : columns.rendered() + "\n"
     let reason =
       differences.isEmpty
-      ? "The plan has the fingerprint \(found), and not \(agreed)." : "The host has changed since the plan was made."
+      ? "The plan has the fingerprint \(found ?? "none"), and not \(agreed)."
+      : "The host has changed since the plan was made."
     return "\(list)\(style.printable("\(reason) Nothing was touched."))\n"
       + "\(style.printable("next: look at the new plan with `berth plan`, and apply that one"))\n"
   }
@@ -48,7 +50,7 @@ package struct StalePlanDocument: VersionedDocument, Sendable {
   let exitStatus: Int32
   let host: String
   let agreed: String
-  let found: String
+  let found: String?
   let staleBecause: [Difference]
 
   struct Difference: Encodable, Sendable {
@@ -64,7 +66,7 @@ package struct StalePlanDocument: VersionedDocument, Sendable {
     let meaning: String
   }
 
-  init(host: String, agreed: String, found: String, differences: [ConsentDifference]) {
+  init(host: String, agreed: String, found: String?, differences: [ConsentDifference]) {
     exitStatus = ExitStatus.stalePlan.rawValue
     self.host = host
     self.agreed = agreed

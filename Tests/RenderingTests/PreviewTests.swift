@@ -210,6 +210,24 @@ import Testing
     #expect(Set(issues.elements.compactMap { $0["fingerprint"]?.string }).count == 2)
   }
 
+  @Test func `a report of tests is no longer than GitLab reads, and says what is left out`() throws {
+    let waiting = try plan(
+      20, .unchanged, also: [try Samples.step("0000:ff:00.0", .blocked(.isBridge))]
+    ).plan
+    let report = JUnitReport(waiting)
+    let whole = JUnitReport.text(of: [report, report]).description
+    #expect(whole.components(of: "<testcase ").count == 43 && !whole.contains("left out"))
+    #expect(JUnitReport.text(of: [report, report], longest: whole.utf8.count).description == whole)
+    let cut = JUnitReport.text(of: [report, report], longest: whole.utf8.count - 1).description
+    #expect(cut.components(of: "<failure ").count == 3 && cut.contains("name=\"40 devices are left out, because"))
+    #expect(cut.contains("<testsuites tests=\"3\" failures=\"2\""))
+    let blocked = JUnitReport(try plan(200, .blocked(.isBridge)).plan)
+    let least = JUnitReport.text(of: [blocked], longest: 10_000).description
+    let failures = least.components(of: "<failure ").count - 1
+    #expect(least.utf8.count <= 10_000 && failures > 20, "\(least.utf8.count) \(failures)")
+    #expect(least.contains("name=\"\(200 - failures) devices are left out"))
+  }
+
   @Test func `a device with several steps is one case, and the worst counts`() throws {
     let view = try plan(1, .blocked(.isBridge), also: [try Samples.step("0000:00:00.0", .pending(.domainPaused))])
     let text = try rendered(view, as: .junit, style: TextStyle())
