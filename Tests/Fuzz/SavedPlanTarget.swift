@@ -20,7 +20,8 @@ private func compareConsents(_ text: String) {
   let lines = text.split(separator: "\n", omittingEmptySubsequences: false).prefix(64).map(String.init)
   let changes = lines.compactMap(ConsentedChange.init(text:))
   must(changes.allSatisfy { lines.contains($0.text) }, "a change that was read has another text")
-  guard let first = changes.first else { return }
+  // What belongs to no living domain is not compared: any guest that ends can make its repair necessary.
+  guard let first = changes.first(where: { !$0.verb.hasPrefix("remove-") }) else { return }
   let consent = PlanConsent(host: "host", bootID: nil, set: "set", changes: Set(changes).sorted())
   must(consent.differences(in: consent).isEmpty, "a plan differs from itself")
   writeAndRead(
