@@ -12,7 +12,7 @@ extension BerthCommand {
   /// Writes a warning to standard error, with what a person can do if that is known, and returns the warning.
   func warn(_ text: String, next remedy: String? = nil, in context: CommandContext) -> String {
     let style = global.errorStyle(in: context)
-    let next = remedy.map { "  \(style.printable("next: " + $0))\n" } ?? ""
+    let next: TerminalText = if let remedy { "  \(style.printable("next: " + remedy))\n" } else { "" }
     context.standardError("berth: warning: \(style.printable(text))\n\(next)")
     return text
   }

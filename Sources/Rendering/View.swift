@@ -27,6 +27,16 @@ package enum OutputFormat: String, Sendable, CaseIterable {
   case junit
 }
 
+extension OutputFormat {
+  /// Whether the form of a plan has its fingerprint, which costs one more question to the host.
+  package var hasFingerprint: Bool {
+    switch self {
+    case .json, .jsonl, .markdown: true
+    case .table, .wide, .html, .github, .sarif, .gitlab, .gitlabSummary, .junit: false
+    }
+  }
+}
+
 /// An answer that can be shown in every format.
 package protocol View {
   associatedtype Document: VersionedDocument

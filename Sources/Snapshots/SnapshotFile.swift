@@ -35,6 +35,9 @@ extension Snapshot {
     var answers: Answers
   }
 
+  /// The most bytes of a host's name, as manifests have it.
+  private static let longestHostName = 255
+
   private struct Head: Decodable {
     var kind: String
     var formatVersion: Int
@@ -70,6 +73,9 @@ extension Snapshot {
     let document: Document
     do { document = try JSONDecoder().decode(Document.self, from: Data(bytes)) } catch {
       throw SnapshotFault("is damaged: \(words(for: error))")
+    }
+    guard document.host.utf8.count <= Self.longestHostName else {
+      throw SnapshotFault("has a host name of more than \(Self.longestHostName) bytes")
     }
     self.init(
       hostName: document.host, takenAt: document.takenAt, userID: document.userID, sandbox: document.sandbox,

@@ -45,7 +45,7 @@ import Testing
     ] as [[(String?, String)]])
   func `each host has what it has when it is read alone`(_ documents: [(String?, String)]) throws {
     let path = try write(documents.map { document($0.0, $0.1) }.joined(), "all.yaml")
-    let fleet = try FleetManifests(paths: [path])
+    let fleet = try FleetManifests(paths: [path], hostCount: 5)
     for host in ["a", "b", "c", "a.example", "B"] {
       let alone = desired { () throws(ManifestFailure) in try loadManifests(paths: [path], hostName: host) }
       let together = desired { () throws(ManifestFailure) in
@@ -62,7 +62,7 @@ import Testing
     let path = try write(document("b", Self.device) + document(nil, "{policy: {prune: never}}"), "all.yaml")
     try folder.makeFolder("own")
     _ = try write(document(host, spec), "own/x.yaml")
-    let fleet = try FleetManifests(paths: [path])
+    let fleet = try FleetManifests(paths: [path], hostCount: 5)
     let alone = desired { () throws(ManifestFailure) in
       try loadManifests(paths: [path, "\(folder.path)/own"], hostName: "a")
     }
@@ -76,24 +76,56 @@ import Testing
     // If a host's cost grew with the fleet, 5000 hosts that compare their names with 5000 others would take minutes.
     let count = 5000
     let path = try write((0..<count).map { document("host\($0)", "{domains: {}}") }.joined(), "all.yaml")
-    let fleet = try FleetManifests(paths: [path])
+    let fleet = try FleetManifests(paths: [path], hostCount: 5)
     #expect(fleet.hosts.count == count)
     for number in 0..<count {
       let absent = desired { () throws(ManifestFailure) in
         try fleet.load(hostName: "absent\(number)", directory: nil, besides: [])
       }
       guard case .failure(.notFound(let messages)) = absent else { throw TestFault() }
-      #expect(messages == ["no document of the manifests is for this host, 'absent\(number)'"])
+      #expect(messages.first?.hasSuffix(" and 4992 more") == true)
       let there = try fleet.load(hostName: "host\(number)", directory: nil, besides: [])
       #expect(there.desired.completeness == .stated)
     }
+  }
+
+  @Test func `another spelling of a host's name is found among any number of documents`() throws {
+    let shared = (0..<1001).map { _ in document(nil, "{policy: {prune: never}}") }.joined()
+    let path = try write(document("host17", Self.device) + shared + document(nil, Self.device), "all.yaml")
+    let fleet = try FleetManifests(paths: [path], hostCount: 2)
+    for host in ["host17.lan", "HOST17", "host17", "other"] {
+      let alone = desired { () throws(ManifestFailure) in try loadManifests(paths: [path], hostName: host) }
+      let together = desired { () throws(ManifestFailure) in
+        try fleet.load(hostName: host, directory: nil, besides: [])
+      }
+      #expect(isSame(alone, together), "\(host): \(alone) \(together)")
+    }
+  }
+
+  @Test func `a file that was read is not read again, and names may be used in another file`() throws {
+    try folder.makeFolder("own")
+    let shared = try write(document(nil, "{devices: {lan: {address: '0000:03:00.0', id: '8086:1533'}}}"), "all.yaml")
+    let path = try write(document("a", "{domains: {d: {devices: [lan]}}}"), "own/x.yaml")
+    let fleet = try FleetManifests(paths: [shared, path], hostCount: 1)
+    let loaded = try fleet.load(hostName: "a", directory: "\(folder.path)/own", besides: [])
+    #expect(loaded.desired.domains.count == 1 && loaded.warnings.isEmpty, "\(loaded.warnings.map(\.text))")
+    let alone = try FleetManifests(paths: [shared], hostCount: 1)
+    let own = try alone.load(hostName: "a", directory: "\(folder.path)/own", besides: [])
+    #expect(own.desired == loaded.desired && own.warnings.isEmpty, "\(own.warnings.map(\.text))")
+  }
+
+  @Test func `documents for every host are too many for too many hosts`() throws {
+    let definitions = (0..<3000).map { "d\($0): {mac: '02:00:00:00:00:01'}" }.joined(separator: ", ")
+    let path = try write(document(nil, "{devices: {\(definitions)}, domains: {}}"), "all.yaml")
+    _ = try FleetManifests(paths: [path], hostCount: 6000)
+    #expect(throws: ManifestFailure.self) { try FleetManifests(paths: [path], hostCount: 7000) }
   }
 
   @Test func `entries of a directory that somebody else reads are not remarked`() throws {
     try folder.makeFolder("own")
     let path = try write(document("a", Self.device), "own/x.yaml")
     _ = try write("{}", "own/snapshot.json")
-    let fleet = try FleetManifests(paths: [])
+    let fleet = try FleetManifests(paths: [], hostCount: 1)
     func warnings(_ known: Set<String>) throws -> [String] {
       try fleet.load(hostName: "a", directory: "\(folder.path)/own", besides: known).warnings.map(\.message)
     }

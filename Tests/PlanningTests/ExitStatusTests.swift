@@ -126,16 +126,17 @@ import Testing
     #expect(status(both, detailed: true) == .blocked)
   }
 
-  @Test(arguments: [
-    ([Planning.ExitStatus.done, .changesPending], Planning.ExitStatus.changesPending), ([.done, .done], .done),
-    ([.blocked, .changesPending], .blocked), ([.done, .invalidManifest, .blocked], .invalidManifest),
-    ([.invalidManifest, .invalidManifest], .invalidManifest), ([.invalidManifest, .noManifest], .failed),
-    ([.failed, .done], .failed), ([], .done),
-  ])
+  @Test(
+    arguments: [
+      ([], [.done, .changesPending], .changesPending), ([], [.done], .done),
+      ([], [.blocked, .changesPending], .blocked),
+      ([.invalidManifest], [.done, .blocked], .invalidManifest), ([.noManifest, .noManifest], [.failed], .noManifest),
+      ([.invalidManifest, .noManifest], [], .failed), ([], [.failed, .blocked], .failed), ([], [], .done),
+    ] as [([Planning.ExitStatus], [Planning.ExitStatus], Planning.ExitStatus)])
   func `the worst host decides the status of a fleet`(
-    _ statuses: [Planning.ExitStatus], _ expected: Planning.ExitStatus
+    _ failures: [Planning.ExitStatus], _ planned: [Planning.ExitStatus], _ expected: Planning.ExitStatus
   ) {
-    #expect(exitStatus(ofHosts: statuses) == expected)
-    #expect(exitStatus(ofHosts: statuses.reversed()) == expected)
+    #expect(exitStatus(ofHosts: failures, planned: planned) == expected)
+    #expect(exitStatus(ofHosts: failures.reversed(), planned: planned.reversed()) == expected)
   }
 }

@@ -13,7 +13,8 @@ enum FleetSamples {
         plan: plan, warnings: warnings, fingerprint: "sha256:" + String(repeating: "0", count: 64),
         naming: Samples.naming,
         declarations: PreviewSamples.declarations)
-      return FleetHost(source: "fleet/\(name).json", view: view, status: status, format: format, style: style)
+      return FleetHost(
+        source: "fleet/\(name).json", place: "\(name).json", view: view, status: status, format: format, style: style)
     }
     var refused = try Samples.everything()
     refused.refusal = .tooManyRemovals(planned: 5, allowed: 4)
@@ -27,11 +28,11 @@ enum FleetSamples {
       host("host03", try plan(try Samples.step("0000:03:00.0", .pending(.domainAbsent))), .done),
       host("host04", try Samples.everything(), .blocked), host("host05", refused, .blocked),
       FleetHost(
-        name: "host06", source: "fleet/host06.json",
+        name: "host06", source: "fleet/host06.json", place: "host06.json",
         failure: Failure(.invalidManifest, "fleet/host06.json is empty", hint: "`berth snapshot` writes one")),
-      FleetHost(name: "host07", source: "", failure: Failure(.noManifest, "no snapshot")),
+      FleetHost(name: "host07", source: "", place: "", failure: Failure(.noManifest, "no snapshot")),
     ]
-    return FleetView(hosts: hosts, status: exitStatus(ofHosts: hosts.map(\.status)), directory: "/repo")
+    return FleetView(hosts: hosts, status: .failed, directory: "/repo")
   }
 
   /// Returns a fleet in which a text stands wherever a text from outside can stand.
@@ -40,9 +41,10 @@ enum FleetSamples {
     view.plan.host.name = text
     var refused = view
     refused.plan.refusal = .notRunning(count: 1)
-    let failure = FleetHost(name: text, source: text, failure: Failure(.failed, text, hint: text))
+    let failure = FleetHost(name: text, source: text, place: text, failure: Failure(.failed, text, hint: text))
     let hosts = [view, refused].map {
-      FleetHost(source: text, view: $0, status: .blocked, format: format, style: TextStyle(isVerbose: true))
+      FleetHost(
+        source: text, place: text, view: $0, status: .blocked, format: format, style: TextStyle(isVerbose: true))
     }
     return FleetView(hosts: hosts + [failure], status: .failed, directory: nil)
   }

@@ -39,7 +39,7 @@ import Testing
   @Test func `a comment about many hosts is short enough, and says what it leaves out`() throws {
     let hosts = (0..<3000).map { number in
       FleetHost(
-        name: "host\(number)", source: "a.json",
+        name: "host\(number)", source: "a.json", place: "a.json",
         failure: Failure(.noManifest, "no document of the manifests is for this host"))
     }
     let view = FleetView(hosts: hosts, status: .noManifest, directory: nil)
@@ -55,9 +55,11 @@ import Testing
       var plan = plan
       plan.host.name = "quiet-host-with-a-long-name-\(number)"
       return FleetHost(
-        source: "a.json", view: PlanView(plan: plan), status: .done, format: .markdown, style: TextStyle())
+        source: "a.json", place: "a.json", view: PlanView(plan: plan), status: .done, format: .markdown,
+        style: TextStyle())
     }
-    hosts.append(FleetHost(name: "last", source: "b.json", failure: Failure(.noManifest, "no snapshot")))
+    hosts.append(
+      FleetHost(name: "last", source: "b.json", place: "b.json", failure: Failure(.noManifest, "no snapshot")))
     let view = FleetView(hosts: hosts, status: .noManifest, directory: nil)
     let page = try rendered(view, as: .markdown, style: TextStyle())
     #expect(page.utf16.count <= 60_000 && page.contains("2000 hosts that are as declared"))

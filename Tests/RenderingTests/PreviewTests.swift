@@ -219,13 +219,13 @@ import Testing
     #expect(whole.components(of: "<testcase ").count == 43 && !whole.contains("left out"))
     #expect(JUnitReport.text(of: [report, report], longest: whole.utf8.count).description == whole)
     let cut = JUnitReport.text(of: [report, report], longest: whole.utf8.count - 1).description
-    #expect(cut.components(of: "<failure ").count == 3 && cut.contains("name=\"40 devices are left out, because"))
+    #expect(cut.components(of: "<failure ").count == 3 && cut.contains("name=\"40 cases are left out, because"))
     #expect(cut.contains("<testsuites tests=\"3\" failures=\"2\""))
     let blocked = JUnitReport(try plan(200, .blocked(.isBridge)).plan)
     let least = JUnitReport.text(of: [blocked], longest: 10_000).description
     let failures = least.components(of: "<failure ").count - 1
     #expect(least.utf8.count <= 10_000 && failures > 20, "\(least.utf8.count) \(failures)")
-    #expect(least.contains("name=\"\(200 - failures) devices are left out"))
+    #expect(least.contains("name=\"\(201 - failures) cases are left out"))
   }
 
   @Test func `a device with several steps is one case, and the worst counts`() throws {

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Model
 import Ports
 import TestSupport
@@ -99,7 +100,7 @@ import Testing
     let found = Dictionary(
       try hosts(answer).map { ($0["name"]?.string ?? "", $0) }, uniquingKeysWith: { first, _ in first })
     let causes = [
-      "host2": "is for this host", "twin": "is a snapshot of this host, too", "bad": "is cut off",
+      "host2": "is for this host", "twin": "another snapshot is of this host, too: twin", "bad": "is cut off",
       "plan": "its kind is 'SavedPlan'", "empty": "there is no *.json",
       "many": "none is snapshot.json: 'x.json', 'y.json'",
       "invalid": "1 error in the manifests for this host", "strange": "1 error in the manifests for this host",
@@ -124,6 +125,82 @@ import Testing
     #expect(answer.status == 0, "\(answer)")
     // The ids are not given, once per document; nothing else is said.
     #expect(answer.messages.components(of: "is not given") == 5, "\(answer.messages)")
+  }
+
+  @Test func `a host's warnings are those of the host alone, and each is said once`() throws {
+    for name in ["host1", "host2"] { try snapshot(name) }
+    let unused = "spec:\n  devices:\n    spare: {address: \"0000:0f:00.0\", id: \"8086:1533\"}\n  domains:"
+    let manifest = try manifest(document(["host1", "host2"]).replacing("spec:\n  domains:", with: unused))
+    let answer = world.run(["plan", "--fleet", fleet, manifest, "-o", "json"])
+    for (name, entry) in zip(["host1", "host2"], try hosts(answer)) {
+      let alone = world.run(["plan", "--host", "\(fleet)/\(name).json", manifest, "-o", "json"])
+      #expect(
+        try Set(JSON(text: alone.output)["warnings"]?.strings ?? []) == Set(entry["plan"]?["warnings"]?.strings ?? []))
+    }
+    #expect(answer.messages.ranges(of: "no domain uses the device").count == 2, "\(answer.messages)")
+    let page = world.run(["plan", "--fleet", fleet, manifest, "-o", "markdown"]).output
+    #expect(page.contains("Warning: `host1`, `host2`: no domain uses the device"), "\(page)")
+  }
+
+  @Test func `a broken entry takes no good host's plan away`() throws {
+    try snapshot("host1")
+    try world.folder.makeFolder("fleet/host1")
+    try snapshot("host2", "new.json")
+    try world.folder.write("fleet/host2.json", "{")
+    let manifest = try manifest(document(["host1", "host2"]))
+    let found = try hosts(world.run(["plan", "--fleet", fleet, manifest, "-o", "json"]))
+    #expect(found.count == 4, "\(found)")
+    #expect(found.filter { $0["plan"] != nil }.compactMap { $0["name"]?.string } == ["host1", "host2"])
+    let causes = found.compactMap { $0["failure"]?["message"]?.string }
+    #expect(causes.contains { $0.contains("no *.json") } && causes.contains { $0.contains("cut off") }, "\(causes)")
+  }
+
+  @Test func `nothing outside of the directory is read, and nothing is waited for`() throws {
+    try snapshot("host1")
+    try world.folder.makeFolder("outside")
+    _ = try world.snapshot(of: host("host2"), "outside/host2.json")
+    try world.folder.write("outside/host2.yaml", "secret: words")
+    try world.folder.link("fleet/link.json", to: "../outside/host2.json")
+    try world.folder.link("fleet/folder", to: "../outside")
+    #expect(unsafe mkfifo("\(fleet)/pipe.json", 0o600) == 0)
+    let answer = world.run(["plan", "--fleet", fleet, try manifest(document(["host1"])), "-o", "json"])
+    let causes = Dictionary(
+      uniqueKeysWithValues: try hosts(answer).map { ($0["name"]?.string, $0["failure"]?["message"]?.string) })
+    #expect(causes["link"]??.contains("is a link to a file outside") == true, "\(causes)")
+    #expect(causes["folder"]??.contains("is a link to a directory outside") == true, "\(causes)")
+    #expect(causes["pipe"]??.contains("is no file") == true && causes.count == 4, "\(causes)")
+    #expect(!answer.messages.contains("secret"))
+  }
+
+  @Test func `a lock, and what looks like a manifest, counts in a directory without manifests`() throws {
+    try world.folder.makeFolder("fleet/host1")
+    try snapshot("host1", "host1/snapshot.json")
+    try world.folder.write("fleet/host1/host1.lock.yaml", "no lock")
+    try world.folder.write("fleet/host1/net.YAML", "x: y")
+    let manifest = try manifest(document(["host1"]))
+    let answer = world.run(["plan", "--fleet", fleet, manifest, "-o", "json"])
+    #expect(answer.status == 65, "\(answer)")
+    #expect(answer.messages.contains("not read in \(fleet)/host1: 'net.YAML'\n  next: give manifests"), "\(answer)")
+  }
+
+  @Test func `a name without end is refused, and one without signs is no host`() throws {
+    for (file, name) in [("long", String(repeating: "x", count: 256)), ("none", " ")] {
+      try snapshot("host1", file + ".json")
+      let text = String(decoding: try world.folder.read("fleet/\(file).json"), as: UTF8.self)
+      try world.folder.write(
+        "fleet/\(file).json", text.replacing("\"host\" : \"host1\"", with: "\"host\" : \"\(name)\""))
+    }
+    let answer = world.run(["plan", "--fleet", fleet, try manifest(document(["host1"])), "-o", "json"])
+    let causes = try hosts(answer).compactMap { $0["failure"]?["message"]?.string }
+    #expect(causes.contains { $0.contains("host name of more than 255 bytes") }, "\(causes)")
+    #expect(causes.contains { $0.contains("a host without a name") }, "\(causes)")
+  }
+
+  @Test func `manifests may stand beside the snapshots`() throws {
+    try snapshot("host1")
+    try world.folder.write("fleet/all.yaml", document(["host1"]))
+    let answer = world.run(["plan", "--fleet", fleet, fleet])
+    #expect(answer.status == 0 && !answer.messages.contains("not read"), "\(answer)")
   }
 
   @Test func `options that are about one host are refused`() throws {

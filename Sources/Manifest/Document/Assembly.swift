@@ -75,13 +75,9 @@ struct Assembly {
   static func warnOfUnusedNames(in documents: [ManifestDocument], _ report: Diagnostics) {
     // An unreadable reference may be the use of a name.
     guard !report.hasErrors else { return }
-    var used: Set<Name> = []
-    for assignment in documents.lazy.flatMap(\.spec.domains).flatMap(\.value.devices) {
-      if case .name(let name) = assignment.reference { used.insert(Name(name)) }
-    }
-    for definition in documents.flatMap(\.spec.definitions) where !used.contains(definition.name.value) {
-      report.warning("no domain uses the device \(quoted(definition.name.value))", at: definition.name.mark)
-    }
+    var uses = DeviceUses()
+    uses.add(documents)
+    uses.warnOfUnused(report)
   }
 
   private func warnOfMissingID(_ address: PCIAddress, at mark: SourceMark) {
@@ -255,4 +251,24 @@ private struct Holders {
   var byAddress: [PCIAddress: Holder] = [:]
   /// The domains of devices that have no plain address.
   var byName: [Name: Holder] = [:]
+}
+
+/// The names that documents give to devices, and those that domains use.
+struct DeviceUses: Sendable {
+  private var used: Set<Name> = []
+  /// The definitions that no domain used when they were added.
+  private var unused: [Located<Name>] = []
+
+  /// Adds documents.
+  mutating func add(_ documents: [ManifestDocument]) {
+    for assignment in documents.lazy.flatMap(\.spec.domains).flatMap(\.value.devices) {
+      if case .name(let name) = assignment.reference { used.insert(Name(name)) }
+    }
+    unused = (unused + documents.flatMap(\.spec.definitions).map(\.name)).filter { !used.contains($0.value) }
+  }
+
+  /// Warns of each definition that no domain uses.
+  func warnOfUnused(_ report: Diagnostics) {
+    for name in unused { report.warning("no domain uses the device \(quoted(name.value))", at: name.mark) }
+  }
 }

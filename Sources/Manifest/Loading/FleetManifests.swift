@@ -2,45 +2,61 @@ package import Model
 
 /// Manifests that were read once, for any number of hosts.
 ///
-/// To put together the state of one host costs what its own documents have, and those for every host. It does not grow
-/// with the fleet.
+/// To put together the state of one host costs what its own documents have, and those for every host. The documents of
+/// other hosts are not looked through.
 package struct FleetManifests: Sendable {
-  /// The most documents among which a missing host's name is compared with others.
-  private static let mostCompared = 1000
+  /// The most entries for every host, each counted once per host.
+  private static let mostShared = 20_000_000
 
   private let set: DocumentSet
   private let documents: DocumentsByHost
+  private let names: Set<Name>
+  private let uses: DeviceUses
   /// What the reader remarked of the documents, in the order of the texts.
   package let warnings: [Diagnostic]
 
   /// Reads the manifests that the whole fleet shares; without a path, none.
-  package init(paths: [String]) throws(ManifestFailure) {
+  ///
+  /// - Parameters:
+  ///   - hostCount: the number of hosts that are planned. If the documents for every host are too many for them,
+  ///     that is an error.
+  ///   - known: the names of entries of directories that somebody else reads.
+  package init(paths: [String], hostCount: Int, besides known: Set<String> = []) throws(ManifestFailure) {
     let report = Diagnostics()
-    set = paths.isEmpty ? DocumentSet() : try readManifests(paths, report)
+    set = paths.isEmpty ? DocumentSet() : try readManifests(paths, report, besides: known)
     documents = DocumentsByHost(set.documents)
-    guard documents.isBounded(report) else { throw .invalid(report.sorted) }
+    names = Set(set.texts.map { Name($0.name) })
+    var uses = DeviceUses()
+    uses.add(set.documents)
+    self.uses = uses
+    let entries = documents.sharedEntryCount
+    if hostCount > 0, entries > Self.mostShared / hostCount {
+      report.error(
+        "the documents for every host have \(entries) entries, which is too much for \(hostCount) hosts",
+        at: documents.forEveryHost.first?.mark, hint: "plan for fewer hosts in one run")
+    }
     warnOfHostSpellings(in: set.documents, report)
-    Assembly.warnOfUnusedNames(in: set.documents, report)
     guard !report.hasErrors else { throw .invalid(report.sorted) }
     warnings = report.sortedWarnings
   }
 
   /// The hosts that the shared documents name, in order of name.
-  package var hosts: [Name] { documents.hosts.compactMap(\.self) }
+  package var hosts: [Name] { documents.named }
 
-  /// Returns what the shared documents declare for one host, and what its own directory declares.
+  /// Returns what the shared documents declare for one host, and what the host's own directory declares: the same as if
+  /// the paths of all of them had been given for this host.
   ///
   /// - Parameters:
   ///   - directory: the host's own directory of manifests; nil if it has none.
-  ///   - known: the names of the directory's entries that are no manifests.
+  ///   - known: the names of the directory's entries that somebody else reads.
   package func load(
-    hostName: String, directory: String?, besides known: Swift.Set<String>
+    hostName: String, directory: String?, besides known: Set<String>
   ) throws(ManifestFailure) -> LoadedManifests {
     let report = Diagnostics()
     let name = Name(hostName)
     let own =
       if let directory {
-        try readManifests([directory], report, firstOrder: set.texts.count, besides: known)
+        try readManifests([directory], report, after: names, besides: known)
       } else { DocumentSet() }
     let mine = own.documents.filter { $0.host == nil || $0.host?.value == name }
     if let stranger = own.documents.first(where: { $0.host != nil && $0.host?.value != name })?.host {
@@ -49,23 +65,20 @@ package struct FleetManifests: Sendable {
         at: stranger.mark, hint: "name the host as its snapshot does, or move the file")
     }
     let sorted = HostDocuments(documents, adding: mine, for: name)
-    if !report.hasErrors, let absence = absence(of: sorted, files: set.files + own.files) {
-      throw .notFound(messages: [absence])
-    }
+    let files = own.files.isEmpty ? set.files : set.files + own.files
+    if !report.hasErrors, let absence = sorted.absence(from: files) { throw .notFound(messages: [absence]) }
+    if files.isEmpty { throw .notFound(messages: ["no manifest was given, and the host has none of its own"]) }
     let declared = documents[name] + mine
     var desired = Assembly.desiredState(of: declared, report)
     reportMissingDomains(in: declared, report)
+    var uses = uses
+    uses.add(mine)
+    uses.warnOfUnused(report)
     guard !report.hasErrors else { throw .invalid(report.sorted) }
+    sorted.warnOfOtherSpellings(report)
     desired.completeness = sorted.completeness(of: desired)
     return LoadedManifests(
-      desired: desired, warnings: report.sortedWarnings, skipped: [], texts: set.texts + own.texts,
-      marks: DeclarationMarks(declared))
-  }
-
-  /// Returns why the documents are not for a host; nil if they are.
-  private func absence(of documents: HostDocuments, files: [String]) -> String? {
-    if files.isEmpty { return "no manifest was given, and the host has none of its own" }
-    guard self.documents.count > Self.mostCompared else { return documents.absence(from: files) }
-    return documents.isAbsent ? "no document of the manifests is for this host, \(quoted(documents.host))" : nil
+      desired: desired, warnings: warnings + report.sortedWarnings, skipped: [],
+      texts: own.texts.isEmpty ? set.texts : set.texts + own.texts, marks: DeclarationMarks(declared))
   }
 }

@@ -2,6 +2,9 @@ import Model
 
 /// The documents of one run, sorted by what they are for one host.
 struct HostDocuments {
+  /// The most hosts among which a name that is not there is compared with others.
+  private static let mostCompared = 1000
+
   let host: Name
   private let all: DocumentsByHost
   /// Those that name the host.
@@ -30,41 +33,37 @@ struct HostDocuments {
     return own.isEmpty && hasOthers ? .doubtful : .assumed
   }
 
-  /// Whether documents name hosts, none of them names this one, and those for every host declare no domain.
-  var isAbsent: Bool { own.isEmpty && hasOthers && !shared.contains { !$0.spec.domains.isEmpty } }
-
   /// Returns why the documents are not for this host; nil if they are.
   ///
   /// If documents name hosts and none of them names this one, the host was perhaps renamed. Documents for every host do
   /// not replace the missing one, unless they declare a domain and no name is this host's in another spelling.
   func absence(from files: [String]) -> String? {
     guard own.isEmpty, hasOthers else { return nil }
-    let others = others
-    let misspelt = misspelling(among: others)
+    let misspelt = misspelling
     let hasShared = shared.contains { !$0.spec.domains.isEmpty }
     guard !hasShared || misspelt.map({ isSameHost($0.value, host) }) == true else { return nil }
-    let list = some(Set(others.compactMap { $0.host?.value }).sorted().map(quoted))
+    let list = some(all.named.lazy.prefix(9).filter { $0 != host }.map(quoted), of: all.named.count)
     let whose = shared.isEmpty ? "they are for \(list)" : "those that name a host are for \(list)"
     let hint = misspelt.map { "; did you mean \(quoted(host)) at \($0.mark)?" } ?? ""
-    return "no document in \(some(files)) is for this host, \(quoted(host)): \(whose)\(hint)"
+    return "no document in \(some(files, of: files.count)) is for this host, \(quoted(host)): \(whose)\(hint)"
   }
 
   /// The name of another host that is probably this host's name, misspelt.
   ///
   /// The hosts of a fleet often differ in a digit only, so such a name is a slip only if no other host is named.
-  private func misspelling(among others: [ManifestDocument]) -> Located<Name>? {
-    let named = others.compactMap(\.host)
-    if let same = named.first(where: { isSameHost($0.value, host) }) { return same }
-    let names = Set(named.map(\.value)).sorted()
-    guard let near = closest(to: host.text, among: names.lazy.map(\.text)),
+  private var misspelling: Located<Name>? {
+    if let same = all.otherSpellings(of: host).first { return same }
+    let names = all.named
+    // To compare each of many hosts with each other would take for ever.
+    guard names.count <= Self.mostCompared, let near = closest(to: host.text, among: names.lazy.map(\.text)),
       names.count == 1 || !differsInDigitsOnly(near, host.text)
     else { return nil }
-    return named.first { $0.value == Name(near) }
+    return all.own(Name(near)).first?.host
   }
 
   /// Warns of documents that are skipped because they spell this host's name in another way.
   func warnOfOtherSpellings(_ report: Diagnostics) {
-    for name in others.compactMap(\.host) where isSameHost(name.value, host) {
+    for name in all.otherSpellings(of: host) {
       report.warning(
         "this document is skipped: it is for host \(quoted(name.value)), and this host is \(quoted(host))",
         at: name.mark,
@@ -109,14 +108,14 @@ func warnOfHostSpellings(in documents: [ManifestDocument], _ report: Diagnostics
   }
 }
 
-/// Returns the first eight texts, and how many more there are.
-private func some(_ texts: [String]) -> String {
+/// Returns the first eight texts, and how many more there are of them.
+private func some(_ texts: [String], of count: Int) -> String {
   let shown = texts.prefix(8).joined(separator: ", ")
-  return texts.count > 8 ? shown + " and \(texts.count - 8) more" : shown
+  return count > 8 ? shown + " and \(count - 8) more" : shown
 }
 
 /// Returns whether two names are spellings of one host: they differ in case, or one is the other with its domain.
-private func isSameHost(_ left: Name, _ right: Name) -> Bool {
+func isSameHost(_ left: Name, _ right: Name) -> Bool {
   func labels(_ name: Name) -> [Substring] { name.text.lowercased().split(separator: ".") }
   let (one, two) = (labels(left), labels(right))
   return one == two || (one.count == 1 || two.count == 1) && one.first != nil && one.first == two.first

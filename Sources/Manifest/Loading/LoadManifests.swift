@@ -119,13 +119,13 @@ struct DocumentSet: Sendable {
 /// Reads the manifests at these paths. Errors in them are reported, and end the reading.
 ///
 /// - Parameters:
-///   - firstOrder: the number of texts that stand before these in what is reported.
+///   - earlier: the names of the texts that were read before. They are not read again.
 ///   - known: the names of entries of directories that somebody else reads.
 func readManifests(
-  _ paths: [String], _ report: Diagnostics, firstOrder: Int = 0, besides known: Set<String> = []
+  _ paths: [String], _ report: Diagnostics, after earlier: Set<Name> = [], besides known: Set<String> = []
 ) throws(ManifestFailure) -> DocumentSet {
   if paths.isEmpty { throw .notFound(messages: ["no manifest was given"]) }
-  var reader = ManifestReader(report: report, firstOrder: firstOrder, known: known)
+  var reader = ManifestReader(report: report, after: earlier, known: known)
   for path in paths { reader.read(path) }
   return try reader.end()
 }
@@ -138,19 +138,21 @@ private struct ManifestReader {
   static let mostBytes = 16 << 20
 
   let report: Diagnostics
+  /// The number of texts that stand before these in what is reported.
   let firstOrder: Int
   /// The names of entries of directories that somebody else reads.
   let known: Set<String>
   var set = DocumentSet()
   /// A message for each path that has no manifest.
   var missing: [String] = []
-  private var seen: Set<Name> = []
+  private var seen: Set<Name>
   private var bytesRead = 0
 
-  init(report: Diagnostics, firstOrder: Int = 0, known: Set<String> = []) {
+  init(report: Diagnostics, after earlier: Set<Name> = [], known: Set<String> = []) {
     self.report = report
-    self.firstOrder = firstOrder
     self.known = known
+    seen = earlier
+    firstOrder = earlier.count
   }
 
   mutating func read(_ path: String) {

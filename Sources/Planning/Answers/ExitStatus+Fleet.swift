@@ -1,10 +1,15 @@
 /// Returns the exit status of a plan for many hosts: the worst of theirs.
 ///
-/// A host that could not be planned is the worst. If all such hosts have the same status, it is that status; otherwise it
-/// is `failed`. Then a blocked host counts, and then one that has changes.
-package func exitStatus(ofHosts statuses: [ExitStatus]) -> ExitStatus {
-  let found = Set(statuses)
-  let failures = found.subtracting([.done, .changesPending, .blocked])
-  if let failure = failures.first { return failures.count == 1 ? failure : .failed }
-  return found.contains(.blocked) ? .blocked : found.contains(.changesPending) ? .changesPending : .done
+/// Hosts that could not be planned come first: if all of them have the same status, it is that status, and otherwise
+/// `failed`. Of the hosts that were planned, one that fails (`--require-running`) counts before a blocked one, and that
+/// one before one that has changes.
+///
+/// - Parameters:
+///   - failures: the statuses of the hosts that could not be planned.
+///   - planned: the statuses of the others.
+package func exitStatus(ofHosts failures: [ExitStatus], planned: [ExitStatus]) -> ExitStatus {
+  let found = Set(failures)
+  if let failure = found.first { return found.count == 1 ? failure : .failed }
+  let order: [ExitStatus] = [.failed, .blocked, .changesPending]
+  return order.first(where: planned.contains) ?? .done
 }

@@ -3,7 +3,7 @@ package import Planning
 
 /// What became of one host of a fleet: its plan, as far as the wanted form shows it, or why there is none.
 ///
-/// It keeps neither the plan nor what the host looked like: there can be thousands of hosts.
+/// It does not keep what the host looked like, and of the plan only what is shown: there can be thousands of hosts.
 package struct FleetHost: Sendable {
   /// How a host stands, the worst first.
   package enum State: String, Sendable, CaseIterable {
@@ -23,6 +23,8 @@ package struct FleetHost: Sendable {
   package let name: String
   /// The path of the snapshot; empty if there is none.
   package let source: String
+  /// The same, from the fleet's directory on.
+  package let place: String
   package let status: ExitStatus
   package let state: State
   /// What is said of the host in one line.
@@ -45,9 +47,10 @@ package struct FleetHost: Sendable {
   }
 
   /// Makes a host that could not be planned.
-  package init(name: String, source: String, failure: Failure) {
+  package init(name: String, source: String, place: String, failure: Failure) {
     self.name = name
     self.source = source
+    self.place = place
     self.failure = failure
     status = failure.status
     state = .notPlanned
@@ -57,10 +60,13 @@ package struct FleetHost: Sendable {
   }
 
   /// Makes a host of its plan, for one form of output.
-  package init(source: String, view: PlanView, status: ExitStatus, format: OutputFormat, style: TextStyle) {
+  package init(
+    source: String, place: String, view: PlanView, status: ExitStatus, format: OutputFormat, style: TextStyle
+  ) {
     let plan = view.plan
     name = plan.host.name
     self.source = source
+    self.place = place
     self.status = status
     failure = nil
     sentence = plan.refusal?.sentence ?? view.figures
@@ -84,7 +90,7 @@ extension FleetHost.Detail {
       let lines = PlanLines(view.plan, lock: view.lock, naming: view.naming).of(host: view.plan.host.name)
       self = .lines(
         lines, warnings: view.warnings,
-        fingerprint: view.fingerprint ?? PlanConsent(to: view.plan, bootID: nil).fingerprint)
+        fingerprint: view.fingerprint ?? "")
     case .github, .sarif, .gitlab:
       self = .annotations(
         view.annotations.map { annotation in

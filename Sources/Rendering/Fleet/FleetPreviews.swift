@@ -42,18 +42,32 @@ extension FleetView {
     hosts.compactMap { if case .lines(let lines, _, _) = $0.detail { lines } else { nil } }
   }
 
-  /// What was remarked, each remark once.
+  /// What was remarked, each remark once, with the hosts that it is about.
   private var warnings: [String] {
-    var seen: Set<String> = []
-    return hosts.flatMap { host -> [String] in
-      if case .lines(_, let warnings, _) = host.detail { return warnings } else { return [] }
-    }.filter { seen.insert($0).inserted }
+    var order: [String] = []
+    var names: [String: [String]] = [:]
+    for host in hosts {
+      guard case .lines(_, let warnings, _) = host.detail else { continue }
+      for warning in Set(warnings).sorted() {
+        if names[warning] == nil { order.append(warning) }
+        names[warning, default: []].append(host.name)
+      }
+    }
+    return order.map { warning in
+      let about = names[warning] ?? []
+      let more = about.count > 2 ? " and \(about.count - 2) more" : ""
+      return "\(about.prefix(2).joined(separator: ", "))\(more): \(warning)"
+    }
   }
 
   /// The fleet as a comment in a pull request.
   private var markdownPage: MarkdownText {
     let prints = hosts.map { host -> String in
-      if case .lines(_, _, let fingerprint) = host.detail { fingerprint } else { host.sentence }
+      if case .lines(_, _, let fingerprint) = host.detail {
+        "\(host.name) \(fingerprint)"
+      } else {
+        "\(host.name) \(host.sentence)"
+      }
     }
     var head: MarkdownText = .marker(
       "berth:fleet", ["fingerprint": shortDigest(of: prints.joined(separator: "\n"))])

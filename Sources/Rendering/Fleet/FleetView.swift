@@ -17,9 +17,10 @@ package struct FleetView: View {
   package func text(_ style: TextStyle) -> TerminalText {
     var columns = Columns(style: style)
     for host in hosts {
-      let size = host.failure == nil ? Words.size(domains: host.domainCount, devices: host.deviceCount) : host.source
+      let size = host.failure == nil ? Words.size(domains: host.domainCount, devices: host.deviceCount) : host.place
       columns.row(
-        host.state.mark, host.name, size, host.failure == nil ? host.sentence : "not planned: \(host.sentence)",
+        host.state.mark, Model.cut(visible(host.name), to: Columns.widestName), size,
+        host.failure == nil ? host.sentence : "not planned: \(host.sentence)",
         notes: host.failure?.hint.map { ["next: \($0)"] } ?? [])
     }
     var result: TerminalText = "\(style.printable(header))\n\n\(columns.rendered())"

@@ -17,7 +17,7 @@ struct JUnitReport: Sendable {
 
   /// The most bytes of a report that GitLab reads.
   static let longest = 30_000_000
-  /// The room for what stands around the cases of one host.
+  /// The room for what stands around the suites, and for the case that says what is left out.
   private static let reserve = 1_000
 
   private let host: String
@@ -83,34 +83,46 @@ struct JUnitReport: Sendable {
   func text() -> MarkupText { Self.text(of: [self]) }
 
   /// Returns one report with a suite per host, ended by a newline, of at most `longest` bytes. Cases that pass are left out
-  /// first, and then those that are skipped. One more case says how many are left out.
+  /// first, and then those that are skipped; a host without any case left has no suite. One more case says how many are
+  /// left out, and has failed if one of them has.
   static func text(of reports: [JUnitReport], longest: Int = longest) -> MarkupText {
     for least in [Result.passed, .pending] {
       let text = text(of: reports) { $0.result.rawValue >= least.rawValue }
       if text.description.utf8.count <= longest { return text }
     }
-    var room = longest - reserve * (reports.count + 1)
-    return text(of: reports) { one in
-      guard one.result == .blocked, room > 0 else { return false }
-      room -= text(of: one).description.utf8.count
+    var room = longest - reserve
+    var suites: Set<String> = []
+    return text(of: reports) { host, one in
+      guard one.result == .blocked else { return false }
+      let isNew = suites.insert(host).inserted
+      room -= text(of: one).description.utf8.count + (isNew ? suite(host, []).description.utf8.count + 20 : 0)
       return room > 0
     }
   }
 
   private static func text(of reports: [JUnitReport], keeping isKept: (Case) -> Bool) -> MarkupText {
+    text(of: reports) { _, one in isKept(one) }
+  }
+
+  private static func text(of reports: [JUnitReport], keeping isKept: (String, Case) -> Bool) -> MarkupText {
     var all: [Case] = []
-    var left = 0
+    var left: [Result: Int] = [:]
     var suites: MarkupText = ""
     for report in reports {
-      let kept = report.cases.filter(isKept)
-      left += report.cases.count - kept.count
+      var kept: [Case] = []
+      for one in report.cases {
+        if isKept(report.host, one) { kept.append(one) } else { left[one.result, default: 0] += 1 }
+      }
       if kept.isEmpty, !report.cases.isEmpty { continue }
       all += kept
       suites += suite(report.host, kept)
     }
-    if left > 0 {
+    let count = left.values.reduce(0, +)
+    if count > 0 {
+      let failed = left[.blocked, default: 0]
       let note = Case(
-        domain: "berth", name: "\(left) devices are left out, because GitLab reads at most 30 MB", result: .passed)
+        domain: "berth", name: "\(count) cases are left out, because GitLab reads at most 30 MB",
+        result: failed > 0 ? .blocked : .passed, message: "left-out", text: "\(failed) of them have failed")
       all.append(note)
       suites += suite("left out", [note])
     }
