@@ -121,7 +121,8 @@ WORDS = {
 # The hosts that a text may name, and the first component of absolute paths in it: a file of one person's machine is of
 # no use to anybody else.
 HOSTS = {"github.com", "json-schema.org", "www.apache.org", "www.swift.org", "swift.org", "lists.xenproject.org",
-         "xenbits.xen.org", "xenproject.org", "editorconfig.org", "keepachangelog.com", "semver.org", "yaml.org", "json.schemastore.org"}
+         "xenbits.xen.org", "xenproject.org", "editorconfig.org", "keepachangelog.com", "semver.org", "yaml.org", "json.schemastore.org",
+         "git.example.org", "127.0.0.1"}  # Nobody's host (RFC 2606), and this one.
 PATH_ROOTS = {"sys", "proc", "run", "dev", "etc", "var", "usr", "tmp", "bin", "boot", "lib",  # a Linux host's
               "local", "libxl", "vm", "tool", "image", "backend", "device", "error"}  # xenstore's
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -110,6 +111,62 @@ pid_t berth_begin_write(const char *path, const char *text, size_t length)
         text += written;
         length -= (size_t)written;
     }
+    _exit(0);
+}
+
+pid_t berth_begin_program(const struct berth_program *program)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child) {
+        /* Both set it, so that neither can come too late. A failure means that the child has done so already. */
+        if (child > 0)
+            setpgid(child, child);
+        return child;
+    }
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* The parent may have ended before the call. */
+    if (getppid() != parent)
+        _exit(127);
+    for (int number = 1; number < NSIG; number++)
+        signal(number, number == SIGXFSZ ? SIG_IGN : SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit))
+        _exit(127);
+    if (program->most_file_bytes < limit.rlim_cur)
+        limit.rlim_cur = program->most_file_bytes;
+    if (program->most_file_bytes < limit.rlim_max)
+        limit.rlim_max = program->most_file_bytes;
+    if (setrlimit(RLIMIT_FSIZE, &limit) || dup2(program->input, 0) < 0 || dup2(program->output, 1) < 0
+        || dup2(program->errors, 2) < 0)
+        _exit(127);
+    close_range(3, ~0U, 0);
+    execve(program->path, program->arguments, program->environment);
+    _exit(127);
+}
+
+pid_t berth_begin_guard(pid_t group)
+{
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child)
+        return child;
+    sigset_t end;
+    sigemptyset(&end);
+    sigaddset(&end, SIGTERM);
+    sigprocmask(SIG_SETMASK, &end, NULL);
+    close_range(0, ~0U, 0);
+    if (setpgid(0, group) || prctl(PR_SET_PDEATHSIG, SIGTERM))
+        _exit(1);
+    int number;
+    /* The parent may have ended before the call. */
+    if (getppid() == parent)
+        sigwait(&end, &number);
+    kill(0, SIGKILL);
     _exit(0);
 }
 

@@ -28,22 +28,7 @@ struct ApplyCommand: BerthCommand {
   @Flag(name: .customLong("dry-run"), help: "Only show the plan, as `berth plan` does.")
   var dryRun = false
 
-  @Option(
-    name: .customLong("lock-timeout"),
-    help: ArgumentHelp(
-      "How long to wait in all for other runs of Berth, and each time for a lock of libxl or of a record, such as 10s.",
-      valueName: "time"),
-    transform: DurationArgument.parse)
-  var lockTimeout = DurationArgument(ApplyOptions().lockTimeout)
-
-  @Option(
-    name: .customLong("wait-timeout"),
-    help: ArgumentHelp("How long a guest may take to answer.", valueName: "time"),
-    transform: DurationArgument.parse)
-  var waitTimeout = DurationArgument(ApplyOptions().waitTimeout)
-
-  @Flag(help: "Look again after libxl's longest wait, even if no other toolstack was seen at work.")
-  var audit = false
+  @OptionGroup var waits: WaitOptions
 
   @Option(
     help: ArgumentHelp(
@@ -68,7 +53,9 @@ struct ApplyCommand: BerthCommand {
       }
     }
     if agreed != nil { prepared.shown.isExact = true }
-    return try apply(prepared, isAgreed: agreed != nil, requiresRunning: requiresRunning, in: context)
+    let work = CarryingOut(command: self, prepared: prepared, requiresRunning: requiresRunning)
+    return dryRun
+      ? try work.show(in: context) : try work.apply(isAgreed: yes || agreed != nil, waits, in: context)
   }
 
   /// Returns what was agreed to before; nil if nothing was. Throws if the options do not fit together.
@@ -96,74 +83,5 @@ struct ApplyCommand: BerthCommand {
         hint: "run `berth plan` first, then `berth apply --yes`; or save the plan with `berth plan --out`")
     }
     return nil
-  }
-
-  /// Shows the plan, asks unless it is agreed to, and carries it out.
-  private func apply(
-    _ prepared: PreparedPlan, isAgreed: Bool, requiresRunning: Bool, in context: CommandContext
-  ) throws(Failure) -> ExitStatus {
-    let yes = yes || isAgreed
-    let naming = context.naming(
-      prepared.plan.steps.map(\.deviceID) + prepared.plan.driverSteps.map(\.deviceID))
-    let view = prepared.view(naming: naming)
-    if dryRun {
-      try show(view, in: context)
-      return exitStatus(of: prepared.plan, isDetailed: false, requiresRunning: requiresRunning)
-    }
-    let plan = prepared.plan
-    guard plan.refusal == nil else {
-      let applied = AppliedPlan(plan: plan, outcome: ApplyOutcome())
-      let status = exitStatus(of: applied.outcome, plan: plan, requiresRunning: requiresRunning)
-      try showResult(of: applied, prepared, status: status, naming: naming, in: context)
-      return status
-    }
-    // Berth's own records change without a question, because nothing else on the host changes.
-    if plan.hasChanges {
-      showPlan(view, yes: yes, in: context)
-      guard yes || isConfirmed(in: context) else { throw Failure(.failed, "not confirmed; nothing was changed") }
-    }
-    let progress = Progress(context: context, style: global.errorStyle(in: context))
-    defer { progress.end() }
-    let lines = global.output == .jsonl ? EventLines(context: context, place: place(in: context)) : nil
-    let options = ApplyOptions(lockTimeout: lockTimeout.duration, waitTimeout: waitTimeout.duration, audits: audit)
-    let applied = try asking(context) { () throws(HostError) in
-      try prepared.session.apply(prepared.shown, options) { event in
-        progress.report(event)
-        lines?.report(event)
-      }
-    }
-    progress.end()
-    let status = place(in: context).exitStatus(
-      of: applied.outcome,
-      exitStatus(of: applied.outcome, plan: applied.plan, requiresRunning: requiresRunning))
-    try showResult(of: applied, prepared, status: status, naming: naming, in: context)
-    return status
-  }
-
-  private func showResult(
-    of applied: AppliedPlan, _ prepared: PreparedPlan, status: ExitStatus, naming: @escaping DeviceNaming,
-    in context: CommandContext
-  ) throws(Failure) {
-    let (plan, outcome) = (applied.plan, applied.outcome)
-    // If nothing is to be changed, the plan's own sentence says so to people.
-    let isQuiet =
-      outcome.domains.allSatisfy { $0.steps.isEmpty && $0.failure == nil } && outcome.notShown.isEmpty
-      && outcome.drivers.isEmpty && outcome.unshownDrivers.isEmpty && outcome.hostRepairs.isEmpty
-      && outcome.hostFailures.isEmpty
-    if global.output == .table, isQuiet, !outcome.wasInterrupted, plan.refusal != nil || !plan.hasChanges {
-      let view = PlanView(plan: plan, warnings: prepared.warnings, lock: prepared.lock, naming: naming)
-      try show(view, in: context)
-      return
-    }
-    let view = ApplyView(
-      plan: plan, outcome: outcome, status: status, place: place(in: context),
-      warnings: prepared.warnings + (prepared.lock?.warnings ?? []), naming: naming)
-    guard global.output == .jsonl else { return try show(view, in: context) }
-    let last = RunEventDocument(end: view, run: applied.run.description, at: context.wallClock())
-    try write(in: context) { try last.line() }
-  }
-
-  private func place(in context: CommandContext) -> HostPlace {
-    context.place(sandbox: global.sandboxDirectory(in: context))
   }
 }

@@ -39,6 +39,8 @@ package struct CommandContext: Sendable {
   /// because it belongs to another user.
   package var openHost:
     @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) throws(Failure) -> HostSession
+  /// Returns the pulls of the machine, or of the sandbox in a directory.
+  package var openPulls: @Sendable (_ sandbox: String?) throws(Failure) -> any PullPort
   /// Looks up names of devices; called only if some are shown.
   package var names: @Sendable (Set<DeviceID>) -> [DeviceID: String]
   /// Looks up names of classes, each of 24 bits; called only if some are shown.
@@ -63,6 +65,9 @@ package struct CommandContext: Sendable {
     openHost:
       @escaping @Sendable (_ sandbox: String?, _ name: String, _ answerTimeout: Duration) throws(Failure) ->
       HostSession,
+    openPulls: @escaping @Sendable (_ sandbox: String?) throws(Failure) -> any PullPort = { (_) throws(Failure) in
+      throw Failure(.hostNotPrepared, "this program cannot pull")
+    },
     names: @escaping @Sendable (Set<DeviceID>) -> [DeviceID: String] = { _ in [:] },
     classNames: @escaping @Sendable (Set<UInt32>) -> [UInt32: String] = { _ in [:] },
     replaceFile: @escaping @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void = {
@@ -86,6 +91,7 @@ package struct CommandContext: Sendable {
     self.hostName = hostName
     self.sandboxHostName = sandboxHostName
     self.openHost = openHost
+    self.openPulls = openPulls
     self.names = names
     self.classNames = classNames
     self.replaceFile = replaceFile

@@ -55,9 +55,10 @@ struct FleetPlanner: Sendable {
     let (policy, format) = (command.policy, command.global.output)
     var prepared = try command.prepare(
       loaded, policy.applied(to: loaded.desired, in: context), requiresRunning: policy.requireRunning, in: context)
+    let besides = paths + (member.directory.map { [$0] } ?? [])
     prepared.lock = try command.compareLock(
-      command.lock, besides: paths + (member.directory.map { [$0] } ?? []), desired: loaded.desired,
-      inventory: prepared.inventory, of: prepared.session, in: context)
+      desired: loaded.desired, inventory: prepared.inventory, of: prepared.session, in: context
+    ) { () throws(ManifestFailure) in try loadLock(named: nil, besides: besides, hostName: snapshot.hostName) }
     let view = prepared.view(
       fingerprint: format.hasFingerprint || command.global.verbose ? prepared.consent.fingerprint : nil,
       naming: context.naming(prepared.plan.steps.map(\.deviceID)))

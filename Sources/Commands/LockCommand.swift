@@ -63,16 +63,13 @@ struct LockOptions: ParsableArguments {
 }
 
 extension BerthCommand {
-  /// Returns in what the host differs from its lock; nil if it has no lock.
+  /// Returns in what the host differs from its lock, which `read` reads; nil if it has no lock.
   func compareLock(
-    _ options: LockOptions, besides paths: [String], desired: DesiredState, inventory: Inventory?,
-    of session: HostSession, in context: CommandContext
+    desired: DesiredState, inventory: Inventory?, of session: HostSession, in context: CommandContext,
+    _ read: () throws(ManifestFailure) -> LoadedLock?
   ) throws(Failure) -> LockReport? {
     let name = try hostName(in: context)
-    let read = try readManifests { () throws(ManifestFailure) in
-      try loadLock(named: options.file, besides: paths, hostName: name)
-    }
-    switch read {
+    switch try readManifests(read) {
     case .valid(nil): return nil
     case .valid(let loaded?):
       guard loaded.lock.host == name else {

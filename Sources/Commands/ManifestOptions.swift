@@ -52,14 +52,20 @@ extension BerthCommand {
       _ = try valid({ () throws(ManifestFailure) in try validateManifests(paths: paths) }, in: context)
       throw error
     }
-    let loaded = try valid(
-      { () throws(ManifestFailure) in try loadManifests(paths: paths, hostName: name) }, in: context)
+    return try load(in: context) { () throws(ManifestFailure) in try loadManifests(paths: paths, hostName: name) }
+  }
+
+  /// Reads manifests by `read`. Writes all errors and warnings in them to standard error.
+  func load(
+    in context: CommandContext, _ read: () throws(ManifestFailure) -> LoadedManifests
+  ) throws(Failure) -> LoadedManifests {
+    let loaded = try valid(read, in: context)
     report(loaded.warnings, in: context)
     if global.verbose { report(loaded.skipped, in: context) }
     return loaded
   }
 
-  private func valid<Value>(
+  func valid<Value>(
     _ read: () throws(ManifestFailure) -> Value, in context: CommandContext
   ) throws(Failure) -> Value {
     switch try readManifests(read) {

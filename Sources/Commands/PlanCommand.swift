@@ -184,9 +184,10 @@ extension BerthCommand {
     let loaded = try load(try manifests.resolved(in: context), in: context)
     var prepared = try prepare(
       loaded, policy.applied(to: loaded.desired, in: context), requiresRunning: policy.requireRunning, in: context)
+    let (paths, name) = (try manifests.resolved(in: context), try hostName(in: context))
     prepared.lock = try compareLock(
-      lock, besides: try manifests.resolved(in: context), desired: loaded.desired, inventory: prepared.inventory,
-      of: prepared.session, in: context)
+      desired: loaded.desired, inventory: prepared.inventory, of: prepared.session, in: context
+    ) { () throws(ManifestFailure) in try loadLock(named: lock.file, besides: paths, hostName: name) }
     return prepared
   }
 

@@ -15,7 +15,8 @@ struct RootCommand<Added: CommandSet>: ParsableCommand {
         """ + (Added.hint.map { "\n" + $0 } ?? ""),
       version: berthVersion,
       subcommands: [
-        PlanCommand.self, ApplyCommand.self, ReleaseCommand.self, StatusCommand.self, DevicesCommand.self,
+        PlanCommand.self, ApplyCommand.self, PullCommand.self, ReleaseCommand.self, StatusCommand.self,
+        DevicesCommand.self,
         DoctorCommand.self, ValidateCommand.self, LockCommand.self, ImportCommand.self, RenderCommand.self,
         SnapshotCommand.self, SchemaCommand.self, ExplainCommand.self,
       ] + Added.commands)

@@ -35,6 +35,8 @@ struct Root: Sendable {
   var ownership: String { prefix + "/var/lib/berth/domains" }
   /// The devices that Berth took from their drivers, one file per device. The files survive a reboot of the host.
   var preparations: String { prefix + "/var/lib/berth/devices" }
+  /// What `berth pull` keeps: its record, its lock, and what it has fetched. The files survive a reboot of the host.
+  var pulls: String { prefix + "/var/lib/berth/pull" }
   /// What Berth is about to do. The files disappear with a reboot, as the domains do.
   var intents: String { prefix + "/run/berth/intents" }
   /// The locks that runs of Berth hold while they work on a domain.

@@ -2,6 +2,7 @@ package import ArgumentParser
 package import Commands
 import Model
 import Planning
+package import Ports
 package import Rendering
 package import Sandbox
 
@@ -26,15 +27,28 @@ package enum SandboxCommandSet: CommandSet {
     _ open: @escaping @Sendable (SandboxPaths?, _ name: String, _ answerTimeout: Duration) -> HostSession
   ) -> @Sendable (String?, String, Duration) throws(Failure) -> HostSession {
     { (directory, name, timeout) throws(Failure) in
-      guard let directory else { return open(nil, name, timeout) }
-      do throws(SandboxError) {
-        let checked = try SandboxDirectory.open(directory)
-        try SandboxInspection(of: checked).requireUntouched()
-        return open(checked.paths, name, timeout)
-      } catch {
-        guard error.code == .notFound || error.code == .notRunning else { throw Failure(error) }
-        return open(SandboxPaths(directory: directory), name, timeout)
-      }
+      open(try directory.map { (directory) throws(Failure) in try checkedPaths(in: directory) }, name, timeout)
+    }
+  }
+
+  /// Returns what opens the pulls of the machine, or of a sandbox whose directory is checked first.
+  package static func checkingSandboxes(
+    _ open: @escaping @Sendable (SandboxPaths?) -> any PullPort
+  ) -> @Sendable (String?) throws(Failure) -> any PullPort {
+    { (directory) throws(Failure) in
+      open(try directory.map { (directory) throws(Failure) in try checkedPaths(in: directory) })
+    }
+  }
+
+  /// Returns the paths of the sandbox in a directory, after the checks that whoever works on a sandbox makes.
+  private static func checkedPaths(in directory: String) throws(Failure) -> SandboxPaths {
+    do throws(SandboxError) {
+      let checked = try SandboxDirectory.open(directory)
+      try SandboxInspection(of: checked).requireUntouched()
+      return checked.paths
+    } catch {
+      guard error.code == .notFound || error.code == .notRunning else { throw Failure(error) }
+      return SandboxPaths(directory: directory)
     }
   }
 }

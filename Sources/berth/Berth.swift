@@ -37,6 +37,7 @@ struct Berth {
       openHost: SandboxCommandSet.checkingSandboxes { paths, name, timeout in
         machine.open(sandbox: paths, name: name, answerTimeout: timeout)
       },
+      openPulls: SandboxCommandSet.checkingSandboxes { machine.openPulls(sandbox: $0) },
       names: { devices in machine.names(for: devices) },
       classNames: { classes in machine.classNames(for: classes) },
       replaceFile: { (path, bytes) throws(HostError) in

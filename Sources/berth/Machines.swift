@@ -33,6 +33,9 @@ struct Machines: Sendable {
       })
   }
 
+  /// Opens nothing yet. The sandbox's directory must have been checked.
+  func openPulls(sandbox: SandboxPaths?) -> any PullPort { PullFiles(root: sandbox?.root ?? root) }
+
   private func host(
     _ name: String, sandbox paths: SandboxPaths?, _ limit: AnswerLimit, signals: InterruptSignals?,
     lockTimeout: Duration = .zero

@@ -26,7 +26,7 @@ class Pipelines(pages.Page):
         self.environment.update(
             GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="A", GIT_AUTHOR_EMAIL="a@b", GIT_COMMITTER_NAME="A",
             GIT_COMMITTER_EMAIL="a@b")
-        self.run_program("git", "init", "--quiet", where=self.path("repository"))
+        self.run_program("git", "init", "--quiet", "--initial-branch", "main", where=self.path("repository"))
         # This is the host on which the page's commands are run.
         with open(os.path.join(hosts.ROOT, "examples/sandbox/home.yaml"), encoding="utf-8") as file:
             self.environment["BERTH_SANDBOX"] = self.sandbox("host17", scenario=file.read())
@@ -42,6 +42,7 @@ class Pipelines(pages.Page):
             "The first pull request": ["Plan: 1 to adopt.", "Applied: 1 adopted."],
             "Reviews": ["berth: Valid: ", "snapshots/host17.json"],
             "Saved plans": ["Applied: 1 attached", "Nothing to do: 2 devices are as declared."],
+            "Pull": ["Plan: ", "commit ", "of main, new", "Nothing to do: 2 devices are as declared."],
             "A fleet": ["= host17 ", "~ host18 ", "Hosts: 1 with changes, 1 as declared.", "\nhost18\n"],
         }
         with_commands = [heading for heading in self.headings() if self.commands(heading)]

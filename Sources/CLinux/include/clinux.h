@@ -46,6 +46,26 @@ int berth_pipe(int ends[2]);
  * neither a lock nor a pipe. This is C because only safe functions may follow fork(2) in a program with threads. */
 pid_t berth_begin_write(const char *path, const char *text, size_t length);
 
+/* A program to begin. The descriptors become its standard streams. */
+struct berth_program {
+    const char *path;
+    char *const *arguments;
+    char *const *environment;
+    int input, output, errors;
+    /* The most bytes that each file may have that the program, or a child of it, writes. */
+    uint64_t most_file_bytes;
+};
+
+/* Begins a program and returns its number, or -1 with errno. It leads a process group of its own, has no other open file,
+ * and ends with the thread that began it. Signals have their default effects, except for SIGXFSZ: a write beyond the
+ * limit fails. A program that cannot be executed ends with status 127. This is C because only safe functions may follow
+ * fork(2) in a program with threads. */
+pid_t berth_begin_program(const struct berth_program *program);
+
+/* Begins a process that ends all processes of a group, and itself, when the thread ends that began it. Returns its number,
+ * or -1 with errno. It is of that group, so whoever ends the group ends it, too. */
+pid_t berth_begin_guard(pid_t group);
+
 /* What a process is to read. The questions stand behind each other: this head, then `length` bytes, which are a path and
  * a NUL. */
 struct berth_question {

@@ -97,7 +97,7 @@ extension FleetMember {
       (chosen, fault) = (file, found.fault(of: file, below: parent))
     } catch { fault = error }
     let known = Set(names.filter(FleetDirectory.isSnapshotName))
-    let hasManifests = names.contains(where: ManifestDirectory.isManifestName)
+    let hasManifests = names.contains(where: isManifestName)
     self.init(
       name: name, snapshot: chosen.map { FleetDirectory.join(path, $0) } ?? path,
       place: chosen.map { "\(name)/\($0)" } ?? "\(name)/", directory: path, hasManifests: hasManifests, fault: fault,

@@ -92,6 +92,15 @@ private func load(
     marks: DeclarationMarks(documents))
 }
 
+/// Returns the desired state of one host that a folder declares which is no folder of this machine. It is read as a
+/// directory with the same files would be.
+package func loadManifests(in folder: HeldFolder, hostName: String) throws(ManifestFailure) -> LoadedManifests {
+  let report = Diagnostics()
+  var reader = ManifestReader(report: report)
+  reader.read(folder)
+  return try load(try reader.end(), hostName: hostName, report)
+}
+
 /// Reads manifests and checks them for every host they name.
 package func validateManifests(paths: [String]) throws(ManifestFailure) -> ValidatedManifests {
   let report = Diagnostics()
@@ -131,7 +140,7 @@ func readManifests(
 }
 
 /// Reads path after path. Totals are bounded too, so that a directory of large files cannot exceed the bounds.
-private struct ManifestReader {
+struct ManifestReader {
   /// The maximum number of files read in one run.
   static let mostFiles = 1000
   /// The maximum number of bytes read in one run.
@@ -198,17 +207,36 @@ private struct ManifestReader {
         missing.append(error.message)
       }
     }
-    let others = directory.unread.filter { !known.contains($0) }
-    let count = others.count
+    end(directory.path, found: found, unread: directory.unread.filter { !known.contains($0) })
+  }
+
+  /// Reads a folder that another program holds.
+  mutating func read(_ folder: HeldFolder) {
+    guard folder.manifests.count <= Self.mostFiles else {
+      report.error("\(folder.name) has more than \(Self.mostFiles) manifests", at: nil)
+      return
+    }
+    for (name, content) in folder.manifests.sorted(by: { Name($0.name) < Name($1.name) }) {
+      switch content {
+      case .read(let content): take(content, of: folder.path(of: name))
+      case .refused(let reason): missing.append("\(folder.path(of: name)) \(reason)")
+      }
+    }
+    end(folder.name, found: folder.manifests.count, unread: folder.unread)
+  }
+
+  /// Says what is missing in a directory, and which of its entries are not read.
+  private mutating func end(_ directory: String, found: Int, unread entries: [String]) {
+    let count = entries.count
     // The first eight of the entries that a person may have meant as manifests.
     let unread =
-      others.prefix(8).map(quoted).joined(separator: ", ") + (count > 8 ? " and \(count - 8) more" : "")
+      entries.prefix(8).map(quoted).joined(separator: ", ") + (count > 8 ? " and \(count - 8) more" : "")
     if found == 0 {
       let rest = count == 0 ? "" : "; \(unread) \(count == 1 ? "is" : "are") not read"
-      missing.append("the directory \(directory.path) has no manifest: there is no *.yaml or *.yml\(rest)")
+      missing.append("the directory \(directory) has no manifest: there is no *.yaml or *.yml\(rest)")
     } else if count > 0 {
       report.warning(
-        "\(count == 1 ? "this entry" : "these entries") of the directory \(directory.path) "
+        "\(count == 1 ? "this entry" : "these entries") of the directory \(directory) "
           + "\(count == 1 ? "is" : "are") not read: \(unread)",
         at: nil,
         hint: "a directory stands for its files *.yaml and *.yml; give others by their paths")

@@ -26,6 +26,14 @@ package func loadLock(
   return nil
 }
 
+/// Returns the name of a host's lock in a folder of manifests; nil if the host's name cannot be a file's.
+package func lockName(hostName: String) -> String? { lockPath(beside: "manifest", hostName: hostName) }
+
+/// Reads the lock of a host out of its bytes, at most `YAMLLimits.standard.bytes`.
+package func loadLock(at path: String, _ bytes: [UInt8]) throws(ManifestFailure) -> LoadedLock {
+  try readLock(path, .file(bytes))
+}
+
 private func lockPath(beside manifest: String, hostName: String) -> String? {
   guard manifest != "-", !hostName.isEmpty, !hostName.hasPrefix("."),
     !hostName.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == 0 })
@@ -55,6 +63,10 @@ private func readLock(_ path: String) throws(ManifestFailure) -> LoadedLock {
   do throws(FileFault) { content = try readNamedFile(path, limit: YAMLLimits.standard.bytes) } catch {
     throw .notFound(messages: [error.message])
   }
+  return try readLock(path, content)
+}
+
+private func readLock(_ path: String, _ content: PathContent) throws(ManifestFailure) -> LoadedLock {
   let report = Diagnostics()
   switch content {
   case .tooLarge:

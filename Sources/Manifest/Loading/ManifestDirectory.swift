@@ -17,13 +17,8 @@ struct ManifestDirectory: ~Copyable {
 
   init(_ found: consuming FoundFile) throws(FileFault) {
     let names = try Self.names(in: found)
-    manifests = names.filter(Self.isManifestName)
-    unread = names.compactMap { name in
-      if found.hasDirectory(name) { return name + "/" }
-      let lower = name.lowercased()
-      let isMeant = [".yaml", ".yml", ".json"].contains { lower.hasSuffix($0) } && !name.hasSuffix(lockSuffix)
-      return isMeant && !Self.isManifestName(name) ? name : nil
-    }
+    manifests = names.filter(isManifestName)
+    unread = names.compactMap { found.hasDirectory($0) ? $0 + "/" : looksLikeManifest($0) ? $0 : nil }
     self.found = found
   }
 
@@ -53,10 +48,6 @@ struct ManifestDirectory: ~Copyable {
     }
   }
 
-  static func isManifestName(_ name: String) -> Bool {
-    (name.hasSuffix(".yaml") || name.hasSuffix(".yml")) && !name.hasSuffix(lockSuffix)
-  }
-
   /// Returns the names of all entries that are not hidden, in order (readdir(3)).
   static func names(in directory: borrowing FoundFile) throws(FileFault) -> [String] {
     let descriptor = try directory.openDirectory()
@@ -84,4 +75,16 @@ struct ManifestDirectory: ~Copyable {
     guard error == 0 else { throw FileFault(.list, directory.path, error) }
     return found.sorted { Name($0) < Name($1) }
   }
+}
+
+/// Returns whether a file of this name in a directory is a manifest.
+func isManifestName(_ name: String) -> Bool {
+  (name.hasSuffix(".yaml") || name.hasSuffix(".yml")) && !name.hasSuffix(lockSuffix)
+}
+
+/// Returns whether a file of this name is no manifest, but a person may have meant it as one.
+func looksLikeManifest(_ name: String) -> Bool {
+  let lower = name.lowercased()
+  let isMeant = [".yaml", ".yml", ".json"].contains { lower.hasSuffix($0) } && !name.hasSuffix(lockSuffix)
+  return isMeant && !isManifestName(name)
 }
