@@ -17,6 +17,7 @@ packages=(
   chromium        # a real browser, for the tests of the page that `-o html` writes
   pkg-config      # SwiftPM finds the libraries with it
   python3         # the programs of Scripts/
+  git gnupg openssh-client # repositories and signatures, for the tests of `berth pull`
 )
 
 # Prints the release of Xen that this Debian has: that of the installed or the available libxen-dev.
@@ -34,7 +35,7 @@ lab_packages=(
 case ${1:-} in
   lab) packages+=("${lab_packages[@]}") ;;
   other-debian) packages+=(debootstrap) ;;
-  managers) packages+=(git jq nix-bin puppet-agent python3-apt python3-venv) ;;
+  managers) packages+=(jq nix-bin puppet-agent python3-apt python3-venv systemd) ;;
 esac
 
 fail() { printf 'berth: %s\n' "$@" >&2; exit 1; }
