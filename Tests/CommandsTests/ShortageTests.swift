@@ -24,6 +24,7 @@ import Testing
       let status = world.run(words + [manifest, "-o", "json"], given: .init(damaged: [damaged]))
       #expect(status == 0)
       #expect(world.messages.contains("berth: warning: \(warning)\n  next: look at the file"), "\(world.messages)")
+      #expect(world.messages.hasSuffix("\n") && !world.messages.contains("\\n"), "\(world.messages)")
       #expect(world.output.replacing("\\/", with: "/").contains("\"\(warning)\""), "\(world.output)")
     }
   }
