@@ -15,6 +15,7 @@ packages=(
   libmd-dev       # the fingerprints of plans
   qemu-system-x86 # a real device model, for the tests
   chromium        # a real browser, for the tests of the page that `-o html` writes
+  patch           # reads the differences that `berth fmt --diff` writes, in a test
   pkg-config      # SwiftPM finds the libraries with it
   python3         # the programs of Scripts/
   git gnupg openssh-client # repositories and signatures, for the tests of `berth pull`

@@ -23,6 +23,7 @@ BUILD = os.path.join(ROOT, ".build-fuzz")
 SEEDS = {
     "manifest": ["Tests/Fuzz/corpus/manifest", "examples", "Tests/ManifestTests/Fixtures/valid",
                  "Tests/ManifestTests/Fixtures/invalid"],
+    "fmt": ["Tests/Fuzz/corpus/fmt", "Tests/Fuzz/corpus/manifest", "examples", "Tests/ManifestTests/Fixtures/valid"],
     "configuration": ["Tests/XenProtocolTests/Fixtures/libxl-json"],
     "bus": ["Tests/Fuzz/corpus/bus"],
     "qmp": ["Tests/Fuzz/corpus/qmp"],

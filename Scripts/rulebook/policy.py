@@ -71,6 +71,7 @@ RESERVED = [
          "Sources/Model/Text/TerminalText.swift",  # Puts together what is visible already.
          "Sources/Commands/RunBerth.swift",  # The help of the parser of arguments.
          "Sources/Commands/SchemaCommand.swift",  # The schema of manifests.
+         "Sources/Commands/FormatCommand.swift",  # A manifest for a program, which a filter must not change.
          "Sources/Rendering/View.swift",  # The catalogue as a page of Markdown.
          "Sources/Rendering/Previews/EscapedText.swift",  # Texts of a form, whose outside parts are visible already.
      },

@@ -47,6 +47,9 @@ package struct CommandContext: Sendable {
   package var classNames: @Sendable (Set<UInt32>) -> [UInt32: String]
   /// Replaces a text file at a path that a person named, as a whole.
   package var replaceFile: @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void
+  /// Replaces a text file by another text, if it still has the text `old`. Returns why the file was left alone, to be put
+  /// behind its name; nil if it was replaced.
+  package var rewriteFile: @Sendable (_ path: String, _ old: [UInt8], _ new: [UInt8]) throws(HostError) -> String?
   /// Replaces a file that only its owner may read, as a whole.
   package var replacePrivateFile: @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void
   /// Returns what became of an answer that standard output did not take whole; nil if it did.
@@ -73,6 +76,9 @@ package struct CommandContext: Sendable {
     replaceFile: @escaping @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void = {
       (path, _) throws(HostError) in throw .record(RecordError(.notPermitted, operation: "write", place: path))
     },
+    rewriteFile: @escaping @Sendable (_ path: String, _ old: [UInt8], _ new: [UInt8]) throws(HostError) -> String? = {
+      (path, _, _) throws(HostError) in throw .record(RecordError(.notPermitted, operation: "write", place: path))
+    },
     replacePrivateFile: @escaping @Sendable (_ path: String, _ bytes: [UInt8]) throws(HostError) -> Void = {
       (path, _) throws(HostError) in throw .record(RecordError(.notPermitted, operation: "write", place: path))
     },
@@ -95,6 +101,7 @@ package struct CommandContext: Sendable {
     self.names = names
     self.classNames = classNames
     self.replaceFile = replaceFile
+    self.rewriteFile = rewriteFile
     self.replacePrivateFile = replacePrivateFile
     self.outputLoss = outputLoss
     self.shortage = shortage

@@ -43,6 +43,9 @@ struct Berth {
       replaceFile: { (path, bytes) throws(HostError) in
         do throws(RecordError) { try replaceTextFile(path, with: bytes) } catch { throw .record(error) }
       },
+      rewriteFile: { (path, old, new) throws(HostError) in
+        do throws(RecordError) { return try rewriteTextFile(path, from: old, to: new) } catch { throw .record(error) }
+      },
       replacePrivateFile: { (path, bytes) throws(HostError) in
         do throws(RecordError) { try replaceTextFile(path, with: bytes, isPrivate: true) } catch {
           throw .record(error)

@@ -23,6 +23,8 @@ final class FakeWorld: Sendable {
     var disks: [[String]] = []
     /// The facts of each inventory that was asked for.
     var facts: [Set<FunctionFact>] = []
+    /// The files that were to be rewritten, with their new texts.
+    var rewritten: [(path: String, text: String)] = []
   }
   let state = Mutex(State())
 
@@ -46,6 +48,8 @@ final class FakeWorld: Sendable {
     var damaged: [DamagedFile] = []
     var shortage: String?
     var answers: [String] = []
+    /// Why files are left alone that are to be rewritten; nil if they are not.
+    var obstacle: String?
   }
 
   /// Runs `berth` in this world and returns its exit status.
@@ -95,6 +99,10 @@ final class FakeWorld: Sendable {
             for event in given.events { report(event) }
             return AppliedPlan(plan: shown.plan, outcome: given.outcome)
           })
+      },
+      rewriteFile: { path, _, new in
+        self.state.withLock { $0.rewritten.append((path, String(decoding: new, as: UTF8.self))) }
+        return given.obstacle
       }, shortage: given.shortage)
     return runBerth(arguments, in: context, adding: SandboxCommandSet.self)
   }

@@ -5,11 +5,12 @@ import Glibc
 /// A target ends the process if a required property does not hold: libFuzzer takes that for a crash, and keeps the
 /// bytes.
 enum FuzzTarget: String, CaseIterable {
-  case manifest, configuration, bus, qmp, sysfs, inventory, records, store, outside, snapshot, plan
+  case manifest, fmt, configuration, bus, qmp, sysfs, inventory, records, store, outside, snapshot, plan
 
   func take(_ bytes: [UInt8]) {
     switch self {
     case .manifest: readManifest(bytes)
+    case .fmt: formatManifest(bytes)
     case .configuration: editConfiguration(bytes)
     case .bus: changeBus(bytes)
     case .qmp: readMessages(bytes)

@@ -63,6 +63,24 @@ class PreCommit(hosts.Test):
         files = ["--files", "berth/domains.yaml", "host18/berth/host.yaml"]
         self.assertIn("Passed", self.try_hook("berth-validate-together", *files))
 
+    def test_changed_manifests_get_the_one_style(self):
+        self.git("fleet")
+        path = self.manifest({"sys-net": [LAN]}, "fleet/berth/host.yaml")
+        self.assertIn("Passed", self.try_hook("berth-fmt", "--all-files"))
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        odd = text.replace(": ", ":  ")
+        self.assertNotEqual(odd, text)
+        self.write("fleet/other.yaml", odd)
+        self.write("fleet/berth/host.lock.yaml", odd)
+        self.write(path, odd)
+        self.assertIn("files were modified by this hook", self.try_hook("berth-fmt", "--all-files", code=1))
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(file.read(), text)
+        for other in ("fleet/other.yaml", "fleet/berth/host.lock.yaml"):
+            with open(self.path(other), encoding="utf-8") as file:
+                self.assertEqual(file.read(), odd)
+
     def test_the_example_stops_a_commit(self):
         self.environment["PATH"] += os.pathsep + os.path.join(hosts.TOOLS, "pre-commit/bin")
         fleet = self.git("fleet", "config/pre-commit/.pre-commit-config.yaml")

@@ -125,16 +125,32 @@ struct DocumentSet: Sendable {
   var files: [String] { texts.map(\.name) }
 }
 
+/// The texts of manifests as they were read.
+package struct ReadTexts: Sendable {
+  /// In the order of the paths; `<stdin>` for standard input.
+  package let texts: [ManifestText]
+  package let warnings: [Diagnostic]
+}
+
+/// Reads the texts of manifests, whatever is in them, from the files from which `loadManifests` reads.
+package func readManifestTexts(paths: [String]) throws(ManifestFailure) -> ReadTexts {
+  let report = Diagnostics()
+  let set = try readManifests(paths, readsDocuments: false, report)
+  return ReadTexts(texts: set.texts, warnings: report.sortedWarnings)
+}
+
 /// Reads the manifests at these paths. Errors in them are reported, and end the reading.
 ///
 /// - Parameters:
+///   - readsDocuments: whether the texts are read as manifests, and not only as texts.
 ///   - earlier: the names of the texts that were read before. They are not read again.
 ///   - known: the names of entries of directories that somebody else reads.
 func readManifests(
-  _ paths: [String], _ report: Diagnostics, after earlier: Set<Name> = [], besides known: Set<String> = []
+  _ paths: [String], readsDocuments: Bool = true, _ report: Diagnostics, after earlier: Set<Name> = [],
+  besides known: Set<String> = []
 ) throws(ManifestFailure) -> DocumentSet {
   if paths.isEmpty { throw .notFound(messages: ["no manifest was given"]) }
-  var reader = ManifestReader(report: report, after: earlier, known: known)
+  var reader = ManifestReader(report: report, readsDocuments: readsDocuments, after: earlier, known: known)
   for path in paths { reader.read(path) }
   return try reader.end()
 }
@@ -147,6 +163,7 @@ struct ManifestReader {
   static let mostBytes = 16 << 20
 
   let report: Diagnostics
+  private let readsDocuments: Bool
   /// The number of texts that stand before these in what is reported.
   let firstOrder: Int
   /// The names of entries of directories that somebody else reads.
@@ -157,8 +174,10 @@ struct ManifestReader {
   private var seen: Set<Name>
   private var bytesRead = 0
 
-  init(report: Diagnostics, after earlier: Set<Name> = [], known: Set<String> = []) {
-    self.report = report
+  init(
+    report: Diagnostics, readsDocuments: Bool = true, after earlier: Set<Name> = [], known: Set<String> = []
+  ) {
+    (self.report, self.readsDocuments) = (report, readsDocuments)
     self.known = known
     seen = earlier
     firstOrder = earlier.count
@@ -260,6 +279,7 @@ struct ManifestReader {
         report.error("the manifests are larger than \(Self.mostBytes) bytes in all", at: nil)
         return
       }
+      guard readsDocuments else { return }
       let source = SourceText(name: path, bytes: bytes, order: order)
       let isEmpty = !readDocuments(source)
       // An empty file is more often a failed write than a wish to detach everything.

@@ -1,7 +1,7 @@
 import CYAML
 
 /// The events that libyaml reports while it reads a text.
-enum YAMLEvent {
+enum YAMLEvent: Hashable {
   case documentStart
   case documentEnd
   case scalar(YAMLScalar)
@@ -33,7 +33,7 @@ struct YAMLSyntaxError {
 func forEachYAMLEvent(
   in bytes: [UInt8], _ body: (YAMLEvent, YAMLPlace, _ anchor: String?, _ tag: String?) -> Bool
 ) -> YAMLSyntaxError? {
-  guard let parser = EventParser() else {
+  guard let parser = LibYAML() else {
     return YAMLSyntaxError(
       problem: "out of memory", place: YAMLPlace(line: 0, column: 0), contextPlace: YAMLPlace(line: 0, column: 0))
   }
@@ -41,7 +41,7 @@ func forEachYAMLEvent(
 }
 
 /// Owns one libyaml parser, on the heap: the parser points into itself and must never move.
-@safe private struct EventParser: ~Copyable {
+@safe struct LibYAML: ~Copyable {
   private let parser: UnsafeMutablePointer<yaml_parser_t>
 
   /// Creates a parser; nil if memory ran out.
@@ -61,13 +61,10 @@ func forEachYAMLEvent(
   }
 
   /// Reads the events. libyaml keeps the input's address, so everything happens while the bytes are lent.
-  consuming func run(
+  fileprivate consuming func run(
     _ bytes: [UInt8], _ body: (YAMLEvent, YAMLPlace, _ anchor: String?, _ tag: String?) -> Bool
   ) -> YAMLSyntaxError? {
-    let parser = unsafe self.parser
-    return unsafe bytes.withUnsafeBufferPointer { buffer -> YAMLSyntaxError? in
-      unsafe yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
-      unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+    unsafe withInput(bytes) { parser -> YAMLSyntaxError? in
       while true {
         var event = unsafe yaml_event_t()
         guard unsafe yaml_parser_parse(parser, &event) == 1 else { return unsafe Self.error(of: parser.pointee) }
@@ -77,6 +74,18 @@ func forEachYAMLEvent(
         let place = unsafe YAMLPlace(event.start_mark)
         if !body(translated.event, place, translated.anchor, translated.tag) { return nil }
       }
+    }
+  }
+
+  /// Lends the parser, with the bytes as its input.
+  consuming func withInput<Result>(
+    _ bytes: [UInt8], _ body: (UnsafeMutablePointer<yaml_parser_t>) -> Result
+  ) -> Result {
+    let parser = unsafe self.parser
+    return unsafe bytes.withUnsafeBufferPointer { buffer in
+      unsafe yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
+      unsafe yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
+      return unsafe body(parser)
     }
   }
 
@@ -102,7 +111,7 @@ func forEachYAMLEvent(
     }
   }
 
-  private static func style(_ style: yaml_scalar_style_t) -> YAMLScalar.Style {
+  static func style(_ style: yaml_scalar_style_t) -> YAMLScalar.Style {
     switch style {
     case YAML_SINGLE_QUOTED_SCALAR_STYLE: .singleQuoted
     case YAML_DOUBLE_QUOTED_SCALAR_STYLE: .doubleQuoted
