@@ -12,6 +12,9 @@ struct ValidateCommand: BerthCommand {
   @OptionGroup var manifests: ManifestOptions
   @OptionGroup var global: GlobalOptions
 
+  @Flag(help: "Count each warning as an error: the exit status is 65 if there is one.")
+  var strict = false
+
   var formats: [OutputFormat] { [.table, .json, .jsonl, .markdown, .html, .github, .sarif, .gitlab] }
 
   func run(in context: CommandContext) throws(Failure) -> ExitStatus {
@@ -25,16 +28,22 @@ struct ValidateCommand: BerthCommand {
           host: host.host?.text, domainCount: host.desired.domains.count,
           deviceCount: host.desired.domains.reduce(0) { $0 + $1.devices.count + $1.selections.count })
       }
-      try show(
-        ValidationView(
-          files: valid.files, hosts: hosts, remarks: valid.warnings.map(Remark.init) + stale,
-          directory: context.directory), in: context)
+      let view = ValidationView(
+        files: valid.files, hosts: hosts, remarks: valid.warnings.map(Remark.init) + stale, isStrict: strict,
+        directory: context.directory)
+      try show(view, in: context)
+      guard view.isValid else {
+        throw Failure(
+          .invalidManifest, "\(Words.count(view.warningCount, "warning")), and --strict counts each as an error",
+          hint: "correct what they say, or leave out --strict")
+      }
       return .done
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
       try show(
         ValidationView(
-          files: [], hosts: [], remarks: diagnostics.map(Remark.init), directory: context.directory), in: context)
+          files: [], hosts: [], remarks: diagnostics.map(Remark.init), isStrict: strict, directory: context.directory),
+        in: context)
       return .invalidManifest
     }
   }

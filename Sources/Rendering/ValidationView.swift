@@ -46,21 +46,28 @@ package struct ValidationView: View {
   package var files: [String]
   package var hosts: [ValidatedHost]
   package var remarks: [Remark]
+  /// Whether a warning counts as an error.
+  let isStrict: Bool
   /// The directory that previews have paths relative to; nil if it is not known.
   let directory: String?
 
-  package init(files: [String], hosts: [ValidatedHost], remarks: [Remark], directory: String? = nil) {
+  package init(
+    files: [String], hosts: [ValidatedHost], remarks: [Remark], isStrict: Bool = false, directory: String? = nil
+  ) {
     self.files = files
     self.hosts = hosts
     self.remarks = remarks
+    self.isStrict = isStrict
     self.directory = directory
   }
 
-  package var isValid: Bool { errors == 0 }
+  package var isValid: Bool { errors == 0 && !(isStrict && warningCount > 0) }
+  package var warningCount: Int { remarks.reduce(0) { $0 + $1.count } - errors }
   private var errors: Int { remarks.reduce(0) { $0 + ($1.severity == .error ? $1.count : 0) } }
 
   package var document: ValidationDocument {
-    ValidationDocument(isValid: isValid, files: files, hosts: hosts, remarks: remarks)
+    ValidationDocument(
+      isValid: isValid, isStrict: isStrict ? true : nil, files: files, hosts: hosts, remarks: remarks)
   }
 
   /// The verdict; the remarks themselves are messages and go elsewhere.
@@ -68,9 +75,9 @@ package struct ValidationView: View {
 
   /// The verdict in one sentence.
   var verdict: String {
-    let warnings = remarks.reduce(0) { $0 + $1.count } - errors
-    let tail = warnings == 0 ? "" : ", " + Words.count(warnings, "warning")
-    guard isValid else { return "Not valid: \(Words.count(errors, "error"))\(tail)." }
+    let tail = warningCount == 0 ? "" : ", " + Words.count(warningCount, "warning")
+    guard errors == 0 else { return "Not valid: \(Words.count(errors, "error"))\(tail)." }
+    guard isValid else { return "Not valid with --strict: \(Words.count(warningCount, "warning"))." }
     let contents = hosts.map { host in
       let counts = Words.count(host.domainCount, "domain") + ", " + Words.count(host.deviceCount, "device")
       if let name = host.host { return "\(counts) for \(name)" }
@@ -84,6 +91,8 @@ package struct ValidationView: View {
 package struct ValidationDocument: VersionedDocument, Sendable {
   package static let head = DocumentHead(kind: "ValidationResult", formatVersion: 1)
   let isValid: Bool
+  /// True if a warning counts as an error; otherwise left out.
+  let isStrict: Bool?
   let files: [String]
   let hosts: [ValidatedHost]
   let remarks: [Remark]

@@ -164,7 +164,7 @@ extension ValidationView {
     return remarks.map { remark in
       Annotation(
         rule: remark.severity == .error ? .manifestError : .manifestWarning,
-        severity: remark.severity == .error ? .error : .warning, message: remark.message, next: remark.hint,
+        severity: remark.severity == .error || isStrict ? .error : .warning, message: remark.message, next: remark.hint,
         place: remark.file.isEmpty
           ? first.map { ManifestPlace(file: $0, line: 0, column: 0) }
           : ManifestPlace(file: remark.file, line: remark.line, column: remark.column))
