@@ -30,7 +30,7 @@ extension BerthCommand {
   /// Returns which command has a form that this one lacks.
   private static func whereElse(_ format: OutputFormat) -> String {
     switch format {
-    case .markdown: "; `berth plan`, `berth validate` and `berth explain --all` have this form"
+    case .markdown: "; `berth plan`, `berth validate`, `berth graph` and `berth explain --all` have this form"
     case .html, .github, .sarif, .gitlab: "; `berth plan` and `berth validate` have this form"
     case .gitlabSummary, .junit: "; `berth plan` has this form"
     case .wide: "; `berth devices -o wide` lists the devices"

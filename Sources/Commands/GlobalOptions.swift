@@ -19,7 +19,7 @@ package struct GlobalOptions: ParsableArguments {
       "The form of the answer: table (for people), json or jsonl (for programs), or wide (only devices).",
       discussion: """
         With jsonl, apply writes one line per event. plan and validate also have markdown, html, github, sarif and \
-        gitlab; plan has gitlab-summary and junit, too. explain --all has markdown.
+        gitlab; plan has gitlab-summary and junit, too. graph and explain --all have markdown.
         """))
   var output: OutputFormat = .table
 

@@ -8,7 +8,7 @@ enum Misuse {
   /// Words that other tools use for what a command does here.
   private static let commands = [
     "diff": "plan", "preview": "plan", "check": "validate", "lint": "validate", "format": "fmt", "tidy": "fmt",
-    "show": "status", "list": "status",
+    "draw": "graph", "show": "status", "list": "status",
     "ls": "status", "sync": "apply", "run": "apply", "attach": "apply", "detach": "apply",
   ]
   /// Options of other tools, and what has the same effect here.

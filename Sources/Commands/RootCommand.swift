@@ -16,7 +16,8 @@ struct RootCommand<Added: CommandSet>: ParsableCommand {
       version: berthVersion,
       subcommands: [
         PlanCommand.self, ApplyCommand.self, PullCommand.self, ReleaseCommand.self, StatusCommand.self,
-        DevicesCommand.self, DoctorCommand.self, ValidateCommand.self, FormatCommand.self, LockCommand.self,
+        DevicesCommand.self, DoctorCommand.self, ValidateCommand.self, FormatCommand.self, GraphCommand.self,
+        LockCommand.self,
         ImportCommand.self, RenderCommand.self,
         SnapshotCommand.self, SchemaCommand.self, ExplainCommand.self,
       ] + Added.commands)

@@ -10,6 +10,8 @@ typealias BlockLine = EscapedText<MarkdownBlock>
 typealias WorkflowText = EscapedText<WorkflowData>
 /// A message of a SARIF log.
 typealias SARIFText = EscapedText<SARIFMessage>
+/// A label between double quotes in a diagram of Mermaid.
+typealias MermaidText = EscapedText<MermaidLabel>
 /// A value of a JSON document, which the encoder escapes.
 typealias ValueText = EscapedText<JSONValueText>
 
