@@ -177,6 +177,8 @@ private func refusal(_ bytes: [UInt8]) -> String {
     ("a: 'x\u{85} y'\n", "t.yaml:2:6: error: U+0085, U+2028 or U+2029 ends a line"),
     ("# x\u{2028}y\n", "t.yaml:2:4: error: U+0085"), ("a:\n\t- x\n", "t.yaml:3:1: error: a tab"),
     ("a: *x\n", "the alias *x has no anchor"), ("a: !vault x\n", "the tag '!vault' is not supported"),
+    ("  --- a: 1\n", "t.yaml:2:3: error: a text that begins with '---'"),
+    ("--- # x\n   ...  x\n", "t.yaml:3:4: error: a text"),
     ("<<: {a: 1}\n", "the merge key '<<' is not supported"), ("\u{FEFF}a: 1\n", "a byte order mark"),
   ])
   func `a text that the reader refuses is refused with its place`(_ text: String, _ words: String) {

@@ -29,6 +29,11 @@ package func formatted(_ source: SourceText, limits: YAMLLimits = .standard, rep
       report.error(
         "the formatted text is larger than \(limits.bytes) bytes", at: SourceMark(wholeOf: source),
         hint: "split it into several files")
+    case .marker(let offset):
+      report.error(
+        "a text that begins with '---' or '...' would be the mark of a document at the start of a line",
+        at: SourceText(name: source.name, bytes: text, order: source.order).mark(atOffset: offset),
+        hint: "put it into quotes")
     case .unknown(let offset):
       report.error(
         "this text is not formatted: what stands here is not understood",

@@ -4,6 +4,8 @@ struct YAMLPrinter {
   enum Refusal: Error {
     /// Something stands between tokens that is neither blank nor comment, from this offset on.
     case unknown(offset: Int)
+    /// A text begins with `---` or `...`, and would be the mark of a document at the start of a line.
+    case marker(offset: Int)
     case tooLarge
   }
 
@@ -59,7 +61,19 @@ struct YAMLPrinter {
     }
     endLine()
     writeLines(gap.lines, before: token)
-    if !isLast { indent(to: levels.column(of: token)) }
+    guard !isLast else { return }
+    let column = levels.column(of: token)
+    if column == 0, case .scalar = token.kind, isMarker(text[token.range]) {
+      throw .marker(offset: token.range.lowerBound)
+    }
+    indent(to: column)
+  }
+
+  /// Returns whether a line that begins with this text begins or ends a document.
+  private func isMarker(_ text: ArraySlice<UInt8>) -> Bool {
+    guard text.starts(with: "---".utf8) || text.starts(with: "...".utf8) else { return false }
+    let next = text.dropFirst(3).first
+    return next.map { isBlank($0) || $0 == 0x0A } ?? true
   }
 
   private mutating func writeLines(_ lines: [YAMLGap.Line], before token: YAMLToken) {
