@@ -36,10 +36,17 @@ class Schemas(hosts.Test):
 
     def test_the_manifests_of_the_example_are_checked(self):
         shutil.copytree(os.path.join(hosts.ROOT, "examples/ansible"), self.path("fleet"))
-        commands = [command for name in SCHEMAS for steps in jobs(self, name).values() for command in steps
+        commands = [command.strip() for name in SCHEMAS for steps in jobs(self, name).values() for command in steps
                     if command.startswith("berth validate")]
-        self.assertEqual(commands, ["berth validate manifests"] * 2)
+        self.assertEqual(commands, ["berth validate --strict manifests\nberth fmt --check --diff manifests"] * 2)
         self.run_program("bash", "-ec", commands[0], where=self.path("fleet"))
+        with open(self.path("fleet/manifests/beta.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        self.write("fleet/manifests/beta.yaml", text.replace(": ", ":  "))
+        self.run_program("bash", "-ec", commands[0], where=self.path("fleet"), code=2)
+        # A device without an id is a warning.
+        self.write("fleet/manifests/beta.yaml", text.replace(', id: "8086:1533"', ""))
+        self.run_program("bash", "-ec", commands[0], where=self.path("fleet"), code=65)
         self.write("fleet/manifests/beta.yaml", "apiVersion: berth/v1alpha1\n")
         self.run_program("bash", "-ec", commands[0], where=self.path("fleet"), code=65)
 
