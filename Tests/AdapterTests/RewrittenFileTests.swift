@@ -29,11 +29,14 @@ import Testing
     #expect(try folder.names(in: "").isEmpty)
   }
 
-  @Test func `folders and links are named`() throws {
+  @Test func `folders, links and pipes are named, and not opened`() throws {
     try folder.makeFolder("a")
     #expect(try rewrite("a", from: "", to: "new") == "is a folder")
     try folder.link("b", to: "nowhere")
     #expect(try rewrite("b", from: "", to: "new") == "is a symbolic link")
+    try #require(unsafe mkfifo("\(folder.path)/c", 0o600) == 0)
+    #expect(try rewrite("c", from: "", to: "new") == "is a named pipe")
+    #expect(try folder.names(in: "") == ["a", "b", "c"])
   }
 
   @Test func `a folder in which nothing can be written leaves the file as it is`() throws {

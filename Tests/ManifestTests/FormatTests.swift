@@ -156,12 +156,13 @@ private func refusal(_ bytes: [UInt8]) -> String {
     "a: [x, y] # c\nb: z\n", "a: [x, 'y'] # c\n# d\nb: z\n", "a: [x, y]\n# c\n# d\nb: z\n",
     "a: [x, y] # c\nb: z\n# d\n", "a: [x, y] # C\n# d\nb: z\n", "a: !!seq [x, y] # c\n# d\nb: z\n",
     "a: &x [x, y] # c\n# d\nb: z\n", "b: z # c\n# d\na: [x, y]\n", "a: [x, [y]] # c\n# d\nb: z\n",
-    "--- {a: [x, y], # c\n# d\nb: z}\n...\n--- 1\n",
+    "a: [x, y] # c\n# d\nb: \"z\"\n", "--- {a: [x, y], # c\n# d\nb: z}\n...\n--- 1\n",
   ])
   func `a text with another value or another place of a comment is another one`(_ other: String) throws {
     let text = try YAMLContent(Array("a: [x, y] # c\n# d\nb: z\n".utf8))
     #expect(try text == YAMLContent(Array("a:\n  [x,y]   #c\n\n   #d\nb:   z".utf8)))
     #expect(try text != YAMLContent(Array(other.utf8)))
+    #expect(try YAMLContent(Array("a: | # c\n  x\n".utf8)) != YAMLContent(Array("a: |\n  x\n".utf8)))
   }
 
   // MARK: What is refused

@@ -64,6 +64,8 @@ struct YAMLContent {
   let tokens: [YAMLToken]
   private let events: [Event]
   private let comments: [Comment]
+  /// The text without blanks and ends of lines. Comments inside tokens are in it.
+  private let signs: [UInt8]
 
   /// Reads a text that has only `\n` as ends of lines.
   init(_ text: [UInt8]) throws(YAMLPrinter.Refusal) {
@@ -77,6 +79,7 @@ struct YAMLContent {
     self.tokens = tokens
     self.events = events
     comments = try Self.comments(in: text, tokens)
+    signs = text.filter { !isBlank($0) && $0 != 0x0A }
   }
 
   private static func comments(
@@ -105,7 +108,7 @@ struct YAMLContent {
 
 extension YAMLContent: Equatable {
   static func == (left: Self, right: Self) -> Bool {
-    left.events == right.events && left.comments == right.comments
+    left.events == right.events && left.comments == right.comments && left.signs == right.signs
   }
 }
 

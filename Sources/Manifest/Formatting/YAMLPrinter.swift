@@ -13,6 +13,8 @@ struct YAMLPrinter {
   private let limit: Int
   private var output: [UInt8] = []
   private var levels = YAMLLevels()
+  /// The collections at the end of the token before. libyaml reports their ends behind the comments that follow.
+  private var levelsBefore = YAMLLevels()
   private var previous: YAMLToken?
 
   /// Returns the text in the style; `tokens` are its tokens.
@@ -25,9 +27,6 @@ struct YAMLPrinter {
   }
 
   private init(text: [UInt8], limit: Int) { (self.text, self.limit) = (text, limit) }
-
-  /// The collections at the end of the token before. The marks of their ends come with the token after the comments.
-  private var levelsBefore = YAMLLevels()
 
   private mutating func take(_ token: YAMLToken) throws(Refusal) {
     levels.begin(token)
