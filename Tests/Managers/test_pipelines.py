@@ -42,7 +42,7 @@ class Pipelines(pages.Page):
             "The first pull request": ["Plan: 1 to adopt.", "Applied: 1 adopted."],
             "Reviews": ["berth: Valid: ", "snapshots/host17.json"],
             "Saved plans": ["Applied: 1 attached", "Nothing to do: 2 devices are as declared."],
-            "Pull": ["Plan: ", "commit ", "of main, new", "Nothing to do: 2 devices are as declared."],
+            "Pull": ["of main, the first one on this host", "Give sys-net a second card", "Nothing to do: 2 devices are as declared."],
             "A fleet": ["= host17 ", "~ host18 ", "Hosts: 1 with changes, 1 as declared.", "\nhost18\n"],
         }
         with_commands = [heading for heading in self.headings() if self.commands(heading)]
