@@ -39,7 +39,9 @@ import Testing
     #expect(String(decoding: try run("ls /proc/self/fd").output, as: UTF8.self) == "0\n1\n2\n3\n")
     // Only SIGXFSZ, number 25, is ignored.
     let ignored = String(decoding: try run("grep SigIgn /proc/self/status").output, as: UTF8.self)
-    #expect(ignored.hasSuffix("0000000001000000\n"), "\(ignored)")
+    let mask = UInt64(ignored.split { $0.isWhitespace }.last ?? "", radix: 16)
+    // 32 and 33 are glibc's own (nptl/pthreadP.h): no program of this process can set them, whoever ignored them before.
+    #expect(mask.map { $0 & 0x7FFF_FFFF } == 0x0100_0000, "\(ignored)")
   }
 
   @Test func `a program that is too slow is ended, with all that it has started`() throws {

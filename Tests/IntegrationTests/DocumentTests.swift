@@ -28,6 +28,12 @@ struct `Documents` {
         #expect(try schemas.violations(of: line) == [], "\(line)")
         if let kind = try JSON(text: line)["kind"]?.string { kinds.insert(kind) }
       }
+      try host.folder.makeFolder("fleet")
+      #expect(try await host.berth("snapshot", "--out", "\(host.folder.path)/fleet/host.json").status == 0)
+      let fleet = try await host.berth("plan", "--fleet", "\(host.folder.path)/fleet", manifest, "-o", "json")
+      #expect(fleet.status == 0, "\(fleet)")
+      #expect(try schemas.violations(of: fleet.output) == [])
+      if let kind = try JSON(text: fleet.output)["kind"]?.string { kinds.insert(kind) }
       // A plan that does not fit any more, because its domain is gone.
       let file = "\(host.folder.path)/plan.json"
       #expect(try await host.berth("plan", manifest, "--out", file).status == 0)
