@@ -141,6 +141,10 @@ pid_t berth_begin_program(const struct berth_program *program)
         limit.rlim_cur = program->most_file_bytes;
     if (program->most_file_bytes < limit.rlim_max)
         limit.rlim_max = program->most_file_bytes;
+    /* What the program allocates. An object of git is held in memory as a whole. */
+    struct rlimit memory = {1UL << 30, 1UL << 30};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || setrlimit(RLIMIT_DATA, &memory))
+        _exit(127);
     if (setrlimit(RLIMIT_FSIZE, &limit) || dup2(program->input, 0) < 0 || dup2(program->output, 1) < 0
         || dup2(program->errors, 2) < 0)
         _exit(127);

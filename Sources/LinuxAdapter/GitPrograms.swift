@@ -38,7 +38,7 @@ struct GitPrograms: Sendable {
       // A master would outlive the pull.
       "GIT_SSH_COMMAND":
         "ssh -o BatchMode=yes -o ControlMaster=no -o ControlPath=none -o ForwardAgent=no -o ForwardX11=no "
-        + "-o PermitLocalCommand=no",
+        + "-o PermitLocalCommand=no -o ClearAllForwardings=yes -o ForkAfterAuthentication=no",
     ]
   }
 

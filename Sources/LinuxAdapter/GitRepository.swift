@@ -12,7 +12,10 @@ struct GitRepository: Sendable {
   private static let mostPacks = 50
   /// The most that a listing of a folder may have.
   private static let mostListing = 16 << 20
+  /// What this fetch brings. It is not there while a fetch begins: git can end well and have fetched nothing.
   private static let tip = "refs/berth/tip"
+  /// What the fetch before brought. It only tells the other side which objects are here.
+  private static let base = "refs/berth/base"
 
   private let folder: String
   let programs: GitPrograms
@@ -37,10 +40,13 @@ struct GitRepository: Sendable {
     _ = try programs.path(of: "git")
     try sweep()
     try makeScratch()
+    var isKept = false
     if canKeep {
       try move(kept, to: fetching)
-    } else {
-      try remove(kept)
+      isKept = try putTipAside()
+    }
+    if !isKept {
+      for folder in [kept, fetching] { try remove(folder) }
       let made = try programs.git(["init", "--quiet", "--bare", "--template=", "--", fetching], home: scratch)
       guard made.status == 0 else { throw fault(made, "init") }
     }
@@ -52,21 +58,48 @@ struct GitRepository: Sendable {
           "+refs/heads/\(branch.text):\(Self.tip)",
         ], home: scratch, within: time)
       guard answer.status == 0 else { throw fetchFault(answer) }
+      let commit = try fetchedTip()
       try move(fetching, to: kept)
+      return commit
     } catch {
       // The cause is worth more than a second failure, and the next pull removes the folder, too.
       do throws(RepositoryFault) { try remove(fetching) } catch {}
       throw error
     }
-    let found = try git(["rev-parse", "--verify", "--end-of-options", Self.tip + "^{commit}"])
-    guard let commit = CommitID(text: text(found).trimmed) else { throw fault(found, "rev-parse") }
+  }
+
+  /// Makes what was fetched before the base of this fetch. Returns whether that is possible: if not, the repository is
+  /// damaged, or nothing has been fetched.
+  private func putTipAside() throws(RepositoryFault) -> Bool {
+    for words in [[Self.base, Self.tip], ["-d", Self.tip]] {
+      let answer = try programs.git(["--git-dir=" + fetching, "update-ref", "--no-deref"] + words, home: scratch)
+      if answer.status != 0 { return false }
+    }
+    return true
+  }
+
+  /// Returns the commit that the fetch brought.
+  private func fetchedTip() throws(RepositoryFault) -> CommitID {
+    let found = try programs.git(
+      ["--git-dir=" + fetching, "rev-parse", "--quiet", "--verify", "--end-of-options", Self.tip + "^{commit}"],
+      home: scratch)
+    guard found.status == 0, let commit = CommitID(text: text(found).trimmed) else {
+      // git leaves such a branch out without a word (fetch-pack.c: `update_shallow`).
+      throw .notFetched("git ended well and brought no commit, as it does if the repository is a shallow clone")
+    }
     return commit
   }
 
-  /// Whether a repository is there that can be fetched into.
+  /// Whether a repository is there that can be fetched into. One that has grown too large is fetched again as a whole.
   private var canKeep: Bool {
     do throws(SystemFailure) {
-      return try listFolder(kept + "/objects/pack").count { $0.hasSuffix(".pack") } <= Self.mostPacks
+      let packs = try listFolder(kept + "/objects/pack")
+      let bytes = packs.reduce(UInt64(0)) { sum, name in
+        var found = stat()
+        let isThere = unsafe lstat(kept + "/objects/pack/" + name, &found) == 0
+        return sum + (isThere ? UInt64(max(0, found.st_size)) : 0)
+      }
+      return packs.count { $0.hasSuffix(".pack") } <= Self.mostPacks && bytes <= programs.mostFileBytes
     } catch { return false }
   }
 
@@ -87,13 +120,19 @@ struct GitRepository: Sendable {
   }
 
   func subject(of commit: CommitID) throws(RepositoryFault) -> String {
-    text(
-      try git([
-        "show", "-s", "--no-notes", "--no-show-signature", "--no-mailmap", "--encoding=UTF-8",
-        "--format=%<(100,trunc)%s",
-        commit.text,
-      ])
-    ).trimmed
+    do throws(RepositoryFault) {
+      return text(
+        try git([
+          "show", "-s", "--no-notes", "--no-show-signature", "--no-mailmap", "--encoding=UTF-8",
+          "--format=%<(100,trunc)%s",
+          commit.text,
+        ])
+      ).trimmed
+    } catch {
+      // The subject is only shown, so it keeps no commit from being applied.
+      if case .tooLarge = error { return "(a subject without end)" }
+      throw error
+    }
   }
 
   func entries(of commit: CommitID, in folder: RepositoryFolder) throws(RepositoryFault) -> [RepositoryEntry] {
@@ -166,10 +205,13 @@ struct GitRepository: Sendable {
 
   private func fault(_ answer: BoundedProgram.Answer, _ command: String) -> RepositoryFault {
     let words = GitPrograms.words(answer.messages)
-    if words.contains(ErrorNumber.text(of: ENOSPC)) || words.contains("No space left on device") {
+    // What the other side says of its own disk is not said of this one.
+    let own = answer.messages.split(whereSeparator: \.isNewline).filter { !$0.hasPrefix("remote:") }
+      .joined(separator: "\n")
+    if own.contains(ErrorNumber.text(of: ENOSPC)) || own.contains("No space left on device") {
       return .full(folder)
     }
-    if words.contains("File too large") { return .tooLarge("it has more than \(programs.mostFileBytes >> 20) MiB") }
+    if own.contains("File too large") { return .tooLarge("it has more than \(programs.mostFileBytes >> 20) MiB") }
     let said = words.isEmpty ? "it ended with status \(answer.status)" : words
     return command == "fetch" ? .notFetched(said) : .failed("git " + command, said)
   }

@@ -17,7 +17,7 @@ struct GitSignatures {
   init(_ repository: GitRepository) { self.repository = repository }
 
   func signer(of commit: CommitID, among keys: SigningKeys) throws(RepositoryFault) -> CommitSigner {
-    try prepare(keys)
+    let imported = try prepare(keys)
     let answer = try repository.git(
       ["verify-commit", "--raw", commit.text], or: [1, 128],
       settings: [
@@ -27,8 +27,10 @@ struct GitSignatures {
         "gpg.x509.program=" + Root.nothing, "gpg.ssh.allowedSignersFile=" + signers, "gpg.minTrustLevel=undefined",
       ])
     let report = SignatureReport(answer.messages)
-    if answer.status == 0, let signer = report.signer { return signer }
-    throw .badSignature(report.fault)
+    guard answer.status == 0, let signer = report.signer else { throw .badSignature(report.fault) }
+    // A setting of the host can name further keys for gpg. They are not configured, so they do not count.
+    if let key = report.primaryKey, !imported.contains(key) { throw .badSignature(.otherKey(signer.key)) }
+    return signer
   }
 
   private func program(_ name: String, isNeeded: Bool) throws(RepositoryFault) -> String {
@@ -38,8 +40,9 @@ struct GitSignatures {
     }
   }
 
-  /// Makes the two places of keys. A place without configured keys is empty.
-  private func prepare(_ keys: SigningKeys) throws(RepositoryFault) {
+  /// Makes the two places of keys, and returns the fingerprints of the OpenPGP keys. A place without configured keys is
+  /// empty.
+  private func prepare(_ keys: SigningKeys) throws(RepositoryFault) -> Set<String> {
     try repository.makeScratch()
     do throws(SystemFailure) {
       try makeFolders(keyring)
@@ -54,13 +57,15 @@ struct GitSignatures {
       let hasKey = lines.contains { line in line.first { !$0.isWhitespace }.map { $0 != "#" } ?? false }
       guard hasKey else { throw .noKey(.ssh) }
     }
-    guard let openPGP = keys.openPGP else { return }
+    guard let openPGP = keys.openPGP else { return [] }
     let imported = try programs.run(
       "gpg", ["--homedir", keyring, "--batch", "--no-tty", "--quiet", "--status-fd", "1", "--import"],
       home: repository.scratch, input: openPGP, mostBytes: 1 << 20)
-    guard String(decoding: imported.output, as: UTF8.self).contains("[GNUPG:] IMPORT_OK ") else {
-      throw .noKey(.openPGP)
-    }
+    // `[GNUPG:] IMPORT_OK 1 A0B1…`
+    let lines = String(decoding: imported.output, as: UTF8.self).split(whereSeparator: \.isNewline)
+    let prints = lines.filter { $0.hasPrefix("[GNUPG:] IMPORT_OK ") }.compactMap { $0.split(separator: " ").last }
+    if prints.isEmpty { throw .noKey(.openPGP) }
+    return Set(prints.map(String.init))
   }
 
   private static func write(_ bytes: [UInt8], to path: String) throws(SystemFailure) {
@@ -91,6 +96,9 @@ struct SignatureReport {
     return CommitSigner(name: name, key: key)
   }
 
+  /// The fingerprint of the key to which an OpenPGP key belongs that made a good signature; nil for ssh.
+  var primaryKey: String? { status("VALIDSIG").first?.split(separator: " ").last.map(String.init) }
+
   /// Why the signature is not accepted.
   var fault: RepositoryFault.SignatureFault {
     if messages.isEmpty { return .none }
@@ -98,6 +106,7 @@ struct SignatureReport {
       if let found = status(name).first { return .expired(words(found, after: 0)) }
     }
     if let found = status("REVKEYSIG").first { return .revoked(words(found, after: 0)) }
+    if let found = status("BADSIG").first { return .wrong("it is of another content, by \(words(found, after: 1))") }
     if let found = status("NO_PUBKEY").first { return .otherKey(words(found, after: 0)) }
     if let (name, key) = sshKey, name == nil {
       return messages.contains("key has expired") ? .expired(key) : .otherKey(key)

@@ -26,7 +26,7 @@ package struct PulledCommit {
   package var text: String {
     let title = cut(visible(subject), to: Self.widestSubject)
     let signature =
-      signer.map { "signed by \(visible($0.name)) (\($0.key))" } ?? "not checked for a signature: no key is configured"
+      signer.map { "signed by \(visible($0.name)) (\($0.key))" } ?? "unchecked, because no key is configured"
     return "commit \(commit.short) of \(branch.text), \(verdict.words): \"\(title)\"; \(signature)"
   }
 }
@@ -58,7 +58,7 @@ extension PullVerdict {
     return Failure(
       .blocked,
       "commit \(tip.short) of \(before.branch.text) does not continue commit \(before.commit.short), which was accepted "
-        + "last: the history was rewritten, or the commit is an older one; nothing was touched",
+        + "last. The history was rewritten, or the commit is an older one. Nothing was touched",
       hint: "if that is meant, run `berth pull` once with --accept-new-history")
   }
 }

@@ -22,7 +22,7 @@ package struct RepositoryURL: Hashable, Sendable, TextCodable {
   package init?(text: String) {
     // git passes the host's name on to ssh, which must not take it for an option.
     guard (1...Self.longest).contains(text.utf8.count), text.utf8.allSatisfy({ (0x21..<0x7F).contains($0) }),
-      !text.hasPrefix("-"), let place = Self.place(in: text), !place.hasPrefix("-"),
+      !text.hasPrefix("-"), !text.contains("[-"), let place = Self.place(in: text), !place.hasPrefix("-"),
       !place.isEmpty
     else { return nil }
     // What stands before the host: `user@`, or with a password `user:password@`.
