@@ -39,6 +39,8 @@ let package = Package(
     // MARK: Effects
     /** The engine: observe, claim, change, wait, verify, undo. Knows ports, no host. */
     .target(name: "Reconciling", dependencies: ["Model", "XenProtocol", "Ports", "Planning"]),
+    /** Keeps a host as declared: triggers, the decision after each look, and the loop. Knows ports, no host. */
+    .target(name: "Daemon", dependencies: ["Model", "Ports", "Planning", "Reconciling"]),
     /** Recorded answers of a host's ports: taking, keeping, hiding and playing them. */
     .target(name: "Snapshots", dependencies: ["Model", "XenProtocol", "Ports"]),
     /** xenstore, in its own protocol; the hypervisor, through libxenctrl. */
@@ -84,6 +86,8 @@ let package = Package(
     /** In-memory ports, golden files, temporary folders, a sandbox for each test. */
     .target(name: "TestSupport", dependencies: ["Model", "XenProtocol", "Ports", "Planning", "Sandbox"]),
     .testTarget(name: "ModelTests", dependencies: ["Model"]),
+    .testTarget(
+      name: "DaemonTests", dependencies: ["Model", "Ports", "Planning", "Reconciling", "Daemon", "TestSupport"]),
     .testTarget(
       name: "XenProtocolTests", dependencies: ["Model", "XenProtocol", "TestSupport"], exclude: ["Fixtures"]),
     .testTarget(name: "PortsTests", dependencies: ["Ports"]),
