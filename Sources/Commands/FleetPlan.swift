@@ -21,7 +21,7 @@ extension PlanCommand {
     try checkFleetOptions()
     let found: FleetDirectory
     do throws(FileFault) { found = try FleetDirectory(directory) } catch { throw Failure(.noManifest, error.message) }
-    let hasOwn = found.members.contains { $0.directory != nil }
+    let hasOwn = found.members.contains(where: \.hasManifests)
     let paths = try manifests.resolved(in: context, isOptional: hasOwn)
     let shared: FleetManifests
     let read = try readManifests { () throws(ManifestFailure) in
@@ -33,8 +33,7 @@ extension PlanCommand {
     case .valid(let manifests): shared = manifests
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
-      let errors = diagnostics.reduce(0) { $0 + ($1.severity == .error ? $1.count : 0) }
-      throw Failure(.invalidManifest, "\(Words.count(errors, "error")) in the manifests; no host was planned")
+      throw Failure(.invalidManifest, "\(diagnostics.errors) in the manifests; no host was planned")
     }
     report(shared.warnings, in: context)
     warn(

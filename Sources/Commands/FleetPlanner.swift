@@ -82,8 +82,7 @@ struct FleetPlanner: Sendable {
       return loaded
     case .invalid(let found):
       for diagnostic in found { diagnostics.add("\(diagnostic.text)\n") }
-      let errors = found.reduce(0) { $0 + ($1.severity == .error ? $1.count : 0) }
-      throw Failure(.invalidManifest, "\(Words.count(errors, "error")) in the manifests for this host")
+      throw Failure(.invalidManifest, "\(found.errors) in the manifests for this host")
     }
   }
 }

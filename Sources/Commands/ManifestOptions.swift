@@ -72,8 +72,7 @@ extension BerthCommand {
     case .valid(let value): return value
     case .invalid(let diagnostics):
       report(diagnostics, in: context)
-      let errors = diagnostics.reduce(0) { $0 + ($1.severity == .error ? $1.count : 0) }
-      throw Failure(.invalidManifest, "\(Words.count(errors, "error")) in the manifest; nothing was touched")
+      throw Failure(.invalidManifest, "\(diagnostics.errors) in the manifest; nothing was touched")
     }
   }
 
@@ -81,4 +80,9 @@ extension BerthCommand {
   func report(_ diagnostics: [Diagnostic], in context: CommandContext) {
     for diagnostic in diagnostics { context.standardError("\(diagnostic.text)\n") }
   }
+}
+
+extension [Diagnostic] {
+  /// The number of errors for people, with those for which one stands: `2 errors`.
+  var errors: String { Words.count(reduce(0) { $0 + ($1.severity == .error ? $1.count : 0) }, "error") }
 }

@@ -17,8 +17,7 @@ struct RootCommand<Added: CommandSet>: ParsableCommand {
       subcommands: [
         PlanCommand.self, ApplyCommand.self, PullCommand.self, ReleaseCommand.self, StatusCommand.self,
         DevicesCommand.self, DoctorCommand.self, ValidateCommand.self, FormatCommand.self, GraphCommand.self,
-        LockCommand.self,
-        ImportCommand.self, RenderCommand.self,
+        LockCommand.self, ImportCommand.self, RenderCommand.self,
         SnapshotCommand.self, SchemaCommand.self, ExplainCommand.self,
       ] + Added.commands)
   }

@@ -38,12 +38,21 @@ package struct Reconciler: Sendable {
     package var standings: [DomainStanding]
   }
 
+  /// What can fail, and then waits.
+  package enum Work: Hashable, Sendable {
+    case domain(DomainUUID)
+    /// A step about the driver of a device.
+    case driver(PCIAddress)
+    /// The repair of what belongs to no living domain.
+    case host
+  }
+
   package let mode: Mode
-  private var backoff: Backoff<DomainUUID>
+  private var backoff: Backoff<Work>
   private var breaker: ChangeBreaker
   private var newcomers = Newcomers()
 
-  package init(mode: Mode, backoff: Backoff<DomainUUID> = Backoff(), breaker: ChangeBreaker = ChangeBreaker()) {
+  package init(mode: Mode, backoff: Backoff<Work> = Backoff(), breaker: ChangeBreaker = ChangeBreaker()) {
     (self.mode, self.backoff, self.breaker) = (mode, backoff, breaker)
   }
 
@@ -70,7 +79,9 @@ package struct Reconciler: Sendable {
   package mutating func decide(_ look: Look, at now: Moment) -> Decision {
     newcomers.see(look.living)
     breaker.keep(only: look.living, at: now)
-    backoff.keep(only: Set(look.living.map(\.uuid)))
+    backoff.keep(
+      only: Set(look.living.map { .domain($0.uuid) } + look.shown.plan.driverSteps.map { .driver($0.device) } + [.host])
+    )
     let facts = HealFacts(owned: look.owned, newcomers: newcomers.keys)
     var consent = look.shown
     var standings: [DomainStanding] = []
@@ -80,20 +91,30 @@ package struct Reconciler: Sendable {
       standings.append(
         standing(of: domain, hasWork: consent.plan.domains[position].steps.contains(where: \.isChange), at: now))
     }
-    consent.plan.driverSteps.removeAll { !mode.permits($0) }
-    if !mode.permitsHostRepairs { consent.plan.hostSteps.removeAll(where: \.isChange) }
+    consent.plan.driverSteps.removeAll { !mode.permits($0) || !backoff.mayTry(.driver($0.device), at: now) }
+    if !mode.permitsHostRepairs || !backoff.mayTry(.host, at: now) {
+      consent.plan.hostSteps.removeAll(where: \.isChange)
+    }
     let mayApply = mode != .observe && consent.plan.refusal == nil && consent.plan.hasChanges
     return Decision(consent: mayApply ? consent : nil, refusal: consent.plan.refusal, standings: standings)
   }
 
-  /// Records what became of an apply.
+  /// Records what became of an apply. What is not as planned now waits before it is tried again, whatever the reason is:
+  /// otherwise the look after the apply would lead to the same apply at once.
   package mutating func record(_ applied: AppliedPlan, at now: Moment) {
+    func note(_ work: Work, isDone: Bool) {
+      if isDone { backoff.succeeded(work) } else { backoff.failed(work, at: now) }
+    }
+    for driver in applied.outcome.drivers {
+      note(.driver(driver.step.device), isDone: driver.result == .done || driver.result == .unchanged)
+    }
+    note(.host, isDone: applied.outcome.hostFailures.isEmpty)
     for domain in applied.outcome.domains {
       guard let uuid = domain.uuid else { continue }
-      let isFailed =
-        domain.failure != nil || domain.isLockBusy
-        || domain.steps.contains { [.failed, .unknown].contains($0.result) || $0.result == .blocked && $0.isRequired }
-      if isFailed { backoff.failed(uuid, at: now) } else { backoff.succeeded(uuid) }
+      let isDone =
+        domain.failure == nil && !domain.isLockBusy
+        && domain.steps.allSatisfy { $0.result == .done || $0.result == .unchanged }
+      note(.domain(uuid), isDone: isDone)
       guard let id = domain.id else { continue }
       for step in domain.steps where step.result == .done && step.action != .adopt {
         let change = RepeatedChange(
@@ -109,7 +130,7 @@ extension Reconciler {
     guard mode.permits(step, facts), case .change(let change, let target) = step.kind else { return false }
     var domains = [target.key]
     if case .move(let source, _) = change { domains.append(source.key) }
-    return domains.allSatisfy { backoff.mayTry($0.uuid, at: now) }
+    return domains.allSatisfy { backoff.mayTry(.domain($0.uuid), at: now) }
       && !breaker.isStopped(RepeatedChange(domain: target.key, device: step.device, kind: change.kind))
   }
 
@@ -121,8 +142,8 @@ extension Reconciler {
     }
     if let fights, !fights.isEmpty {
       state = .fighting(fights)
-    } else if let uuid = domain.uuid, !backoff.mayTry(uuid, at: now), let next = backoff.next(uuid) {
-      state = .backingOff(until: next, failures: backoff.failures(uuid))
+    } else if let uuid = domain.uuid, !backoff.mayTry(.domain(uuid), at: now), let next = backoff.next(.domain(uuid)) {
+      state = .backingOff(until: next, failures: backoff.failures(.domain(uuid)))
     } else if hasWork {
       state = .reconciling
     } else if let step = domain.steps.first(where: \.countsAsBlocked) {

@@ -1,8 +1,10 @@
 import Glibc
 package import Ports
 
-/// Replaces a text file that people read, as a whole: a reader finds the old content or the new. A link at the path is
-/// replaced, too, but only if it leads to a regular file or to nothing. The file is readable by all, as far as the umask permits, or only by its owner.
+/// Replaces a text file that people read, as a whole: a reader finds the old content or the new.
+///
+/// A link at the path is replaced, too, but only if it leads to a regular file or to nothing. All may read the file, as far
+/// as the umask permits, or with `isPrivate` only its owner.
 package func replaceTextFile(
   _ path: String, with bytes: [UInt8], isPrivate: Bool = false
 ) throws(RecordError) {

@@ -174,4 +174,16 @@ import Testing
     #expect((288...292).contains(daemon.looks) && daemon.applies == 1, "\(daemon.looks)")
     #expect(daemon.waits <= 2 * daemon.looks + 4)
   }
+
+  @Test func `a driver's step that fails is tried again, later each time`() throws {
+    let device = Sample.address(7)
+    model.drivers.addHostDevice(device)
+    model.drivers.refuse(device, by: DriverBinding.pciback)
+    let desired = DesiredState(
+      domains: [DesiredDomain(name: "net", devices: [DesiredDevice(address: device)])])
+    let daemon = SimulatedDaemon(model, desired)
+    daemon.run(.enforce, until: .seconds(600))
+    #expect((1...12).contains(daemon.applies) && daemon.waits < 80, "\(daemon.applies) \(daemon.waits)")
+    #expect(model.exports(to: 5).isEmpty)
+  }
 }

@@ -226,6 +226,10 @@ import Testing
     }
     try snapshot("host1")
     #expect(world.run(["plan", "--fleet", fleet]).status == 64)
+    // A subdirectory without manifests is none that has them.
+    try world.folder.makeFolder("fleet/host2")
+    try snapshot("host2", "host2/snapshot.json")
+    #expect(world.run(["plan", "--fleet", fleet]).status == 64)
     let invalid = try self.manifest("spec: 1\n", "bad.yaml")
     let answer = world.run(["plan", "--fleet", fleet, invalid])
     #expect(answer.status == 65 && answer.messages.contains("no host was planned") && answer.output.isEmpty)

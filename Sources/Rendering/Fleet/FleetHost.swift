@@ -89,8 +89,7 @@ extension FleetHost.Detail {
     case .markdown, .html:
       let lines = PlanLines(view.plan, lock: view.lock, naming: view.naming).of(host: view.plan.host.name)
       self = .lines(
-        lines, warnings: view.warnings,
-        fingerprint: view.fingerprint ?? "")
+        lines, warnings: view.warnings, fingerprint: view.fingerprint ?? "")
     case .github, .sarif, .gitlab:
       self = .annotations(
         view.annotations.map { annotation in

@@ -135,15 +135,7 @@ extension FleetView {
         .init(
           anchor: "pending", title: "Pending",
           tables: PlanView.table("What waits for a domain", waits, pages.flatMap { $0[.pending] })),
-        .init(
-          anchor: "warnings", title: "Warnings",
-          tables: warnings.isEmpty
-            ? []
-            : [
-              .init(
-                caption: "What was remarked", columns: ["Warning"],
-                rows: warnings.map { .init(sign: "!", tone: .changed, cells: ["\($0)"]) })
-            ]),
+        .warnings(warnings, caption: "What was remarked"),
         .init(
           anchor: "unchanged", title: "As declared",
           tables: table("What stays as it is", hosts.filter { $0.state == .asDeclared }), isFolded: true),

@@ -71,6 +71,14 @@ struct HTMLPage {
 }
 
 extension HTMLPage.Section {
+  /// Returns the section of warnings; it is left out without any.
+  static func warnings(_ warnings: [String], caption: MarkupText) -> Self {
+    let rows = warnings.map { HTMLPage.Row(sign: "!", tone: .changed, cells: ["\($0)"]) }
+    return Self(
+      anchor: "warnings", title: "Warnings",
+      tables: rows.isEmpty ? [] : [.init(caption: caption, columns: ["Warning"], rows: rows)])
+  }
+
   fileprivate var text: MarkupText {
     let body = tables.map(\.text).joined()
     if isFolded {
@@ -149,15 +157,7 @@ extension PlanView {
         .init(anchor: "changes", title: "Changes", tables: lines.changes.map(\.table)),
         .init(
           anchor: "pending", title: "Pending", tables: Self.table("What waits for a domain", waits, lines[.pending])),
-        .init(
-          anchor: "warnings", title: "Warnings",
-          tables: warnings.isEmpty
-            ? []
-            : [
-              .init(
-                caption: "What the manifest's reader remarked", columns: ["Warning"],
-                rows: warnings.map { .init(sign: "!", tone: .changed, cells: ["\($0)"]) })
-            ]),
+        .warnings(warnings, caption: "What the manifest's reader remarked"),
         .init(
           anchor: "evidence", title: "Evidence",
           tables: Self.table("What was seen", ["Device", "Domain", "Seen"], lines[.evidence], isSeen: true),
