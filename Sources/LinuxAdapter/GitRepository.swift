@@ -195,6 +195,7 @@ struct GitRepository: Sendable {
     let answer = try programs.git(
       ["--git-dir=" + kept] + arguments, home: scratch, input: input, mostBytes: mostBytes, settings: settings)
     if answer.status == 0 || others.contains(answer.status) { return answer }
+    // The cause is worth more than a second failure. What stays is a base for the next fetch, and never its result.
     do throws(RepositoryFault) { try remove(kept) } catch {}
     throw fault(answer, arguments.first ?? "git")
   }
