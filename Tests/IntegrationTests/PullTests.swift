@@ -102,7 +102,7 @@ struct `Pulled commits` {
       try await PullTrial.expectUntouched(host) {
         try await PullTrial.pull(
           host, hanging, "--fetch-timeout", "1s", status: 69, says: "has not answered within 1 s")
-        #expect(try PullTrial.processes(naming: hanging.path) == [])
+        try PullTrial.expectEnd(ofProcessesNaming: hanging.path)
         let command = try Command.berth(
           ["--sandbox", host.directory] + PullTrial.words(hanging) + ["--fetch-timeout", "10m"])
         let first = try command.start()
@@ -117,9 +117,7 @@ struct `Pulled commits` {
         // A pull that is killed takes git along, and leaves nothing that is in the way.
         kill(first.pid, SIGKILL)
         _ = first.waitForExit()
-        while try !PullTrial.processes(naming: hanging.path).isEmpty {
-          try #require(.now < deadline, "git is still alive")
-        }
+        try PullTrial.expectEnd(ofProcessesNaming: hanging.path)
       }
       try await PullTrial.pull(host, repository, says: "Applied: 1 attached.")
       #expect(try host.folder.names(in: "host/root/var/lib/berth/pull") == ["accepted.json", "lock", "repository.git"])

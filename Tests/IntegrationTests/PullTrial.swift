@@ -63,6 +63,17 @@ enum PullTrial {
     #expect(try record() == before.1)
   }
 
+  /// Waits until git's processes about a repository are gone. All of them were sent a signal that none can ignore, but
+  /// only their leader is this program's to wait for: the kernel ends the others in its own time.
+  static func expectEnd(ofProcessesNaming text: String) throws {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while true {
+      let left = try processes(naming: text)
+      if left.isEmpty { return }
+      try #require(.now < deadline, "still alive: \(left)")
+    }
+  }
+
   /// Returns the processes of git whose command line has a text.
   static func processes(naming text: String) throws -> [Int32] {
     try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap(Int32.init).filter { process in
